@@ -138,7 +138,7 @@ def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:
     if finding.option and not short:
         facts.insert(0, ("option", describe_option(finding)))
     if cause.configs != (title_of(cause),):
-        own = "" if cause.alike else ", each with its own numbers (shown: the first one's)"
+        own = "" if cause.alike else ". The numbers are those of the first config"
         facts.insert(0, ("configs", f"{_describe_configs(cause.configs, verbose)}{own}"))
     if finding.suppressed:
         until = f", until {finding.suppressed.until}" if finding.suppressed.until else ""

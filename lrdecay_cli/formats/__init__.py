@@ -1,4 +1,4 @@
-"""Output formats by name: one entry of ``FORMATS`` and one module, which is imported when the format is asked for."""
+"""Output formats: one entry of ``FORMATS`` and one module each; the module is imported on demand."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.text.counting import listed
 
 if TYPE_CHECKING:
-    # For --help and the shell's completion the names of formats are enough.
+    # --help and the shell's completion only need the names of formats.
     from lrdecay_cli.domain.report import AnyResult
 
 
-# No msgspec records: --help, which names the formats, does without msgspec.
+# Not msgspec records: --help lists the formats and works without msgspec.
 class Canvas(NamedTuple):
-    """The place a report goes to."""
+    """The destination of a report."""
 
     width: int | None = None
-    """Columns of the terminal; None where there is none and nothing may be cut."""
+    """Width of the terminal in columns; None if there is no terminal and nothing may be cut."""
     color: bool = False
     path: str | None = None
-    """The file that is written; None for stdout."""
+    """The output file; None for stdout."""
     reloads: bool = False
-    """Whether the file is going to be written again while a browser shows it."""
+    """True if the file is rewritten while a browser shows it (``--watch``)."""
 
 
 class Format(NamedTuple):
-    """A format: a function of a module of this package."""
+    """A format: a function in a module of this package."""
 
     function: str
-    """``module:function``. It gives text, or bytes where it is a picture of pixels."""
+    """``module:function``. It returns text, or bytes for a pixel image."""
     reads: Literal["report", "document", "result"]
-    """What it takes: for machines the document alone, for people the report and a :class:`Canvas`; or the whole result
-    and a canvas."""
+    """Its input: the document for machines, the report and a :class:`Canvas` for people, or the whole result and a
+    canvas."""
     commands: tuple[str, ...] = ()
-    """The commands that it can write; empty for all."""
+    """The commands that support it; empty for all."""
     needs: tuple[str, str, str] | None = None
-    """A package that is not always installed: import name, name and what to do without."""
+    """An optional package: import name, name, and the fix if it is missing."""
 
 
 FORMATS = {
@@ -67,17 +67,17 @@ FORMATS = {
 
 
 def formats_of(command: str) -> tuple[str, ...]:
-    """The formats in which a command says what it has to say: what it offers, takes and names in its help."""
+    """The formats that a command supports."""
     return tuple(name for name, known in FORMATS.items() if command in (known.commands or (command,)))
 
 
 def suits(name: str, command: str) -> bool:
-    """Whether a format can write what a command says; an unknown format is left for :func:`check_format` to refuse."""
+    """True if a format supports a command; unknown formats are left to :func:`check_format`."""
     return name not in FORMATS or name in formats_of(command)
 
 
 def render(name: str, result: AnyResult, canvas: Canvas) -> str | bytes:
-    """``result`` in the format ``name``. Raises LrdecayError for an unknown name or a result that it cannot hold."""
+    """``result`` in the format ``name``. Raises LrdecayError for an unknown name or an unsupported result."""
     check_format(name)
     known = FORMATS[name]
     module, _, function = known.function.partition(":")
@@ -90,16 +90,16 @@ def render(name: str, result: AnyResult, canvas: Canvas) -> str | bytes:
 
 
 def check_format(name: str, *, where: str = "--format", command: str | None = None) -> None:
-    """Raise LrdecayError, with the nearest name, unless ``name`` is a format, and one of ``command`` if that is given.
+    """Raise LrdecayError, with the nearest name, unless ``name`` is a format, and one that supports ``command``.
 
-    Raises it too if what the format needs is not installed.
+    Also raises if a package for the format is missing.
     """
     allowed = tuple(FORMATS) if command is None else formats_of(command)
     if name not in FORMATS:
         raise not_one_of(f"unknown format {name!r}", name, allowed, where=where)
     if name not in allowed:
         fix = f"{command} writes {', '.join(allowed)}"
-        raise LrdecayError(f"{name} is for {listed(FORMATS[name].commands)}", where=where, fix=fix)
+        raise LrdecayError(f"{name} is only for {listed(FORMATS[name].commands)}", where=where, fix=fix)
     needs = FORMATS[name].needs
     if needs is not None and find_spec(needs[0]) is None:
         raise LrdecayError(f"{name} needs {needs[1]}", where=where, fix=needs[2])

@@ -1,4 +1,4 @@
-"""Charts: scales and ticks, and a chart in the characters of a terminal: braille dots, two by four in each."""
+"""Charts: scales, ticks, and a terminal chart in braille characters of two by four dots."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import msgspec
 from lrdecay_cli.domain.report import Chart
 from lrdecay_cli.formats.values import cell_text
 
-# What is smaller than this share of the largest value lies on the floor of a logarithmic scale.
+# Values below this share of the largest one are drawn at the bottom of a logarithmic scale.
 _DEPTH = 1e-5
 
 
 class Scale(msgspec.Struct, frozen=True):
-    """The values of an axis, from its floor to its ceiling."""
+    """The value range of an axis."""
 
     floor: float
     ceiling: float
     logarithmic: bool
 
     def share(self, value: float) -> float:
-        """How far up a value is, from 0 to 1."""
+        """The height of a value, from 0 to 1."""
         if not math.isfinite(value) or self.ceiling <= self.floor:
             return 0.0
         if self.logarithmic:
@@ -32,7 +32,7 @@ class Scale(msgspec.Struct, frozen=True):
         return min(max((value - self.floor) / (self.ceiling - self.floor), 0.0), 1.0)
 
     def ticks(self) -> list[float]:
-        """Round values to name, ascending."""
+        """Round values for labels, ascending."""
         if self.logarithmic:
             first, last = math.ceil(math.log10(self.floor) - 1e-9), math.floor(math.log10(self.ceiling) + 1e-9)
             return [10.0**power for power in range(first, last + 1)]
@@ -43,7 +43,7 @@ class Scale(msgspec.Struct, frozen=True):
 
 
 def scale_of(chart: Chart) -> Scale:
-    """The scale that all lines of a chart fit on: from 0, or from the smallest value where it is logarithmic."""
+    """The scale for all lines of a chart: from 0, or from the smallest value on a logarithmic scale."""
     values = [value for line in chart.lines for value in line.values if math.isfinite(value)]
     ceiling = max(values, default=0.0)
     if ceiling <= 0:
@@ -54,7 +54,7 @@ def scale_of(chart: Chart) -> Scale:
 
 
 def round_step(span: float, most: int = 5) -> float:
-    """A step of 1, 2 or 5 times a power of ten, of which no more than about ``most`` make up ``span``."""
+    """A step of 1, 2 or 5 times a power of ten, so that about ``most`` steps or fewer cover ``span``."""
     if span <= 0:
         return 1.0
     rough = span / most
@@ -63,30 +63,30 @@ def round_step(span: float, most: int = 5) -> float:
 
 
 def step_ticks(chart: Chart, most: int = 6) -> list[tuple[int, str]]:
-    """Steps to name, and their names: epochs where there are any, else steps."""
+    """Labelled steps with their labels: epochs if the run has them, else steps."""
     part = chart.part or 1
     units = chart.length / part
     size = max(1, round(round_step(units, most)))
     end = int(units)
-    # The end has a name of its own, in place of a tick that would touch it.
+    # The end has its own label, which replaces a tick that would touch it.
     named = [count for count in range(0, end, size) if end - count > size / 2 or not count]
     return [(count * part, f"{count:,}") for count in (*named, end)]
 
 
 def spread(count: int, most: int) -> list[int]:
-    """Up to ``most`` of the numbers below ``count``, evenly spread: the first, the last and some between."""
+    """Up to ``most`` indexes below ``count``, evenly spread, including the first and the last."""
     return (
         sorted({round(place * (count - 1) / (most - 1)) for place in range(most)}) if count > most else [*range(count)]
     )
 
 
 def axis_title(chart: Chart) -> str:
-    """What the steps that :func:`step_ticks` names are."""
+    """The unit of the labels of :func:`step_ticks`."""
     return "epoch" if chart.part is not None else chart.unit
 
 
 def value_at(steps: Sequence[int], values: Sequence[float], step: float) -> float:
-    """The value of a line at a place between its steps."""
+    """The value of a line between its steps."""
     right = bisect_right(steps, step)
     if right == 0:
         return values[0]
@@ -97,28 +97,28 @@ def value_at(steps: Sequence[int], values: Sequence[float], step: float) -> floa
 
 
 def tick_text(value: float) -> str:
-    """A value of the axis as text."""
+    """A tick value as text."""
     return "0" if value == 0 else cell_text(value, "rate")
 
 
 HEIGHT = 11
 MOST_LINES = 8
-"""Lines that a terminal draws: more would fill the chart."""
+"""Maximum number of lines in a terminal chart; more would fill it."""
 _WIDEST = 200
 _EMPTY = 0x2800
-# The bit of each dot of a braille character: rows from above, then columns.
+# The bit of each dot of a braille character: rows from the top, then columns.
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 class ChartRow(msgspec.Struct, frozen=True):
-    """A row of characters: what stands at the axis, then each character with the line that it shows."""
+    """A row of characters: the axis label, then each character with its line."""
 
     label: str
     cells: tuple[tuple[str, int | None], ...]
 
 
 def chart_rows(chart: Chart, width: int) -> list[ChartRow]:
-    """The rows of a chart that is at most ``width`` characters wide, the axis of steps included.
+    """The rows of a chart at most ``width`` characters wide, including the axis of steps.
 
     Of many lines, :data:`MOST_LINES` are drawn.
     """
@@ -134,7 +134,7 @@ def chart_rows(chart: Chart, width: int) -> list[ChartRow]:
         for x in range(2 * columns):
             value = value_at(chart.steps, line.values, x * (chart.length - 1) / (2 * columns - 1))
             y = round((1 - scale.share(value)) * (4 * HEIGHT - 1))
-            # From where the last column was, so that a jump is a line and no gap.
+            # Start at the end of the last column, so that a jump is drawn as a connected line.
             last = y if before is None else before
             for between in range(min(y, last), max(y, last) + 1):
                 dots[between // 4][x // 2] |= _DOTS[between % 4][x % 2]

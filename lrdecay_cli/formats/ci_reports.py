@@ -1,9 +1,9 @@
-"""Findings as continuous integration shows them: annotations of GitHub Actions, JUnit XML, and a line each.
+"""Findings for continuous integration: GitHub Actions annotations, JUnit XML, and one line each.
 
-GitHub: the form of a workflow command and what is escaped in it are those of ``actions/toolkit``,
-``packages/core/src/command.ts``. JUnit XML, as Jenkins, GitLab and others show it: a suite for each file, a test case
-for each cause; one below ``--fail-on`` fails no test, a suppressed one is skipped, with its reason. No times, so that
-a report is the same on every run.
+GitHub: syntax and escaping of a workflow command follow ``actions/toolkit``, ``packages/core/src/command.ts``.
+JUnit XML, as Jenkins, GitLab and others read it: a suite for each file, a test case for each cause. A cause below
+``--fail-on`` is no failure, a suppressed one is skipped with its reason. Times are left out, so that a report is the
+same on every run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lrdecay_cli.formats.places import check_result, place_of, worst_first
 from lrdecay_cli.formats.values import printable
 
 MOST = 10
-"""GitHub shows no more annotations of one severity for a step.
+"""GitHub shows at most this many annotations of one severity for a step.
 
 Source: GitHub REST API, check runs (2022-11-28): 10 warnings and 10 errors per step; actions/toolkit,
 ``docs/problem-matchers.md``, Limitations: the same for notices, and 50 annotations per job.
@@ -30,7 +30,7 @@ _KINDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
 def github_annotations(document: msgspec.Struct) -> str:
-    """An annotation for each cause, ten of each severity; the rest as lines of the log. Raises LrdecayError for other
+    """One annotation for each cause, ten of each severity; the others as log lines. Raises LrdecayError for other
     documents."""
     result = check_result(document, "github")
     left = dict.fromkeys(_KINDS.values(), MOST)
@@ -47,7 +47,7 @@ def github_annotations(document: msgspec.Struct) -> str:
         else:
             more.append(f"{each.finding.severity}: {concise_line(each)}; {each.finding.fix}")
     if more:
-        lines.append(f"and {len(more)} more, which GitHub would not show as annotations:")
+        lines.append(f"{len(more)} more, beyond GitHub's limit of annotations:")
     return "\n".join([*lines, *map(_inert, more), _inert(summary_of(result))]) + "\n"
 
 
@@ -68,7 +68,7 @@ def _annotation(result: CheckResult, told: Cause | Skipped, kind: str) -> str:
         stretch = place.stretch
         columns = {} if stretch is None else {"col": str(stretch.column), "endLine": str(stretch.end_line)}
         if stretch is not None and stretch.end_line == stretch.line:
-            # The last column is part of what is marked.
+            # GitHub marks the last column too.
             columns["endColumn"] = str(max(stretch.column, stretch.end_column - 1))
         properties = {"file": place.file, "line": str(place.line), **columns, **properties}
     else:
@@ -79,7 +79,7 @@ def _annotation(result: CheckResult, told: Cause | Skipped, kind: str) -> str:
 
 
 def concise_text(document: msgspec.Struct) -> str:
-    """A line for each cause, as editors and ``grep`` take it: ``path:line:column: LRD203 message``, then the summary.
+    """One line for each cause, for editors and ``grep``: ``path:line:column: LRD203 message``; then the summary.
 
     Raises LrdecayError for other documents.
     """
@@ -90,7 +90,7 @@ def concise_text(document: msgspec.Struct) -> str:
 
 
 def concise_line(cause: Cause) -> str:
-    """One cause, as :func:`concise_text` writes it: at a file that editors can open, if there is one."""
+    """The line of :func:`concise_text` for one cause, at a file that editors can open if there is one."""
     finding, place = cause.finding, cause.finding.place
     at, more = f"{finding.config}:1:1", [f"{len(cause.configs)} configs"] if len(cause.configs) > 1 else []
     if place:
@@ -102,7 +102,7 @@ def concise_line(cause: Cause) -> str:
 
 
 def _inert(line: str) -> str:
-    """A line of the log in which the runner finds no command, old (``##[``) or new (``::`` in front)."""
+    """A log line that the runner does not read as a command, old (``##[``) or new (leading ``::``)."""
     return printable(line).replace("##[", "## [")
 
 
@@ -114,7 +114,7 @@ def junit_xml(document: msgspec.Struct) -> str:
     """The causes as test cases. Raises LrdecayError for other documents."""
     result = check_result(document, "junit")
     causes = result.causes()
-    # A suite for each file in which something stands, and for each config in which nothing does.
+    # A suite for each file with findings, and for each config without any.
     concerned = {config for cause in causes for config in cause.configs}
     by_file: dict[str, list[Cause | Skipped]] = {
         checked.config: [] for checked in result.checked if checked.config not in concerned
@@ -134,7 +134,7 @@ def junit_xml(document: msgspec.Struct) -> str:
 def _add_suite(
     root: ElementTree.Element, result: CheckResult, file: str, found: Sequence[Cause | Skipped]
 ) -> tuple[int, int, int]:
-    """Add the suite of a file, and tell its tests, failures and errors."""
+    """Add the suite of a file and return its numbers of tests, failures and errors."""
     cases: Sequence[Cause | Skipped | None] = found or [None]
     findings = [each.finding for each in found if isinstance(each, Cause)]
     failures, errors = sum(map(result.fails, findings)), len(found) - len(findings)

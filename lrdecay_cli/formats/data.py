@@ -1,4 +1,4 @@
-"""What other programs read: JSON, NDJSON, CSV, and Python to paste."""
+"""Output for other programs: JSON, NDJSON, CSV, and Python to paste."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def json_text(document: msgspec.Struct) -> str:
 
 
 def ndjson_lines(document: msgspec.Struct) -> str:
-    """The records of the document. Raises LrdecayError if it is not made of records."""
+    """The records of the document. Raises LrdecayError if it has no records."""
     if not isinstance(document, (CheckResult, Scan)):
-        raise LrdecayError("ndjson is for scan and check: this report is one document", fix="use json")
+        raise LrdecayError("ndjson is only for scan and check", fix="use json")
     return "".join(msgspec.json.encode(record).decode() + "\n" for record in document.records)
 
 
@@ -46,21 +46,21 @@ _BASE = "_base_ = "
 
 
 def python_code(report: Report, canvas: Canvas) -> str:
-    """The report's code, as a file that loads from where it is written.
+    """The report's code as a file that can be loaded from its output path.
 
-    A comment that says why if there is none, and under it the base, so that the file is a config all the same.
+    Without code: a comment with the reason and the base, so that the file is a config too.
     """
     code = report.code or f"# {printable(report.summary)}\n"
     if not report.based_on:
         return code
     lines = [line for line in code.splitlines() if not line.startswith(_BASE)]
-    # Comments stay in front.
+    # Comments stay at the top.
     lines.insert(0 if report.code else 1, f"{_BASE}{_seen_from(canvas.path, report.based_on)!r}")
     return "\n".join([*lines, ""])
 
 
 def _seen_from(path: str | None, config: str) -> str:
-    """The config as ``_base_`` of a file at ``path`` names it; for stdout as of one beside it."""
+    """The config's name for ``_base_`` in a file at ``path``; for stdout, as if the file were beside the config."""
     if "::" in config:
         return config
     given = Path(config)
@@ -70,7 +70,7 @@ def _seen_from(path: str | None, config: str) -> str:
     if folder.drive != given.absolute().drive:
         return given.absolute().as_posix()
     relative = Path(os.path.relpath(given, folder)).as_posix()
-    # From behind a link ".." leads elsewhere.
+    # Behind a symbolic link, ".." leads to another folder.
     if (folder / relative).resolve() != given.resolve():
         return given.absolute().as_posix()
     return relative if relative.startswith("../") else f"./{relative}"

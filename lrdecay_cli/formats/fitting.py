@@ -1,7 +1,7 @@
-"""How tables and text fit a terminal.
+"""Fit tables and text to the width of a terminal.
 
-A table gives up columns before anything becomes unreadable. Long text breaks where it reads best: at blanks, else
-behind the dots of a name, and within a word at last.
+A table drops columns before anything becomes unreadable. Long text breaks at blanks, else after the dots of a name,
+and within a word only as the last resort.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from lrdecay_cli.domain.report import Table
 from lrdecay_cli.formats.values import cell_text
 
 BAR_WIDTH = 10
-# A name is folded down to this many characters a line; where no column is left to give up, to fewer.
+# Names are folded down to this width; if no further column can be dropped, to less.
 _FOLDED, _FOLDED_HARD = 24, 10
 
 
 class Fitting(msgspec.Struct, frozen=True):
-    """A way to draw a table."""
+    """A layout of a table."""
 
     columns: tuple[int, ...]
-    """Which columns of the table are drawn."""
+    """Which columns are drawn."""
     widths: tuple[int, ...]
-    """Characters of each of them."""
+    """Width of each in characters."""
     gap: int = 3
     """Characters between columns."""
     bars: int = 0
-    """How many bars of ``BAR_WIDTH`` are drawn, one beside each lr scale."""
+    """Number of bars of ``BAR_WIDTH``, one beside each lr scale."""
 
     @property
     def width(self) -> int:
@@ -39,10 +39,10 @@ class Fitting(msgspec.Struct, frozen=True):
 
 
 def fit(table: Table, width: int | None) -> Fitting:
-    """The roomiest way to draw ``table`` in ``width`` characters; all of it, with bars, where there is no limit.
+    """The widest layout of ``table`` in ``width`` characters; without a limit, all of it with bars.
 
-    Given up in this order: bars, room between columns and titles on one line, names on one line, and at last columns
-    from the right, vital ones after all others.
+    Dropped in this order: bars, wide gaps and titles on one line, names on one line, and last columns from the right,
+    vital ones after all others.
     """
     texts = [
         [cell_text(row[index], column.kind) for row in table.rows] or [""] for index, column in enumerate(table.columns)
@@ -61,16 +61,16 @@ def fit(table: Table, width: int | None) -> Fitting:
     tight = _with_names_folded(tight, table, width, _FOLDED)
     fewer = _without_columns(tight, table, width)
     if len(fewer.columns) < len(every):
-        # The room of the columns that were given up is for the names.
+        # Names get the room of the dropped columns.
         unfolded = tuple(max(cells[index], fewer.widths[place]) for place, index in enumerate(fewer.columns))
         fewer = _with_names_folded(Fitting(fewer.columns, unfolded, gap=2), table, width, _FOLDED)
     return _with_names_folded(fewer, table, width, _FOLDED_HARD)
 
 
 def _with_names_folded(fitting: Fitting, table: Table, width: int, least: int) -> Fitting:
-    """Names and text folded until the line fits or they are as narrow as ``least``, the widest first."""
+    """Fold names and text, the widest first, until the line fits or they are as narrow as ``least``."""
     widths = list(fitting.widths)
-    # The guides of a tree do not survive a fold.
+    # The guide lines of a tree cannot be folded.
     foldable = [place for place, index in enumerate(fitting.columns) if table.columns[index].kind in ("name", "text")]
     while foldable and (excess := Fitting(fitting.columns, tuple(widths), gap=fitting.gap).width - width) > 0:
         widest = max(foldable, key=lambda place: widths[place])
@@ -91,8 +91,8 @@ def _without_columns(fitting: Fitting, table: Table, width: int) -> Fitting:
     return fitting
 
 
-# Where a line may end, best first, and how much of the line must be used for that. Not within 0.1, not in front of the
-# star of a pattern, which says nothing by itself.
+# Where a line may break, best first, and the share of the line that must be filled for it. Never within 0.1, never
+# before the star of a pattern.
 _ENDS = (
     (re.compile(" "), 1 / 3),
     (re.compile("/"), 1 / 3),
@@ -101,11 +101,11 @@ _ENDS = (
     (re.compile(r"[-_]|[a-z](?=[A-Z])"), 1 / 2),
 )
 LEAST = 10
-"""Cells of a line, however narrow the terminal is."""
+"""Minimum number of cells of a line, even on a narrower terminal."""
 
 
 def folded(text: str, width: int) -> list[str]:
-    """The lines of ``text``, of at most ``width`` cells; blanks at their ends are left out, and nothing else is."""
+    """The lines of ``text``, at most ``width`` cells wide; only blanks at line ends are removed."""
     lines = []
     while cell_len(text) > width and len(text) > 1:
         end = _end(text, _room(text, width))
@@ -115,13 +115,13 @@ def folded(text: str, width: int) -> list[str]:
 
 
 def indented(text: str, width: int, indent: int) -> Iterator[str]:
-    """The lines of ``text`` behind ``indent`` blanks, those after the first two cells further in."""
+    """The lines of ``text`` after ``indent`` blanks; lines after the first get two more."""
     for number, line in enumerate(folded(text, max(LEAST, width - indent - 2))):
         yield f"{' ' * (indent + 2 * (number > 0))}{line}"
 
 
 def _room(text: str, width: int) -> int:
-    """How many characters of ``text`` fit into ``width`` cells, one at least."""
+    """The number of characters of ``text`` that fit into ``width`` cells, at least one."""
     if text.isascii():
         return max(1, width)
     used = 0
@@ -133,12 +133,12 @@ def _room(text: str, width: int) -> int:
 
 
 def _end(text: str, most: int) -> int:
-    """Behind which of the first ``most`` characters to break."""
+    """The position in the first ``most`` characters after which to break."""
     if text[most] == " ":
-        # It is left out.
+        # The blank is removed.
         return most
     for mark, least in _ENDS:
-        # One character more, for what must not follow.
+        # One character more, for a character that must not begin a line.
         ends = [found.end() for found in mark.finditer(text, 0, most + 1) if found.end() <= most]
         if ends and ends[-1] > most * least:
             return ends[-1]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lrdecay_cli.domain.group_map import GroupMap
 
 _NAMED = 60
-"""Groups that have their names beside the axis; of more, every few have."""
+"""Maximum number of group names beside the axis; with more groups only some are labelled."""
 _USUAL, _ABOVE = "#3b82f6", "#e5484d"
 
 
@@ -68,5 +68,5 @@ def draw(group_map: GroupMap, ax: Any = None) -> Any:
 
 
 def _plain(text: str) -> str:
-    """A name that matplotlib draws as it stands: a dollar begins a formula."""
+    """A name escaped for matplotlib, where a dollar sign starts a formula."""
     return printable(text).replace("$", r"\$")

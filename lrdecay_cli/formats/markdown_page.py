@@ -16,7 +16,7 @@ _RIGHT = ("integer", "rate", "scale", "share", "factor")
 
 
 def render(report: Report, canvas: Canvas) -> str:
-    """The report as GitHub-flavoured Markdown; ``canvas`` changes nothing."""
+    """The report as GitHub-flavoured Markdown; ``canvas`` is ignored."""
     lines = [line for sentence in report.lead for line in (_escape(sentence), "")]
     lines += [f"- **{_escape(label)}**: {_escape(value)}" for label, value in report.facts]
     for section in report.sections:
@@ -88,7 +88,7 @@ def _escape(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """A code span that holds ``text`` as it is: fenced by more backticks than it has, its bars escaped for tables."""
+    """A code span for ``text``: fenced by more backticks than it contains, with ``|`` escaped for tables."""
     fence = _fence(text)
     text = printable(text)
     pad = " " if text.startswith("`") or text.endswith("`") else ""

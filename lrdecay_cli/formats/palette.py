@@ -10,26 +10,26 @@ from lrdecay_cli.domain.report import Chart, Table
 from lrdecay_cli.formats.values import is_number
 
 LIGHT = ("#440154", "#482173", "#46327e", "#3e4989", "#365c8d", "#2f6c8e", "#277f8e", "#218e8d", "#1f9a8a")
-"""On a light ground, each with enough contrast to it."""
+"""For a light background, each with enough contrast."""
 DARK = ("#7d6bc4", "#7179cf", "#6389d4", "#559ad2", "#4aabc8", "#48bab4", "#5fc99a", "#93d66a", "#ccd65a")
-"""Likewise on a dark ground."""
+"""For a dark background."""
 TERMINAL = ("magenta", "magenta", "blue", "blue", "cyan", "cyan", "green", "green", "yellow")
-"""The same order in the colours that every terminal has, and that follow its theme."""
+"""The same order in the standard colours of terminals, which follow the terminal's theme."""
 OVER = "over"
-"""The class of an lr scale above 1, which has a colour of its own."""
+"""The class of an lr scale above 1, which has its own colour."""
 
 
 class ScaleRange(NamedTuple):
-    """The lr scales that bars and colours reach from and to."""
+    """The range of lr scales for bars and colours."""
 
     lowest: float
-    """The lowest above 0, if that is below 1: where the colours begin."""
+    """The scale of the first colour: the lowest one above 0, if it is below 1."""
     full: float
-    """1, or the largest if that is more: what fills a bar."""
+    """The scale that fills a bar: 1, or the largest scale if that is more."""
 
 
 def range_of(scales: Iterable[object]) -> ScaleRange:
-    """The range of these lr scales; anything but a finite number is ignored."""
+    """The range of these lr scales; only finite numbers count."""
     numbers = [scale for scale in scales if is_number(scale)]
     return ScaleRange(min([1.0, *(number for number in numbers if number > 0)]), max([1.0, *numbers]))
 
@@ -46,7 +46,7 @@ def range_of_tables(tables: Sequence[Table]) -> ScaleRange:
 
 
 def step_of(value: object, lowest: float) -> int | None:
-    """The place of an lr scale in the palette: 0 for the lowest, by its logarithm up to 1; None above 1."""
+    """The index of an lr scale in the palette, by its logarithm: 0 for the lowest, the last for 1; None above 1."""
     last = len(LIGHT) - 1
     if not is_number(value) or value <= 0:
         return 0
@@ -62,7 +62,7 @@ def ramp(value: object, lowest: float) -> str:
 
 
 def line_steps(chart: Chart) -> list[int]:
-    """The place in the palette of each line of a chart, by its largest value."""
+    """The position in the palette of each line of a chart, by its largest value."""
     peaks = [max(filter(is_number, line.values), default=0.0) for line in chart.lines]
     highest = max(peaks, default=0.0) or 1.0
     lowest = range_of(peak / highest for peak in peaks).lowest

@@ -1,4 +1,4 @@
-"""The chart of a report as a picture: SVG that stands alone, for light and dark, and pixels drawn by matplotlib."""
+"""The chart of a report as an image: self-contained SVG for light and dark themes, or PNG drawn by matplotlib."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ text { fill: #333; } .grid { stroke: #ddd; } .axis { stroke: #888; }
 
 
 def svg_chart(report: Report, canvas: Canvas) -> str:
-    """The chart as SVG; ``canvas`` changes nothing. Raises LrdecayError for a report without a chart."""
+    """The chart as SVG; ``canvas`` is ignored. Raises LrdecayError for a report without a chart."""
     chart = _chart_of(report, "svg")
     title = dict(report.facts).get("config", "")
     scale = scale_of(chart)
@@ -52,7 +52,7 @@ def _colors() -> str:
 
 
 def _legend_entries(chart: Chart) -> tuple[list[int], str]:
-    """The lines that the legend names, fastest first, and how many it leaves out; empty if it names all."""
+    """The lines in the legend, fastest first, and the number of lines left out; empty if all are listed."""
     count = len(chart.lines)
     named = spread(count, _LEGEND)[::-1]
     return named, f"{len(named)} of {count} lines named" if len(named) < count else ""
@@ -115,12 +115,12 @@ _DOTS_PER_INCH = 150
 
 
 def png_chart(report: Report, canvas: Canvas) -> bytes:
-    """The chart as PNG, the same bytes on every run; ``canvas`` changes nothing.
+    """The chart as PNG, the same bytes on every run; ``canvas`` is ignored.
 
     Raises LrdecayError for a report without a chart.
     """
     chart = _chart_of(report, "png")
-    # Not pyplot: it would look for a display.
+    # Not pyplot: it would search for a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -142,7 +142,7 @@ def png_chart(report: Report, canvas: Canvas) -> bytes:
     axes.set_title(title, loc="left", fontsize=10).set_parse_math(False)
     axes.grid(axis="y", alpha=0.3)
     named, left_out = _legend_entries(chart)
-    # matplotlib keeps a name that begins with _ out of a legend.
+    # matplotlib hides legend entries that start with "_".
     legend = figure.legend(
         [axes.lines[index] for index in named],
         [f" {printable(chart.lines[index].label)}" for index in named],

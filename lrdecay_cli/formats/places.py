@@ -1,4 +1,4 @@
-"""Where in a repository a finding is shown: the file of its config, and the line of its option."""
+"""Where to show a finding in a repository: the file of its config, and the line of its option."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ from lrdecay_cli.files.config_path import repository_root
 
 
 class FilePlace(msgspec.Struct, frozen=True):
-    """A stretch of a file of the repository, or a line of it."""
+    """A range or a line of a file in the repository."""
 
     file: str
     """Relative to the root of the repository, with forward slashes."""
     line: int
     stretch: Place | None = None
-    """With columns; None where only the line is known."""
+    """With columns; None if only the line is known."""
 
 
 def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
-    """The document, which must be the result of ``check``. Raises LrdecayError for any other."""
+    """The document as a result of ``check``. Raises LrdecayError for any other document."""
     if not isinstance(document, CheckResult):
-        raise LrdecayError(f"{format_name} is for check: this report has no findings", fix="use json")
+        raise LrdecayError(f"{format_name} is only for check", fix="use json")
     return document
 
 
 def place_of(result: CheckResult, told: Finding | str) -> FilePlace | None:
-    """Where a finding, or a config of this name, is shown.
+    """Where to show a finding, or a config by name.
 
-    That is where the finding's option is set, if a file of the repository sets it; else where such a file names the
-    base that does; else the config, at the line of the settings or the comment that the finding is about; else the
-    config's exported map. None if no such file is below the root of the repository.
+    The first of these in the repository: the place that sets the option; the ``_base_`` entry that leads to it; the
+    config, at the line of the settings or the comment; the config's exported map. None if no file is in the repository.
     """
     config, option = (told, "") if isinstance(told, str) else (told.config, told.option)
     if isinstance(told, Finding) and told.place:
@@ -52,14 +51,14 @@ def place_of(result: CheckResult, told: Finding | str) -> FilePlace | None:
 
 
 def file_places(places: Iterable[Place]) -> Iterator[FilePlace]:
-    """Those of ``places`` that are in files of the repository."""
+    """The ``places`` in files of the repository."""
     for place in places:
         if path := _file(place.file):
             yield FilePlace(path[1], place.line, place)
 
 
 def worst_first(result: CheckResult) -> list[Cause]:
-    """The causes that count: those that fail the run in front, each as it comes."""
+    """The causes that count: first those that fail the run, otherwise in their order."""
     order = ("error", "warning", "info")
     counting = (cause for cause in result.causes() if cause.finding.suppressed is None)
     return sorted(counting, key=lambda cause: order.index(cause.finding.severity))
@@ -78,9 +77,9 @@ def _file(config: str) -> tuple[Path, str] | None:
 
 
 def _line(path: Path, option: str) -> int:
-    """The line of a comment of a config, or of a table or key of the settings: of those that have no origin."""
+    """The line of a comment in a config, or of a table or key in the settings."""
     word = option.rpartition(".")[2]
-    # A table of the settings is found by its number among those of its name.
+    # A table of the settings is identified by its number among the tables of that name.
     table = re.fullmatch(r"(\w+)\[(\d+)\]", word)
     if option.startswith("#"):
         pattern = re.escape(option)

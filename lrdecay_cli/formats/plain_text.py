@@ -9,12 +9,12 @@ from lrdecay_cli.domain.report import Page, Report, Section, Table
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.values import LEFT_KINDS, cell_text, printable
 
-# Of prose, which nobody pastes into another command.
+# Width of prose, which is not pasted into other commands.
 _LINE = 100
 
 
 def render(report: Report, canvas: Canvas) -> str:
-    """The report as plain text; ``canvas`` changes nothing."""
+    """The report as plain text; ``canvas`` is ignored."""
     blocks = ["\n".join(map(printable, report.lead)), "\n".join(_aligned(report.facts))]
     blocks += ["\n".join(_section(section)) for section in report.sections]
     blocks += ["\n".join(_table(table)) for table in report.tables if table.rows]

@@ -1,4 +1,4 @@
-"""Colour and boxes for a terminal. What does not fit is folded or told, never cut."""
+"""Colour and boxes for a terminal. Text is folded to fit, never cut; dropped columns are listed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lrdecay_cli.formats.terminal_table import Ink, ink, table_lines
 from lrdecay_cli.formats.values import printable
 
 _LEVELS = {"info": "blue", "warning": "bold yellow", "error": "bold red"}
-# Of what stands below the head of an item.
+# Indentation of the lines below the head of an item.
 _INDENT = 8
 
 
 def render(report: Report, canvas: Canvas) -> str:
-    """The report with boxes, bars and, if the canvas has it, colour."""
+    """The report with boxes, bars and, if the canvas allows it, colour."""
     out = StringIO()
     console = Console(
         file=out,
@@ -52,10 +52,12 @@ def render(report: Report, canvas: Canvas) -> str:
         if table.rows:
             console.print()
             fitting = fit(table, canvas.width)
-            # A line that is still too long is the terminal's to wrap.
+            # The terminal wraps lines that are still too long.
             out.writelines(f"{line}\n" for line in table_lines(table, fitting, console.width, styled, scales))
             if hidden := [column.title for index, column in enumerate(table.columns) if index not in fitting.columns]:
-                console.print(Text(f"no room for {', '.join(hidden)}: widen the terminal, or --format text", "dim"))
+                console.print(
+                    Text(f"hidden columns: {', '.join(hidden)}; widen the terminal, or use --format text", "dim")
+                )
     for page in report.pages:
         console.print()
         _print_page(console, page)
@@ -68,19 +70,19 @@ def render(report: Report, canvas: Canvas) -> str:
             _print_lines(out, [f"  {detail}"] if note.to_copy else indented(detail, console.width, 2), "dim", styled)
     if report.code:
         console.print()
-        # The terminal wraps it, so that it is copied as it is.
+        # The terminal wraps it, so that copying gives one line.
         console.print(Text(report.code.rstrip(), style="cyan"), soft_wrap=True)
     console.print()
     _print_lines(out, folded(printable(report.summary), console.width), "bold", styled)
     if report.next_step:
-        # One line, which the terminal wraps, so that it is copied as it is.
+        # The terminal wraps the line, so that copying gives one line.
         _print_lines(out, [f"next: {printable(report.next_step)}"], "cyan", styled)
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
     return text.strip("\n") + "\n"
 
 
 def _print_lines(out: StringIO, lines: Iterable[str], style: str, styled: Ink) -> None:
-    """Lines that are folded already: there may be tens of thousands of them."""
+    """Print lines that are already folded; there may be tens of thousands."""
     out.writelines(f"{styled(line, style)}\n" for line in lines)
 
 
@@ -133,7 +135,7 @@ def _print_section(console: Console, section: Section) -> None:
 
 
 def _print_facts(console: Console, facts: Sequence[tuple[str, str]], indent: int) -> None:
-    """Labels, and beside the longest of them the values, folded."""
+    """Print labels and, in a second column, the folded values."""
     beside = max((len(printable(label)) for label, _ in facts), default=0) + 2
     for label, value in facts:
         for number, line in enumerate(folded(printable(value), max(LEAST, console.width - indent - beside))):

@@ -58,7 +58,7 @@ def render(document: msgspec.Struct) -> str:
 
 def _rule(code: str, address: str) -> dict[str, Any]:
     rule = find_rule(code)
-    # As GitHub and others make an anchor of the heading.
+    # The anchor of the heading, as GitHub and others create it.
     link = {"helpUri": f"{address}#{rule.code.lower()}-{rule.name}"} if address else {}
     page = Report((), (), (), "", pages=(Page(f"{rule.code} {rule.name}", tuple(blocks_of(page_of(rule)))),))
     return {
@@ -86,7 +86,7 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
         suppressions = [{"kind": kind, "status": "accepted", "justification": finding.suppressed.reason}]
         if finding.suppressed.until:
             suppressions[0]["properties"] = {"until": finding.suppressed.until}
-    # The chain: what the option replaces, then the lines by which the configs have it from there.
+    # The chain: the values that the option replaces, then the lines through which the configs inherit it.
     related = [(place, "replaces the value here") for place in file_places(finding.replaces)]
     shown = place_of(result, finding)
     inheriting = [
@@ -114,7 +114,7 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
             "parameters": list(finding.parameters),
             "fixes": msgspec.to_builtins(finding.fixes),
         },
-        # Once a run tells suppressions of any result, it tells those of all: an empty list is "not suppressed"
+        # If a run states suppressions for one result, it must do so for all: an empty list means "not suppressed"
         # (§3.27.23).
         "suppressions": suppressions,
     }
@@ -123,7 +123,7 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
 def _location(result: CheckResult, told: Finding | str) -> dict[str, Any]:
     config, option, patterns = (told, "", ()) if isinstance(told, str) else (told.config, told.option, told.patterns)
     names = [("parameter", pattern) for pattern in patterns] or [("option", option or config)]
-    # Code scanning takes no result without a file; one that is not in the repository is shown by its name alone.
+    # Code scanning requires a file; one outside the repository is shown by its name alone.
     place = place_of(result, told)
     if place is None:
         parts = PurePosixPath(config.replace("::", "/").replace("\\", "/")).parts
@@ -137,6 +137,6 @@ def _location(result: CheckResult, told: Finding | str) -> dict[str, Any]:
 def _physical(place: FilePlace) -> dict[str, Any]:
     region = {"startLine": place.line}
     if stretch := place.stretch:
-        # Source: §3.30.5 to §3.30.8, lines and columns count from 1, and the end column is behind the last character.
+        # Source: §3.30.5 to §3.30.8: lines and columns count from 1; the end column is after the last character.
         region |= {"startColumn": stretch.column, "endLine": stretch.end_line, "endColumn": stretch.end_column}
     return {"artifactLocation": {"uri": quote(place.file), "uriBaseId": "%SRCROOT%"}, "region": region}

@@ -1,7 +1,6 @@
-"""Tables for a terminal, drawn by hand.
+"""Tables for a terminal, drawn without rich.
 
-rich measures and wraps every cell by itself, which takes half a minute for 50,000 rows. Here the widths are known
-before.
+rich measures and wraps every cell, which takes half a minute for 50,000 rows. Here the widths are known in advance.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from lrdecay_cli.formats.values import LEFT_KINDS, bar_length, cell_text, printa
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 Ink = Callable[[str, str], str]
-"""Puts a style, as rich names it, on a text."""
-# Lines of a cell as they are written, each with its width.
+"""Applies a style (in rich's notation) to a text."""
+# The printed lines of a cell, each with its width.
 _Cell = list[tuple[str, int]]
 
 
 def ink(*, colored: bool) -> Ink:
-    """What puts styles on texts; without ``colored`` they stay as they are."""
+    """The function that applies styles; without ``colored`` it returns texts unchanged."""
 
     @cache
     def codes(style: str) -> list[str]:
@@ -44,7 +43,7 @@ def ink(*, colored: bool) -> Ink:
 def table_lines(
     table: Table, fitting: Fitting, width: int, styled: Ink, scales: ScaleRange | None = None
 ) -> Iterator[str]:
-    """The lines of a table: title, at most ``width`` wide, headings, rule, rows. Cells fold where they are too wide.
+    """The lines of a table at most ``width`` wide: title, headings, rule, rows. Cells that are too wide are folded.
 
     Bars fill up to the largest of ``scales``, by default the table's own.
     """
@@ -60,7 +59,7 @@ def table_lines(
             sides.append((BAR_WIDTH, True))
             headings.append([("", 0)])
     tallest = max(map(len, headings))
-    # They stand on the rule.
+    # Headings are aligned to the bottom.
     yield from _laid_out([[("", 0)] * (tallest - len(lines)) + lines for lines in headings], sides, fitting.gap)
     yield "─" * fitting.width
     scales = scales or range_of_tables((table,))

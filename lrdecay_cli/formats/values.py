@@ -1,4 +1,4 @@
-"""Values for people: in the cells of tables, as bars, and in the words of a page."""
+"""Values for people: as text in table cells and as bars."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lrdecay_cli.text.printing import printable as printable
 
 NOTHING = "–"
 LEFT_KINDS = ("name", "text", "tree")
-"""Columns of these are aligned to the left, others to the right."""
+"""Columns of these kinds are left-aligned, all others right-aligned."""
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether it is a finite number."""
+    """True for a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -40,14 +40,14 @@ def cell_text(value: Any, kind: Kind) -> str:
 
 
 def bar_length(value: Any, full: float, width: int) -> float:
-    """Length in characters of the bar for a scale, where ``full`` fills ``width``; 0 for what is no number."""
+    """Length in characters of the bar for a scale; ``full`` fills ``width``. 0 for anything but a number."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or full <= 0 or value != value:
         return 0.0
     return max(0.0, min(value / full, 1.0)) * width
 
 
 def full(value: Any) -> str:
-    """A value as it is, every digit of it, with control characters inert."""
+    """A value with all digits, and with control characters escaped."""
     if value is None:
         return NOTHING
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Where each option of a config is set, told from the text of the config and its bases: nothing is run."""
+"""Where a config sets each option, computed from the text of the config and its bases. Nothing is run."""
 
 from lrdecay_cli.origins.config_origins import UNKNOWN, ConfigOrigins, config_origins
 from lrdecay_cli.origins.of_maps import known_origins

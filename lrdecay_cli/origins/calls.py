@@ -1,4 +1,4 @@
-"""Calls in a config: those that only compute, and the methods of dicts and lists that configs are changed with."""
+"""Calls in a config: pure functions, and the methods that change dicts and lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST = 10_000
 
 
 def call(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
-    """The value of a call. What a call that has to be run is given is unknown afterwards, for it may change it."""
+    """The value of a call. If the call has to be run, it may change its arguments, so they become unknown."""
     if isinstance(expression.func, ast.Attribute):
         holder = evaluator.value(expression.func.value)
         name = expression.func.attr
@@ -69,9 +69,9 @@ _OF_STRINGS = frozenset(
 
 
 def _check_string(name: str, given: list[Any], named: dict[str, Any], text: str) -> None:
-    """Raise Unknowable for what may give a very long string."""
+    """Raise Unknowable for formats that could produce a very long string."""
     if name == "format" and re.search(r"\{[^{}]*[^\w{}]", text):
-        raise Unknowable("a format with more than names has to be run")
+        raise Unknowable("a format with more than plain names has to be run")
     if name == "replace" and len(text) * max(len(str(each)) for each in (*given, "")) > _MOST * 10:
         raise Unknowable("it is too large")
 

@@ -21,13 +21,13 @@ _DEEPEST = 50
 
 
 def parsed_option(text: str) -> Any:
-    """The value of ``key=text``. Raises ValueError for brackets that do not match."""
+    """The value of ``key=text``. Raises ValueError for unbalanced brackets."""
     return _parsed(text, 0)
 
 
 def _parsed(text: str, depth: int) -> Any:
     if depth > _DEEPEST:
-        raise ValueError("it nests too deep")
+        raise ValueError("it is nested too deeply")
     text = text.strip("'\"").replace(" ", "")
     is_tuple = text.startswith("(") and text.endswith(")")
     if is_tuple or (text.startswith("[") and text.endswith("]")):
@@ -44,7 +44,7 @@ def _parsed(text: str, depth: int) -> Any:
 
 def _next_comma(text: str) -> int:
     if text.count("(") != text.count(")") or text.count("[") != text.count("]"):
-        raise ValueError(f"imbalanced brackets in {text[:60]}")
+        raise ValueError(f"unbalanced brackets in {text[:60]}")
     round_depth = square_depth = 0
     for index, sign in enumerate(text):
         if sign == "," and round_depth == square_depth == 0:
@@ -62,7 +62,7 @@ def _scalar(text: str) -> Any:
 
 
 def merged_options(config: Node, options: Sequence[str]) -> Node:
-    """A config with ``--cfg-options``. Raises LrdecayError for those that mmengine refuses."""
+    """A config with ``--cfg-options`` applied. Raises LrdecayError for options that mmengine rejects."""
     source = Source(COMMAND_LINE, Path(COMMAND_LINE), "\n".join(option.replace("\n", " ") for option in options))
     tree = Node("config", {})
     start = 0
@@ -80,7 +80,7 @@ def merged_options(config: Node, options: Sequence[str]) -> Node:
         for name in above:
             holder = holder.data.setdefault(name, Slot(Node("config", {}, span), "cfg-options")).node
             if holder.kind != "config":
-                raise LrdecayError(f"cannot set {key}: {name} has a value", where=COMMAND_LINE)
+                raise LrdecayError(f"cannot set {key}: {name} is not a dict", where=COMMAND_LINE)
         slot = Slot(value, "cfg-options", span._replace(end=span.start + len(key)))
         holder.data[last] = slot.over(holder.data.get(last))
     try:

@@ -1,4 +1,4 @@
-"""The options of a merged config, each with the place that sets it and the values that it overrides."""
+"""The options of a merged config, with the place that sets each and the values that it overrides."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lrdecay_cli.text.python_source import finite_or_name
 
 Keys = tuple[str | int, ...]
 UNKNOWN = type("Unknown", (), {"__repr__": lambda _: "UNKNOWN"})()
-"""What :meth:`ConfigOrigins.merged` has for a value that is not known."""
+"""The placeholder for unknown values in :meth:`ConfigOrigins.merged`."""
 
 
 class ConfigOrigins:
-    """Where the options of one config are set.
+    """Where one config sets its options.
 
     Attributes:
-        config: its name, as it was given.
-        files: the config and its bases by the names that places have, in the order in which they are first met.
-        raised: places that raise an exception when the config is run, and the exceptions.
+        config: its name as given.
+        files: the config and its bases by their names in places, in the order of reading.
+        raised: places that raise an exception when the config is run, with the exceptions.
     """
 
     def __init__(
@@ -45,27 +45,27 @@ class ConfigOrigins:
         self._root = root
 
     def options(self, keys: Keys = ()) -> Iterator[Option]:
-        """The options below a path, all by default, in the order of the merged config."""
+        """The options below a path (default: all), in the order of the merged config."""
         slots = self._slots(keys)
         if slots is not None:
             yield from self._below(keys, slots)
 
     def find(self, keys: Keys) -> Option | None:
-        """What is set at a path, be it a dict or a list as a whole; None if nothing is."""
+        """The value at a path, also a whole dict or list; None if the path is not set."""
         slots = self._slots(keys)
         return _option(keys, slots) if slots else None
 
     def keys_of(self, option: str) -> Keys | None:
-        """The keys of an option's path as it is written; a key may have dots itself. None if there is none."""
+        """The keys of a written option path; a key may contain dots. None if the path is not set."""
         return _resolved(self._root, option, ())
 
     def at(self, option: str) -> Option | None:
-        """:meth:`find` by an option's path as it is written, as in ``Finding.option``."""
+        """:meth:`find` by a written option path, as in ``Finding.option``."""
         keys = self.keys_of(option)
         return None if keys is None else self.find(keys)
 
     def nearest(self, option: str) -> Option | None:
-        """:meth:`at`; of an option that nothing sets, what is set of the nearest dict or list that would hold it."""
+        """Like :meth:`at`; for a path that is not set, the nearest dict or list above it that is set."""
         while option:
             if found := self.at(option):
                 return found
@@ -73,7 +73,7 @@ class ConfigOrigins:
         return None
 
     def bases_to(self, file: str) -> tuple[Place, ...]:
-        """Where a file is named as a base, then where the file that names it is, and so on to the config."""
+        """The ``_base_`` entry for a file, then the entry for the file with that entry, up to the config."""
         places: list[Place] = []
         while file in self._named and len(places) <= len(self._named):
             places.append(self._named[file])
@@ -81,14 +81,14 @@ class ConfigOrigins:
         return tuple(places)
 
     def paths(self) -> Iterator[str]:
-        """The paths of all options, and of the dicts and lists that hold them."""
+        """The paths of all options and of the dicts and lists around them."""
         seen: dict[Keys, None] = {}
         for option in self.options():
             seen.update(dict.fromkeys(option.keys[: length + 1] for length in range(len(option.keys))))
         yield from map(option_path, seen)
 
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
-        """What a path that nothing sets held before, and what was replaced as a whole; None if it held nothing."""
+        """The former value of a path that is not set, and the option that replaced all of it; None if there is none."""
         return self._dropped(self._root, option, (), [])
 
     def _dropped(self, node: Node, option: str, keys: Keys, slots: list[Slot]) -> tuple[Origin, Option] | None:
@@ -110,12 +110,12 @@ class ConfigOrigins:
         return None
 
     def merged(self) -> dict[str, Any]:
-        """The merged config as plain data, with :data:`UNKNOWN` for what only running it can tell."""
+        """The merged config as plain data, with :data:`UNKNOWN` for values that only running it can give."""
         whole = _plain(self._root)
         return whole if isinstance(whole, dict) else {}
 
     def children(self, keys: Keys) -> tuple[str | int, ...]:
-        """The keys of the dict, or the positions of the list, at a path."""
+        """The keys of the dict, or the indexes of the list, at a path."""
         slots = self._slots(keys)
         node = slots[-1].node if slots else self._root
         if slots is None:
@@ -125,7 +125,7 @@ class ConfigOrigins:
         )
 
     def _slots(self, keys: Keys) -> list[Slot] | None:
-        """The slots on the way to a path; None if it leads nowhere."""
+        """The slots along a path; None if the path does not exist."""
         return _walked(self._root, keys)
 
     def _below(self, keys: Keys, slots: list[Slot]) -> Iterator[Option]:
@@ -141,14 +141,14 @@ class ConfigOrigins:
 
 
 def config_origins(config: str, options: Sequence[str] = (), texts: Mapping[Path, str] | None = None) -> ConfigOrigins:
-    """Where the options of a config are set.
+    """Find where a config sets its options.
 
     Args:
         config: a path, or ``<package>::<path>``.
-        options: of ``--cfg-options``, as ``key=value``.
-        texts: what to read in place of files, by their real paths, with line ends as Python reads them.
+        options: ``--cfg-options`` as ``key=value``.
+        texts: texts to use instead of files, by their resolved paths, with line ends as Python reads them.
 
-    Raises LrdecayError for a config, or a base, that mmengine could not load.
+    Raises LrdecayError for a config or a base that mmengine could not load.
     """
     path = find_config(config)
     reader = ConfigReader(texts)
@@ -157,7 +157,7 @@ def config_origins(config: str, options: Sequence[str] = (), texts: Mapping[Path
         if options:
             root = merged_options(root, options)
     except RecursionError as error:
-        raise LrdecayError("cannot be parsed: it nests too deep", where=config, final=True) from error
+        raise LrdecayError("cannot be parsed: it is nested too deeply", where=config, final=True) from error
     files = {shown: source.path for shown, source in reader.sources.items()}
     raised = [(span.place(), error) for span, error in reader.raised]
     return ConfigOrigins(config, root, files, raised, {base: span.place() for base, span in reader.named.items()})
@@ -186,7 +186,7 @@ def _walked(node: Node, keys: Keys) -> list[Slot] | None:
 
 
 def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
-    """The keys that spell ``option``: ``a.b``, ``a['b.c'].d``, ``a.0.b`` and ``a[0].b``; a key may have dots."""
+    """The keys of a written ``option``: ``a.b``, ``a['b.c'].d``, ``a.0.b`` and ``a[0].b``; a key may contain dots."""
     if not option:
         return keys
     entries: list[tuple[Any, Slot]] = []
@@ -203,7 +203,7 @@ def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
 
 
 def _rests(option: str, key: str | int, *, first: bool) -> Iterator[str]:
-    """What follows a key with which a path begins: nothing, or the spelling of further keys."""
+    """The possible rests of a path after a key: nothing, or the path of further keys."""
     for spelling in (str(key) if first else f".{key}", f"[{key!r}]", f'["{key}"]'):
         rest = option.removeprefix(spelling)
         if rest != option and (not rest or rest[0] in ".["):
@@ -212,7 +212,7 @@ def _rests(option: str, key: str | int, *, first: bool) -> Iterator[str]:
 
 def _option(keys: Keys, slots: list[Slot]) -> Option:
     spans = [slot.node.span for slot in slots if slot.node.span]
-    # What an operation made has no place of its own: that of what holds it counts.
+    # The result of an operation has no place of its own: use the place of its container.
     span = spans[-1] if spans else next(slot.key for slot in slots if slot.key)
     via = tuple(handing for slot in slots for handing in slot.via)
     origin = _origin(slots[-1], span, via)
@@ -224,7 +224,7 @@ def _option(keys: Keys, slots: list[Slot]) -> Option:
 
 
 def _replaced(slots: list[Slot], keys: Keys) -> Iterator[Origin]:
-    """What stood at a path before, the first first: parts of a whole that was replaced came before its own."""
+    """The earlier values at a path, the first one first; those of a replaced container come before its own."""
     for depth, slot in enumerate(slots):
         for old in slot.replaced:
             below = keys[depth + 1 :]
@@ -237,7 +237,7 @@ def _replaced(slots: list[Slot], keys: Keys) -> Iterator[Origin]:
             else:
                 yield from _replaced(walked[1:], below)
             if len(walked) <= len(below) and walked[-1].node.kind in (*MAPPINGS, *SEQUENCES) and walked[-1].node.data:
-                # The option was not there; what else was in the dict is no value of it.
+                # The option was not set there; the rest of that dict is not a value of the option.
                 continue
             span = next((each.node.span for each in reversed(walked) if each.node.span), old.key)
             if span is not None:

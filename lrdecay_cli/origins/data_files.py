@@ -17,7 +17,7 @@ _SCALAR = re.compile(r"[-+.\w]+")
 
 
 def read_data(source: Source) -> Node:
-    """The dict that a JSON or YAML file holds. Raises LrdecayError if it holds something else."""
+    """The dict in a JSON or YAML file. Raises LrdecayError for any other content."""
     node = _Json(source).read() if source.path.suffix == ".json" else _read_yaml(source)
     if node.kind != "dict":
         raise LrdecayError("does not hold a mapping", where=source.shown, final=True)
@@ -29,7 +29,7 @@ class _Json:
         self.source, self.text, self.at = source, source.text, 0
 
     def read(self) -> Node:
-        """The value that the text holds, as Python's own json reads it."""
+        """The value of the text, parsed like Python's json module."""
         try:
             json.loads(self.text)
         except (ValueError, RecursionError) as error:
@@ -39,7 +39,7 @@ class _Json:
 
     def _value(self, depth: int) -> Node:
         if depth > _DEEPEST:
-            raise LrdecayError("cannot be parsed: it nests too deep", where=self.source.shown, final=True)
+            raise LrdecayError("cannot be parsed: it is nested too deeply", where=self.source.shown, final=True)
         self._skip()
         start = self.at
         sign = self.text[start]
@@ -96,7 +96,7 @@ class _Json:
 
 
 def scalar(source: Source, value: Any, span: Span) -> Node:
-    """A value that stands there, or what ``{{_base_.x}}`` stands for."""
+    """A value as written, or a placeholder for ``{{_base_.x}}``."""
     if isinstance(value, str) and value in source.placeholders:
         return Node("placeholder", source.placeholders[value], span)
     begin, end = source.in_file(span.start, span.end)
@@ -109,7 +109,7 @@ def _read_yaml(source: Source) -> Node:
     try:
         import yaml
     except ImportError as error:
-        raise LrdecayError("is YAML", where=source.shown, fix="pip install pyyaml") from error
+        raise LrdecayError("needs PyYAML", where=source.shown, fix="pip install pyyaml") from error
     try:
         root = yaml.compose(source.text, Loader=yaml.SafeLoader)
         loader = yaml.SafeLoader("")
@@ -120,7 +120,7 @@ def _read_yaml(source: Source) -> Node:
         problem = f"is not YAML: {getattr(error, 'problem', None) or error}"
         raise LrdecayError(problem, where=where, final=True) from error
     except RecursionError as error:
-        raise LrdecayError("cannot be parsed: it nests too deep", where=source.shown, final=True) from error
+        raise LrdecayError("cannot be parsed: it is nested too deeply", where=source.shown, final=True) from error
 
 
 def _from_yaml(source: Source, node: Any, loader: Any, depth: int, opened: set[int]) -> Node:
@@ -130,7 +130,7 @@ def _from_yaml(source: Source, node: Any, loader: Any, depth: int, opened: set[i
         return Node("scalar", None)
     span = Span(source, node.start_mark.index, node.end_mark.index)
     if depth > _DEEPEST or id(node) in opened:
-        raise LrdecayError("cannot be parsed: it nests too deep", where=source.shown, final=True)
+        raise LrdecayError("cannot be parsed: it is nested too deeply", where=source.shown, final=True)
     if isinstance(node, yaml.ScalarNode):
         try:
             return scalar(source, loader.construct_object(node, deep=True), span)

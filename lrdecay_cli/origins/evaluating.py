@@ -1,4 +1,4 @@
-"""Expressions of a config, evaluated without running it."""
+"""Evaluate the expressions of a config without running it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _DEEPEST = 150
 
 
 class Evaluator:
-    """Evaluates the expressions of one file.
+    """Evaluate the expressions of one file.
 
     Args:
         source: the file.
-        names: what its names hold; statements change it.
+        names: the values of its names; statements change it.
 
     Attributes:
-        raised: expressions that raise an exception when the config is run, and the exceptions.
+        raised: expressions that raise an exception when the config is run, with the exceptions.
     """
 
     def __init__(self, source: Source, names: dict[str, Slot]) -> None:
@@ -48,10 +48,10 @@ class Evaluator:
         self._steps = self._depth = 0
 
     def value(self, expression: ast.expr) -> Value:
-        """The value of an expression, unknown where only running it can tell."""
+        """The value of an expression; unknown if only running the config can give it."""
         self._steps += 1
         if self._steps > _MOST_STEPS or self._depth > _DEEPEST:
-            return Value(unknown("it takes too long to tell", self.source.span(expression)))
+            return Value(unknown("it takes too long to evaluate", self.source.span(expression)))
         self._depth += 1
         try:
             return self._value(expression)
@@ -116,7 +116,7 @@ class Evaluator:
         begin, end = self.source.in_file(span.start, span.end)
         inside = [each for each in self.source.templates if begin <= each[0] and each[1] <= end]
         if isinstance(value, str) and any(name in value for name in self.source.placeholders):
-            raise Unknowable("mmengine replaces {{_base_...}} in no longer string")
+            raise Unknowable("mmengine does not replace {{_base_...}} inside a longer string")
         via = tuple(
             Handing("environment" if name[0] == "$" else "template", name, span)
             for _, _, name in inside
@@ -125,7 +125,7 @@ class Evaluator:
         return Value(Node("scalar", value, span, constant=not inside), via)
 
     def lookup(self, name: str) -> Slot | None:
-        """What a name holds; None for one of Python's own and one that is not defined."""
+        """The value of a name; None for Python's builtins and undefined names."""
         scopes = (*reversed(self.locals), self.names)
         return next((scope[name] for scope in scopes if name in scope), None)
 
@@ -133,7 +133,7 @@ class Evaluator:
         slot = self.lookup(name)
         if slot is None:
             if name == "__name__":
-                # Configs run without a module's name of their own.
+                # mmengine runs configs without a module name.
                 return Value(Node("scalar", "builtins", span))
             if not hasattr(builtins, name):
                 raise Raising(f"NameError: {name} is not defined")
@@ -145,7 +145,7 @@ class Evaluator:
         return Value(slot.node, (Handing("variable", name, span), *slot.via) if name != "_base_" else ())
 
     def items(self, elements: list[ast.expr]) -> Iterator[Slot]:
-        """The entries of a list, with those of ``*others``."""
+        """The entries of a list, including those of ``*others``."""
         for element in elements:
             if isinstance(element, ast.Starred):
                 value = self.value(element.value)
@@ -177,7 +177,7 @@ class Evaluator:
         raise Unknowable(f"there is no .{attribute}")
 
     def _held(self, holder: Value, slot: Slot, name: str, span: Span) -> Value:
-        """What a container that a name gives holds. Of ``_base_`` and its parts, the name is the whole path."""
+        """An element of a container that has a name. For ``_base_`` and its parts, the name is the whole path."""
         if holder.node is self._base():
             return Value(slot.node, (*slot.via, Handing("base-variable", f"_base_.{name}", span)))
         return Value(slot.node, (*holder.via, *slot.via))
@@ -201,7 +201,7 @@ class Evaluator:
         return computed(as_plain(node)[key], span, holder.via)
 
     def bounds(self, index: ast.Slice) -> slice:
-        """A slice with its values."""
+        """The evaluated slice."""
         parts = (index.lower, index.upper, index.step)
         return slice(*(None if part is None else as_plain(self.value(part).node) for part in parts))
 
@@ -217,18 +217,18 @@ class Evaluator:
         return computed(result, span, self._via(expression.left, *expression.comparators))
 
     def used(self, expression: ast.expr) -> tuple[Handing, ...]:
-        """The names of the config that an expression uses."""
+        """The names of the config in an expression."""
         return self._via(expression)
 
     def forget_used(self, part: ast.AST, reason: str) -> None:
-        """Make unknown every dict and list that a part of the file can reach by a name."""
+        """Make every dict and list unknown that a part of the file can reach by a name."""
         names = {node.id for node in ast.walk(part) if isinstance(node, ast.Name)}
         done: set[str] = set()
         while pending := names - done:
             done |= pending
             for slot in filter(None, map(self.lookup, pending)):
                 if slot.node.kind == "function":
-                    # It may change what it names when it is called.
+                    # A call may change the values that it can reach by name.
                     names |= {node.id for node in ast.walk(slot.node.data) if isinstance(node, ast.Name)}
                     for node in ast.walk(slot.node.data):
                         for name in node.names if isinstance(node, ast.Global) else ():
@@ -237,7 +237,7 @@ class Evaluator:
                     slot.node.forget(reason)
 
     def truth(self, expression: ast.expr) -> bool:
-        """Whether a condition holds. Raises Unknowable if that is unknown."""
+        """True if a condition holds. Raises Unknowable if that is unknown."""
         return bool(as_plain(self.value(expression).node))
 
     def _formatted(self, part: ast.expr) -> str:
@@ -252,7 +252,7 @@ class Evaluator:
         return format(value, shape)
 
     def _via(self, *expressions: ast.expr) -> tuple[Handing, ...]:
-        """The names that an expression uses."""
+        """The names in an expression."""
         names = [node for each in expressions for node in ast.walk(each) if isinstance(node, ast.Name)]
         return tuple(Handing("variable", name.id, self.source.span(name)) for name in names if self.lookup(name.id))
 
@@ -279,7 +279,7 @@ class Evaluator:
         for slot in iterated(self.value(first.iter).node):
             self._steps += 1
             if self._steps > _MOST_STEPS:
-                raise Unknowable("it takes too long to tell")
+                raise Unknowable("it takes too long to evaluate")
             scope: dict[str, Slot] = {}
             self.locals.append(scope)
             try:

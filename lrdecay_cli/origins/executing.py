@@ -1,4 +1,4 @@
-"""Statements of a config, followed without running it."""
+"""Evaluate the statements of a config without running it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class _ContinueLoop(Exception):  # noqa: N818
 
 
 class Executor(Evaluator):
-    """Follows the statements of one file; ``names`` holds what they assign."""
+    """Evaluate the statements of one file; ``names`` holds what they assign."""
 
     rounds = 0
 
     def run(self, statements: Iterable[ast.stmt]) -> None:
-        """Follow statements in order. What one that has to be run may change is unknown afterwards."""
+        """Evaluate statements in order. If one has to be run, the values that it may change become unknown."""
         for statement in statements:
             try:
                 self._run(statement)
@@ -83,7 +83,7 @@ class Executor(Evaluator):
                 raise Unknowable(f"line {statement.lineno} has to be run")
 
     def run_inside(self, statements: list[ast.stmt]) -> None:
-        """Follow the statements of a block."""
+        """Evaluate the statements of a block."""
         self.run(statements)
 
     def _import(self, name: str, what: str, alias: ast.alias) -> None:
@@ -110,13 +110,13 @@ class Executor(Evaluator):
 
     def _bind(self, target: ast.Name, slot: Slot) -> None:
         span = self.source.span(target)
-        # What a loop counts has no place of its own.
+        # The values of a loop variable have no place of their own.
         node = slot.node if slot.node.span else Node(slot.node.kind, slot.node.data, span)
         self._set(target.id, Slot(node, "assignment", span, slot.via))
 
     def _set(self, name: str, slot: Slot) -> None:
         if name == "_base_":
-            raise Unknowable("_base_ is assigned again")
+            raise Unknowable("_base_ is assigned a second time")
         old = self.names.get(name)
         self.names[name] = slot.over(old if old and old.node.kind not in ("object", "function") else None)
 
@@ -140,7 +140,7 @@ class Executor(Evaluator):
 
     def _augment(self, statement: ast.AugAssign) -> None:
         target, span = statement.target, self.source.span(statement)
-        # As an expression, the target is what it held.
+        # As an expression, the target is its former value.
         held = self.value(ast.copy_location(ast.parse(ast.unparse(target), mode="eval").body, target))
         value = self.value(statement.value)
         if held.node.kind == "list" and isinstance(statement.op, ast.Add):
@@ -150,7 +150,7 @@ class Executor(Evaluator):
             )
             if isinstance(target, ast.Name):
                 return
-            # The item is set again, and a ConfigDict keeps a copy.
+            # The item is assigned again, and a ConfigDict stores a copy.
             holder = self.value(target.value).node
             if holder.kind == "config":
                 key = target.attr if isinstance(target, ast.Attribute) else as_plain(self.value(target.slice).node)
@@ -185,7 +185,7 @@ class Executor(Evaluator):
         for slot in iterated(self.value(statement.iter).node):
             self.rounds += 1
             if self.rounds > _MOST_ROUNDS:
-                raise Unknowable("it takes too long to tell")
+                raise Unknowable("it takes too long to evaluate")
             bind(statement.target, slot, self._bind)
             try:
                 self.run_inside(statement.body)
@@ -196,7 +196,7 @@ class Executor(Evaluator):
         self.run_inside(statement.orelse)
 
     def forget_changed(self, statement: ast.AST, reason: str) -> None:
-        """Make unknown what a statement that has to be run may assign or change."""
+        """Make everything unknown that a statement may assign or change which has to be run."""
         span = self.source.span(statement) if isinstance(statement, ast.stmt) else None
         for node in ast.walk(statement):
             if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):

@@ -11,13 +11,13 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-# Not those of this module's package: mmengine asks for its interpreter's, which is this one.
+# Names of the standard library of the running interpreter: mmengine uses the same.
 _PYTHON_ROOT = os.path.dirname(os.path.dirname(sys.executable))  # noqa: PTH120
 _SYSTEM_PYTHON = "/usr/lib/python"
 
 
 def is_lazy(tree: ast.Module) -> bool:
-    """Whether mmengine reads a config in the lazy style."""
+    """True if mmengine reads a config in the lazy style."""
     for node in ast.walk(tree):
         match node:
             case ast.Assign(targets=[ast.Name(id="_base_"), *_]):
@@ -36,7 +36,7 @@ def is_lazy(tree: ast.Module) -> bool:
 
 
 def is_builtin(module: str) -> bool:
-    """Whether mmengine imports a module of this name itself, as it does with Python's own below its root."""
+    """True if mmengine itself imports a module of this name, like the modules of the standard library."""
     if module.startswith("."):
         return False
     if module.startswith("mmengine.config") or module in sys.builtin_module_names:
@@ -56,7 +56,7 @@ def is_builtin(module: str) -> bool:
 
 
 def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
-    """The imports of the first ``with read_base():``, and the statements with them in its place."""
+    """The imports of the first ``with read_base():``, and all statements with the imports in its place."""
     for position, statement in enumerate(tree.body):
         if isinstance(statement, ast.With):
             imports = [line for line in statement.body if isinstance(line, ast.ImportFrom)]
@@ -65,12 +65,12 @@ def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
 
 
 def module_of(statement: ast.ImportFrom) -> str:
-    """``..x.y`` of ``from ..x.y import z``."""
+    """``..x.y`` for ``from ..x.y import z``."""
     return "." * statement.level + (statement.module or "")
 
 
 def base_name(module: str) -> str | None:
-    """The path of a base from the folder of the config, ``pkg.configs.x`` as its path below the package's folder."""
+    """The path of a base relative to the config's folder; for ``pkg.configs.x``, relative to the package's folder."""
     names = module.lstrip(".")
     level = len(module) - len(names)
     path = names.replace(".", "/") + ".py"
@@ -78,7 +78,7 @@ def base_name(module: str) -> str | None:
 
 
 def imported_names(statement: ast.stmt) -> Iterator[tuple[str, str, ast.alias]]:
-    """The names that an import makes, what each stands for, and its alias."""
+    """The names that an import creates, the imported objects, and the alias nodes."""
     match statement:
         case ast.ImportFrom(names=aliases):
             for alias in aliases:

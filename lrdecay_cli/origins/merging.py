@@ -1,4 +1,4 @@
-"""Merging a config into its bases, and ``--cfg-options`` into a config, as mmengine does.
+"""Merge a config into its bases, and ``--cfg-options`` into a config, as mmengine does.
 
 Source: mmengine 0.10.7, ``Config._file2dict``, ``_merge_a_into_b``, ``_substitute_base_vars``,
 ``_dict_to_config_dict`` and ``merge_from_dict``.
@@ -25,7 +25,7 @@ DELETE = "_delete_"
 
 
 class Unmergeable(Exception):  # noqa: N818
-    """mmengine raises for this merge: the path from the merged dict down to the key, and why."""
+    """mmengine raises for this merge; holds the path from the merged dict down to the key, and the reason."""
 
     def __init__(self, problem: str, slot: Slot) -> None:
         self.problem, self.slot = problem, slot
@@ -33,26 +33,26 @@ class Unmergeable(Exception):  # noqa: N818
 
 
 def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
-    """``base`` with the entries of ``child``: dicts are merged, whatever else there is replaces what was.
+    """``base`` updated with the entries of ``child``: dicts are merged, all other values are replaced.
 
     Args:
-        child: a dict, of which ``_delete_`` is taken out where it says something.
+        child: a dict; a true or false ``_delete_`` is removed from it.
         base: a dict; a list too with ``list_keys``.
-        list_keys: whether keys of digits are positions in a list.
+        list_keys: True if keys of digits are list indexes.
 
-    Raises Unmergeable where mmengine does.
+    Raises Unmergeable when mmengine raises.
     """
     merged = rebuilt(base, base.kind, lambda node: node)
     held = merged.data
     for key, slot in child.data.items():
         if list_keys and isinstance(base.data, list):
             if not key.isdigit() or int(key) >= len(held):
-                raise Unmergeable(f"{key} is no position in a list of {len(held)}", slot)
+                raise Unmergeable(f"{key} is not an index of a list of {len(held)}", slot)
             if slot.node.kind not in MAPPINGS:
-                raise Unmergeable("only a dict merges into an entry of a list", slot)
+                raise Unmergeable("only a dict can be merged into an entry of a list", slot)
             old = held[int(key)]
             if old.node.kind not in (*MAPPINGS, *(SEQUENCES[:1] if list_keys else ())):
-                raise Unmergeable("a dict merges into a dict alone", slot)
+                raise Unmergeable("a dict can only be merged into a dict", slot)
             held[int(key)] = old._replace(node=merge(slot.node, old.node, list_keys=True))
             continue
         old = held.get(key)
@@ -67,7 +67,7 @@ def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
                 continue
             if not deletes:
                 if old.node.kind not in (*MAPPINGS, *(("list",) if list_keys else ())):
-                    raise Unmergeable(f"{key} is a dict here and none in the base; {DELETE}=True replaces it", slot)
+                    raise Unmergeable(f"{key} is a dict here but not in the base; {DELETE}=True replaces it", slot)
                 held[key] = old._replace(node=merge(slot.node, old.node, list_keys=list_keys))
                 continue
         held[key] = slot._replace(node=as_config(slot.node)).over(old)
@@ -106,7 +106,7 @@ def _deep_merged(child: Slot, base: Slot) -> Slot:
 
 
 def _taken(node: Node) -> bool | None:
-    """What ``_delete_`` says, which is taken out; None if that is unknown."""
+    """The value of ``_delete_``, which is removed; None if it is unknown."""
     slot = node.data.pop(DELETE, None)
     if slot is None:
         return False
@@ -114,7 +114,7 @@ def _taken(node: Node) -> bool | None:
 
 
 def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: bool = True) -> Node:
-    """A copy in which every outermost dict with a ``type`` has ``_scope_``, where there is a scope."""
+    """A copy in which every outermost dict with a ``type`` has ``_scope_``, if there is a scope."""
     if node.kind in SEQUENCES:
         return rebuilt(node, node.kind, lambda item: in_scope(item, scope, span, outermost=outermost))
     if node.kind not in MAPPINGS:
@@ -128,7 +128,7 @@ def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: boo
 
 
 def with_placeholders(node: Node, base: Node) -> Node:
-    """A copy with what the bases hold in place of each ``{{_base_.x}}``. Raises Unmergeable for what they lack."""
+    """A copy with the bases' values in place of each ``{{_base_.x}}``. Raises Unmergeable for missing values."""
     if node.kind not in (*MAPPINGS, *SEQUENCES):
         return node
     copy = rebuilt(node, node.kind, lambda item: with_placeholders(item, base))

@@ -1,4 +1,4 @@
-"""Methods of dicts and lists with which configs are changed."""
+"""Methods of dicts and lists that configs use to change values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def arguments(evaluator: Evaluator, expression: ast.Call) -> list[Value]:
 
 
 def plain_arguments(evaluator: Evaluator, expression: ast.Call) -> tuple[list[Any], dict[str, Any]]:
-    """A call's arguments in Python. Raises Unknowable where one is no known plain data."""
+    """A call's arguments as Python values. Raises Unknowable if one is unknown or not plain data."""
     given = [as_plain(each.node) for each in arguments(evaluator, expression)]
     if any(each.arg is None for each in expression.keywords):
         raise Unknowable("a call with **arguments has to be run")
@@ -43,7 +43,7 @@ def _put_keywords(evaluator: Evaluator, expression: ast.Call, node: Node, mechan
 
 
 def put_entries(evaluator: Evaluator, expression: ast.Call, node: Node, mechanism: Mechanism) -> None:
-    """Put what ``dict(...)`` or ``.update(...)`` is called with into a dict."""
+    """Put the arguments of ``dict(...)`` or ``.update(...)`` into a dict."""
     given = arguments(evaluator, expression)
     if len(given) > 1:
         raise Unknowable("it raises TypeError")
@@ -78,7 +78,7 @@ def _put_all(node: Node, given: Node) -> None:
 def _merge(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) -> Node:
     (value,) = arguments(evaluator, expression)
     if value.node.kind not in MAPPINGS:
-        raise Unknowable(value.node.data if value.node.kind == "unknown" else "it merges no dict")
+        raise Unknowable(value.node.data if value.node.kind == "unknown" else "it does not merge a dict")
     update_config(node, rebuilt(value.node, value.node.kind, lambda same: same))
     return Node("scalar", None, span)
 
@@ -123,7 +123,7 @@ def _copy(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) ->
 
 
 def shallow_copy(node: Node) -> Node:
-    """``.copy()`` of a container; anything else is itself."""
+    """``.copy()`` of a container; any other value itself."""
     if node.kind not in (*MAPPINGS, "list"):
         return node
     copy = Node(node.kind, {} if node.kind in MAPPINGS else list(node.data), node.span)
@@ -133,7 +133,7 @@ def shallow_copy(node: Node) -> Node:
 
 
 def _listed(node: Node) -> Node:
-    """What a copy of a ConfigDict holds: lists are made anew, dicts are shared."""
+    """An element of a copied ConfigDict: lists are copied, dicts are shared."""
     return rebuilt(node, node.kind, _listed) if node.kind in SEQUENCES else node
 
 
@@ -184,7 +184,7 @@ def _index(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) -
 
 
 def method_of(node: Node, name: str) -> Callable[[Evaluator, Node, ast.Call, Span], Node] | None:
-    """The method of a dict or list that is followed; None for one that has to be run."""
+    """The method of a dict or list that can be evaluated; None for one that has to be run."""
     if name == "merge":
         return _merge if node.kind == "config" else None
     return _METHODS.get((_TYPES.get(node.kind, ""), name))

@@ -1,6 +1,6 @@
-"""Values of a config with the places that they come from.
+"""Values of a config with the places that set them.
 
-Dicts and lists are shared between names and changed in place, as they are when mmengine runs a config.
+Dicts and lists are shared between names and changed in place, as when mmengine runs a config.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from lrdecay_cli.domain.origins import Mechanism, Passage
 from lrdecay_cli.origins.sources import Span
 
 Kind = Literal["scalar", "dict", "config", "list", "tuple", "object", "function", "placeholder", "unknown"]
-"""A ``config`` is mmengine's ConfigDict, an ``object`` a module or what an import brings, a ``placeholder`` the string
-that mmengine puts where ``{{_base_.x}}`` stands until the file has run."""
+"""``config``: mmengine's ConfigDict. ``object``: a module or an imported object. ``placeholder``: the string that
+mmengine uses for ``{{_base_.x}}`` until the file has run."""
 
 MAPPINGS = ("dict", "config")
 SEQUENCES = ("list", "tuple")
 
 
 class Handing(NamedTuple):
-    """A name that hands a value on, and where it is used."""
+    """A name that passes a value on, and where it is used."""
 
     kind: Passage
     name: str
@@ -28,7 +28,7 @@ class Handing(NamedTuple):
 
 
 class Node:
-    """A value; ``data`` is a dict or list of slots for a container, the reason for an unknown one."""
+    """A value; ``data`` is a dict or list of slots for a container, the reason for an unknown value."""
 
     __slots__ = ("constant", "data", "kind", "span")
 
@@ -39,7 +39,7 @@ class Node:
         self.constant = constant
 
     def forget(self, reason: str) -> None:
-        """Make the value unknown for all that share it, and all that it holds."""
+        """Make the value and its contents unknown for all names that share it."""
         pending, seen = [self], set()
         while pending:
             node = pending.pop()
@@ -50,29 +50,29 @@ class Node:
 
 
 class Slot(NamedTuple):
-    """What a name, a key or a position holds, and what it held before."""
+    """The value of a name, a key or an index, and the values before."""
 
     node: Node
     mechanism: Mechanism = "assignment"
     key: Span | None = None
     via: tuple[Handing, ...] = ()
     replaced: tuple[Slot, ...] = ()
-    """First to last; none of them has any itself."""
+    """First to last; they have no earlier values themselves."""
 
     def over(self, old: Slot | None) -> Slot:
-        """The same with what ``old`` held as the first that it replaces."""
+        """The slot with the value of ``old`` as the first replaced value."""
         if old is None:
             return self
         return self._replace(replaced=(*old.replaced, old._replace(replaced=()), *self.replaced))
 
 
 def unknown(reason: str, span: Span | None) -> Node:
-    """A value that only running the config can tell."""
+    """A value that only running the config can give."""
     return Node("unknown", reason, span)
 
 
 def slots_of(node: Node) -> Iterator[Slot]:
-    """The slots of a container; none of anything else."""
+    """The slots of a container; none for any other value."""
     if node.kind in MAPPINGS:
         yield from node.data.values()
     elif node.kind in SEQUENCES:
@@ -94,7 +94,7 @@ def as_config(node: Node) -> Node:
 
 
 def hooked(node: Node) -> Node:
-    """What a ConfigDict keeps of a value. Source: mmengine 0.10.7, ``ConfigDict._hook``."""
+    """The value that a ConfigDict stores. Source: mmengine 0.10.7, ``ConfigDict._hook``."""
     if node.kind == "dict":
         return as_config(node)
     return rebuilt(node, node.kind, hooked) if node.kind in SEQUENCES else node
@@ -106,21 +106,21 @@ def deep_copy(node: Node) -> Node:
 
 
 def all_config(node: Node) -> Node:
-    """A copy in which every dict is a ConfigDict of its own."""
+    """A copy in which every dict is a separate ConfigDict."""
     if node.kind in MAPPINGS:
         return rebuilt(node, "config", all_config)
     return rebuilt(node, node.kind, all_config) if node.kind in SEQUENCES else node
 
 
 def put(container: Node, key: Any, slot: Slot) -> None:
-    """Set an item of a dict or ConfigDict, which keeps what was there before as replaced."""
+    """Set an item of a dict or ConfigDict; the former value is kept as replaced."""
     if container.kind == "config":
         slot = slot._replace(node=hooked(slot.node))
     container.data[key] = slot.over(container.data.get(key))
 
 
 class Unknowable(Exception):  # noqa: N818
-    """Only running the config can tell."""
+    """Only running the config can give the value."""
 
 
 class Raising(Unknowable):
@@ -128,7 +128,7 @@ class Raising(Unknowable):
 
 
 def as_plain(node: Node) -> Any:
-    """The value in Python. Raises Unknowable if a part of it is unknown or no plain data."""
+    """The value as Python data. Raises Unknowable if a part is unknown or not plain data."""
     if node.kind in MAPPINGS:
         return {key: as_plain(slot.node) for key, slot in node.data.items()}
     if node.kind in SEQUENCES:

@@ -1,4 +1,4 @@
-"""Operators of a config, and what they make: lists keep the places of their entries."""
+"""Operators in a config and their results; lists keep the places of their entries."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from lrdecay_cli.origins.nodes import MAPPINGS, SEQUENCES, Handing, Kind, Node, 
 from lrdecay_cli.origins.sources import Span
 
 _LARGEST = 100_000
-"""The longest string or list, and the most bits of an integer, that an operation makes."""
+"""The limit for results: length of a string or list, bits of an integer."""
 
 
 class Value(NamedTuple):
-    """What an expression gives, and the names that it comes through."""
+    """The result of an expression, with the names that passed it on."""
 
     node: Node
     via: tuple[Handing, ...] = ()
 
 
 def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant: bool = False) -> Value:
-    """What an operation made; the parts of a container have its place. Raises Unknowable for what is too large."""
+    """The result of an operation; the parts of a container get its place. Raises Unknowable if it is too large."""
     if isinstance(value, dict):
         entries = {key: Slot(computed(item, span).node) for key, item in value.items()}
         return Value(Node("dict", entries, span), via)
@@ -38,15 +38,15 @@ def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant:
 
 
 def unpack(node: Node, value: Value) -> None:
-    """Put the entries of ``**value`` into a dict. Raises Unknowable for what is no known dict."""
+    """Put the entries of ``**value`` into a dict. Raises Unknowable if the value is not a known dict."""
     if value.node.kind not in MAPPINGS:
-        raise Unknowable(value.node.data if value.node.kind == "unknown" else "it unpacks no dict")
+        raise Unknowable(value.node.data if value.node.kind == "unknown" else "it does not unpack a dict")
     for key, slot in value.node.data.items():
         put(node, key, slot._replace(via=(*value.via, *slot.via)))
 
 
 def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Value:
-    """``left + right`` and the like: lists keep the places of their entries."""
+    """``left + right`` and similar; lists keep the places of their entries."""
     via = (*left.via, *right.via)
     kinds = {left.node.kind, right.node.kind}
     if isinstance(operation, ast.Add) and kinds in ({"list"}, {"tuple"}):
@@ -68,25 +68,25 @@ def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Va
 
 
 def unary(operation: ast.unaryop, operand: Value, span: Span, *, literal: bool) -> Value:
-    """``-x`` and the like; a sign and a number are a literal to their readers."""
+    """``-x`` and similar; a sign with a number counts as a literal."""
     constant = literal and operand.node.constant and not isinstance(operation, ast.Not)
     return computed(_UNARY[type(operation)](as_plain(operand.node)), span, operand.via, constant=constant)
 
 
 def holds(operation: ast.cmpop, left: Any, right: Any) -> bool:
-    """Whether a comparison of two values holds."""
+    """True if a comparison of two values holds."""
     return bool(_COMPARISONS[type(operation)](left, right))
 
 
 def iterated(node: Node) -> list[Slot]:
-    """What a loop over a value meets. Raises Unknowable for what is no known container or string."""
+    """The elements that a loop visits. Raises Unknowable if the value is not a known container or string."""
     if node.kind in SEQUENCES:
         return list(node.data)
     if node.kind in MAPPINGS:
         return [Slot(Node("scalar", key)) for key in node.data]
     if node.kind == "scalar" and isinstance(node.data, str):
         return [Slot(Node("scalar", character)) for character in node.data]
-    raise Unknowable(node.data if node.kind == "unknown" else "it is no list")
+    raise Unknowable(node.data if node.kind == "unknown" else "it is not a list")
 
 
 def _through(value: Value) -> list[Slot]:
@@ -94,7 +94,7 @@ def _through(value: Value) -> list[Slot]:
 
 
 def _within_bounds(operation: type[ast.operator], left: Any, right: Any) -> Any:
-    """The result of an operator. Raises Unknowable where it could be too large to make."""
+    """The result of an operator. Raises Unknowable if it could be too large."""
     size = 0
     if operation in (ast.Pow, ast.LShift) and isinstance(left, int) and isinstance(right, int):
         size = left.bit_length() * right if operation is ast.Pow else right

@@ -1,4 +1,4 @@
-"""Config files and their bases, read into one config in which every value has its place.
+"""Read a config file and its bases into one config in which every value has its place.
 
 Source: mmengine 0.10.7, ``Config.fromfile``, ``_file2dict`` and ``_parse_lazy_import``.
 """
@@ -28,15 +28,15 @@ _BASE = "_base_"
 
 
 class ConfigReader:
-    """Reads a config with its bases.
+    """Reader of a config with its bases.
 
     Args:
-        texts: what to read in place of files, by their real paths.
+        texts: texts to use instead of files, by their resolved paths.
 
     Attributes:
-        sources: the files that were read, by their names in messages, in the order in which they are first met.
-        raised: expressions that raise an exception when the config is run, and the exceptions.
-        named: by the name of a base, where it is first named.
+        sources: the files that were read, by their names in messages, in the order of reading.
+            raised: expressions that raise an exception when the config is run, with the exceptions.
+            named: for each base, the place that names it first.
     """
 
     def __init__(self, texts: Mapping[Path, str] | None = None) -> None:
@@ -48,7 +48,7 @@ class ConfigReader:
         self._count = 0
 
     def read(self, shown: str, path: Path) -> Node:
-        """The merged config, a ConfigDict. Raises LrdecayError where mmengine could not load it."""
+        """The merged config, a ConfigDict. Raises LrdecayError if mmengine could not load it."""
         tree = self._tree(shown, path) if path.suffix == ".py" else None
         if tree is not None and lazy_style.is_lazy(tree[1]):
             names, imported = self._lazy(shown, path)
@@ -74,22 +74,24 @@ class ConfigReader:
             where = f"{shown}:{error.lineno}" if error.lineno else shown
             raise LrdecayError(f"is not Python: {error.msg}", where=where, final=True) from error
         except (ValueError, RecursionError, MemoryError) as error:
-            raise LrdecayError("cannot be parsed: it nests too deep or holds a null byte", where=shown) from error
+            raise LrdecayError(
+                "cannot be parsed: it is nested too deeply or contains a null byte", where=shown
+            ) from error
 
     def _entered(self, shown: str, path: Path, at: Span | None) -> None:
         if path in self._open or len(self._open) >= _DEEPEST:
             circle = path in self._open
             where = str(at.place()) if at else shown
             raise LrdecayError(
-                f"{shown} is a base of itself" if circle else f"more than {_DEEPEST} bases upon bases",
+                f"{shown} is a base of itself" if circle else f"more than {_DEEPEST} levels of bases",
                 where=where,
-                fix="take it out of _base_" if circle else "",
+                fix="remove it from _base_" if circle else "",
                 final=True,
             )
         self._open.append(path)
 
     def _plain(self, shown: str, path: Path, at: Span | None = None) -> Node:
-        """The merged config of a file, as a dict whose top level is no ConfigDict."""
+        """The merged config of a file; its top level is a plain dict."""
         self._entered(shown, Path(os.path.realpath(path)), at)
         source = self._source(shown, path)
         substitute_templates(source)
@@ -97,7 +99,7 @@ class ConfigReader:
             _, tree = self._tree(shown, path, source)
             if at is not None and lazy_style.is_lazy(tree):
                 raise LrdecayError(
-                    f"{shown} is in the lazy style, and this config is not", where=str(at.place()), final=True
+                    f"{shown} is in the lazy style, but this config is not", where=str(at.place()), final=True
                 )
             bases = self._named_bases(tree, source)
         else:
@@ -133,9 +135,11 @@ class ConfigReader:
             for key, slot in held.data.items():
                 if key in merged.data:
                     first = merged.data[key].key
-                    also = f", as {first.place()} does" if first else ""
+                    also = f", like {first.place()}" if first else ""
                     raise LrdecayError(
-                        f"{base_shown} sets {key}{also}; two bases may not", where=str(span.place()), final=True
+                        f"{base_shown} sets {key}{also}; two bases must not set the same key",
+                        where=str(span.place()),
+                        final=True,
                     )
                 merged.data[key] = slot._replace(node=hooked(slot.node))
         return merged
@@ -151,7 +155,7 @@ class ConfigReader:
                 beside = package + SEPARATOR + posixpath.normpath(posixpath.join(posixpath.dirname(in_zoo), name))
         if found is None or not found.is_file() or found.suffix not in (".py", ".json", ".yaml", ".yml"):
             fix = suggest_file(str(found), (".py",)) if found else ""
-            raise LrdecayError(f"there is no base {name}", where=str(span.place()), fix=fix)
+            raise LrdecayError(f"no such base: {name}", where=str(span.place()), fix=fix)
         return beside, found
 
     def _run(self, tree: ast.Module, source: Source, base: Node) -> Node:
@@ -167,7 +171,7 @@ class ConfigReader:
         return Node("dict", kept)
 
     def _lazy(self, shown: str, path: Path, at: Span | None = None) -> tuple[Node, set[str]]:
-        """The names of a file in the lazy style as a ConfigDict, and those that imports alone make."""
+        """The names of a lazy file as a ConfigDict, and the names that only imports create."""
         self._entered(shown, Path(os.path.realpath(path)), at)
         source, tree = self._tree(shown, path, self._source(shown, path))
         imports, body = lazy_style.base_block(tree)
@@ -218,7 +222,7 @@ class ConfigReader:
         folders = list(spec.submodule_search_locations or ()) if spec else []
         found = Path(folders[0], *rest.split(".")).with_suffix(".py") if folders else None
         if found is None or not found.is_file():
-            raise LrdecayError(f"there is no base {module}", where=str(span.place()))
+            raise LrdecayError(f"no such base: {module}", where=str(span.place()))
         _, _, in_zoo = rest.partition(".")
         return (
             f"{package}{SEPARATOR}{in_zoo.replace('.', '/')}.py" if rest.startswith("configs.") else str(found)
@@ -226,7 +230,7 @@ class ConfigReader:
 
 
 def _listed(slot: Slot | None) -> list[tuple[str, Span]]:
-    """The names in ``_base_``, each with its place."""
+    """The names in ``_base_`` with their places."""
     if slot is None:
         return []
     several = slot.node.data if slot.node.kind == "list" else [slot]
@@ -239,7 +243,7 @@ def _listed(slot: Slot | None) -> list[tuple[str, Span]]:
             raise LrdecayError(f"_base_ is unknown: {error}", where=str(span.place()) if span else "") from error
         if not isinstance(name, str) or span is None:
             raise LrdecayError(
-                "_base_ holds something that is no path", where=str(span.place()) if span else "", final=True
+                "_base_ contains a value that is not a path", where=str(span.place()) if span else "", final=True
             )
         found.append((name, span))
     return found
@@ -253,5 +257,5 @@ def _assigns_base(statement: ast.stmt) -> bool:
 
 
 def _is_code(node: Node) -> bool:
-    """Whether it is a function, or what an import brings: mmengine drops functions and modules."""
+    """True for a function or an imported object: mmengine drops functions and modules."""
     return node.kind == "function" or (node.kind == "object" and node.constant)

@@ -1,4 +1,4 @@
-"""The text of a config file: templates substituted as mmengine does, and places that count in the file itself."""
+"""The text of a config file, with templates substituted as in mmengine, and places in the original file."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ _LONGEST_SHOWN = 120
 
 
 class Span(NamedTuple):
-    """A stretch of a source's substituted text, as offsets."""
+    """A range of a source's substituted text, as offsets."""
 
     source: Source
     start: int
     end: int
 
     def place(self) -> Place:
-        """The same in lines and columns of the file."""
+        """The range as lines and columns of the file."""
         return self.source.place(*self.source.in_file(self.start, self.end))
 
     def text(self) -> str:
-        """What stands there in the file, on one line, cut where it is long."""
+        """The text of the range in the file, on one line, shortened if long."""
         start, end = self.source.in_file(self.start, self.end)
         text = " ".join(self.source.original[start:end].split())
         return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
 
 
 class Source:
-    """A file's text, and the text that mmengine parses in its stead.
+    """A file's text, and the substituted text that mmengine parses.
 
     Attributes:
-        shown: its name, as messages have it.
+        shown: its name in messages.
         path: the file.
-        original: what it holds.
-        text: what is parsed.
-        placeholders: by the string that stands for ``{{_base_.x}}``, the path ``x``.
-        templates: stretches of ``original`` that are replaced, with what they name.
+        original: its content.
+        text: the text to parse.
+        placeholders: the path ``x`` by the string that replaces ``{{_base_.x}}``.
+        templates: ranges of ``original`` that are replaced, with the names in them.
     """
 
     def __init__(self, shown: str, path: Path, text: str) -> None:
@@ -53,25 +53,25 @@ class Source:
         self.original = self.text = text
         self.placeholders: dict[str, str] = {}
         self.templates: list[tuple[int, int, str]] = []
-        # Of each character of the text, where what it comes from begins and ends; None for the text as it is.
+        # For each character of the text, the start and end of its source; None if the text is unchanged.
         self._begins: list[int] | None = None
         self._ends: list[int] = []
         self._lines = _line_starts(text)
         self._parsed_lines = self._lines
 
     def place(self, start: int, end: int) -> Place:
-        """Lines and columns of a stretch of ``original``."""
+        """Lines and columns of a range of ``original``."""
         line, end_line = (bisect.bisect_right(self._lines, offset) for offset in (start, end))
         return Place(self.shown, line, start - self._lines[line - 1] + 1, end_line, end - self._lines[end_line - 1] + 1)
 
     def in_file(self, start: int, end: int) -> tuple[int, int]:
-        """The stretch of ``original`` that a stretch of ``text`` comes from."""
+        """The range of ``original`` for a range of ``text``."""
         if self._begins is None or start >= len(self._begins):
             return start, end
         return self._begins[start], self._ends[max(start, end - 1)]
 
     def span(self, node: ast.expr | ast.stmt | ast.keyword | ast.alias) -> Span:
-        """Where a node of the parsed text stands."""
+        """The range of a node of the parsed text."""
         end = self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
         return Span(self, self._offset(node.lineno, node.col_offset), end)
 
@@ -82,7 +82,7 @@ class Source:
         return begin + (column if text.isascii() else len(text.encode()[:column].decode(errors="replace")))
 
     def substitute(self, pattern: str, replacement: Callable[[re.Match[str]], str], name: str) -> None:
-        """Replace each match in ``text``, for which ``templates`` has ``name``, a template for ``Match.expand``."""
+        """Replace each match in ``text``; ``name`` is the entry for ``templates``, a template for ``Match.expand``."""
         matches = list(re.finditer(pattern, self.text))
         if not matches:
             return
@@ -103,12 +103,12 @@ class Source:
 
 
 def _line_starts(text: str) -> list[int]:
-    # Unlike str.splitlines: Python's parser breaks lines at nothing else, and files are read with universal newlines.
+    # Unlike str.splitlines: Python's parser breaks lines only here, and files are read with universal newlines.
     return [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
 
 
 def read_source(shown: str, path: Path) -> Source:
-    """A config file's text. Raises LrdecayError for one that cannot be read."""
+    """A config file's text. Raises LrdecayError if it cannot be read."""
     try:
         if path.stat().st_size > _LONGEST:
             raise LrdecayError(f"is larger than {_LONGEST >> 20} MiB", where=shown)
@@ -120,10 +120,10 @@ def read_source(shown: str, path: Path) -> Source:
 
 
 def substitute_templates(source: Source) -> None:
-    """Replace ``{{ fileDirname }}`` and the like, ``{{$NAME:default}}`` and ``{{_base_.x}}``.
+    """Replace ``{{ fileDirname }}`` and similar, ``{{$NAME:default}}`` and ``{{_base_.x}}``.
 
     Source: mmengine 0.10.7, ``Config._substitute_predefined_vars``, ``_substitute_env_variables`` and
-    ``_pre_substitute_base_vars``. Raises LrdecayError for a variable that the environment lacks.
+    ``_pre_substitute_base_vars``. Raises LrdecayError for a missing environment variable.
     """
     if "{{" not in source.text:
         return
@@ -147,12 +147,12 @@ def _variable(source: Source, match: re.Match[str]) -> str:
     value = os.environ.get(match[1], match[2])
     if not value:
         place = source.place(*source.in_file(*match.span()))
-        raise LrdecayError(f"{match[1]} is not in the environment", where=str(place), fix=f"set {match[1]}")
+        raise LrdecayError(f"the environment variable {match[1]} is not set", where=str(place), fix=f"set {match[1]}")
     return value
 
 
 def _placeholder(source: Source, path: str) -> str:
-    # mmengine's has a random part, so that no other string is equal to it.
+    # mmengine's placeholder has a random part, so that no other string equals it.
     name = f"_{path}_\N{BULLET}"
     source.placeholders[name] = path
     return f'"{name}"'

@@ -231,7 +231,7 @@ USAGE = {
     "no argument": (["inspect"], r"Missing argument 'CONFIG'"),
     "format": (["inspect", "a.py", "--format", "jsn"], r"unknown format 'jsn'; did you mean json\?"),
     "output": (["inspect", "a.py", "--output", "map.jsn"], r"'map\.jsn' is not FORMAT=PATH"),
-    "output by its suffix": (["inspect", "a.py", "--output", "map.sarif"], r"--output: sarif is for check"),
+    "output by its suffix": (["inspect", "a.py", "--output", "map.sarif"], r"--output: sarif is only for check"),
     "output format": (["inspect", "a.py", "--output", "jsn=map.json"], r"--output: unknown format 'jsn'"),
     "color": (["inspect", "a.py", "--color", "sometimes"], r"--color: unknown choice 'sometimes'"),
     "view": (["inspect", "a.py", "--by", "stage"], r"--by: unknown view 'stage'; one of group, layer"),

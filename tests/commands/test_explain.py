@@ -75,7 +75,7 @@ def test_terminal(exported: Path, columns: int) -> None:
     # Notes are the terminal's to wrap.
     tables, _, _ = shown.out.partition("never read by")
     assert max(map(len, tables.splitlines())) <= columns
-    assert "no room for" not in tables
+    assert "hidden columns" not in tables
     # Nothing is cut: what is folded is all there.
     whole = "".join(lrdecay("explain", exported, *QUESTION[2:], "backbone.norm3").out.partition("warning:")[0].split())
     assert sorted("".join(tables.replace("─", "").split())) == sorted(whole)
@@ -97,7 +97,7 @@ def test_verbose_names_every_parameter_and_key(exported: Path) -> None:
         ([], "PATTERN: nothing to explain; name a parameter, or give '*' for all"),
         (["--why-not", "backbone.norm3"], "--group: --why-not and --group go together; give --group too"),
         (["--why-not", "backbone.norm3", "--group", "grup_7"], "--group: no group 'grup_7'; did you mean group_7?"),
-        (["backbone", "-f", "ndjson"], "--format: ndjson is for scan, merge and check; explain writes rich, text"),
+        (["backbone", "-f", "ndjson"], "--format: ndjson is only for scan, merge and check; explain writes rich, text"),
     ],
 )
 def test_errors_are_one_line(exported: Path, arguments: list[str], error: str) -> None:

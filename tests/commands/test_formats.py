@@ -80,8 +80,8 @@ def test_what_is_offered_is_written(command: str, format_name: str, project: Run
 
 def test_a_format_of_others_names_them(project: Run) -> None:
     said = project("inspect", "map.json", "--format", "sarif").err
-    assert said == "lrdecay: --format: sarif is for check; inspect writes rich, text, json, markdown, csv, html\n"
-    assert "ndjson is for scan, merge and check; " in project("inspect", "map.json", "--format", "ndjson").err
+    assert said == "lrdecay: --format: sarif is only for check; inspect writes rich, text, json, markdown, csv, html\n"
+    assert "ndjson is only for scan, merge and check; " in project("inspect", "map.json", "--format", "ndjson").err
 
 
 def test_the_page_of_commands_has_the_formats_of_each() -> None:

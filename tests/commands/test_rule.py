@@ -58,7 +58,7 @@ def test_by_name_and_all(here: Run) -> None:
         (["LRD301", "--all"], "--all: cannot be combined with a rule; leave one out"),
         (
             ["LRD301", "--format", "sarif"],
-            "--format: sarif is for check; rule writes rich, text, json, markdown, csv, html",
+            "--format: sarif is only for check; rule writes rich, text, json, markdown, csv, html",
         ),
     ],
 )

@@ -133,7 +133,7 @@ def test_terminal_has_a_chart(columns: int) -> None:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.out)
     assert max(map(len, plain.splitlines())) <= columns
     assert re.search(r"0\.0001 ┤⢸", plain)
-    assert "no room for" not in plain
+    assert "hidden columns" not in plain
     assert "━ layer 7" in plain
 
 

@@ -233,7 +233,7 @@ def test_github_shows_ten_of_each_severity_and_tells_the_rest() -> None:
     many = [finding(severity, message=f"{severity}{n}") for severity in ("info", "error") for n in range(12)]
     lines = rendered("github", result(*many)).splitlines()
     assert [line.partition(" ")[0] for line in lines[:20]] == ["::error"] * 10 + ["::notice"] * 10
-    assert lines[20] == "and 4 more, which GitHub would not show as annotations:"
+    assert lines[20] == "4 more, beyond GitHub's limit of annotations:"
     assert lines[21:25] == [
         f"{severity}: configs/a.py:1:1: LRD301 {severity}{n}; num_layers=12 fits"
         for severity in ("error", "info")
@@ -306,7 +306,7 @@ def test_nothing_in_a_github_log_is_a_command_but_ours() -> None:
 
 @pytest.mark.parametrize("name", ["sarif", "junit", "github", "concise", "ndjson"])
 def test_other_reports_are_refused_in_one_line(name: str) -> None:
-    with pytest.raises(LrdecayError, match=rf"{name} is for .*check: this report .*; use json"):
+    with pytest.raises(LrdecayError, match=rf"{name} is only for .*check; use json"):
         render(name, Result(None, Report((), (), (), "")), Canvas())
 
 

@@ -58,10 +58,10 @@ def test_rich_keeps_to_the_width_and_cuts_no_name(width: int | None) -> None:
         (30, False, ["lr", "weight decay", "parameters", "share"]),
     ],
 )
-def test_rich_gives_up_bars_first_and_tells_what_it_leaves_out(width: int, bars: bool, gone: list[str]) -> None:
+def test_rich_drops_bars_first_and_lists_hidden_columns(width: int, bars: bool, gone: list[str]) -> None:
     text = rendered("rich", width)
     assert ("█" in text) is bars
-    told = re.search(r"no room for ([^:]*): widen the\s+terminal", re.sub(r"\s+", " ", text))
+    told = re.search(r"hidden columns: ([^;]*); widen the\s+terminal", re.sub(r"\s+", " ", text))
     assert (told[1].split(", ") if told else []) == gone
 
 

@@ -22,7 +22,7 @@ def same(text: str) -> None:
     try:
         theirs = parsed([f"a={text}"])["a"]
     except (AssertionError, RecursionError, ValueError):
-        with pytest.raises(ValueError, match=r"brackets|nests"):
+        with pytest.raises(ValueError, match=r"brackets|nested"):
             parsed_option(text)
         return
     ours = parsed_option(text)

@@ -1,6 +1,6 @@
-"""HTML: one file that opens from disk, asks the network for nothing, and prints.
+"""HTML: one file that opens from disk, never uses the network, and prints.
 
-Parts, style, scripts and data are put into it here.
+This module combines parts, style, scripts and data.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from lrdecay_cli.formats.values import (
 _PACKAGE = "lrdecay_cli.formats.html_page"
 _STYLES = ("base", "layout", "tables")
 _SCRIPTS = ("elements", "theme", "patterns", "tables")
-# What builds on what; a page has those that its parts ask for.
+# Dependencies between scripts; a page contains those that its parts need.
 _SCRIPT_ORDER = (
     *_SCRIPTS,
     *("parameter_data", "dialog", "provenance", "axes", "picture_drawing", "picture", "tree", "groups", "notes"),
@@ -46,24 +46,24 @@ class Cell(NamedTuple):
     text: str
     kind: str
     value: str
-    """What a number is sorted by; empty for what is sorted by its text."""
+    """The sort key of a number; empty if the text is the key."""
     guide: str = ""
-    """What leads to a branch of a tree."""
+    """The guide lines of a tree branch."""
     bar: float = 0.0
-    """Length of the bar of an lr scale in percent."""
+    """Length in percent of the bar for an lr scale."""
     color: str = ""
 
 
 def render(result: AnyResult, canvas: Canvas) -> str:
-    """The result as a page, in ASCII so that no encoding of a pipe can spoil it; ``canvas`` changes nothing.
+    """The result as a page in ASCII, which survives every encoding of a pipe; ``canvas`` is ignored.
 
-    Raises nothing that a hostile name could provoke.
+    No hostile name can raise an exception.
     """
     page = page_of(result)
     environment = Environment(
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    # A name is broken behind its dots first, where it does not fit on a line.
+    # A name that does not fit on a line breaks after its dots first.
     environment.filters.update(
         printable=printable,
         full=full,
@@ -80,7 +80,7 @@ def render(result: AnyResult, canvas: Canvas) -> str:
         report=result.report,
         scripts=wanted,
         contexts={part.name: part.context(result) for part in page.parts},
-        # Our own files, and JSON without a character of markup.
+        # Trusted input: lrdecay's own files, and JSON without characters of markup.
         style=Markup(style),
         script=Markup(script),
         data=Markup(script_json({part.name: part.data(result) for part in page.parts if part.data})),
@@ -89,14 +89,14 @@ def render(result: AnyResult, canvas: Canvas) -> str:
             "base-uri 'none'; form-action 'none'"
         ),
     )
-    # Scripts, style and data are ASCII already: character references would mean nothing there.
+    # Scripts, style and data are ASCII already; character references would not work there.
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def script_json(value: Any) -> str:
     r"""``value`` as JSON for a ``<script type="application/json">``: ASCII, ``<``, ``>`` and ``&`` as ``\u`` escapes.
 
-    A number that is not finite, which JSON cannot hold, becomes its name as a string.
+    A number that is not finite, which JSON cannot hold, becomes a string with its name.
     """
     text = json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for character in "<>&":

@@ -1,4 +1,4 @@
-"""What the page of a group map shows, and what its scripts get of the map."""
+"""The parts of a group map's page, and the map data for its scripts."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ _COLUMNS = (
 )
 _OPTIONS = Column("options", "other options")
 
-# The state of a name, by its place in this tuple; a further name of a shared tensor counts under its first.
+# The state of a name as an index into this tuple; a further name of a shared tensor has its first name's state.
 STATES = ("grouped", "frozen", "missing", "duplicate")
 
-# For a constructor that knows no layers.
+# For a constructor without layer ids.
 _NO_STEP = -1
-# Name, shape, size, state, number of the group or -1, first name of a duplicate, numbers of four steps, and the state
-# with its cause where that says more.
+# Name, shape, size, state, index of the group or -1, first name of a duplicate, indexes of four steps, and the state
+# with its cause if that adds something.
 _Row = tuple[str, str, int, int, int, str, tuple[int, ...], str]
 
 
 def map_of(result: AnyResult) -> GroupMap:
-    """The map that a page is about: the document, the only one behind it, or of two the one after."""
+    """The map of a page: the document, the only map behind it, or the second of two."""
     return result.document if isinstance(result.document, GroupMap) else result.maps[-1]
 
 
 def _common(group_map: GroupMap) -> dict[str, Any]:
-    """The options that all groups have alike."""
+    """The options with equal values in all groups."""
     first, *others = [group.options for group in group_map.groups] or [{}]
     absent = object()
     return {key: value for key, value in first.items() if all(other.get(key, absent) == value for other in others)}
 
 
 def tiles(result: AnyResult) -> dict[str, Any]:
-    """The figures at the head: label, value and, for what deserves a look, why."""
+    """The figures at the top: label, value and, for unusual values, a remark."""
     group_map = map_of(result)
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
@@ -69,13 +69,13 @@ def tiles(result: AnyResult) -> dict[str, Any]:
 
 
 def picture(result: AnyResult) -> dict[str, Any]:
-    """In which order its bars are: a checkpoint alone does not tell the model's."""
+    """The order of the bars: a checkpoint alone does not have the model's order."""
     known = bool(map_of(result).modules)
     return {"order": f"in the order {'in which the model registers them' if known else 'of the optimizer'}"}
 
 
 def groups(result: AnyResult) -> dict[str, Any]:
-    """The table of all groups as they are, and what they have in common."""
+    """The table of all groups, and the options that they share."""
     group_map = map_of(result)
     common = _common(group_map)
     total = group_map.model.totals.parameters or 1
@@ -94,7 +94,7 @@ def groups(result: AnyResult) -> dict[str, Any]:
 
 
 def parameters(result: AnyResult) -> dict[str, Any]:
-    """What the list of parameters can be narrowed to."""
+    """The filters for the list of parameters."""
     group_map = map_of(result)
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
@@ -113,7 +113,7 @@ def parameters(result: AnyResult) -> dict[str, Any]:
 
 
 def data(result: AnyResult) -> dict[str, Any]:
-    """The map by columns, names in the model's order; texts that repeat are told once and referred to by number."""
+    """The map by columns, names in the model's order; repeated texts are stored once and referenced by index."""
     group_map = map_of(result)
     common = _common(group_map)
     lowest = range_of(group.lr_scale for group in group_map.groups).lowest
@@ -121,13 +121,13 @@ def data(result: AnyResult) -> dict[str, Any]:
     rows = list(_rows(group_map, steps))
     before = None
     if isinstance(result.document, Difference):
-        # And the number of the group that held each name there, -1 for none.
+        # And the index of each name's group on that side, -1 for none.
         groups = result.maps[0].groups
         held: dict[tuple[str, str], int] = {}
         for number, group in enumerate(groups):
             for parameter in group.parameters:
                 held[group.optimizer, parameter.name] = held["", parameter.name] = number
-        # Where optimizers take turns, by the one that the row is of.
+        # With optimizers that take turns, use the group of this row.
         turns = group_map.optimizer.turns
         optimizers = [group_map.groups[row[4]].optimizer if turns and row[4] >= 0 else "" for row in rows]
         before = {
@@ -153,7 +153,7 @@ def data(result: AnyResult) -> dict[str, Any]:
 
 
 def _rows(group_map: GroupMap, steps: dict[tuple[Any, ...], int]) -> Iterator[_Row]:
-    """A row for each name as the model registers them, what is no parameter of the model last."""
+    """A row for each name in the model's order; tensors that the model does not register come last."""
     numbers = {id(group): number for number, group in enumerate(group_map.groups)}
     for tensor in sorted(group_map.memberships(), key=lambda tensor: tensor.position):
         number = numbers.get(id(tensor.group), -1)

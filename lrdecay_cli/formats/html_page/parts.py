@@ -1,4 +1,4 @@
-"""What a page consists of: which parts, in which order, for which record."""
+"""The parts of a page and their order, for each kind of record."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from lrdecay_cli.formats.html_page import map_parts, record_parts
 
 
 class Part(NamedTuple):
-    """A section: its template ``templates/<name>.html``, and what that, its style and its scripts need."""
+    """A section: its template ``templates/<name>.html``, and what the template, its style and its scripts need."""
 
     name: str
     """Also the id of the section, and the key of its data in the scripts' ``DATA``."""
     title: str
-    """Its heading and its link in the contents; empty for what belongs to the head of the page."""
+    """Its heading and its link in the contents; empty for parts of the page's head."""
     context: Callable[[AnyResult], dict[str, Any]] = lambda _: {}
-    """What its template sees beside the report."""
+    """Data for its template besides the report."""
     data: Callable[[AnyResult], Any] | None = None
-    """What its scripts see."""
+    """Data for its scripts."""
     styles: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
 
 
 class Page(NamedTuple):
-    """A page before it is put together."""
+    """A page before assembly."""
 
     kind: str
-    """What it shows, in two words."""
+    """Its kind in two words."""
     title: str
-    """Of what."""
+    """Its subject."""
     parts: tuple[Part, ...]
 
 
@@ -74,7 +74,7 @@ CHANGES = Part(
     styles=("dialog", "changes"),
     scripts=("dialog", "changes"),
 )
-COMING = Part("coming", "Learning rates to come", record_parts.coming)
+COMING = Part("coming", "Future learning rates", record_parts.coming)
 FINDINGS = Part(
     "findings",
     "Findings",
@@ -100,7 +100,7 @@ _KINDS = {
 
 
 def page_of(result: AnyResult) -> Page:
-    """The page for a report: by its record, else its facts, tables and notes as they are."""
+    """The page for a report: specific to its record, else its facts, tables and notes."""
     document, report = result.document, result.report
     if isinstance(document, GroupMap):
         return Page("Parameter groups", document.config.path, _with_content((TILES, FACTS, NOTES, *MAP), report))

@@ -1,4 +1,4 @@
-"""What the pages of a check, a difference and a schedule show, and what their scripts get."""
+"""The parts of the pages of a check, a difference and a schedule, and the data for their scripts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _CHECKED = (
     Column("problem", "could not be checked"),
 )
 _SETTINGS = (Column("setting", "setting", "name"), Column("before", "before"), Column("after", "after"))
-# No screen shows more, and a reader less.
+# Limit of points: a screen does not show more.
 _DIGITS = 6
 _Document = TypeVar("_Document", CheckResult, Difference)
 
 
 def findings(result: AnyResult) -> dict[str, Any]:
-    """The causes by the file in which they stand, suppressed ones last; numbers as in :func:`findings_data`."""
+    """The causes by the file in which they are shown, suppressed ones last; numbers as in :func:`findings_data`."""
     checked = _document(result, CheckResult)
     by_file: dict[str, list[tuple[int, Cause, str]]] = {}
     for number, cause in enumerate(checked.causes()):
@@ -43,7 +43,7 @@ def findings(result: AnyResult) -> dict[str, Any]:
 
 
 def configs(result: AnyResult) -> dict[str, Any]:
-    """What was judged, and what could not be."""
+    """Judged configs, and configs that could not be judged."""
     checked = _document(result, CheckResult)
     counts: dict[str, list[int]] = {}
     for finding in checked.findings:
@@ -57,7 +57,7 @@ def configs(result: AnyResult) -> dict[str, Any]:
 
 
 def findings_data(result: AnyResult) -> Any:
-    """The parameters of each cause, as the list of names shows them."""
+    """The parameters of each cause, as in the list of names."""
     findings = [cause.finding for cause in _document(result, CheckResult).causes()]
     return [
         {"code": finding.code, "name": finding.name, "parameters": [printable(name) for name in finding.parameters]}
@@ -66,7 +66,7 @@ def findings_data(result: AnyResult) -> Any:
 
 
 def settings(result: AnyResult) -> dict[str, Any]:
-    """Where both sides came from, then each setting that differs."""
+    """The sources of both sides, then each setting that differs."""
     difference = _document(result, Difference)
     before, after = difference.before, difference.after
     rows = [("side", difference.before_source, difference.after_source)]
@@ -85,18 +85,18 @@ def settings(result: AnyResult) -> dict[str, Any]:
 
 
 def changes(result: AnyResult) -> dict[str, Any]:
-    """The table of what changed alike, or of layers or modules."""
+    """The table of folded changes, or of layers or modules."""
     table = next((table for table in result.report.tables[:1] if table.rows), None)
     return {"table": table, "by": _document(result, Difference).by}
 
 
 def coming(result: AnyResult) -> dict[str, Any]:
-    """The table behind that of changes: values to come where a side resumes from a checkpoint."""
+    """The table of future values, for a side that resumes from a checkpoint."""
     return {"table": result.report.tables[1]}
 
 
 def changes_data(result: AnyResult) -> dict[str, Any]:
-    """Every folded change with its values in full; names are told once and referred to by number."""
+    """Every folded change with complete values; names are stored once and referenced by index."""
     difference = _document(result, Difference)
     numbers: dict[str, int] = {}
     return {
@@ -121,7 +121,7 @@ def changes_data(result: AnyResult) -> dict[str, Any]:
 
 
 def chart_data(result: AnyResult) -> dict[str, Any] | None:
-    """The lines of the chart, each in the colour of its peak; None where there is no chart."""
+    """The lines of the chart, each in the colour of its peak; None without a chart."""
     chart = result.report.chart
     if chart is None:
         return None

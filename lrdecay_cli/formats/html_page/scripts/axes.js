@@ -1,15 +1,15 @@
-// Scales of pictures.
+// Scales for pictures.
 const tickText = (tick) => (tick > 0 && tick < 0.001 ? tick.toExponential() : String(tick));
 
-// Round numbers from 0 to high, about five of them.
+// About five round numbers from 0 to high.
 function roundTicks(high) {
   const unit = 10 ** Math.floor(Math.log10(high));
   const step = [0.1, 0.2, 0.5, 1, 2, 5].map((size) => size * unit).find((size) => high / size <= 5);
   return Array.from({ length: Math.floor(high / step) + 1 }, (_, index) => Number((index * step).toPrecision(6)));
 }
 
-// From a value to a height between 0 and 1, with ticks: by logarithm where that is wanted, or where nothing is said
-// and the values span more than a decade.
+// Maps a value to a height between 0 and 1, with ticks. Logarithmic on request, or by default if the largest value
+// is at least 20 times the smallest.
 function axis(values, atLeast, wanted = null) {
   const positive = values.filter((value) => value > 0);
   const high = Math.max(atLeast, ...positive, Number.MIN_VALUE) * 1.12;

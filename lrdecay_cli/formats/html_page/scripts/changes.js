@@ -1,4 +1,4 @@
-// What lies behind a row of changes: the names, and every number in full; beside it a picture of the lr that moved.
+// The details of a row of changes: names and complete numbers; beside it a picture of the changed lr.
 if (byId("change-table")) {
   const table = byId("change-table");
   const { changes, patterns, raw_names: rawNames, names } = DATA.changes;

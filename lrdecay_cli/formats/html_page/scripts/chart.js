@@ -1,10 +1,10 @@
-// Values over a run: a line for groups that go alike, to switch on and off, read at any step.
+// Values over a run: one line for groups with equal values, to switch on and off and to read at any step.
 if (DATA.chart) {
   const { title, unit, length, part, steps, lines, logarithmic } = DATA.chart;
   const frame = byId("chart-frame");
   const readout = byId("chart-readout");
   const log = byId("chart-log");
-  // Not by colour alone.
+  // Lines differ in more than colour.
   const dash = (index) => [null, "8 4", "2 3", "10 3 2 3"][index % 4];
   const on = lines.map(() => true);
   const EDGE = { left: 52, right: 14, top: 22, height: 260, bottom: 34 };
@@ -47,8 +47,8 @@ if (DATA.chart) {
     rows.forEach(({ value }, line) => { value.textContent = texts(lines[line].values[now]); });
     const shown = lines.flatMap((line, each) => (on[each] ? [line.values[now]] : [])).filter(isNumber);
     const range = shown.length ? [Math.min(...shown), Math.max(...shown)].map(texts) : [];
-    const told = range.length ? `${title} ${range[0] === range[1] ? range[0] : `${range[0]} to ${range[1]}`}` : "no group shown";
-    readout.textContent = `${where(steps[now])}: ${told}`;
+    const summary = range.length ? `${title} ${range[0] === range[1] ? range[0] : `${range[0]} to ${range[1]}`}` : "no group shown";
+    readout.textContent = `${where(steps[now])}: ${summary}`;
     frame.setAttribute("aria-valuenow", steps[now]);
     frame.setAttribute("aria-valuetext", readout.textContent);
   };
@@ -79,7 +79,7 @@ if (DATA.chart) {
       if (!on[index]) return;
       let pen = "M";
       const path = line.values.map((value, sample) => {
-        // There is no place for 0 on a logarithmic scale.
+        // A logarithmic scale cannot show 0.
         if (!isNumber(value) || (scale.log && value <= 0)) { pen = "M"; return ""; }
         const move = `${pen}${x(steps[sample]).toFixed(1)} ${y(value).toFixed(1)}`;
         pen = "L";
@@ -93,7 +93,7 @@ if (DATA.chart) {
     pointAt(now);
   }
 
-  // The sample next to where the pointer is.
+  // The sample nearest to the pointer.
   const sampleAt = (event) => {
     const box = view.svg.getBoundingClientRect();
     const place = ((event.clientX - box.left) / box.width) * view.width;

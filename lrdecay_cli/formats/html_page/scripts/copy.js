@@ -2,7 +2,7 @@
 {
   const button = byId("copy");
   const code = byId("paste");
-  // A page that is opened from disk may have no clipboard: then the code is selected, to copy it by hand.
+  // A page opened from disk may have no clipboard access: then select the code, to be copied by hand.
   const select = () => {
     const range = document.createRange();
     range.selectNodeContents(code);

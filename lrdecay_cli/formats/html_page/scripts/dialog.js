@@ -1,4 +1,4 @@
-// One dialog for whatever is opened; the browser keeps the focus in it, closes it with Esc, and puts the focus back.
+// One dialog for all details; the browser keeps the focus inside, closes it with Esc, and restores the focus.
 const dialog = byId("dialog");
 function openDialog(title, ...content) {
   byId("dialog-title").replaceChildren(...breakable(title));
@@ -7,7 +7,7 @@ function openDialog(title, ...content) {
   dialog.scrollTop = 0;
 }
 byId("dialog-close").addEventListener("click", () => dialog.close());
-// A click on the backdrop is one on the dialog itself, outside its content.
+// A click on the backdrop targets the dialog element itself.
 dialog.addEventListener("click", (event) => {
   if (event.target !== dialog) return;
   const box = dialog.getBoundingClientRect();

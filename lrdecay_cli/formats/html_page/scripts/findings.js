@@ -1,4 +1,4 @@
-// Findings are narrowed as one types; each leads to its parameters where the page has the map.
+// Filter for findings. Each finding links to its parameters if the page has the map.
 {
   const articles = [...document.querySelectorAll("#findings .finding")];
   const about = (article) => DATA.findings[article.dataset.finding];
@@ -15,7 +15,7 @@
       if (each) item.replaceChildren(link(each.name, () => page.showParameter(each)));
     }
   }
-  // A parameter tells what was found about it.
+  // The findings about a parameter.
   page.findingsOf = (each) => articles.filter((article) => about(article).parameters.includes(each.name)).map((article) => {
     const { code, name } = about(article);
     return link(`${code} ${name}`, () => {

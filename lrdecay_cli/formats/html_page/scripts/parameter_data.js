@@ -7,7 +7,7 @@ const PARAMETERS = DATA.parameters.names.map((name, index) => {
     index,
     name,
     state: all.states[all.state[index]],
-    // The state with its cause, where that is not the constructor.
+    // The state with its cause, if that is not the constructor.
     status: all.status[index] ?? all.states[all.state[index]],
     shape: all.shapes[index],
     size: all.sizes[index],
@@ -20,8 +20,8 @@ const PARAMETERS = DATA.parameters.names.map((name, index) => {
 // Every tensor of the model once.
 const TENSORS = PARAMETERS.filter((each) => each.state !== "duplicate");
 
-// In words, for a readout and for screen readers.
-function told(each) {
+// A description for the readout and for screen readers.
+function describe(each) {
   const parts = [];
   if (each.status !== "grouped") parts.push(each.status === "missing" ? "missing: trainable, in no group" : each.status);
   if (each.group) {

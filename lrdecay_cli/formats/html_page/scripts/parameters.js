@@ -1,4 +1,4 @@
-// The list of all names. A row is made when it is first shown.
+// The list of all names. A row is created when it is first shown.
 {
   const table = byId("parameter-table");
   const groupSelect = byId("parameter-group");
@@ -25,7 +25,7 @@
     return [each.name, each.status, group?.name ?? null, ...numbers, each.shape, each.size];
   };
 
-  // Names that something else on the page asks for, such as a finding.
+  // Names that another part of the page requests, such as a finding.
   let chosen = null;
   const isKind = (each, kind) => !kind || (kind === "over" ? Boolean(each.group?.over) : kind === each.state);
   const matches = ({ index }, test) => {
@@ -42,7 +42,7 @@
   for (const select of [groupSelect, kindSelect]) select?.addEventListener("change", narrow);
 
   const everything = byId("parameter-everything");
-  // Show one group, what matches a pattern, or these names; all of them for nothing.
+  // Show one group, the matches of a pattern, or these names; without an argument, all.
   page.showList = ({ group = null, text = "", names = null, about = "" }) => {
     chosen = names && new Set(names);
     everything.hidden = !chosen;

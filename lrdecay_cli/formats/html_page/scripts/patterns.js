@@ -1,5 +1,5 @@
-// What is typed into a filter: a part of a name, or a pattern for the whole of it. Patterns are those of --filter
-// and of the reports: * and ? and [abc], {0-3,5,norm} for one of several labels, a backslash before a literal.
+// The text of a filter: a part of a name, or a pattern for the whole name. Patterns are those of --filter
+// and of the reports: *, ? and [abc], {0-3,5,norm} for one of several labels, a backslash before a literal.
 const TOKEN = /\\(.)|(\*)|(\?)|\[(!?)([^\]]+)\]|\{([^{}]*)\}/gsu;
 const literally = (text) => text.replace(/[.*+?^${}()|[\]\\\/-]/g, "\\$&");
 
@@ -28,15 +28,15 @@ function expression(pattern) {
   return new RegExp(`^(?:${source}${literally(pattern.slice(end))})$`, "s");
 }
 
-// A test for names and groups, or null for a pattern that is none.
+// A test for names and groups; null for an invalid pattern.
 function query(text) {
-  const wanted = text.trim();
-  if (!wanted) return () => true;
-  if (!/[*?[{\\]/.test(wanted)) {
-    const part = wanted.toLowerCase();
+  const typed = text.trim();
+  if (!typed) return () => true;
+  if (!/[*?[{\\]/.test(typed)) {
+    const part = typed.toLowerCase();
     return (...texts) => texts.some((each) => each.toLowerCase().includes(part));
   }
   let whole;
-  try { whole = expression(wanted); } catch { return null; }
+  try { whole = expression(typed); } catch { return null; }
   return (...texts) => texts.some((each) => whole.test(each));
 }

@@ -1,15 +1,15 @@
-// Pointing at the picture, walking through it with the keyboard, and its legend.
+// Mouse and keyboard control of the picture, and its legend.
 {
   const frame = byId("picture-frame");
   const readout = byId("picture-readout");
-  // Of two maps the rates themselves are compared: the base lr may differ as well.
+  // Two maps are compared by lr, not by lr scale: their base lrs may differ.
   const compared = Boolean(DATA.parameters.before);
   const scaled = !compared && GROUPS.some((group) => isNumber(group.lr_scale));
   const number = (value) => (isNumber(value) ? value : null);
   const bars = TENSORS.map((each) => ({
     value: number(scaled ? each.group?.lr_scale : each.group?.lr),
     before: compared ? number(each.before?.lr) : null,
-    // Told where it changed: a line on every bar would hide them.
+    // Only for changed bars: a line on every bar would hide them.
     decayBefore: compared && each.before?.weight_decay !== each.group?.weight_decay ? number(each.before?.weight_decay) : null,
     color: each.group?.color ?? "r0",
     over: Boolean(each.group?.over),
@@ -22,7 +22,7 @@
   let chosen = null;
 
   const veil = () => {
-    // Below what is written into the picture.
+    // Below the labels of the picture.
     const title = drawing.svg.querySelector(".title");
     for (const old of drawing.svg.querySelectorAll(".veil")) old.remove();
     if (!chosen) return;
@@ -42,8 +42,8 @@
     cursor.setAttribute("width", wide);
     cursor.setAttribute("height", drawing.bottom - LAYOUT.top + 4);
     frame.setAttribute("aria-valuenow", now + 1);
-    frame.setAttribute("aria-valuetext", `${each.name}: ${told(each)}`);
-    readout.replaceChildren(element("code", {}, each.name), element("br"), told(each));
+    frame.setAttribute("aria-valuetext", `${each.name}: ${describe(each)}`);
+    readout.replaceChildren(element("code", {}, each.name), element("br"), describe(each));
   };
   const draw = () => {
     const width = Math.max(260, Math.round(frame.clientWidth - 16));

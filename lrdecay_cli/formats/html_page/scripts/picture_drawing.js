@@ -22,7 +22,7 @@ function hatching() {
     pattern("cross", 6, "M1 1L5 5M5 1L1 5", "cross"));
 }
 
-// bars: [{value, color, over, decay, state, labels}]. Gives the SVG and where bars are.
+// bars: [{value, color, over, decay, state, labels}]. Returns the SVG and the positions of the bars.
 function drawPicture(bars, width, valueTitle) {
   const { left, right, top, rates, gap, strip, decayTitle, decay, label, levels } = LAYOUT;
   const step = Math.max(0.01, (width - left - right) / bars.length);
@@ -68,7 +68,7 @@ function drawPicture(bars, width, valueTitle) {
   add("path", { class: "past", d: line("before", floor, (value) => scale.height(value) * rates) });
   add("path", { class: "past", d: line("decayBefore", decayFloor, (value) => (most ? (value / most) * decay : 0)) });
 
-  // A state or a rate above 1 is never lost, however narrow its bars are.
+  // A state or a scale above 1 stays visible even if its bars are very narrow.
   for (const [state, from, to] of runs(bars, (bar) => (bar.state === "grouped" ? null : bar.state))) {
     const wide = Math.max(3, (to - from) * step - slim);
     add("rect", { class: "state", x: Math.min(x(from), width - right - wide), y: floor + gap, width: wide, height: strip, fill: `url(#${state === "missing" ? "cross" : "hatch"})`, "data-state": state });

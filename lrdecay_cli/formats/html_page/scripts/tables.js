@@ -1,10 +1,10 @@
-// Tables that are sorted by a click on a heading (or Enter on it) and narrowed by what is typed.
+// Tables with sorting (click or Enter on a heading) and a filter.
 const collator = new Intl.Collator("en", { numeric: true });
-// Of a long table so many rows are on the page; more as one scrolls, or asks for them, and all of them on paper.
+// Number of rows that a long table shows at first; more on scrolling or on request, all of them in print.
 const PAGEFUL = 300;
 
 class Row {
-  // make() gives the <tr>, once it is wanted; keys are what it is sorted by: numbers, texts, null for nothing.
+  // make() creates the <tr> on demand; keys are the sort keys: numbers, texts, or null for no value.
   constructor(index, make, keys) { Object.assign(this, { index, make, keys }); }
   get tr() { return (this.made ??= this.make()); }
 
@@ -19,7 +19,7 @@ class Row {
 }
 
 class TableView {
-  // matches(row, test): whether a row stays, given the test of what is typed.
+  // matches(row, test): true if the row passes the filter's test.
   constructor(table, noun, matches, rows = [...table.tBodies[0].rows].map(Row.of)) {
     Object.assign(this, { table, noun, matches, rows, ordered: rows, shown: rows, limit: PAGEFUL });
     this.sorted = { column: -1, down: false };
@@ -42,7 +42,7 @@ class TableView {
     this.narrow();
   }
 
-  // Ascending, descending, and as it was.
+  // Ascending, descending, original order.
   sortBy(column) {
     const { sorted } = this;
     if (sorted.column !== column) this.sorted = { column, down: false };
@@ -51,7 +51,7 @@ class TableView {
     const direction = this.sorted.down ? -1 : 1;
     const compare = (a, b) => {
       const [one, other] = [a.keys[by], b.keys[by]];
-      // What has no value is last either way.
+      // Rows without a value are last in both directions.
       if (one === null || other === null) return (one === null) - (other === null) || a.index - b.index;
       const order = isNumber(one) && isNumber(other) ? one - other : collator.compare(one, other);
       return direction * order || a.index - b.index;
@@ -93,13 +93,13 @@ class TableView {
   }
 }
 
-// A row of a table that the page came with stays if its first cell or its whole text matches.
+// A row of a static table stays if its first cell or its whole text matches.
 function rowMatcher(table) {
   const texts = [...table.tBodies[0].rows].map((tr) => [...tr.cells].map((cell) => cell.textContent.trim()));
   return (row, test) => test(texts[row.index][0], texts[row.index].join(" "));
 }
 
 for (const table of document.querySelectorAll("#tables table")) {
-  // A tree has an order of its own.
+  // A tree keeps its order.
   if (!table.querySelector("thead .tree")) new TableView(table, "row", rowMatcher(table));
 }

@@ -1,4 +1,4 @@
-// Light, dark, or as the system has it. Remembered where the browser lets a file remember anything.
+// Light, dark, or the system's theme. Stored if the browser allows storage for files.
 {
   const button = byId("theme");
   const choices = ["", "light", "dark"];

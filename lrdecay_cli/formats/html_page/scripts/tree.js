@@ -1,4 +1,4 @@
-// The model's modules as a tree that folds; lr and weight decay are rolled up as far as they agree.
+// The model's modules as a collapsible tree with the lr and weight decay of each subtree.
 {
   const newNode = (label, path) => ({ label, path, children: new Map(), leaves: [], tensors: 0, size: 0, groups: new Set(), states: new Set() });
   const root = newNode("(model)", "");
@@ -18,7 +18,7 @@
     node.leaves.push(each);
   }
 
-  // One text where all agree, else from the lowest to the highest.
+  // One text if all values are equal, else the range.
   const rolled = (groups, key) => {
     const all = [...groups].filter((group) => isNumber(group[key])).sort((a, b) => a[key] - b[key]);
     if (!all.length) return "\u2013";
@@ -39,9 +39,9 @@
   const numbers = (groups, states, tensors, size) => {
     const over = [...groups].some((group) => group.over);
     const outside = [...states].filter((state) => state !== "grouped").join(" and ");
-    const told = [groups.size ? rolled(groups, "lr_scale") : null, outside && states.size > 1 ? `partly ${outside}` : outside];
+    const texts = [groups.size ? rolled(groups, "lr_scale") : null, outside && states.size > 1 ? `partly ${outside}` : outside];
     const scale = element("span", { class: "number", "data-label": "lr scale" }, chips(groups),
-      element("span", over ? { class: "above" } : {}, told.filter(Boolean).join(", ")));
+      element("span", over ? { class: "above" } : {}, texts.filter(Boolean).join(", ")));
     return [scale,
       element("span", { class: "number", "data-label": "lr" }, rolled(groups, "lr")),
       element("span", { class: "number", "data-label": "weight decay" }, rolled(groups, "weight_decay")),
@@ -53,7 +53,7 @@
     element("span", { class: "label" }, link(each.name.slice(each.name.lastIndexOf(".") + 1), () => page.showParameter(each))),
     ...numbers(new Set(each.group ? [each.group] : []), new Set([each.state]), 1, each.size));
 
-  // What is inside is made when it is first unfolded.
+  // The contents are created when the node is first unfolded.
   const branch = (node) => {
     const type = TYPES.get(node.path);
     const label = element("span", { class: "label" }, node.label);
@@ -69,7 +69,7 @@
     return details;
   };
   const top = branch(root);
-  // Each number says what it is where there is no room for columns, and to screen readers.
+  // Each number has a label for narrow screens and screen readers.
   const titles = ["module", "lr scale", "lr", "weight decay", "tensors", "parameters"];
   byId("tree").append(element("div", { class: "titles", "aria-hidden": "true" },
     ...titles.map((title, index) => element("span", index ? { class: "number" } : {}, title))), top);
