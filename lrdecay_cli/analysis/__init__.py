@@ -1,1 +1,1 @@
-"""Pure functions over group maps: what is in one, what is wrong with it, what differs between two."""
+"""Pure functions over group maps: describe one, find problems in one, compare two."""

@@ -1,7 +1,7 @@
-"""What there is to say of a map that was read from a checkpoint: where its numbers are from, and what a resume does.
+"""Facts and notes about a map from a checkpoint: the source of its numbers, and the effect of a resume.
 
-Source: mmengine 0.10.7, ``Runner.resume``: the optimizer's ``load_state_dict`` puts the saved groups in the place of
-the config's, lr, initial_lr, weight decay and all; then the schedulers go on from there.
+Source: mmengine 0.10.7, ``Runner.resume``: the optimizer's ``load_state_dict`` replaces the config's groups by the
+saved ones, including lr, initial_lr and weight decay; the schedulers continue from there.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from lrdecay_cli.text.name_patterns import fold_names
 
 
 def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
-    """Lines for the head of a report."""
+    """Facts for the head of a report."""
     when = [f"epoch {checkpoint.epoch}"] if checkpoint.epoch is not None else []
     when += [f"iteration {checkpoint.iteration}"] if checkpoint.iteration is not None else []
     when += [checkpoint.written_by] if checkpoint.written_by else []
-    yield "saved", ", ".join(when) or "it does not say when"
+    yield "saved", ", ".join(when) or "not recorded"
     by_position = f"by their position in the groups of {checkpoint.config}"
     yield "named", "as the constructor recorded" if checkpoint.names == "recorded" else by_position
 
 
 def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:
-    """Notes below the table of a map; none for one that is from no checkpoint."""
+    """Notes below the table of a map; none for a map without a checkpoint."""
     checkpoint = group_map.checkpoint
     if checkpoint is None:
         return
@@ -36,18 +36,18 @@ def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:
         if group.options.get("initial_lr") not in (None, group.lr)
     ]
     if moved:
-        yield Note("lr is the saved one, where the schedule had got to; lr scale and base lr are from before it")
+        yield Note("lr is the saved lr, at this point of the schedule; lr scale and base lr are the initial ones")
     if checkpoint.misfit:
-        yield Note(f"{checkpoint.config} does not resume from it as it is", "warning", (checkpoint.misfit,))
+        yield Note(f"{checkpoint.config} cannot resume from this checkpoint", "warning", (checkpoint.misfit,))
     if checkpoint.unclaimed:
         yield Note(
             f"{checkpoint.unclaimed} tensors of the saved model are in no group: buffers, or frozen parameters;"
-            " --config CONFIG tells which"
+            " --config CONFIG lists them"
         )
 
 
 def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Notes below a comparison with a checkpoint on either side or both."""
+    """Notes below a comparison with a checkpoint on one or both sides."""
     for side in (before, after):
         yield from (note for note in checkpoint_notes(side) if note.level == "warning")
     if (before.checkpoint is None) == (after.checkpoint is None):
@@ -56,15 +56,15 @@ def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
     if saved.checkpoint and saved.checkpoint.misfit:
         return
     yield Note(
-        f"a run that resumes goes on with the numbers of {saved.config.path}: mmengine restores lr, initial_lr, weight"
-        " decay and all other options of the saved groups over the config's"
+        f"a resumed run uses the numbers of {saved.config.path}: mmengine restores lr, initial_lr, weight"
+        " decay and all other options of the saved groups and ignores the config's"
     )
     yield from _beginnings(saved, config)
     yield from _ignored_decays(saved, config)
 
 
 def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
-    """The weight decays of the config that a resume replaces with saved ones."""
+    """The weight decays of the config that a resume replaces by saved ones."""
     configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     differing = []
     for group, parameter in saved.grouped():
@@ -73,12 +73,12 @@ def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
         if now is not None and now.weight_decay != first:
             differing.append(parameter.name)
     if differing:
-        problem = f"a resume ignores the weight_decay that the config has now: {count(len(differing), 'tensor')}"
+        problem = f"a resume ignores the config's current weight_decay: {count(len(differing), 'tensor')}"
         yield _warning(problem, differing, saved)
 
 
 def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
-    """Whether training began with the config's lrs, so that the schedule alone has moved them."""
+    """Whether training began with the config's lrs, so that only the schedule has changed them."""
     configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     held = [(group, parameter.name) for group, parameter in saved.grouped()]
     known = [(group, name) for group, name in held if group.options.get("initial_lr") is not None]
@@ -88,13 +88,13 @@ def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
         if other and other.lr != group.options["initial_lr"]:
             differing.append(name)
     if differing:
-        problem = f"it did not begin with the lr that the config has now: {len(differing)} of {len(held)} tensors"
+        problem = f"training did not begin with the config's current lr: {len(differing)} of {len(held)} tensors"
         yield _warning(problem, differing, saved)
     elif known and any(group.options["initial_lr"] != group.lr for group, _ in known):
-        yield Note("it began with the config's lr: what differs in lr is the schedule (--only lr_scale,weight_decay)")
+        yield Note("training began with the config's lr: lr differs by the schedule (--only lr_scale,weight_decay)")
 
 
 def _warning(problem: str, names: Sequence[str], saved: GroupMap) -> Note:
-    """Return a warning with the names of tensors, folded into patterns."""
+    """A warning with the names of tensors, folded into patterns."""
     folded = fold_names(names, saved.names(duplicates=True))
     return Note(problem, "warning", tuple(f"{pattern}  ({len(members)})" for pattern, members in folded))

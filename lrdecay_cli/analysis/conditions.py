@@ -1,4 +1,4 @@
-"""Conditions on a number as people write them: ``<= 1``, ``> 0, < 1``, ``0.1..1``, ``1e-4``."""
+"""Conditions on a number: ``<= 1``, ``> 0, < 1``, ``0.1..1``, ``1e-4``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrdecay_cli.domain.settings import Condition
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _COMPARISON = re.compile(rf"(<=|>=|==|!=|<|>|=|)\s*({_NUMBER})")
 _RANGE = re.compile(rf"({_NUMBER})\s*\.\.\s*({_NUMBER})")
-# What each operator says of equal numbers, and of different ones.
+# The result of each operator for equal and for different numbers.
 _EQUAL = {"<=": True, ">=": True, "==": True, "!=": False, "<": False, ">": False}
 _DIFFERENT: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.lt,
@@ -33,10 +33,10 @@ class Comparison(NamedTuple):
     bound: float
 
     def holds(self, value: float, precision: str | None = None) -> bool:
-        """Whether ``value`` stands in this relation to the bound. NaN stands in none but ``!=``.
+        """True if ``value`` fulfils the comparison. NaN fulfils only ``!=``.
 
-        A rate is computed, and a settings file rounds it: what is as close to the bound as its ``precision`` can tell
-        is equal to it.
+        Rates are computed, and settings files round them: a value that equals the bound within its ``precision`` counts
+        as equal.
         """
         if alike(value, self.bound, precision):
             return _EQUAL[self.sign]
@@ -44,16 +44,16 @@ class Comparison(NamedTuple):
 
 
 def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
-    """The comparisons that a condition asks for, all of them at once; both ends of a range belong to it.
+    """The comparisons of a condition, which must all hold; a range includes both ends.
 
     Raises:
-        LrdecayError: about ``where``, if it is none.
+        LrdecayError: at ``where``, if it is not a condition.
     """
     if not isinstance(condition, str):
         try:
             return (Comparison("==", float(condition)),)
         except OverflowError as error:
-            # Its digits may be more than Python writes.
+            # It may have more digits than Python allows.
             raise LrdecayError(
                 "the number is too large", where=where, fix="give one that a float holds: at most 1.8e308"
             ) from error
@@ -66,11 +66,11 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
             found.append(Comparison("==" if match[1] in ("", "=") else match[1], float(match[2])))
         else:
             raise LrdecayError(
-                f"{condition!r} is no condition", where=where, fix='for example "<= 1", "> 0, < 1" or "0.1..1"'
+                f"{condition!r} is not a condition", where=where, fix='for example "<= 1", "> 0, < 1" or "0.1..1"'
             )
     return tuple(found)
 
 
 def condition_text(condition: Condition) -> str:
-    """The condition as a message tells it."""
+    """The condition as a message writes it."""
     return condition.strip() if isinstance(condition, str) else f"== {condition:g}"

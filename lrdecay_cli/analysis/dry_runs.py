@@ -40,9 +40,9 @@ def dry_run_report(run: DryRun, findings: Iterable[Section], verdict: str) -> Re
     """Report on a dry run.
 
     Args:
-        run: what it observed.
-        findings: what the rules find in it.
-        verdict: how many findings there are, in words.
+        run: the observations.
+        findings: the rules' findings.
+        verdict: the number of findings, in words.
     """
     groups = list(_groups(run))
     head = f"{count(run.iterations, 'iteration')}, {count(len(run.groups), 'group')}"
@@ -75,7 +75,7 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
 
 
 def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:
-    """A row for the groups that train alike: by their names, or by patterns where the constructor gave them none."""
+    """One row for groups with equal training: their names, or patterns if the constructor gave them no names."""
     universe = Universe(name for group in run.groups for name in group.parameters)
     frozen = {*run.frozen}
     alike: dict[tuple[object, ...], list[GroupRun]] = {}
@@ -119,7 +119,7 @@ def _states(run: DryRun) -> Iterator[Table]:
             )
             for change in run.states
         )
-        yield Table("what starts and stops to train", _STATES, rows)
+        yield Table("tensors that start or stop training", _STATES, rows)
 
 
 def _first_iteration(run: DryRun) -> int:
@@ -129,7 +129,7 @@ def _first_iteration(run: DryRun) -> int:
 def _notes(run: DryRun) -> Iterator[Note]:
     if run.resumed_from:
         yield Note(
-            "mmengine restores the checkpoint's groups, and its schedulers if it has them, over those of the config",
+            "mmengine restores the checkpoint's groups, and its schedulers if saved, and ignores the config's",
             "warning",
             (f"to compare them: lrdecay diff {shlex.quote(run.config.path)} {shlex.quote(run.resumed_from)}",),
         )
@@ -148,7 +148,7 @@ def _notes(run: DryRun) -> Iterator[Note]:
         )
     if run.in_validation:
         acting = tuple(f"{each.name}: {each.reason}" for each in run.in_validation)
-        yield Note("validation is not run, in which these act", "warning", acting)
+        yield Note("validation is not run; these act in it", "warning", acting)
     for failed in (True, False):
         by_reason: dict[str, list[str]] = {}
         for left in run.left_out:
@@ -157,7 +157,7 @@ def _notes(run: DryRun) -> Iterator[Note]:
         reasons = tuple(f"{listed(names)}: {reason}" for reason, names in by_reason.items())
         number = sum(map(len, by_reason.values()))
         if failed and reasons:
-            yield Note("could not run here, so that what they change is not known", "warning", reasons)
+            yield Note("could not run here, so their changes are unknown", "warning", reasons)
         elif reasons:
             yield Note(f"left out: {count(number, 'hook')}", "info", reasons)
-    yield Note("forward, loss and backward are not run: what they set or freeze is not seen")
+    yield Note("forward, loss and backward are not run: changes made there are not detected")

@@ -1,4 +1,4 @@
-"""Findings of rules as notes below the answer of another command."""
+"""Findings of rules as notes in the report of another command."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lrdecay_cli.text.name_patterns import fold_names
 
 
 def finding_notes(findings: Iterable[Finding]) -> Iterator[Note]:
-    """A note for each: code, name and message, with the parameters as patterns and what to do."""
+    """A note for each finding: code, name and message, with the parameters as patterns and the fix."""
     for finding in findings:
         yield Note(headline(finding), finding.severity, (*finding.patterns, f"fix: {finding.fix}"))
 
 
 def notes_among(findings: Iterable[Finding], chosen: Sequence[str], universe: Sequence[str]) -> Iterator[Note]:
-    """The same, but not for findings that are about other parameters than the ``chosen`` ones alone."""
+    """Notes only for findings that affect one of the ``chosen`` parameters."""
     wanted = set(chosen)
     for finding in findings:
         shown = [name for name in finding.parameters if name in wanted]

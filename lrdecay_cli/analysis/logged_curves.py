@@ -1,4 +1,4 @@
-"""The learning rates that ``ParamGroupAuditHook(log_lr=True)`` logs: one for all groups that train alike."""
+"""The learning rates that ``ParamGroupAuditHook(log_lr=True)`` logs: one for all groups with equal lrs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 from lrdecay_cli.domain.group_map import ParameterGroup
 
 PREFIX = "lr/"
-"""In front of a curve's name in the log."""
+"""The prefix of a curve's name in the log."""
 _SHOWN = 3
 
 
 def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
-    """The name of each group's curve: groups of one optimizer that were built alike share one.
+    """The name of each group's curve: groups of one optimizer with equal initial lrs share one.
 
-    Groups that the constructor named ``layer_0_decay`` and ``layer_0_no_decay`` are ``layer_0`` where their lr is the
-    same. Groups without a name are one curve for each lr, named after the innermost module that holds all of their
-    parameters, or after the model's first modules that do. With several optimizers the optimizer's name comes first.
+    Groups named ``layer_0_decay`` and ``layer_0_no_decay`` become ``layer_0`` if their lrs are equal. Unnamed groups
+    form one curve for each lr, named after the innermost module that contains all their parameters, or after the
+    model's top-level modules that do. With several optimizers the optimizer's name is the prefix.
 
     Args:
-        groups: with the lr that the constructor gave them.
+        groups: with the lrs from the constructor.
     """
     short = {group.name: _short(group) for group in groups if group.named}
     lrs: dict[tuple[str, str], set[float | None]] = {}
@@ -51,15 +51,15 @@ def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
 def logged_lrs(
     groups: Sequence[ParameterGroup], names: Sequence[str], lrs: Sequence[float | None]
 ) -> Mapping[str, float]:
-    """Return the lr of each curve by the key to log it under: ``lr/`` and its name.
+    """Return the lr of each curve by its log key: ``lr/`` and its name.
 
-    Where something has set groups of a curve to different lrs, each of them is logged by itself, under its own name or
-    that of its first parameter.
+    If the groups of a curve have different lrs by now, each is logged separately, under its own name or that of its
+    first parameter.
 
     Args:
         groups: in the optimizer's order.
-        names: of their curves, from :func:`curve_names`.
-        lrs: of the groups now.
+        names: the names of their curves, from :func:`curve_names`.
+        lrs: the present lrs of the groups.
     """
     by_curve: dict[str, dict[int, float]] = {}
     for index, (name, lr) in enumerate(zip(names, lrs, strict=True)):
@@ -75,7 +75,7 @@ def logged_lrs(
 
 
 def log_keys(groups: Sequence[ParameterGroup]) -> Mapping[str, int]:
-    """Every key that :func:`logged_lrs` may log an lr under, with the position of the first group that it is of."""
+    """Every key that :func:`logged_lrs` may use, with the index of its first group."""
     keys = [(f"{PREFIX}{name}", index) for index, name in enumerate(curve_names(groups))]
     keys += [(f"{PREFIX}{_own_name(group)}", index) for index, group in enumerate(groups)]
     return dict(reversed(keys))
@@ -92,7 +92,7 @@ def _short(group: ParameterGroup) -> str:
 
 
 def _module_of(names: Sequence[str]) -> str:
-    """The path of the innermost module that holds all parameters; the model's own first modules where none does."""
+    """The path of the innermost module that contains all parameters, or the model's top-level modules that do."""
     paths = [name.split(".")[:-1] for name in names]
     common = []
     for labels in zip(*paths, strict=False):

@@ -1,4 +1,4 @@
-"""By how much the lrs of one map are those of another, tensor by tensor and as means over parameters."""
+"""Ratios of the lrs of two maps, per tensor and as means over parameters."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class LrPair(NamedTuple):
 
     @property
     def factor(self) -> float | None:
-        """The second lr over the first; None where that is no number."""
+        """The second lr over the first; None if it is not a number."""
         return ratio(self.before, self.after)
 
 
 def lr_pairs(before: GroupMap, after: GroupMap, renamed: Mapping[str, str] | None = None) -> dict[str, LrPair]:
-    """By its first name: each tensor that trains in one group on both sides, with an lr on both."""
+    """Each tensor that trains in one group and has an lr on both sides, by its first name."""
     olds, news = (_training(side) for side in (before, after))
     pairs: dict[str, LrPair] = {}
     for name, (_, lr) in olds.items():
@@ -38,7 +38,7 @@ def lr_pairs(before: GroupMap, after: GroupMap, renamed: Mapping[str, str] | Non
 
 
 def ratio(before: float | None, after: float | None) -> float | None:
-    """The second number over the first; None where that is no finite number."""
+    """The second number over the first; None if the result is not finite."""
     if before is None or after is None or not before or not math.isfinite(before) or not math.isfinite(after):
         return None
     found = after / before
@@ -46,14 +46,14 @@ def ratio(before: float | None, after: float | None) -> float | None:
 
 
 def factor_of(before: Any, after: Any) -> float | None:
-    """The second lr of a change over the first; None where either is no number, and where the first is 0."""
+    """The second lr of a change over the first; None if either is not a number or the first is 0."""
     if not isinstance(before, float) or not isinstance(after, float):
         return None
     return ratio(before, after)
 
 
 def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
-    """Both lrs as means over parameters (elements); None for no parameters."""
+    """The means of both lrs over parameters (elements); None without parameters."""
     several = list(pairs)
     weight = sum(pair.numel for pair in several)
     if not weight:
@@ -63,7 +63,7 @@ def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
 
 
 def effect_of(name: str, pairs: Collection[LrPair]) -> Effect | None:
-    """The lrs of a module on both sides; None where it has no parameter that trains."""
+    """The lrs of a module on both sides; None if no parameter of it trains."""
     before, after = mean_lrs(pairs)
     if before is None or after is None:
         return None
@@ -74,16 +74,16 @@ def effect_of(name: str, pairs: Collection[LrPair]) -> Effect | None:
 
 
 def backbone_root(names: Iterable[str]) -> str:
-    """What the names of the backbone's parameters start with: ``backbone.``; empty where no module is called so."""
+    """The prefix of the backbone's parameter names: ``backbone.``; empty if no module has that name."""
     return next((found[0] for name in names if (found := _BACKBONE.match(name))), "")
 
 
 def modules_of(names: Sequence[str], root: str) -> dict[str, str]:
-    """The module that each parameter is counted in: a child of the backbone or of the model, of a list one entry.
+    """The module for each parameter: a child of the backbone or of the model; for a list, one entry.
 
     Args:
-        names: of the parameters.
-        root: see :func:`backbone_root`. A single module that holds all of the backbone is passed through.
+        names: the parameter names.
+        root: see :func:`backbone_root`. A single module that contains the whole backbone is skipped.
     """
     inside = [name for name in names if root and name.startswith(root)]
     inner = _inner(inside, root)
@@ -91,7 +91,7 @@ def modules_of(names: Sequence[str], root: str) -> dict[str, str]:
 
 
 def in_model_order(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """As the model registers them; those of a checkpoint alone by name."""
+    """The tensors in the model's order; for a checkpoint alone, sorted by name."""
     return sorted(tensors, key=lambda tensor: (tensor.position, natural(tensor.name)))
 
 
@@ -101,7 +101,7 @@ def _inner(names: Sequence[str], root: str) -> str:
         child, dot = next(iter(children))
         if len(children) != 1 or not dot or child.isdecimal():
             return root
-        # One module that holds all, as MMPretrain's TIMMBackbone has it; of one list the entries are told apart.
+        # Skip a single module that contains everything (MMPretrain's TIMMBackbone); split a list into its entries.
         if all(name[len(root) + len(child) + 1 :].partition(".")[0].isdecimal() for name in names):
             return root
         root += f"{child}."

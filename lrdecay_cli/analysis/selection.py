@@ -1,4 +1,4 @@
-"""Choosing among the tensors of a map by name."""
+"""Select tensors of a map by name."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def select(
 ) -> list[Tensor]:
     """The tensors whose name, module or group matches ``pattern``; all of them for None.
 
-    A tensor is there once for each of the optimizers that take turns with it.
+    A tensor is returned once for each of the optimizers that take turns with it.
 
     Args:
         group_map: where to look.
         pattern: a parameter, a module (``backbone.stages.2``) or a group, or a glob for any of these.
-        where: the option or argument that the pattern came from, for the error.
+        where: the option or argument with the pattern, for the error.
         duplicates: match further names of shared tensors too.
 
     Raises:
@@ -44,21 +44,21 @@ def select(
 
 
 def module_meant(pattern: str, names: Iterable[str], groups: Iterable[str] = ()) -> str:
-    """What may be meant by a pattern that matches nothing: ``did you mean backbone.norm3?``; empty if not known.
+    """A suggestion for a pattern without a match: ``did you mean backbone.norm3?``; empty if there is none.
 
     Args:
-        pattern: what was typed.
-        names: the parameters that it was held against, by which the modules are known.
-        groups: the groups that it was held against.
+        pattern: the typed pattern.
+        names: the parameter names it was compared with; they define the modules.
+        groups: the group names it was compared with.
     """
     found = dict.fromkeys(name.rsplit(".", n)[0] for name in names for n in range(name.count("."), -1, -1))
     like = meant(pattern, [*found, *groups])
-    # Of a module, what is below it is meant as well.
+    # A module also stands for everything below it.
     return question([name for name in like if not any(name.startswith(f"{other}.") for other in like)])
 
 
 def name_matches(name: str, pattern: str) -> bool:
-    """Whether a parameter is meant by ``pattern``: a glob, a module that it is in, or a pattern as reports print it."""
+    """True if ``pattern`` matches a parameter: a glob, a module above it, or a pattern from a report."""
     globs = fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
     return globs or name.startswith(f"{pattern}.") or matches(pattern, name)
 

@@ -1,4 +1,4 @@
-"""The packages that two maps were made with, as the cause of what differs."""
+"""The packages behind two maps as the cause of a difference."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lrdecay_cli.text.counting import listed
 
 
 def made_with(group_map: GroupMap) -> Mapping[str, Distribution]:
-    """By import name: the distribution of each package, else the package itself with its version."""
+    """The distribution of each package by import name; if unknown, the package itself with its version."""
     known = group_map.distributions or {}
     return {name: known.get(name) or Distribution(name, version) for name, version in group_map.stack.items()}
 
 
 def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, ...]:
-    """Every package of both maps that comes from another distribution, or in another version.
+    """Every package of both maps with another distribution or another version.
 
-    None where either map is of a checkpoint. Distributions are compared where both maps name them, else versions.
+    Empty if either map is from a checkpoint. Distributions are compared if both maps record them, else versions.
     """
     if before.checkpoint or after.checkpoint:
         return ()
@@ -34,7 +34,7 @@ def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, .
 
 
 def cause_of(before: GroupMap, after: GroupMap, packages: Sequence[PackageChange]) -> Cause | None:
-    """Why two maps that differ do so; None where a checkpoint is compared, and where nothing that is known differs."""
+    """Why two maps differ; None if a checkpoint is compared or nothing known differs."""
     if before.checkpoint or after.checkpoint:
         return None
     same_text = before.config.sha256 == after.config.sha256
@@ -47,22 +47,22 @@ def cause_of(before: GroupMap, after: GroupMap, packages: Sequence[PackageChange
 
 
 def stack_notes(cause: Cause | None, path: str) -> Iterator[Note]:
-    """Yield a note where packages that differ may be the cause.
+    """Yield a note if packages may be the cause of a difference.
 
     Args:
-        cause: see :func:`cause_of`; None where the maps are the same.
+        cause: see :func:`cause_of`; None if the maps are equal.
         path: the config of the second map.
     """
     texts = {
         "stack": "the stack is the cause: the resolved configs are the same",
         "zoo": f"the stack is the cause: it has another version of {path}",
-        "config or stack": "the cause may be the stack or the config: both differ, with all that the config inherits",
+        "config or stack": "the cause may be the stack or the config (with everything it inherits): both differ",
     }
     if cause in texts:
         yield Note(texts[cause])
 
 
 def stack_fact(packages: Sequence[PackageChange]) -> Iterator[tuple[str, str]]:
-    """Yield the line of a report's head on the packages that differ."""
+    """Yield the fact for a report's head about packages that differ."""
     if packages:
         yield "stack", listed(f"{change.before} → {change.after}" for change in packages)

@@ -1,4 +1,4 @@
-"""What is reported of a config's code that acts in the training alone, so that no group map shows what it does."""
+"""Notes on a config's code that acts only during training, so that no group map shows its effect."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lrdecay_cli.domain.training import UnrunCode
 from lrdecay_cli.text.counting import count, listed
 
 _MAY = {"lr": "set an lr", "freezing": "freeze parameters", "groups": "regroup parameters"}
-# A dry run runs hooks, and neither a loop's own iterations nor a strategy.
+# A dry run executes hooks, but neither a loop's own iterations nor a strategy.
 _HOOK = ("custom_hooks", "default_hooks")
 
 
 def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
-    """A note on hooks, loops and strategies that are not run; of several maps each class once."""
+    """Notes on hooks, loops and strategies that are not run; for several maps, each class once."""
     configs: dict[str, list[str]] = {}
     hooks: list[str] = []
     for group_map in maps:
@@ -31,10 +31,10 @@ def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
         lines = [f"{text}{number}" for text, number in zip(configs, in_how_many, strict=True)]
         config = shlex.quote(hooks[0]) if len(maps) == len(hooks) == 1 else "CONFIG"
         shown = [f"to run hooks: lrdecay dry-run {config}"] if hooks else []
-        yield Note("not in the group map, because it acts in the training alone", "info", (*lines, *shown))
+        yield Note("not visible in the group map: acts only during training", "info", (*lines, *shown))
 
 
 def _told(each: UnrunCode, *, several: bool) -> str:
-    """``FreezeHook (custom_hooks[0]) may freeze parameters``; of several configs without the option."""
+    """``FreezeHook (custom_hooks[0]) may freeze parameters``; for several configs without the option."""
     may = listed(_MAY[what] for what in each.may) or "change what trains"
     return f"{each.name}{'' if several else f' ({each.option})'} may {may}"

@@ -1,4 +1,4 @@
-"""Holding our own explanation, and what a training asks for, against what the real constructor built."""
+"""Compare lrdecay's explanation and the needs of a training with the groups of the real constructor."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from lrdecay_cli.domain.provenance import Formula, Provenance
 
 
 def disagreements(group_map: GroupMap) -> Iterator[str]:
-    """A line for each number of each explained parameter that our rules give otherwise than the real group has it."""
+    """A line for each number that lrdecay's rules compute differently from the real group."""
     for name, difference in named_disagreements(group_map):
         yield f"{name}: {difference}"
 
 
 def named_disagreements(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """The same as pairs of the parameter's name and what differs.
+    """Pairs of a parameter's name and a difference, as for :func:`disagreements`.
 
-    Compared bit for bit, at the precision of the real group: the rules claim to be the constructor's own.
+    Numbers are compared bit for bit at the precision of the real group: the rules claim to be the constructor's own.
     """
     for group, parameter in group_map.grouped():
         for what, real, ours in differing_numbers(group, parameter.provenance):
-            yield parameter.name, f"{what} is {real} in {group.name}, our rules say {ours}"
+            yield parameter.name, f"{what} is {real} in {group.name}, lrdecay's rules give {ours}"
 
 
 def differing_numbers(
     group: ParameterGroup, explained: Provenance | None
 ) -> Iterator[tuple[str, float | None, float | None]]:
-    """Each number that differs: what it is, the real group's, and ours."""
+    """Each number that differs: its name, the real group's value, and the computed value."""
     if explained is None:
         return
     for what, key, step, real in (
@@ -50,10 +50,9 @@ def differing_numbers(
 
 
 def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None, ...]:
-    """What the formula gives in a group that keeps the number below Python's precision.
+    """The possible results of the formula in a group that stores the number below Python's precision.
 
-    An optimizer rounds the result when the number becomes its own; a constructor that is given a tensor multiplies at
-    the tensor's precision.
+    An optimizer rounds the final number; a constructor that gets a tensor computes at the tensor's precision.
     """
     if precision is None or step.result is None:
         return ()
@@ -64,10 +63,10 @@ def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None
 
 
 def with_original(group_map: GroupMap) -> GroupMap:
-    """The map with the original of a constructor that a user's own module defines, where there is one.
+    """The map with the known original of a constructor that a user's module defines, if there is one.
 
-    The class name suggests originals; the one counts whose rules give every number of every group, bit for bit. Without
-    one the map is returned as it is.
+    Candidates are chosen by class name; one is accepted if its rules give every number of every group, bit for bit.
+    Otherwise the map is returned unchanged.
     """
     built_by = group_map.constructor
     if not built_by.module or constructor_of(group_map).known:
@@ -88,10 +87,10 @@ def _differs(tensor: Tensor, rules: ConstructorRules) -> bool:
 
 
 def missing_lr(groups: Sequence[ParameterGroup], reader: str) -> tuple[str, str] | None:
-    """Problem and fix where groups have no lr, or ``lr=None``, and ``reader`` takes it; None where all have one.
+    """Problem and fix if groups have no lr, or ``lr=None``, and ``reader`` needs it; None if all have one.
 
     Source: mmengine 0.10.7, ``_ParamScheduler``, which multiplies the lr of every group, and ``RuntimeInfoHook``, which
-    logs that of the first in each iteration. transformers' Adafactor has ``lr=None`` by default.
+    logs the lr of the first group in each iteration. transformers' Adafactor has ``lr=None`` by default.
     """
     without = [group for group in groups if group.lr is None]
     if not without:
@@ -99,4 +98,4 @@ def missing_lr(groups: Sequence[ParameterGroup], reader: str) -> tuple[str, str]
     which = f"{without[0].name} has" if len(without) == 1 else f"{len(without):,} groups have"
     relative = any(group.options.get("relative_step") is True for group in without)
     fix = f"set optim_wrapper.optimizer.lr{', with relative_step=False' if relative else ''}"
-    return f"{which} no lr, and {reader} takes it: the training ends before its first step", fix
+    return f"{which} no lr, but {reader} needs it: training stops before the first step", fix

@@ -1,4 +1,4 @@
-"""Where options of a config are set, as a report."""
+"""The report of ``where``: the places that set a config's options."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lrdecay_cli.text.counting import count
 from lrdecay_cli.text.spelling import did_you_mean
 
 EVERYTHING = "*"
-"""Stands for all options."""
+"""The pattern for all options."""
 _TRAINING = (
     *("optim_wrapper", "param_scheduler", "auto_scale_lr", "train_cfg", "custom_hooks", "custom_imports"),
     *("paramwise_cfg", "constructor", *MMCV_KEYS),
 )
-"""What decides how parameters are trained, or looks as if it did."""
+"""Options that affect the training of parameters, or look as if they did."""
 
 _COLUMNS = (
     Column("option", "option", "name", vital=True),
@@ -32,13 +32,13 @@ _COLUMNS = (
 
 
 def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
-    """Where options are set.
+    """Report where options are set.
 
     Args:
-        origins: those of a config.
-        wanted: paths of options, or of what holds them; ``*`` for all, none for what decides the training.
+        origins: the origins of a config.
+        wanted: paths of options, dicts or lists; ``*`` for all; empty for the options that affect the training.
 
-    Raises LrdecayError, with the nearest paths, for one that nothing sets, and for a config that cannot run.
+    Raises LrdecayError, with the nearest paths, for a path that is not set, and for a config that cannot run.
     """
     for place, error in origins.raised:
         raise LrdecayError(f"running the config raises {error}", where=str(place), final=True)
@@ -56,7 +56,7 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
                 (
                     f"{count(len(options), 'option')}",
                     f"{replacing} overriding another value" if replacing else "",
-                    f"{unknown} that only running the config can tell" if unknown else "",
+                    f"{unknown} unknown without running the config" if unknown else "",
                 ),
             )
         ),
@@ -65,8 +65,8 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
 
 
 def options_table(options: Iterable[Option], title: str = "") -> Table:
-    """A row for each option: its value, where it is set, and where there are any, the names between and what it
-    overrides."""
+    """One row for each option: its value, its place and, if there are any, the names in between and the overridden
+    values."""
     rows = [*map(_row, options)]
     told = [place for place, column in enumerate(_COLUMNS) if column.vital or any(row[place] for row in rows)]
     columns = tuple(_COLUMNS[place] for place in told)
@@ -87,12 +87,12 @@ def _set(origins: ConfigOrigins, path: str) -> Iterator[Option]:
         if found := origins.dropped(path):
             old, by = found
             raise LrdecayError(
-                f"nothing sets {path}: {by.origin.key or by.origin.place} replaces {by.option},"
-                f" which had {old.shown()} there ({old.place})",
+                f"{path} is not set: {by.origin.key or by.origin.place} replaces {by.option},"
+                f" which set it to {old.shown()} ({old.place})",
                 where=origins.config,
             )
         fix = did_you_mean(path, origins.paths()) or f"lrdecay where {origins.config} '*' lists all"
-        raise LrdecayError(f"nothing sets {path}", where=origins.config, fix=fix)
+        raise LrdecayError(f"{path} is not set", where=origins.config, fix=fix)
     yield from origins.options(keys)
 
 

@@ -55,7 +55,7 @@ def test_a_number_that_the_rules_do_not_give_is_a_disagreement() -> None:
     found = msgspec.structs.replace(real, groups=tuple(changed))
     (other,) = explained(found, f"{real.groups[0].parameters[0].name}")
     assert other.certainty == "disagrees"
-    assert other.certainty_reason.startswith("in the real group lr is 1.5, the rules say 8.2")
+    assert other.certainty_reason.startswith("in the real group lr is 1.5, the rules give 8.2")
     assert "1 disagrees" in explanation(found, (real.groups[0].parameters[0].name,)).report.summary
 
 
@@ -98,14 +98,14 @@ WHY_NOT: dict[str, tuple[str, str, str, list[tuple[str, str]]]] = {
         "overflow",
         "backbone.stages.2.3.norm.bias",
         "layer_11_no_decay",
-        [("layer_id", "block would have to be 24, 25 or 26, not 3")],
+        [("layer_id", "block must be 24, 25 or 26, not 3")],
     ),
     "another stage and another kind": (
         "overflow",
         "head.fc.bias",
         "layer_6_decay",
         [
-            ("layer_id", "it would have to have a name like backbone."),
+            ("layer_id", "it needs a name like backbone."),
             ("weight_decay", "it must not be a 1-D tensor"),
         ],
     ),
@@ -113,33 +113,33 @@ WHY_NOT: dict[str, tuple[str, str, str, list[tuple[str, str]]]] = {
         "one key shadows another",
         "backbone.norm3.weight",
         "group_60",
-        [("lr", "it must not have 'backbone' in its name, or custom_keys['backbone'] would have to go")],
+        [("lr", "it must not have 'backbone' in its name, or remove custom_keys['backbone']")],
     ),
     "a key that it lacks": (
         "one key shadows another",
         "head.fc.bias",
         "group_58",
-        [("lr", "it would have to have 'backbone' in its name, and no longer key")],
+        [("lr", "it must have 'backbone' in its name, and no longer key")],
     ),
     "an option that it is not meant for": (
         "an lr_mult that mmpretrain does not use",
         "backbone.stages.3.0.depthwise_conv.weight",
         "group_49",
-        [("weight_decay", "it would have to be a 1-D tensor")],
+        [("weight_decay", "it must be a 1-D tensor")],
     ),
     "frozen": (
         "frozen and shared parameters",
         "stem.weight",
         "group_0",
-        [("state", "it would have to take a gradient: requires_grad=True")],
+        [("state", "it must take a gradient: requires_grad=True")],
     ),
     "a shared tensor": (
         "frozen and shared parameters",
         "second_head.weight",
         "group_0",
-        [("state", "it would have to be the first name of its tensor")],
+        [("state", "it must be the first name of its tensor")],
     ),
-    "numbers without rules": (UNKNOWN, "backbone.norm3.weight", "group_0", [("state", "it would have to be met by")]),
+    "numbers without rules": (UNKNOWN, "backbone.norm3.weight", "group_0", [("state", "it must be seen by")]),
     "nothing but the tensor": ("one key shadows another", "head.fc.bias", "group_60", []),
 }
 
@@ -160,11 +160,14 @@ def test_where_the_ways_part(title: str, pattern: str, group: str, expected: lis
     [
         ({"patterns": ("backbone.norm7",)}, "PATTERN: no parameter or group matches 'backbone.norm7'; did you mean"),
         ({"patterns": ()}, "PATTERN: nothing to explain"),
-        ({"patterns": (), "unlike": "head"}, "--group: --why-not and --group go together"),
-        ({"patterns": (), "group": "layer_6_decay"}, "--why-not: --why-not and --group go together"),
+        ({"patterns": (), "unlike": "head"}, "--group: --why-not and --group must be given together"),
+        ({"patterns": (), "group": "layer_6_decay"}, "--why-not: --why-not and --group must be given together"),
         ({"patterns": (), "unlike": "head", "group": "layer_6_deca"}, "--group: no group 'layer_6_deca'; did you mean"),
         ({"patterns": (), "unlike": "hed", "group": "layer_6_decay"}, "--why-not: no parameter or group matches 'hed'"),
-        ({"patterns": (), "unlike": "head.fc.bias", "group": "layer_7_no_decay"}, "--why-not: all that match are in"),
+        (
+            {"patterns": (), "unlike": "head.fc.bias", "group": "layer_7_no_decay"},
+            "--why-not: all matching parameters are in",
+        ),
     ],
 )
 def test_questions_without_an_answer(asked: dict[str, Any], error: str) -> None:

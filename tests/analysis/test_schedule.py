@@ -55,7 +55,7 @@ def test_length_of_a_run(
 @pytest.mark.parametrize(
     ("settings", "known", "told"),
     [
-        ({}, {}, "not known, and nothing depends on it"),
+        ({}, {}, "unknown and not needed"),
         (BY_ITERATION, {}, "not known"),
         ({}, {"iterations_per_epoch": 10}, "--iters-per-epoch"),
         ({"batches_per_epoch": 7}, {"dataset_size": 9}, "train_dataloader.num_batch_per_epoch"),
@@ -75,11 +75,11 @@ def test_where_the_length_of_an_epoch_is_from(settings: dict[str, Any], known: d
     ("settings", "known", "said"),
     [
         ({"schedulers": WARM_UP}, {}, "LinearLR at param_scheduler[0] counts iterations"),
-        ({"schedulers": CONVERTED}, {}, "CosineAnnealingLR at param_scheduler[1] turns epochs into iterations"),
-        ({**BY_ITERATION, "schedulers": CONVERTED}, {}, "how many an epoch has is not known"),
+        ({"schedulers": CONVERTED}, {}, "CosineAnnealingLR at param_scheduler[1] converts epochs to iterations"),
+        ({**BY_ITERATION, "schedulers": CONVERTED}, {}, "the number of iterations per epoch is unknown"),
         ({"schedulers": WARM_UP, "annotations": "coco/instances_train2017.json"}, {}, "COCO train2017: 117266"),
         ({}, {"dataset_size": 10}, "no batch_size"),
-        ({"batch_size": 4, "drop_last": True}, {"dataset_size": 3}, "3 samples fill no batch of 4"),
+        ({"batch_size": 4, "drop_last": True}, {"dataset_size": 3}, "3 samples do not fill a batch of 4"),
         ({}, {"dataset_size": 10, "iterations_per_epoch": 5}, "give one of them"),
     ],
 )

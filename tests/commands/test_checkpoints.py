@@ -42,7 +42,7 @@ def test_inspect_says_where_names_and_numbers_are_from(unnamed: Run, named: Run,
         in by_config
     )
     assert f"named              by their position in the groups of {unnamed.config}\n" in by_config
-    assert "lr is the saved one, where the schedule had got to" in by_config
+    assert "lr is the saved lr, at this point of the schedule" in by_config
     assert by_config.splitlines()[-1].endswith("2 frozen; 0 missing; 0 duplicates")
     recorded = text_of(tmp_path, "inspect", named.checkpoint, "--by", "layer")
     assert "named              as the constructor recorded\n" in recorded
@@ -67,13 +67,13 @@ def test_a_map_names_a_checkpoint_as_its_config_does(unnamed: Run, tmp_path: Pat
 def test_diff_tells_what_a_resume_uses(unnamed: Run, tmp_path: Path) -> None:
     told = text_of(tmp_path, "diff", unnamed.config, unnamed.checkpoint, code=1)
     assert re.search(r"^head\.\* +0\.01 → 0\.001 +×0\.1 +2$", told, re.M)
-    assert f"a run that resumes goes on with the numbers of {unnamed.checkpoint}" in told
-    assert "it began with the config's lr: what differs in lr is the schedule" in told
+    assert f"a resumed run uses the numbers of {unnamed.checkpoint}" in told
+    assert "training began with the config's lr: lr differs by the schedule" in told
     assert run(["diff", str(unnamed.config), str(unnamed.checkpoint), "--only", "lr_scale,weight_decay"]) == 0
     changed = text_of(
         tmp_path, "diff", unnamed.checkpoint, unnamed.config, "--cfg-options", "optim_wrapper.optimizer.lr=0.5", code=1
     )
-    assert "warning: it did not begin with the lr that the config has now: 6 of 6 tensors" in changed
+    assert "warning: training did not begin with the config's current lr: 6 of 6 tensors" in changed
 
 
 def test_diff_with_a_config_that_cannot_resume(named: Run, tmp_path: Path) -> None:
@@ -81,14 +81,14 @@ def test_diff_with_a_config_that_cannot_resume(named: Run, tmp_path: Path) -> No
         tmp_path, "diff", named.config, named.checkpoint,
         "--cfg-options", "optim_wrapper.paramwise_cfg.decay_type=stage_wise", code=1,
     )  # fmt: skip
-    assert f"warning: {named.config} does not resume from it as it is\n  14 groups in the checkpoint, 12 in" in told
+    assert f"warning: {named.config} cannot resume from this checkpoint\n  14 groups in the checkpoint, 12 in" in told
     assert "goes on with" not in told
 
 
 def test_explain_takes_a_checkpoint(unnamed: Run, tmp_path: Path) -> None:
     told = text_of(tmp_path, "explain", unnamed.checkpoint, "head", "--config", unnamed.config)
     assert "head.* (2 tensors): in 2 groups" in told
-    assert "read from a checkpoint, where the schedule has changed what the constructor gave" in told
+    assert "read from a checkpoint: the schedule has changed the constructor's numbers" in told
 
 
 def test_baseline_takes_a_checkpoint(unnamed: Run, tmp_path: Path) -> None:

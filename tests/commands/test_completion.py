@@ -131,7 +131,7 @@ MAP_NAMES = ("backbone.stem.weight", "backbone.layer1.0.weight", "backbone.layer
 def test_parameters_of_a_map_are_offered_level_by_level(
     line: str, expected: list[str], project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of a config they are not: it would have to be built."""
+    """Of a config they are not: it must be built."""
     made = group_map({"all": {"parameters": dict.fromkeys(MAP_NAMES, (2, 2))}})
     (project / "map.json").write_text(to_json(made))
     assert [one for one in offered(line, "bash", monkeypatch, capsys) if one] == expected

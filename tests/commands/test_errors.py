@@ -236,7 +236,7 @@ USAGE = {
     "color": (["inspect", "a.py", "--color", "sometimes"], r"--color: unknown choice 'sometimes'"),
     "view": (["inspect", "a.py", "--by", "stage"], r"--by: unknown view 'stage'; one of group, layer"),
     "sort": (["inspect", "a.py", "--sort", "speed"], r"--sort: no column 'speed'"),
-    "sort tree": (["inspect", "a.py", "--by", "module", "--sort", "lr"], r"order of its own"),
+    "sort tree": (["inspect", "a.py", "--by", "module", "--sort", "lr"], r"cannot be sorted"),
     "partial JSON": (["inspect", "a.py", "--format", "json", "--filter", "x*"], r"always holds every parameter"),
     "device": (
         ["inspect", "convnext-t_layer-wise.py", "--device", "cuda:99"],

@@ -223,7 +223,7 @@ def test_what_needs_iterations_says_so() -> None:
             "dict(type='StepLR', step_size=2)",
             "auto_scale_lr = dict(base_batch_size=16)",
             {"dataset_size": 20, "gpus": 1},
-            r"meant for a batch of 16; that of --gpus 1 is 2, and auto_scale_lr is off: --auto-scale-lr shows",
+            r"for a batch of 16; with --gpus 1 the batch is 2, but auto_scale_lr is off: --auto-scale-lr scales",
         ),
     ],
 )

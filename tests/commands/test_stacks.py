@@ -213,8 +213,8 @@ def test_equal_causes_are_one_entry_in_every_format(reports: tuple[Result, Path]
     assert f"  warning: 3 configs: {folded}\n      tinyzoo::growing.py\n      tinyzoo::growing_too.py\n" in result.out
     assert "\nGroups differ by options of the config\n" in result.out
     assert "changes  2 of 2 tensors (lr 2)\n" in result.out
-    summary = "different: 8 of 10 configs with other groups, 2 with a map on one side only, 1 only before, "
-    assert result.out.splitlines()[-1] == f"{summary}1 only after, 1 with no map on either side"
+    summary = "different: 8 of 10 configs with different groups, 2 with a map on one side only, 1 only before, "
+    assert result.out.splitlines()[-1] == f"{summary}1 only after, 1 without a map on both sides"
     for name in ("markdown", "html"):
         assert all(word in (out / name).read_text() for word in ("3 configs", "tinyzoo::growing_too.py")), name
     rows = list(csv.DictReader(StringIO((out / "csv").read_text())))
@@ -263,7 +263,7 @@ def test_scans_and_maps_are_compared_without_torch(scans: Path, kind: str) -> No
     assert lrdecay_here("diff", "--stacks", sides[0], sides[0], cwd=scans).code == 0
     # Numbers of a scan's record may be equal where the groups are not.
     mixed = lrdecay_here("diff", "--stacks", "a.json", "maps-b", cwd=scans)
-    assert mixed.out.splitlines()[-1] == "different: 1 of 2 configs with other groups"
+    assert mixed.out.splitlines()[-1] == "different: 1 of 2 configs with different groups"
 
 
 def test_a_digest_sees_what_no_number_of_the_record_tells(scans: Path) -> None:
@@ -272,7 +272,7 @@ def test_a_digest_sees_what_no_number_of_the_record_tells(scans: Path) -> None:
         record["digest"] = "0" * 64
     (scans / "edited.json").write_text(json.dumps(scan))
     result = lrdecay_here("diff", "--stacks", "a.json", "edited.json", cwd=scans)
-    assert result.out.splitlines()[-1] == "different: 2 of 2 configs with other groups"
+    assert result.out.splitlines()[-1] == "different: 2 of 2 configs with different groups"
 
 
 @pytest.mark.parametrize(

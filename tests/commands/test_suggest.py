@@ -274,7 +274,7 @@ def test_a_constructor_that_refuses_is_replaced(name: str, tmp_path: Path) -> No
     assert (document["before"], document["fits"]) == ([], False)
     assert document["suggested"]["options"] == {"decay_rate": rate, "num_layers": "auto"}
     shown = (tmp_path / "report.text").read_text()
-    assert f"warning: the config does not build as it is: {refused.value.problem}" in shown
+    assert f"warning: the config does not build: {refused.value.problem}" in shown
     assert "before\n" not in shown
     assert "suggested, built and read back: 219 tensors in 14 layers" in shown
     page = (tmp_path / "report.html").read_text()
@@ -364,7 +364,7 @@ def test_a_refusal_is_told_beside_the_snippet_alone(tmp_path: Path, capsys: pyte
     assert run(["suggest", str(tmp_path / "config.py"), "--format", "python"]) == 0
     told = capsys.readouterr()
     assert told.out.startswith("_base_ = './config.py'\n")
-    assert "config.py: the config does not build as it is: mmdet's constructor cannot decay" in told.err
+    assert "config.py: the config does not build: mmdet's constructor cannot decay" in told.err
 
 
 def test_what_no_other_constructor_would_mend_is_the_config_s_error(
@@ -399,7 +399,8 @@ def test_own_options_are_told_to_be_kept_or_left_out(tmp_path: Path) -> None:
     }
     shown = (tmp_path / "report.txt").read_text()
     assert (
-        "kept of the present paramwise_cfg\n  custom_keys['roi_head'] = {'lr_mult': 2.0}  (20 tensors outside" in shown
+        "kept from the current paramwise_cfg\n  custom_keys['roi_head'] = {'lr_mult': 2.0}  (20 tensors outside"
+        in shown
     )
     assert "\n  custom_keys['nowhere'] = {'lr_mult': 3.0}  (no name contains it)\n" in shown
     built = audit(str(tmp_path / "snippet.py"))
@@ -418,7 +419,7 @@ def test_keys_that_mmdet_never_read_are_told(tmp_path: Path) -> None:
     )
     assert run(["suggest", str(tmp_path / "config.py"), "-o", f"text={tmp_path}/report.txt"]) == 0
     shown = (tmp_path / "report.txt").read_text()
-    assert "whose place the decay takes, which mmdet's constructor never read\n  custom_keys['roi_head']" in shown
+    assert "the decay replaces them; mmdet's constructor ignored them\n  custom_keys['roi_head']" in shown
     assert "constructor='mmdet.LearningRateDecayOptimizerConstructor'" in shown
 
 
@@ -511,7 +512,7 @@ def test_convnext_gets_the_number_that_fits(third: int, num_layers: int, install
     proposal = propose(a_map("ConvNeXt", convnext(third), "DefaultOptimWrapperConstructor"), mmdet=installed)
     assert proposal.constructor == (MMDET if installed else OURS)
     assert proposal.options["num_layers"] == (num_layers if installed else "auto")
-    assert "where to start, not what is best" in proposal.reasons[1]
+    assert "a starting point" in proposal.reasons[1]
 
 
 @pytest.mark.parametrize(("given", "faulty"), [(6, False), (12, True), (7, True)])
@@ -535,5 +536,5 @@ def test_faults_of_the_config_are_told(given: int, faulty: bool, frozen: int) ->
 
 
 def test_a_model_without_a_backbone_cannot_be_judged() -> None:
-    with pytest.raises(LrdecayError, match="no backbone that is trained"):
+    with pytest.raises(LrdecayError, match="no trainable backbone"):
         propose(a_map(None, {"conv.weight": 1.0}, "DefaultOptimWrapperConstructor"), mmdet=True)

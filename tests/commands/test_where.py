@@ -52,7 +52,7 @@ def test_what_only_running_tells_is_unknown(project: Run, tmp_path: Path) -> Non
         ("x.known", 3, False),
     ]
     assert {each["origin"]["place"]["line"] for each in found[1:]} == {3}
-    assert "2 that only running the config can tell" in project("where", "running.py", "*").out
+    assert "2 unknown without running the config" in project("where", "running.py", "*").out
 
 
 def test_each_option_is_a_row(project: Run) -> None:

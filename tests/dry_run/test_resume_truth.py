@@ -168,28 +168,28 @@ def test_what_is_to_come_is_as_in_real_trainings(name: str, tmp_path: Path) -> N
         (
             "a longer cosine",
             (
-                "its schedule is restored as well: CosineAnnealingLR at param_scheduler[0] ends at epoch 4, the"
+                "the checkpoint's schedule is restored too: CosineAnnealingLR at param_scheduler[0] ends at epoch 4, the"
                 " config's at epoch 8; T_max is 20, the config's 40",
                 "from iteration 20 (epoch 4) on",
-                "a resume ignores the lrs and the schedule that the config has now",
+                "a resume ignores the config's current lrs and schedule",
             ),
         ),
         (
             "another lr and weight decay",
             (
-                "it did not begin with the lr that the config has now: 20 of 20 tensors",
-                "a resume ignores the weight_decay that the config has now: 20 tensors",
+                "training did not begin with the config's current lr: 20 of 20 tensors",
+                "a resume ignores the config's current weight_decay: 20 tensors",
             ),
         ),
         (
             "a warm-up that begins anew",
-            ("the checkpoint has no schedulers: they begin anew at iteration 15 (epoch 3)",),
+            ("the checkpoint has no schedulers: the config's start anew at iteration 15 (epoch 3)",),
         ),
         ("one of two schedulers", ("the checkpoint has 1 scheduler and the config 2",)),
         (
             "schedulers in another order",
             (
-                "MultiStepLR at param_scheduler[0] gets the saved state of a scheduler of another class, with"
+                "MultiStepLR at param_scheduler[0] loads the saved state of another scheduler class, with"
                 " start_factor, end_factor and total_iters",
             ),
         ),
@@ -249,12 +249,12 @@ def with_a_state_of_nonsense(checkpoint: Saved) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (end_of_training, "the training ends at iteration 20, where the checkpoint was saved: no lr is to come"),
-        (program, "the same lrs are to come"),
+        (end_of_training, "the checkpoint was saved at the end of the training, at iteration 20: no lrs follow"),
+        (program, "future lrs are the same"),
         (of_two_gpus, "not compared: the training does not start: RuntimeError: Number of GPUs used for current"),
         (without_a_place, "does not record its epoch and iteration"),
-        (of_no_known_epoch, "the lrs to come are not compared: the number of iterations per epoch is unknown"),
-        (with_a_state_of_nonsense, "the lrs to come are not compared: the training does not start: "),
+        (of_no_known_epoch, "future lrs are not compared: the number of iterations per epoch is unknown"),
+        (with_a_state_of_nonsense, "future lrs are not compared: the training does not start: "),
     ],
 )
 def test_what_cannot_be_compared_is_named(

@@ -101,7 +101,7 @@ def test_explain_has_each_turn_once(pggan: GroupMap) -> None:
     # By the name of a group, that turn alone.
     (one,) = explanation(pggan, ["generator_128.group_0"]).document.explanations[:1]
     assert one.groups == ("generator_128.group_0",)
-    with pytest.raises(LrdecayError, match="all that match are in generator_64"):
+    with pytest.raises(LrdecayError, match="all matching parameters are in generator_64"):
         explanation(pggan, [], unlike=TENSOR, group="generator_64.group_0")
 
 

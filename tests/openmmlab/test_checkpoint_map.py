@@ -205,7 +205,7 @@ def test_recorded_names_stand_and_a_resume_that_would_mix_them_up_is_told(
     assert read.checkpoint.misfit == ("group 0 contains 'backbone.pos_embed', but the config has 'backbone.cls_token'")
     notes = [note for note in comparison(config, read).report.notes if note.level == "warning"]
     assert [(note.text, note.details) for note in notes] == [
-        (f"{run.config} does not resume from it as it is", (read.checkpoint.misfit,))
+        (f"{run.config} cannot resume from this checkpoint", (read.checkpoint.misfit,))
     ]
 
 

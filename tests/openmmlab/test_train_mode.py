@@ -120,7 +120,7 @@ def test_it_is_shown(frozen_toy: str, capsys: pytest.CaptureFixture[str]) -> Non
         name, *arguments = command
         assert run([name, frozen_toy, *arguments]) == 0
         shown[command] = capsys.readouterr().out
-    assert "frozen by train() after the optimizer is built, so that groups hold them: 4 tensors" in shown["inspect",]
+    assert "frozen by train() after the optimizer is built, still in groups: 4 tensors" in shown["inspect",]
     assert "4 frozen (4 of them in groups, 4 by train())" in shown["inspect",]
     assert shown["inspect", "--by", "parameter"].count("  frozen by train()  ") == 4
     assert "frozen by train()" in shown["inspect", "--by", "module"]

@@ -85,7 +85,7 @@ def _another_parameter(group_map: GroupMap) -> GroupMap:
         (plain_decay(), _another_parameter, {"LRD105"}, "1 tensor of the map belongs to no module of the model"),
         (plain_decay(), _rate_of_the_first_group(math.nan), {"LRD306"}, "1 group has lr nan"),
         (plain_decay(), _rate_of_the_first_group(0.5), {"LRD304", "LRD309"}, "1 × 0.0001 is 0.0001"),
-        (convnext([1, 1, 9, 1]), _rate_of_the_first_group(0.5), {"LRD209"}, "our rules say"),
+        (convnext([1, 1, 9, 1]), _rate_of_the_first_group(0.5), {"LRD209"}, "lrdecay's rules give"),
     ],
     ids=["totals", "group-gone", "parameter-renamed", "nan", "lr", "lr-explained"],
 )

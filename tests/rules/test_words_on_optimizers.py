@@ -41,7 +41,7 @@ class FirstLr(torch.optim.AdamW):
 """
 DEFAULT = "constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict(_delete_=True{})"
 FROZEN = DEFAULT.format(", custom_keys=dict(backbone={})")
-FIRST, AT_ZERO = "trains every group at the first group's lr (LRD802)", "moves it at lr 0 all the same (LRD804)"
+FIRST, AT_ZERO = "trains every group at the first group's lr (LRD802)", "moves it although its lr is 0 (LRD804)"
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_parameters_at_lr_0_are_reported_once(build, optimizer: str, code: str) 
     ("optimizer", "further", "added"),
     [
         ("type='AdamW', lr=1e-3, weight_decay=0.05", "", ()),
-        ("type='Rprop', lr=1e-3", "", ("Rprop moves groups by another factor than their lrs say (LRD802)",)),
+        ("type='Rprop', lr=1e-3", "", ("Rprop does not move groups in proportion to their lrs (LRD802)",)),
         (
             "type='FirstLr', lr=1e-3, weight_decay=0.05",
             "",

@@ -1,1 +1,1 @@
-"""What ``diff`` says about two group maps."""
+"""The report of ``diff`` on two group maps."""

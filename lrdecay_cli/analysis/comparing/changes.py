@@ -1,4 +1,4 @@
-"""Comparing two group maps, parameter by parameter."""
+"""Compare two group maps, parameter by parameter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.domain.provenance import NUMBERS
 
-# Options that say which group it is, or repeat what other aspects tell.
+# Options that identify the group or repeat other aspects.
 _IDENTITY = frozenset({"param_name", "param_names", "group_name", "layer_id", "lr_scale", "initial_lr"})
 
 
@@ -24,7 +24,7 @@ SIDES: tuple[Literal["before", "after"], ...] = ("before", "after")
 
 
 def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
-    """The aspects with these names. Raises LrdecayError for a name that is none."""
+    """The aspects with these names. Raises LrdecayError for an unknown name."""
     known: dict[str, Aspect] = {aspect: aspect for aspect in ASPECTS}
     aspects = set()
     for name in names:
@@ -35,28 +35,28 @@ def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
 
 
 def check_tolerance(rtol: float) -> None:
-    """Raise LrdecayError unless ``rtol`` is a number from 0 up."""
+    """Raise LrdecayError unless ``rtol`` is a number of at least 0."""
     if not rtol >= 0:
-        raise LrdecayError(f"the tolerance is {rtol}", where="--rtol", fix="give a number from 0 up, such as 1e-6")
+        raise LrdecayError(f"the tolerance is {rtol}", where="--rtol", fix="give a number of at least 0, such as 1e-6")
 
 
 def diff(
     before: GroupMap, after: GroupMap, *, rtol: float = 0.0, only: Iterable[str] | None = None
 ) -> Iterator[Change]:
-    """Every change from one map to the other, in the order of the first map, then what was added in its own order.
+    """Yield every change from one map to the other, in the order of the first map; added parameters come last.
 
-    A parameter's group, numbers and options are compared where both maps hold it in a group; otherwise ``added``,
-    ``removed`` or ``state`` tells on which side it is. With ``only`` these count as well where one side alone has a
+    A parameter's group, numbers and options are compared if both maps hold it in a group; otherwise ``added``,
+    ``removed`` or ``state`` reports the side that has it. With ``only``, these count too if one side alone has a
     compared value.
 
     Args:
         before: the first map.
         after: the second map.
         rtol: relative tolerance for lr, lr scale and weight decay.
-        only: names of the aspects to tell; None for all.
+        only: names of the aspects to compare; None for all.
 
     Raises:
-        LrdecayError: no such aspect, or a tolerance that is no number from 0 up. At once, not with the first change.
+        LrdecayError: an unknown aspect or an invalid tolerance. Raised at once, not with the first change.
     """
     check_tolerance(rtol)
     told = frozenset(ASPECTS) if only is None else known_aspects(only)
@@ -64,7 +64,7 @@ def diff(
 
 
 def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
-    """Whether one side alone has a value that is compared: of a tensor that is not there, or in no group."""
+    """True if only one side has a compared value: the other lacks the tensor or has it in no group."""
     if change.aspect in ("added", "removed") and not compared.isdisjoint(("frozen", "shape")):
         return True
     has_values = change.aspect == "state" or str(change.before or change.after).startswith("grouped")
@@ -72,11 +72,11 @@ def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
 
 
 def one_side(change: Change) -> Literal["before", "after"] | None:
-    """The only side that has the tensor, or has it in a group; None for any other change."""
+    """The only side that has the tensor, or has it in a group; None for other changes."""
     if change.aspect in ("added", "removed"):
         return "after" if change.aspect == "added" else "before"
     states = (str(change.before), str(change.after))
-    # The numbers of a duplicate are those of its first name.
+    # A duplicate has the numbers of its first name.
     if change.aspect != "state" or any("duplicate" in state for state in states):
         return None
     was, now = (state.startswith("grouped") for state in states)
@@ -84,7 +84,7 @@ def one_side(change: Change) -> Literal["before", "after"] | None:
 
 
 def digest_of(group_map: GroupMap) -> str:
-    """SHA-256 (hex) of all that :func:`diff` compares: maps of equal digests do not differ, in order or otherwise."""
+    """SHA-256 (hex) of everything that :func:`diff` compares: maps with equal digests do not differ."""
     kinds = {id(None): ""}
     for group in group_map.groups:
         options = group_options(group)
@@ -101,9 +101,9 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
     olds, news = ({tensor.name: tensor for tensor in side.tensors()} for side in (before, after))
     renamed = renames(before, after)
     optimizers = (before.optimizer.type, after.optimizer.type)
-    # A map that does not know what train() changes is compared by what required a gradient before.
+    # A map without the changes by train() is compared by the state before train().
     built = any(side.training.train_mode is UNSET for side in (before, after))
-    # Parameters in the same two groups change alike.
+    # Parameters with the same two groups have the same changes.
     by_groups: dict[tuple[int, int], list[tuple[Aspect, Any, Any]]] = {}
 
     for name, old in olds.items():
@@ -132,20 +132,20 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
 
 
 def renames(before: GroupMap, after: GroupMap) -> dict[str, str]:
-    """New name by old name of the parameters of modules that were renamed, and changed in nothing else."""
+    """The new name by the old name, for parameters of renamed but otherwise unchanged modules."""
     return find_renames(*({tensor.name: _traits(tensor) for tensor in side.tensors()} for side in (before, after)))
 
 
 def _traits(tensor: Tensor) -> Hashable:
-    """What a renamed parameter must have kept."""
+    """The properties that a renamed parameter must keep."""
     groups = [held.group for held in tensor.in_groups() if held.group]
     numbers = [(group_label(group), *(getattr(group, number) for number in NUMBERS)) for group in groups]
-    # As text, for NaN is no equal of itself.
+    # As text, because NaN does not equal itself.
     return (tensor.shape, tensor.state, tensor.times, repr(numbers))
 
 
 def _state(tensor: Tensor) -> str:
-    """``grouped`` for what is in a group, with how often; else ``frozen``, ``missing`` or ``duplicate``."""
+    """``grouped`` (with the number of times) for a tensor in a group; else ``frozen``, ``missing`` or ``duplicate``."""
     state = "grouped" if tensor.group else tensor.state
     return state if tensor.times == 1 else f"{state} {'twice' if tensor.times == 2 else f'{tensor.times} times'}"
 
@@ -157,7 +157,7 @@ def _state_changes(
         yield "state", _state(old), _state(new)
     elif old.of and new.of and renamed.get(old.of, old.of) != new.of:
         yield "state", f"duplicate of {old.of}", f"duplicate of {new.of}"
-    # The first name of a duplicate tells.
+    # A duplicate is compared by its first name.
     was, now = ((side.trainable is side.by_train if built else not side.trainable) for side in (old, new))
     if "duplicate" not in (old.state, new.state) and was != now:
         yield "frozen", was, now
@@ -190,7 +190,7 @@ def _group_changes(
 def _turn_changes(
     old: Tensor, new: Tensor, optimizers: tuple[str, str], rtol: float
 ) -> Iterator[tuple[Aspect, Any, Any]]:
-    """Changes of a tensor that optimizers take turns with: values by the names of those in which they differ."""
+    """Changes of a tensor in several optimizers that take turns; values by the optimizers in which they differ."""
     before, after = (
         {held.group.optimizer: held.group for held in side.in_groups() if held.group} for side in (old, new)
     )
@@ -211,33 +211,33 @@ def _turn_changes(
 
 
 def group_options(group: ParameterGroup) -> dict[str, Any]:
-    """The options of a group that are compared, with their precisions under ``<key> precision``."""
+    """The compared options of a group, with their precisions as ``<key> precision``."""
     return {key: value for key, value in _all_options(group).items() if key not in _IDENTITY}
 
 
 def _all_options(group: ParameterGroup) -> dict[str, Any]:
-    """Every other option of the group, with the precision of those that it keeps below Python's: ``lr precision``."""
+    """Every other option of the group, with the precision of those below Python's: ``lr precision``."""
     precisions = group.precisions or {}
     return {**group.options, **{f"{key} precision": precision for key, precision in precisions.items()}}
 
 
 def _unchanged(old: ParameterGroup, new: ParameterGroup, key: str, was: Any, now: Any, rtol: float = 0.0) -> bool:
-    """Whether a value of two groups is the same; a tensor of float32 and a Python float may differ by rounding."""
-    # A lr scale that nobody recorded follows from the lr.
+    """True if a value of two groups is equal; a float32 tensor and a Python float may differ by rounding."""
+    # An lr scale that was not recorded is computed from the lr.
     kept = "lr" if key == "lr_scale" else key
     precisions = old.precision(kept), new.precision(kept)
     return equal(was, now, rtol, precisions if precisions[0] != precisions[1] else ())
 
 
 def group_label(group: ParameterGroup) -> str:
-    """Its name; of one that is named by its number, that says nothing: a parameter more in front of it changes it."""
+    """The group's name; without its number if that is its name, because earlier parameters shift the number."""
     return group.name if group.named else f"{group.optimizer}.group_*".removeprefix(".")
 
 
 def equal(old: Any, new: Any, rtol: float = 0.0, precisions: Sequence[str | None] = ()) -> bool:
-    """Whether two values are the same: numbers within ``rtol`` of the larger one, and NaN as NaN is no change.
+    """True if two values are equal: numbers within ``rtol`` of the larger one; NaN equals NaN.
 
-    Numbers of two ``precisions`` are the same if they differ by rounding alone.
+    Numbers of two ``precisions`` are equal if they differ only by rounding.
     """
     if isinstance(old, float) and isinstance(new, float):
         same = math.isclose(old, new, rel_tol=rtol) or (math.isnan(old) and math.isnan(new))

@@ -1,4 +1,4 @@
-"""The report of ``diff`` on the lrs to come where a side resumes from a checkpoint."""
+"""The part of ``diff``'s report about future lrs, for a side that resumes from a checkpoint."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from lrdecay_cli.domain.resuming import Coming, ComingValue, RestoredScheduler
 from lrdecay_cli.text.counting import count, listed
 
 _FIX = (
-    "to train on with the config's schedule: set load_from and resume=False, which begins it at iteration 0 with a new"
-    " optimizer",
+    "to use the config's schedule, set load_from and resume=False: training starts at iteration 0 with a new optimizer",
 )
 _VERBS = {"begin": "begins", "end": "ends"}
 
 
 def coming_tables(coming: Coming | None) -> Iterator[Table]:
-    """A row for the groups whose values will differ alike; no table where none will."""
+    """A row for groups whose values will differ in the same way; no table if all values are equal."""
     if coming is None or not coming.values:
         return
     parameters = {value.parameter for value in coming.values}
@@ -45,61 +44,61 @@ def coming_tables(coming: Coming | None) -> Iterator[Table]:
         for value in coming.values
     )
     what = "lrs" if parameters == {"lr"} else "values"
-    yield Table(f"coming {what}, from {when(coming.first, coming)} on", columns, rows)
+    yield Table(f"future {what}, from {when(coming.first, coming)} on", columns, rows)
 
 
 def coming_rows(coming: Coming | None) -> Iterator[tuple[Any, ...]]:
-    """Rows of the table for machines: each value where it first differs, and in the last iteration."""
+    """Rows for machines: each value at the first difference and in the last iteration."""
     for value in coming.values if coming else ():
-        of = (" ".join(value.where), f"coming {value.parameter} at iteration {value.iteration}")
+        of = (" ".join(value.where), f"future {value.parameter} at iteration {value.iteration}")
         yield (*of, value.before, value.after, value.tensors)
-        of = (" ".join(value.where), f"coming {value.parameter} at iteration {coming.last if coming else 0}")
+        of = (" ".join(value.where), f"future {value.parameter} at iteration {coming.last if coming else 0}")
         yield (*of, value.last_before, value.last_after, value.tensors)
 
 
 def coming_summary(coming: Coming | None) -> str:
-    """The part of the last line about the lrs to come; empty where they were not compared."""
+    """The part of the summary about future lrs; empty if they were not compared."""
     if coming is None or coming.unjudged or coming.finished:
         return ""
     if not coming.values:
-        return "; the same lrs are to come"
-    return f"; {listed(dict.fromkeys(f'{value.parameter}s' for value in coming.values))} to come differ"
+        return "; future lrs are the same"
+    return f"; future {listed(dict.fromkeys(f'{value.parameter}s' for value in coming.values))} differ"
 
 
 def coming_notes(coming: Coming | None) -> Iterator[Note]:
-    """Yield notes on the settings of schedulers that a checkpoint restores, and what follows."""
+    """Yield notes on the scheduler settings that a checkpoint restores, and their consequences."""
     if coming is None:
         return
     if coming.unjudged:
         fix = (coming.fix,) if coming.fix else ()
-        yield Note(f"the lrs to come are not compared: {coming.unjudged}", "warning", fix)
+        yield Note(f"future lrs are not compared: {coming.unjudged}", "warning", fix)
         return
     if coming.finished:
-        yield Note(f"the training ends at iteration {coming.first:,}, where the checkpoint was saved: no lr is to come")
+        yield Note(f"the checkpoint was saved at the end of the training, at iteration {coming.first:,}: no lrs follow")
         return
     level: Level = "warning" if coming.values else "info"
     for scheduler in coming.restored:
         yield Note(_restored(scheduler, coming), level)
     for saved in dict.fromkeys(coming.saved):
-        # A side that begins anew has none, like a checkpoint without schedulers: values tell whether that matters.
+        # A side that starts anew has none, like a checkpoint without schedulers; the values show if that matters.
         if saved is not None and saved != coming.schedulers:
             yield Note(
                 f"the checkpoint has {count(saved, 'scheduler')} and the config {coming.schedulers}: mmengine restores"
-                " them by position, and the rest begins anew",
+                " them by position and starts the others anew",
                 level,
             )
     if coming.saved == (None, None) and coming.schedulers:
-        yield Note(f"the checkpoint has no schedulers: they begin anew at {when(coming.first, coming)}", level)
+        yield Note(f"the checkpoint has no schedulers: the config's start anew at {when(coming.first, coming)}", level)
     lrs = [value for value in coming.values if value.parameter == "lr"]
     for side, other in ((0, 1), (1, 0)):
         if lrs and (note := _rest(lrs, side, other, coming)):
             yield note
     if coming.values and None in coming.saved:
-        yield Note("a resume ignores the lrs and the schedule that the config has now", "warning", _FIX)
+        yield Note("a resume ignores the config's current lrs and schedule", "warning", _FIX)
 
 
 def when(iteration: int, coming: Coming) -> str:
-    """An iteration, with the epoch that it begins."""
+    """An iteration, with its epoch if one begins there."""
     per_epoch = coming.iterations_per_epoch
     epoch = f" (epoch {iteration // per_epoch:,})" if per_epoch and iteration % per_epoch == 0 else ""
     return f"iteration {iteration:,}{epoch}"
@@ -110,10 +109,10 @@ def _restored(scheduler: RestoredScheduler, coming: Coming) -> str:
     name = f"{scheduler.type}{of} at {scheduler.path}"
     if scheduler.foreign:
         return (
-            f"{name} gets the saved state of a scheduler of another class, with {listed(scheduler.foreign)}: mmengine"
+            f"{name} loads the saved state of another scheduler class, with {listed(scheduler.foreign)}: mmengine"
             " restores schedulers by position"
         )
-    # Of a config and a checkpoint: what trains, and what the config has in its place.
+    # For a config and a checkpoint: the restored setting, and the config's.
     config_first = coming.saved[0] is None
     differences = []
     for setting in sorted(scheduler.settings, key=lambda setting: setting.name not in _VERBS):
@@ -125,7 +124,7 @@ def _restored(scheduler: RestoredScheduler, coming: Coming) -> str:
             old, new = (_in_epochs(value, scheduler, coming) for value in (old, new))
         whose = "the config's" if None in coming.saved else "the other's"
         differences.append(f"{verb} at {new}, {whose} at {old}" if verb else f"{setting.name} is {new}, {whose} {old}")
-    return f"its schedule is restored as well: {name} {'; '.join(differences)}"
+    return f"the checkpoint's schedule is restored too: {name} {'; '.join(differences)}"
 
 
 def _in_epochs(value: Any, scheduler: RestoredScheduler, coming: Coming) -> Any:
@@ -138,7 +137,7 @@ def _in_epochs(value: Any, scheduler: RestoredScheduler, coming: Coming) -> Any:
 
 
 def _rest(lrs: Sequence[ComingValue], side: int, other: int, coming: Coming) -> Note | None:
-    """That the lrs of one side no longer change, while those of the other side do."""
+    """A note that the lrs of one side stay constant while those of the other side change."""
     rests = [(value.rests_before, value.rests_after) for value in lrs]
     ends = [(value.last_before, value.last_after)[side] for value in lrs]
     still = max(rest[side] for rest in rests)

@@ -1,6 +1,6 @@
-"""Thousands of changes as the few lines that a person reads: those that are alike together, renamed modules as such.
+"""Fold thousands of changes into few lines: parameters with equal changes, and renamed modules.
 
-A renamed module is gone under one name, there under another, and the same in everything else.
+A renamed module is missing under its old name and present under a new one, and otherwise unchanged.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from lrdecay_cli.text.name_patterns import NameTree, Path, Universe, literal
 
 # A module's path, and the paths of all parameters below it.
 _Module = tuple[Path, list[Path]]
-# Where two names part: the labels in front, and what is there in the old and in the new one.
+# The difference of two names: the common first labels, then the differing labels of the old and of the new name.
 _Parting = tuple[int, tuple[str, ...], tuple[str, ...]]
 
 
 def fold(changes: Iterable[Change], names_before: Sequence[str], names_after: Sequence[str]) -> list[FoldedChange]:
-    """Put parameters that changed alike under patterns.
+    """Fold parameters with equal changes into patterns.
 
-    No pattern matches a parameter that did not change so: of the first map for what was removed or renamed, of the
-    second for what was added, of both for anything else.
+    A pattern matches only parameters with its change: among the first map's names for removed or renamed parameters,
+    among the second map's for added ones, among both for all others.
 
     Args:
-        changes: what :func:`diff` gives, each change once.
-        names_before: every parameter of the first map.
-        names_after: every parameter of the second map.
+        changes: from :func:`diff`, each change once.
+        names_before: every parameter name of the first map.
+        names_after: every parameter name of the second map.
 
     Returns:
-        The folded changes in the order of their first members. Every change is in exactly one.
+        The folded changes in the order of their first members; each change is in exactly one of them.
     """
     before, after = Universe(names_before), Universe(names_after)
     both = Universe([*names_before, *names_after])
@@ -41,11 +41,11 @@ def fold(changes: Iterable[Change], names_before: Sequence[str], names_after: Se
         if change.aspect == "renamed":
             renamed.append(change)
         else:
-            # As text, for values may be dicts, and NaN is no equal of itself.
+            # As text: values may be dicts, and NaN does not equal itself.
             alike.setdefault((change.aspect, repr(change.before), repr(change.after)), []).append(change)
 
     folded = list(_fold_renames(renamed, before, after))
-    # One cause changes several aspects of the same parameters (lr and lr scale): fold those once.
+    # One cause often changes several aspects of the same parameters (lr and lr scale): fold such sets once.
     known: dict[tuple[Universe, tuple[str, ...]], list[tuple[str, list[str]]]] = {}
     for members in alike.values():
         first = members[0]
@@ -60,12 +60,12 @@ def fold(changes: Iterable[Change], names_before: Sequence[str], names_after: Se
 
 
 def _fold_renames(changes: Iterable[Change], before: Universe, after: Universe) -> Iterator[FoldedChange]:
-    """Fold old and new names side by side; ``norm3 → final_norm`` in every layer is one."""
+    """Fold old and new names in parallel; ``norm3 → final_norm`` in every layer is one change."""
     alike: dict[_Parting, dict[str, str]] = {}
     for change in changes:
         alike.setdefault(_parting(change.before, change.after), {})[change.before] = change.after
     for (head, old, new), names in alike.items():
-        # Spelled out up to where they are the same again, so that the one pattern can be made of the other.
+        # Spelled out up to the end of the difference, so that the new pattern can be derived from the old one.
         old_patterns = before.fold(names, spelled=head + len(old))
         new_patterns = {pattern for pattern, _ in after.fold(names.values(), spelled=head + len(new))}
         for pattern, matched in old_patterns:
@@ -80,7 +80,7 @@ def _fold_renames(changes: Iterable[Change], before: Universe, after: Universe) 
 
 def _parting(before: str, after: str) -> _Parting:
     old, new = before.split("."), after.split(".")
-    # From the end first: a renamed module keeps what is below it.
+    # From the end first: the names below a renamed module stay the same.
     while old and new and old[-1] == new[-1]:
         del old[-1], new[-1]
     head = 0
@@ -90,14 +90,14 @@ def _parting(before: str, after: str) -> _Parting:
 
 
 def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) -> dict[str, str]:
-    """New name by old name, for every parameter of every module that was renamed.
+    """The new name by the old name, for every parameter of every renamed module.
 
-    A module counts as renamed if none of its parameters kept its name, if a module that is new throughout has the same
-    parameters with the same traits, and if nothing else could be meant: no second such module on either side, but for
-    the one under the same parent, or for numbered siblings, which keep their order.
+    A module counts as renamed under three conditions: none of its parameters kept its name; a completely new module
+    has the same parameters with the same traits; and the match is unique on both sides, except for modules under the
+    same parent or numbered siblings, which keep their order.
 
     Args:
-        before: everything that a rename leaves as it is, by parameter name.
+        before: the properties that a rename keeps, by parameter name.
         after: the same for the other side.
     """
     contents: dict[Hashable, int] = {}
@@ -105,7 +105,7 @@ def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) 
     new = _whole_modules(after, before, contents)
     renamed: dict[str, str] = {}
     taken: set[str] = set()
-    # A module is numbered after all modules in it: the largest go first, and take along what is in them.
+    # A module has a higher number than its submodules: large modules are matched first, with their contents.
     for number in sorted(gone.keys() & new.keys(), reverse=True):
         old_modules = [module for module in gone[number] if _first_name(module) not in renamed]
         new_modules = [module for module in new[number] if _first_name(module) not in taken]
@@ -119,9 +119,9 @@ def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) 
 def _whole_modules(
     names: Mapping[str, Hashable], others: Mapping[str, Hashable], contents: dict[Hashable, int]
 ) -> dict[int, list[_Module]]:
-    """The modules of ``names`` that share no parameter with ``others``, by the number of what is in them.
+    """The modules of ``names`` that share no parameter with ``others``, by the number of their contents.
 
-    ``contents`` numbers every content that is met: equal numbers mean equal parameters with equal traits.
+    ``contents`` numbers all contents: equal numbers mean equal parameters with equal traits.
     """
     modules: dict[int, list[_Module]] = {}
 
@@ -132,7 +132,7 @@ def _whole_modules(
         }
         if len(alone.below) != len(everything.below):
             return None
-        # The tuple keeps a parameter's traits apart from a module's number.
+        # The tuple distinguishes a parameter's traits from a module's number.
         inside.update((label, (names[".".join(name)],)) for label, name in alone.parameters.items())
         found = contents.setdefault(frozenset(inside), len(contents))
         modules.setdefault(found, []).append((path, alone.below))
@@ -145,7 +145,7 @@ def _whole_modules(
 
 
 def _pairs(old: Iterable[_Module], new: Iterable[_Module]) -> Iterator[tuple[_Module, _Module]]:
-    """Which became which, among modules with the same content."""
+    """Pair old and new modules with the same contents."""
     olds, news = _by_parent(old), _by_parent(new)
     for parent in [parent for parent in olds if parent in news]:
         siblings = (olds[parent], news[parent])

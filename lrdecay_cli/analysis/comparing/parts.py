@@ -18,7 +18,7 @@ GROUPINGS: tuple[Grouping, ...] = ("parameter", "layer", "module")
 
 
 def check_grouping(by: str) -> Grouping:
-    """The grouping of this name. Raises LrdecayError for a name that is none."""
+    """The grouping of this name. Raises LrdecayError for an unknown name."""
     for known in GROUPINGS:
         if by == known:
             return known
@@ -33,14 +33,14 @@ def changed_parts(
     renamed: Mapping[str, str],
     pairs: Mapping[str, LrPair],
 ) -> tuple[ChangedPart, ...]:
-    """The layers or modules in which something differs, in the model's order; none by parameter.
+    """The layers or modules with differences, in the model's order; none for ``parameter``.
 
     Args:
-        by: what a part is.
-        changes: of the two maps.
+        by: the unit of a part.
+        changes: the changes between the two maps.
         before: the first map.
         after: the second map.
-        renamed: new name by old name.
+        renamed: the new name by the old name.
         pairs: the lrs of both sides by the name in the first map.
     """
     if by == "parameter":
@@ -69,13 +69,13 @@ def changed_parts(
     differing: dict[str, dict[str, list[Change]]] = {}
     for change in changes:
         differing.setdefault(place[change.parameter], {}).setdefault(change.parameter, []).append(change)
-    # Layers in the order of their ids: the model registers a stage's norm behind all stages.
+    # Layers in the order of their ids: the model registers the norms of stages after all stages.
     parts = sorted(differing, key=_by_id if by == "layer" else order.__getitem__)
     return tuple(_part(part, found[part], elements[part], differing[part], lrs.get(part, ())) for part in parts)
 
 
 def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = False) -> Table:
-    """A row for each part; unless ``whole``, without columns that would be empty or repeat the factor."""
+    """A row for each part; unless ``whole``, without columns that are empty or repeat the factor."""
     columns: list[tuple[Column, Callable[[ChangedPart], Any]]] = [
         (Column(by, by, "name", vital=True), lambda part: part.name),
         (Column("changed", "changed", "integer", vital=True), lambda part: part.changed),
@@ -101,7 +101,7 @@ def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = Fal
 
 
 def aspects_text(aspects: Mapping[str, int]) -> str:
-    """``lr 3, weight decay 1``; without what the layer id or the lr beside it implies."""
+    """``lr 3, weight decay 1``; without aspects that the layer id or the lr implies."""
     implied = {
         aspect for aspect, by in (("group", "layer_id"), ("lr_scale", "lr")) if aspects.get(aspect) == aspects.get(by)
     }

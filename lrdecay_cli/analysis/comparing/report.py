@@ -1,4 +1,4 @@
-"""What ``diff`` says about two group maps."""
+"""The report of ``diff`` on two group maps."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from lrdecay_cli.text.spelling import as_key
 
 
 def check_aspects(only: Sequence[str] | None, rtol: float) -> frozenset[Aspect] | None:
-    """The aspects of ``--only`` (each several, by commas), None for all. Raises LrdecayError for one that is none.
+    """The aspects of ``--only`` (separated by commas), None for all. Raises LrdecayError for an unknown one.
 
-    Called before a model is built for a comparison that cannot be made.
+    Call it before a model is built for a comparison.
     """
     check_tolerance(rtol)
     if not only:
@@ -66,11 +66,11 @@ def comparison(
         after: the second map.
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare, see :func:`check_aspects`; None for all.
-        verbose: name every parameter behind a pattern.
-        coming: what the schedulers will set on both sides, where one resumes from a checkpoint.
-        origins: where the options of both sides are set, of those that are configs.
-        by: what a row stands for.
-        sources: both sides as the user named them; empty for the paths in the maps.
+        verbose: list every parameter of a pattern.
+        coming: the future values of both sides, if one resumes from a checkpoint.
+        origins: where the options of both sides are set, for configs.
+        by: the unit of a row.
+        sources: both sides as the user named them; empty to use the paths in the maps.
     """
     changes = tuple(diff(before, after, rtol=rtol, only=only))
     packages = package_changes(before, after)
@@ -146,7 +146,7 @@ def _told(setting: SettingChange) -> str:
 
 
 def _side(source: str, group_map: GroupMap) -> str:
-    """A side as the user named it, with the config of an exported map, or the checkpoint of a work directory."""
+    """A side as the user named it, with the config of an exported map or the checkpoint of a work directory."""
     path = group_map.config.path
     if source == path:
         return source
@@ -167,13 +167,13 @@ def _lead(
 ) -> tuple[str, ...]:
     extent = extent_sentence(changes, total, pairs, only)
     if coming and coming.values:
-        extent += f"; the lrs to come differ from {when(coming.first, coming)} on"
+        extent += f"; future lrs differ from {when(coming.first, coming)} on"
     presence = presence_sentence(changes, only)
     return tuple(filter(None, (extent, presence, cause_sentence(changes, changed_settings, origins, cause, packages))))
 
 
 def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """What acts in the training of one side alone, which the maps do not show."""
+    """Code that acts only in the training of one side, which the maps do not show."""
     olds, news = ({(each.name, each.may) for each in side.training.unrun or ()} for side in (before, after))
     if before.checkpoint or after.checkpoint or olds == news:
         return
@@ -182,7 +182,7 @@ def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 
 def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """The batch as the cause of a difference: ``auto_scale_lr``, and constructors that ask for the number of GPUs."""
+    """The batch as the cause of a difference: ``auto_scale_lr``, or constructors that use the number of GPUs."""
     batches = [(side.config.path, side.batch) for side in (before, after) if side.batch]
     if before.lr_factor != after.lr_factor:
         told = tuple(f"{path}: {describe_factor(batch)}" for path, batch in batches if batch.lr_factor is not None)
@@ -195,7 +195,7 @@ def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 
 def extent_of(changes: Sequence[Change], before: GroupMap, after: GroupMap) -> str:
-    """How much differs: ``3 of 180 tensors (lr 3)``, or of how many nothing does."""
+    """The size of the difference: ``3 of 180 tensors (lr 3)``; without differences the number of tensors."""
     total = len({*before.names(duplicates=True), *after.names(duplicates=True)})
     if not changes:
         return f"{total} tensors"

@@ -1,4 +1,4 @@
-"""What differs in the settings of a whole run, and where the options behind it are set."""
+"""Differences in the settings of a whole run, and the places that set the options behind them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrdecay_cli.origins.of_maps import changed_option, keys_of_setting
 
 
 def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
-    """What differs in the settings of the whole run, options one by one; not where and with what the maps were made."""
+    """The settings of the whole run that differ, one option each; without the maps' origin and environment."""
     olds, news = dict(run_settings(before)), dict(run_settings(after))
     return [
         SettingChange(name, old, new, before_unset=_unset(before, name, olds), after_unset=_unset(after, name, news))
@@ -25,9 +25,9 @@ def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
 
 
 def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset | UnsetType:
-    """Why a side has no value of a setting; unset where it has one.
+    """Why a side has no value of a setting; unset if it has one.
 
-    A checkpoint holds the config as text, or does not, and of the base numbers what the constructor recorded.
+    A checkpoint may hold the config as text; its base numbers are those that the constructor recorded.
     """
     recorded = {
         "constructor": group_map.constructor.type,
@@ -45,7 +45,7 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
 
 
 def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
-    """The same with the options behind it, on each side whose config is known."""
+    """The setting with the options behind it, for each side whose config is known."""
     keys = keys_of_setting(setting.name)
     if keys is None:
         return setting

@@ -1,4 +1,4 @@
-"""Why a config has other groups in another environment: its options, its model, the constructor or the optimizer."""
+"""Why a config has different groups in another environment: options, model, constructor or optimizer."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from lrdecay_cli.domain.scan import ScanRecord
 from lrdecay_cli.domain.stack_difference import Cause
 
 DECIDING = ("model", "optim_wrapper", "auto_scale_lr", "default_scope")
-"""Top-level options that decide about the groups."""
+"""Top-level options that affect the groups."""
 OTHERS = ("optim_wrapper", "param_scheduler", "train_cfg", "auto_scale_lr", "custom_hooks")
-"""Those that decide about the training beside the groups."""
+"""Top-level options that affect the training but not the groups."""
 MODEL_ASPECTS: tuple[Aspect, ...] = ("added", "removed", "renamed", "shape", "state", "frozen")
-"""What the model alone decides."""
+"""Aspects that only the model affects."""
 _RECORDED = ("constructor", "constructor_module", "backbone", "groups", "tensors", "parameters", "frozen", "missing")
 _RECORDED_NUMBERS = ("lr_min", "lr_max", "lr_scale_min", "lr_scale_max")
 
-# What no constructor has a say in.
+# Aspects that no constructor affects.
 _SHAPES = ("added", "removed", "renamed", "shape")
 
 Step = str | int
 
 
 class Option(msgspec.Struct, frozen=True):
-    """An option that two configs give different values."""
+    """An option with different values in two configs."""
 
     path: tuple[Step, ...]
     before: Any
@@ -45,7 +45,7 @@ class Option(msgspec.Struct, frozen=True):
 
 
 def differing_options(before: Any, after: Any, keys: Iterable[str]) -> list[Option]:
-    """Every option below ``keys`` that differs, as deep as both sides have the same mappings and lists."""
+    """Every option below ``keys`` that differs, down to where both sides have mappings and lists of the same form."""
     return [
         option
         for key in keys
@@ -78,13 +78,13 @@ def option_causes(options: Iterable[Option], *, proven: bool = False) -> tuple[C
 def package_causes(
     changes: Sequence[Change], before: GroupMap, after: GroupMap, *, proven: bool = False
 ) -> tuple[Cause, ...]:
-    """What the packages' own code makes of the same config: from what changed in its groups.
+    """The causes in the packages' own code, for equal options: inferred from the changes of the groups.
 
     Args:
-        changes: of the groups, where the config's options are no cause.
+        changes: the changes of the groups, which the options do not explain.
         before: the map of the first side.
         after: the map of the second side.
-        proven: whether a build shows that the options are no cause.
+        proven: True if a build shows that the options are not the cause.
     """
     causes = [
         Cause("model", each.pattern, each.before, each.after, each.aspect, proven=proven)
@@ -111,7 +111,7 @@ def package_causes(
 
 
 def _optimizer_causes(changes: Sequence[Change], before: GroupMap, after: GroupMap, proven: bool) -> Iterator[Cause]:
-    """The optimizer's class, its own lr and weight decay where the config gives none, and its groups' other options."""
+    """The optimizer's class, its default lr and weight decay if the config sets none, and other group options."""
     differing = {change.aspect for change in changes}
     for name, aspect, old, new in (
         ("type", "optimizer", before.optimizer.type, after.optimizer.type),
@@ -142,20 +142,20 @@ def _has_layer_ids(changes: Iterable[Change]) -> bool:
 
 
 def map_options(before: GroupMap, after: GroupMap) -> list[Option]:
-    """The options below ``optim_wrapper`` that differ: all that maps keep of a config and that decides about groups."""
+    """The options below ``optim_wrapper`` that differ: a map holds only these options that affect groups."""
     old, new = ({"optim_wrapper": side.training.optim_wrapper} for side in (before, after))
     return differing_options(old, new, ("optim_wrapper",))
 
 
 def training_values(group_map: GroupMap) -> dict[str, Any]:
-    """What a map keeps of ``OTHERS``."""
+    """The values of ``OTHERS`` in a map."""
     training = group_map.training
     schedulers = [*training.param_scheduler]
     return {"optim_wrapper": training.optim_wrapper, "param_scheduler": schedulers, "train_cfg": training.train_cfg}
 
 
 def record_causes(before: ScanRecord, after: ScanRecord) -> tuple[Cause, ...]:
-    """What differs in two records of scans without maps; empty if they tell of no difference."""
+    """The differences between two records of scans without maps; empty if they show none."""
     if before.digest and before.digest == after.digest:
         return ()
     fields = (*_RECORDED, *_RECORDED_NUMBERS)

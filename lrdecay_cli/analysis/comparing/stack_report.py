@@ -1,4 +1,4 @@
-"""What ``diff --stacks`` shows: configs that differ by the same causes together."""
+"""The report of ``diff --stacks``: configs grouped by the causes of their differences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TITLES = {
 
 
 def stack_report(document: StackDifference, *, verbose: bool = False) -> Result[StackDifference]:
-    """The report; ``verbose`` names every config."""
+    """The report; ``verbose`` lists every config."""
     report = Report(
         facts=(
             ("before", document.before),
@@ -70,7 +70,7 @@ def _item(group: CauseGroup, verbose: bool) -> Item:
     text = "; ".join([*few, *([f"{count(more, 'more cause')} with -v"] if more else [])])
     facts = [("changes", _extent(group.configs))] if group.configs[0].tensors is not None else []
     if any(cause.kind != "build" and not cause.proven for cause in group.causes):
-        facts.append(("certainty", "not tried by a build"))
+        facts.append(("certainty", "not tested by a build"))
     names = [each.config for each in group.configs]
     return Item("warning", count(len(names), "config"), text, _some(names, verbose), tuple(facts))
 
@@ -88,7 +88,7 @@ def _cause_text(cause: Cause) -> str:
 
 
 def _short(value: Any) -> Any:
-    """A mapping or a list of them in a few words: the document has all of it."""
+    """A mapping, or a list of mappings, in a few words; the document has all of it."""
     if isinstance(value, Mapping):
         kind = [f"type={value['type']!r}"] if "type" in value else []
         rest = len(value) - len(kind)
@@ -99,7 +99,7 @@ def _short(value: Any) -> Any:
 
 
 def _extent(configs: Iterable[ChangedConfig]) -> str:
-    """How much differs: of one config, or of the first, where several have other numbers."""
+    """The size of the difference: of one config, or of the first if several differ in size."""
     several = list(configs)
     texts = list(dict.fromkeys(map(_extent_of, several)))
     return texts[0] if len(texts) == 1 else f"{texts[0]} in {several[0].config}"
@@ -123,7 +123,7 @@ def _notes(document: StackDifference, verbose: bool) -> Iterator[Note]:
     for group in document.other_options:
         said = "; ".join(map(_cause_text, group.options))
         yield Note(
-            f"{count(len(group.configs), 'config')} with the same groups and other training options: {said}",
+            f"{count(len(group.configs), 'config')} with the same groups but different training options: {said}",
             "info",
             _some([*group.configs], verbose),
         )
@@ -132,7 +132,7 @@ def _notes(document: StackDifference, verbose: bool) -> Iterator[Note]:
         status = each.before if each.before == each.after else f"{each.before} → {each.after}"
         by_status.setdefault(status, []).append(f"{each.config}: {each.problem}" if each.problem else each.config)
     for status, told in sorted(by_status.items()):
-        what = "not for training" if status in NOT_FOR_TRAINING else "without a map on either side"
+        what = "not for training" if status in NOT_FOR_TRAINING else "without a map on both sides"
         yield Note(f"{count(len(told), 'config')} {what}: {status}", "info", _some(told, verbose))
 
 
@@ -140,11 +140,11 @@ def _summary(document: StackDifference) -> str:
     build = [group for group in document.groups if group.causes[0].kind == "build"]
     one_sided = sum(len(group.configs) for group in build)
     changed = sum(len(group.configs) for group in document.groups) - one_sided
-    parts = [f"{changed or 'none'} of {count(document.compared, 'config')} with other groups"]
+    parts = [f"{changed or 'none'} of {count(document.compared, 'config')} with different groups"]
     parts += [f"{one_sided} with a map on one side only"] if one_sided else []
     for where, names in (("before", document.only_before), ("after", document.only_after)):
         parts += [f"{len(names)} only {where}"] if names else []
-    parts += [f"{len(document.unbuilt)} with no map on either side"] if document.unbuilt else []
+    parts += [f"{len(document.unbuilt)} without a map on both sides"] if document.unbuilt else []
     return f"{'same' if document.identical else 'different'}: {', '.join(parts)}"
 
 

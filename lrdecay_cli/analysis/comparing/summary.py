@@ -1,4 +1,4 @@
-"""A comparison in up to three sentences: what changed and by how much, what is on one side only, and why."""
+"""A comparison in up to three sentences: what changed and by how much, what exists on one side only, and why."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrdecay_cli.text.counting import count, factor_span, factor_text, listed, v
 
 _NUMBERS: tuple[Aspect, ...] = ("lr", "weight_decay")
 _NAMED = 3
-# The settings that may be behind a change of an aspect; those of the model for all others.
+# The settings that may cause a change of an aspect; all other aspects depend on the model's settings.
 _BEHIND: Mapping[Aspect, tuple[str, ...]] = {
     "group": ("constructor.",),
     "layer_id": ("constructor.",),
@@ -38,8 +38,8 @@ def extent_sentence(
     if not changes:
         return f"No difference{among}: {of}"
     if not any(counts[aspect] for aspect in IN_GROUPS):
-        return f"No difference{among} in what is in a group on both sides"
-    # A scale says what the lr beside it says, and a group's name what its layer id says.
+        return f"No difference{among} in the tensors that both sides hold in groups"
+    # A scale repeats the lr, and a group's name repeats its layer id.
     implied = {*(("lr_scale",) if counts["lr"] else ()), *(("group",) if counts["layer_id"] else ())}
     differing = [aspect for aspect in ("lr", *IN_GROUPS) if counts[aspect] and aspect not in implied]
     first, *others = dict.fromkeys(differing)
@@ -54,7 +54,7 @@ def extent_sentence(
 
 
 def presence_sentence(changes: Sequence[Change], compared: frozenset[Aspect] | None) -> str:
-    """What is on one side only, renamed, frozen or of another shape; empty for nothing."""
+    """What exists on one side only, is renamed, is frozen or has another shape; empty without such changes."""
     counts = Counter(change.aspect for change in changes)
     sides = Counter((one_side(change), change.aspect == "state") for change in changes)
     told = []
@@ -88,7 +88,7 @@ def cause_sentence(
     cause: Cause | None,
     packages: Sequence[PackageChange],
 ) -> str:
-    """The settings behind the changes, with the places that set them; else the stack; empty where nothing is known."""
+    """The settings behind the changes, with the places that set them; else the stack; empty if no cause is known."""
     behind: set[str] = set()
     for aspect in {change.aspect for change in changes}:
         behind.update(_BEHIND.get(aspect, ("model.",)))
@@ -105,7 +105,7 @@ def cause_sentence(
     if not several:
         return ""
     named = several[:_NAMED]
-    # A place once, behind the last of those that it sets in turn.
+    # Name a place once, after the last setting that it sets.
     following = [*(place for _, place in named[1:]), ""]
     told = [
         f"{text} ({place})" if place and place != after else text
@@ -133,13 +133,13 @@ def _lr_change(changes: Sequence[Change], pairs: Mapping[str, LrPair]) -> str:
 
 
 def _values(aspect: Aspect, changes: Sequence[Change]) -> str:
-    """``: 0.05 → 0`` where it is the same in all tensors."""
+    """``: 0.05 → 0`` if it is the same in all tensors."""
     pairs = {shown_change(change.before, change.after) for change in changes if change.aspect == aspect}
     return f": {pairs.pop()}" if aspect in ("weight_decay", "optimizer") and len(pairs) == 1 else ""
 
 
 def _setting(setting: SettingChange) -> tuple[str, str]:
-    """What differs, and the place that sets it; empty where no text tells it."""
+    """The difference, and the place that sets it; empty without a known place."""
     option = setting.after_option or setting.before_option or None
     name = setting.name.rpartition(".options.")[2]
     values = shown_setting(setting)
@@ -149,7 +149,7 @@ def _setting(setting: SettingChange) -> tuple[str, str]:
 
 
 def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
-    """Of two dicts the first entry that differs, where the config's text tells it."""
+    """For two dicts: the first entry that differs, if the config's text is known."""
     old, new = (option or None for option in (setting.before_option, setting.after_option))
     known = new or old
     if known is None:
@@ -160,7 +160,7 @@ def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
 
 
 def _model_options(before: ConfigOrigins | None, after: ConfigOrigins | None) -> Iterator[tuple[str, str]]:
-    """The options of the model whose values differ; none where a text does not tell its values."""
+    """The options of the model with different values; none if the values are not known from the text."""
     olds, news = (
         {option.keys: option for option in origins.options(("model",))} if origins else {}
         for origins in (before, after)

@@ -1,4 +1,4 @@
-"""Changes as tables: for people a row for all that changed alike, for machines a row per aspect."""
+"""Changes as tables: for people one row for equal changes, for machines one row per aspect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrdecay_cli.domain.report import Column, Table
 from lrdecay_cli.text.name_patterns import Universe
 from lrdecay_cli.text.printing import natural
 
-# Before and after by aspect: all that changed about a parameter.
+# Before and after by aspect: all changes of a parameter.
 _Profile = dict[str, tuple[Any, Any]]
 
 _PARAMETERS = Column("parameters", "parameters", "name", vital=True)
@@ -30,11 +30,11 @@ LONG_COLUMNS = (
     _FACTOR,
 )
 _NOT_RECORDED = ("lr_scale",)
-"""Aspects that have a value in every group: where there is none, the map lacks what it is computed from."""
+"""Aspects with a value in every group: if it is missing, the map lacks the numbers to compute it."""
 
-# What an engineer looks for first.
+# The most important columns first.
 _VITAL = ("lr_scale", "lr", "weight_decay")
-# Whether a parameter is there at all: told in one column.
+# Aspects about the presence of a parameter share one column.
 _PRESENCE = {
     "added": "added, {after}",
     "removed": "removed, was {before}",
@@ -45,11 +45,11 @@ _DECAY_GROUP = re.compile(r"layer_-?\d+_(decay|no_decay)$")
 
 
 def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names: Iterable[str]) -> Table:
-    """A row for the parameters that changed alike in everything, a column for each aspect that changed at all.
+    """One row for parameters with the same changes, one column for each aspect with a change.
 
     Args:
         changes: every change.
-        folded: the same, folded: renames are taken from here.
+        folded: the same changes, folded: renames are taken from here.
         names: every parameter of both maps.
     """
     profiles: dict[str, _Profile] = {}
@@ -98,7 +98,7 @@ def _values(profile: _Profile, aspects: Iterable[str]) -> Iterator[Any]:
 
 
 def long_table(folded: Iterable[FoldedChange], further: Iterable[tuple[Any, ...]] = ()) -> Table:
-    """A row for each aspect of each pattern, numbers in full; behind them ``further`` rows of the same columns."""
+    """One row for each aspect of each pattern, with complete numbers; then ``further`` rows with the same columns."""
     return Table(
         "",
         LONG_COLUMNS,
@@ -130,7 +130,7 @@ def _setting_side(value: Any, unset: Unset | UnsetType) -> str:
 
 
 def shown_change(before: Any, after: Any) -> str:
-    """``before → after`` for people; numbers in full where they look the same in four digits."""
+    """``before → after`` for people; with all digits if four digits look the same."""
     texts = (shown(before), shown(after))
     if texts[0] == texts[1]:
         texts = (str(before), str(after))
@@ -151,7 +151,7 @@ def shown(value: Any) -> str:
 
 
 def drop_implied(profile: _Profile) -> None:
-    """Forget what says no more than the column beside it: a group named for its layer id, frozen and in no group."""
+    """Drop values that another column implies: a group named after its layer id; ``frozen`` beside ``in no group``."""
     if "frozen" in profile.get("state", ()):
         profile.pop("frozen", None)
     kinds = [_DECAY_GROUP.match(str(name)) for name in profile.get("group", ())]

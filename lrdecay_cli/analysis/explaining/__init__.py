@@ -1,1 +1,1 @@
-"""What ``explain`` says: why parameters are where they are, and why not elsewhere."""
+"""The report of ``explain``: why parameters are in their groups, and why not in others."""

@@ -1,4 +1,4 @@
-"""Why parameters are trained as they are: the rules gone through again, from the map alone."""
+"""Why parameters have their lr and weight decay: the rules are applied again, from the map alone."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.text.name_patterns import Universe
 
 EXACT = "equal to the real group, bit for bit"
-# By how it uses the lr, what an optimizer does with groups of several lrs; and with one at lr 0.
+# What an optimizer does with groups of different lrs, by its use of the lr; and with a group at lr 0.
 _LRS = {
-    "distorted": "moves groups by another factor than their lrs say (LRD802)",
+    "distorted": "does not move groups in proportion to their lrs (LRD802)",
     "first group's": "trains every group at the first group's lr (LRD802)",
     "ignored": "does not use the lr (LRD802)",
     "refused": "refuses these groups (LRD801)",
 }
-_AT_ZERO = {"trains": "moves it at lr 0 all the same (LRD804)", "decays": "decays it at lr 0 all the same (LRD804)"}
+_AT_ZERO = {"trains": "moves it although its lr is 0 (LRD804)", "decays": "decays it although its lr is 0 (LRD804)"}
 
 
 class Explainer:
-    """The rules of one map, asked for any of its parameters."""
+    """Explains the parameters of one map by its constructor's rules."""
 
     def __init__(self, group_map: GroupMap) -> None:
         self._map = group_map
@@ -41,24 +41,24 @@ class Explainer:
         try:
             self._rules = rules_of(group_map, tensors_met(group_map))
         except DecayError as error:
-            self._refusal = f"lrdecay's rules cannot tell: {error}"
+            self._refusal = f"lrdecay's rules do not apply: {error}"
 
     def explain(self, chosen: Sequence[Tensor], *, folded: bool = True) -> list[Explanation]:
-        """An explanation for each of the tensors, in their order; those that share one together if ``folded``."""
+        """An explanation for each tensor, in their order; with ``folded``, tensors can share an explanation."""
         alike: dict[object, list[tuple[Tensor, Explanation]]] = {}
         for index, tensor in enumerate(chosen):
             one = self._one(tensor)
             key: object = index
             if folded:
-                # All but the names and groups, as bytes: dicts of inputs have no hash.
+                # Everything except names and groups, as bytes: dicts of inputs are not hashable.
                 shared = msgspec.json.encode(msgspec.structs.replace(one, parameters=(), groups=()))
-                # Groups that a name tells apart are not folded; those that only have a number are.
+                # Named groups stay separate; numbered groups are folded.
                 key = shared, tensor.group.name if tensor.group and tensor.group.named else None
             alike.setdefault(key, []).append((tensor, one))
         return [self._together(members) for members in alike.values()]
 
     def patterns(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Patterns that match these parameters of the map and no others."""
+        """Patterns that match exactly these parameters of the map."""
         return tuple(pattern for pattern, _ in self._universe.fold(names))
 
     def _one(self, tensor: Tensor) -> Explanation:
@@ -84,26 +84,26 @@ class Explainer:
         rules = self._rules
         if tensor.state == "duplicate":
             skipped = rules is not None and self._map.constructor.options.get("bypass_duplicate")
-            fate = "; bypass_duplicate=True skips this one" if skipped else ", and the tensor goes by that"
+            fate = "; bypass_duplicate=True skips this one" if skipped else ", which determines its group"
             yield _state("another name of the same tensor", f"{tensor.of} is its first name{fate}")
         elif tensor.state == "frozen" and tensor.by_train:
             yield _state("train()", "freezes it, and no group holds it")
         elif tensor.state == "frozen":
-            skips = f"{self._spec.name} skips it before it asks any rule" if rules else "no group holds it"
+            skips = f"{self._spec.name} skips it before applying any rule" if rules else "no group holds it"
             yield _state("requires_grad=False", skips)
         elif tensor.state == "missing":
             yield _state("missing", self._why_missing(tensor))
         else:
             if tensor.state == "frozen_in_group" and tensor.by_train:
                 yield _state(
-                    "train()", "freezes it after the optimizer is built: a group holds it, and it never trains"
+                    "train()", "freezes it after the optimizer is built: it stays in its group but never trains"
                 )
             elif tensor.state == "frozen_in_group":
-                yield _state("requires_grad=False", "it is in a group all the same, and the optimizer leaves it alone")
+                yield _state("requires_grad=False", "it is in a group anyway, but the optimizer does not update it")
             elif tensor.by_train:
                 yield _state("train()", "thaws it after the optimizer is built, so that it trains")
             if rules is not None and tensor.seen:
-                # A name that no rule has a place for: the constructor is another of the same name.
+                # A name that no rule covers: another constructor has the same class name.
                 with suppress(DecayError):
                     yield from rules.considered(tensor, tensor.provenance)
             if self._map.batch and self._map.batch.lr_factor is not None:
@@ -115,14 +115,14 @@ class Explainer:
         if tensor.by_train and tensor.trainable:
             return "train() thaws it after the optimizer is built without it: never updated"
         if self._map.is_wrapped and not tensor.name.startswith("module."):
-            return "the constructor takes what is inside .module for the model, and this is outside: never updated"
+            return "the constructor uses .module as the model, and this tensor is outside it: never updated"
         return "trainable, but the constructor puts it into no group: never updated"
 
     def _certainty(self, group: ParameterGroup | None, provenance: Provenance | None) -> tuple[Certainty, str]:
         if group is None:
             return "observed", "read from the model and its real optimizer"
         differing = [
-            f"{what} is {real}, the rules say {ours}" for what, real, ours in differing_numbers(group, provenance)
+            f"{what} is {real}, the rules give {ours}" for what, real, ours in differing_numbers(group, provenance)
         ]
         if differing:
             return "disagrees", f"in the real group {'; '.join(differing)}"
@@ -130,13 +130,13 @@ class Explainer:
             return "observed", self._why_observed()
         exact = f"{EXACT}, in {precision}" if (precision := group.precision("lr")) else EXACT
         if provenance.layer_id is not None and provenance.layer_id.basis == "observed":
-            exact += "; the layer id is observed: what the model's get_layer_depth() says"
+            exact += "; the layer id is observed, from the model's get_layer_depth()"
         elif self._spec.make_rules is None:
-            exact += "; the formula is the constructor's own arithmetic, as it was recorded"
+            exact += "; the formula is the constructor's own arithmetic, as recorded"
         return "recomputed", "; ".join([exact, *self._departures(group)])
 
     def _departures(self, group: ParameterGroup) -> Iterator[str]:
-        """What the optimizer was measured to do otherwise than the group's numbers say."""
+        """Where the optimizer was measured to deviate from the group's numbers."""
         effects = self._map.optimizer.effects.get(group.optimizer)
         if effects is None:
             return
@@ -155,12 +155,12 @@ class Explainer:
 
     def _why_observed(self) -> str:
         if self._map.checkpoint is not None:
-            return "read from a checkpoint, where the schedule has changed what the constructor gave"
+            return "read from a checkpoint: the schedule has changed the constructor's numbers"
         if self._refusal:
             return self._refusal
         if self._spec.make_rules is None:
             return f"lrdecay does not know the rules of {self._spec.name}"
-        return "lrdecay's rules have no number for it"
+        return "lrdecay's rules give no numbers for it"
 
     def _together(self, members: Sequence[tuple[Tensor, Explanation]]) -> Explanation:
         names = tuple(dict.fromkeys(tensor.name for tensor, _ in members))

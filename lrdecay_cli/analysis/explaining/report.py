@@ -1,4 +1,4 @@
-"""What ``explain`` says about some parameters of a group map."""
+"""The report of ``explain`` on parameters of a group map."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from lrdecay_cli.text.counting import count
 
 
 def check_question(patterns: Sequence[str], unlike: str | None, group: str | None) -> None:
-    """Raise LrdecayError unless something is asked, before a model is built for it."""
+    """Raise LrdecayError if nothing is asked; called before a model is built."""
     if (unlike is None) != (group is None):
         missing = "--group" if group is None else "--why-not"
-        raise LrdecayError("--why-not and --group go together", where=missing, fix=f"give {missing} too")
+        raise LrdecayError("--why-not and --group must be given together", where=missing, fix=f"give {missing} too")
     if not patterns and unlike is None:
         raise LrdecayError("nothing to explain", where="PATTERN", fix="name a parameter, or give '*' for all")
 
@@ -46,15 +46,15 @@ def explanation(
     """Explain the parameters that match.
 
     Args:
-        group_map: the map that they are in.
-        patterns: which to explain, each as for :func:`selection.select`.
-        unlike: a pattern of parameters to tell why they are not in ``group``; None to tell of none.
-        group: name of a group.
-        verbose: explain each parameter by itself, and name every key.
+        group_map: the map with the parameters.
+        patterns: the parameters to explain, each as for :func:`selection.select`.
+        unlike: a pattern of parameters for ``--why-not``; None without it.
+        group: the name of the group for ``--why-not``.
+        verbose: explain each parameter separately, and list every key.
         origins: where the config's options are set; None for a map.
 
     Raises:
-        LrdecayError: nothing matches a pattern, or there is no such group.
+        LrdecayError: a pattern matches nothing, or the group does not exist.
     """
     check_question(patterns, unlike, group)
     explainer = Explainer(group_map)
@@ -98,7 +98,7 @@ def explanation(
 
 
 def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
-    """What any of the patterns matches, once each, in the map's order. Every pattern has to match something."""
+    """The matches of all patterns, once each, in the map's order. Every pattern has to match something."""
     if not patterns:
         return []
 
@@ -110,7 +110,7 @@ def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
 
 
 def _options(origins: ConfigOrigins, explanations: Sequence[Explanation], *, everything: bool) -> Iterator[Option]:
-    """What has a say: lr, weight decay, constructor and its options; of its keys, those in a name that is explained."""
+    """The options with an effect: lr, weight decay, constructor and its options; custom keys only if they match."""
     for keys in ((*OPTIMIZER, "lr"), (*OPTIMIZER, "weight_decay"), (*WRAPPER, "constructor")):
         yield from origins.options(keys)
     matching = {rule.rule for each in explanations for rule in each.considered if rule.outcome != "no match"}
@@ -153,12 +153,12 @@ def _why_unread(group_map: GroupMap, path: str) -> str:
     inherited = " (inherited from a base config)" if path in group_map.training.inherited else ""
     for key, matches in custom_key_matches(group_map).items():
         if path == f"custom_keys.{key}":
-            idle = "it is in no parameter's name"
+            idle = "no parameter name contains it"
             if matches.loses:
                 winners = ", ".join(map(repr, dict.fromkeys(matches.loses.values())))
-                idle = f"it loses to {winners} wherever it is in a name"
+                idle = f"overridden by {winners} in every matching name"
             elif matches.frozen or matches.duplicates:
-                idle = "it is in the names of frozen or shared parameters only"
+                idle = "only names of frozen or shared parameters contain it"
             return f": {idle}{inherited}"
     return inherited
 

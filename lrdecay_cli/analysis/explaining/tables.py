@@ -1,4 +1,4 @@
-"""What a parameter goes through, as tables and in words."""
+"""Explanations as tables and texts."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PART_NAMES: dict[Part, str] = {
 
 
 def step_text(step: Formula) -> str:
-    """The formula with its result: ``3 + 7 // 3 = 5``; a formula that is its own result stands alone."""
+    """The formula with its result: ``3 + 7 // 3 = 5``; only the result if the formula is a plain number."""
     result = repr(step.result)
     return result if step.formula == result else f"{step.formula} = {result}"
 
 
 def outcome_text(considered: RuleTrace, number: str = "") -> str:
-    """What became of a rule and why, with the number that it gives: ``applies: it has one dimension → 0.0``."""
+    """The outcome of a rule with its reason and number: ``applies: it has one dimension → 0.0``."""
     reason = considered.reason
     if considered.about == ("state",):
         return reason
@@ -64,18 +64,18 @@ _ROW_COLUMNS = (
 
 
 def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Table:
-    """Every rule with what became of it, the numbers, remarks and how certain they are.
+    """Every rule with its outcome, the numbers, remarks and their certainty.
 
     Args:
-        explanation: what to tell.
-        verbose: name every key, those that are not in the name too.
+        explanation: the explanation to show.
+        verbose: list every key, even if the name does not contain it.
     """
     rows = _without_repeats(_lines(explanation, verbose))
     return Table(_title(explanation.patterns, explanation.parameters, explanation.groups), _COLUMNS, tuple(rows))
 
 
 def why_not_table(one: WhyNot) -> Table:
-    """What decides there, what here, and what would have to differ, number by number."""
+    """What decides for the members, what decides here, and what would have to differ, for each number."""
     title = f"{_title(one.patterns, one.parameters, one.groups)}, not in {one.not_in}"
     more = f" and {len(one.nearest) - 2} more" if len(one.nearest) > 2 else ""
     rows = [("", "compared with", f"{', '.join(one.nearest[:2])}{more}")]
@@ -86,7 +86,7 @@ def why_not_table(one: WhyNot) -> Table:
 
 
 def _without_repeats(lines: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
-    """The first cell is told once for all lines in a row that share it."""
+    """The lines with the first cell shown only once for successive equal cells."""
     said = ""
     for first, second, third in lines:
         yield "" if first == said else first, second, third
@@ -100,7 +100,7 @@ def _title(patterns: Sequence[str], parameters: Sequence[str], groups: Sequence[
 
 
 def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, str]]:
-    """What is told about: the number, the rule, what became of it; number by number in the order of the constructor."""
+    """Number, rule and outcome of each line, by number in the constructor's order."""
     sections: dict[tuple[Part, ...], list[RuleTrace]] = {}
     for considered in explanation.considered:
         sections.setdefault(considered.about, []).append(considered)
@@ -110,9 +110,9 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
         label = ", ".join(PART_NAMES[part] for part in about)
         number = _number(explanation, about[0]) if len(about) == 1 else None
         for one in _worth_telling(sections.get(about, []), verbose):
-            # A rule that says the number itself is told once, with it.
+            # A rule that is the number itself is shown once, with it.
             joined = number is not None and one.outcome == "applies" and one.rule == number[0]
-            # What a rule that does not match would give is of no interest.
+            # The result of a rule that does not match is irrelevant.
             by_kind = one.basis in ("name", "fallback", "exemption")
             rule = one.cause if by_kind and one.outcome == "no match" else one.rule
             yield label, rule, outcome_text(one, number[1] if joined and number else "")
@@ -125,14 +125,14 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
 
 
 def _worth_telling(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
-    """All of them, but several keys that are not in the name as one, unless they are asked for."""
+    """All rules, but several keys that the name does not contain as one; with ``verbose`` all of them."""
     keys = [one for one in section if one.basis == "custom_key"]
     absent = [one for one in keys if one.outcome == "no match"]
     hidden = absent if len(absent) > 1 and not verbose else []
     yield from (one for one in section if one not in hidden)
     if hidden:
         which = "keys" if len(hidden) == len(keys) else "other keys"
-        yield RuleTrace(hidden[0].about, f"{len(hidden)} {which}", "no match", "none of them is in the name")
+        yield RuleTrace(hidden[0].about, f"{len(hidden)} {which}", "no match", "the name contains none of them")
 
 
 def _number(explanation: Explanation, part: str) -> tuple[str, str] | None:
@@ -146,7 +146,7 @@ def _number(explanation: Explanation, part: str) -> tuple[str, str] | None:
 
 
 def observed_options(group_map: GroupMap) -> Iterator[Table]:
-    """What an unknown constructor was seen to read, in its order."""
+    """The options that an unknown constructor was observed to read, in its order."""
     if constructor_of(group_map).known or group_map.training.reads is None:
         return
     rows = [
@@ -154,12 +154,12 @@ def observed_options(group_map: GroupMap) -> Iterator[Table]:
         for index, path in enumerate(group_map.training.reads, 1)
     ]
     columns = (Column("order", "order", "integer"), Column("option", "option", "name"), Column("value", "value"))
-    title = f"What {group_map.constructor.type} read of paramwise_cfg, in its order"
+    title = f"Options of paramwise_cfg that {group_map.constructor.type} read, in its order"
     yield Table(title, columns, tuple(rows))
 
 
 def _value(options: Mapping[str, Any], path: str) -> str:
-    """The value at a path of dotted keys, some of which have dots themselves."""
+    """The value at a dotted path; keys may contain dots themselves."""
     for key, value in options.items():
         if key == path:
             return "…" if isinstance(value, Mapping) else repr(value)
@@ -169,7 +169,7 @@ def _value(options: Mapping[str, Any], path: str) -> str:
 
 
 def parameter_rows(group_map: GroupMap, explanations: Sequence[Explanation]) -> Table:
-    """A row per parameter, with all numbers and formulas in full."""
+    """One row per parameter, with all numbers and formulas in full."""
     held: dict[str, list[str | None]] = {}
     for group, parameter in group_map.grouped():
         held.setdefault(parameter.name, []).append(group.name)
@@ -182,7 +182,7 @@ def parameter_rows(group_map: GroupMap, explanations: Sequence[Explanation]) -> 
         rows += [
             (name, one.state, group, *numbers, *formulas, one.certainty)
             for name in one.parameters
-            # Where optimizers take turns, others of its groups may have other numbers.
+            # With optimizers that take turns, its other groups may have other numbers.
             for group in filter(told.__contains__, held.get(name, [None]))
         ]
     return Table("", _ROW_COLUMNS, tuple(rows))

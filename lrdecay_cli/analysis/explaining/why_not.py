@@ -1,4 +1,4 @@
-"""Why parameters are not in a group: where their way parts from that of the group's members."""
+"""Why parameters are not in a group: the first difference from the group's members."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ from lrdecay_cli.domain.provenance import NUMBERS, Formula
 from lrdecay_cli.text.counting import either
 from lrdecay_cli.text.spelling import did_you_mean
 
-# A tensor that is held twice is looked for under its own name.
+# A tensor that is in two groups is searched under its own name.
 _OUTSIDE = {
     "frozen": "take a gradient: requires_grad=True",
     "duplicate": "be the first name of its tensor, which is put into one group only",
-    "missing": "be met by the constructor at all",
+    "missing": "be seen by the constructor",
 }
 
 
 def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor], name: str) -> list[WhyNot]:
-    """Hold each of the tensors that are not in the group ``name`` against the members of it that come nearest.
+    """Compare each tensor outside the group ``name`` with the group's most similar members.
 
     Raises:
-        LrdecayError: there is no such group, it is empty, or all of the tensors are in it.
+        LrdecayError: the group does not exist or is empty, or all of the tensors are in it.
     """
     group = _group(group_map, name)
     held = [tensor for tensor in group_map.memberships() if tensor.group is group]
     inside = {tensor.name for tensor in held}
     others = [tensor for tensor in chosen if tensor.name not in inside]
     if not others:
-        raise LrdecayError(f"all that match are in {name}", where="--why-not", fix="leave it out to explain them")
+        raise LrdecayError(
+            f"all matching parameters are in {name}", where="--why-not", fix="leave it out to explain them"
+        )
     members = explainer.explain(held)
     if not members:
-        raise LrdecayError(f"{name} is empty: there is nobody to compare with", where="--group")
+        raise LrdecayError(f"{name} is empty: it has no members to compare with", where="--group")
     alike: dict[bytes, list[WhyNot]] = {}
     for explanation in explainer.explain(others):
         one = _against(explanation, members, group)
@@ -62,7 +64,7 @@ def _group(group_map: GroupMap, name: str) -> ParameterGroup:
 
 
 def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup) -> WhyNot:
-    """Compare with the members from which the fewest numbers part it, of these with the one of the nearest name."""
+    """Compare with the members that differ in the fewest numbers; among these, choose the most similar name."""
     compared = [(tuple(_partings(here, member, members, group)), member) for member in members]
     partings, nearest = min(compared, key=lambda pair: (len(pair[0]), -_common(here, pair[1])))
     return WhyNot(
@@ -83,10 +85,10 @@ def _common(one: Explanation, other: Explanation) -> int:
 
 def _verdict(here: Explanation, partings: Sequence[Divergence], group: ParameterGroup) -> str:
     if partings:
-        return f"the ways part at the {PART_NAMES[partings[0].about]}: {partings[0].needed}"
+        return f"first difference: {PART_NAMES[partings[0].about]}; {partings[0].needed}"
     if not group.named:
-        return "it has the same lr and weight decay, but the constructor made groups by tensor, not by number"
-    return "it has the same numbers, by the same rules: nothing that lrdecay knows of parts them"
+        return "it has the same lr and weight decay, but the constructor makes groups by tensor, not by number"
+    return "it has the same numbers by the same rules: lrdecay knows no reason for separate groups"
 
 
 def _partings(
@@ -94,16 +96,14 @@ def _partings(
 ) -> Iterator[Divergence]:
     if here.numbers is None or there.numbers is None:
         fate = here.considered[0]
-        yield Divergence(
-            "state", "in the group", f"{fate.rule}: {fate.reason}", f"it would have to {_OUTSIDE[here.state]}"
-        )
+        yield Divergence("state", "in the group", f"{fate.rule}: {fate.reason}", f"it must {_OUTSIDE[here.state]}")
         return
     differing = [part for part in NUMBERS if getattr(here.numbers, part) != getattr(there.numbers, part)]
     if "layer_id" in differing:
-        # The lr follows from it.
+        # The lr follows from the lr scale.
         differing = [part for part in differing if part not in ("lr_scale", "lr")]
     if "lr" in differing and "lr_scale" in differing:
-        # One is the other over the base lr; where the constructor knows a scale, that comes first.
+        # lr scale is lr over base lr; compare the scale first if the constructor has one.
         differing.remove("lr_scale" if _step(here, "lr_scale") is None else "lr")
     if not differing and group.named:
         rules = [
@@ -126,7 +126,7 @@ def _of_number(part: Part, here: Explanation, there: Explanation, members: Seque
 
 
 def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
-    """What goes into the same formula in the group: ``block would have to be 24, 25 or 26, not 3``."""
+    """The input of the same formula in the group: ``block must be 24, 25 or 26, not 3``."""
     ours = _step(here, part)
     if ours is None:
         return None
@@ -134,27 +134,27 @@ def _other_number(part: Part, here: Explanation, members: Sequence[Explanation])
     for name, value in ours.inputs.items():
         others = sorted({inputs[name] for inputs in alike})
         if others and value not in others:
-            return f"{name} would have to be {either(map(repr, others))}, not {value!r}"
+            return f"{name} must be {either(map(repr, others))}, not {value!r}"
     return None
 
 
 def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, ours: RuleTrace | None) -> str:
-    """What would have to be otherwise about the parameter or the config."""
+    """What would have to be different in the parameter or the config."""
     if here.provenance is None or there.provenance is None:
-        return "not known: the numbers were observed only"
+        return "unknown: the numbers were only observed"
     met = _met(here, theirs)
     in_the_way = ours is not None and (theirs is None or (met is not None and met.outcome in ("overridden", "skipped")))
     if ours is not None and in_the_way:
-        # Only what stands in the config can be taken out of it.
-        removable = f", or {ours.rule} would have to go" if ours.basis in ("custom_key", "option") else ""
+        # Only an option of the config can be removed.
+        removable = f", or remove {ours.rule}" if ours.basis in ("custom_key", "option") else ""
         return f"it must not {ours.premise or ours.condition}{removable}"
     if theirs is None or (ours is not None and ours.rule == theirs.rule):
-        return f"it would have to have a name like {', '.join(there.patterns)}"
-    return f"it would have to {theirs.condition}"
+        return f"it needs a name like {', '.join(there.patterns)}"
+    return f"it must {theirs.condition}"
 
 
 def _met(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
-    """What became here of the rule that decides for the members."""
+    """The outcome here of the rule that decides for the members."""
     return next((one for one in here.considered if theirs is not None and one.rule == theirs.rule), None)
 
 

@@ -1,1 +1,1 @@
-"""What ``inspect`` says about one group map."""
+"""The report of ``inspect`` on a group map."""

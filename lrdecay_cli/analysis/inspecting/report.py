@@ -1,4 +1,4 @@
-"""What ``inspect`` says about one group map."""
+"""The report of ``inspect`` on a group map."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Tensor]]
     "parameter": (views.PARAMETER_COLUMNS, views.by_parameter),
     "module": (views.MODULE_COLUMNS, views.by_module),
 }
-"""The views by name: their columns, and what fills them."""
+"""The views by name: their columns, and the functions that fill them."""
 
 
 def check_view(by: str, sort: str | None) -> None:
-    """Raise LrdecayError unless ``by`` is a view and ``sort`` one of its columns, before a model is built for it."""
+    """Raise LrdecayError unless ``by`` is a view and ``sort`` one of its columns; called before a model is built."""
     if by not in VIEWS:
         raise not_one_of(f"unknown view {by!r}", by, VIEWS, where="--by")
     if sort is None:
         return
     if by == "module":
-        raise LrdecayError("a module tree has an order of its own", where="--sort", fix="use --by parameter to sort")
+        raise LrdecayError("a module tree cannot be sorted", where="--sort", fix="use --by parameter to sort")
     _column(VIEWS[by][0], sort)
 
 
 def _column(columns: Sequence[Column], sort: str) -> int:
-    """The place of the column that ``sort`` names, by its key or by the heading above it."""
+    """The index of the column that ``sort`` names, by its key or its heading."""
     named = as_key(sort.removeprefix("-"))
-    # Keys first: the heading of a name is "parameter", and "parameters" is another column.
+    # Keys first: the heading of the key "name" is "parameter", and "parameters" is another column's key.
     spelled = {
         **{as_key(column.title): place for place, column in enumerate(columns)},
         **{as_key(column.key): place for place, column in enumerate(columns)},
@@ -70,10 +70,10 @@ def inspection(
         group_map: the map.
         by: one of ``VIEWS``.
         pattern: only parameters whose name, module or group matches, see :func:`selection.select`.
-        sort: key or heading of a column, with ``-`` in front for descending; None for layer id (of a tree,
+        sort: key or heading of a column, with ``-`` in front for descending; None for the layer id (for a tree,
             the model's order).
-        findings: what rules find in the map.
-        verbose: tell versions and stand-ins too.
+        findings: the rules' findings in the map.
+        verbose: show versions and stubs too.
 
     Raises:
         LrdecayError: unknown view or column, or nothing matches ``pattern``.
@@ -130,7 +130,7 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
 
 
 def _sorted(table: Table, sort: str) -> Table:
-    """Rows by one column, ``-`` in front for descending: numbers before words, and what has no value last."""
+    """Rows sorted by one column, ``-`` in front for descending: numbers before text, missing values last."""
     index = _column(table.columns, sort)
     present = [row for row in table.rows if row[index] is not None]
     absent = [row for row in table.rows if row[index] is None]
@@ -155,8 +155,8 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
     held = [tensor for tensor in chosen if tensor.state == "frozen_in_group"]
     for text, members in (
         ("frozen, in no group", frozen),
-        ("frozen, but in a group all the same", [tensor for tensor in held if not tensor.by_train]),
-        ("frozen by train() after the optimizer is built, so that groups hold them", [t for t in held if t.by_train]),
+        ("frozen, but in a group", [tensor for tensor in held if not tensor.by_train]),
+        ("frozen by train() after the optimizer is built, still in groups", [t for t in held if t.by_train]),
         ("thawed by train() after the optimizer is built", [t for t in chosen if t.by_train and t.trainable]),
         (
             "moving averages of other modules, which no optimizer has to hold",
@@ -174,7 +174,7 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
     yield from unrun_notes((group_map,))
     if verbose and group_map.stubs:
         told = tuple(f"{stub.name}: {stub.reason}" for stub in group_map.stubs)
-        yield Note("stood in for", "info", told)
+        yield Note("stubs", "info", told)
 
 
 def _summary(group_map: GroupMap, chosen: Sequence[Tensor] | None) -> str:

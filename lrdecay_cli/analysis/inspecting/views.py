@@ -1,4 +1,4 @@
-"""The tables of ``inspect``: a map by group, by layer, by parameter, or as the tree of its modules."""
+"""The tables of ``inspect``: a map by group, layer or parameter, or as a module tree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARAMETERS = Column("parameters", "parameters", "integer")
 SHARE = Column("share", "share", "share")
 
 FROZEN = Column("frozen", "frozen", "integer")
-"""Of the tensors of a row, those that do not train; shown where groups hold some."""
+"""Number of tensors of a row that do not train; shown if groups contain such tensors."""
 WHERE = Column("where", "where", "name", vital=True)
 
 _NUMBERS = (LAYER, SCALE, LR, WEIGHT_DECAY, TENSORS, PARAMETERS, SHARE)
@@ -39,7 +39,7 @@ PARAMETER_COLUMNS = (
 
 
 def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """A row per group; numbered groups that agree in every option share one, and say where their parameters are."""
+    """One row per group, with its parameters; numbered groups with equal options share a row."""
     merged = _merged(chosen)
     say_where = any(len(groups) > 1 for groups, _ in merged)
     further = (*_frozen_column(chosen), *([WHERE] if say_where else []))
@@ -60,7 +60,7 @@ def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """A row per layer id, and per lr scale within one; weight decays side by side, and where the parameters are."""
+    """One row per layer id and lr scale, with all weight decays and the parameters."""
     universe = [tensor.name for tensor in each_once(chosen)]
     rows = []
     frozen = _frozen_column(chosen)
@@ -73,7 +73,7 @@ def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def by_parameter(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """A row per parameter, in the optimizer's order, then frozen and missing ones."""
+    """One row per parameter, in the optimizer's order, then frozen and missing ones."""
     rows = []
     for tensor in chosen:
         group = tensor.group
@@ -93,12 +93,12 @@ def _where(members: Iterable[Tensor], universe: Sequence[str]) -> str:
 
 
 def each_once(chosen: Iterable[Tensor]) -> list[Tensor]:
-    """The tensors, those that optimizers take turns with once too."""
+    """The tensors once each, even if several optimizers take turns with them."""
     return list({tensor.name: tensor for tensor in chosen}.values())
 
 
 def _told_apart(numbers: Sequence[float | None]) -> list[str]:
-    """Numbers in four digits, in full where these look the same."""
+    """Numbers in four digits; with all digits if four look the same."""
     short = ["–" if number is None else f"{number:.4g}" for number in numbers]
     return short if len(set(short)) == len(short) else ["–" if number is None else repr(number) for number in numbers]
 
@@ -125,7 +125,7 @@ def _collect(chosen: Iterable[Tensor], key: Callable[[ParameterGroup], Any]) -> 
 
 
 def groups_label(names: Sequence[str]) -> str:
-    """One group by its name, several as how many they are, with the first and the last."""
+    """The name of a single group; for several, their number with the first and the last name."""
     return names[0] if len(names) == 1 else f"{len(names)} groups: {names[0]} … {names[-1]}"
 
 
@@ -134,7 +134,7 @@ def _frozen_column(chosen: Iterable[Tensor]) -> tuple[Column, ...]:
 
 
 def _sums(group_map: GroupMap, members: Sequence[Tensor], further: Sequence[Column]) -> tuple[int | float, ...]:
-    """Tensors, parameters and their share of the model's parameters; how many are frozen if that is a column."""
+    """Tensors, parameters and their share of the model's parameters; and the number of frozen ones with that column."""
     members = each_once(members)
     parameters = sum(tensor.numel for tensor in members)
     frozen = [sum(not tensor.trainable for tensor in members)] if FROZEN in further else []
@@ -143,7 +143,7 @@ def _sums(group_map: GroupMap, members: Sequence[Tensor], further: Sequence[Colu
 
 MODULE_COLUMNS = (Column("module", "module", "tree", vital=True), LR, SCALE, WEIGHT_DECAY, TENSORS, PARAMETERS)
 
-# (lr, lr scale, weight decay) where all below agree; the state in place of the lr for what does not train.
+# (lr, lr scale, weight decay) if uniform below; for frozen tensors, the state instead of the lr.
 _Rates = tuple[Any, Any, Any]
 _MIXED = "mixed"
 # Decay groups put biases first, models put them last.
@@ -170,16 +170,16 @@ class _Node:
         return len(self.rates) == 1
 
     def signature(self) -> Any:
-        """What is shown of this node but for its name and sizes: siblings that share it read as one."""
+        """Everything shown of this node except its name and sizes: siblings with equal signatures share a row."""
         if self.uniform:
             return next(iter(self.rates))
         return tuple((child.name, child.signature()) for child in _in_order(list(self.children.values())))
 
 
 def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """A row per module or parameter down to where lr and weight decay are uniform, in the model's order.
+    """One row per module or parameter, down to modules with uniform lr and weight decay, in the model's order.
 
-    Neighbours with numbers for names (blocks of a stage) that look the same inside are one row: ``0-2``.
+    Neighbours with numeric names (blocks of a stage) and equal contents share a row: ``0-2``.
     """
     root = _Node("(model)")
     held: dict[str, list[Tensor]] = {}
@@ -195,7 +195,7 @@ def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def _side_by_side(values: Sequence[Any]) -> Any:
-    """A number of optimizers that take turns: all that there are where it is not the same."""
+    """The number in optimizers that take turns: one value if equal, else all values."""
     distinct = list(dict.fromkeys(values))
     return distinct[0] if len(distinct) == 1 else " / ".join(_told_apart(distinct))
 
@@ -211,7 +211,7 @@ def _rates(tensor: Tensor) -> _Rates:
 def _rows(
     node: _Node, *, guide: str, tail: str, path: str, label: str = "", size: tuple[int, int] = (0, 0)
 ) -> Iterator[tuple[Any, ...]]:
-    """The row of ``node`` and of what is below it; ``tail`` is the guide that its children continue."""
+    """The row of ``node`` and the rows below it; ``tail`` is the guide line that its children continue."""
     tensors, parameters = size if size[0] else (node.tensors, node.parameters)
     yield (Branch(guide, label or node.name, path or node.name), *_shown(node), tensors, parameters)
     if node.uniform:
@@ -238,7 +238,7 @@ def _shown(node: _Node) -> _Rates:
 
 
 def _in_order(children: list[_Node]) -> list[_Node]:
-    """Numbers by value, for a constructor may take blocks in any order; names as the model has them."""
+    """Children in order: numbers by value, because a constructor may use any order; names as in the model."""
     numbered = all(child.name.isdecimal() for child in children)
     if numbered:
         return sorted(children, key=lambda child: int(child.name))

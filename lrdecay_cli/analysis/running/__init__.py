@@ -1,1 +1,1 @@
-"""The lrs in the log of a training against those of its plan, for ``run``."""
+"""Compare the logged lrs of a training with its plan, for ``run``."""

@@ -12,26 +12,26 @@ from lrdecay_cli.domain.schedule import Run, RunLength
 from lrdecay_cli.domain.training_run import TOLERANCE, LoggedCurve
 from lrdecay_cli.files.work_dir import LogLine
 
-# Of a curve in a document.
+# Limit of values of a curve in a document.
 _MOST = 1000
 _BASE = "base_lr"
 
 
 class PlannedLrs(NamedTuple):
-    """The lrs that the log would print."""
+    """The lrs that the log would contain."""
 
     groups: Mapping[str, str | None]
-    """By key of the log the group that the lr is of; None for ``base_lr``."""
+    """By log key, the group with that lr; None for ``base_lr``."""
     at: Callable[[str, int], float | None]
-    """The lr under a key in an iteration; None where there is none."""
+    """The lr for a key and an iteration; None if there is none."""
     length: int
-    """Iterations of the run."""
+    """Number of iterations of the run."""
 
 
 def schedule_lrs(run: Run, length: RunLength, group_map: GroupMap, *, beyond: bool = False) -> PlannedLrs:
-    """Return the lrs that the schedulers of a config make of those that its constructor gives.
+    """Return the lrs that a config's schedulers set, starting from the constructor's.
 
-    ``beyond`` the end the values stay what they are in the last iteration, as schedulers that have ended leave them.
+    With ``beyond``, the last values continue after the end, like those of schedulers that have ended.
     """
     series = run.series
     of_group = {name: track for track in series.of("lr") for name in series.tracks[track].groups}
@@ -58,11 +58,11 @@ def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: Grou
     """Return the lrs of a dry run, without ``base_lr``, which belongs to no group.
 
     Args:
-        logged: the lrs where mmengine's RuntimeInfoHook reads them, before other hooks of the iteration.
-        used: where the optimizer and ParamGroupAuditHook read them, after these.
-        planned: tells which group each key is of.
-        group_map: of the dry run.
-        length: iterations of the run.
+        logged: the lrs when mmengine's RuntimeInfoHook reads them, before other hooks of the iteration.
+        used: the lrs when the optimizer and ParamGroupAuditHook read them, after those hooks.
+        planned: the group of each key.
+        group_map: the map of the dry run.
+        length: number of iterations of the run.
     """
     index = {group.name: position for position, group in enumerate(group_map.groups)}
     groups = {key: group for key, group in planned.groups.items() if group in index}
@@ -79,7 +79,7 @@ def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: Grou
 
 
 def scaled(planned: PlannedLrs, factor: float) -> PlannedLrs:
-    """With every group's lr multiplied, as ``auto_scale_lr`` does it: ``base_lr`` stays."""
+    """The plan with every group's lr multiplied, as by ``auto_scale_lr``; ``base_lr`` stays unchanged."""
 
     def at(key: str, iteration: int) -> float | None:
         lr = planned.at(key, iteration)
@@ -89,12 +89,12 @@ def scaled(planned: PlannedLrs, factor: float) -> PlannedLrs:
 
 
 def agrees(lines: Sequence[LogLine], planned: PlannedLrs) -> bool:
-    """Whether every logged lr that the plan knows is the planned one."""
+    """True if every logged lr that is in the plan equals the planned one."""
     return all(_same(lr, planned.at(key, line.iteration)) for line in lines for key, lr in _known(line, planned))
 
 
 def logged_curves(lines: Sequence[LogLine], planned: PlannedLrs) -> tuple[LoggedCurve, ...]:
-    """Every lr in the log that the plan knows, beside the planned one."""
+    """Every logged lr that is in the plan, beside the planned one."""
     found: dict[str, list[tuple[int, float | None, float | None]]] = {}
     for line in lines:
         for key, lr in _known(line, planned):
@@ -103,7 +103,7 @@ def logged_curves(lines: Sequence[LogLine], planned: PlannedLrs) -> tuple[Logged
 
 
 def constant_ratio(curves: Sequence[LoggedCurve]) -> float | None:
-    """Return the ratio of logged to planned lr that all groups have throughout; None where it varies."""
+    """Return the constant ratio of logged to planned lr; None if it varies between groups or over time."""
     of_groups = [curve for curve in curves if curve.group is not None]
     ratios = [curve.ratio for curve in of_groups]
     if not ratios or ratios[0] is None or not all(curve.constant_ratio for curve in of_groups):
@@ -112,13 +112,13 @@ def constant_ratio(curves: Sequence[LoggedCurve]) -> float | None:
 
 
 def differing_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """Paths of the values that two configs do not share; types of one name are the same."""
+    """Paths of the values that differ between two configs; types with the same name count as equal."""
     one, other = dict(_leaves(before)), dict(_leaves(after))
     return tuple(path for path in dict.fromkeys([*one, *other]) if one.get(path, _Nothing) != other.get(path, _Nothing))
 
 
 class _Nothing:
-    """In the place of a value that a config does not have."""
+    """Placeholder for a value that a config does not have."""
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

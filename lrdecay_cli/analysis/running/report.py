@@ -31,7 +31,7 @@ _ROWS = (
 
 
 def training_run_report(run: TrainingRun, *, verbose: bool = False) -> Result[TrainingRun]:
-    """Report on a training; ``verbose`` names every setting that differs."""
+    """Report on a training; ``verbose`` lists every setting that differs."""
     several = len(run.segments) > 1
     rows = [(segment.name, *_row(curve)) for segment in run.segments for curve in segment.curves]
     first = 0 if several else 1
@@ -65,7 +65,7 @@ def _facts(run: TrainingRun) -> Iterator[tuple[str, str]]:
         per_epoch, planned = segment.iterations_per_epoch, f"{segment.planned_iterations:,}"
         words = [
             f"{segment.name}: logged iterations {segment.first:,} to {segment.last:,} of {planned}",
-            *([f"{per_epoch:,} an epoch ({segment.iterations_per_epoch_from})"] if per_epoch else []),
+            *([f"{per_epoch:,} per epoch ({segment.iterations_per_epoch_from})"] if per_epoch else []),
             *([count(segment.gpus, "GPU")] if segment.gpus else []),
             *(["resumed"] if segment.resumed else []),
         ]
@@ -84,7 +84,7 @@ def _notes(segment: Segment, several: bool, verbose: bool) -> Iterator[Note]:
 
 
 def _cause(cause: PartingCause, segment: Segment) -> str:
-    """Return the cause in a sentence, and the fix."""
+    """Return the cause and the fix in a sentence."""
     gpus = f": {count(cause.gpus, 'GPU')}" if cause.gpus else ""
     if cause.kind == "config":
         settings = count(len(cause.settings), "setting")
@@ -99,7 +99,7 @@ def _cause(cause: PartingCause, segment: Segment) -> str:
             " auto_scale_lr.enable=False and leave out --auto-scale-lr"
         )
     if cause.kind == "hook":
-        return f"{cause.name} sets the lr in place of the schedulers"
+        return f"{cause.name} sets the lr instead of the schedulers"
     if cause.kind == "schedulers not stepped":
         return "no hook steps the schedulers; set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')"
     if cause.kind == "resume":
@@ -118,7 +118,7 @@ def _summary(run: TrainingRun) -> str:
     if not parted:
         return f"as planned: {count(values, 'logged lr')} in {count(len(run.segments), 'start')}"
     first = parted[0]
-    # Of a group rather than base_lr, which no group trains with.
+    # Prefer a group over base_lr, which no group uses.
     parting = [curve for curve in first.curves if curve.parts_at == first.parts_at]
     curve = next((curve for curve in parting if curve.group is not None), parting[0])
     causes = listed(dict.fromkeys(cause.kind for cause in first.causes))
@@ -127,7 +127,7 @@ def _summary(run: TrainingRun) -> str:
 
 
 def _chart(run: TrainingRun) -> Chart | None:
-    """Logged over planned, of what mmengine itself logs; a later start replaces what an earlier one logged."""
+    """Logged and planned lrs of mmengine's log keys; a later start replaces overlapping values of earlier ones."""
     keys = dict.fromkeys(
         curve.key for segment in run.segments for curve in segment.curves if not curve.key.startswith(PREFIX)
     )

@@ -1,1 +1,1 @@
-"""What ``schedule`` says, from what schedulers did."""
+"""The report of ``schedule``."""

@@ -1,4 +1,4 @@
-"""Groups that move alike, as one curve with a name, and where curves become the same, part or change places."""
+"""Combine groups with equal values into named curves, and find where curves meet, part or cross."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.schedule import Curve, Meeting, MeetingKind, Moments, Series
 from lrdecay_cli.text.name_patterns import Universe
 
-# A name that a map makes up where the constructor gave none.
+# Matches the name that a map gives an unnamed group.
 _PATTERNS = 2
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A curve in the making: its groups, and where its values are."""
+    """A curve under construction: its groups, and the tracks of its values."""
 
     optimizer: str
     groups: tuple[str, ...]
     tracks: Mapping[str, int]
-    """By what is scheduled."""
+    """By scheduled option."""
 
 
 def members(series: Series) -> list[Member]:
-    """Groups whose every followed value is the same throughout, in the order of their first groups."""
+    """Groups with equal values of every track throughout, in the order of their first groups."""
     holders: dict[tuple[str, tuple[str, ...]], dict[str, int]] = {}
     for index, track in enumerate(series.tracks):
         if track.groups:
@@ -94,7 +94,7 @@ def curves(
 
 
 def moments(series: Series, track: int, warm_up_end: int | None) -> Moments:
-    """What a value is at the start, after the warm-up, at its highest and lowest, and in the last step."""
+    """A value at the start, after the warm-up, at its highest and lowest, and in the last step."""
     values = series.column(track)
     peak = max(values)
     return Moments(
@@ -108,7 +108,7 @@ def moments(series: Series, track: int, warm_up_end: int | None) -> Moments:
 
 
 def _in_head(name: str) -> bool:
-    """Whether a parameter is in what the model itself calls a head: ``bbox_head``, ``roi_head``, ``decode_head``."""
+    """True for a parameter of a module that the model calls a head: ``bbox_head``, ``roi_head``, ``decode_head``."""
     first = name.removeprefix("module.").partition(".")[0]
     return first == "head" or first.endswith(("_head", "_heads"))
 
@@ -139,16 +139,16 @@ def _range(layers: Sequence[int]) -> str:
 
 
 TOLERANCE = 1e-6
-"""Learning rates that differ by less than this share of the larger one are the same: no training tells them apart."""
+"""Learning rates within this relative distance count as equal: training cannot distinguish them."""
 
 
 def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> tuple[Meeting, ...]:
-    """Every meeting between two samples, at the very step of it.
+    """Every meeting between two samples, at its exact step.
 
     Args:
         series: the values at every step.
         tracks: the lr of each curve, in the curves' order.
-        samples: steps, ascending; what happens and is undone between two of them is not seen.
+        samples: steps, ascending; a change that is undone before the next sample is not detected.
     """
     found: dict[tuple[int, MeetingKind], list[tuple[int, int]]] = {}
     previous: tuple[object, int] | None = None
@@ -171,7 +171,7 @@ def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> t
 
 
 def _order(values: Sequence[float]) -> tuple[object, ...]:
-    """What changes if any two curves meet, part or cross."""
+    """A value that changes if any two curves meet, part or cross."""
     order = sorted(range(len(values)), key=lambda curve: (values[curve], curve))
     return tuple(
         (curve, _compare(values[curve], values[before]) == 0)
@@ -190,7 +190,7 @@ def _relation(series: Series, step: int, first: int, second: int) -> int:
 
 
 def _when(series: Series, first: int, second: int, before: int, after: int) -> int:
-    """The first step after ``before`` with the relation that there is in ``after``, if it changes once in between."""
+    """The first step after ``before`` with the relation at ``after``, if it changes once in between."""
     target = _relation(series, after, first, second)
     while after - before > 1:
         middle = (before + after) // 2
@@ -202,7 +202,7 @@ def _when(series: Series, first: int, second: int, before: int, after: int) -> i
 
 
 def _together(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
-    """The curves of pairs that hang together, ascending."""
+    """The sets of curves that the pairs connect, ascending."""
     sets: list[set[int]] = []
     for pair in pairs:
         touched = [one for one in sets if one & {*pair}]

@@ -1,4 +1,4 @@
-"""What a schedule makes worth saying beside its numbers."""
+"""The notes of a schedule's report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MEETINGS, _NAMED = 5, 4
 
 
 def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = ()) -> Iterator[Note]:
-    """Every note, in order: what rules find, who steps, what the log hides, what nobody knows, meetings, gaps."""
+    """Every note, in order: findings, what sets the lrs, the log's omissions, unknown changes, meetings, gaps."""
     yield from finding_notes(findings)
     yield from _setting(schedule)
     yield from _log(schedule)
@@ -26,20 +26,20 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
     if not schedule.complete:
         kept, unit = f"{len(schedule.samples):,} of {schedule.length.steps:,}", schedule.length.unit
         yield Note(
-            f"{kept} {unit}s are in chart, CSV and JSON: more where schedulers begin and end, each exactly as mmengine "
-            "sets it; start, peak and end are over all"
+            f"chart, CSV and JSON hold {kept} {unit}s (denser where schedulers begin and end), each exactly as "
+            "mmengine sets it; start, peak and end cover all"
         )
 
 
 def fastest(schedule: Schedule, optimizer: str | None = None) -> int:
-    """The curve that the head is on, else the one with the highest peak."""
+    """The curve of the head; without a head, the one with the highest peak."""
     of = [index for index, curve in enumerate(schedule.curves) if optimizer in (None, curve.optimizer)]
     head = [index for index in of if schedule.curves[index].head]
     return head[0] if head else max(of, key=lambda index: schedule.curves[index].moments["lr"].peak)
 
 
 def name_of(curve: Curve) -> str:
-    """What a sentence calls a curve."""
+    """The name of a curve in a sentence."""
     return f"the head ({curve.label})" if curve.head else curve.label
 
 
@@ -52,10 +52,10 @@ def _setting(schedule: Schedule) -> Iterator[Note]:
         of = "every group" if len(setter.groups) == groups else f"{len(setter.groups)} of {count(groups, 'group')}"
         yield Note(f"{setter.cause.name} sets the lr of {of}, first at {unit} {setter.cause.iteration:,}")
     if not schedule.schedulers and not setters:
-        yield Note("no param_scheduler: every lr stays what it is from the first iteration to the last")
+        yield Note("no param_scheduler: every lr stays constant")
     never = [scheduler.type for scheduler in schedule.schedulers if scheduler.stepped == 0 and scheduler.expected]
     if never:
-        stay = "" if setters else f": every lr stays what it is at {unit} 0"
+        stay = "" if setters else f": every lr keeps its value of {unit} 0"
         fix = "set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')"
         yield Note(f"no hook steps {listed(dict.fromkeys(never))}{stay}", "warning", (fix,))
     for scheduler in schedule.schedulers:
@@ -72,17 +72,17 @@ def _setting(schedule: Schedule) -> Iterator[Note]:
 
 
 def _rehearsed(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
-    """What else the dry run observed, and what it could not run."""
+    """Further observations of the dry run, and what it could not run."""
     for change in rehearsal.states:
         what = "thaws" if change.trainable else "freezes"
         tensors, when = count(len(change.parameters), "tensor"), f"{unit} {change.cause.iteration:,}"
         yield Note(f"{change.cause.name} {what} {tensors} at {when}; dry-run names them")
     failed = tuple(f"{left.name}: {left.reason}" for left in rehearsal.left_out if left.failed)
     if failed:
-        yield Note("could not run here, so that the lrs that they set are not shown", "warning", failed)
+        yield Note("could not run here, so the lrs that they set are not shown", "warning", failed)
     if rehearsal.in_validation:
         acting = tuple(f"{each.name}: {each.reason}" for each in rehearsal.in_validation)
-        yield Note("validation is not run, in which these act", "warning", acting)
+        yield Note("validation is not run; these act in it", "warning", acting)
     if rehearsal.tried:
         yield Note(
             f"the lrs by epoch are the same with {listed(map(str, rehearsal.tried))} iterations per epoch; give"
@@ -107,12 +107,12 @@ def _log(schedule: Schedule) -> Iterator[Note]:
 
 
 def _unforeseen(scheduler: RunScheduler, length: RunLength) -> Iterator[Note]:
-    """What a scheduler may do that is not shown."""
+    """The possible changes by a scheduler that the schedule does not show."""
     if scheduler.monitor is not None:
         yield Note(
-            f"{scheduler.type} at {scheduler.path} follows the validation metric {scheduler.monitor!r}, which nobody "
-            f"knows before training: {_first_drop(scheduler, length)} it may multiply each {scheduler.parameter} by "
-            f"{scheduler.options.get('factor', 0.1)}, again and again; shown is the run in which it never does",
+            f"{scheduler.type} at {scheduler.path} follows the validation metric {scheduler.monitor!r}, unknown before "
+            f"training: {_first_drop(scheduler, length)} it may multiply each {scheduler.parameter} by "
+            f"{scheduler.options.get('factor', 0.1)}, repeatedly; the run is shown without that",
             "warning",
         )
 
@@ -126,7 +126,7 @@ def _first_drop(scheduler: RunScheduler, length: RunLength) -> str:
 
 
 def _meetings(schedule: Schedule) -> Iterator[Note]:
-    """Each meeting; but how curves run together until all of them are one is told at once."""
+    """Each meeting as a note; a gradual merge of all curves is one note."""
     told = list(schedule.meetings)
     if _end_as_one(schedule):
         meets = [meeting for meeting in told if meeting.kind == "meet"]
@@ -134,7 +134,7 @@ def _meetings(schedule: Schedule) -> Iterator[Note]:
         first, last = meets[0].step, meets[-1].step
         since = f"; the first of them meet at {schedule.length.unit} {first:,}" if first != last else ""
         lr = schedule.curves[0].moments["lr"].end
-        yield Note(f"from {schedule.length.unit} {last:,} on all groups have the same lr, {lr:.4g} at the end{since}")
+        yield Note(f"from {schedule.length.unit} {last:,} on, all groups have the same lr, {lr:.4g} at the end{since}")
     for meeting in told[:_MEETINGS]:
         yield Note(_meeting(meeting, schedule))
     if len(told) > _MEETINGS:
@@ -153,17 +153,17 @@ def _meeting(meeting: Meeting, schedule: Schedule) -> str:
     who = listed([*labels[:_NAMED], f"{more} more"] if more > 1 else labels)
     when = f"{schedule.length.unit} {meeting.step:,}"
     if meeting.kind == "meet":
-        return f"from {when} on {who} have the same lr, {meeting.lr:.4g}"
-    return f"{who} {'have different lrs' if meeting.kind == 'part' else 'change places'} from {when} on"
+        return f"from {when} on, {who} have the same lr, {meeting.lr:.4g}"
+    return f"{who} {'have different lrs' if meeting.kind == 'part' else 'swap their order'} from {when} on"
 
 
 def _batch(plan: TrainingPlan, schedule: Schedule) -> Iterator[Note]:
-    """What the lr is meant for where ``auto_scale_lr`` is off, and the batch that the user gave."""
+    """The batch that the lr is for if ``auto_scale_lr`` is off, and the batch that the user gave."""
     batch, meant = schedule.batch, plan.base_batch_size
     if not batch or not batch.gpus_given or batch.size is None or batch.lr_factor is not None or meant is None:
         return
     if batch.gpus * batch.size != meant:
         yield Note(
-            f"the config's lr is meant for a batch of {meant}; that of --gpus {batch.gpus} is"
-            f" {batch.gpus * batch.size}, and auto_scale_lr is off: --auto-scale-lr shows the schedule with it"
+            f"the config's lr is for a batch of {meant}; with --gpus {batch.gpus} the batch is"
+            f" {batch.gpus * batch.size}, but auto_scale_lr is off: --auto-scale-lr scales the lr"
         )

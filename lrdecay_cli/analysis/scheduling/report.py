@@ -1,4 +1,4 @@
-"""What ``schedule`` says about one config."""
+"""The report of ``schedule`` on a config."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrdecay_cli.domain.report import Chart, Column, Line, Report, Result, Table
 from lrdecay_cli.domain.schedule import Moments, RunScheduler, Schedule, TrainingPlan
 from lrdecay_cli.text.counting import count, listed, options_text
 
-# Learning rates that are further apart than this are drawn on a logarithmic scale.
+# Learning rates with a larger ratio than this are drawn on a logarithmic scale.
 _FAR_APART = 30
 
 
@@ -25,10 +25,10 @@ def schedule_report(
     """Report on a schedule.
 
     Args:
-        schedule: what is said.
-        plan: what the config says.
-        verbose: tell versions, and the groups of every curve.
-        findings: what rules find in the config's schedulers.
+        schedule: the schedule to report.
+        plan: the config's statements about its run.
+        verbose: show versions, and the groups of every curve.
+        findings: the rules' findings in the config's schedulers.
     """
     report = Report(
         facts=tuple(_facts(schedule, verbose)),
@@ -80,7 +80,7 @@ def _scheduler(scheduler: RunScheduler) -> str:
         words.append("warm-up")
     if scheduler.converted:
         words.append("converted from epochs")
-    # The settings are as in the config: in epochs, where these were converted.
+    # The settings are shown as in the config: in epochs, even if converted.
     return ", ".join(words) + (f": {options_text(scheduler.options)}" if scheduler.options else "")
 
 
@@ -136,12 +136,12 @@ def _by_curve(schedule: Schedule, name: str, *, titled: bool) -> Table:
 
 
 def _log(schedule: Schedule, digits: int) -> Table:
-    """The numbers of mmengine's log line in its own writing, and beside them the one that it leaves out."""
+    """The numbers of mmengine's log line in its format, and the fastest group, which the log omits."""
     warm = schedule.warm_up_end is not None
     columns = (
         Column("key", "in the log", "text", vital=True),
         Column("of", "is the lr of", "name", vital=True),
-        # Nobody sees the first of a warm-up: the first line is printed some iterations later.
+        # The first value of a warm-up is never printed: the first line comes some iterations later.
         Column("after_warm_up", "after warm-up", "text", vital=True)
         if warm
         else Column("start", "start", "text", vital=True),
@@ -170,7 +170,7 @@ def _log(schedule: Schedule, digits: int) -> Table:
 
 
 def _rows(schedule: Schedule) -> Table:
-    """A row for each curve in each sample: what a data frame wants."""
+    """One row for each curve in each sample, in the long form of data frames."""
     parameters = list(dict.fromkeys(name for curve in schedule.curves for name in curve.values))
     per_epoch = schedule.length.iterations_per_epoch if schedule.length.epochs else None
     columns = (

@@ -1,12 +1,12 @@
-"""How many iterations a run has, from what the config says and what the user knows."""
+"""The number of iterations of a run, from the config and the user's options."""
 
 from __future__ import annotations
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import RunLength, TrainingPlan
 
-# Training images by the name of the annotation file, as MMDetection's and MMPretrain's datasets count them: COCO
-# without the images that have no object (filter_empty_gt).
+# Number of training images by the name of the annotation file, as MMDetection's and MMPretrain's datasets count them:
+# COCO without images that have no object (filter_empty_gt).
 _KNOWN = {
     "instances_train2017.json": ("COCO train2017", 117_266),
     "meta/train.txt": ("ImageNet-1k", 1_281_167),
@@ -23,18 +23,18 @@ def run_length(
     """The length of a run.
 
     Args:
-        plan: what the config says.
+        plan: the config's statements about its run.
         iterations_per_epoch: ``--iters-per-epoch``.
         dataset_size: ``--dataset-size``, samples before any RepeatDataset.
-        gpus: ``--gpus``, which share the samples of an epoch.
+        gpus: ``--gpus``, the GPUs that share the samples of an epoch.
 
     Returns:
-        In iterations where these are known, or where nothing but iterations matters; in epochs where neither is so
-        and every scheduler steps by epoch.
+        In iterations if their number is known or only iterations matter; in epochs if it is unknown and every scheduler
+            steps by epoch.
 
     Raises:
-        LrdecayError: a scheduler needs the iterations of an epoch, and they are not known; or the two options are
-            given together, or a dataset size without a batch size.
+        LrdecayError: a scheduler needs the unknown number of iterations per epoch; or both options are given, or a
+            dataset size without a batch size.
     """
     known, told = _iterations_per_epoch(plan, iterations_per_epoch, dataset_size, gpus)
     if known is None and (reason := _needs_iterations(plan)):
@@ -44,7 +44,7 @@ def run_length(
     if not plan.by_epoch:
         return RunLength("iteration", plan.length, known, None, told)
     if known is None:
-        return RunLength("epoch", plan.length, None, plan.length, "not known, and nothing depends on it")
+        return RunLength("epoch", plan.length, None, plan.length, "unknown and not needed")
     return RunLength("iteration", plan.length * known, known, plan.length, told)
 
 
@@ -52,13 +52,13 @@ def _iterations_per_epoch(
     plan: TrainingPlan, given: int | None, dataset_size: int | None, gpus: int
 ) -> tuple[int | None, str]:
     if given is not None and dataset_size is not None:
-        raise LrdecayError("--iters-per-epoch and --dataset-size say the same", fix="give one of them")
+        raise LrdecayError("--iters-per-epoch and --dataset-size are mutually exclusive", fix="give one of them")
     if given is not None:
         return given, "--iters-per-epoch"
     if plan.batches_per_epoch:
         return plan.batches_per_epoch, "train_dataloader.num_batch_per_epoch"
     if dataset_size is None:
-        return None, "not known"
+        return None, "unknown"
     if plan.batch_size is None:
         raise LrdecayError(
             "train_dataloader has no batch_size to divide --dataset-size by",
@@ -66,22 +66,22 @@ def _iterations_per_epoch(
             fix="give --iters-per-epoch N",
         )
     samples = dataset_size * plan.repeats
-    # mmengine's DefaultSampler gives each GPU as many as the others; InfiniteSampler counts all of them for each.
+    # mmengine's DefaultSampler splits the samples evenly among GPUs; InfiniteSampler counts all of them for each GPU.
     share = samples if plan.infinite else -(-samples // gpus)
     batches = share // plan.batch_size if plan.drop_last else -(-share // plan.batch_size)
     if not batches:
-        raise LrdecayError(f"{samples} samples fill no batch of {plan.batch_size}", where="--dataset-size")
+        raise LrdecayError(f"{samples} samples do not fill a batch of {plan.batch_size}", where="--dataset-size")
     repeated = f" × {plan.repeats} (RepeatDataset)" if plan.repeats > 1 else ""
     shared = f" × {gpus} GPUs" if gpus > 1 and not plan.infinite else ""
     return batches, f"{dataset_size:,} samples{repeated} / (batch {plan.batch_size}{shared})"
 
 
 def _needs_iterations(plan: TrainingPlan) -> str:
-    """Why the run cannot be followed without the iterations of an epoch; empty if it can."""
+    """Why the schedule cannot be computed without the iterations per epoch; empty if it can."""
     for path, settings in plan.schedulers:
         called = f"{settings['type']} at {path}"
         if settings.get("convert_to_iter_based"):
-            return f"{called} turns epochs into iterations, and how many an epoch has is not known"
+            return f"{called} converts epochs to iterations, but the number of iterations per epoch is unknown"
         if plan.by_epoch and not settings.get("by_epoch", True):
-            return f"{called} counts iterations, and how many an epoch has is not known"
+            return f"{called} counts iterations, but the number of iterations per epoch is unknown"
     return ""

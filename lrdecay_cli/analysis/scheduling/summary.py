@@ -1,4 +1,4 @@
-"""From what schedulers did to what is said of it: the steps to keep, and the summary."""
+"""Turn the result of schedulers into a summary, and choose the steps to keep."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from lrdecay_cli.domain.schedule import (
 )
 
 FEW = 1000
-"""Up to so many steps at which something changes are all kept."""
+"""Up to this number, all steps with a change are kept."""
 _EVENLY, _IN_A_PART = 400, 64
-# By what share a value that changes all the time must change at once to be a jump.
+# A gradually changing value jumps if it changes by more than this share in one step.
 _JUMP = 0.2
 _MOST = 5_000_000
 
 
 def sampled(series: Series, marks: Iterable[int], every: int | None = None) -> tuple[tuple[int, ...], bool]:
-    """The steps to keep, and whether every change is among them.
+    """The steps to keep, and whether they include every change.
 
-    A change that comes after a rest is kept with the step before it, so that a line through the samples is a staircase
-    where the values are one. Where values change at every step, steps are kept evenly: over the run, and between any
-    two of ``marks``. Every mark is kept with its neighbours.
+    A change after a constant phase is kept with the step before it, so that a line through the samples shows the step.
+    If values change at every step, kept steps are evenly spaced over the run and between successive ``marks``. Every
+    mark is kept with its neighbours.
 
     Args:
         series: the values.
-        marks: steps that matter: the first and last ones of schedulers, peaks.
-        every: keep each so many-th step and the last one, and nothing else.
+        marks: important steps: the first and last ones of schedulers, peaks.
+        every: keep only every N-th step and the last one.
 
     Raises:
-        LrdecayError: ``every`` would keep more than fits into memory.
+        LrdecayError: ``every`` would keep more steps than fit into memory.
     """
     last = series.length - 1
     if every is not None:
@@ -69,7 +69,7 @@ def _evenly(begin: int, end: int, count: int) -> Iterator[int]:
 
 
 def _jumps(series: Series) -> Iterator[int]:
-    """Steps at which the first lr jumps, with the step before; none where it does so all the time."""
+    """Steps at which the first lr jumps, with the step before; none if it jumps all the time."""
     values = series.column(next(series.of("lr")))
     up, down = 1 + _JUMP, 1 - _JUMP
     jumps = [
@@ -84,17 +84,17 @@ def _jumps(series: Series) -> Iterator[int]:
 def schedule_of(
     run: Run, plan: TrainingPlan, length: RunLength, group_map: GroupMap, *, every: int | None = None
 ) -> Schedule:
-    """Sum up a run.
+    """Summarize a run.
 
     Args:
-        run: what the schedulers did.
-        plan: what the config says.
-        length: how long the run is.
-        group_map: whose groups they are.
-        every: sample each so many-th step, see :func:`schedule_sampling.sampled`.
+        run: the result of the schedulers.
+        plan: the config's statements about its run.
+        length: the length of the run.
+        group_map: the map with the groups.
+        every: sample every N-th step, see :func:`schedule_sampling.sampled`.
 
     Raises:
-        LrdecayError: so many samples do not fit into memory.
+        LrdecayError: too many samples to fit into memory.
     """
     series = run.series
     warm_up_end = warm_up_end_of(run, length)
@@ -133,7 +133,7 @@ def schedule_of(
 
 
 def warm_up_end_of(run: Run, length: RunLength) -> int | None:
-    """The first step that no warm-up changes; None where there is none, or where it outlasts the run."""
+    """The first step after warm-up; None without a warm-up or if it lasts to the end."""
     ends = [
         scheduler.last_step + 1 for scheduler in run.schedulers if scheduler.warm_up and scheduler.last_step is not None
     ]

@@ -1,1 +1,1 @@
-"""What ``suggest`` says: the decay settings that fit a model."""
+"""The report of ``suggest``: decay settings that fit a model."""

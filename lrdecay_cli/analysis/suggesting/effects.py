@@ -1,4 +1,4 @@
-"""What a suggestion does to the lrs, by module and for the backbone as a whole."""
+"""The effect of a suggestion on the lrs, by module and for the whole backbone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrdecay_cli.domain.suggestion import Effect, Proposal, Variant
 from lrdecay_cli.text.counting import factor_text, listed, verb
 
 FASTER = 1.5
-"""A backbone whose mean lr grows by more than this is a warning."""
+"""A backbone's mean lr may grow by this factor before a warning."""
 _COLUMNS = (
     Column("module", "module", "name", vital=True),
     Column("parameters", "parameters", "integer"),
@@ -25,7 +25,7 @@ _COLUMNS = (
 
 
 def effects(before: GroupMap, after: GroupMap) -> tuple[tuple[Effect, ...], Effect | None]:
-    """The effect on each module in the model's order, and on the backbone as a whole."""
+    """The effect on each module in the model's order, and on the whole backbone."""
     pairs = lr_pairs(before, after)
     prefix = backbone_prefix(after)
     names = [tensor.name for tensor in in_model_order(after.tensors()) if tensor.name in pairs]
@@ -38,9 +38,9 @@ def effects(before: GroupMap, after: GroupMap) -> tuple[tuple[Effect, ...], Effe
 
 
 def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> Variant | None:
-    """The suggestion without the ``lr_mult`` of the whole backbone; None where it keeps none, or one of 0.
+    """The suggestion without the ``lr_mult`` of the whole backbone; None if it keeps none, or one of 0.
 
-    A custom key multiplies the lr that the decay gives, so that the lrs without it follow from those with it.
+    A custom key multiplies the decay's lr, so the lrs without it are computed from those with it.
     """
     keys = proposal.options.get("custom_keys") or {}
     mults = {key: keys[key]["lr_mult"] for key in proposal.covering}
@@ -48,7 +48,7 @@ def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: s
     pairs = []
     for name, pair in lr_pairs(before, after).items():
         if name.startswith(prefix):
-            # Of the keys that a name contains the longest counts alone.
+            # If a name contains several keys, only the longest counts.
             key = max((key for key in keys if key in name), key=lambda key: (len(key), key), default="")
             mult = mults.get(key, 1.0)
             if not mult:
@@ -59,7 +59,7 @@ def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: s
 
 
 def effect_table(by_module: Sequence[Effect]) -> Table:
-    """A row for each module."""
+    """One row for each module."""
     rows = (
         (
             *(effect.name, effect.parameters, effect.lr_before, effect.lr_after),
@@ -71,7 +71,7 @@ def effect_table(by_module: Sequence[Effect]) -> Table:
 
 
 def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterator[str]:
-    """The effect in words: the backbone's mean factor with its span, then what happens to the rest of the model."""
+    """The effect in words: the backbone's mean factor with its range, then the effect on the rest of the model."""
     if backbone is None:
         return
     spans = [text for text in (_where(min, by_module, backbone), _where(max, by_module, backbone)) if text]
@@ -83,11 +83,11 @@ def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterato
         told = listed(f"{effect.name} {_times(effect)}" for effect in changed[:3])
         yield f"outside {backbone.name}: {told}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"
     elif rest:
-        yield f"outside {backbone.name} no lr changes"
+        yield f"outside {backbone.name}, no lr changes"
 
 
 def faster_note(backbone: Effect | None) -> Iterator[Note]:
-    """A warning where the backbone would train at more than :data:`FASTER` times its present lr."""
+    """A warning if the backbone would train at more than :data:`FASTER` times its present lr."""
     if backbone is not None and backbone.factor is not None and backbone.factor > FASTER:
         highest = f", at most {factor_text(backbone.highest_factor)}" if backbone.highest_factor else ""
         yield Note(
@@ -98,7 +98,7 @@ def faster_note(backbone: Effect | None) -> Iterator[Note]:
 
 
 def variant_note(variant: Variant | None) -> Iterator[Note]:
-    """What the suggestion would do without the custom keys of the backbone that it keeps."""
+    """The effect of the suggestion without the custom keys of the backbone that it keeps."""
     if variant is None:
         return
     factor, highest = variant.backbone.factor, variant.backbone.highest_factor
@@ -118,7 +118,7 @@ def _times(effect: Effect) -> str:
 
 
 def _where(pick: object, by_module: Sequence[Effect], backbone: Effect) -> str:
-    """The lowest or highest factor in the backbone, with the module that has it."""
+    """The lowest or highest factor in the backbone, with its module."""
     lowest = pick is min
     known = {
         effect.name: factor

@@ -1,4 +1,4 @@
-"""A config's own options beside a suggested decay: the present ``paramwise_cfg``, and layers to list."""
+"""The current ``paramwise_cfg`` beside a suggested decay, and layers to list."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Option
 
 _DECAY = {option for spec in CONSTRUCTORS for option in spec.decay_options}
-"""What a decay goes by. Their values are the proposal's own."""
+"""The options of a decay. The proposal sets their values."""
 _KEPT = {*OURS.options} - {*OURS.decay_options, "backbone", "custom_keys"}
-"""Of lrdecay's constructor, which goes on to read them."""
+"""Options that lrdecay's constructor reads as well."""
 
 
 def backbone_prefix(group_map: GroupMap) -> str:
-    """What the names of the backbone's parameters start with. Raises LrdecayError for a model without a backbone."""
+    """The prefix of the backbone's parameter names. Raises LrdecayError for a model without a backbone."""
     trained = {parameter.name for _, parameter in group_map.grouped() if parameter.requires_grad}
     paths = [path for path in group_map.modules if path.split(".")[-1] == "backbone" or ".backbone." in f".{path}."]
     for path in paths:
@@ -32,33 +32,33 @@ def backbone_prefix(group_map: GroupMap) -> str:
     if any(name.startswith(BACKBONE_PREFIX) for name in trained):
         return BACKBONE_PREFIX
     raise LrdecayError(
-        "the model has no backbone that is trained, so there are no layers to decay", where=group_map.config.path
+        "the model has no trainable backbone, so there are no layers to decay", where=group_map.config.path
     )
 
 
 class PresentOptions(NamedTuple):
-    """The options that a config has beside its decay, and what becomes of them."""
+    """The config's options besides its decay: kept and dropped ones."""
 
     carried: dict[str, Any]
-    """What lrdecay's own constructor takes over."""
+    """The options that lrdecay's own constructor can take over."""
     kept: tuple[Option, ...]
     left_out: tuple[Option, ...]
     covering: tuple[str, ...]
-    """Custom keys among the kept that hold an ``lr_mult`` for the whole backbone."""
+    """Kept custom keys with an ``lr_mult`` for the whole backbone."""
 
 
 def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, refused: bool) -> PresentOptions:
-    """Of the present options those that lrdecay's own constructor can take over, what was kept, and what was not.
+    """The current options: those for lrdecay's own constructor, those that are kept, and those that are dropped.
 
-    Custom keys of the head alone are kept, and so is what lrdecay's constructor has already. An ``lr_mult`` of the
-    whole backbone stays beside the decay, which it multiplies: without it the backbone would train faster than it does.
-    Of other custom keys in the backbone the decay takes the place.
+    Custom keys of the head are kept, and so are options that lrdecay's constructor supports. An ``lr_mult`` of the
+    whole backbone stays and multiplies the decay: without it the backbone would train faster than now. The decay
+    replaces the other custom keys of the backbone.
 
     Args:
-        group_map: of the config as it is.
-        names: of every parameter of the model.
-        prefix: what the names of the backbone's parameters start with.
-        refused: whether its constructor made no groups, so that nobody can say what it would have read.
+        group_map: the map of the config as it is.
+        names: every parameter name of the model.
+        prefix: the prefix of the backbone's parameter names.
+        refused: True if its constructor raised, so that it is unknown which options it reads.
     """
     spec = constructor_of(group_map)
     ours = spec is OURS
@@ -92,7 +92,7 @@ def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, r
 
 
 def told_options(options: Sequence[Option]) -> Iterator[str]:
-    """A line for each: ``custom_keys['norm'] = {'decay_mult': 0.0}  (58 tensors of the backbone, 4 others)``."""
+    """A line for each option: ``custom_keys['norm'] = {'decay_mult': 0.0}  (58 tensors of the backbone, 4 others)``."""
     for one in options:
         where = ""
         if one.backbone is not None:
@@ -116,29 +116,29 @@ def _stays(key: Option, *, ours: bool) -> bool:
 
 
 def _slows(settings: Any) -> bool:
-    """Whether a custom key has an ``lr_mult`` that changes something."""
+    """True if a custom key has an ``lr_mult`` other than 1."""
     lr_mult = settings.get("lr_mult", 1) if isinstance(settings, Mapping) else 1
     return isinstance(lr_mult, (int, float)) and lr_mult != 1
 
 
 def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What stays of a key of the whole backbone, and what does not: a ``decay_mult`` would decay norm layers, too."""
+    """The kept and the dropped settings of a key of the whole backbone: a ``decay_mult`` would decay norms too."""
     kept = {"lr_mult", *(("decay_mult",) if settings.get("decay_mult") == 0 else ())}
     stays = {name: value for name, value in settings.items() if name in kept}
     return stays, {name: value for name, value in settings.items() if name not in stays}
 
 
 _NUMBERED = r"(\d+)"
-# With fewer there is hardly a decay.
+# Fewer layers hardly decay.
 _FEWEST = 3
 
 
 def layers_to_list(group_map: GroupMap) -> str:
-    """What to do where nothing tells how the layers of a model's backbone follow each other, as a fix.
+    """A fix for a backbone whose layer order is unknown: the option to list the layers, with their patterns.
 
-    Whether modules run in the order of their registration is for the reader to say. Tokens and positions of the
-    backbone itself go with its first layer. What is added to a pretrained backbone is one layer, the last, so that the
-    blocks keep their places.
+    The user has to check that the modules run in the order of their registration. Tokens and positions of the backbone
+    belong to its first layer. Modules added to a pretrained backbone form one layer, the last, so that the blocks keep
+    their layer ids.
     """
     patterns: dict[str, str] = {}
     for pattern, own in _layers(group_map, backbone_prefix(group_map)):
@@ -159,9 +159,9 @@ def layers_to_list(group_map: GroupMap) -> str:
 
 
 def inner_backbone(group_map: GroupMap) -> str:
-    """Path of the one module that holds all of the backbone, as MMPretrain's ``TIMMBackbone`` has it; empty for none.
+    """Path of the single module that contains the whole backbone, as in MMPretrain's ``TIMMBackbone``; empty if none.
 
-    A single module may hold another that holds all: the innermost is meant.
+    If such modules are nested, the innermost one is returned.
     """
     prefix = backbone_prefix(group_map)
     inner = _inner_prefix(_names(group_map, prefix), prefix)
@@ -176,14 +176,14 @@ def _names(group_map: GroupMap, prefix: str) -> list[str]:
 def _inner_prefix(names: Sequence[str], prefix: str) -> str:
     while True:
         children = {name.removeprefix(prefix).partition(".")[:2] for name in names}
-        # A list of blocks has several, and a parameter of its own no dot.
+        # A list of blocks has several children, and a direct parameter has no dot.
         if len(children) != 1 or ("." not in (only := "".join(*children))):
             return prefix
         prefix += only
 
 
 def _layers(group_map: GroupMap, prefix: str) -> Iterator[tuple[str, str]]:
-    """For each parameter a regular expression and its name: its child of the backbone, by number where it is a list."""
+    """A regular expression and the name for each parameter: its child of the backbone, or its entry of a list."""
     names = _names(group_map, prefix)
     inner = _inner_prefix(names, prefix)
     above = re.escape(inner.removeprefix(prefix))
@@ -194,7 +194,7 @@ def _layers(group_map: GroupMap, prefix: str) -> Iterator[tuple[str, str]]:
         if rest and rest[0].isdecimal():
             pattern += rf"\.{_NUMBERED}"
         elif any(other != child and other.startswith(child) for other in children):
-            # Patterns are matched from the start of a name: stages_1 is not stages_10.
+            # Patterns match from the start of a name: stages_1 must not match stages_10.
             pattern += r"\." if rest else "$"
         yield pattern, name.removeprefix(inner)
 

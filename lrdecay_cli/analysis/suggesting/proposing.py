@@ -1,4 +1,4 @@
-"""Which decay settings fit a model: from its group map to a constructor and its options."""
+"""Propose a constructor and decay options for the model of a group map."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lrdecay_cli.domain.suggestion import Proposal
 
 
 class UsualRate(msgspec.Struct, frozen=True):
-    """A decay rate that published training of a family begins with."""
+    """The decay rate of published trainings with a family of backbones."""
 
     rate: float
     source: str
 
 
 MENDED = ("LRD202", "LRD203", "LRD204", "LRD205", "LRD206", "LRD207", "LRD208", "LRD301")
-"""What is found wrong with layer ids and scales of a decay, so that another takes its place."""
+"""Findings about layer ids and scales of a decay; such a decay is replaced."""
 
 _DEEP_VIT = 12
 _RATES = {
@@ -39,25 +39,25 @@ _RATES = {
     "resnet": UsualRate(0.7, "MMPretrain's fine-tuning of SparK on ResNet-50"),
 }
 _SLOWEST, _GENTLER = 5e-5, (0.8, 0.85, 0.9, 0.95)
-"""The least lr scale of a stem, about that of a ViT-H with its published rate, and the rates for deeper backbones."""
-_ANY = UsualRate(0.8, "no published one is known for this backbone")
+"""The minimum lr scale of a stem, about that of a ViT-H with its published rate, and the rates for deeper backbones."""
+_ANY = UsualRate(0.8, "no published rate is known for this backbone")
 
 
 def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: bool, refused: str = "") -> Proposal:
-    """The constructor and the options for the model of ``group_map``.
+    """Propose the constructor and the options for the model of ``group_map``.
 
     Args:
-        group_map: of the config as it is; where its own constructor refuses, its model in groups without a decay.
-        findings: what rules find in it.
-        mmdet: whether MMDetection is installed, whose constructor serves ConvNeXt.
-        refused: why the config's own constructor makes no groups; empty if it does.
+        group_map: the map of the config; if its own constructor raises, the map without that constructor.
+        findings: the rules' findings in it.
+        mmdet: True if MMDetection is installed, whose constructor supports ConvNeXt.
+        refused: why the config's own constructor raises; empty if it does not.
 
     Raises:
-        LrdecayError: the model has no backbone to decay, or several optimizers.
+        LrdecayError: the model has no backbone to decay, or the config has several optimizers.
     """
     where = group_map.config.path
     if len(group_map.optimizer.types) > 1 or "optimizer" not in group_map.training.optim_wrapper:
-        raise LrdecayError("it has several optimizers, and a decay is for one", where=where)
+        raise LrdecayError("the config has several optimizers; suggest supports one", where=where)
     prefix = backbone_prefix(group_map)
     names = group_map.names(duplicates=True)
     kind = group_map.model.backbone or prefix[:-1]
@@ -72,7 +72,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
         return Proposal(group_map.constructor.type, group_map.constructor.options, (), (), (), fits=True)
     decay_type = group_map.constructor.options.get("decay_type", "layer_wise")
     carried, kept, left_out, covering = present_options(group_map, names, prefix, refused=bool(refused))
-    # A constructor that is made for just this family, and has nothing to be told but its depth.
+    # A constructor for exactly this family that only needs the depth.
     own = next((spec for spec in (current, *CONSTRUCTORS) if spec.families and family in spec.families), None)
     own = own if (mmdet or own is current) and len(depths) == 4 and prefix == BACKBONE_PREFIX else None
     if own and family and not carried:
@@ -103,7 +103,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
     exempt = "norm layers, biases, tokens, and position embeddings or tables have no weight decay"
     reasons: tuple[str, ...] = (f"{told}; {exempt}", why)
     if own:
-        reasons = (*reasons, f"{own.project}'s constructor would not read {', '.join(one.name for one in kept)}")
+        reasons = (*reasons, f"{own.project}'s constructor would ignore {', '.join(one.name for one in kept)}")
     return Proposal(
         ours_beside(group_map.constructor),
         {**options, **carried},
@@ -119,7 +119,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
 
 
 def without_covering(proposal: Proposal) -> Proposal | None:
-    """The proposal without the custom keys of the whole backbone; None where it keeps none."""
+    """The proposal without the custom keys of the whole backbone; None if it keeps none."""
     if not proposal.covering:
         return None
     keys = {key: value for key, value in proposal.options["custom_keys"].items() if key not in proposal.covering}
@@ -132,7 +132,7 @@ def without_covering(proposal: Proposal) -> Proposal | None:
 def _rate(
     group_map: GroupMap, current: ConstructorSpec, family: Family | None, depths: Sequence[int]
 ) -> tuple[float, str]:
-    # By whatever name it is given: a constructor that does not read it was not meant.
+    # An option that the config's constructor does not read does not count, under any name.
     given = [spec.rate_option for spec in (current, *CONSTRUCTORS) if spec.known and spec.rate_option]
     own: Any = next(filter(None, map(group_map.constructor.options.get, given)), None)
     if isinstance(own, (int, float)) and not isinstance(own, bool) and 0 < own <= 1:
@@ -145,5 +145,5 @@ def _rate(
     if usual.rate**layers < _SLOWEST:
         rate = next((rate for rate in _GENTLER if rate**layers >= _SLOWEST), _GENTLER[-1])
         told = f"{usual.rate} would leave the stem {usual.rate**layers:.0e} of the lr in {layers} layers"
-        return rate, f"decay rate {rate} is where to start, not what is best: {told}"
-    return usual.rate, f"decay rate {usual.rate} is where to start, not what is best: {usual.source}"
+        return rate, f"decay rate {rate} is a starting point: {told}"
+    return usual.rate, f"decay rate {usual.rate} is a starting point: {usual.source}"

@@ -1,4 +1,4 @@
-"""What ``suggest`` says: the settings to paste, why, and the layers before and after."""
+"""The report of ``suggest``: the settings to paste, the reasons, and the layers before and after."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def suggestion_report(
     """The report.
 
     Args:
-        before: map of the config as it is.
-        after: map of the config with the snippet; ``before`` if there is nothing to change.
+        before: the map of the config as it is.
+        after: the map of the config with the snippet; ``before`` if there is nothing to change.
         proposal: the settings.
         snippet: as :class:`Suggestion` has it.
-        lazy: whether it is for the end of a config in the lazy style.
-        findings: what rules find in the config as it is, beside the faults of the proposal.
-        left: what they find with the snippet.
+        lazy: True if the snippet goes to the end of a lazy config.
+        findings: findings in the config as it is, besides the faults of the proposal.
+        left: findings with the snippet.
         variant: the suggestion without the custom keys of the backbone that it keeps.
     """
     known = bool(snippet) and not proposal.refused
@@ -122,16 +122,16 @@ def _notes(
     for reason in proposal.reasons:
         yield Note(reason)
     if proposal.kept:
-        yield Note("kept of the present paramwise_cfg", "info", tuple(told_options(proposal.kept)))
+        yield Note("kept from the current paramwise_cfg", "info", tuple(told_options(proposal.kept)))
     if proposal.left_out:
         spec = constructor_of(before)
         unread = (
-            f", which {spec.project}'s constructor never read"
+            f"; {spec.project}'s constructor ignored them"
             if spec.never_reads("custom_keys") and not proposal.refused
             else ""
         )
         yield Note(
-            f"left out of the present paramwise_cfg, whose place the decay takes{unread}",
+            f"removed from the current paramwise_cfg: the decay replaces them{unread}",
             "info",
             tuple(told_options(proposal.left_out)),
         )
@@ -146,15 +146,13 @@ def _notes(
     if at_top:
         spec = constructor_of(after)
         why = (
-            f"{spec.project}'s constructor leaves them with the head, whatever num_layers"
+            f"{spec.project}'s constructor gives them the head's layer id, for every num_layers"
             if spec.rest_is_head
             else "the last layers of the backbone"
         )
-        yield Note(f"of the backbone, at the full base lr: {why}", "info", tuple(_folded(at_top, after)))
+        yield Note(f"backbone tensors at the full base lr: {why}", "info", tuple(_folded(at_top, after)))
     if snippet:
-        yield Note(
-            "put this at the end of the config" if lazy else "save this as a config beside it, and train with that"
-        )
+        yield Note("append this to the config" if lazy else "save this as a config beside it and train with that")
 
 
 def _folded(names: Sequence[str], group_map: GroupMap) -> list[str]:
@@ -162,8 +160,8 @@ def _folded(names: Sequence[str], group_map: GroupMap) -> list[str]:
 
 
 def refusal_of(proposal: Proposal) -> str:
-    """What is said of a config whose own constructor refuses."""
-    return f"the config does not build as it is: {proposal.refused}"
+    """The message for a config whose own constructor raises."""
+    return f"the config does not build: {proposal.refused}"
 
 
 def _summary(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> str:
