@@ -105,7 +105,7 @@ WHY_NOT: dict[str, tuple[str, str, str, list[tuple[str, str]]]] = {
         "head.fc.bias",
         "layer_6_decay",
         [
-            ("layer_id", "it needs a name like backbone."),
+            ("layer_id", "it must have a name like backbone."),
             ("weight_decay", "it must not be a 1-D tensor"),
         ],
     ),
@@ -113,7 +113,7 @@ WHY_NOT: dict[str, tuple[str, str, str, list[tuple[str, str]]]] = {
         "one key shadows another",
         "backbone.norm3.weight",
         "group_60",
-        [("lr", "it must not have 'backbone' in its name, or remove custom_keys['backbone']")],
+        [("lr", "it must not have 'backbone' in its name; or remove custom_keys['backbone']")],
     ),
     "a key that it lacks": (
         "one key shadows another",
@@ -145,7 +145,9 @@ WHY_NOT: dict[str, tuple[str, str, str, list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize(("title", "pattern", "group", "expected"), WHY_NOT.values(), ids=WHY_NOT)
-def test_where_the_ways_part(title: str, pattern: str, group: str, expected: list[tuple[str, str]]) -> None:
+def test_the_first_difference_from_a_group(
+    title: str, pattern: str, group: str, expected: list[tuple[str, str]]
+) -> None:
     found = group_map_of(title)
     (one,) = why_not(found, Explainer(found), select(found, pattern, duplicates=True), group)
     assert one.parameters == (pattern,)

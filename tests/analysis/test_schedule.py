@@ -56,7 +56,7 @@ def test_length_of_a_run(
     ("settings", "known", "told"),
     [
         ({}, {}, "unknown and not needed"),
-        (BY_ITERATION, {}, "not known"),
+        (BY_ITERATION, {}, "unknown"),
         ({}, {"iterations_per_epoch": 10}, "--iters-per-epoch"),
         ({"batches_per_epoch": 7}, {"dataset_size": 9}, "train_dataloader.num_batch_per_epoch"),
         ({"batch_size": 2}, {"dataset_size": 1300}, "1,300 samples / (batch 2)"),

@@ -155,16 +155,21 @@ def test_what_needs_iterations_says_so() -> None:
     result = lrdecay("schedule", LAYER_WISE)
     assert (result.code, result.out) == (2, "")
     assert result.err == (
-        f"lrdecay: {LAYER_WISE}: LinearLR at param_scheduler[0] counts iterations, and how many an epoch has is not "
-        "known; give --iters-per-epoch N, or --dataset-size N (COCO train2017: 117266)\n"
+        f"lrdecay: {LAYER_WISE}: LinearLR at param_scheduler[0] counts iterations, but the number of iterations "
+        "per epoch is unknown; give --iters-per-epoch N, or --dataset-size N (COCO train2017: 117266)\n"
     )
 
 
 @pytest.mark.parametrize(
     ("schedulers", "more", "known", "said"),
     [
-        ("None", "", {}, r"no param_scheduler: every lr stays what it is"),
-        ("dict(type='ReduceOnPlateauLR', monitor='acc')", "", {}, r"follows the validation metric 'acc'.*nobody knows"),
+        ("None", "", {}, r"no param_scheduler: every lr stays constant"),
+        (
+            "dict(type='ReduceOnPlateauLR', monitor='acc')",
+            "",
+            {},
+            r"follows the validation metric 'acc', unknown before",
+        ),
         (
             "dict(type='MultiStepLR', milestones=[2])",
             "train_cfg = dict(by_epoch=False, max_iters=50)",
@@ -211,7 +216,7 @@ def test_what_needs_iterations_says_so() -> None:
             "dict(type='CosineAnnealingLR', eta_min=1e-3, T_max=3, end=4)",
             "",
             {},
-            r"from epoch 3 on all groups have the same lr, 0\.001 at the end",
+            r"from epoch 3 on, all groups have the same lr, 0\.001 at the end",
         ),
         (
             "dict(type='StepLR', step_size=2)",

@@ -107,13 +107,13 @@ def test_the_document_has_the_whole_story(project: Run) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("num_layers", "nothing sets num_layers; did you mean optim_wrapper.paramwise_cfg.num_layers?"),
+        ("num_layers", "num_layers is not set; did you mean optim_wrapper.paramwise_cfg.num_layers?"),
         ("optim_wrapper.paramwise_cfg.num_layer", "did you mean optim_wrapper.paramwise_cfg.num_layers?"),
-        ("zzzz", "nothing sets zzzz; lrdecay where config.py '*' lists all"),
+        ("zzzz", "zzzz is not set; lrdecay where config.py '*' lists all"),
         (
             "optim_wrapper.optimizer.momentum",
-            "nothing sets optim_wrapper.optimizer.momentum: config.py:4 replaces optim_wrapper.optimizer, which set it to"
-            " there (base.py:2)",
+            "optim_wrapper.optimizer.momentum is not set: config.py:4 replaces optim_wrapper.optimizer, "
+            "which set it to 0.9 (base.py:2)",
         ),
     ],
 )

@@ -168,8 +168,8 @@ def test_what_is_to_come_is_as_in_real_trainings(name: str, tmp_path: Path) -> N
         (
             "a longer cosine",
             (
-                "the checkpoint's schedule is restored too: CosineAnnealingLR at param_scheduler[0] ends at epoch 4, the"
-                " config's at epoch 8; T_max is 20, the config's 40",
+                "the checkpoint's schedule is restored too: CosineAnnealingLR at param_scheduler[0] ends at epoch 4, "
+                "the config's at epoch 8; T_max is 20, the config's 40",
                 "from iteration 20 (epoch 4) on",
                 "a resume ignores the config's current lrs and schedule",
             ),
@@ -206,9 +206,9 @@ def test_the_text_says_what_a_resume_does(
     text = capsys.readouterr().out
     for sentence in said:
         assert sentence in text.replace("\\", "")
-    assert "coming lrs, from iteration" in text
-    assert "coming lrs, from iteration" in page.read_text()
-    assert ",coming lr at iteration " in sheet.read_text()
+    assert "future lrs, from iteration" in text
+    assert "future lrs, from iteration" in page.read_text()
+    assert ",future lr at iteration " in sheet.read_text()
 
 
 def test_two_checkpoints_of_one_run_have_the_same_to_come(tmp_path: Path) -> None:

@@ -146,10 +146,10 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
     in_the_way = ours is not None and (theirs is None or (met is not None and met.outcome in ("overridden", "skipped")))
     if ours is not None and in_the_way:
         # Only an option of the config can be removed.
-        removable = f", or remove {ours.rule}" if ours.basis in ("custom_key", "option") else ""
+        removable = f"; or remove {ours.rule} from the config" if ours.basis in ("custom_key", "option") else ""
         return f"it must not {ours.premise or ours.condition}{removable}"
     if theirs is None or (ours is not None and ours.rule == theirs.rule):
-        return f"it needs a name like {', '.join(there.patterns)}"
+        return f"it must have a name like {', '.join(there.patterns)}"
     return f"it must {theirs.condition}"
 
 

@@ -111,8 +111,8 @@ def _unforeseen(scheduler: RunScheduler, length: RunLength) -> Iterator[Note]:
     if scheduler.monitor is not None:
         yield Note(
             f"{scheduler.type} at {scheduler.path} follows the validation metric {scheduler.monitor!r}, unknown before "
-            f"training: {_first_drop(scheduler, length)} it may multiply each {scheduler.parameter} by "
-            f"{scheduler.options.get('factor', 0.1)}, repeatedly; the run is shown without that",
+            f"training: {_first_drop(scheduler, length)} it may repeatedly multiply each {scheduler.parameter} by "
+            f"{scheduler.options.get('factor', 0.1)}; the schedule is shown without that",
             "warning",
         )
 
