@@ -62,14 +62,15 @@ def test_in_a_pipe_answers_follow_each_other(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     config = project(tmp_path).rename(tmp_path / "configs/config.py")
     replace(config, CONFIG.format(base="../base.py"))
-    with Watch(
-        tmp_path, "check", "configs", "--format", "concise", "--output", "json=out.json", terminal=False
-    ) as watch:
+    report = ["--format", "concise", "--output", "json=out.json", "--output", "html=out.html"]
+    with Watch(tmp_path, "check", "configs", *report, terminal=False) as watch:
         watch.until("in 1 config")
         # One more in a folder that is watched.
         (tmp_path / "configs/second.py").write_text(CONFIG.format(base="../base.py"))
         watch.until("configs changed", "in 2 configs")
         assert "second.py" in (tmp_path / "out.json").read_text()
+        # A page that a browser shows loads itself again.
+        assert "data-build" in (tmp_path / "out.html").read_text()
         # A setting counts too.
         (tmp_path / "lrdecay.toml").write_text("[options]\nverbosity = 3\n")
         watch.until("lrdecay.toml changed", "lrdecay.toml: ")

@@ -21,6 +21,8 @@ from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.checking.shown import inspected_findings
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_map
+from lrdecay_cli.files.writing import write_text
+from lrdecay_cli.formats import Canvas, render
 from lrdecay_cli.formats.values import cell_text, printable
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.text.name_patterns import fold_names, matches
@@ -547,3 +549,33 @@ def test_data_on_the_page_are_those_of_the_map(
     browser.open(pages["single groups"])
     data = json.loads(browser.texts("#data")[0])["parameters"]
     assert data["names"] == [*parameters_of(maps["swin-t_custom-keys"])]
+
+
+def test_a_watched_page_loads_itself_again(browser: Browser, maps: dict[str, GroupMap], tmp_path: Path) -> None:
+    """Another file in its place is shown by itself, as far down, unfolded and narrowed as it was; the same is not."""
+    page = tmp_path / "page.html"
+    watched = Canvas(path=str(page), reloads=True)
+    first, second = maps["convnext-t_layer-wise"], maps["convnext-t_stage-wise"]
+    write_text(page, render("html", inspection(first), watched))
+    browser.open(page)
+    browser.run("document.querySelector('#tree details:not([open]) > summary').click()")
+    unfolded = browser.run("return document.querySelectorAll('#tree details[open]').length")
+    browser.type("#parameter-table-filter", "norm")
+    browser.run("scrollTo(0, 700); window.same = true")
+    browser.requests()
+
+    write_text(page, render("html", inspection(first), watched))
+    browser.until(lambda: len(browser.requests()) >= 1)
+    assert browser.run("return window.same") is True
+
+    write_text(page, render("html", inspection(second), watched))
+    browser.until(lambda: browser.run("return window.same") is None and "stage-wise" in browser.driver.title)
+    browser.until(lambda: browser.run("return scrollY") == 700)
+    assert browser.run("return document.querySelectorAll('#tree details[open]').length") == unfolded
+    assert (
+        browser.run("return byId('parameter-table-filter').value".replace("byId", "document.getElementById")) == "norm"
+    )
+    assert all("norm" in name for name in browser.texts(NAMES))
+    # Nothing but the file itself was asked for, and nothing was refused.
+    assert {*browser.requests()} <= {page.as_uri()}
+    assert browser.console() == []

@@ -55,7 +55,7 @@ class Cell(NamedTuple):
 
 
 def render(result: AnyResult, canvas: Canvas) -> str:
-    """The result as a page in ASCII, which survives every encoding of a pipe; ``canvas`` is ignored.
+    """The result as a page in ASCII, which survives every encoding of a pipe; of ``canvas`` only ``reloads`` counts.
 
     No hostile name can raise an exception.
     """
@@ -75,6 +75,8 @@ def render(result: AnyResult, canvas: Canvas) -> str:
     wanted = sorted({*_SCRIPTS, *(name for part in page.parts for name in part.scripts)}, key=_SCRIPT_ORDER.index)
     code = "\n".join(_assets("scripts", "js", wanted))
     script = f'(() => {{\n"use strict";\n{code}}})();\n'
+    reload = _assets("scripts", "js", ["reload"])[0] if canvas.reloads else ""
+    sources = " ".join(f"'{_hash(each)}'" for each in (script, reload) if each)
     text = environment.get_template("page.html").render(
         page=page,
         report=result.report,
@@ -85,10 +87,14 @@ def render(result: AnyResult, canvas: Canvas) -> str:
         script=Markup(script),
         data=Markup(script_json({part.name: part.data(result) for part in page.parts if part.data})),
         policy=(
-            f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-            "base-uri 'none'; form-action 'none'"
+            f"default-src 'none'; style-src '{_hash(style)}'; script-src {sources}; "
+            f"{'frame-src file: http: https:; ' if reload else ''}base-uri 'none'; form-action 'none'"
         ),
+        reload=Markup(reload),
     )
+    if reload:
+        # Identifies the content: the same page keeps its id.
+        text = text.replace('data-build=""', f'data-build="{hashlib.sha256(text.encode()).hexdigest()[:32]}"', 1)
     # Scripts, style and data are ASCII already; character references would not work there.
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
