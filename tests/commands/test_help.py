@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from lrdecay_cli.app.shell.arguments import spread_cfg_options, with_command
 from lrdecay_cli.app.shell.cli import command_line
@@ -20,7 +19,7 @@ CALL = re.compile(r"(?:^\$ |`|&& |^)lrdecay ((?:[a-z]|--)[^`\n]*)", re.MULTILINE
 
 
 def commands() -> dict[str, Any]:
-    group: Any = typer.main.get_command(command_line([]))
+    group: Any = command_line([])
     return dict(group.commands)
 
 

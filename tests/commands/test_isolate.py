@@ -91,7 +91,7 @@ def test_what_is_not_readable_is_not_in_the_map(project: Path, capfd: pytest.Cap
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("while True: pass", "config.py: the build was stopped: not done after 3 s"),
+        ("while True: pass", "config.py: the build was stopped: not done after 1 s"),
         ("__import__('os')._exit(0)", "config.py: the build was stopped: ended its process with exit code 0"),
         ("raise SystemExit(0)", "config.py:1: config does not load: it calls sys.exit(0)"),
         ("__import__('os').kill(__import__('os').getppid(), 15)", "config.py:1: config does not load: PermissionError"),
@@ -101,7 +101,7 @@ def test_what_is_not_readable_is_not_in_the_map(project: Path, capfd: pytest.Cap
 def test_errors(
     text: str, said: str, project: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "TIMEOUT", 3.0)
+    monkeypatch.setattr(sources, "TIMEOUT", 1.0)
     (project / "config.py").write_text(text)
     assert run(["inspect", "config.py", "--isolate"]) == 2
     captured = capfd.readouterr()

@@ -34,7 +34,21 @@ def without_config(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_scan_of_all_of_them(folder: Path, statuses: dict[str, str]) -> None:
-    options = ["--timeout", "8", "--memory", "1", "--device", "meta", "--maps", "maps", "--format", "json"]
+    # Some only sleep until their time is over.
+    options = [
+        "--jobs",
+        "6",
+        "--timeout",
+        "8",
+        "--memory",
+        "1",
+        "--device",
+        "meta",
+        "--maps",
+        "maps",
+        "--format",
+        "json",
+    ]
     result = lrdecay("scan", *statuses, *options, cwd=folder)
     assert (result.code, result.err) == (1, "")
     records = {record["config"]: record for record in json.loads(result.out)["records"]}

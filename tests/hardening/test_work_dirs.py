@@ -7,9 +7,11 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lrdecay_cli.app.requests.run_plans import Plans
 from tests.commands.test_run import SAVING, logging_config, trained
 from tests.dry_run.trainings import config_of
 from tests.hardening.mutations import ODD_VALUES
@@ -79,6 +81,17 @@ def test_damage(name: str, folder: Path) -> None:
     assert {path for path in folder.rglob("*") if path.name != "__pycache__"} == before
 
 
+@pytest.fixture
+def built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The config of the training is not the subject: it is the same for every log."""
+    known: dict[str, Any] = {}
+    build = Plans.build
+    monkeypatch.setattr(
+        Plans, "build", lambda plans, path: known.get(path) or known.setdefault(path, build(plans, path))
+    )
+
+
+@pytest.mark.usefixtures("built_once")
 @pytest.mark.parametrize("key", ["lr", "base_lr", "step", "epoch"])
 def test_odd_values_in_a_log(key: str, folder: Path) -> None:
     log = folder / "work" / SCALARS

@@ -77,15 +77,15 @@ WORK: dict[str, tuple[Any, str, str]] = {
     "exits quietly": (lambda _: os._exit(0), "crashed", "exit code 0"),
     "raises": (lambda _: 1 // 0, "crashed", "exit code 1"),
     "leaves by sys.exit": (lambda _: sys.exit(0), "crashed", "exit code"),
-    "takes too long": (refuse_to_stop, "timeout", "not done after 2 s"),
+    "takes too long": (refuse_to_stop, "timeout", "not done after 0.4 s"),
     "takes too much": (overflow, "crashed", "used more than 1 GiB"),
     "reserves and does not use": (reserve, "", ""),
     "closes its pipe and goes on": (close_everything, "crashed", "closed the pipe"),
     "leaves a process behind": (leave_a_process, "", ""),
     "leaves a process of another group": (leave_a_daemon, "", ""),
-    "waits, with a process of another group": (wait_with_a_daemon, "timeout", "not done after 2 s"),
+    "waits, with a process of another group": (wait_with_a_daemon, "timeout", "not done after 0.4 s"),
     "dies, with a process of another group": (die_with_a_daemon, "crashed", "exit code 4"),
-    "stops itself": (lambda _: os.kill(os.getpid(), signal.SIGSTOP), "timeout", "not done after 2 s"),
+    "stops itself": (lambda _: os.kill(os.getpid(), signal.SIGSTOP), "timeout", "not done after 0.4 s"),
 }
 
 
@@ -95,7 +95,7 @@ def test_every_way_to_end_is_an_outcome(
 ) -> None:
     work, lost, reason = WORK[case]
     monkeypatch.chdir(tmp_path)
-    (outcome,) = in_children([case], work, jobs=1, timeout=2 if lost == "timeout" else 30, memory=2**30)
+    (outcome,) = in_children([case], work, jobs=1, timeout=0.4 if lost == "timeout" else 30, memory=2**30)
     # None of them waits for what the child left behind.
     assert [path for path in tmp_path.iterdir() if not path.name.startswith(".coverage")] == []
     assert (outcome.name, outcome.lost) == (case, lost)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,11 +16,16 @@ from lrdecay_cli.app.shell.arguments import COMMANDS, WATCH
 _MODULES = {"merge": "scan"}
 
 
-def command_line(arguments: Sequence[str]) -> typer.Typer:
+def command_line(arguments: Sequence[str]) -> Callable[..., Any]:
     """The application for ``arguments``: only the called command, or all commands if the first argument is no command.
 
-    Each command adds two milliseconds to every start.
+    Each command adds two milliseconds to every start, and to the first call of a Python program.
     """
+    return _application(arguments[0] if arguments and arguments[0] in COMMANDS else "")
+
+
+@cache
+def _application(called: str) -> Callable[..., Any]:
     app = typer.Typer(
         name="lrdecay",
         no_args_is_help=True,
@@ -30,20 +36,19 @@ def command_line(arguments: Sequence[str]) -> typer.Typer:
         context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
     )
     app.callback()(_lrdecay)
-    called = arguments[0] if arguments else ""
-    for name in [called] if called in COMMANDS else COMMANDS:
+    for name in [called] if called else COMMANDS:
         word = name.replace("-", "_")
         command = getattr(import_module(f"lrdecay_cli.app.commands.{_MODULES.get(word, word)}"), word)
         if isinstance(command, typer.Typer):
             app.add_typer(command)
         else:
             app.command(name=name)(command)
-    if called not in COMMANDS:
+    if not called:
         from lrdecay_cli.app.commands.check import check
 
         # For --help: with_command() puts the option in its place.
         app.command(name=WATCH, short_help="Check again whenever a file changes: check --watch.")(check)
-    return app
+    return typer.main.get_command(app)
 
 
 def _print_version(wanted: bool) -> None:
