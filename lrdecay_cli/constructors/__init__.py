@@ -1,6 +1,6 @@
 """The optimizer wrapper constructors that lrdecay knows.
 
-A constructor is one file here and an entry in :data:`CONSTRUCTORS`. Everything else asks its :class:`ConstructorSpec`.
+A constructor is one file here and an entry in :data:`CONSTRUCTORS`. All other code uses its :class:`ConstructorSpec`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     per_optimizer.SINGAN_SPEC,
     per_optimizer.SEPARATE_SPEC,
 )
-"""Of those that read an option, fixes name the first."""
+"""If several read an option, fixes name the first."""
 
 PUBLISHED: tuple[ConstructorSpec, ...] = (
     vitdet_layer_decay.SPEC,
@@ -62,23 +62,23 @@ PUBLISHED: tuple[ConstructorSpec, ...] = (
     *internimage_layer_decay.SPECS,
     unireplknet_layer_decay.SPEC,
 )
-"""Those of projects that are no packages: users copy the file, and the class is of whatever module they put it in."""
+"""Constructors of projects without a package: users copy the file, so the class belongs to any module."""
 
 DEFAULT = mmengine_default.SPEC
-"""What mmengine takes where a config names none."""
+"""mmengine's constructor for configs that name none."""
 
 OURS = lrdecay_layer_decay.SPEC
-"""In fixes: it serves more backbones than the others, and puts everything in them where it belongs."""
+"""lrdecay's constructor, for fixes: it supports more backbones and assigns every parameter of theirs to a layer."""
 
 
 def find_constructor(written: str, module: str = "", copy_of: str = "") -> ConstructorSpec | None:
-    """The spec of a constructor; None for one that lrdecay has no file for.
+    """Return the spec of a constructor; None if lrdecay has no file for it.
 
     Args:
-        written: the class name, with a scope in front or without.
-        module: the module that defines the class, which decides. Where it is not known, as in maps of schema 1 and for
-            classes that nobody can load, the scope does; without a scope that has one, the first of that name counts.
-        copy_of: what :attr:`Constructor.copy_of` holds.
+        written: the class name, with or without a scope.
+        module: the module that defines the class; it decides. If unknown (maps of schema 1, classes that cannot be
+            loaded), the scope decides; without a matching scope, the first constructor of that name.
+        copy_of: value of :attr:`Constructor.copy_of`.
     """
     scope, _, name = written.rpartition(".")
     if copy_of:
@@ -94,15 +94,15 @@ def find_constructor(written: str, module: str = "", copy_of: str = "") -> Const
 
 
 def short_name(written: str, module: str = "") -> str:
-    """What tables call a constructor: a few words for one that lrdecay knows, else its class name as written."""
+    """Return a short name for tables; for an unknown constructor its class name as written."""
     spec = find_constructor(written, module)
     return (spec and spec.short) or written
 
 
 def originals_of(written: str, module: str, backbone: str | None) -> list[ConstructorSpec]:
-    """The constructors that a class of a module that lrdecay does not know may be a copy of: their name is in its own.
+    """Return the constructors that a class in an unknown module may be a copy of: its name contains theirs.
 
-    Those first that the names of the module and of the backbone speak for.
+    Those that match the names of the module and the backbone come first.
     """
     name, about = written.rpartition(".")[2], f"{module} {backbone}".lower()
     found = [
@@ -114,11 +114,12 @@ def originals_of(written: str, module: str, backbone: str | None) -> list[Constr
 LIVE = msgspec.structs.replace(
     UnknownConstructor.seen(UNKNOWN, {}, ()), exempting="put them into a group with weight_decay=0"
 )
-"""For the code of a program that makes groups by itself."""
+"""For program code that builds groups without a constructor."""
 
 
 def constructor_of(group_map: GroupMap) -> ConstructorSpec:
-    """The spec of the constructor that built a map, an :class:`UnknownConstructor` where lrdecay has no file for it."""
+    """Return the spec of the constructor that built a map; an :class:`UnknownConstructor` if lrdecay has no file for
+    it."""
     built_by = group_map.constructor
     if group_map.live:
         return LIVE
@@ -128,16 +129,16 @@ def constructor_of(group_map: GroupMap) -> ConstructorSpec:
 
 
 def ours_beside(constructor: Constructor) -> str:
-    """The name by which a config gets our constructor in place of its present one.
+    """Return the name by which a config can replace its constructor with lrdecay's.
 
-    mmpose registers a constructor of the same name in place of ours, so that beside it the path of the class is needed.
+    mmpose registers a constructor of the same name, so next to it the full class path is needed.
     """
     taken = constructor.type == OURS.name and constructor.module.partition(".")[0] not in ("", OURS.package)
     return f"{OURS.imports[0]}.{OURS.name}" if taken else OURS.name
 
 
 def rate_given(options: Mapping[str, Any]) -> Any:
-    """The decay rate in ``paramwise_cfg``, by whatever name a known constructor reads it; None if there is none."""
+    """Return the decay rate in ``paramwise_cfg`` under any known name; None if there is none."""
     rates = (options.get(name) for name in (*(spec.rate_option for spec in CONSTRUCTORS), *RATE_ELSEWHERE) if name)
     return next((rate for rate in rates if rate is not None), None)
 
@@ -146,7 +147,7 @@ RATE_ELSEWHERE = (
     *("layer_decay", "layer_lr_decay", "lr_layer_decay", "lr_decay_rate", "layerwise_decay", "layer_wise_decay"),
     *("llrd", "llrd_rate", "lr_decay"),
 )
-"""What the decay rate is called outside of OpenMMLab: by timm, MAE, BEiT and EVA, detectron2 and others."""
+"""Names of the decay rate outside OpenMMLab: in timm, MAE, BEiT, EVA, detectron2 and others."""
 
 
 __all__ = [

@@ -1,9 +1,9 @@
-"""``LayerDecayOptimizerConstructor`` as ViT-Adapter and EVA have it from BEiT, each with other names beside the stem.
+"""``LayerDecayOptimizerConstructor`` of ViT-Adapter and EVA, derived from BEiT, each with other names at the stem.
 
 Sources: ViT-Adapter (czczup/ViT-Adapter, 2025-06), ``detection/mmcv_custom/layer_decay_optimizer_constructor.py`` and
 ``segmentation/…``; EVA (baaivision/EVA, 2024-08), ``EVA-01/seg/mmcv_custom/…`` and ``EVA-02/seg/…``. They are written
-for mmcv 1; with mmengine's names imported in their place the same code makes the same groups. Where a decode head's
-queries have a rule, they train at the stem's lr.
+for mmcv 1; with mmengine's names imported instead, the same code builds the same groups. Where a decode head's queries
+have a rule, they train at the stem's lr.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lrdecay_cli.text.counting import either
 QUERIES = tuple(
     f"decode_head.{name}" for name in ("mask_embed", "cls_embed", "level_embed", "query_embed", "query_feat")
 )
-"""How the names begin that the constructors for Mask2Former put beside the stem."""
+"""Beginnings of names that the constructors for Mask2Former assign to the stem."""
 _PATCHES, _VISUAL = f"{BACKBONE_PREFIX}patch_embed", f"{BACKBONE_PREFIX}visual_embed"
 
 
@@ -55,7 +55,7 @@ def _spec(
         num_layers="family",
         rest_is_head=True,
         exempt_names=exempt,
-        exempting=f"{project}'s constructor exempts 1-D parameters alone: exempt these in one of your own",
+        exempting=f"exempt them in your own constructor: {project}'s only exempts 1-D parameters",
         make_rules=decay.make_rules,
         raise_cause=decay.raise_cause,
     )
@@ -69,4 +69,4 @@ SPECS = (
     _spec("EVA-02", "EVA-02 layer decay", (_PATCHES,), ("blocks",), UNDECAYED_NAMES, ("eva2", "eva02", "eva_02")),
     _spec("EVA-01", "EVA-01 layer decay", (_PATCHES, *QUERIES), ("blocks",), UNDECAYED_NAMES, ("eva01", "eva_01")),
 )
-"""Of those that recompute a map alike the first counts."""
+"""If several recompute a map equally, the first counts."""

@@ -1,8 +1,8 @@
-"""``ForceDefaultOptimWrapperConstructor`` of mmpose and mmseg: mmengine's default, whose multipliers may overrule keys.
+"""``ForceDefaultOptimWrapperConstructor`` of mmpose and mmseg: mmengine's default, whose multipliers may override keys.
 
 Source: mmpose 1.3.2, ``mmpose/engine/optim_wrappers/force_default_constructor.py``, and mmsegmentation 1.2.2,
-``mmseg/engine/optimizers/force_default_constructor.py``, which is the same. With ``force_default_settings=True`` a
-multiplier that fits counts even where a custom key matches; the key keeps what no multiplier sets.
+``mmseg/engine/optimizers/force_default_constructor.py``, with the same code. With ``force_default_settings=True`` a
+matching multiplier overrides a matching custom key; the key still sets the rest.
 """
 
 from __future__ import annotations

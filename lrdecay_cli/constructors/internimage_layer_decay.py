@@ -1,10 +1,10 @@
 """InternImage's ``CustomLayerDecayOptimizerConstructor``: layer ids by stage and block, and a factor for offsets.
 
 Source: InternImage (OpenGVLab/InternImage, 2025-03), ``custom_layer_decay_optimizer_constructor.py`` in
-``detection/mmcv_custom/`` and ``segmentation/mmcv_custom/``. They are written for mmcv 1; with names of mmengine
-imported in their place the same code makes the same groups. The depths are an option. What a stage holds outside
-``downsample`` and ``norm`` is numbered by the fifth part of its name, ``post_norms`` too. The factor for offsets
-counts where ``sampling_offsets`` is in a name, which DCNv3's ``offset`` is not. In segmentation queries of the decode
+``detection/mmcv_custom/`` and ``segmentation/mmcv_custom/``. They are written for mmcv 1; with mmengine's names
+imported instead, the same code builds the same groups. The depths are an option. Within a stage, all names except
+``downsample`` and ``norm`` are numbered by the fifth part of the name, ``post_norms`` included. The factor for offsets
+applies to names with ``sampling_offsets``; DCNv3's ``offset`` does not match. In segmentation, queries of the decode
 head train at the stem's lr.
 """
 
@@ -35,7 +35,7 @@ def _layer_id(name: str, depths: tuple[int, ...]) -> Formula:
     parts = name.split(".")
     stage = index_part(name, parts, 2, "stage")
     between = parts[3:4] != [] and parts[3] in _BETWEEN
-    # Whatever is no stage from 0 to 2 counts as the last.
+    # Every stage outside 0 to 2 counts as the last.
     stages_before = stage if stage in (0, 1, 2) else 3
     counted = min(stages_before + between, 3)
     if len(depths) < counted:
@@ -63,7 +63,7 @@ _EXEMPT = (FLAT, BIAS, *map(naming, ("relative_position", "norm", _OFFSETS)))
 
 def _remarks(name: str, options: Mapping[str, Any]) -> Iterator[str]:
     if ".dcn.offset." in name and options.get(_FACTOR, 1.0) != 1:
-        yield f"{_FACTOR} does not count here: it asks for {_OFFSETS!r} in the name, and DCNv3's are called 'offset'"
+        yield f"{_FACTOR} has no effect here: it needs {_OFFSETS!r} in the name, but DCNv3's are called 'offset'"
 
 
 def _factors(in_head: bool) -> Any:
@@ -71,7 +71,7 @@ def _factors(in_head: bool) -> Any:
         name: str, layer_id: int, scale: int | float, decay: DecayOptions, options: Mapping[str, Any]
     ) -> Iterator[Factor]:
         """In the order in which the constructor multiplies."""
-        # It compares with True, which 1 equals.
+        # It compares with True, so 1 matches too.
         if scale < 1 and options.get("backbone_small_lr", False) == True:  # noqa: E712
             yield Factor("0.1", 0.1, "backbone_small_lr=True, and the lr scale is below 1")
         if _OFFSETS not in name and _POINTS not in name:
@@ -113,7 +113,7 @@ def _spec(short: str, stem: tuple[Clause, ...], in_head: bool) -> ConstructorSpe
         rate_option="layer_decay_rate",
         num_layers="family",
         rest_is_head=True,
-        exempting="InternImage's constructor exempts by name and by dimensions: exempt these in one of your own",
+        exempting="exempt them in your own constructor: InternImage's only exempts by name and dimensions",
         make_rules=decay.make_rules,
         raise_cause=decay.raise_cause,
     )
@@ -127,4 +127,4 @@ SPECS = (
         in_head=False,
     ),
 )
-"""Of those that recompute a map alike the first counts."""
+"""If several recompute a map equally, the first counts."""

@@ -1,4 +1,4 @@
-"""The names of a backbone's layers, as constructors that decay by name ask for them: rules in their order."""
+"""The names of a backbone's layers, as ordered rules of constructors that decay by name."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from lrdecay_cli.decay.options import DecayOptions, DecayType
 from lrdecay_cli.domain.provenance import FALLBACK, Formula, by_name
 
 TOKENS = ("cls_token", "mask_token", "pos_embed")
-"""Parameters of the backbone itself that all of them put beside the stem."""
+"""Parameters of the backbone itself that all of these constructors give the stem's layer id."""
 TOKENS_PATTERN = (f"{BACKBONE_PREFIX}{{{','.join(TOKENS)}}}", "0")
 
 
 class Clause(NamedTuple):
-    """A rule for layer ids: the names that it matches, and their ids."""
+    """A rule for layer ids: a pattern of names, and their ids."""
 
     pattern: str
     expression: str
     matches: Callable[[str], bool]
-    """From a full name."""
+    """Takes a full name."""
     layer_id: Callable[[str, tuple[int, ...]], Formula]
-    """From such a name and the depths. Raises DecayError for an index that is missing or no integer."""
+    """Takes such a name and the depths. Raises DecayError for a missing or non-integer index."""
 
 
 class LayerNames(NamedTuple):
-    """The rules for the layer ids of one family, in the order in which a constructor asks them."""
+    """The layer-id rules of one family, in the constructor's order."""
 
     family: Family
     heads: tuple[str, ...]
-    """How the names within the backbone begin that have a rule of their own, behind the tokens."""
+    """Beginnings of names within the backbone that have their own rule, after the tokens."""
     patterns: Mapping[DecayType, tuple[tuple[str, str], ...]]
-    """Pattern and expression of the tokens, of each head, and of everything else."""
+    """Pattern and expression of the tokens, of each head, and of all other names."""
     describe_layers: Callable[[DecayOptions, tuple[int, ...], int], Iterator[str]]
-    """What is odd about a block's layer id, from options and depths; a sentence each."""
+    """Remarks on a block's layer id, from options and depths; one sentence each."""
     clauses: tuple[Clause, ...] = ()
-    """The rules themselves, where they are more than the tokens and these heads."""
+    """The rules themselves, if they go beyond the tokens and these heads."""
 
     def position(self, name: str) -> int:
-        """The place in :attr:`patterns` of the rule that matches a full name."""
+        """Return the index in :attr:`patterns` of the rule that matches a full name."""
         if self.clauses:
             return [*(clause.matches(name) for clause in self.clauses), True].index(True)
         own = name.removeprefix(BACKBONE_PREFIX) if name.startswith(BACKBONE_PREFIX) else ""
@@ -48,7 +48,7 @@ class LayerNames(NamedTuple):
 
 
 def at_stem(*starts: str, tokens: tuple[str, ...] = ()) -> tuple[Clause, ...]:
-    """The rules that put tokens of the backbone, and names that begin so, beside the stem. Full names."""
+    """Return rules that give tokens of the backbone, and names with these beginnings, the stem's id. Full names."""
     whole = tuple(f"{BACKBONE_PREFIX}{token}" for token in tokens)
     listed = f"{BACKBONE_PREFIX}{{{','.join(tokens)}}}"
     of_tokens = Clause(listed, "0", lambda name: name in whole, lambda name, depths: by_name(name, "0", "0", 0))
@@ -56,13 +56,13 @@ def at_stem(*starts: str, tokens: tuple[str, ...] = ()) -> tuple[Clause, ...]:
 
 
 def stem_clause(part: str, matches: Callable[[str, str], bool], pattern: str = "") -> Clause:
-    """The rule that puts names beside the stem that ``matches`` finds ``part`` in."""
+    """Return the rule that gives the stem's id to names in which ``matches`` finds ``part``."""
     shown = pattern or part
     return Clause(shown, "0", lambda name: matches(name, part), lambda name, depths: by_name(shown, "0", "0", 0))
 
 
 def block_clause(row: str) -> Clause:
-    """The rule that gives each block of a row, such as ``layers``, a layer id of its own, from 1 on."""
+    """Return the rule that gives each block of a row, such as ``layers``, its own layer id, starting at 1."""
     start = f"{BACKBONE_PREFIX}{row}"
 
     def layer_id(name: str, depths: tuple[int, ...]) -> Formula:
@@ -79,14 +79,14 @@ def layers_by(
     heads: tuple[str, ...],
     decay_types: tuple[DecayType, ...] = ("layer_wise",),
 ) -> LayerNames:
-    """Layer ids by the first rule that matches; all else is the head's.
+    """Return layer ids by the first matching rule; all other names get the head's.
 
     Args:
-        clauses: the rules, in their order.
-        classes: the backbones that are served so.
-        blocks: regular expression for a block's parameter behind the prefix, with groups for its indices.
-        heads: how the names of blocks begin.
-        decay_types: the ones that the constructor takes, and treats alike.
+        clauses: the rules, in order.
+        classes: the supported backbones.
+        blocks: regular expression for a block's parameter after the prefix, with groups for its indices.
+        heads: beginnings of block names.
+        decay_types: the decay types that the constructor accepts and treats alike.
     """
 
     def rule(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
@@ -111,11 +111,12 @@ def layers_by(
 
 
 def row_of_blocks(row: str, classes: ClassNames) -> LayerNames:
-    """Layer ids of a vision transformer by mmseg, mmpose and mmaction: the stem 0, every block one, all else the head.
+    """Return layer ids of a vision transformer in mmseg, mmpose and mmaction: stem 0, one per block, the rest with the
+    head.
 
     Args:
-        row: the list of the blocks in the backbone: ``layers``.
-        classes: the backbones that are served so.
+        row: the list of blocks in the backbone: ``layers``.
+        classes: the supported backbones.
     """
     clauses = (*at_stem(f"{BACKBONE_PREFIX}patch_embed", tokens=TOKENS), block_clause(row))
     return layers_by(clauses, classes, rf"{row}\.(\d+)\.", ("patch_embed", row))
@@ -126,18 +127,18 @@ def _describe_blocks(options: DecayOptions, depths: tuple[int, ...], layer_id: i
     yield from describe_top(num_layers, fitting, depths, layer_id)
     if layer_id == fitting < num_layers:
         yield (
-            f"there is a gap: the last block lies {num_layers + 1 - fitting} layers below the head;"
+            f"there is a gap: the last block is {num_layers + 1 - fitting} layers below the head;"
             f" num_layers={fitting} fits {fitting} blocks"
         )
 
 
 def describe_top(num_layers: int, fitting: int, depths: tuple[int, ...], layer_id: int) -> Iterator[str]:
-    """Describe in a sentence a block's layer id at the height of the head or above it."""
+    """Yield a remark on a block whose layer id is at or above the head's."""
     head, fits = num_layers + 1, f"num_layers={fitting} fits depths {depths}"
     if layer_id > head:
         yield (
-            f"layer id {layer_id} lies above the head's, num_layers + 1 = {head}: the exponent is negative, and decay"
-            f" turns into growth; {fits}"
+            f"layer id {layer_id} is above the head's, num_layers + 1 = {head}: the exponent is negative, so the lr"
+            f" grows; {fits}"
         )
     elif layer_id == head:
-        yield f"a block at the height of the head: num_layers={num_layers} is too small; {fits}"
+        yield f"the block has the head's layer id: num_layers={num_layers} is too small; {fits}"

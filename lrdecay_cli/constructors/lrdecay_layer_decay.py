@@ -1,6 +1,6 @@
-"""lrdecay's own ``LayerDecayOptimWrapperConstructor``, which tells the way to its numbers itself.
+"""lrdecay's own ``LayerDecayOptimWrapperConstructor``, which records its own formulas.
 
-A map holds that way as provenance; what can be told from the map alone is which keys and exemptions it passed.
+A map stores these formulas as provenance; only the considered keys and exemptions are derived from the map.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""mmaction's ``SwinOptimWrapperConstructor``: every key in a parameter's name multiplies, and keys are all options.
+"""mmaction's ``SwinOptimWrapperConstructor``: every option is a key, and all keys in a name multiply.
 
-Source: mmaction2 1.2.0, ``mmaction/engine/optimizers/swin_optim_wrapper_constructor.py``. Keys stand in
-``paramwise_cfg`` itself; they are looked for in ``base.<name>``. Operands stand in the order of the config, so that the
-floats are the same to the last bit.
+Source: mmaction2 1.2.0, ``mmaction/engine/optimizers/swin_optim_wrapper_constructor.py``. Keys are in ``paramwise_cfg``
+itself and are searched in ``base.<name>``. Operands are in the order of the config, so the floats are equal to the last
+bit.
 """
 
 from __future__ import annotations

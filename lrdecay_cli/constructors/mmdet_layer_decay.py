@@ -1,7 +1,7 @@
-"""mmdet's ``LearningRateDecayOptimizerConstructor``: layer ids of ConvNeXt by name, and options that it never reads.
+"""mmdet's ``LearningRateDecayOptimizerConstructor``: layer ids of ConvNeXt by name, and options that it ignores.
 
-Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``; the numbers are those of
-:class:`DecayRules`.
+Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``; :class:`DecayRules` computes the
+numbers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lrdecay_cli.text.counting import either
 def _never(tensor: Tensor) -> str:
     if tensor.own not in UNDECAYED_NAMES or tensor.seen in UNDECAYED_NAMES:
         return ""
-    return f"the whole name is compared, and that is {tensor.seen!r}: inside a backbone this can never match"
+    return f"the full name {tensor.seen!r} is compared, so inside a backbone this never matches"
 
 
 _WHOLE_NAMES = either(map(repr, UNDECAYED_NAMES))
@@ -41,16 +41,18 @@ def _describe_layers(options: DecayOptions, depths: tuple[int, ...], layer_id: i
         fitting = convnext.FAMILY.fitting_num_layers(depths)
         yield from describe_top(num_layers, fitting, depths, layer_id)
         if num_layers > fitting and layer_id in (fitting - 1, num_layers):
+            last = num_layers - 1
+            unused = f"layer id {last} is" if fitting == last else f"layer ids {fitting} to {last} are"
             yield (
-                f"there is a gap: no layer has the ids {fitting} to {num_layers - 1}, so that stage 2 ends"
+                f"there is a gap: {unused} unused, so stage 2 ends"
                 f" {num_layers - fitting + 1} layers below the last stage; num_layers={fitting} fits depths {depths}"
             )
         return
     stages, below = len(depths), num_layers + 1 - len(depths)
     if stages and 0 <= layer_id <= stages and below != 1:
         yield (
-            f"stage_wise numbers the stages up to {stages}, but num_layers={num_layers} still sets the exponent: the"
-            f" last stage counts as {below} layers below the head; num_layers={stages} would make it one"
+            f"stage_wise counts stages up to {stages}, but the exponent uses num_layers={num_layers}: the last stage"
+            f" is {below} layers below the head; num_layers={stages} makes it one"
         )
 
 
@@ -90,7 +92,7 @@ SPEC = ConstructorSpec(
     first_stage_is_a_layer=True,
     rest_is_head=True,
     exempt_names=UNDECAYED_NAMES,
-    exempting="MMDetection's constructor exempts 1-D parameters alone: exempt these in one of your own",
+    exempting="exempt them in your own constructor: MMDetection's only exempts 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

@@ -1,7 +1,7 @@
-"""mmengine's ``DefaultOptimWrapperConstructor``: a key by the longest match, else multipliers by kind of parameter.
+"""mmengine's ``DefaultOptimWrapperConstructor``: the longest matching key, else multipliers by kind of parameter.
 
-Source: mmengine 0.10.7, ``mmengine/optim/optimizer/default_constructor.py``. Operands stand in the same order as there,
-so that the floats are the same to the last bit.
+Source: mmengine 0.10.7, ``mmengine/optim/optimizer/default_constructor.py``. Operands are in its order, so the floats
+are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from lrdecay_cli.domain.provenance import Provenance
 
 
 class _Rules(OptionPrecedence):
-    """The rules with a ``paramwise_cfg`` that is not empty."""
+    """The rules with a non-empty ``paramwise_cfg``."""
 
     def __init__(self, inputs: ConstructorInputs) -> None:
         super().__init__(inputs)
-        # A model has thousands of parameters and a handful of ways to be trained.
+        # A model has thousands of parameters, but few distinct decisions.
         self._known: dict[tuple[tuple[str | None, str | None], ...], Provenance] = {}
 
     def provenance(self, tensor: Tensor) -> Provenance:

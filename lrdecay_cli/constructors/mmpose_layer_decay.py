@@ -1,8 +1,8 @@
 """mmpose's ``LayerDecayOptimWrapperConstructor``, for ViTPose: layer ids by ``backbone.layers.<block>``.
 
-Source: mmpose 1.3.2, ``mmpose/engine/optim_wrappers/layer_decay_optim_wrapper.py``. It asks for no
-backbone class; every position embedding is exempt from weight decay, wherever it is; it never reads ``custom_keys``,
-which its configs set. It is registered in mmengine's own registry, so that ``mmpose.`` in front of its name is refused.
+Source: mmpose 1.3.2, ``mmpose/engine/optim_wrappers/layer_decay_optim_wrapper.py``. It accepts any backbone class,
+exempts every position embedding from weight decay, and never reads ``custom_keys``, which its configs set. It is
+registered in mmengine's own registry, so the prefix ``mmpose.`` is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SPEC = ConstructorSpec(
     requires_options=True,
     num_layers="family",
     rest_is_head=True,
-    exempting="MMPose's constructor exempts 1-D parameters and positions alone: exempt these in one of your own",
+    exempting="exempt them in your own constructor: MMPose's only exempts 1-D parameters and positions",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

@@ -1,7 +1,7 @@
-"""mmpretrain's ``LearningRateDecayOptimWrapperConstructor``: lr by the depth that the model itself gives a parameter.
+"""mmpretrain's ``LearningRateDecayOptimWrapperConstructor``: lr by the depth that the model itself reports.
 
-Source: mmpretrain 1.2.0, ``mmpretrain/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. Operands stand in
-the same order as there, so that the floats are the same to the last bit.
+Source: mmpretrain 1.2.0, ``mmpretrain/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. Operands are in its
+order, so the floats are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lrdecay_cli.domain.provenance import Formula, Provenance, computed
 
 
 class _Rules(OptionPrecedence):
-    """The rules for one model. Without its own ``layer_depth`` the rules are known, but no numbers."""
+    """The rules for one model. Without ``layer_depth`` the rules are known, but not the numbers."""
 
     def __init__(self, inputs: ConstructorInputs, names: Iterable[str], layer_depth: LayerDepth | None) -> None:
         super().__init__(inputs)
@@ -32,7 +32,7 @@ class _Rules(OptionPrecedence):
 
     def provenance(self, tensor: Tensor) -> Provenance:
         if self._layer_depth is None:
-            raise DecayError("only the model knows how deep it is", where=tensor.name)
+            raise DecayError("only the model knows its depth", where=tensor.name)
         if self.inputs.base_lr is None:
             raise DecayError("there is no base learning rate to scale", where=f"{OPTIMIZER}.lr")
         base_lr = self.inputs.base_lr
@@ -60,11 +60,11 @@ class _Rules(OptionPrecedence):
         remarks, depth = super().remarks(tensor, provenance), provenance.layer_id
         top = provenance.lr_scale.inputs.get("layers", 0) - 1 if provenance.lr_scale else None
         if depth and depth.result == top and tensor.seen.startswith(BACKBONE_PREFIX):
-            return (*remarks, f"get_layer_depth() puts it beside the head, at layer id {depth.result}: full lr")
+            return (*remarks, f"get_layer_depth() gives it the head's layer id {depth.result}: full lr")
         return remarks
 
     def _layer_id(self, tensor: Tensor, layer_id: int, layers: int) -> Formula:
-        """By a family of ours where that says the same as the model, and so explains it; else as the model said."""
+        """Return the formula of a known family if it agrees with the model, else the model's number."""
         if self._family is not None:
             with suppress(DecayError):
                 ours = self._family.rules["layer_wise"](tensor.seen, layers - 2, self._depths)

@@ -1,7 +1,7 @@
 """mmseg's ``LearningRateDecayOptimizerConstructor``, and ``LayerDecayOptimizerConstructor``, its older name for BEiT.
 
-Source: mmsegmentation 1.2.2, ``mmseg/engine/optimizers/layer_decay_optimizer_constructor.py``. ConvNeXt has the
-layer ids that mmdet gives it; the final norm of a transformer trains with the head.
+Source: mmsegmentation 1.2.2, ``mmseg/engine/optimizers/layer_decay_optimizer_constructor.py``. ConvNeXt has the same
+layer ids as in mmdet; the final norm of a transformer has the head's lr.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SPEC = ConstructorSpec(
     families=_DECAY.families,
     rest_is_head=True,
     exempt_names=UNDECAYED_NAMES,
-    exempting="MMSegmentation's constructor exempts 1-D parameters alone: exempt these in one of your own",
+    exempting="exempt them in your own constructor: MMSegmentation's only exempts 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

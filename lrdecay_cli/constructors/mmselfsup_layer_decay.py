@@ -1,9 +1,9 @@
 """mmselfsup's ``LearningRateDecayOptimWrapperConstructor``: layer ids of ViT, Swin and MixMIM, keys for weight decay.
 
 Source: mmselfsup 1.0.0, ``mmselfsup/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. ``model_type`` and
-``layer_decay_rate`` are options of the optimizer. Of the custom keys in a name the shortest counts. A layer has a group
-for all weight decays but 0: the group has that of its first parameter. With ``mixmim`` the head has the last block's
-layer id.
+``layer_decay_rate`` are options of the optimizer. Of the custom keys in a name the shortest counts. Each layer has one
+group for all nonzero weight decays, with the value of its first parameter. With ``mixmim`` the head has the last
+block's layer id.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _TYPE, _RATE = "model_type", "layer_decay_rate"
 class _ModelType(NamedTuple):
     depths: Depths
     layers: int
-    """What is added to the number of blocks to make what the constructor calls the number of layers."""
+    """Added to the number of blocks to get the constructor's number of layers."""
     stem: int
-    """Layer id of the stem; the first block has the next one, the head that of the last layer."""
+    """Layer id of the stem; the first block has the next one, and the head that of the last layer."""
     is_stem: Callable[[str], str | None]
-    """From a name to the pattern by which it is the stem's."""
+    """Maps a name of the stem to the matching pattern."""
     blocks: str
-    """How the names of blocks and of what is between the stages begin."""
+    """Beginning of the names of blocks and of modules between stages."""
     between: tuple[str, ...] = ()
-    """Modules between two stages, which have the id of the last block before them."""
+    """Modules between two stages; they have the id of the last block before them."""
 
 
 def _stem_of_vit(name: str) -> str | None:
@@ -75,9 +75,9 @@ class _Rules(OptionPrecedence):
         super().__init__(inputs)
         known = _TYPES.get(str(inputs.optimizer.get(_TYPE)))
         if known is None:
-            raise DecayError(f"it has to be one of {', '.join(_TYPES)}", where=f"{OPTIMIZER}.{_TYPE}")
+            raise DecayError(f"it must be one of {', '.join(_TYPES)}", where=f"{OPTIMIZER}.{_TYPE}")
         if inputs.base_lr is None or inputs.base_weight_decay is None:
-            raise DecayError("lr and weight decay have to be given", where=OPTIMIZER)
+            raise DecayError("lr and weight decay are required", where=OPTIMIZER)
         self._type, self._lr, self._decay = known, inputs.base_lr, inputs.base_weight_decay
         self._rate = finite_number(inputs.optimizer.get(_RATE, 1.0), f"{OPTIMIZER}.{_RATE}")
         self._depths = known.depths(names, BACKBONE_PREFIX)
@@ -113,7 +113,7 @@ class _Rules(OptionPrecedence):
         own, real = self._own_decay(tensor).result, provenance.weight_decay.result
         if own == real:
             return ()
-        return (f"its own weight decay would be {own!r}: all of a layer that is not 0 goes by the first of its group",)
+        return (f"its own weight decay would be {own!r}, but the group uses that of its first parameter",)
 
     def _layer_id(self, name: str) -> Formula:
         known = self._type
@@ -125,7 +125,7 @@ class _Rules(OptionPrecedence):
             inputs = {"layers": self._layers}
             return arrow("fallback", FALLBACK, f"layers - {less}", f"{self._layers} - {less}", top, inputs)
         first, parts = known.stem + 1, name.split(".")
-        # What the first block has, in symbols: "block + 1", or "block" where the stem is at -1.
+        # The first block's id in symbols: "block + 1", or "block" if the stem's id is -1.
         sign = f" + {first}" if first else ""
         if not known.between:
             block = index_part(name, parts, 2, "block")
@@ -186,6 +186,6 @@ SPEC = ConstructorSpec(
     rest_is_head=True,
     stem_id=-1,
     custom_keys=CustomKeys(targets=("weight_decay",), shortest_counts=True),
-    exempting="give custom keys decay_mult=0",
+    exempting="set decay_mult=0 in custom keys",
     make_rules=lambda inputs, names, _depth: _Rules(inputs, names),
 )

@@ -1,9 +1,9 @@
-"""mmyolo's constructors of YOLOv5 and YOLOv7: weights, norms and biases as three groups, whatever the layer.
+"""mmyolo's constructors of YOLOv5 and YOLOv7: weights, norms and biases as three groups, independent of the layer.
 
 Source: mmyolo 0.6.0, ``mmyolo/engine/optimizers/yolov5_optim_constructor.py`` and
-``yolov7_optim_wrapper_constructor.py``. Only weights have the config's weight decay, which grows with the batch; all
-else has what the optimizer takes by default: 0 for SGD, 0.01 for AdamW. Frozen parameters are in the groups too, and
-what is neither weight nor bias is in none. Operands stand in the same order as there.
+``yolov7_optim_wrapper_constructor.py``. Only weights have the config's weight decay, which grows with the batch; other
+parameters have the optimizer's default: 0 for SGD, 0.01 for AdamW. Frozen parameters are in the groups too; parameters
+that are neither weight nor bias are in none. Operands are in mmyolo's order.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class _Rules(ConstructorRules):
         if kind == "weight":
             return Provenance(None, None, self._lr, self._decay)
         if group is None:
-            raise DecayError("the optimizer's default weight decay is not known", where=tensor.name)
+            raise DecayError("the optimizer's default weight decay is unknown", where=tensor.name)
         own = group.weight_decay
         rule = f"{kind} -> the optimizer's default"
         return Provenance(None, None, self._lr, Formula(rule, repr(own), own, basis="default"))
@@ -79,7 +79,8 @@ def _reason(tensor: Tensor) -> str:
 
 
 def _weight_decay(inputs: ConstructorInputs) -> Formula:
-    """Of the weights: in proportion to the batch of all GPUs, times the batches that mmyolo accumulates."""
+    """Return the weights' weight decay: proportional to the batch of all GPUs, times the batches that mmyolo
+    accumulates."""
     own = inputs.base_weight_decay or 0
     if inputs.base_weight_decay is None:
         base = Formula("weight -> 0, the config gives no weight decay", "0", 0, basis="default")
@@ -92,7 +93,7 @@ def _weight_decay(inputs: ConstructorInputs) -> Formula:
     base_size = finite_number(inputs.options.get(_BASE, _DEFAULT_BASE), f"paramwise_cfg.{_BASE}")
     total = inputs.gpus * size
     if not total or not base_size:
-        raise DecayError("it has to be above 0", where=f"{OPTIMIZER}.{_SIZE}")
+        raise DecayError("it must be above 0", where=f"{OPTIMIZER}.{_SIZE}")
     accumulate = max(round(base_size / total), 1)
     expression = f"base_weight_decay * (gpus * {_SIZE} * accumulate / {_BASE})"
     return Formula(
@@ -114,8 +115,8 @@ YOLOV5_SPEC = ConstructorSpec(
     options=(_BASE,),
     makes_groups_without_options=True,
     exempting=(
-        "mmyolo's constructor decays every weight but those of batch norms, and gives the rest the optimizer's default,"
-        " which is 0 for SGD: exempt these in one of your own"
+        "exempt them in your own constructor: mmyolo's decays every weight except those of batch norms, and gives the"
+        " rest the optimizer's default, which is 0 for SGD"
     ),
     make_rules=lambda inputs, _names, _depth: _Rules(inputs, ("bias", "weight of a batch norm", "weight")),
 )

@@ -1,7 +1,7 @@
-"""The options of ``paramwise_cfg`` that multiply the lr or the weight decay of a kind of parameter.
+"""The options of ``paramwise_cfg`` that multiply the lr or weight decay of a kind of parameter.
 
-Source: mmengine 0.10, ``add_params`` of its default constructor; mmpretrain 1.2, of its layer decay, which has fewer of
-them and no exceptions for offsets. Which constructor has which of them is in its own file.
+Source: mmengine 0.10, ``add_params`` of its default constructor; mmpretrain 1.2, of its layer decay, which has fewer
+options and no exceptions for offsets. The file of each constructor lists its options.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ Target = Literal["lr", "weight_decay"]
 
 
 class Fit(NamedTuple):
-    """Whether an option is meant for a parameter."""
+    """Whether an option applies to a parameter."""
 
     fits: bool
     reason: str
-    """What decides: ``the module is a LayerNorm``, ``not a bias``."""
+    """The deciding fact: ``the module is a LayerNorm``, ``not a bias``."""
 
 
 class Multiplier(NamedTuple):
-    """An option that multiplies the lr or the weight decay of a kind of parameter."""
+    """An option that multiplies the lr or weight decay of a kind of parameter."""
 
     option: str
     target: Target
@@ -31,14 +31,14 @@ class Multiplier(NamedTuple):
     condition: str
     """The kind of parameter."""
     exception: str = ""
-    """What is not of that kind all the same."""
+    """Parameters of that kind that it leaves out."""
 
 
 _OF_OFFSETS = "its module computes the offsets of a deformable convolution"
 
 
 def dimensions_text(tensor: Tensor) -> str:
-    """How many dimensions it has, as far as that matters: more than one are all the same."""
+    """Return the number of dimensions as text: none, one, or more than one."""
     return {0: "it is a scalar", 1: "it has one dimension"}.get(len(tensor.shape), "it has more than one dimension")
 
 
@@ -47,7 +47,7 @@ def _norm(tensor: Tensor) -> Fit:
 
 
 def _bias(tensor: Tensor) -> Fit:
-    return Fit(tensor.own == "bias", "it is a bias" if tensor.own == "bias" else "it is no bias")
+    return Fit(tensor.own == "bias", "it is a bias" if tensor.own == "bias" else "it is not a bias")
 
 
 def _bias_but_of_norms(tensor: Tensor) -> Fit:
@@ -59,13 +59,13 @@ def _bias_but_of_norms(tensor: Tensor) -> Fit:
 def _offset(tensor: Tensor) -> Fit:
     if "conv_offset" in tensor.path and {"offset", "conv2d"} <= {*tensor.traits}:
         return Fit(True, _OF_OFFSETS)
-    return Fit(False, "its module is no conv_offset of a deformable convolution")
+    return Fit(False, "its module is not a conv_offset of a deformable convolution")
 
 
 def _depthwise(tensor: Tensor) -> Fit:
     if "depthwise" in tensor.traits:
         return Fit(True, f"the module is a depth-wise {tensor.module_type}")
-    return Fit(False, f"the module is a {tensor.module_type}, no depth-wise convolution")
+    return Fit(False, f"the module is a {tensor.module_type}, not a depth-wise convolution")
 
 
 def _flat(tensor: Tensor) -> Fit:

@@ -1,7 +1,7 @@
-"""Layer decay by the beginning of a parameter's name and by ``num_layers``: mmdet's constructor, and its kin elsewhere.
+"""Layer decay by the beginning of a parameter's name and by ``num_layers``: mmdet's constructor and similar ones.
 
-mmseg, mmpose and mmaction have the formula of mmdet with other names of layers and other exemptions. Their files give
-both as tables, by which groups are computed and explained alike.
+mmseg, mmpose and mmaction use mmdet's formula with other layer names and other exemptions. Their files define both as
+tables, which serve to compute and explain groups.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from lrdecay_cli.domain.training import Module
 
 
 class Factor(NamedTuple):
-    """What a constructor multiplies the lr scale of some parameters by."""
+    """A factor on the lr scale of some parameters."""
 
     symbol: str
-    """The option, or a literal that the constructor holds."""
+    """The option, or a literal in the constructor's code."""
     value: int | float
     reason: str
     """Why it multiplies."""
@@ -42,9 +42,9 @@ class Exempt(NamedTuple):
 
     cause: str
     applies: Callable[[str, tuple[int, ...]], bool]
-    """From full name and shape."""
+    """Takes full name and shape."""
     condition: str
-    """What a parameter has to be."""
+    """The required property of a parameter."""
     reason: Callable[[Tensor], str] = lambda tensor: ""
 
 
@@ -53,44 +53,44 @@ BIAS = Exempt("name ends in '.bias'", lambda name, shape: name.endswith(".bias")
 
 
 def naming(part: str) -> Exempt:
-    """What has ``part`` anywhere in its full name."""
+    """Return an exemption of names that contain ``part``."""
     return Exempt(f"name contains {part!r}", lambda name, shape: part in name, f"have {part!r} in its name")
 
 
 @dataclass(frozen=True, slots=True)
 class NamedDecay:
-    """A constructor's decay: which names are which layer, and what has no weight decay."""
+    """A constructor's decay: which names belong to which layer, and what has no weight decay."""
 
     layers: tuple[LayerNames, ...]
     exempt: tuple[Exempt, ...]
-    """In the order in which they are asked."""
+    """In the constructor's order."""
     exemption: Callable[[str, tuple[int, ...], Module | None], str | None] | None = None
-    """Gives the cause of an exemption; None for that of :attr:`exempt`."""
+    """Returns the cause of an exemption; None to use :attr:`exempt`."""
     rate_option: str = "decay_rate"
     factors: Callable[[str, int, int | float, DecayOptions, Mapping[str, Any]], Iterable[Factor]] | None = None
-    """What the lr scale is multiplied by, in this order: from full name, layer id, the scale so far, and options."""
+    """Factors on the lr scale, in this order: from full name, layer id, the scale so far, and options."""
     depths_option: str = ""
-    """The option from which the depths are read; empty where the names tell them."""
+    """The option with the depths; empty if they follow from the names."""
     describe: Callable[[str, Mapping[str, Any]], Iterator[str]] | None = None
-    """What is odd about a parameter, from full name and options; a sentence each."""
+    """Remarks on a parameter, from full name and options; one sentence each."""
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """The backbones that it serves."""
+        """The supported backbones."""
         return tuple(layers.family for layers in self.layers)
 
     def make_rules(
         self, inputs: ConstructorInputs, names: Sequence[str], _depth: LayerDepth | None = None
     ) -> ConstructorRules:
-        """The formulas for one model. Raises DecayError where the constructor refuses its inputs."""
+        """Return the formulas for one model. Raises DecayError if the constructor refuses its inputs."""
         return _Rules(self, inputs, names)
 
     def raise_cause(self, inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
-        """Raise DecayError with the cause for which the constructor makes no groups."""
+        """Raise DecayError with the cause if the constructor cannot build groups."""
         sorted_into_groups(parameters, self.decay_rules(inputs, (parameter.name for parameter in parameters)))
 
     def decay_rules(self, inputs: ConstructorInputs, names: Iterable[str]) -> DecayRules:
-        """The decay of one model."""
+        """Return the decay of one model."""
         options = dict(options_given(inputs.options))
         if "decay_type" not in inputs.spec.options:
             options.pop("decay_type", None)
@@ -153,7 +153,7 @@ class _Rules(ConstructorRules):
     def _of_layers(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         layer_id = provenance.layer_id.result if provenance.layer_id else None
         if layer_id == 0 and not tensor.seen.startswith(BACKBONE_PREFIX):
-            return ("it is not the backbone's, but has the layer id of the stem: the smallest lr of all",)
+            return ("it is outside the backbone, but has the stem's layer id: the smallest lr",)
         blocks = tuple(f"{BACKBONE_PREFIX}{head}" for head in self._layers.heads)
         if not isinstance(layer_id, int) or not tensor.seen.startswith(blocks):
             return ()
@@ -169,9 +169,9 @@ class _Rules(ConstructorRules):
         trace = layer_trace(self._rules.layer_id(tensor.seen))
         if matching == len(order) - 1:
             reason = (
-                "no rule above names it: it is the backbone's, but falls through to the head's layer id"
+                "no rule above matches: it is in the backbone, but gets the head's layer id"
                 if own
-                else "it is not the backbone's"
+                else "it is outside the backbone"
             )
             trace = msgspec.structs.replace(trace, reason=reason)
         yield trace
@@ -184,9 +184,9 @@ class _Rules(ConstructorRules):
     def _exemptions(self, tensor: Tensor) -> Iterator[RuleTrace]:
         for known_cause, applies, condition, reason in self._decay.exempt:
             fits = applies(tensor.seen, tensor.shape)
-            # mmdet's tells which of the names it is.
-            told = self._rules.exemption(tensor.seen, tensor.shape, None) if fits else None
-            cause = told or known_cause
+            # mmdet's exemption names the matching one of several names.
+            exact = self._rules.exemption(tensor.seen, tensor.shape, None) if fits else None
+            cause = exact or known_cause
             outcome: Outcome = "applies" if fits else "no match"
             text = reason(tensor)
             rule = f"{cause} -> 0"
@@ -195,18 +195,18 @@ class _Rules(ConstructorRules):
                 return
 
     def _never_read(self, tensor: Tensor) -> Iterator[RuleTrace]:
-        """Options of mmengine's constructor that would be about this parameter."""
+        """Yield options of mmengine's constructor that match this parameter but are not read."""
         options = self._inputs.options
         keys = options.get("custom_keys")
         if isinstance(keys, Mapping):
             for key in sorted(sorted(keys), key=len, reverse=True):
                 if key in tensor.seen:
-                    yield _unread(f"custom_keys[{key!r}]", "it is in the name, but this constructor looks for no keys")
+                    yield _unread(f"custom_keys[{key!r}]", "it is in the name, but this constructor ignores keys")
         for multiplier in mmengine_default.SPEC.multipliers:
             fit = multiplier.fit(tensor)
             if options.get(multiplier.option) is not None and fit.fits:
                 rule = f"{multiplier.option}={options[multiplier.option]!r}"
-                yield _unread(rule, f"{fit.reason}, but only mmengine's default constructor asks")
+                yield _unread(rule, f"{fit.reason}, but only mmengine's default constructor reads this option")
 
 
 def _multiplied(provenance: Provenance, factors: Sequence[Factor], base_lr: int | float) -> Provenance:

@@ -1,9 +1,9 @@
-"""Constructors that make an optimizer for each part of a model, by mmengine's default constructor.
+"""Constructors that build an optimizer for each part of a model with mmengine's default constructor.
 
 Source: mmagic 1.2.0, ``mmagic/engine/optimizers/multi_optimizer_constructor.py``, ``pggan_optimizer_constructor.py``,
-``singan_optimizer_constructor.py`` and, for who steps, ``train_step`` in ``mmagic/models/editors/pggan/pggan.py``;
+``singan_optimizer_constructor.py`` and, for the steps, ``train_step`` in ``mmagic/models/editors/pggan/pggan.py``;
 mmrazor 1.0.0, ``mmrazor/engine/optimizers/optimizer_constructor.py``. ``optim_wrapper`` has the settings of each
-optimizer by its name, with its own ``paramwise_cfg``; mmengine's constructor sees the names within the part.
+optimizer by name, with its own ``paramwise_cfg``; mmengine's constructor sees the names within the part.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _RESET, _SCHEDULE = "reset_optim_for_new_scale", "lr_schedule"
 
 
 class _Part(NamedTuple):
-    """An optimizer's part of the model."""
+    """The part of the model that an optimizer trains."""
 
     key: str
-    """Where ``optim_wrapper`` has its settings; empty for ``optim_wrapper`` itself."""
+    """Key of its settings in ``optim_wrapper``; empty for ``optim_wrapper`` itself."""
     prefix: str = ""
-    """What stands before the names that mmengine's constructor sees."""
+    """Prefix that mmengine's constructor does not see."""
     scale: str = ""
-    """The resolution that it is for, where ``lr_schedule`` may have another lr."""
+    """Its resolution, which may have another lr in ``lr_schedule``."""
 
 
 _Parts = Callable[[Mapping[str, Any], str], _Part]
-"""From ``optim_wrapper`` and an optimizer's name to its part. Raises DecayError if there is none."""
+"""Maps ``optim_wrapper`` and an optimizer's name to its part. Raises DecayError if there is none."""
 
 
 def _part_by_name(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
@@ -45,7 +45,7 @@ def _part_by_name(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
 
 
 def _numbered(wrapper: Mapping[str, Any], optimizer: str) -> tuple[str, str]:
-    """Key and number of ``generator_128``."""
+    """Return key and number of ``generator_128``."""
     key, _, number = optimizer.rpartition("_")
     if not isinstance(wrapper.get(key), Mapping):
         raise DecayError(f"optim_wrapper has no settings of optimizer {optimizer!r}")
@@ -63,7 +63,7 @@ def _part_of_scale(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
 
 
 def _turns_of_scales(wrapper: Mapping[str, Any], optimizers: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """The optimizers of each part: mmagic's models step the one of the present scale alone."""
+    """Return the optimizers of each part: mmagic's models step only the one of the current scale."""
     of: dict[str, list[str]] = {}
     for optimizer in optimizers:
         of.setdefault(_numbered(wrapper, optimizer)[0], []).append(optimizer)
@@ -91,7 +91,7 @@ class _Rules(ConstructorRules):
             return ()
         if part.scale in self._schedule(part):
             return (RuleTrace(("lr",), _scheduled(part), "applies"),)
-        # Alike for all scales without an lr of their own, so that these are told together.
+        # Equal for all scales without their own lr, so report these together.
         return (RuleTrace(("lr",), f"{_SCHEDULE}[{part.key!r}]", "no match", "it has no lr for the scale"),)
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
@@ -140,21 +140,21 @@ def _scheduled(part: _Part) -> str:
 
 
 def _within(tensor: Tensor, part: _Part) -> Tensor:
-    """The tensor as mmengine's constructor meets it, which goes through the part alone."""
+    """Return the tensor as mmengine's constructor sees it inside the part."""
     if not tensor.seen.startswith(part.prefix):
-        raise DecayError("it is shared, and has another name in the part of its optimizer", where=tensor.name)
+        raise DecayError("it is shared and has another name in the part of its optimizer", where=tensor.name)
     return replace(tensor, seen=tensor.seen.removeprefix(part.prefix))
 
 
 def _part_of_modules(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
-    """Of several modules, and of those that a regular expression matches, there is no ``paramwise_cfg``."""
+    """Return the part of an optimizer; several modules, or a regular expression, have no ``paramwise_cfg``."""
     named = wrapper.get(optimizer)
     module = named.get("modules") if isinstance(named, Mapping) else None
     return _Part(optimizer, f"{module if isinstance(module, str) else optimizer}." if optimizer else "")
 
 
 def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
-    """Raise DecayError for settings of which the constructors only say that a key or an argument is wrong."""
+    """Raise DecayError for settings about which the constructors only report a wrong key or argument."""
     wrapper, name = inputs.wrapper, inputs.spec.name
     own = {key: each for key, each in wrapper.items() if isinstance(each, Mapping) and key != _SCHEDULE}
     modules = {parameter.name.partition(".")[0] for parameter in parameters}
@@ -171,7 +171,7 @@ def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParamet
                 )
         if inputs.spec is MULTI_SPEC:
             if "modules" not in settings and any("modules" in each for each in own.values()):
-                problem = "the optimizer names no modules, and others do"
+                problem = "the optimizer has no 'modules', but others do"
                 raise DecayError(problem, where=place, fix=f"set {place}.modules={key!r}")
             continue
         if key not in modules:
@@ -179,10 +179,10 @@ def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParamet
             raise DecayError(problem, where=place, fix=f"name one of {', '.join(sorted(modules))}")
         if inputs.spec is PGGAN_SPEC and wrapper.get(_RESET, True):
             if options:
-                problem = f"{name} passes it to the optimizer wrapper too, which refuses it"
+                problem = f"{name} also passes it to the optimizer wrapper, which refuses it"
                 raise DecayError(problem, where=f"{place}.paramwise_cfg", fix=f"set optim_wrapper.{_RESET}=False")
             if key not in (wrapper.get(_SCHEDULE) or {}):
-                problem = f"{name} needs an entry for {key!r}, if an empty one"
+                problem = f"{name} needs an entry for {key!r}, even an empty one"
                 raise DecayError(problem, where=f"optim_wrapper.{_SCHEDULE}", fix=f"add {key}=dict()")
 
 

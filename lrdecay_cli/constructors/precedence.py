@@ -1,4 +1,4 @@
-"""``custom_keys`` and multipliers weighed against each other, as mmengine's and mmpretrain's constructors both do."""
+"""The precedence of ``custom_keys`` and multipliers, as in mmengine's and mmpretrain's constructors."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _OF_A_KEY = ("lr_mult", "decay_mult")
 def key_trace(
     about: tuple[Part, ...], key: str, outcome: Outcome, reason: str, *, shortest_counts: bool = False
 ) -> RuleTrace:
-    """What became of a key for a parameter."""
+    """Return the result of a key for a parameter."""
     premise = f"have {key!r} in its name"
     condition = f"{premise}, and no {'shorter' if shortest_counts else 'longer'} key"
     return RuleTrace(about, f"custom_keys[{key!r}]", outcome, reason, condition, premise, "custom_key", key)
 
 
 def overridden_by(winner: str, key: str) -> str:
-    """The key that overrides another one in the same name, and why."""
+    """Return the key that overrides another one in the same name, and why."""
     if len(winner) != len(key):
         return f"by the {'longer' if len(winner) > len(key) else 'shorter'} {winner!r}"
     return f"by {winner!r}: equally long, {'first' if winner < key else 'last'} in the alphabet"
 
 
 def layer_trace(layer_id: Formula) -> RuleTrace:
-    """The rule that gives a layer id, as it applies."""
+    """Return a trace of the rule that gives a layer id."""
     cause = layer_id.cause
     condition = (
         "have a name that no other rule matches" if layer_id.basis == "fallback" else f"have a name like {cause}"
@@ -42,7 +42,8 @@ def layer_trace(layer_id: Formula) -> RuleTrace:
 
 
 def own_step(what: str, given: int | float | None, default: float | None) -> Formula:
-    """The lr or weight decay of a group that gets none of its own: the config's, else what the optimizer takes.
+    """Return the formula of a group without its own lr or weight decay: the config's value, else the optimizer's
+    default.
 
     ``what`` is ``base_lr`` or ``base_weight_decay``.
     """
@@ -53,7 +54,7 @@ def own_step(what: str, given: int | float | None, default: float | None) -> For
 
 
 class OptionPrecedence(ConstructorRules):
-    """What decides about a parameter: a key, or the multipliers, as the spec of the constructor says."""
+    """Decides which key or multiplier applies to a parameter, according to the constructor's spec."""
 
     def __init__(self, inputs: ConstructorInputs) -> None:
         self.inputs = inputs
@@ -62,33 +63,33 @@ class OptionPrecedence(ConstructorRules):
         self._multipliers = inputs.spec.multipliers_set(inputs.options)
         self._base = {"lr": inputs.base_lr, "weight_decay": inputs.base_weight_decay}
         self.effective_multipliers = tuple(known for known in self._multipliers if self._base[known.target] is not None)
-        """Those that are set and have something to multiply: no ``flat_decay_mult`` without a weight decay."""
+        """Those that are set and effective: no ``flat_decay_mult`` without a weight decay."""
         given = inputs.options.get("custom_keys")
         self.multipliers_overrule_keys = bool(self._reads and inputs.options.get(self._reads.overruled_by))
-        """Whether a multiplier that fits counts although a key matches."""
+        """True if a matching multiplier overrides a matching key."""
         read = self._reads and not (self._reads.need_weight_decay and inputs.base_weight_decay is None)
         keys = sorted(sorted(given), key=len, reverse=True) if read and isinstance(given, Mapping) else []
         if self._reads and self._reads.shortest_counts:
             keys.reverse()
         self.keys = tuple(keys)
-        """The keys, those first that go before others: none where the constructor looks for none."""
+        """The keys in order of precedence; empty if the constructor ignores keys."""
 
     def matching_keys(self, tensor: Tensor) -> list[str]:
-        """The keys that are in a parameter's name, in their order: the first one counts."""
+        """Return the keys in a parameter's name, in order of precedence: the first one counts."""
         name = self._reads.searched_name(tensor) if self._reads else ""
         return [key for key in self.keys if key in name]
 
     def key_settings(self, key: str) -> Mapping[str, Any]:
-        """What the config says for a key; empty if that is no dict."""
+        """Return the settings of a key; empty if they are not a dict."""
         given = self.inputs.options["custom_keys"][key]
         return given if isinstance(given, Mapping) else {}
 
     def winning_key(self, tensor: Tensor) -> str | None:
-        """The key that the parameter goes by, None if there is none."""
+        """Return the key that applies to the parameter; None if there is none."""
         return next(iter(self.matching_keys(tensor)), None)
 
     def winning_multiplier(self, tensor: Tensor, target: Target) -> Multiplier | None:
-        """The option that multiplies the lr or weight decay of a parameter that goes by no key."""
+        """Return the option that multiplies the lr or weight decay of a parameter without a key."""
         known = self.effective_multipliers
         fitting = [multiplier for multiplier in known if multiplier.target == target and multiplier.fit(tensor).fits]
         if not fitting:
@@ -96,7 +97,7 @@ class OptionPrecedence(ConstructorRules):
         return fitting[-1] if target == "lr" else fitting[0]
 
     def deciding(self, tensor: Tensor, target: Target) -> tuple[str | None, str | None]:
-        """The key, or else the option, that decides about the lr or the weight decay; None and None for neither."""
+        """Return the key, or else the option, that decides the lr or weight decay; None and None for neither."""
         key = self.winning_key(tensor)
         if key is not None and not self.multipliers_overrule_keys:
             return key, None
@@ -104,12 +105,12 @@ class OptionPrecedence(ConstructorRules):
         return (key, None) if multiplier is None else (None, multiplier.option)
 
     def step(self, target: Target, key: str | None, option: str | None) -> Formula:
-        """The lr or weight decay of a parameter that goes by a custom key, or else by a multiplier, or by neither.
+        """Return the lr or weight decay of a parameter by a custom key, else by a multiplier, else the base value.
 
-        Operands stand in the order of mmengine's.
+        Operands are in mmengine's order.
 
         Raises:
-            DecayError: what the config gives is no finite number.
+            DecayError: a value in the config is not a finite number.
         """
         what, base = f"base_{target}", self._base[target]
         own = own_step(what, base, self.inputs.default_lr if target == "lr" else self.inputs.default_weight_decay)
@@ -137,7 +138,7 @@ class OptionPrecedence(ConstructorRules):
         return Formula(rule, formula, base * number, inputs, "custom_key", key, product)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        """Keys first, longest first, then the multipliers."""
+        """Return keys first, the longest first, then the multipliers."""
         winner = None if self.multipliers_overrule_keys else self.winning_key(tensor)
         return (
             *self._keys_considered(tensor),
@@ -146,17 +147,17 @@ class OptionPrecedence(ConstructorRules):
         )
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
-        """Settings of the key that nobody uses."""
+        """Return remarks on unused settings of the key."""
         key, found = self.winning_key(tensor), []
         for option in () if key is None else self.key_settings(key):
-            meant = nearest(option, _OF_A_KEY, likeness=0.6)
-            if option not in _OF_A_KEY and meant:
+            like = nearest(option, _OF_A_KEY, likeness=0.6)
+            if option not in _OF_A_KEY and like:
                 found.append(
-                    f"custom_keys[{key!r}] sets {option!r}, which is copied into the group and multiplies nothing:"
-                    f" did you mean {meant!r}?"
+                    f"custom_keys[{key!r}] sets {option!r}, which is copied into the group and has no effect:"
+                    f" did you mean {like!r}?"
                 )
             elif option == "lr_mult" and "lr" not in self._targets:
-                found.append(f"custom_keys[{key!r}] sets 'lr_mult', which {self.inputs.spec.name} does not use")
+                found.append(f"custom_keys[{key!r}] sets 'lr_mult', which {self.inputs.spec.name} ignores")
         return tuple(found)
 
     def _keys_considered(self, tensor: Tensor) -> Iterator[RuleTrace]:
@@ -183,7 +184,7 @@ class OptionPrecedence(ConstructorRules):
         kept: tuple[Part, ...] = tuple(target for target, option in overruling.items() if option is None)
         options = dict.fromkeys(option for option in overruling.values() if option)
         if options:
-            reason += f"; {' and '.join(options)} overrule it: {self._reads.overruled_by}"
+            reason += f"; {' and '.join(options)} override it: {self._reads.overruled_by}"
         outcome: Outcome = "applies" if kept else "overridden"
         shortest = self._reads.shortest_counts
         return key_trace(kept or self._targets, key, outcome, reason, shortest_counts=shortest)
@@ -198,7 +199,7 @@ class OptionPrecedence(ConstructorRules):
             reason = fit.reason
             if self._base[target] is None:
                 outcome = "no effect"
-                reason = f"the config gives the optimizer no {target.replace('_', ' ')} to multiply"
+                reason = f"the config sets no {target.replace('_', ' ')} to multiply"
             elif key is not None:
                 outcome = "skipped"
                 reason = f"custom_keys[{key!r}] matched, and a key takes precedence"

@@ -1,4 +1,4 @@
-"""What the constructor of a map was given and met, its numbers computed again, and what became of its custom keys."""
+"""Recompute a map's numbers with its constructor's formulas, and find out what its custom keys match."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from lrdecay_cli.domain.provenance import Provenance
 
 
 def inputs_of(group_map: GroupMap) -> ConstructorInputs:
-    """What the constructor that built the map was given.
+    """Return the inputs of the constructor that built the map.
 
     Raises:
-        DecayError: the config's lr or weight decay is no finite number.
+        DecayError: the config's lr or weight decay is not a finite number.
     """
     optimizer = group_map.training.optim_wrapper.get("optimizer")
     given: Mapping[str, Any] = optimizer if isinstance(optimizer, Mapping) else {}
@@ -43,16 +43,16 @@ def inputs_of(group_map: GroupMap) -> ConstructorInputs:
 
 
 def tensors_met(group_map: GroupMap) -> list[Tensor]:
-    """Every tensor that the constructor meets, in the model's order; further names of shared ones too."""
+    """Return every tensor that the constructor sees, in the model's order, further names of shared ones included."""
     return sorted((tensor for tensor in group_map.tensors() if tensor.seen), key=lambda tensor: tensor.position)
 
 
 def rules_of(
     group_map: GroupMap, tensors: Sequence[Tensor], layer_depth: LayerDepth | None = None
 ) -> ConstructorRules | None:
-    """The formulas by which the map's constructor made its groups; None for one that lrdecay does not know.
+    """Return the formulas of the map's constructor; None if lrdecay does not know it.
 
-    ``tensors`` are :func:`tensors_met`; ``layer_depth`` is the model's own, where the model is at hand.
+    ``tensors`` are :func:`tensors_met`; ``layer_depth`` is the model's own, if the model is available.
 
     Raises:
         DecayError: the constructor refuses its inputs.
@@ -67,7 +67,7 @@ def rules_of(
 
 
 class _WithoutOptions(ConstructorRules):
-    """One group for everything, with the optimizer's own numbers, frozen parameters too.
+    """One group for all parameters, frozen ones included, with the optimizer's own numbers.
 
     Source: mmengine 0.10, ``__call__`` of its default constructor, which mmdet's and mmpretrain's inherit.
     """
@@ -84,12 +84,12 @@ class _WithoutOptions(ConstructorRules):
         return self._provenance
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        reason = "it is empty, so that all parameters go into one group, frozen ones too"
+        reason = "it is empty, so all parameters are in one group, frozen ones included"
         return (RuleTrace(("lr", "weight_decay"), "paramwise_cfg", "no effect", reason),)
 
 
 def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> GroupMap:
-    """The map with a provenance for every grouped parameter whose numbers our rules can tell."""
+    """Return the map with a provenance for every grouped parameter that lrdecay's formulas cover."""
     tensors = tensors_met(group_map)
     try:
         rules = rules_of(group_map, tensors, layer_depth)
@@ -97,16 +97,16 @@ def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> Grou
         return group_map
     if rules is None:
         return group_map
-    told: dict[tuple[str, str], Provenance] = {}
+    known: dict[tuple[str, str], Provenance] = {}
     for held in (held for tensor in tensors for held in tensor.in_groups()):
         with suppress(DecayError):
-            told[held.group.optimizer if held.group else "", held.name] = rules.provenance(held)
+            known[held.group.optimizer if held.group else "", held.name] = rules.provenance(held)
 
     def explained(group: ParameterGroup) -> ParameterGroup:
-        # What a constructor told of itself stays.
+        # Keep the provenance that a constructor recorded itself.
         parameters = (
             msgspec.structs.replace(
-                parameter, provenance=told.get((group.optimizer, parameter.name), parameter.provenance)
+                parameter, provenance=known.get((group.optimizer, parameter.name), parameter.provenance)
             )
             for parameter in group.parameters
         )
@@ -116,33 +116,33 @@ def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> Grou
 
 
 class KeyMatches(msgspec.Struct, frozen=True):
-    """What became of one key. Names are those of the map, in the model's order."""
+    """The matches of one key. Names are those of the map, in the model's order."""
 
     key: str
     settings: Mapping[str, Any]
-    """What the config says for the key."""
+    """The key's settings in the config."""
     wins: tuple[str, ...]
-    """Trainable parameters that go by this key."""
+    """Trainable parameters that this key applies to."""
     loses: Mapping[str, str]
-    """Trainable parameters that have the key in their names, but go by another, by name."""
+    """Trainable parameters with this key in their names, by name, and the key that overrides it."""
     frozen: tuple[str, ...]
-    """Frozen parameters with the key in their names, which no key changes."""
+    """Frozen parameters with the key in their names; no key changes them."""
     duplicates: tuple[str, ...]
-    """Further names of shared tensors with the key in them: a tensor goes by its first name."""
+    """Further names of shared tensors that contain the key; only a tensor's first name counts."""
     switches_off: Mapping[str, tuple[str, ...]]
-    """Of the parameters that go by the key, those that an option (``norm_decay_mult``) would have changed, by option.
-    The key takes precedence over all options, whatever it sets itself."""
+    """Parameters of :attr:`wins` that an option (``norm_decay_mult``) would have changed, by option. The key overrides
+    all options, independent of its own settings."""
 
     @property
     def matches_nothing(self) -> bool:
-        """Whether the key is in no name of the model."""
+        """True if no name of the model contains the key."""
         return not (self.wins or self.loses or self.frozen or self.duplicates)
 
 
 def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
-    """What became of every key, by key, in the order in which the constructor tries them.
+    """Return the matches of every key, in the order in which the constructor tries them.
 
-    Empty where there is no ``custom_keys``, and for a constructor that is not known to read it.
+    Empty without ``custom_keys``, and for a constructor that is not known to read it.
     """
     precedence = OptionPrecedence(inputs_of(group_map))
     matched: dict[str, list[tuple[Tensor, str]]] = {key: [] for key in precedence.keys}
@@ -154,7 +154,7 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
 
 
 def _matches(precedence: OptionPrecedence, key: str, tensors: list[tuple[Tensor, str]]) -> KeyMatches:
-    """``tensors``: with the key in their names, each with the key that it goes by."""
+    """Return the matches of a key from ``tensors``: those with the key in their names, each with the winning key."""
     wins = [tensor for tensor, winner in tensors if tensor.trainable and winner == key]
     switches_off = {
         multiplier.option: tuple(tensor.name for tensor in wins if multiplier.fit(tensor).fits)

@@ -1,4 +1,4 @@
-"""All that lrdecay knows of an optimizer wrapper constructor, as one object."""
+"""The specification of an optimizer wrapper constructor: everything lrdecay knows of it, in one object."""
 
 from __future__ import annotations
 
@@ -17,129 +17,131 @@ from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.training import Module
 
 LayerDepth = Callable[[str], tuple[int, int]]
-"""A model's own ``get_layer_depth``: from a parameter's name to its layer id and the number of layers."""
+"""A model's own ``get_layer_depth``: maps a parameter name to its layer id and the number of layers."""
 
 
 class ConstructorRules:
-    """A constructor's formulas for one model. Defaults are those of a constructor that tells its numbers itself."""
+    """A constructor's formulas for one model. The defaults suit a constructor that records its own numbers."""
 
     def provenance(self, tensor: Tensor) -> Provenance:
-        """The numbers of a parameter that is put into a group.
+        """Return the formulas of a parameter in a group.
 
         Raises:
-            DecayError: they cannot be told.
+            DecayError: they are unknown.
         """
-        raise DecayError("the constructor itself tells its numbers", where=tensor.name)
+        raise DecayError("the constructor records its own numbers", where=tensor.name)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        """Every rule that the constructor considers for such a parameter, in its order.
+        """Return every rule that the constructor considers for a parameter, in its order.
 
-        ``provenance`` is what the map holds.
+        ``provenance`` is the recorded one in the map.
 
         Raises:
-            DecayError: the rules have no place for it.
+            DecayError: no rule covers the parameter.
         """
         return ()
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
-        """What is odd about it, a sentence each."""
+        """Return unusual facts about the parameter, one sentence each."""
         return ()
 
 
 class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
     """How a constructor reads ``custom_keys``.
 
-    Of the keys that a name contains the longest counts, of equally long ones the first in the alphabet.
+    Of the keys that a name contains, the longest counts; of equally long ones, the first in alphabetical order.
     """
 
     targets: tuple[Target, ...]
-    """What a key changes."""
+    """The values that a key changes."""
     need_weight_decay: bool = False
-    """The constructor looks for no key where the config gives the optimizer no weight decay."""
+    """True if the constructor ignores keys when the config sets no weight decay."""
     overruled_by: str = ""
-    """The option with which a multiplier that fits counts although a key matches; empty where there is none."""
+    """The option that lets a matching multiplier override a matching key; empty if there is none."""
     shortest_counts: bool = False
-    """Of the keys that a name contains the shortest counts instead, of equally short ones the last in the alphabet."""
+    """True if the shortest key counts instead, and of equally short ones the last in alphabetical order."""
     dot_before_own: bool = False
-    """A parameter that the model itself registers, such as ``weight``, is searched as ``.weight``."""
+    """True if a parameter of the model itself, such as ``weight``, is searched as ``.weight``."""
 
     def searched_name(self, tensor: Tensor) -> str:
-        """The string in which the constructor looks for keys."""
+        """Return the string in which the constructor searches for keys."""
         return f".{tensor.own}" if self.dot_before_own and not tensor.path else tensor.seen
 
 
 class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What rules, explanations, suggestions and errors ask of a constructor.
+    """The properties of a constructor for rules, explanations, suggestions and errors.
 
-    Defaults are those of a constructor that subclasses mmengine's and has no peculiarities.
+    The defaults suit a constructor that subclasses mmengine's and changes nothing else.
     """
 
     known: ClassVar[bool] = True
-    """Whether lrdecay has a file for it."""
+    """True if lrdecay has a file for it."""
 
     name: str
-    """Class name, by which it is registered."""
+    """The registered class name."""
     project: str
-    """Whose it is, for messages: ``mmdet``."""
+    """The project, for messages: ``mmdet``."""
     package: str
-    """The package that defines the class: another package's class of the same name is another constructor."""
+    """The package that defines the class; a class of the same name in another package is another constructor."""
     scope: str = ""
-    """Registry scope that other scopes have to write in front of the name, and the package that registers it; empty
-    for mmengine's own registry, which is searched from everywhere."""
+    """Registry scope, also the package that registers it, which configs of other scopes must prefix; empty for
+    mmengine's own registry, which every scope can search."""
     imports: tuple[str, ...] = ()
-    """Modules that a config has to name in ``custom_imports``."""
+    """Modules that a config must list in ``custom_imports``."""
     short: str = ""
-    """What a narrow column calls it; empty for the name itself."""
+    """Its name in narrow columns; empty for the class name."""
     marks: tuple[str, ...] = ()
-    """Parts of module and backbone names, in lower case, by which a copy of it is told from copies of its kin."""
+    """Lower-case parts of module and backbone names that distinguish copies of it from copies of similar
+    constructors."""
 
     lr_from: Literal["layers", "custom_keys", "kinds", "optimizers", "unknown"]
-    """What the lr of a group follows from: the depth of its parameters, keys in their names, their kind, or the
-    optimizer that holds them."""
+    """What determines the lr of a group: the depth of its parameters, keys in their names, their kind, or the optimizer
+    that holds them."""
     options: tuple[str, ...] = ()
-    """Options of ``paramwise_cfg`` that it reads."""
+    """The options of ``paramwise_cfg`` that it reads."""
     options_are_keys: bool = False
-    """The options of ``paramwise_cfg`` are what ``custom_keys`` is to others: parts of parameter names."""
+    """True if ``paramwise_cfg`` itself holds parts of parameter names, like ``custom_keys`` elsewhere."""
     rate_option: str | None = None
-    """Option with the factor from a layer to the one below it."""
+    """The option with the factor between neighbouring layers."""
     default_rate: float | None = None
-    """That factor where the option is absent; None where it has to be given."""
+    """That factor if the option is absent; None if the option is required."""
     requires_options: bool = False
-    """It refuses an empty ``paramwise_cfg``; the others make one group then, with the optimizer's own numbers."""
+    """True if it refuses an empty ``paramwise_cfg``; others then build one group with the optimizer's own numbers."""
     makes_groups_without_options: bool = False
-    """It makes the same kinds of groups where the config has no ``paramwise_cfg``."""
+    """True if it builds the same kinds of groups without ``paramwise_cfg``."""
     num_layers: Literal["family", "own"] | None = None
-    """How it counts the option ``num_layers``; None without such an option. ``family``: as :meth:`Family.fitting` does,
-    so that another number than the fitting one is a mistake. ``own``: in a way that lrdecay does not know."""
+    """How it counts ``num_layers``; None without such an option. ``family``: like :meth:`Family.fitting`, so any other
+    number is a mistake. ``own``: unknown to lrdecay."""
     families: tuple[Family, ...] | None = None
-    """The backbones whose layers it knows; None where it is not limited to classes that lrdecay can name."""
+    """The backbone families whose layers it knows; None if it is not limited to known classes."""
     asks_model: bool = False
-    """Layer ids are what the model's ``get_layer_depth`` says, and may leave numbers out."""
+    """True if layer ids come from the model's ``get_layer_depth`` and may skip numbers."""
     first_stage_is_a_layer: bool = False
-    """All blocks of the first stage share a layer id, so that a backbone of one stage does not decay."""
+    """True if all blocks of the first stage share a layer id, so that a one-stage backbone does not decay."""
     rest_is_head: bool = False
-    """Names of the backbone that it does not know get the layer id of the head."""
+    """True if unrecognised names of the backbone get the head's layer id."""
 
     stem_id: int = 0
-    """The lowest layer id that it means to give."""
+    """The lowest regular layer id."""
 
     custom_keys: CustomKeys | None = None
-    """How it reads ``custom_keys``; None where it does not."""
+    """How it reads ``custom_keys``; None if it does not."""
     multipliers: tuple[Multiplier, ...] = ()
-    """The ``*_mult`` options, in its order. Of the lr's the last that fits counts, of the weight decay's the first."""
+    """The ``*_mult`` options, in its order. For the lr the last matching one counts, for weight decay the first."""
     exempt_names: tuple[str, ...] = ()
-    """Names that it means to exempt from weight decay, and compares with the full names of parameters."""
-    exempting: str = "give them weight decay 0 in the constructor"
-    """How to exempt further parameters, for one without multipliers."""
+    """Names that it exempts from weight decay, compared with full parameter names."""
+    exempting: str = "set their weight decay to 0 in the constructor"
+    """The fix that exempts further parameters, for a constructor without multipliers."""
 
     turns: Callable[[Mapping[str, Any], Sequence[str]], tuple[tuple[str, ...], ...]] | None = None
-    """Sets of its optimizers that take turns, from ``optim_wrapper`` and their names; None where all step."""
+    """Sets of its optimizers that take turns, from ``optim_wrapper`` and their names; None if all step every time."""
 
     make_rules: Callable[[ConstructorInputs, Sequence[str], LayerDepth | None], ConstructorRules] | None = None
-    """Its formulas for ``paramwise_cfg`` with options, from the inputs, all parameter names as the constructor sees
-    them, and the model's own layer depths where the model is at hand. Raises DecayError where it refuses."""
+    """Builds its formulas for a non-empty ``paramwise_cfg`` from the inputs, all parameter names as the constructor
+    sees them, and the model's own layer depths if available. Raises DecayError if the constructor refuses the
+    inputs."""
     raise_cause: Callable[[ConstructorInputs, Sequence[TrainingParameter]], None] | None = None
-    """Raises DecayError with the cause for which the constructor dies of an error that does not tell it."""
+    """Raises DecayError with the cause if the constructor's own error does not name it."""
 
     @property
     def label(self) -> str:
@@ -148,57 +150,58 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def scoped_name(self) -> str:
-        """The name as every config can write it: ``mmdet.ClassName``."""
+        """The name that works in every config: ``mmdet.ClassName``."""
         return f"{self.scope}.{self.name}" if self.scope else self.name
 
     @property
     def decays_layers(self) -> bool:
-        """Whether the lr is meant to fall from the head to the stem. So it is of an unknown one: its groups tell."""
+        """True if the lr falls from the head to the stem by design. True for unknown constructors: their groups show
+        it."""
         return self.lr_from in ("layers", "unknown")
 
     @property
     def lr_place(self) -> str:
-        """Where in a config the lr of single layers is decided."""
+        """The config option that decides the lr of single layers."""
         return (
             "optim_wrapper.paramwise_cfg.custom_keys" if self.lr_from == "custom_keys" else "optim_wrapper.constructor"
         )
 
     @property
     def keys_set_lr(self) -> bool:
-        """Whether ``lr_mult`` of a custom key may change an lr."""
+        """True if ``lr_mult`` of a custom key changes the lr."""
         return self.custom_keys is not None and "lr" in self.custom_keys.targets
 
     @property
     def decay_options(self) -> tuple[str, ...]:
-        """The options that set the decay together, in the order of :attr:`options`."""
+        """The options of the decay, in the order of :attr:`options`."""
         together = (self.rate_option, "num_layers", "decay_type")
         return tuple(option for option in self.options if self.rate_option and option in together)
 
     def is_switched_off(self, options: Mapping[str, Any]) -> bool:
-        """Whether an empty ``paramwise_cfg``, without the rate that it needs, leaves no decay and no exemption."""
+        """True if an empty ``paramwise_cfg`` without the required rate disables decay and exemptions."""
         return bool(self.rate_option) and self.default_rate is None and not self.requires_options and not options
 
     def serves(self, backbone: str | None) -> bool:
-        """Whether it can tell the layers of a backbone of that class, as far as lrdecay knows."""
+        """True if it recognises the layers of a backbone of that class, as far as lrdecay knows."""
         return self.families is None or any(family.classes.match(backbone or "") for family in self.families)
 
     def never_reads(self, option: str) -> bool:
-        """Whether it is certain that an option has no effect."""
+        """True if an option certainly has no effect."""
         return not self.options_are_keys and option not in self.options
 
     def multipliers_set(self, options: Mapping[str, Any]) -> tuple[Multiplier, ...]:
-        """The multipliers that ``options`` sets, with or without effect."""
+        """Return the multipliers set in ``options``, with or without effect."""
         return tuple(known for known in self.multipliers if options.get(known.option) is not None)
 
 
 class UnknownConstructor(ConstructorSpec, frozen=True, kw_only=True):
-    """A constructor without a file here: little more is known than which options it was seen to read."""
+    """A constructor without a file here; lrdecay knows only which options it read."""
 
     known: ClassVar[bool] = False
 
     @classmethod
     def seen(cls, name: str, options: Mapping[str, Any], reads: Sequence[str] | None) -> UnknownConstructor:
-        """The spec from the class name, ``paramwise_cfg``, and the paths that were read of it, None if not observed."""
+        """Build the spec from the class name, ``paramwise_cfg``, and the option paths read; None if not observed."""
         read = [option for option in _RATE_OPTIONS if option in options and (reads is None or option in reads)]
         return cls(
             name=name,
@@ -212,39 +215,39 @@ class UnknownConstructor(ConstructorSpec, frozen=True, kw_only=True):
 
     @property
     def keys_set_lr(self) -> bool:
-        """It may be one that reads ``custom_keys`` as mmengine's does."""
+        """True, because it may read ``custom_keys`` like mmengine's constructor."""
         return True
 
     def never_reads(self, option: str) -> bool:
-        """What it would do with another value is not certain."""
+        """False, because another value may be read."""
         return False
 
 
 _RATE_OPTIONS = ("decay_rate", "layer_decay_rate", "layer_decay", "lr_decay_rate", "layer_lr_decay", "lr_layer_decay")
-"""What constructors call the factor from a layer to the one below it."""
+"""Names of the factor between neighbouring layers in various constructors."""
 
 
 class ConstructorInputs(msgspec.Struct, frozen=True):
-    """What a constructor was given."""
+    """The inputs of a constructor."""
 
     spec: ConstructorSpec
     options: Mapping[str, Any]
     """``paramwise_cfg``; empty if there is none."""
     base_lr: int | float | None
-    """As the config gives it to the optimizer, None if it does not."""
+    """The optimizer's lr in the config; None if absent."""
     base_weight_decay: int | float | None
-    """Likewise."""
+    """The optimizer's weight decay in the config; None if absent."""
     default_lr: float | None
-    """What the optimizer takes for a group without an lr."""
+    """The optimizer's lr for a group without one."""
     default_weight_decay: float | None
-    """Likewise."""
+    """The optimizer's weight decay for a group without one."""
     backbone: str | None
     """Class name of the model's backbone."""
     optimizer: Mapping[str, Any] = {}
-    """The config's settings of the optimizer, its lr and weight decay too."""
+    """The optimizer's settings in the config, lr and weight decay included."""
     wrapper: Mapping[str, Any] = {}
-    """``optim_wrapper``: the settings of several optimizers are in it by their names."""
+    """``optim_wrapper``; with several optimizers, it has their settings by name."""
     modules: Mapping[str, Module] = {}
-    """Every module that registers parameters, by its path as the constructor sees it, in the model's order."""
+    """Every module with parameters, by its path as the constructor sees it, in the model's order."""
     gpus: int = 1
-    """On how many GPUs the training is started."""
+    """The number of GPUs of the training."""

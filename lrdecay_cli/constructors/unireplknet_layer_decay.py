@@ -2,7 +2,7 @@
 
 Source: UniRepLKNet (AILab-CVC/UniRepLKNet, 2025-08),
 ``detection/mmcv_custom/unireplknet_layer_decay_optimizer_constructor.py``. It is written for mmcv 1; with mmengine's
-names imported in their place the same code makes the same groups.
+names imported instead, the same code builds the same groups.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SPEC = ConstructorSpec(
     first_stage_is_a_layer=True,
     rest_is_head=True,
     exempt_names=UNDECAYED_NAMES,
-    exempting="UniRepLKNet's constructor exempts 1-D parameters alone: exempt these in one of your own",
+    exempting="exempt them in your own constructor: UniRepLKNet's only exempts 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

@@ -1,7 +1,7 @@
-"""ViTDet's ``LayerDecayOptimizerConstructor``, of mmdet's folder ``projects/``, which its wheel leaves out.
+"""ViTDet's ``LayerDecayOptimizerConstructor``, from mmdet's folder ``projects/``, which is not in its wheel.
 
-Source: mmdet 3.3.0, ``projects/ViTDet/vitdet/layer_decay_optimizer_constructor.py``. It asks for no backbone class, and
-decays biases, and norms outside the blocks; ``decay_type`` is logged and changes nothing.
+Source: mmdet 3.3.0, ``projects/ViTDet/vitdet/layer_decay_optimizer_constructor.py``. It accepts any backbone class, and
+decays biases, and norms outside the blocks; ``decay_type`` is logged and ignored.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ SPEC = ConstructorSpec(
     rate_option="decay_rate",
     num_layers="family",
     rest_is_head=True,
-    exempting="ViTDet's constructor exempts norms of blocks and positions alone: exempt these in one of your own",
+    exempting="exempt them in your own constructor: ViTDet's only exempts norms of blocks and positions",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

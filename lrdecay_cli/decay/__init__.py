@@ -1,1 +1,1 @@
-"""The decay itself, as pure functions: parameter name → layer id → lr scale → lr, and name and shape → weight decay."""
+"""Layer decay as pure functions: options, backbone families, parameter kinds and formulas."""

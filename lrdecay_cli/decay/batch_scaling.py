@@ -1,8 +1,8 @@
-"""What ``auto_scale_lr`` does to a group map, and the batch that a map is made for, in words.
+"""The effect of ``auto_scale_lr`` on a group map, and texts about the map's batch.
 
 Source: mmengine 0.10.7, ``mmengine/runner/runner.py``, ``Runner.scale_lr``: ``group['lr'] * ratio`` for every group,
-after the optimizer is built and before the schedulers are. ``lr_scale``, weight decay and the logged ``base_lr`` keep
-their values, and accumulation does not count.
+after the optimizer is built and before the schedulers are. ``lr_scale``, weight decay and the logged ``base_lr`` do not
+change, and accumulation is not included.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from lrdecay_cli.domain.training import Batch
 from lrdecay_cli.text.counting import count
 
 OPTION = "auto_scale_lr"
-"""Its name in a config, and in formulas that of the factor."""
+"""Name of the option in a config, and of the factor in formulas."""
 
 
 def lr_factor(gpus: int, size: int, base_size: int | float) -> float:
-    """Return the factor of every lr, with mmengine's operands in their order."""
+    """Return the factor of every lr, with operands in mmengine's order."""
     return float(gpus * size) / float(base_size)
 
 
 def scaled_map(group_map: GroupMap, batch: Batch, lrs: Sequence[float | None] | None = None) -> GroupMap:
-    """The map with every lr, and the formula of every lr, multiplied by ``batch.lr_factor``.
+    """Return the map with every lr, and the formula of every lr, multiplied by ``batch.lr_factor``.
 
     Args:
-        group_map: as the constructor built it.
-        batch: becomes the map's; without a factor nothing else changes.
-        lrs: the lr of each group as mmengine scaled it; None to multiply here.
+        group_map: as built by the constructor.
+        batch: the map's new batch; without a factor nothing else changes.
+        lrs: the lr of each group as scaled by mmengine; None to multiply here.
     """
     factor = batch.lr_factor
     if factor is None:
@@ -64,7 +64,8 @@ def scaled_map(group_map: GroupMap, batch: Batch, lrs: Sequence[float | None] | 
 
 
 def _scaled(built: Formula, factor: float) -> Formula:
-    """The formula of an lr, with the factor as its last operand. Those of constructors are products or a number."""
+    """Return the formula of an lr with the factor as its last operand. Constructor formulas are products or a
+    number."""
     if built.result is None:
         return built
     by = " * " if built.expression == built.rule else ", times "
@@ -79,9 +80,9 @@ def _scaled(built: Formula, factor: float) -> Formula:
 
 
 def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
-    """The audited map with the factor of a live one, unless it was made for a number of GPUs that the user gave.
+    """Return the audited map with the factor of a live one, unless the user gave a number of GPUs for it.
 
-    What was audited without ``auto_scale_lr``, or for 1 GPU by assumption, is the same training on more of them.
+    A map audited without ``auto_scale_lr``, or for an assumed single GPU, describes the same training on more GPUs.
     """
     if (
         not live.batch
@@ -93,7 +94,7 @@ def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
 
 
 def unscaled_map(group_map: GroupMap) -> GroupMap:
-    """The map with the lrs, not the formulas, from before ``auto_scale_lr``: off by a rounding where it scaled them."""
+    """Return the map with the lrs before ``auto_scale_lr`` (up to rounding); formulas do not change."""
     if group_map.lr_factor == 1:
         return group_map
     lrs = (None if group.lr is None else group.lr / group_map.lr_factor for group in group_map.groups)
@@ -102,25 +103,26 @@ def unscaled_map(group_map: GroupMap) -> GroupMap:
 
 
 def scaling_trace(batch: Batch) -> RuleTrace:
-    """That ``auto_scale_lr`` multiplies an lr, for an explanation."""
+    """Return a trace of the multiplication by ``auto_scale_lr``, for an explanation."""
     return RuleTrace(("lr",), OPTION, "applies", describe_factor(batch), basis="option", cause=OPTION)
 
 
 def describe_factor(batch: Batch) -> str:
-    """``every lr × 0.25: a batch of 2 on 8 GPUs / base_batch_size 64``."""
-    return f"every lr × {batch.lr_factor:g}: a batch of {_size_told(batch)} / base_batch_size {batch.base_size:g}"
+    """Return ``every lr × 0.25: a batch of 2 on 8 GPUs / base_batch_size 64``."""
+    return f"every lr × {batch.lr_factor:g}: a batch of {_describe_size(batch)} / base_batch_size {batch.base_size:g}"
 
 
-def _size_told(batch: Batch) -> str:
+def _describe_size(batch: Batch) -> str:
     size = "" if batch.size is None else f"{batch.size} on "
-    return f"{size}{count(batch.gpus, 'GPU')}{'' if batch.gpus_given else ' (assumed; --gpus N says another number)'}"
+    return f"{size}{count(batch.gpus, 'GPU')}{'' if batch.gpus_given else ' (assumed; set it with --gpus N)'}"
 
 
 def batch_facts(batch: Batch | msgspec.UnsetType) -> Iterator[tuple[str, str]]:
-    """The batch that a map is made for and what depends on it, as facts of a report; none of a map without one."""
+    """Yield the map's batch, and the numbers that depend on it, as facts of a report; nothing for a map without a
+    batch."""
     if not batch:
         return
-    yield "batch", _size_told(batch)
+    yield "batch", _describe_size(batch)
     if batch.lr_factor is not None:
         yield OPTION, describe_factor(msgspec.structs.replace(batch, gpus_given=True))
     if batch.differs is not None:
@@ -130,7 +132,7 @@ def batch_facts(batch: Batch | msgspec.UnsetType) -> Iterator[tuple[str, str]]:
 
 
 def describe_difference(batch: Batch) -> str:
-    """``weight decay of group_0: 0.0005 on 1 GPU, 0.001 on 8``; empty where nothing differs."""
+    """Return ``weight decay of group_0: 0.0005 on 1 GPU, 0.001 on 8 GPUs``; empty without a difference."""
     other = batch.differs
     if other is None:
         return ""

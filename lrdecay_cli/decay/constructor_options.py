@@ -1,7 +1,7 @@
-"""What a config's ``paramwise_cfg`` says to lrdecay's own constructor, ``custom_keys`` included.
+"""The options of lrdecay's own constructor in ``paramwise_cfg``, ``custom_keys`` included.
 
-Source: mmengine 0.10.7, its default constructor: of the keys that a name contains the longest counts, among those
-of one length the first in alphabetical order, and no other.
+Source: mmengine 0.10.7, its default constructor: of the keys that a name contains only the longest counts; of equally
+long ones the first in alphabetical order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MULTIPLIERS = ("lr_mult", "decay_mult")
 
 @dataclass(frozen=True, slots=True)
 class CustomKey:
-    """One key with its multipliers, each None where the config does not give it."""
+    """A key with its multipliers; None if the config does not set one."""
 
     key: str
     lr_mult: int | float | None = None
@@ -37,32 +37,32 @@ class CustomKey:
 
     @property
     def label(self) -> str:
-        """As provenance names it."""
+        """Its name in provenance."""
         return f"custom_keys[{self.key!r}]"
 
     @property
     def where(self) -> str:
-        """Its place in the config, for errors."""
+        """Its path in the config, for errors."""
         return f"{SECTION}.{self.label}"
 
 
 def read_custom_keys(given: object) -> tuple[CustomKey, ...]:
-    """The keys of a ``custom_keys`` option, in the order in which they are tried.
+    """Return the keys of a ``custom_keys`` option, in the order in which they are tried.
 
     Raises:
-        DecayError: it is no dict of dicts, an entry has something else than the two multipliers, or one is no number.
+        DecayError: not a dict of dicts, a setting other than the two multipliers, or a multiplier that is not a number.
     """
     where = f"{SECTION}.custom_keys"
     if not isinstance(given, Mapping):
         raise not_a("a dict", given, where, "write custom_keys={'bbox_head': dict(lr_mult=2.0)}")
     for key in given:
         if not isinstance(key, str) or not key:
-            raise DecayError(f"the key {key!r} is not a part of a name", where=where, fix="give a string")
+            raise DecayError(f"the key {key!r} is not part of a name", where=where, fix="use a non-empty string")
     return tuple(_read(key, given[key]) for key in sorted(sorted(given), key=len, reverse=True))
 
 
 def matching(name: str, keys: Iterable[CustomKey]) -> CustomKey | None:
-    """The first of ``keys``, tried in turn, that the name contains."""
+    """Return the first of ``keys`` that the name contains."""
     return next((key for key in keys if key.key in name), None)
 
 
@@ -80,7 +80,7 @@ def _read(key: str, settings: Any) -> CustomKey:
 AUTO: Literal["auto"] = "auto"
 
 OPTIONS = ("num_layers", "decay_rate", "decay_type", "backbone", "layers", "custom_keys", "strict_compat")
-# mmengine 0.10.7, its default constructor. What mmdet's decay constructor inherits and passes over.
+# Options of mmengine 0.10.7's default constructor, which mmdet's decay constructor inherits and ignores.
 _NO_DECAY = "leave it out: norm layers, biases and 1-D tensors have no weight decay here"
 _BY_KEY = "leave it out, and use custom_keys"
 ELSEWHERE = {
@@ -92,28 +92,28 @@ ELSEWHERE = {
 
 @dataclass(frozen=True, slots=True)
 class ConstructorOptions:
-    """The options, each known to be usable by itself."""
+    """The options, each valid by itself."""
 
     decay_rate: int | float
     num_layers: int | Literal["auto"] = AUTO
-    """Layers between the stem and the rest of the model; ``auto``: as many as the backbone has."""
+    """Layers between the stem and the rest of the model; ``auto`` counts those of the backbone."""
     decay_type: DecayType = "layer_wise"
     backbone: str = "backbone"
     """Path of the backbone in the model."""
     layers: tuple[str, ...] = ()
-    """Regular expressions for the names in the backbone, stem first; empty: by the backbone's class."""
+    """Regular expressions for the names in the backbone, stem first; empty to use the backbone's class."""
     custom_keys: tuple[CustomKey, ...] = ()
     strict_compat: bool = False
-    """Layer ids and exemptions exactly as mmdet (for other backbones: mmpretrain) has them."""
+    """True for layer ids and exemptions exactly as in mmdet (for other backbones: mmpretrain)."""
     passed_over: tuple[str, ...] = ()
-    """Options of mmengine's default constructor that are given and not read, as mmdet does not."""
+    """Given options of mmengine's default constructor that are ignored, as in mmdet."""
 
     @classmethod
     def from_paramwise_cfg(cls, paramwise_cfg: Mapping[str, Any] | None) -> ConstructorOptions:
         """Read the options.
 
         Raises:
-            DecayError: an option is missing, unknown or cannot be used, with the key and what is allowed.
+            DecayError: an option is missing, unknown or invalid; with the key and the allowed values.
         """
         given = options_given(paramwise_cfg)
         strict = given.get("strict_compat", False)
@@ -134,11 +134,11 @@ class ConstructorOptions:
 
     @property
     def prefix(self) -> str:
-        """What the names of the backbone's parameters start with."""
+        """The prefix of the backbone's parameter names."""
         return f"{self.backbone}."
 
     def with_layers(self, num_layers: int) -> DecayOptions:
-        """The options of the decay itself, for a backbone whose layers have been counted."""
+        """Return the options of the decay for a backbone with counted layers."""
         return DecayOptions(num_layers, self.decay_rate, self.decay_type)
 
 

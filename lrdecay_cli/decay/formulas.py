@@ -1,7 +1,7 @@
-"""From a layer id to a learning rate, from an exemption to a weight decay, as formulas.
+"""Formulas from a layer id to a learning rate, and from an exemption to a weight decay.
 
-Source: mmdet 3.3.0, ``add_params`` of its decay constructor. Operands stand in the same order as there, so
-that the floats are the same to the last bit.
+Source: mmdet 3.3.0, ``add_params`` of its decay constructor. Operands are in its order, so the floats are equal to the
+last bit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lrdecay_cli.domain.provenance import Formula, arrow, computed
 
 
 def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: CustomKey | None = None) -> Formula:
-    """The factor on the base lr; a custom key's ``lr_mult`` comes on top.
+    """Return the factor on the base lr, times a custom key's ``lr_mult``.
 
     Raises:
         DecayError: the power has no value: zero to a negative power, or too large for a float.
@@ -26,16 +26,16 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
         float(scale)  # An int has no bounds, but becomes a learning rate.
     except ZeroDivisionError:
         raise DecayError(
-            f"decay_rate {rate!r} to the power {exponent} is a division by zero: layer id {layer_id} lies above"
+            f"decay_rate {rate!r} to the power {exponent} is a division by zero: layer id {layer_id} is above"
             f" num_layers + 1 = {layers - 1}",
             where=name,
-            fix="raise num_layers to fit the backbone, or give another decay_rate",
+            fix="raise num_layers to fit the backbone, or set another decay_rate",
         ) from None
     except OverflowError:
         raise DecayError(
             f"decay_rate {rate!r} to the power {exponent} is too large for a float",
             where=name,
-            fix="give a decay_rate nearer to 1, and the num_layers that fits the backbone",
+            fix="set a decay_rate closer to 1, and the num_layers that fits the backbone",
         ) from None
     expression = "decay_rate ** (num_layers + 2 - layer_id - 1)"
     formula = f"{power_text(rate)} ** ({layers} - {layer_id} - 1)"
@@ -47,31 +47,31 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
         raise DecayError(
             f"{scale!r} times lr_mult {lr_mult!r} is too large for a float",
             where=name,
-            fix=f"give {custom.where} a smaller lr_mult",
+            fix=f"set a smaller lr_mult in {custom.where}",
         )
     inputs["lr_mult"] = lr_mult
     return arrow("custom_key", custom.key, f"{expression} * lr_mult", f"{formula} * {lr_mult!r}", result, inputs)
 
 
 def power_text(rate: int | float) -> str:
-    """A number as the base of a power: without brackets the sign of a negative one would be put on afterwards."""
+    """Return a number as the base of a power; a negative one needs parentheses."""
     return f"({rate!r})" if rate < 0 else f"{rate!r}"
 
 
 def weight_decay_step(base: int | float | None, exemption: str | None, custom: CustomKey | None = None) -> Formula:
-    """The weight decay, from the optimizer's own; None where the config gives it none.
+    """Return the weight decay, computed from the optimizer's; None if the config sets none.
 
-    The custom key's ``decay_mult`` decides whatever the exemption says.
+    A custom key's ``decay_mult`` overrides the exemption.
 
     Raises:
-        DecayError: a ``decay_mult`` with nothing to multiply.
+        DecayError: a ``decay_mult`` without a weight decay to multiply.
     """
     if custom is not None and custom.decay_mult is not None:
         if base is None:
             raise DecayError(
                 "decay_mult has no weight decay to multiply",
                 where=custom.where,
-                fix="give the optimizer a weight_decay",
+                fix="set the optimizer's weight_decay",
             )
         return arrow(
             "custom_key",

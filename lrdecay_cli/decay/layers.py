@@ -1,4 +1,4 @@
-"""Layers of a backbone that no family knows: listed by the config, or reported by the backbone itself.
+"""Layers of a backbone outside the known families: listed by the config, or reported by the backbone itself.
 
 A config lists them as regular expressions: ``layers=['patch_embed', r'blocks\\.(\\d+)', 'norm']``. A backbone reports
 them by mmpretrain's ``get_layer_depth``.
@@ -23,17 +23,17 @@ _USE_PATTERNS = "list the layers in paramwise_cfg.layers as regular expressions 
 def pattern_layers(
     patterns: Iterable[str], names: Iterable[str], prefix: str
 ) -> tuple[int, Callable[[str, int], Formula]]:
-    """Count the layers, and tell them apart.
+    """Count the layers and assign names to them.
 
-    Layer ids of the names behind ``prefix`` rise from 0 in the order of the patterns. A pattern with groups, which must
-    match whole numbers, is a layer for each combination of numbers that comes up. The first pattern that matches at the
-    start of a name counts.
+    Layer ids of names after ``prefix`` increase from 0 in the order of the patterns. A pattern with groups, which must
+    match integers, is one layer per combination of numbers. The first pattern that matches the start of a name counts.
 
     Returns:
         ``num_layers``, and the rule.
 
     Raises:
-        DecayError: no regular expression, one that matches nothing or no number, or a name that none matches.
+        DecayError: an invalid regular expression, one that matches nothing or a non-integer, or a name that none
+            matches.
     """
     compiled = [_compiled(pattern, position) for position, pattern in enumerate(patterns)]
     places = {name: _place(name, compiled, prefix) for name in names if name.startswith(prefix)}
@@ -68,12 +68,12 @@ def _compiled(pattern: str, position: int) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise DecayError(
-            f"{pattern!r} is not a regular expression ({error})", where=f"{_WHERE}[{position}]", fix="mend it"
+            f"{pattern!r} is not a regular expression ({error})", where=f"{_WHERE}[{position}]", fix="correct it"
         ) from None
 
 
 def _place(name: str, patterns: list[re.Pattern[str]], prefix: str) -> tuple[int, ...] | None:
-    """Position of the first pattern that matches, and the numbers in its groups."""
+    """Return the index of the first matching pattern, and the numbers in its groups."""
     own = name.removeprefix(prefix)
     for position, pattern in enumerate(patterns):
         if found := pattern.match(own):
@@ -81,41 +81,41 @@ def _place(name: str, patterns: list[re.Pattern[str]], prefix: str) -> tuple[int
                 return position, *(int(number) for number in found.groups())
             except (TypeError, ValueError):
                 raise DecayError(
-                    f"a group of {pattern.pattern!r} matches no whole number in {name}",
+                    f"a group of {pattern.pattern!r} does not match an integer in {name}",
                     where=f"{_WHERE}[{position}]",
-                    fix=r"group numbers only, as (\d+), and write (?:…) for the rest",
+                    fix=r"use groups only for numbers, as (\d+), and (?:…) for the rest",
                 ) from None
     return None
 
 
 LayerDepth = Callable[[str, str], Any]
-"""From a parameter name and the backbone's prefix to ``(layer id, number of layer ids)``."""
+"""Maps a parameter name and the backbone's prefix to ``(layer id, number of layer ids)``."""
 
 
 def reported_layers(
     layer_depth: LayerDepth, class_name: str, names: Iterable[str], options: ConstructorOptions
 ) -> tuple[int, Callable[[str, int], Formula]]:
-    """Count the layers, and tell them apart.
+    """Count the layers and assign names to them.
 
     Returns:
         ``num_layers``, and the rule.
 
     Raises:
-        DecayError: it is no layer-wise decay, the method fails, or it does not return what it should.
+        DecayError: the decay is not layer-wise, the method raises, or its result is invalid.
     """
     what = f"{class_name}.get_layer_depth"
     if options.decay_type != "layer_wise":
         raise DecayError(
-            f"{options.decay_type!r} is not defined for {class_name}, which reports layers only",
+            f"{options.decay_type!r} is not defined for {class_name}, which only reports layers",
             where=f"{SECTION}.decay_type",
             fix="allowed: 'layer_wise'",
         )
     reported = {name: _reported(layer_depth, what, name, options.prefix) for name in names}
     counts = {count: name for name, (_, count) in reported.items()}
     if len(counts) != 1:
-        told = ", ".join(f"{count} for {name}" for count, name in counts.items()) or "nothing"
+        returned = ", ".join(f"{count} for {name}" for count, name in counts.items()) or "nothing"
         raise DecayError(
-            f"{what} does not return one number of layers, but {told}",
+            f"{what} must return one number of layers, but returns {returned}",
             where=f"{SECTION}.backbone",
             fix=_USE_PATTERNS,
         )

@@ -1,4 +1,4 @@
-"""The decay of lrdecay's own constructor: whatever backbone, wherever it is, as deep as it is."""
+"""The decay of lrdecay's own constructor, for any backbone at any path and depth."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from lrdecay_cli.domain.provenance import Formula
 
 @dataclass(frozen=True, slots=True)
 class BackboneClasses:
-    """What the rules need to know of a backbone beside the names of its parameters."""
+    """The backbone's classes, which the rules need besides parameter names."""
 
     classes: tuple[str, ...]
-    """Its class and the bases of that, nearest first; each as ``package.Name`` and then as ``Name``."""
+    """Its class and base classes, nearest first; each as ``package.Name`` and then as ``Name``."""
     reporting_class: str | None = None
     """The class among them that defines ``get_layer_depth``, as ``Name``."""
     layer_depth: LayerDepth | None = None
-    """That method: from a parameter name and the backbone's prefix to its layer id and the number of ids."""
+    """That method: maps a parameter name and the backbone's prefix to its layer id and the number of ids."""
 
     @property
     def name(self) -> str:
@@ -42,7 +42,7 @@ class BackboneClasses:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The groups to make, and what is odd about the settings."""
+    """The groups to build, and warnings about the settings."""
 
     groups: tuple[PlannedGroup, ...]
     warnings: tuple[str, ...]
@@ -57,16 +57,17 @@ def plan_of_model(
     base_lr: float | None,
     base_weight_decay: float | None,
 ) -> Plan:
-    """The groups for a model.
+    """Return the groups for a model.
 
     Args:
         parameters: every parameter of the model, frozen ones included, in the model's order.
         paramwise_cfg: the options, see :class:`ConstructorOptions`.
-        find_backbone: from a path in the model to the backbone there; raises DecayError if there is none.
-        base_lr: of the optimizer, likewise ``base_weight_decay``.
+        find_backbone: maps a path in the model to the backbone there; raises DecayError if there is none.
+        base_lr: the optimizer's lr.
+        base_weight_decay: the optimizer's weight decay.
 
     Raises:
-        DecayError: an option cannot be used, the backbone's layers cannot be told apart, or a parameter has no place.
+        DecayError: an option is invalid, the backbone's layers are unknown, or a parameter has no layer.
     """
     options = ConstructorOptions.from_paramwise_cfg(paramwise_cfg)
     everything = tuple(parameters)
@@ -74,7 +75,7 @@ def plan_of_model(
     fitting, layer_id, must_fit = _layers(options, names, find_backbone(options.backbone))
     num_layers = fitting if options.num_layers == AUTO else options.num_layers
     warnings = [
-        f"{SECTION}.{key}: mmdet's decay constructor does not read it, so neither does strict_compat=True"
+        f"{SECTION}.{key}: ignored with strict_compat=True, because mmdet's decay constructor ignores it"
         for key in options.passed_over
     ]
     if num_layers != fitting and fitting >= 0:
@@ -87,7 +88,7 @@ def plan_of_model(
         if not options.strict_compat:
             warnings.append(f"{SECTION}.num_layers: {num_layers} does not fit; {fitting} ({AUTO!r}) does")
     warnings += [
-        f"{SECTION}.{custom.label}: no parameter has this in its name"
+        f"{SECTION}.{custom.label}: matches no parameter name"
         for custom in options.custom_keys
         if not any(custom.key in name for name in names)
     ]
@@ -103,11 +104,11 @@ def plan_of_model(
 
 
 LayerId = Callable[[str, int], Formula]
-"""From a parameter name and ``num_layers`` to the layer id."""
+"""Maps a parameter name and ``num_layers`` to the layer id."""
 
 
 def _layers(options: ConstructorOptions, names: list[str], backbone: BackboneClasses) -> tuple[int, LayerId, bool]:
-    """The fitting ``num_layers`` (-1 if it cannot be told), the rule, and whether another number is an error."""
+    """Return the fitting ``num_layers`` (-1 if unknown), the rule, and whether another number is an error."""
     if options.layers:
         return (*pattern_layers(options.layers, names, options.prefix), True)
     for class_name in backbone.classes:
@@ -117,10 +118,10 @@ def _layers(options: ConstructorOptions, names: list[str], backbone: BackboneCla
             return (*reported_layers(backbone.layer_depth, backbone.name, names, options), True)
     served = ", ".join(str(family.classes) for family in ALL_FAMILIES)
     raise DecayError(
-        f"nothing tells how the layers of {backbone.name} follow each other",
+        f"the order of the layers of {backbone.name} is unknown",
         where=f"{SECTION}.layers",
-        fix=f"list them as regular expressions, from the stem up, or give the class a get_layer_depth;"
-        f" known without: {served}",
+        fix=f"list them as regular expressions, from the stem up, or add get_layer_depth to the class;"
+        f" known backbones: {served}",
     )
 
 
@@ -131,13 +132,13 @@ def _family_layers(
     depths = family.depths(names, options.prefix)
     if not depths and (family.must_fit or options.num_layers == AUTO):
         raise DecayError(
-            f"no parameter of this {class_name} is named like a block of the family {family.name}",
+            f"no parameter name of this {class_name} matches a block of the family {family.name}",
             where=f"{SECTION}.backbone",
             fix="list its layers in paramwise_cfg.layers as regular expressions, from the stem up",
         )
     if family.stages is not None and len(depths) not in (0, family.stages) and not options.strict_compat:
         raise DecayError(
-            f"this {class_name} has {len(depths)} stages, and the rules of the family {family.name} are made for"
+            f"this {class_name} has {len(depths)} stages, but the rules of the family {family.name} expect"
             f" {family.stages}",
             where=f"{SECTION}.layers",
             fix=r"list its layers: layers=[r'downsample_layers\.0', r'stages\.0\.(\d+)', …], from the stem up",

@@ -1,6 +1,6 @@
-"""The one classifier of parameters: kinds that are exempt from weight decay, by name, module and shape, and the reason.
+"""The classifier of parameters: kinds that are exempt from weight decay, by name, module and shape, and the reason.
 
-lrdecay's own constructor, the rules and ``suggest`` ask it. ``tests/decay/parameter_kinds.csv`` lists parameters of
+lrdecay's own constructor, the rules and ``suggest`` use it. ``tests/decay/parameter_kinds.csv`` lists parameters of
 published models with the decision and its source.
 """
 
@@ -37,7 +37,7 @@ which Grounding DINO's leave out. Swin V2's, timm's and OpenCLIP's exempt ``logi
 ``temperature`` of each head in XCiT and EdgeNeXt is decayed everywhere.
 """
 
-# Class names: a suffix makes a norm of whatever it registers, a norm inside a name one of parameters that norms have.
+# Class names: with the suffix, every parameter is a norm; with "norm" inside, only parameters that norms usually have.
 _NORM_CLASS = re.compile(r"\w*Norm(?:\dd)?|GRN", re.ASCII)
 _NORM_TYPE = re.compile(r"(?i)norm|\bgrn\b|^(?:frozen)?bn(?:\d|$)|batch_?norm")
 _NO_NORM_TYPE = re.compile(r"(?i)linear|conv|embed|attention|mlp|ffn|sequential|weightnorm|spectralnorm")
@@ -64,12 +64,12 @@ _EMBEDDING_TYPE = re.compile(r"(?i)embedding|positional")
 
 
 def kind_of(name: str, module: Module | None, shape: tuple[int, ...]) -> Kind | None:
-    """The kind of a parameter, None for a weight like any other.
+    """Return the kind of a parameter; None for an ordinary weight.
 
     Args:
-        name: full name, from the model on.
-        module: the one that registers it; None where only the name is known, as in a checkpoint.
-        shape: of the tensor.
+        name: full name in the model.
+        module: the module that registers it; None if only the name is known, as in a checkpoint.
+        shape: shape of the tensor.
     """
     path, _, own = name.rpartition(".")
     label = path.rpartition(".")[2]
@@ -77,7 +77,7 @@ def kind_of(name: str, module: Module | None, shape: tuple[int, ...]) -> Kind | 
     if type_name == "ParameterList":
         own = label
     table = label if own == "weight" and _EMBEDDING_TYPE.search(type_name) else ""
-    # One value for each channel or head, whatever dimensions of 1 stand around it: GRN's are (1, 1, 1, channels).
+    # One value per channel or head, with any dimensions of size 1 around it: GRN's are (1, 1, 1, channels).
     flat = math.prod(shape) == max(shape, default=1)
     if (module and "norm" in module.traits) or (flat and _is_norm(label, own, type_name)):
         return "norm"
@@ -85,7 +85,7 @@ def kind_of(name: str, module: Module | None, shape: tuple[int, ...]) -> Kind | 
         return "bias" if own == "bias" else "position-network"
     if _RELATIVE.search(own) or _RELATIVE.search(table):
         return "relative-position"
-    # A module of its own must hold a table: a convolution or an MLP called pos_embed computes one.
+    # A module must hold a table: a convolution or an MLP called pos_embed computes positions.
     if _POSITION.search(own) or _POSITION.search(table) or (table and "positional_encoding" in path):
         return "position"
     if _QUERY.search(own) or _QUERY.search(table):
@@ -116,19 +116,20 @@ _NEW = re.compile(
 
 
 def is_new_beside(own: str) -> bool:
-    """Whether a part of a backbone is one that is added to a pretrained one, by its name within the backbone.
+    """True if the name marks a part that is added to a pretrained backbone.
 
     Adapters (ViT-Adapter's ``spm``, ``interactions``, ``up`` and ``level_embed``), prompts, low-rank updates, pyramids
-    and queries begin from nothing, and are meant to train with the head.
+    and queries are newly initialised, and should train with the head.
     """
     return bool(_NEW.search(own.partition(".")[0]))
 
 
 Exemption = Callable[[str, tuple[int, ...], "Module | None"], "str | None"]
-"""From name, shape and the module that registers the parameter to the reason; None if there is none."""
+"""Maps name, shape and the module that registers the parameter to the reason; None without an exemption."""
 
 UNDECAYED_NAMES = ("pos_embed", "cls_token")
-"""Whole parameter names. A token inside a backbone is named ``backbone.cls_token`` and decays like any other."""
+"""Full parameter names. A token inside a backbone is named ``backbone.cls_token``, so it does not match and is
+decayed."""
 
 _REASONS: dict[Kind, str] = {
     "norm": "norm layer",
@@ -144,7 +145,7 @@ _REASONS: dict[Kind, str] = {
 
 
 def mmdet_exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
-    """As mmdet 3.3.0 does it, in ``add_params`` of its decay constructor; norm layers by their shape."""
+    """Return mmdet 3.3.0's exemption, from ``add_params`` of its decay constructor; norm layers by their shape."""
     if len(shape) == 1:
         return "1-D tensor"
     if name.endswith(".bias"):
@@ -155,7 +156,7 @@ def mmdet_exemption(name: str, shape: tuple[int, ...], module: Module | None) ->
 
 
 def exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
-    """As it is meant: 1-D tensors, scalars and whatever :func:`kind_of` knows, wherever it is."""
+    """Return lrdecay's exemption: 1-D tensors, scalars and every kind of :func:`kind_of`, anywhere in the model."""
     kind = kind_of(name, module, shape)
     if kind != "norm" and len(shape) <= 1:
         return "1-D tensor" if shape else "scalar"

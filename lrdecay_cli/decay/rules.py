@@ -1,6 +1,6 @@
-"""All that decides about one model's parameters, checked once and then asked by name; and the groups they make.
+"""The decay rules of one model, validated once and then applied by name; and the groups that they make.
 
-Source of the groups: mmdet 3.3.0, ``add_params`` of its decay constructor: names, order and numbers are its own.
+Source of the groups: mmdet 3.3.0, ``add_params`` of its decay constructor: names, order and numbers are the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TrainingParameter(NamedTuple):
     shape: tuple[int, ...]
     requires_grad: bool = True
     module: Module | None = None
-    """The module that registers it, by whose type its kind is told."""
+    """The module that registers it; its type determines the parameter's kind."""
 
 
 class PlannedParameter(NamedTuple):
@@ -40,7 +40,7 @@ class PlannedParameter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlannedGroup:
-    """A parameter group that is to be."""
+    """A parameter group to build."""
 
     name: str
     """``layer_<id>_decay`` or ``layer_<id>_no_decay``, with a custom key's multipliers: ``layer_3_lr_x0.1_decay``."""
@@ -55,15 +55,16 @@ class PlannedGroup:
 
 @dataclass(frozen=True, slots=True)
 class DecayRules:
-    """The decay of one model. :meth:`of_model` reads them off mmdet's options, ``plan_of_model`` off our own."""
+    """The decay of one model. :meth:`of_model` reads mmdet's options, ``plan_of_model`` those of lrdecay's
+    constructor."""
 
     options: DecayOptions
     layer_id: Callable[[str], Formula]
-    """From a parameter name to its layer id. Raises DecayError for a name that has none."""
+    """Maps a parameter name to its layer id. Raises DecayError for a name without one."""
     base_lr: int | float
     """Learning rate of the top of the model, per step."""
     base_weight_decay: int | float | None
-    """None where the config gives the optimizer none; the optimizer then takes its own default."""
+    """None if the config sets none; the optimizer then uses its default."""
     exemption: Exemption = mmdet_exemption
     custom_keys: tuple[CustomKey, ...] = ()
 
@@ -78,13 +79,13 @@ class DecayRules:
         base_weight_decay: float | None = None,
         families: tuple[Family, ...] = ALL_FAMILIES,
     ) -> DecayRules:
-        """The rules for a model with the parameters ``names``: frozen ones too, they tell how deep the backbone is.
+        """Return the rules for a model with the parameters ``names``; frozen ones count towards the depth too.
 
-        ``backbone_class`` is that of ``model.backbone``; None for a model that has none.
+        ``backbone_class`` is the class of ``model.backbone``; None without a backbone.
 
         Raises:
-            DecayError: no family serves the backbone or its decay type, a number is missing or unusable, or
-                ``num_layers`` is not the backbone's where the family insists.
+            DecayError: no family supports the backbone or its decay type, a number is missing or invalid, or
+                ``num_layers`` is not the backbone's and the family requires it.
         """
         family = _serving(backbone_class, families)
         check_decay_type(family, options.decay_type, backbone_class)
@@ -100,10 +101,10 @@ class DecayRules:
         )
 
     def explain(self, name: str, shape: tuple[int, ...], module: Module | None = None) -> Provenance:
-        """The way from one parameter's name and shape to its layer id, lr scale, lr and weight decay.
+        """Return the formulas of one parameter's layer id, lr scale, lr and weight decay, from its name and shape.
 
         Raises:
-            DecayError: the name has no place in the backbone, or its lr scale has no value.
+            DecayError: the name has no layer in the backbone, or its lr scale has no value.
         """
         layer_id = self.layer_id(name)
         assert isinstance(layer_id.result, int)
@@ -122,7 +123,7 @@ class DecayRules:
 
 
 def sorted_into_groups(parameters: Iterable[TrainingParameter], rules: DecayRules) -> tuple[PlannedGroup, ...]:
-    """The groups that the rules make of these parameters, in order of first appearance; frozen ones are in none."""
+    """Return the groups of these parameters, in order of first appearance; frozen ones are in none."""
     members: dict[str, list[PlannedParameter]] = {}
     for name, shape, requires_grad, module in parameters:
         if requires_grad:
@@ -132,9 +133,9 @@ def sorted_into_groups(parameters: Iterable[TrainingParameter], rules: DecayRule
 
 
 def _group_name(provenance: Provenance) -> str:
-    """``layer_3_decay`` and ``layer_3_no_decay`` as mmdet has them, with the multipliers of custom keys where they act.
+    """Return mmdet's ``layer_3_decay`` or ``layer_3_no_decay``, with the multipliers of custom keys that act.
 
-    What trains alike has one name: a key that takes all weight decay away makes no group beside the exempt ones.
+    Parameters that train alike share a name: a key that removes all weight decay joins the exempt group.
     """
     assert provenance.layer_id is not None
     assert provenance.lr_scale is not None
@@ -146,7 +147,7 @@ def _group_name(provenance: Provenance) -> str:
 
 
 def _group(name: str, planned: list[PlannedParameter]) -> PlannedGroup:
-    # The layer id and the kind are the group's name, so that all of its parameters have the numbers of the first.
+    # Layer id and kind are the group's name, so all of its parameters have the numbers of the first.
     numbers = planned[0].provenance
     return PlannedGroup(
         name,
@@ -165,17 +166,18 @@ def _result(step: Formula | None) -> int | float:
 
 
 def read_base_lr(base_lr: object) -> int | float:
-    """The optimizer's lr. Raises DecayError if there is none or it is no finite number."""
+    """Return the optimizer's lr. Raises DecayError if it is missing or not a finite number."""
     number = read_base(base_lr, "lr")
     if number is None:
         raise DecayError(
-            "there is no base learning rate to scale", where=f"{OPTIMIZER}.lr", fix="give the optimizer an lr"
+            "there is no base learning rate to scale", where=f"{OPTIMIZER}.lr", fix="set the optimizer's lr"
         )
     return number
 
 
 def read_base(value: object, key: str) -> int | float | None:
-    """The optimizer's lr or weight decay, None if it has none. Raises DecayError if it is no finite number."""
+    """Return the optimizer's lr or weight decay; None if there is none. Raises DecayError if it is not a finite
+    number."""
     return None if value is None else finite_number(value, f"{OPTIMIZER}.{key}")
 
 
@@ -192,7 +194,7 @@ def check_decay_type(family: Family, decay_type: DecayType, backbone_class: str 
 def _serving(backbone_class: str | None, families: tuple[Family, ...]) -> Family:
     if backbone_class is None:
         raise DecayError(
-            "the model has no backbone, whose layers the decay goes by",
+            "the model has no backbone to decay by layers",
             where="model.backbone",
             fix="use another optimizer wrapper constructor",
         )
@@ -204,7 +206,7 @@ def _serving(backbone_class: str | None, families: tuple[Family, ...]) -> Family
     raise (ServedByOurs if ours else DecayError)(
         f"{whose} cannot decay a {backbone_class}",
         where="model.backbone",
-        fix=f"it serves {served}" + (f"; lrdecay's own constructor serves {backbone_class}" if ours else ""),
+        fix=f"it supports {served}" + (f"; lrdecay's own constructor supports {backbone_class}" if ours else ""),
     )
 
 
@@ -216,9 +218,9 @@ def _fitting_depths(
         return depths
     if not depths:
         raise DecayError(
-            f"no parameter of this {backbone_class} is named like a block of the family {family.name}",
+            f"no parameter name of this {backbone_class} matches a block of the family {family.name}",
             where="model.backbone",
-            fix="its layers cannot be told apart; use another optimizer wrapper constructor",
+            fix="use another optimizer wrapper constructor: the layers are unknown",
         )
     fitting = family.fitting_num_layers(depths)
     if num_layers != fitting:

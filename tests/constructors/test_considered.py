@@ -118,10 +118,8 @@ def test_mmdet_asks_by_name_and_then_by_shape(name: str, shape: tuple[int, ...],
     assert provenance.layer_id.rule in {one[1] for one in expected if one[2] == "applies"}
 
 
-GAP = "there is a gap: no layer has the ids 6 to 11, so that stage 2 ends 7 layers below the last stage"
-BY_STAGE = (
-    "stage_wise numbers the stages up to 4, but num_layers={} still sets the exponent: the last stage counts as {} "
-)
+GAP = "there is a gap: layer ids 6 to 11 are unused, so stage 2 ends 7 layers below the last stage"
+BY_STAGE = "stage_wise counts stages up to 4, but the exponent uses num_layers={}: the last stage is {} "
 REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
     "fits": ({"num_layers": 6}, "stages.3.0.gamma", ""),
     "fits, below the last stage": ({"num_layers": 6}, "stages.2.8.gamma", ""),
@@ -131,17 +129,17 @@ REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
     "one id is empty": (
         {"num_layers": 7},
         "stages.3.0.gamma",
-        "there is a gap: no layer has the ids 6 to 6, so that stage 2 ends 2 layers below the last stage",
+        "there is a gap: layer id 6 is unused, so stage 2 ends 2 layers below the last stage",
     ),
     "above the head": (
         {"num_layers": 3},
         "stages.2.8.gamma",
-        "layer id 5 lies above the head's, num_layers + 1 = 4: the exponent is negative",
+        "layer id 5 is above the head's, num_layers + 1 = 4: the exponent is negative",
     ),
     "beside the head": (
         {"num_layers": 4},
         "stages.2.8.gamma",
-        "a block at the height of the head: num_layers=4 is too",
+        "the block has the head's layer id: num_layers=4 is too",
     ),
     "below the head": ({"num_layers": 4}, "stages.2.5.gamma", ""),
     "the head": ({"num_layers": 12}, "norm3.weight", ""),

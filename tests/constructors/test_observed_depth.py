@@ -107,7 +107,7 @@ def test_weight_decay(options: dict[str, Any], optimizer: dict[str, Any], expect
 @pytest.mark.parametrize(
     ("name", "depth", "remarks"),
     [
-        ("backbone.norm3.w", (7, 8), ("get_layer_depth() puts it beside the head, at layer id 7: full lr",)),
+        ("backbone.norm3.w", (7, 8), ("get_layer_depth() gives it the head's layer id 7: full lr",)),
         *(("backbone.norm3.w", (6, 8), ()), ("head.w", (7, 8), ())),
     ],
 )

@@ -47,7 +47,7 @@ def module(kind: str, *traits: Any) -> Module:
 
 
 OFFSETS = "its module computes the offsets of a deformable convolution"
-NO_OFFSET = "its module is no conv_offset of a deformable convolution"
+NO_OFFSET = "its module is not a conv_offset of a deformable convolution"
 KINDS: dict[str, tuple[str, Module, tuple[int, ...], dict[str, tuple[str, str]]]] = {
     "a bias": (
         *("head.bias", module("Linear"), (8,)),
@@ -78,28 +78,28 @@ KINDS: dict[str, tuple[str, Module, tuple[int, ...], dict[str, tuple[str, str]]]
             "dcn_offset_lr_mult": ("applies", OFFSETS),
             "norm_decay_mult": ("no match", "the module is a Conv2d"),
             "bias_decay_mult": ("no match", OFFSETS),
-            "dwconv_decay_mult": ("no match", "the module is a Conv2d, no depth-wise convolution"),
+            "dwconv_decay_mult": ("no match", "the module is a Conv2d, not a depth-wise convolution"),
             "flat_decay_mult": ("no match", OFFSETS),
         },
     ),
     "an offset of another name": (
         *("dcn.offset.weight", module("Conv2d", "conv2d", "offset"), (8, 8, 3, 3)),
         {
-            "bias_lr_mult": ("no match", "it is no bias"),
+            "bias_lr_mult": ("no match", "it is not a bias"),
             "dcn_offset_lr_mult": ("no match", NO_OFFSET),
             "norm_decay_mult": ("no match", "the module is a Conv2d"),
-            "bias_decay_mult": ("no match", "it is no bias"),
-            "dwconv_decay_mult": ("no match", "the module is a Conv2d, no depth-wise convolution"),
+            "bias_decay_mult": ("no match", "it is not a bias"),
+            "dwconv_decay_mult": ("no match", "the module is a Conv2d, not a depth-wise convolution"),
             "flat_decay_mult": ("no match", "it has more than one dimension"),
         },
     ),
     "a depth-wise kernel": (
         *("conv.weight", module("Conv2d", "conv2d", "depthwise"), (8, 1, 3, 3)),
         {
-            "bias_lr_mult": ("no match", "it is no bias"),
+            "bias_lr_mult": ("no match", "it is not a bias"),
             "dcn_offset_lr_mult": ("no match", NO_OFFSET),
             "norm_decay_mult": ("no match", "the module is a Conv2d"),
-            "bias_decay_mult": ("no match", "it is no bias"),
+            "bias_decay_mult": ("no match", "it is not a bias"),
             "dwconv_decay_mult": ("applies", "the module is a depth-wise Conv2d"),
             "flat_decay_mult": ("skipped", "dwconv_decay_mult applied"),
         },
@@ -107,11 +107,11 @@ KINDS: dict[str, tuple[str, Module, tuple[int, ...], dict[str, tuple[str, str]]]
     "a scalar": (
         *("head.weight", module("Scale"), ()),
         {
-            "bias_lr_mult": ("no match", "it is no bias"),
+            "bias_lr_mult": ("no match", "it is not a bias"),
             "dcn_offset_lr_mult": ("no match", NO_OFFSET),
             "norm_decay_mult": ("no match", "the module is a Scale"),
-            "bias_decay_mult": ("no match", "it is no bias"),
-            "dwconv_decay_mult": ("no match", "the module is a Scale, no depth-wise convolution"),
+            "bias_decay_mult": ("no match", "it is not a bias"),
+            "dwconv_decay_mult": ("no match", "the module is a Scale, not a depth-wise convolution"),
             "flat_decay_mult": ("no match", "it is a scalar"),
         },
     ),
@@ -138,7 +138,7 @@ def test_multipliers_of_mmengine(
 
 def test_without_options_there_is_nothing_to_consider() -> None:
     found = considered("head.bias", module("Linear"), (8,), {})
-    reason = "it is empty, so that all parameters go into one group, frozen ones too"
+    reason = "it is empty, so all parameters are in one group, frozen ones included"
     assert [*found.values()] == [RuleTrace(("lr", "weight_decay"), "paramwise_cfg", "no effect", reason)]
 
 
@@ -161,7 +161,7 @@ def test_multipliers_with_nothing_to_multiply(optimizer: Mapping[str, Any], idle
     for options, what in ((LR, "lr"), (DECAY, "weight decay")):
         for option in options:
             if what in idle:
-                reason = f"the config gives the optimizer no {what} to multiply"
+                reason = f"the config sets no {what} to multiply"
                 assert (found[option].outcome, found[option].reason) == ("no effect", reason)
             else:
                 assert found[option].outcome != "no effect"
@@ -329,15 +329,15 @@ def test_a_key_needs_an_lr(constructor: str, problem: str) -> None:
         (
             MMENGINE_DEFAULT,
             {"decay_multi": 0.0},
-            "'decay_multi', which is copied into the group and multiplies nothing:",
+            "'decay_multi', which is copied into the group and has no effect:",
         ),
         (MMENGINE_DEFAULT, {"betas": (0.9, 0.99)}, ""),
-        (MMPRETRAIN_LAYER_DECAY, {"lr_mult": 0.1}, f"'lr_mult', which {MMPRETRAIN_LAYER_DECAY} does not use"),
+        (MMPRETRAIN_LAYER_DECAY, {"lr_mult": 0.1}, f"'lr_mult', which {MMPRETRAIN_LAYER_DECAY} ignores"),
         (MMPRETRAIN_LAYER_DECAY, {"decay_mult": 0.1}, ""),
         (
             MMPRETRAIN_LAYER_DECAY,
             {"lr_mul": 0.1},
-            "'lr_mul', which is copied into the group and multiplies nothing: did",
+            "'lr_mul', which is copied into the group and has no effect: did",
         ),
     ],
 )

@@ -14,12 +14,12 @@ from tests.decay.plain import explained
 RATE, LAYERS, TYPE = (f"paramwise_cfg.{key}" for key in ("decay_rate", "num_layers", "decay_type"))
 LR, WEIGHT_DECAY = "optim_wrapper.optimizer.lr", "optim_wrapper.optimizer.weight_decay"
 ALLOWED = "allowed: 'layer_wise', 'stage_wise'"
-WHOLE, FINITE = "give a whole number such as 12", "give a finite number such as 0.7"
+WHOLE, FINITE = "use an integer such as 12", "use a finite number such as 0.7"
 INTEGER = "a name under this module must have an integer there"
 OTHER = "use another optimizer wrapper constructor"
 VIT, SWIN = {"backbone": "VisionTransformer"}, {"backbone": "SwinTransformer"}
 RESNET = {"backbone": "ResNet"}
-SERVED_BY_MMDET = "it serves *ConvNeXt*"
+SERVED_BY_MMDET = "it supports *ConvNeXt*"
 
 # What is given in place of settings that work: where, the problem and the fix.
 REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
@@ -41,8 +41,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"paramwise_cfg": {"num_layers": 12, "decay_type": "layer_wise"}},
         *("paramwise_cfg", "decay_rate is missing", "add decay_rate"),
     ),
-    "num_layers None": ({"num_layers": None}, LAYERS, "it is None", "give it a number"),
-    "decay_rate None": ({"decay_rate": None}, RATE, "it is None", "give it a number"),
+    "num_layers None": ({"num_layers": None}, LAYERS, "it is None", "set it to a number"),
+    "decay_rate None": ({"decay_rate": None}, RATE, "it is None", "set it to a number"),
     "num_layers bool": ({"num_layers": True}, LAYERS, "True is not an integer", WHOLE),
     "num_layers float": ({"num_layers": 12.0}, LAYERS, "12.0 is not an integer", WHOLE),
     "num_layers string": ({"num_layers": "12"}, LAYERS, "'12' is not an integer", WHOLE),
@@ -68,13 +68,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         *(TYPE, "'stage_wise' is not defined for SwinTransformer", "allowed: 'layer_wise'"),
     ),
     # optimizer
-    "no lr": ({"base_lr": None}, LR, "there is no base learning rate to scale", "give the optimizer an lr"),
+    "no lr": ({"base_lr": None}, LR, "there is no base learning rate to scale", "set the optimizer's lr"),
     "lr string": ({"base_lr": "1e-4"}, LR, "'1e-4' is not a number", FINITE),
     "weight decay inf": ({"base_weight_decay": math.inf}, WEIGHT_DECAY, "the number is not finite", FINITE),
     # backbone
     "no backbone": (
         {"backbone": None},
-        *("model.backbone", "the model has no backbone, whose layers the decay goes by", OTHER),
+        *("model.backbone", "the model has no backbone to decay by layers", OTHER),
     ),
     "a backbone that nobody serves, to mmdet": (
         {"backbone": "LeViT", "families": MMDET_FAMILIES},
@@ -84,13 +84,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {**SWIN, "families": MMDET_FAMILIES},
         "model.backbone",
         "mmdet's constructor cannot decay a SwinTransformer",
-        f"{SERVED_BY_MMDET}; lrdecay's own constructor serves SwinTransformer",
+        f"{SERVED_BY_MMDET}; lrdecay's own constructor supports SwinTransformer",
     ),
     "no block": (
         {**SWIN, "names": ["backbone.layers.0.blocks.0.weight"]},
         "model.backbone",
-        "no parameter of this SwinTransformer is named like a block of the family swin",
-        f"its layers cannot be told apart; {OTHER}",
+        "no parameter name of this SwinTransformer matches a block of the family swin",
+        f"{OTHER}: the layers are unknown",
     ),
     "num_layers of another depth": (
         {**VIT, "num_layers": 11},
@@ -163,15 +163,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "zero to a negative power": (
         {"decay_rate": 0, "num_layers": 1, "name": "backbone.stages.2.0.w"},
         "",
-        "decay_rate 0 to the power -1 is a division by zero: layer id 3 lies above num_layers + 1 = 2",
-        "raise num_layers to fit the backbone, or give another decay_rate",
+        "decay_rate 0 to the power -1 is a division by zero: layer id 3 is above num_layers + 1 = 2",
+        "raise num_layers to fit the backbone, or set another decay_rate",
     ),
     **{
         f"a power too large for a float, of {rate!r}": (
             {"decay_rate": rate, "num_layers": 2_000, "name": "backbone.cls_token"},
             "",
             f"decay_rate {rate!r} to the power 2001 is too large for a float",
-            "give a decay_rate nearer to 1, and the num_layers that fits the backbone",
+            "set a decay_rate closer to 1, and the num_layers that fits the backbone",
         )
         for rate in (2, 2.0)
     },
@@ -190,8 +190,8 @@ def test_what_is_refused(given: dict[str, Any], where: str, problem: str, fix: s
 
 def test_a_backbone_that_nobody_serves_hears_who_is_served() -> None:
     with pytest.raises(
-        DecayError, match=r"^model\.backbone: this constructor cannot decay a LeViT; it serves "
+        DecayError, match=r"^model\.backbone: this constructor cannot decay a LeViT; it supports "
     ) as caught:
         explained(backbone="LeViT")
     for served in ("*ConvNeXt*", "VisionTransformer", "BEiT", "SwinTransformer", "SwinTransformerV2"):
-        assert served in caught.value.fix.removeprefix("it serves ").split(", ")
+        assert served in caught.value.fix.removeprefix("it supports ").split(", ")

@@ -14,8 +14,8 @@ PARAMETERS = [
     TrainingParameter(f"backbone.stages.{stage}.{depth - 1}.gamma", (8,)) for stage, depth in enumerate((3, 3, 9, 3))
 ]
 UNFIT = "paramwise_cfg.num_layers: 12 does not fit; 6 ('auto') does"
-NOWHERE = "paramwise_cfg.custom_keys['zzz']: no parameter has this in its name"
-UNREAD = "paramwise_cfg.norm_decay_mult: mmdet's decay constructor does not read it, so neither does strict_compat=True"
+NOWHERE = "paramwise_cfg.custom_keys['zzz']: matches no parameter name"
+UNREAD = "paramwise_cfg.norm_decay_mult: ignored with strict_compat=True, because mmdet's decay constructor ignores it"
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,7 @@ def test_group_goes_by_the_weight_decay_of_its_first_parameter() -> None:
     assert found.numbers is not None
     assert (found.numbers.weight_decay, found.remarks) == (
         0.025,
-        (
-            "its own weight decay would be 0.010000000000000002: all of a layer that is not 0 goes by the first of its"
-            " group",
-        ),
+        ("its own weight decay would be 0.010000000000000002, but the group uses that of its first parameter",),
     )
 
 

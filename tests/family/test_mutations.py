@@ -156,10 +156,10 @@ def test_another_name_is_not_tried() -> None:
 @pytest.mark.parametrize(
     ("key", "name", "expected"),
     [
-        ("internimage_detection", "backbone.levels.1.blocks.1.dcn.offset.weight", ("offset_lr_scale does not count",)),
+        ("internimage_detection", "backbone.levels.1.blocks.1.dcn.offset.weight", ("offset_lr_scale has no effect",)),
         ("internimage_detection", "bbox_head.encoder.0.attn.sampling_offsets.weight", ()),
-        ("internimage_segmentation", "decode_head.query_feat.weight", ("it is not the backbone's, but",)),
-        ("eva_01", "decode_head.query_feat.weight", ("it is not the backbone's, but",)),
+        ("internimage_segmentation", "decode_head.query_feat.weight", ("it is outside the backbone, but",)),
+        ("eva_01", "decode_head.query_feat.weight", ("it is outside the backbone, but",)),
         ("eva_02", "decode_head.query_feat.weight", ()),
     ],
 )

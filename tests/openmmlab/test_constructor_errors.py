@@ -50,7 +50,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "num_layers": (
         {**GIVEN, "num_layers": "Auto"},
-        "paramwise_cfg.num_layers: 'Auto' is not an integer; give a whole number such as 12, or 'auto'",
+        "paramwise_cfg.num_layers: 'Auto' is not an integer; use an integer such as 12, or 'auto'",
     ),
     "strict_compat": (
         {**GIVEN, "strict_compat": 1},
@@ -67,11 +67,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a number of a key": (
         {**GIVEN, "custom_keys": {"norm": {"lr_mult": "0.1"}}},
-        "paramwise_cfg.custom_keys['norm'].lr_mult: '0.1' is not a number; give a finite number such as 0.7",
+        "paramwise_cfg.custom_keys['norm'].lr_mult: '0.1' is not a number; use a finite number such as 0.7",
     ),
     "a key": (
         {**GIVEN, "custom_keys": {"": {}}},
-        "paramwise_cfg.custom_keys: the key '' is not a part of a name; give a string",
+        "paramwise_cfg.custom_keys: the key '' is not part of a name; use a non-empty string",
     ),
     "custom_keys": (
         {**GIVEN, "custom_keys": ["norm"]},
@@ -101,7 +101,7 @@ def test_options_that_are_refused(paramwise_cfg: dict[str, Any], line: str) -> N
 
 ISOTROPIC = {"type": "ConvNeXt", "arch": {"depths": [18], "channels": [8]}, "out_indices": [0]}
 UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "no family": (Plain, {}, "paramwise_cfg.layers: nothing tells how the layers of Plain follow each other; list"),
+    "no family": (Plain, {}, "paramwise_cfg.layers: the order of the layers of Plain is unknown; list"),
     "num_layers of a list": (
         *(Plain, {"layers": ["stem", r"blocks\.(\d+)", "norm"], "num_layers": 12}),
         "paramwise_cfg.num_layers: 12 does not fit this backbone, which has 3 layers above its stem;"
@@ -118,8 +118,8 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "a group of letters": (
         *(Plain, {"layers": ["(stem|norm)", r"blocks\.(\d+)"]}),
-        "paramwise_cfg.layers[0]: a group of '(stem|norm)' matches no whole number in backbone.stem.weight;"
-        r" group numbers only, as (\d+), and write (?:…) for the rest",
+        "paramwise_cfg.layers[0]: a group of '(stem|norm)' does not match an integer in backbone.stem.weight;"
+        r" use groups only for numbers, as (\d+), and (?:…) for the rest",
     ),
     "no pattern": (
         *(Plain, {"layers": ["("]}),
@@ -127,11 +127,11 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "isotropic": (
         *(lambda: build(ISOTROPIC, "mmpretrain"), {}),
-        "paramwise_cfg.layers: this ConvNeXt has 1 stages, and the rules of the family convnext are made for 4;",
+        "paramwise_cfg.layers: this ConvNeXt has 1 stages, but the rules of the family convnext expect 4;",
     ),
     "stages of reported layers": (
         *(Reporting, {"decay_type": "stage_wise"}),
-        "paramwise_cfg.decay_type: 'stage_wise' is not defined for Reporting, which reports layers only; allowed",
+        "paramwise_cfg.decay_type: 'stage_wise' is not defined for Reporting, which only reports layers; allowed",
     ),
     "num_layers of reported layers": (
         *(Reporting, {"num_layers": 3}),
@@ -139,7 +139,7 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "reports that disagree": (
         *(Inconsistent, {}),
-        "paramwise_cfg.backbone: Inconsistent.get_layer_depth does not return one number of layers, but 20 for",
+        "paramwise_cfg.backbone: Inconsistent.get_layer_depth must return one number of layers, but returns 20 for",
     ),
     "a report that fails": (
         *(Failing, {}),
@@ -148,7 +148,7 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a product beyond floats": (
         *(Reporting, {"custom_keys": {"stem": {"lr_mult": 1e308}}, "decay_rate": 10}),
         "backbone.stem.weight: 1000 times lr_mult 1e+308 is too large for a float;"
-        " give paramwise_cfg.custom_keys['stem'] a smaller lr_mult",
+        " set a smaller lr_mult in paramwise_cfg.custom_keys['stem']",
     ),
 }
 

@@ -8,7 +8,7 @@ from lrdecay_cli.decay.families import convnext, internimage, resnet, swin, vit
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 
 MMDET_FAMILIES: tuple[Family, ...] = (convnext.FAMILY,)
-"""What mmdet's decay constructor serves."""
+"""The families that mmdet's decay constructor supports."""
 
 ALL_FAMILIES: tuple[Family, ...] = (
     convnext.FAMILY,
@@ -23,11 +23,11 @@ ALL_FAMILIES: tuple[Family, ...] = (
     internimage.FAMILY,
     resnet.FAMILY,
 )
-"""What lrdecay's own constructor serves. The first family whose class names match is taken."""
+"""The families that lrdecay's own constructor supports. The first family with a matching class name counts."""
 
 
 def find_family(class_name: str, families: Iterable[Family] = ALL_FAMILIES) -> Family | None:
-    """The family that serves a backbone class, None if there is none."""
+    """Return the family of a backbone class; None if there is none."""
     return next((family for family in families if family.classes.match(class_name)), None)
 
 

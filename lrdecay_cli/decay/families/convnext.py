@@ -1,7 +1,7 @@
 """ConvNeXt, as mmdet's decay constructor decays it.
 
-Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. Every name gets the id that mmdet
-gives it, odd names included; where mmdet's functions die, these raise a :class:`DecayError`.
+Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. Every name gets mmdet's id,
+unusual names included; where mmdet's functions fail, these raise a :class:`DecayError`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _STAGE_IDS = {0: 1, 1: 2}
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Layer id by block: three blocks of the long third stage share one, every other stage is one.
+    """Layer id by block: three blocks of the long third stage share one id, every other stage has one.
 
     Raises:
-        DecayError: a stage outside 0 to 3, or a stage or block index that is missing or no integer.
+        DecayError: a stage outside 0 to 3, or a missing or non-integer stage or block index.
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
@@ -57,10 +57,10 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 
 
 def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Layer id by stage: all downsampling with the stem, then one id a stage.
+    """Layer id by stage: all downsampling with the stem, then one id per stage.
 
     Raises:
-        DecayError: a stage index that is missing or no integer. Any integer will do, as it does for mmdet.
+        DecayError: a missing or non-integer stage index. Any integer is accepted, as in mmdet.
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
@@ -80,7 +80,7 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """``norm<i>``, behind stage i, has the id of that stage's last block. mmdet trains it with the head."""
+    """``norm<i>``, after stage i, has the id of that stage's last block. mmdet gives it the head's id."""
     found = re.match(rf"{re.escape(prefix)}norm(\d+)\.", name, re.ASCII)
     stage = int(found.group(1)) if found else -1
     if not 0 <= stage < len(depths):
@@ -93,7 +93,7 @@ def placement(
 
 
 def _fitting_num_layers(depths: tuple[int, ...]) -> int:
-    """One past the id of the third stage's last block: 6 for a depth of 9, 12 for 27."""
+    """One above the id of the third stage's last block: 6 for a depth of 9, 12 for 27."""
     blocks = depths[2] if len(depths) > 2 else 0
     return 3 + (blocks - 1) // 3 + 1
 

@@ -1,4 +1,4 @@
-"""What a backbone family is: the names it serves, and how a parameter name becomes a layer id."""
+"""The interface of a backbone family: the supported names, and the rule from a parameter name to a layer id."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class LayerRule(Protocol):
     """From a parameter name to its layer id, with the rule that matched.
 
     The ``cause`` of the formula is the pattern that matched. A pattern of the backbone starts with the prefix and has
-    as many dotted parts as the rule looks at.
+    as many dotted parts as the rule checks.
 
     Raises:
-        DecayError: the name belongs to the family's blocks, but has no place among them.
+        DecayError: the name looks like a block of the family, but has no layer.
     """
 
     def __call__(
         self, name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX
     ) -> Formula:
-        """Layer id from 0 (the stem) to ``num_layers + 1`` (everything that is not the backbone's)."""
+        """Return the layer id from 0 (the stem) to ``num_layers + 1`` (everything outside the backbone)."""
         ...
 
 
@@ -43,14 +43,14 @@ Depths = Callable[[Iterable[str], str], tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class ClassNames:
-    """The backbone classes that a family serves, by name."""
+    """The backbone classes that a family supports, by name."""
 
     names: tuple[str, ...]
     within: bool = False
     """True: a class name that merely contains one of the names is served too."""
 
     def match(self, class_name: str) -> bool:
-        """Whether the family serves a class of this name."""
+        """True if the family supports a class of this name."""
         if self.within:
             return any(name in class_name for name in self.names)
         return class_name in self.names
@@ -61,7 +61,7 @@ class ClassNames:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Backbones that name their parameters alike."""
+    """Backbones with the same parameter names."""
 
     name: str
     classes: ClassNames
@@ -83,16 +83,16 @@ class Family:
     pretrained, gives out the last stage alone."""
 
     def fitting(self, decay_type: DecayType, depths: tuple[int, ...]) -> int:
-        """The ``num_layers`` without a gap or an overlap: by layer, or one id for each stage."""
+        """Return the ``num_layers`` without a gap or an overlap: by layer, or one id per stage."""
         return len(depths) if decay_type == "stage_wise" else self.fitting_num_layers(depths)
 
 
 def depths_by(pattern: str, first_stage: int = 0) -> Depths:
-    """Depths by a regular expression for what follows the prefix in the name of a block's parameter.
+    """Return a function that reads depths by a regular expression for a block's name after the prefix.
 
-    Its groups are the stage, if the backbone has any, and the block. The highest block counts, not the number of names:
-    PyTorch lists a tensor that several blocks share under the first one only, and a block may have no parameters. The
-    first stage without a block ends the depths; ``(3, 3, 9, 3)`` for ConvNeXt-T, ``(12,)`` for ViT-B.
+    Its groups are the stage, if the backbone has any, and the block. The highest block index counts, not the number of
+    names: PyTorch lists a tensor shared by several blocks only under the first one, and a block may have no parameters.
+    The first stage without a block ends the depths; ``(3, 3, 9, 3)`` for ConvNeXt-T, ``(12,)`` for ViT-B.
     """
 
     def depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
@@ -110,7 +110,7 @@ def depths_by(pattern: str, first_stage: int = 0) -> Depths:
 
 
 def with_the_stem(name: str, prefix: str) -> Formula | None:
-    """Layer id 0 for a token or position embedding that the backbone itself registers: it meets the image first."""
+    """Return layer id 0 for a token or position embedding that the backbone itself registers."""
     own = name.removeprefix(prefix) if name.startswith(prefix) else "."
     if "." not in own and kind_of(own, None, ()) in ("token", "position", "query"):
         return by_name(name, "0", "0", 0)
@@ -118,18 +118,18 @@ def with_the_stem(name: str, prefix: str) -> Formula | None:
 
 
 def with_the_head(num_layers: int) -> Formula:
-    """The top layer id, of whatever is not the backbone's."""
+    """Return the highest layer id, for parameters outside the backbone."""
     inputs = {"num_layers": num_layers}
     return arrow("fallback", FALLBACK, "num_layers + 1", f"{num_layers} + 1", num_layers + 1, inputs)
 
 
 def index_part(name: str, parts: list[str], position: int, what: str) -> int:
-    """The integer at a position of a dotted name, by the rules of ``int()``: ``-1`` and ``1_0`` are integers.
+    """Return the integer at a position of a dotted name, parsed by ``int()``: ``-1`` and ``1_0`` are integers.
 
-    ``parts`` are those behind the backbone's prefix; ``what`` the integer means is for the error: ``stage``, ``block``.
+    ``parts`` follow the backbone's prefix; ``what`` names the integer in errors: ``stage``, ``block``.
 
     Raises:
-        DecayError: the part is missing or no integer.
+        DecayError: the part is missing or not an integer.
     """
     after = ".".join(parts[:position])
     if position >= len(parts):
@@ -143,6 +143,6 @@ def index_part(name: str, parts: list[str], position: int, what: str) -> int:
 
 
 def outside(name: str, what: str, index: int, count: int, first: int = 0) -> DecayError:
-    """The error for an index that is none of ``count`` from ``first`` on."""
+    """Return the error for an index outside ``count`` values from ``first`` on."""
     allowed = f"allowed: {what} {first} to {first + count - 1}"
     return DecayError(f"{what} {index} has no layer id", where=name, fix=allowed)

@@ -1,8 +1,8 @@
-"""InternImage: four levels of blocks behind a patch embedding.
+"""InternImage: four levels of blocks after a patch embedding.
 
 Source: InternImage (OpenGVLab/InternImage, 2025-03), ``custom_layer_decay_optimizer_constructor.py`` in
-``detection/mmcv_custom/``. Beyond it, the norm behind a level goes with that level's last block, not with the first of
-the next.
+``detection/mmcv_custom/``. One difference: the norm after a level has the id of that level's last block, not of the
+next level's first block.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _BETWEEN = ("downsample", "norm")
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Layer id by block, counted through the levels. What is between two levels goes with the first block behind it.
+    """Layer id by block, counted through the levels. Modules between two levels share the id of the next block.
 
     Raises:
-        DecayError: a level or block that ``depths`` does not have, or an index that is missing or no integer.
+        DecayError: a level or block outside ``depths``, or a missing or non-integer index.
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
@@ -58,7 +58,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """The norm behind a level goes with that level's last block."""
+    """The norm after a level has the id of that level's last block."""
     found = re.match(rf"{re.escape(prefix)}levels\.(\d+)\.norm\.", name, re.ASCII)
     if found is None or int(found[1]) >= len(depths):
         return with_the_stem(name, prefix)

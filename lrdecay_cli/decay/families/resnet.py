@@ -1,7 +1,7 @@
-"""ResNet and what is built like it, of mmpretrain and of mmdet: a stem and stages called ``layer1`` to ``layer4``.
+"""ResNet and similar backbones of mmpretrain and mmdet: a stem and stages ``layer1`` to ``layer4``.
 
 Source: mmpretrain 1.2.0, ``ResNet.get_layer_depth``, for the depths that it knows (ResNet-34, 50, 101, 152, 200 and
-269). Beyond it: other depths share ids as those of ResNet-50 do, and a backbone may end before its fourth stage.
+269). Extensions: other depths share ids like ResNet-50, and a backbone may end before its fourth stage.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ CLASSES = ClassNames(
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Layer id by block: some blocks of the second and of the third stage share one, every other stage is one.
+    """Layer id by block: some blocks of the second and third stage share one id, every other stage has one.
 
     Raises:
-        DecayError: a stage or block that ``depths`` does not have, or a block index that is missing or no integer.
+        DecayError: a stage or block outside ``depths``, or a missing or non-integer block index.
     """
     found = _stage(name, num_layers, depths, prefix)
     if isinstance(found, Formula):
@@ -67,7 +67,7 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     """Layer id by stage, the stem first.
 
     Raises:
-        DecayError: a stage that ``depths`` does not have.
+        DecayError: a stage outside ``depths``.
     """
     found = _stage(name, num_layers, depths, prefix)
     if isinstance(found, Formula):
@@ -79,12 +79,12 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """The classifier that torchvision's and timm's ResNets bring along goes with the head, not with the stem."""
+    """The classifier of torchvision's and timm's ResNets has the head's id, not the stem's."""
     return with_the_head(num_layers) if name.startswith(f"{prefix}fc.") else None
 
 
 def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> tuple[int, list[str]] | Formula:
-    """Stage from 0 and the name in parts; the step itself for a name that is in no stage."""
+    """Return the stage from 0 and the parts of the name; the formula itself for a name outside the stages."""
     if not name.startswith(prefix):
         return with_the_head(num_layers)
     parts = name.removeprefix(prefix).split(".")
@@ -102,7 +102,7 @@ _SHARED: dict[tuple[int, ...], tuple[int, int]] = {(8, 36): (4, 4), (24, 36): (4
 
 
 def _ids(depths: tuple[int, ...]) -> list[int]:
-    """How many ids each stage has."""
+    """Return the number of ids per stage."""
     shared = (0, *_SHARED.get(depths[1:3], (2, 3)))
     return [-(-depth // shared[stage]) if stage in (1, 2) else 1 for stage, depth in enumerate(depths)]
 

@@ -1,9 +1,9 @@
-"""Swin Transformer and Swin Transformer V2, of mmpretrain and of mmdet: both name their parameters alike.
+"""Swin Transformer and Swin Transformer V2 of mmpretrain and mmdet, which use the same parameter names.
 
-Source: mmpretrain 1.2.0, ``SwinTransformer.get_layer_depth``. For V2 there is no source: its stages begin with the
-downsampling instead of ending with it, so there the downsampling goes with the blocks before it, as it does in V1.
-timm (1.0.31, ``SwinTransformer.group_matcher``) calls the stages ``layers``, and the downsampling that they begin with
-goes with the first block behind it. The video Swin of mmaction2 1.2.0 has V1's layers under timm's names.
+Source: mmpretrain 1.2.0, ``SwinTransformer.get_layer_depth``. V2 has no source: its stages begin with the downsampling
+instead of ending with it, so the downsampling shares the id of the blocks before it, as in V1. timm (1.0.31,
+``SwinTransformer.group_matcher``) calls the stages ``layers``, and their initial downsampling shares the id of the next
+block. The video Swin of mmaction2 1.2.0 has V1's layers under timm's names.
 """
 
 from __future__ import annotations
@@ -36,14 +36,13 @@ def layer_wise(
     stages: str = "stages",
     downsample: Literal["after", "before", "behind"] = "after",
 ) -> Formula:
-    """Layer id by block, counted through the stages, which the module ``stages`` holds.
+    """Layer id by block, counted through the stages in the module ``stages``.
 
     A stage's downsampling shares the id of its last block (``downsample="after"``), of the last block of the stage
     before (``before``), or of its own first block (``behind``).
 
     Raises:
-        DecayError: a stage that ``depths`` does not have, a block that its stage does not have, or an index that is
-            missing or no integer.
+        DecayError: a stage outside ``depths``, a block outside its stage, or a missing or non-integer index.
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
@@ -77,7 +76,7 @@ def layer_wise(
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """``norm<i>``, behind stage i, goes with that stage's last block, ``norm`` with the last one of all."""
+    """``norm<i>``, after stage i, has the id of that stage's last block; ``norm`` has that of the last block."""
     found = re.match(rf"{re.escape(prefix)}norm(\d*)\.", name, re.ASCII)
     stage = int(found.group(1) or len(depths) - 1) if found else -1
     if not found or not 0 <= stage < len(depths):

@@ -1,10 +1,10 @@
-"""Plain vision transformers: one row of blocks behind a patch embedding.
+"""Plain vision transformers: one row of blocks after a patch embedding.
 
-Source: mmpretrain 1.2.0, ``VisionTransformer.get_layer_depth``. Beyond it, blocks may be called ``blocks``
-(timm, ViTDet, HiViT) as well as ``layers``. For HiViT this differs from mmpretrain, whose function looks for ``layers``
-where HiViT has ``blocks`` and so decays nothing but the stem. The backbones of timm 1.0.31 in the list have the layers
-of their ``group_matcher``. MViT has those of mmaction2 1.2.0's decay constructor, and the norm behind each stage beside
-it; ViT-Adapter's backbones those of its own constructor, where what it adds to the transformer trains with the head.
+Source: mmpretrain 1.2.0, ``VisionTransformer.get_layer_depth``. Blocks may also be called ``blocks`` (timm, ViTDet,
+HiViT) instead of ``layers``. For HiViT this differs from mmpretrain, whose function looks for ``layers`` and therefore
+decays only the stem. The listed backbones of timm 1.0.31 have the layers of their ``group_matcher``. MViT has those of
+mmaction2 1.2.0's decay constructor, with the norm after each stage at that stage. ViT-Adapter's backbones have those of
+their own constructor; parameters that the adapter adds train with the head.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ def layer_wise(
     *,
     tokens: tuple[str, ...] = TOKENS,
 ) -> Formula:
-    """Layer id by block, one each. What is neither stem nor block, such as a mask token, goes with the head.
+    """One layer id per block. Parameters outside stem and blocks, such as a mask token, have the head's id.
 
     Raises:
-        DecayError: a block index that is missing, no integer, or outside 0 to ``num_layers - 1``.
+        DecayError: a block index that is missing, not an integer, or outside 0 to ``num_layers - 1``.
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
@@ -100,7 +100,7 @@ def layer_wise(
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """Every token and the norm before the blocks go with the stem, the norms behind the blocks with the last one."""
+    """Tokens and the norm before the blocks have the stem's id, norms after the blocks the last block's."""
     module = name.removeprefix(prefix).partition(".")[0] if name.startswith(prefix) else ""
     if module in NORMS_BEFORE:
         return by_name(f"{prefix}{module}", "0", "0", 0)
@@ -110,7 +110,8 @@ def placement(
 
 
 def _mvit_depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
-    """Blocks per stage: one that widens its input, and so has a projection beside its attention, begins a stage."""
+    """Return blocks per stage: a block that widens its input, and so has a projection next to its attention, begins a
+    stage."""
     listed = tuple(names)
     blocks = sum(_ROW(listed, prefix))
     matcher = re.compile(rf"{re.escape(prefix)}blocks\.(\d+)\.proj\.", re.ASCII)
@@ -122,7 +123,7 @@ def _mvit_depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
 def mvit_placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """``norm<i>`` goes with the last block of stage i, tokens and positions with the stem."""
+    """``norm<i>`` has the id of the last block of stage i; tokens and positions have the stem's."""
     found = re.match(rf"{re.escape(prefix)}norm(\d+)\.", name, re.ASCII)
     if found is None:
         return with_the_stem(name, prefix)
@@ -134,7 +135,7 @@ def mvit_placement(
 def adapter_placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """As :func:`placement`, but what the adapter adds trains with the head."""
+    """As :func:`placement`, but parameters added by the adapter train with the head."""
     if name.startswith(prefix) and name.removeprefix(prefix).partition(".")[0] in _ADDED:
         return with_the_head(num_layers)
     return placement(name, decay_type, num_layers, depths, prefix)
