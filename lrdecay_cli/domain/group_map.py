@@ -182,7 +182,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return found[name]
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each parameter in the model's order, for ``pandas.DataFrame(group_map.rows())`` and polars.
+        """A dict for each parameter in the model's order, for ``pandas.DataFrame(group_map.rows())``.
 
         A tensor in the groups of several optimizers that take turns has a row for each. ``numel`` counts elements.
         """

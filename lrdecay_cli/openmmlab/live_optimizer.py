@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import torch
 from msgspec import UNSET
 from torch import nn
 
@@ -69,11 +70,14 @@ def live_optimizer_map(
     applied = any(_is_timms(each.scheduler) for each in listed) or _scales_are_applied(given.optimizers.values())
     started = {key: _as_started(each, applied) for key, each in given.optimizers.items()}
     base_lrs = {key: _base_lr(given.optimizers[key], started[key]) if base_lr is None else base_lr for key in started}
-    decays = {key: number(getattr(each, "defaults", {}).get("weight_decay")) for key, each in given.optimizers.items()}
-    read = read_groups(inner, started, base_lrs, {}, name_of=_name_of)
+    defaults_of = {key: getattr(each, "defaults", None) or {} for key, each in given.optimizers.items()}
+    decays = {key: _number(defaults.get("weight_decay")) for key, defaults in defaults_of.items()}
+    try:
+        read = read_groups(inner, started, base_lrs, {}, name_of=_name_of)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise LrdecayError(f"the groups cannot be read: {error}", where=_WHERE) from error
     types = {key: type(each).__name__ for key, each in given.optimizers.items()}
-    only = next(iter(given.optimizers.values())) if len(types) == 1 else None
-    defaults = getattr(only, "defaults", None) or {}
+    options = defaults_of.get("", {})
     stack = stack_versions({*map(type, inner.modules()), *map(type, given.optimizers.values())})
     backbone = getattr(inner, "backbone", None)
     found = type(backbone).__name__ if isinstance(backbone, nn.Module) else None
@@ -88,9 +92,9 @@ def live_optimizer_map(
         optimizer=Optimizer(
             type=", ".join(dict.fromkeys(types.values())),
             wrapper=UNKNOWN,
-            options={key: plain(value) for key, value in defaults.items() if key not in ("lr", "weight_decay")},
+            options={key: plain(value) for key, value in options.items() if key not in ("lr", "weight_decay")},
             types=types,
-            effects=effects_in(given.optimizers, {}),
+            effects=effects_in(_measurable(given.optimizers), {}),
         ),
         base_lr=common(base_lrs.values()),
         base_weight_decay=common(decays.values()),
@@ -106,6 +110,19 @@ def live_optimizer_map(
         distributions=distributions_of_stack(stack) or UNSET,
         live=LiveOptimizer(tuple(map(_live_scheduler, listed)), applied),
     )
+
+
+# Building a twin of theirs would talk to other processes.
+_DISTRIBUTED = ("torch.distributed", "deepspeed", "fairscale")
+
+
+def _measurable(optimizers: Mapping[str, Any]) -> dict[str, torch.optim.Optimizer]:
+    """The optimizers whose class can be measured."""
+    return {
+        key: each
+        for key, each in optimizers.items()
+        if isinstance(each, torch.optim.Optimizer) and not type(each).__module__.startswith(_DISTRIBUTED)
+    }
 
 
 def optimizers_of(given: Any) -> Given:

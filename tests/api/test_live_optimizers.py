@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -163,6 +164,26 @@ def test_an_optimizer_without_an_lr() -> None:
     assert (found.groups[0].lr, found.base_lr, found.config.path) == (None, None, "my run")
     assert "group_0" in str(found)
     assert lrdecay_cli.check(found).failing() == ()
+
+
+def test_groups_that_cannot_be_read_are_one_line() -> None:
+    model = Toy()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for wrong in ("fast", torch.ones(3), object()):
+        optimizer.param_groups[0]["lr"] = wrong
+        with pytest.raises(lrdecay_cli.LrdecayError, match=r"^audit_optimizer: the groups cannot be read: [^\n]+$"):
+            lrdecay_cli.audit_optimizer(model, optimizer)
+    # Whatever has groups is enough.
+    bare = SimpleNamespace(param_groups=[{"params": [*model.parameters()], "lr": 0.1}])
+    assert lrdecay_cli.audit_optimizer(model, bare).groups[0].lr == 0.1
+
+
+def test_what_mmengine_alone_does_not_do_is_no_finding() -> None:
+    """mmengine passes no closure to a step: LBFGS is an error in a config, and none in a program."""
+    model = nn.Linear(2, 2)
+    found = lrdecay_cli.audit_optimizer(model, torch.optim.LBFGS(model.parameters(), lr=0.1))
+    assert found.optimizer.effects[""].refusal("a closure")
+    assert lrdecay_cli.check(found).findings == ()
 
 
 def test_lrs_are_those_before_the_schedule() -> None:
