@@ -116,9 +116,9 @@ def _on_a_terminal(command: list[str], folder: Path) -> str:
         while chunk := os.read(leader, 65536):
             shown += chunk
     os.close(leader)
-    _, said = process.communicate()
+    _, errors = process.communicate()
     if process.returncode > 1:
-        sys.exit(said.decode())
+        sys.exit(errors.decode())
     return shown.decode().replace("\r\n", "\n")
 
 

@@ -57,7 +57,7 @@ def audit(
         gpus: how many train; 1 is assumed where it is not given.
         batch_size: samples in a batch of one GPU; the config's where it is not given.
         auto_scale_lr: switch the config's ``auto_scale_lr`` on, as ``tools/train.py --auto-scale-lr`` does.
-        cache: whether a cached answer will do, and this one is kept. ``LRDECAY_NO_CACHE=1`` switches it off, too.
+        cache: use a cached map, and cache this one. ``LRDECAY_NO_CACHE=1`` also switches it off.
 
     Raises:
         LrdecayError: the stack, the config, the model, the constructor or the device is not to be had.
@@ -70,11 +70,11 @@ def audit(
     source, overrides = os.fspath(config), overrides_of(cfg_options)
     task = Task(kind="map", source=source, device=device, launch=Launch(gpus, batch_size, auto_scale_lr), cache=cache)
     if cache and not has_own_registrations():
-        kept = task.request(overrides).caching.cached(source)
-        if isinstance(kept, Failure):
-            raise kept.error()
-        if kept is not None:
-            return kept
+        cached = task.request(overrides).caching.cached(source)
+        if isinstance(cached, Failure):
+            raise cached.error()
+        if cached is not None:
+            return cached
     check_config(source)
     return _document(answer(task, overrides, GroupMap).document)
 
@@ -91,7 +91,7 @@ def load(path: PathLike, *, config: PathLike | None = None) -> GroupMap:
         config: the config or exported map that names a checkpoint's parameters.
 
     Raises:
-        LrdecayError: the file is missing, or is no group map.
+        LrdecayError: the file is missing, or is not a group map.
     """
     from lrdecay_cli.files import read_map
     from lrdecay_cli.files.config_path import is_checkpoint
@@ -111,7 +111,7 @@ def as_map(source: GroupMap | PathLike, *, cfg_options: CfgOptions | None = None
     """The map itself, of an exported map or a checkpoint the one in it, of a config the one that it builds."""
     if isinstance(source, GroupMap):
         if cfg_options:
-            raise LrdecayError("a map is what it is", where="cfg_options", fix="give the config")
+            raise LrdecayError("only a config has options to set", where="cfg_options", fix="give the config")
         return source
     from lrdecay_cli.app.requests.sources import is_map
     from lrdecay_cli.files.config_path import is_checkpoint
@@ -152,7 +152,7 @@ def schedule(
         gpus: how many train.
         batch_size: samples in a batch of one GPU.
         auto_scale_lr: switch ``auto_scale_lr`` on.
-        cache: whether a cached group map will do.
+        cache: use a cached group map.
 
     Raises:
         LrdecayError: the config does not build, or the length of its run is not known.
@@ -182,7 +182,7 @@ def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: b
     Args:
         config: path of a config, or ``mmdet::<path>``.
         cfg_options: overrides, as for :func:`audit`.
-        cache: whether a cached group map will do.
+        cache: use a cached group map.
 
     Returns:
         The suggestion; its ``snippet`` is Python to paste, empty where the config's own decay fits.

@@ -39,7 +39,7 @@ def check(
         fail_on: from which severity up :meth:`CheckResult.failing` has a finding.
         baseline: a map, or the path of one, from which every difference is a finding.
         settings: a settings file whose assertions and suppressions hold; none is looked for. Suppressions in comments
-            of the config hold where ``group_map`` is no path.
+            of the config hold if ``group_map`` is a map that was built, not a path.
         today: the day on which suppressions are judged, by default the present one.
 
     Raises:
@@ -56,13 +56,13 @@ def check(
     from lrdecay_cli.rules import chosen_rules
     from lrdecay_cli.rules.context.policy import Baseline
 
-    said = Settings()
+    parsed = Settings()
     if settings is not None:
         path = os.fspath(settings)
         found = parse_settings(read_bytes(path), path)
         if found is None:
             raise LrdecayError("has no [tool.lrdecay]", where=path)
-        said = found
+        parsed = found
     judged = group_map if isinstance(group_map, GroupMap) else read_map(os.fspath(group_map))
     config = judged.config.path
     baselines = {}
@@ -70,12 +70,12 @@ def check(
         baselines[config] = Baseline(baseline.config.path, baseline)
     elif baseline is not None:
         baselines[config] = read_baseline(str(Path(baseline)), judged)
-    # A map that was read says nothing of the present text of its config, and a live optimizer has none.
+    # The config of a map file may have changed since, and a live optimizer has none.
     named = {config} if judged is group_map and not judged.live and not judged.checkpoint else set()
     result = check_maps(
         [judged],
         chosen_rules(select, ignore),
-        settings=said,
+        settings=parsed,
         baselines=baselines,
         comments=None if judged.live else {each: comment_suppressions(each) for each in named},
         fail_on=check_severity(fail_on),

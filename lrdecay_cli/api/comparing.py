@@ -88,7 +88,7 @@ def explain(
         cfg_options: overrides of a config, as for :func:`audit`.
 
     Raises:
-        LrdecayError: the map cannot be had, nothing matches, or there is no such group.
+        LrdecayError: the map cannot be read or built, nothing matches, or the group does not exist.
     """
     from lrdecay_cli.analysis.explaining.report import check_question, explanation
 

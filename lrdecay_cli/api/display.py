@@ -12,7 +12,7 @@ from lrdecay_cli.domain.finding import CheckResult
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Report
 
-# Where an answer keeps its report: beside its fields, so that comparing and encoding do not see it.
+# Attribute of a record with its report. It is not a field, so comparing and encoding ignore it.
 _REPORT = "_report"
 
 

@@ -43,10 +43,10 @@ def audit_optimizer(
 
     Returns:
         The map. Its lrs are those that training starts with: of a scheduler that is built already, ``initial_lr``. What
-        only a config says stays empty: constructor, options, schedules.
+        only a config defines stays empty: constructor, options, schedules.
 
     Raises:
-        LrdecayError: torch is not installed, ``model`` is no module, or there is no optimizer.
+        LrdecayError: torch is not installed, ``model`` is not a module, or there is no optimizer.
     """
     if find_spec("torch") is None:
         raise LrdecayError("audit_optimizer needs torch, not installed here", fix="pip install torch")

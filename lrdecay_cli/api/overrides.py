@@ -44,5 +44,5 @@ def _is_read_as(option: str, value: Any) -> bool:
         read = parsed_option(option.partition("=")[2])
     except ValueError:
         return False
-    # 1 is no True, and 1.0 is no 1.
+    # 1 == True == 1.0, but they are different values of an option.
     return repr(read) == repr(value)

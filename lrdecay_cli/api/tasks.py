@@ -1,4 +1,4 @@
-"""Building for Python programs, in another process: whatever a config does, the program stays as it is.
+"""Building for Python programs, in another process: a config cannot change the program.
 
 That is a fresh process, which answers as the command does and shares its cache. Where the program has registered
 classes of its own, which a fresh one would lack, it is a forked copy of this one, and nothing is cached.
@@ -72,7 +72,7 @@ class Reply(msgspec.Struct, Generic[Document]):
     document: Document | None = None
     report: Report | None = None
     result: CheckResult | None = None
-    """Findings beside the document, of a dry run."""
+    """The findings of a dry run."""
     failure: Failure | None = None
 
 
@@ -88,7 +88,7 @@ def answer(task: Task, overrides: tuple[str, ...], kind: type[Kind]) -> Reply[Ki
         kind: the class of the document.
 
     Raises:
-        LrdecayError: what the process raised, or that it was lost.
+        LrdecayError: raised in the process, or the process ended without an answer.
     """
     plain = tuple(each for each in overrides if not isinstance(each, TypedOverride))
     values = {each.key: each.value for each in overrides if isinstance(each, TypedOverride)}
@@ -119,8 +119,8 @@ def _in_fresh_process(task: Task) -> bytes:
     command = [sys.executable, *flags, "-c", _START, msgspec.json.encode(task).decode(), json.dumps(sys.path)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if not done.stdout:
-        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        problem = f"its process ended with exit code {done.returncode}{f' ({said})' if said else ''}"
+        last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        problem = f"its process ended with exit code {done.returncode}{f' ({last_line})' if last_line else ''}"
         raise LrdecayError(problem, where=task.source, status="crashed")
     return done.stdout
 
@@ -134,14 +134,14 @@ def _in_copy(task: Task, overrides: tuple[str, ...]) -> bytes:
     from lrdecay_cli.processes.children import in_children
 
     def work(_: str) -> bytes:
-        # The pool of torch's threads is not copied: whoever waits for it waits for ever.
+        # Fork does not copy torch's thread pool; waiting for it would never end.
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
         return perform(task, overrides)
 
     (child,) = in_children([task.source], work, jobs=1)
     if child.lost:
-        raise LrdecayError(f"its process was lost: {child.reason}", where=task.source, status=child.lost)
+        raise LrdecayError(f"its process ended without an answer: {child.reason}", where=task.source, status=child.lost)
     return child.answer
 
 

@@ -1,7 +1,7 @@
 """How records look to a person: one line as ``repr``, the report of the command as ``str`` and in a notebook.
 
-Records hold facts and know no format. The module that renders them is looked up by its name when somebody asks, so that
-``domain/`` imports nothing above it and an answer from the cache loads nothing more.
+Records hold facts, not formats. The module that renders them is imported by name on demand, so ``domain/`` imports
+nothing above it, and a cached answer loads nothing more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def render(function: str, record: object, *arguments: object) -> Any:
 
 
 class Brief(msgspec.Struct, frozen=True):
-    """A record with a ``repr`` of one line, whatever it holds."""
+    """A record with a ``repr`` of one line."""
 
     def headline(self) -> str:
         """What the record is about, in one line without its class."""

@@ -173,9 +173,11 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
     def headline(self) -> str:
         """Whether it fails, and how many findings of each severity it has in how many configs."""
         numbers = Counter(finding.severity for finding in self.counting())
-        told = ", ".join(f"{numbers[each]} {each}" for each in reversed(SEVERITIES) if numbers[each]) or "no findings"
+        summary = (
+            ", ".join(f"{numbers[each]} {each}" for each in reversed(SEVERITIES) if numbers[each]) or "no findings"
+        )
         verdict = "fails" if self.failing() else "passes"
-        return f"{verdict}: {told} in {count(len(self.checked), 'config')}"
+        return f"{verdict}: {summary} in {count(len(self.checked), 'config')}"
 
     def raise_on_failure(self) -> CheckResult:
         """Return the result itself, or raise if a finding fails it: ``check(group_map).raise_on_failure()`` in a test.

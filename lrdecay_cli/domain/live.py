@@ -11,11 +11,11 @@ class LiveScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: str
     """Its class, with the module."""
     interval: str = ""
-    """After what Lightning steps it: ``epoch`` or ``step``; empty where nobody says."""
+    """When Lightning steps it: after each ``epoch`` or ``step``; empty if unknown."""
     minimum: float | None = None
-    """The lr that it takes every group to (``eta_min``); null where it has none."""
+    """The lr at which it ends for every group (``eta_min``); null if it has none."""
     steps: int | None = None
-    """How many steps it is made for, of CyclicLR a cycle; null where it does not say."""
+    """Its length in steps, for CyclicLR that of a cycle; null if unknown."""
 
     @property
     def name(self) -> str:
@@ -24,9 +24,9 @@ class LiveScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LiveOptimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is known of an optimizer beside its groups."""
+    """The schedulers of an optimizer, and whether its lr scales are applied."""
 
     schedulers: tuple[LiveScheduler, ...]
-    """Those that the program named; of one that runs others in turn, these too."""
+    """Those that the program passed, and those that they run in turn."""
     scales_applied: bool
     """Whether the lr of groups with an ``lr_scale`` is multiplied by it: timm's schedulers do that."""

@@ -8,7 +8,7 @@ from typing import Any
 class TypedOverride(str):
     """An override whose value cannot be written as ``key=text``: a string with commas, a dict, an empty list.
 
-    As a string it is a text that no command line has, so that a cache key tells it from ``key=text``.
+    Its text cannot come from a command line, so its cache key differs from that of ``key=text``.
     """
 
     key: str

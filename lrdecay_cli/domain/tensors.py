@@ -81,12 +81,12 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     def headline(self) -> str:
         """Its name, how many tensors it holds, and their numbers."""
         numbers = (("layer", self.layer_id), ("lr scale", self.lr_scale), ("lr", self.lr))
-        told = [
+        known = [
             f"{label} {value:.4g}"
             for label, value in (*numbers, ("weight decay", self.weight_decay))
             if value is not None
         ]
-        return f"{self.name}: {', '.join([count(len(self.parameters), 'tensor'), *told])}"
+        return f"{self.name}: {', '.join([count(len(self.parameters), 'tensor'), *known])}"
 
     def precision(self, key: str) -> str | None:
         """The precision of one of its numbers; None for Python's own."""

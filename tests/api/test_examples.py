@@ -47,18 +47,18 @@ def test_every_example_is_tried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "summary"),
     [
         ("timm_finetuning", "12 groups with 56 of 56 tensors"),
         ("lightning_module", "8 groups with 14 of 14 tensors"),
         ("hf_trainer", "9 groups with 57 of 57 tensors"),
     ],
 )
-def test_an_example_trains_and_its_groups_are_sound(name: str, told: str) -> None:
+def test_an_example_trains_and_its_groups_are_sound(name: str, summary: str) -> None:
     printed = printed_by(name)
     assert "FAILED" not in printed
     assert "BROKEN" not in printed, printed
-    assert told in printed
+    assert summary in printed
     # The head trains at the base lr.
     assert re.search(r"^\S+ .* 1 +0\.001 ", printed, re.MULTILINE)
 
@@ -76,7 +76,7 @@ def test_an_example_trains_and_its_groups_are_sound(name: str, told: str) -> Non
         ),
         # Only the head is handed over.
         ("lightning_module", "[*self.blocks, self.head]", "[self.head]", "LRD101 parameter-in-no-group: 12 trainable"),
-        # Frozen by a condition that was meant for something else.
+        # A condition leaves the pooler out.
         ("hf_trainer", "    decayed =", "    if '.pooler.' in name: continue\n    decayed =", "LRD101 parameter-in-no"),
     ],
 )

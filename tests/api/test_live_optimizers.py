@@ -20,7 +20,7 @@ from lrdecay_cli.openmmlab.live_optimizer import optimizers_of
 from lrdecay_cli.processes.children import in_children
 from tests.commands.running import lrdecay_here
 
-# The first use of an optimizer imports torch's compiler, to tell it to look away: four seconds.
+# The first use of an optimizer imports torch's compiler, which takes four seconds.
 for method in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
     plain = getattr(torch.optim.Optimizer, method).__wrapped__
     plain.__dict__.setdefault("__dynamo_disable", plain)
@@ -70,7 +70,7 @@ def test_every_parameter_is_accounted_for() -> None:
     assert (found.base_lr, found.base_weight_decay) == (0.01, 0.0)
     assert found["backbone.1.weight"].traits == ("norm",)
     assert found.stack["torch"] == torch.__version__
-    # What nobody can know stays empty.
+    # Unknown facts stay empty.
     assert (found.config.path, found.constructor.type, found.training.optim_wrapper) == ("Toy", "unknown", {})
     assert found.optimizer.effects[""].lr == "followed"
     assert not codes(found) & {"LRD101", "LRD105", "LRD106"}
@@ -154,7 +154,7 @@ class Odd(torch.optim.Optimizer):
         super().__init__(params, {"step_size": step_size})
 
     def step(self, closure: Any = None) -> None:
-        raise AssertionError("nobody steps it")
+        raise AssertionError("it is not stepped")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -206,8 +206,8 @@ def test_the_base_lr_is_known_where_a_group_trains_at_it() -> None:
     groups = [{"params": model.backbone.parameters(), "lr": 1e-4}, {"params": model.head.parameters(), "lr": 1e-3}]
     found = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups, lr=7.0))
     assert (found.base_lr, found.groups[0].lr_scale) == (None, None)
-    told = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups, lr=7.0), base_lr=1e-3)
-    assert [group.lr_scale for group in told.groups] == [0.1, 1.0]
+    given = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups, lr=7.0), base_lr=1e-3)
+    assert [group.lr_scale for group in given.groups] == [0.1, 1.0]
 
 
 class Holder:
@@ -293,8 +293,10 @@ def test_it_needs_nothing_of_openmmlab() -> None:
 
     # In a forked copy of this process, which loses its modules.
     (child,) = in_children(["without"], work, jobs=1)
-    told = b"1 group with 8 of 8 tensors; 68 of 68 parameters; 2 frozen (2 of them in groups); 0 missing; 2 duplicates"
-    assert child.answer == told
+    summary = (
+        b"1 group with 8 of 8 tensors; 68 of 68 parameters; 2 frozen (2 of them in groups); 0 missing; 2 duplicates"
+    )
+    assert child.answer == summary
 
 
 def test_every_command_takes_a_saved_one(tmp_path: Path) -> None:

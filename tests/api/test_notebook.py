@@ -26,19 +26,19 @@ def test_every_cell_shows_what_the_docs_have(golden: Golden) -> None:
     pytest.importorskip("ipykernel")
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     notebook = nbformat.read(NOTEBOOK, 4)
-    kept = outputs_of(notebook)
+    stored = outputs_of(notebook)
     client = nbclient.NotebookClient(
         notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOK.parent)}}, record_timing=False
     )
     client.execute()
     if golden.update:
         nbformat.write(notebook, NOTEBOOK)
-        kept = outputs_of(notebook)
+        stored = outputs_of(notebook)
     found = outputs_of(notebook)
     # Texts of messages may change; which kinds of output there are, and numbers, may not.
     assert [[sorted(each) for each in outputs] for outputs in found] == [
-        [sorted(each) for each in outputs] for outputs in kept
+        [sorted(each) for each in outputs] for outputs in stored
     ]
     assert "24 groups with 390 of 390 tensors" in found[0][0]["text/html"]
-    assert found[2:5] == kept[2:5]
+    assert found[2:5] == stored[2:5]
     assert "image/png" in found[5][0]

@@ -32,14 +32,14 @@ def test_an_example_of_the_table(code: str, project: Path, toy_map: lrdecay_cli.
 
 
 def test_the_examples_of_the_page(project: Path) -> None:
-    said: list[str] = []
+    output: list[str] = []
     # Blocks end where their fence does.
     text = PAGE.read_text(encoding="utf-8").replace("```", "")
     page = doctest.DocTestParser().get_doctest(text, {**NAMES}, "python.md", str(PAGE), 0)
     assert len(page.examples) > 15
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    runner.run(page, out=said.append)
-    assert runner.summarize(verbose=False).failed == 0, "".join(said)
+    runner.run(page, out=output.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(output)
 
 
 def test_the_test_of_the_page(project: Path) -> None:

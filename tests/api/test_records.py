@@ -54,7 +54,7 @@ def test_str_is_the_text_of_the_command() -> None:
     assert str(found) == render(inspection(found).report, Canvas()).rstrip("\n")
     assert "LRD301" in str(decay_map(wrong=True))
     assert str(lrdecay_cli.check(decay_map(wrong=True), select=["LRD301"])).endswith("1 error in 1 config")
-    # Without the command, nobody knows what it said.
+    # Only the command that makes it has its report.
     difference = comparison(found, decay_map(wrong=True)).document
     assert str(difference) == repr(difference)
 
@@ -217,7 +217,7 @@ def test_options_that_a_command_line_can_write(given: Any, strings: tuple[str, .
     ],
 )
 def test_options_of_a_dict_are_those_of_mmengine(given: dict[str, Any]) -> None:
-    """mmengine's own ``merge_from_dict`` is given the dict; ours, and the text that ``where`` reads, say the same."""
+    """mmengine's own ``merge_from_dict`` is given the dict; ours has the same values."""
     start = {"optim_wrapper": {"optimizer": {"lr": 1.0}}, "model": {"backbone": {"arch": {}}}}
     start["param_scheduler"] = [{"begin": 0}, {"begin": 1}]  # type: ignore[assignment]
     theirs, ours = Config(start), Config(start)
