@@ -211,7 +211,9 @@ def classify_upstream_faults(config: str, cfg_options: Sequence[str], device: st
         package = None if error.status != "error" or blameless else _shipping_package(config)
         if package is None:
             raise
-        upstream = error.replaced(fix=f"broken as {package} ships it", status="broken upstream")
+        upstream = error.replaced(
+            fix=f"report it upstream: the unchanged config of {package} fails", status="broken upstream"
+        )
         raise upstream from cause
 
 
