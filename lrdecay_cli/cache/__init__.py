@@ -24,7 +24,7 @@ import sys
 
 
 def dependencies_wanted() -> bool:
-    """Whether this process has to tell what its answer depends on (``--watch``)."""
+    """True if this process must report the inputs of its result (``--watch``)."""
     module = sys.modules.get("lrdecay_cli.cache.dependencies")
     return module is not None and bool(module.wanted())
 

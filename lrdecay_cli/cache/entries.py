@@ -36,7 +36,7 @@ def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Ev
         return "the entry is damaged"
     if changed is not None:
         return f"changed: {changed}"
-    # Nothing is loaded for it where nobody asks.
+    # Without --watch nothing is imported.
     if dependencies := sys.modules.get("lrdecay_cli.cache.dependencies"):
         dependencies.note(evidence)
     folder.used(folder.cache_folder(), f"{kind}-{key}")

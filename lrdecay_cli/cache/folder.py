@@ -31,8 +31,8 @@ def keep_nothing() -> None:
     _read_only = True
 
 
-def keeps_nothing() -> bool:
-    """Whether this process only reads from the cache."""
+def is_read_only() -> bool:
+    """True if this process only reads from the cache."""
     return _read_only
 
 

@@ -164,7 +164,7 @@ def _add(known: dict[str, Any], more: dict[str, Any], start: str = "") -> None:
 
 
 def module_files(modules: Iterable[Any]) -> Iterator[str]:
-    """The files of modules, as absolute paths."""
+    """Yield the files of modules as absolute paths."""
     for module in modules:
         # getattr would load a lazy module.
         try:

@@ -99,7 +99,7 @@ class Recording:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Note nothing of what is done in here."""
+        """Stop recording inside this block."""
         self._paused = True
         try:
             yield
@@ -107,7 +107,7 @@ class Recording:
             self._paused = False
 
     def all_seen(self) -> Gathered:
-        """All that was seen, with what was set aside."""
+        """Return all recorded inputs, including those set aside."""
         whole = Gathered()
         for seen in (self.seen, *(seen for seen, _ in reversed(self._earlier))):
             whole.add(seen)

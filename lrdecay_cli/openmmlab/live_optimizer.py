@@ -112,12 +112,12 @@ def live_optimizer_map(
     )
 
 
-# Building a twin of theirs would talk to other processes.
+# Building a second instance of these would communicate with other processes.
 _DISTRIBUTED = ("torch.distributed", "deepspeed", "fairscale")
 
 
 def _measurable(optimizers: Mapping[str, Any]) -> dict[str, torch.optim.Optimizer]:
-    """The optimizers whose class can be measured."""
+    """Return the optimizers whose class can be measured."""
     return {
         key: each
         for key, each in optimizers.items()

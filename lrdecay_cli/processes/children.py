@@ -176,11 +176,11 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
 
 
 class Worker:
-    """One child, for a loop that waits for other things too.
+    """One child, for an event loop that also waits for other things.
 
     Args:
-        work: what it runs; must not raise.
-        streams: sets up its standard streams, before anything else is done.
+        work: the task of the child; must not raise.
+        streams: sets up its standard streams first.
     """
 
     def __init__(self, work: Callable[[], bytes], streams: Callable[[], None]) -> None:
@@ -188,11 +188,11 @@ class Worker:
         self.ended = False
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable when there is something to :meth:`poll`."""
+        """Return the descriptor that becomes readable when :meth:`poll` has news."""
         return self._child.reader
 
     def poll(self) -> Outcome | None:
-        """Return how it ended; None while it runs."""
+        """Return its outcome; None while it runs."""
         self._child.read()
         _kill_if_over(self._child, None, None)
         status = _status_if_ended(self._child)

@@ -36,7 +36,7 @@ class BuildSpec(msgspec.Struct, frozen=True):
     folder: str = ""
     """Base of relative paths and of imports; empty for the working directory."""
     notes_dependencies: bool = False
-    """Record what the map, or the failure, depends on, for ``--watch``."""
+    """Record the dependencies of the map or the failure, for ``--watch``."""
     launch: Launch = Launch()
     """Number of GPUs and options of the training."""
     scratch: str = ""
@@ -102,18 +102,18 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Dependencies(msgspec.Struct):
-    """What an answer depends on that its user may change, as :mod:`lrdecay_cli.cache.dependencies` has it."""
+    """Inputs of a result that a user may change: see :mod:`lrdecay_cli.cache.dependencies`."""
 
     own: dict[str, list[str] | None] = {}
-    """Content and real path of files by path; None for one that was looked for and is not there."""
+    """Content and real path of files by path; None for a missing file that was looked up."""
     stems: list[str] = []
-    """Top-level modules that were looked for."""
+    """Top-level modules that were looked up."""
     search: dict[str, list[str] | None] = {}
-    """By folder of ``sys.path``: what in it has one of ``stems`` for a name."""
+    """By folder of ``sys.path``: its entries named like one of ``stems``."""
     packages: dict[str, tuple[list[str], list[str] | None]] = {}
-    """By folder of a package: modules that were looked for in it, and what of it there is."""
+    """By folder of a package: looked-up modules, and those that exist."""
     listed: dict[str, list[str] | None] = {}
-    """By folder that was listed: what is in it."""
+    """By folder that was listed: its entries."""
 
 
 class BuildOutcome(msgspec.Struct, frozen=True):

@@ -75,7 +75,7 @@ def holding_stderr() -> Iterator[HeldStderr]:
 
 
 def nameless_file() -> int:
-    """The descriptor of a new file without a name, in memory where the system has that."""
+    """Return the descriptor of a new nameless file, in memory if the system supports it."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("stderr")
     with tempfile.TemporaryFile() as file:
@@ -83,7 +83,7 @@ def nameless_file() -> int:
 
 
 @contextmanager
-def _left_as_it_was() -> Iterator[None]:
+def _restoring_process_state() -> Iterator[None]:
     """Restore working directory, environment and standard streams, which a config's own code may change.
 
     The report then goes to the paths of the command line, and its cache key has the original working directory.
@@ -120,7 +120,7 @@ def stdout_to_stderr() -> Iterator[None]:
     saved = os.dup(1)
     os.dup2(2, 1)
     try:
-        with _left_as_it_was():
+        with _restoring_process_state():
             yield
     finally:
         sys.stdout.flush()

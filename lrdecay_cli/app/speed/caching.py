@@ -13,7 +13,7 @@ import msgspec
 
 from lrdecay_cli.cache import entries, front
 from lrdecay_cli.cache.evidence import Checked
-from lrdecay_cli.cache.folder import cache_folder, keeps_nothing, refusal, switched_off
+from lrdecay_cli.cache.folder import cache_folder, is_read_only, refusal, switched_off
 from lrdecay_cli.cache.keys import map_key
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
@@ -75,7 +75,7 @@ class Caching:
         """
         # Before the build: it may change the working directory, sys.path or the environment.
         key = self._key(config)
-        if not key or keeps_nothing():
+        if not key or is_read_only():
             return build()
         from lrdecay_cli.cache.recording import record
 
@@ -114,7 +114,7 @@ class Caching:
 
     def begin(self) -> None:
         """Start recording dependencies for results that forked child processes build."""
-        if self._wanted and not keeps_nothing():
+        if self._wanted and not is_read_only():
             from lrdecay_cli.cache.recording import record
 
             record().begin_part()
@@ -122,14 +122,14 @@ class Caching:
 
     def loaded(self) -> None:
         """Record the modules that are loaded now, so that forked children need not do it again."""
-        if self._wanted and not keeps_nothing():
+        if self._wanted and not is_read_only():
             from lrdecay_cli.cache.recording import record
 
             record().evidence()
 
     def begin_answer(self) -> None:
         """Start recording what this command's report depends on besides the maps; call it before anything is read."""
-        self._answering = self._wanted and self._device in _DEVICES and front.is_cacheable() and not keeps_nothing()
+        self._answering = self._wanted and self._device in _DEVICES and front.is_cacheable() and not is_read_only()
         if self._answering:
             from lrdecay_cli.cache.recording import record
 
@@ -171,7 +171,7 @@ class Caching:
 
     def cache_report(self, text: str) -> None:
         """Cache ``inspect``'s stdout about the last map, if it depends on that map and the command line alone."""
-        if self._evidence is None or keeps_nothing():
+        if self._evidence is None or is_read_only():
             return
         from lrdecay_cli.cache.gathering import with_modules
 

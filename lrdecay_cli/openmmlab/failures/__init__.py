@@ -1,1 +1,1 @@
-"""From what the stack raises to one line: what is wrong, where, and what to do."""
+"""Translate errors of the stack into one line: problem, place and fix."""

@@ -42,5 +42,5 @@ def _import_from_location(registry: Registry) -> None:
 
 
 def late_modules(kind: str) -> tuple[str, ...]:
-    """The deferred modules that may register further types in registries of this name."""
+    """Return the deferred modules that may register further types in registries of this name."""
     return (*_AT_ONCE.get(kind, ()), *_AFTER_A_MISS.get(kind, ()))

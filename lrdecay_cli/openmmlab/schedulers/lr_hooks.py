@@ -24,7 +24,7 @@ from lrdecay_cli.openmmlab.config_values import find_registered, number, type_na
 LEFT_OUT = {
     "CheckpointHook": "it writes checkpoints",
     "LoggerHook": "it writes logs",
-    "RuntimeInfoHook": "it prepares what is logged",
+    "RuntimeInfoHook": "it prepares logged values",
     "ProfilerHook": "it measures the machine",
     "IterTimerHook": "it measures the machine",
 }
