@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.text.name_patterns import matches
-from lrdecay_cli.text.spelling import meant, question
+from lrdecay_cli.text.spelling import question, similar_names
 
 
 def select(
@@ -34,7 +34,7 @@ def select(
     if not chosen:
         groups = [group.name for group in group_map.groups]
         like = f", or a group such as {groups[0]}" if groups else ""
-        fix = module_meant(pattern, [tensor.name for tensor in everything], groups)
+        fix = suggest_module(pattern, [tensor.name for tensor in everything], groups)
         raise LrdecayError(
             f"no parameter or group matches {pattern!r}",
             where=where,
@@ -43,7 +43,7 @@ def select(
     return chosen
 
 
-def module_meant(pattern: str, names: Iterable[str], groups: Iterable[str] = ()) -> str:
+def suggest_module(pattern: str, names: Iterable[str], groups: Iterable[str] = ()) -> str:
     """A suggestion for a pattern without a match: ``did you mean backbone.norm3?``; empty if there is none.
 
     Args:
@@ -52,7 +52,7 @@ def module_meant(pattern: str, names: Iterable[str], groups: Iterable[str] = ())
         groups: the group names it was compared with.
     """
     found = dict.fromkeys(name.rsplit(".", n)[0] for name in names for n in range(name.count("."), -1, -1))
-    like = meant(pattern, [*found, *groups])
+    like = similar_names(pattern, [*found, *groups])
     # A module also stands for everything below it.
     return question([name for name in like if not any(name.startswith(f"{other}.") for other in like)])
 

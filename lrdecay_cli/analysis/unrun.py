@@ -21,7 +21,7 @@ def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
     hooks: list[str] = []
     for group_map in maps:
         for each in group_map.training.unrun or ():
-            told = configs.setdefault(_told(each, several=len(maps) > 1), [])
+            told = configs.setdefault(_describe(each, several=len(maps) > 1), [])
             if group_map.config.path not in told:
                 told.append(group_map.config.path)
             if each.option.startswith(_HOOK):
@@ -34,7 +34,7 @@ def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
         yield Note("not visible in the group map: acts only during training", "info", (*lines, *shown))
 
 
-def _told(each: UnrunCode, *, several: bool) -> str:
+def _describe(each: UnrunCode, *, several: bool) -> str:
     """``FreezeHook (custom_hooks[0]) may freeze parameters``; for several configs without the option."""
     may = listed(_MAY[what] for what in each.may) or "change what trains"
     return f"{each.name}{'' if several else f' ({each.option})'} may {may}"

@@ -19,7 +19,7 @@ from lrdecay_cli.domain.group_map import ConfigSource, Tool
 from lrdecay_cli.domain.training import Batch
 from lrdecay_cli.text.counting import count
 
-SCHEDULE_SCHEMA_VERSION = 1
+SCHEDULE_SCHEMA_VERSION = 2
 
 Unit = Literal["iteration", "epoch"]
 MeetingKind = Literal["meet", "part", "cross"]
@@ -69,7 +69,7 @@ class RunLength(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Length of the dataloader; null if it is neither known nor needed."""
     epochs: int | None
     """Null for an iteration-based loop."""
-    told: str
+    source: str
     """The source of the iterations per epoch, in words."""
 
 

@@ -276,7 +276,7 @@ class Launch(msgspec.Struct, frozen=True):
         return self.gpus or 1
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def options(self) -> tuple[str, ...]:
         """The user's values, as command-line options."""
         numbers = (("--gpus", self.gpus), ("--batch-size", self.batch_size))
         switch = ("--auto-scale-lr",) if self.auto_scale_lr else ()

@@ -10,7 +10,7 @@ from pathlib import Path
 from lrdecay_cli.cache import probed
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.packages import ZOOS, distribution_of
-from lrdecay_cli.text.spelling import did_you_mean, meant
+from lrdecay_cli.text.spelling import did_you_mean, similar_names
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 SEPARATOR = "::"
@@ -90,7 +90,7 @@ def suggest_zoo_config(given: str) -> str:
     places = [folder for folder in zoo_folders(package, given=given)[:2] if folder.is_dir()]
     files = {file.relative_to(folder) for folder in places for file in folder.rglob("*.py")}
     names = {path.as_posix().removesuffix(".py"): path for path in sorted({*files, *(file.parent for file in files)})}
-    for name in meant(in_zoo.strip(":/").removesuffix(".py"), names)[:1]:
+    for name in similar_names(in_zoo.strip(":/").removesuffix(".py"), names)[:1]:
         return f"did you mean {package}{SEPARATOR}{names[name].as_posix()}?"
     return f"lrdecay scan {package}{SEPARATOR} lists them all" if not in_zoo.strip(":/") else "check the path"
 
@@ -124,7 +124,7 @@ def _closest_path(path: Path, suffixes: Collection[str], folders: bool) -> Path 
             if stem not in names or entry.suffix == path.suffix:
                 names[stem] = entry
     typed = wrong.stem if wrong == path and wrong.suffix in suffixes else wrong.name
-    for name in meant(typed, names)[:1]:
+    for name in similar_names(typed, names)[:1]:
         corrected = names[name] / path.relative_to(wrong)
         return corrected if corrected.exists() else _closest_path(corrected, suffixes, folders)
     return None

@@ -121,7 +121,7 @@ class BuiltGroups:
                 if batch.differs is not None:
                     known = with_provenance(msgspec.structs.replace(group_map, batch=batch), None)
                     group_map = self._recorded(known, numbers)
-        if batch.differs is None and batch.lr_factor is None and not self._launch.told:
+        if batch.differs is None and batch.lr_factor is None and not self._launch.options:
             return group_map
         if batch.lr_factor is None or not scale:
             return scaled_map(group_map, msgspec.structs.replace(batch, lr_factor=None, base_size=None))

@@ -31,7 +31,7 @@ from lrdecay_cli.openmmlab.config_values import find_registered, number, type_na
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import execute
 from lrdecay_cli.openmmlab.patching import patched
 from lrdecay_cli.openmmlab.world import world_of
-from lrdecay_cli.text.printing import said_by
+from lrdecay_cli.text.printing import message_of
 
 _FSDP = "MMFullyShardedDataParallel"
 _DDP = "MMDistributedDataParallel"
@@ -140,9 +140,9 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
         try:
             wrapped: nn.Module = kind(module=model, **settings)
         except (TypeError, ValueError, KeyError, AssertionError) as error:
-            return _refused(facts, f"{type(error).__name__}: {said_by(error)}")
+            return _refused(facts, f"{type(error).__name__}: {message_of(error)}")
         except Exception as error:
-            return Stub(facts.type, f"cannot be built here ({said_by(error)}): the model stays unwrapped")
+            return Stub(facts.type, f"cannot be built here ({message_of(error)}): the model stays unwrapped")
     flat: list[str] = []
     for parameter in wrapped.parameters():
         pieces = getattr(parameter, "_param_infos", None)

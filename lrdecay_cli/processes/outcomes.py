@@ -11,7 +11,7 @@ from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.files.writing import not_finite
-from lrdecay_cli.text.printing import printable, said_by
+from lrdecay_cli.text.printing import message_of, printable
 
 if TYPE_CHECKING:
     from lrdecay_cli.processes.children import Outcome
@@ -83,7 +83,7 @@ class Failure(msgspec.Struct, frozen=True):
 
         trace = "".join(traceback.format_exception(error))
         if not isinstance(error, LrdecayError):
-            message = " ".join(f"internal error: {type(error).__name__}: {said_by(error)}".split())
+            message = " ".join(f"internal error: {type(error).__name__}: {message_of(error)}".split())
             return cls(message, config, traceback=trace)
         fields = {**error.fields(), "final": is_final(error)}
         return cls(**fields, refused=isinstance(error, ConstructorRefused), traceback=trace)

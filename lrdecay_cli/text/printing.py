@@ -8,7 +8,7 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def said_by(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """The message of an exception; empty if its ``str`` raises, as a config's own exception may."""
     try:
         return str(error)

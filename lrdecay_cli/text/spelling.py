@@ -15,7 +15,7 @@ _WORDS = re.compile(r"[^a-z0-9]+")
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
     """``did you mean lr_scale?`` with up to three names; empty if no name is similar to ``word``."""
-    return question(meant(word, names))
+    return question(similar_names(word, names))
 
 
 def question(found: Sequence[str]) -> str:
@@ -28,7 +28,7 @@ def as_key(name: str) -> str:
     return name.strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def meant(word: str, names: Iterable[str]) -> list[str]:
+def similar_names(word: str, names: Iterable[str]) -> list[str]:
     """Up to three of ``names`` that are similar to ``word``, the most similar first; empty if none is.
 
     The first kind of match with a result is used: equal except for case, hyphens, blanks or a plural; a prefix of the

@@ -67,7 +67,7 @@ def test_length_of_a_run(
 )
 def test_where_the_length_of_an_epoch_is_from(settings: dict[str, Any], known: dict[str, int], told: str) -> None:
     length = run_length(plan(**settings), **known)
-    assert length.told == told
+    assert length.source == told
     assert length.epochs == (None if settings is BY_ITERATION else 12)
 
 

@@ -8,7 +8,7 @@ from lrdecay_cli.domain.change import ASPECTS
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.formats import FORMATS
 from lrdecay_cli.rules import RULES, suggest_rule
-from lrdecay_cli.text.spelling import did_you_mean, meant, nearest
+from lrdecay_cli.text.spelling import did_you_mean, nearest, similar_names
 
 VIEWS = ("group", "layer", "parameter", "module")
 GROUPS = [f"layer_{index}_{kind}" for index in range(8) for kind in ("decay", "no_decay")]
@@ -56,7 +56,7 @@ def last(prefix: str) -> str:
     ],
 )
 def test_meant(word: str, names: list[str], expected: list[str]) -> None:
-    assert meant(word, names) == expected
+    assert similar_names(word, names) == expected
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def comparison(
     folded = tuple(fold(changes, *names))
     changed_settings = tuple(with_options(setting, *origins) for setting in settings(before, after))
     compared = f" in {', '.join(sorted(only)).replace('_', ' ')}" if only else ""
-    changed_facts = ((setting.name, _told(setting)) for setting in changed_settings)
+    changed_facts = ((setting.name, _describe(setting)) for setting in changed_settings)
     before_source, after_source = (
         source or side.config.path for source, side in zip(sources, (before, after), strict=True)
     )
@@ -139,7 +139,7 @@ def comparison(
     return Result(document, report, (before, after))
 
 
-def _told(setting: SettingChange) -> str:
+def _describe(setting: SettingChange) -> str:
     """``6 → 7, configs/_base_/convnext.py:2``."""
     places = [f", {option.origin.place}" for option in (setting.after_option, setting.before_option) if option]
     return f"{shown_setting(setting)}{''.join(places[:1])}"

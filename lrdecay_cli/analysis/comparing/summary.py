@@ -167,9 +167,9 @@ def _model_options(before: ConfigOrigins | None, after: ConfigOrigins | None) ->
     )
     for keys in dict.fromkeys((*olds, *news)):
         old, new = olds.get(keys), news.get(keys)
-        if _told(old) != _told(new) and (known := new or old):
-            yield f"{known.option} {_told(old)} → {_told(new)}", str(known.origin.place)
+        if _describe(old) != _describe(new) and (known := new or old):
+            yield f"{known.option} {_describe(old)} → {_describe(new)}", str(known.origin.place)
 
 
-def _told(option: Option | None) -> str:
+def _describe(option: Option | None) -> str:
     return option.origin.shown() if option else "–"

@@ -109,7 +109,7 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
     for about in order:
         label = ", ".join(PART_NAMES[part] for part in about)
         number = _number(explanation, about[0]) if len(about) == 1 else None
-        for one in _worth_telling(sections.get(about, []), verbose):
+        for one in _visible_rules(sections.get(about, []), verbose):
             # A rule that is the number itself is shown once, with it.
             joined = number is not None and one.outcome == "applies" and one.rule == number[0]
             # The result of a rule that does not match is irrelevant.
@@ -124,7 +124,7 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
     yield "certainty", explanation.certainty, explanation.certainty_reason
 
 
-def _worth_telling(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
+def _visible_rules(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
     """All rules, but several keys that the name does not contain as one; with ``verbose`` all of them."""
     keys = [one for one in section if one.basis == "custom_key"]
     absent = [one for one in keys if one.outcome == "no match"]

@@ -117,12 +117,12 @@ def _partings(
 
 def _of_number(part: Part, here: Explanation, there: Explanation, members: Sequence[Explanation]) -> Divergence:
     theirs, ours = _decider(there, part), _decider(here, part)
-    said = _told(here, part)
+    said = _describe(here, part)
     met = _met(here, theirs)
     if met is not None and met is not ours:
         said = f"{met.rule}: {outcome_text(met)}; instead {said}"
     needed = _other_number(part, here, members) or _needed(there, here, theirs, ours)
-    return Divergence(part, _told(there, part), said, needed)
+    return Divergence(part, _describe(there, part), said, needed)
 
 
 def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
@@ -168,6 +168,6 @@ def _step(explanation: Explanation, part: Part) -> Formula | None:
     return step
 
 
-def _told(explanation: Explanation, part: Part) -> str:
+def _describe(explanation: Explanation, part: Part) -> str:
     step = _step(explanation, part)
     return repr(getattr(explanation.numbers, part)) if step is None else f"{step.rule}: {step_text(step)}"

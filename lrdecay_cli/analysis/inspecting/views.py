@@ -67,7 +67,7 @@ def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
     layers = _collect(chosen, lambda group: (group.layer_id, group.lr_scale, group.lr))
     for (layer_id, lr_scale, lr), members in layers.items():
         decays = sorted({e.group.weight_decay for e in members if e.group}, key=lambda decay: (decay is None, decay))
-        decay = decays[0] if len(decays) == 1 else " / ".join(_told_apart(decays))
+        decay = decays[0] if len(decays) == 1 else " / ".join(_distinct_texts(decays))
         rows.append((layer_id, lr_scale, lr, decay, *_sums(group_map, members, frozen), _where(members, universe)))
     return Table("", (*LAYER_COLUMNS[:-1], *frozen, WHERE), tuple(rows))
 
@@ -97,7 +97,7 @@ def each_once(chosen: Iterable[Tensor]) -> list[Tensor]:
     return list({tensor.name: tensor for tensor in chosen}.values())
 
 
-def _told_apart(numbers: Sequence[float | None]) -> list[str]:
+def _distinct_texts(numbers: Sequence[float | None]) -> list[str]:
     """Numbers in four digits; with all digits if four look the same."""
     short = ["–" if number is None else f"{number:.4g}" for number in numbers]
     return short if len(set(short)) == len(short) else ["–" if number is None else repr(number) for number in numbers]
@@ -197,7 +197,7 @@ def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 def _side_by_side(values: Sequence[Any]) -> Any:
     """The number in optimizers that take turns: one value if equal, else all values."""
     distinct = list(dict.fromkeys(values))
-    return distinct[0] if len(distinct) == 1 else " / ".join(_told_apart(distinct))
+    return distinct[0] if len(distinct) == 1 else " / ".join(_distinct_texts(distinct))
 
 
 def _rates(tensor: Tensor) -> _Rates:

@@ -51,7 +51,7 @@ def _facts(schedule: Schedule, verbose: bool) -> Iterator[tuple[str, str]]:
     yield "run", f"{_run(schedule)} ({schedule.loop})"
     if length.iterations_per_epoch is not None or length.unit == "epoch":
         known = f"{length.iterations_per_epoch:,}: " if length.iterations_per_epoch is not None else ""
-        yield "iterations per epoch", f"{known}{length.told}"
+        yield "iterations per epoch", f"{known}{length.source}"
     for scheduler in schedule.schedulers:
         yield "scheduler", _scheduler(scheduler)
     if schedule.rehearsal:

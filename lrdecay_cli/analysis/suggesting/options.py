@@ -91,7 +91,7 @@ def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, r
     return PresentOptions(carried, tuple(kept), tuple(left_out), tuple(covering))
 
 
-def told_options(options: Sequence[Option]) -> Iterator[str]:
+def option_lines(options: Sequence[Option]) -> Iterator[str]:
     """A line for each option: ``custom_keys['norm'] = {'decay_mult': 0.0}  (58 tensors of the backbone, 4 others)``."""
     for one in options:
         where = ""

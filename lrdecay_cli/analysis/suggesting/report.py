@@ -9,7 +9,7 @@ from lrdecay_cli.analysis.comparing.report import extent_of
 from lrdecay_cli.analysis.findings import finding_notes, headline
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.analysis.suggesting.effects import effect_lead, effect_table, effects, faster_note, variant_note
-from lrdecay_cli.analysis.suggesting.options import backbone_prefix, told_options
+from lrdecay_cli.analysis.suggesting.options import backbone_prefix, option_lines
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.finding import Finding
@@ -122,7 +122,7 @@ def _notes(
     for reason in proposal.reasons:
         yield Note(reason)
     if proposal.kept:
-        yield Note("kept from the current paramwise_cfg", "info", tuple(told_options(proposal.kept)))
+        yield Note("kept from the current paramwise_cfg", "info", tuple(option_lines(proposal.kept)))
     if proposal.left_out:
         spec = constructor_of(before)
         unread = (
@@ -133,7 +133,7 @@ def _notes(
         yield Note(
             f"removed from the current paramwise_cfg: the decay replaces them{unread}",
             "info",
-            tuple(told_options(proposal.left_out)),
+            tuple(option_lines(proposal.left_out)),
         )
     prefix = backbone_prefix(after)
     for note in finding_notes(left):

@@ -122,26 +122,26 @@ def check(
     if fix or diff:
         request.caching.forget()
     elif destinations.repeatable and not build.verbose:
-        request.caching.begin_answer()
+        request.caching.begin_result()
     result, maps = run_check(targets, request, demands, jobs=build.workers)
     if fix or diff:
-        from lrdecay_cli.app.requests.fixes import plan_fixes, tell, write_plan
+        from lrdecay_cli.app.requests.fixes import plan_fixes, print_lines, write_plan
 
         plan = plan_fixes(result, request, demands)
         if diff:
             write_stdout(plan.diff())
-            tell(plan.told(written=False))
+            print_lines(plan.summary(written=False))
             raise typer.Exit(CANNOT_JUDGE if result.unjudged else DIFFERENT if plan.after else CLEAN)
         if plan.after:
             sys.stderr.write(plan.diff())
             write_plan(plan)
             result, maps = run_check(targets, request.anew(), demands, jobs=build.workers)
-        tell(plan.told(written=True))
+        print_lines(plan.summary(written=True))
     text = destinations.write(report_of(result, statistics=statistics, verbose=build.verbose, maps=maps))
     if result.unjudged:
         raise typer.Exit(CANNOT_JUDGE)
     code = DIFFERENT if result.failing() and not exit_zero else CLEAN
-    request.caching.keep_answer(text, code)
+    request.caching.cache_result(text, code)
     raise typer.Exit(code)
 
 

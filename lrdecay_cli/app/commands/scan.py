@@ -71,7 +71,7 @@ def scan(
     if not configs:
         raise LrdecayError("there are fewer configs than shards", where=f"--shard {shard}")
     check_stack(configs[0])
-    overrides, told = tuple(build.cfg_options or ()), build.launch.told
+    overrides, told = tuple(build.cfg_options or ()), build.launch.options
     limits = (timeout or None, int(memory * 2**30) or None)
     plain = BuildSpec(overrides, build.device, *limits, build.verbose, notes_files=bool(resume), launch=build.launch)
     # A cached map does not record the files that a journal depends on.

@@ -44,9 +44,9 @@ def schedule(
     destinations = output.destinations()
     request = build.request()
     if destinations.repeatable and not build.verbose:
-        request.caching.begin_answer()
+        request.caching.begin_result()
     found, plan, findings = scheduled(
         config, request, iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, every=every
     )
     text = destinations.write(schedule_report(found, plan, verbose=build.verbose, findings=findings))
-    request.caching.keep_answer(text, 0)
+    request.caching.cache_result(text, 0)

@@ -51,7 +51,7 @@ def suggest(
 
         answer_again(context, [config], build)
     if destinations.repeatable and not build.verbose:
-        request.caching.begin_answer()
+        request.caching.begin_result()
     # The map may come from the cache: import the stack only if the python format needs it.
     result, proposal = suggestion_for(config, request, ask_style="python" in destinations.formats)
     if set(destinations.formats) == {"python"}:
@@ -59,4 +59,4 @@ def suggest(
         for line in (*told, *(note.text for note in faster_note(result.document.backbone_effect))):
             print(f"lrdecay: {config}: {printable(line)}", file=sys.stderr)  # noqa: T201
     text = destinations.write(result)
-    request.caching.keep_answer(text, 0)
+    request.caching.cache_result(text, 0)

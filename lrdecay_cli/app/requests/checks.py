@@ -72,7 +72,7 @@ def run_check(
     names = named_by(targets)
     configs = [name for name in names if is_config(name)]
     # Options to repeat in the commands that fixes name.
-    options = (*(f"--cfg-options {shlex.quote(each)}" for each in request.cfg_options), *request.launch.told)
+    options = (*(f"--cfg-options {shlex.quote(each)}" for each in request.cfg_options), *request.launch.options)
     if demands.baseline and len(names) == len(configs):
         # Fail before anything is built.
         missing_baselines(demands.baseline, {name: name for name in names}, targets=targets, options=options)

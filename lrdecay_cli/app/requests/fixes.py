@@ -62,7 +62,7 @@ class FixPlan(msgspec.Struct, frozen=True):
         for line in difflib.unified_diff(old, new, name, name):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
-    def told(self, *, written: bool) -> list[str]:
+    def summary(self, *, written: bool) -> list[str]:
         """Lines for people: which findings are fixed, which are not and why."""
         done = "fixed" if written else "would fix"
         lines = [f"{done} {each.finding.code} of {each.finding.config}: {each.fix}" for each in self.applied]
@@ -123,7 +123,7 @@ def write_plan(plan: FixPlan) -> None:
         write_text(path, text.encode())
 
 
-def tell(lines: Sequence[str]) -> None:
+def print_lines(lines: Sequence[str]) -> None:
     """Print lines to stderr."""
     for line in lines:
         print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201

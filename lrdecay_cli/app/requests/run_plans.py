@@ -120,7 +120,7 @@ class Plans:
                 problem = "the log does not give the number of iterations per epoch"
                 raise LrdecayError(problem, where=self._work_dir, fix="give --iters-per-epoch N")
             length = run_length(plan, iterations_per_epoch=observed)
-            length = msgspec.structs.replace(length, told=told or length.told)
+            length = msgspec.structs.replace(length, source=told or length.source)
         if (path, length) not in self._plans:
             with fast_start.shortcuts(verbose=self._request.verbose), stdout_to_stderr():
                 from lrdecay_cli.openmmlab.schedulers.running import run_schedule

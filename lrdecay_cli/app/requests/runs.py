@@ -96,7 +96,7 @@ class _Comparing:
             last=stamp.lines[-1].iteration,
             planned_iterations=plan.length.steps,
             iterations_per_epoch=plan.length.iterations_per_epoch,
-            iterations_per_epoch_from=plan.length.told,
+            iterations_per_epoch_from=plan.length.source,
             gpus=stamp.gpus,
             resumed=self._plans.is_resumed(stamp),
             curves=curves,

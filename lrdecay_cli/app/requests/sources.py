@@ -68,12 +68,12 @@ class Request(msgspec.Struct, frozen=True):
         """The request of a command's options. ``exact`` and ``isolated`` also switch the cache off."""
         overrides = tuple(cfg_options or ())
         wanted = not (no_cache or exact or isolated)
-        caching = Caching((*overrides, *launch.told), device, wanted=wanted, verbose=verbose)
+        caching = Caching((*overrides, *launch.options), device, wanted=wanted, verbose=verbose)
         return cls(overrides, device, verbose, exact, caching, isolated, named_by, launch)
 
     def anew(self) -> Request:
         """The same request without the cache, for files that changed since the cache looked at them."""
-        caching = Caching((*self.cfg_options, *self.launch.told), self.device, wanted=False, verbose=self.verbose)
+        caching = Caching((*self.cfg_options, *self.launch.options), self.device, wanted=False, verbose=self.verbose)
         return msgspec.structs.replace(self, caching=caching)
 
     def build_spec(self) -> BuildSpec:
@@ -107,9 +107,9 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     maps = [source for source in wanted if is_map(source)]
     if request.cfg_options and set(maps) == set(wanted):
         raise LrdecayError("needs a config to override", where="--cfg-options", fix="give a config")
-    if request.launch.told and set(maps) == set(wanted):
+    if request.launch.options and set(maps) == set(wanted):
         problem = "needs a config: an exported map or a checkpoint is not built again"
-        raise LrdecayError(problem, where=request.launch.told[0], fix="give a config")
+        raise LrdecayError(problem, where=request.launch.options[0], fix="give a config")
     if [*plain, request.named_by].count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")
     if "-" in maps:

@@ -8,7 +8,7 @@ import sys
 
 from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, INTERRUPTED, TERMINATED
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
-from lrdecay_cli.text.printing import printable, said_by
+from lrdecay_cli.text.printing import message_of, printable
 
 # Importing typing just for this name takes longer than using a cached result.
 TYPE_CHECKING = False
@@ -66,9 +66,9 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
             return _fail("interrupted", INTERRUPTED)
         if isinstance(error, LrdecayError):
             if "lrdecay_cli.app.shell.settings" in sys.modules:
-                from lrdecay_cli.app.shell.settings import told_where
+                from lrdecay_cli.app.shell.settings import with_source
 
-                error = told_where(error, arguments)
+                error = with_source(error, arguments)
             return _fail(error.line(), INTERRUPTED if isinstance(error, Interrupted) else CANNOT_JUDGE)
         if isinstance(error, OSError) and (trouble := _trouble_here(error)):
             return _fail(trouble)
@@ -76,7 +76,7 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
 
         if fault := stack_fault(error):
             return _fail(fault)
-        said = " ".join(f"{type(error).__name__}: {said_by(error)}".split())
+        said = " ".join(f"{type(error).__name__}: {message_of(error)}".split())
         return _fail(f"internal error: {said}; please report it with the output of --traceback")
 
 

@@ -71,7 +71,7 @@ def baseline_of(context: typer.Context) -> str | None:
     return None if value is None else str(value)
 
 
-def told_where(error: LrdecayError, arguments: Sequence[str]) -> LrdecayError:
+def with_source(error: LrdecayError, arguments: Sequence[str]) -> LrdecayError:
     """The error with the settings file or variable as its place, if the option that caused it came from there."""
     key = error.where.removeprefix("--")
     typed = any(argument.partition("=")[0] == error.where for argument in arguments)

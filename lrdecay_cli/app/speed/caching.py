@@ -60,11 +60,11 @@ class Caching:
             return None
         found = entries.find(KIND, key, self._checked)
         if isinstance(found, str):
-            self._tell(f"{config}: {found}")
+            self._log(f"{config}: {found}")
             return None
         kept = _decoded(found[0])
         if kept is not None:
-            self._tell(f"{config}: from the cache; --no-cache builds it again")
+            self._log(f"{config}: from the cache; --no-cache builds it again")
             self._evidence = found[1]
         return kept
 
@@ -108,7 +108,7 @@ class Caching:
         if reason is None and _decoded(raw) != built:
             reason = "it holds a number that JSON cannot"
         if isinstance(evidence, str) or reason is not None:
-            self._tell(f"not cached: {reason}")
+            self._log(f"not cached: {reason}")
         elif entries.store(KIND, key, raw, evidence):
             self._evidence = evidence
 
@@ -127,7 +127,7 @@ class Caching:
 
             record().evidence()
 
-    def begin_answer(self) -> None:
+    def begin_result(self) -> None:
         """Start recording what this command's report depends on besides the maps; call it before anything is read."""
         self._answering = self._wanted and self._device in _DEVICES and front.is_cacheable() and not is_read_only()
         if self._answering:
@@ -135,8 +135,8 @@ class Caching:
 
             record()
 
-    def keep_answer(self, text: str, code: int) -> None:
-        """Cache the command's stdout, if everything it depends on since :meth:`begin_answer` was recorded."""
+    def cache_result(self, text: str, code: int) -> None:
+        """Cache the command's stdout, if everything it depends on since :meth:`begin_result` was recorded."""
         if not self._answering:
             return
         from lrdecay_cli.cache.gathering import merged
@@ -158,7 +158,7 @@ class Caching:
         if not self._wanted or self._device not in _DEVICES:
             return None
         if reason := refusal(cache_folder()):
-            self._say(f"the cache {cache_folder()} is not used: {reason}")
+            self._warn(f"the cache {cache_folder()} is not used: {reason}")
             self._wanted = False
             return None
         # Compute the key once, first: importing the stack extends sys.path, and a config may change anything.
@@ -184,11 +184,11 @@ class Caching:
         self._evidence = None
         self._answering = False
 
-    def _tell(self, line: str) -> None:
+    def _log(self, line: str) -> None:
         if self._verbose:
-            self._say(line)
+            self._warn(line)
 
-    def _say(self, line: str) -> None:
+    def _warn(self, line: str) -> None:
         print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201
 
 

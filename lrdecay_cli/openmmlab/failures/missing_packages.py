@@ -23,7 +23,7 @@ from lrdecay_cli.files.packages import (
     fitting_torchvision,
     is_otherwise_named,
 )
-from lrdecay_cli.text.printing import said_by
+from lrdecay_cli.text.printing import message_of
 from lrdecay_cli.text.spelling import nearest
 
 # Versions that work with mmdet 3.3, mmpretrain 1.2 and mmengine 0.10: newer releases removed names they import.
@@ -144,7 +144,7 @@ class Need:
 def needed_package(error: BaseException) -> Need | None:
     """Return the package that ``error`` or one of its causes needs; None if it is about something else."""
     for cause in chain(error):
-        text = said_by(cause)
+        text = message_of(cause)
         if (source := _SOURCE.search(text)) and not _importable(source.group(2).lower()):
             return Need(source.group(2), None, source=source.group(1))
         if (asserted := _INCOMPATIBLE.search(text)) and isinstance(cause, AssertionError):

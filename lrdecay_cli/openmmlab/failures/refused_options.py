@@ -14,8 +14,8 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.config_values import arguments_of, find_registered, type_name
 from lrdecay_cli.openmmlab.constructor_class import known_constructor
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type
-from lrdecay_cli.text.printing import said_by
-from lrdecay_cli.text.spelling import meant, nearest
+from lrdecay_cli.text.printing import message_of
+from lrdecay_cli.text.spelling import nearest, similar_names
 
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
 # Options of all constructors, except those that end in _mult.
@@ -30,7 +30,7 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
     """
     given: Mapping[str, Any] = config.optim_wrapper.get("paramwise_cfg") or {}
     cause = error.__cause__
-    if cause is not None and _NO_WEIGHT_DECAY in said_by(cause):
+    if cause is not None and _NO_WEIGHT_DECAY in message_of(cause):
         keys = given.get("custom_keys")
         multipliers = [option for option in given if option.endswith("_decay_mult")] + [
             f"decay_mult of custom key {key!r}"
@@ -166,7 +166,9 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
     if not isinstance(given, Mapping) or option in names:
         return None
     unknown = [given_option for given_option in given if given_option not in names] if accepted.all else [option]
-    near = [_renamed(str(each), names) or meant(str(each), sorted(names - {*_OF_REGISTRY}))[:1] for each in unknown]
+    near = [
+        _renamed(str(each), names) or similar_names(str(each), sorted(names - {*_OF_REGISTRY}))[:1] for each in unknown
+    ]
     listed = ", ".join(f"{key}.{each}" for each in unknown)
     # A class that passes on its arguments wraps another class, which rejects the option.
     refusing = _REFUSING.match(str(error))

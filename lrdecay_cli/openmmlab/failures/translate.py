@@ -32,7 +32,7 @@ from lrdecay_cli.openmmlab.failures.places import failing_place
 from lrdecay_cli.openmmlab.failures.refused_options import unknown_option
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type, unknown_type
 from lrdecay_cli.openmmlab.patching import NotHereError
-from lrdecay_cli.text.printing import said_by
+from lrdecay_cli.text.printing import message_of
 
 LOADING = "config does not load"
 BUILDING = "model does not build"
@@ -92,7 +92,7 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         problem = f"{failing}: {key}={path!r} does not exist, and the model reads it while it is built"
         fix = "run lrdecay in the folder that contains it, or change the path"
         return LrdecayError(problem, where=where, fix=fix, status=f"needs {path}", key=key)
-    if isinstance(error, OSError) and "huggingface.co" in said_by(error):
+    if isinstance(error, OSError) and "huggingface.co" in message_of(error):
         problem = f"{failing}: the model needs files from huggingface.co, and lrdecay downloads nothing"
         return LrdecayError(problem, where=where, status="needs network access")
     if isinstance(error, FileNotFoundError):
@@ -109,7 +109,7 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
 
 def _missing_data(error: BaseException, config: Any) -> tuple[str, str] | None:
     """Return a model option and its path if the error reports that this path does not exist."""
-    text = said_by(error)
+    text = message_of(error)
     if not (
         isinstance(error, FileNotFoundError) or re.search(r"(?:does|do) not exist|not found|[Nn]o such file", text)
     ):
@@ -142,7 +142,7 @@ def _raised_in(error: BaseException) -> tuple[str, str]:
 
 def _first_line(error: BaseException) -> str:
     # str() of a KeyError is the repr of its message.
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else said_by(error)
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else message_of(error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines and isinstance(error, AssertionError) and error.__traceback__:
         # An assertion without a message: show the asserted expression.
@@ -204,7 +204,7 @@ def classify_upstream_faults(config: str, cfg_options: Sequence[str], device: st
         yield
     except LrdecayError as error:
         cause = error.__cause__
-        by_machine = cause is not None and any(sign in said_by(cause).lower() for sign in _MACHINE)
+        by_machine = cause is not None and any(sign in message_of(cause).lower() for sign in _MACHINE)
         if isinstance(cause, (MemoryError, OSError)):
             by_machine = not isinstance(cause, FileNotFoundError)
         blameless = cfg_options or device not in ("cpu", "meta") or by_machine

@@ -18,7 +18,7 @@ from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.schedulers.building import build_schedulers, built_alone
 from lrdecay_cli.openmmlab.schedulers.running import Stepper
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, SchedulerConfig, plan_of, scheduler_configs
-from lrdecay_cli.text.printing import said_by
+from lrdecay_cli.text.printing import message_of
 
 _ITERATIONS = 1000
 """Iterations of an epoch if the config does not set them: errors of schedulers do not depend on the number."""
@@ -102,5 +102,5 @@ def _step_refused(scheduler: _ParamScheduler, length: RunLength) -> str:
 
 
 def _describe(error: Exception) -> str:
-    text = " ".join(said_by(error).split())
+    text = " ".join(message_of(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 from lrdecay_cli.domain.group_map import Stub
 from lrdecay_cli.files.packages import operator_libraries
 from lrdecay_cli.openmmlab.patching import NotHereError, patched
-from lrdecay_cli.text.printing import said_by
+from lrdecay_cli.text.printing import message_of
 
 # torchvision registers meta and autograd functions for these operators at import, which needs their schemas.
 # Names and argument lists: torchvision/csrc/ops/*.cpp (TORCH_LIBRARY_FRAGMENT).
@@ -148,7 +148,7 @@ def build_with_stubs(build: Callable[[], _Built], report: Callable[[Stub], None]
             try:
                 return build()
             except Exception as error:
-                message = said_by(error).lower()
+                message = message_of(error).lower()
                 helpful = next((stub for stub in left if stub.missing in message), None)
                 if helpful is None:
                     raise

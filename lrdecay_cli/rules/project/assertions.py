@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from lrdecay_cli.analysis.conditions import condition_text, parse_condition
-from lrdecay_cli.analysis.selection import module_meant, name_matches
+from lrdecay_cli.analysis.selection import name_matches, suggest_module
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.settings import Assertion
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
@@ -121,7 +121,7 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     """
     for assertion in context.policy.idle_assertions:
         matched = _matching(assertion, context)
-        nearest = module_meant(assertion.parameters, context.tensors)
+        nearest = suggest_module(assertion.parameters, context.tensors)
         yield Fault(
             f"all parameters that match {assertion.parameters!r} are frozen and in no group, so nothing is checked"
             if matched
