@@ -21,9 +21,9 @@ def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
     hooks: list[str] = []
     for group_map in maps:
         for each in group_map.training.unrun or ():
-            told = configs.setdefault(_describe(each, several=len(maps) > 1), [])
-            if group_map.config.path not in told:
-                told.append(group_map.config.path)
+            paths = configs.setdefault(_describe(each, several=len(maps) > 1), [])
+            if group_map.config.path not in paths:
+                paths.append(group_map.config.path)
             if each.option.startswith(_HOOK):
                 hooks.append(group_map.config.path)
     if configs:

@@ -68,9 +68,9 @@ def options_table(options: Iterable[Option], title: str = "") -> Table:
     """One row for each option: its value, its place and, if there are any, the names in between and the overridden
     values."""
     rows = [*map(_row, options)]
-    told = [place for place, column in enumerate(_COLUMNS) if column.vital or any(row[place] for row in rows)]
-    columns = tuple(_COLUMNS[place] for place in told)
-    return Table(title, columns, tuple(tuple(row[place] for place in told) for row in rows))
+    shown_columns = [place for place, column in enumerate(_COLUMNS) if column.vital or any(row[place] for row in rows)]
+    columns = tuple(_COLUMNS[place] for place in shown_columns)
+    return Table(title, columns, tuple(tuple(row[place] for place in shown_columns) for row in rows))
 
 
 def _training(origins: ConfigOrigins) -> Iterable[str]:

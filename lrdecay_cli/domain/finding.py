@@ -103,8 +103,8 @@ class Cause(Brief, frozen=True):
 
         What changed since the baseline has a command for each config as its fix.
         """
-        said = {(finding.message, "" if finding.changed else finding.fix) for finding in self.findings}
-        return len(said) == 1
+        texts = {(finding.message, "" if finding.changed else finding.fix) for finding in self.findings}
+        return len(texts) == 1
 
     @property
     def fingerprint(self) -> str:
@@ -213,8 +213,8 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         times: Counter[tuple[object, ...]] = Counter()
         for finding in self.findings:
             known = (finding.place.file, finding.place.line, finding.place.column) if finding.place else ()
-            said = () if known else (finding.message, "" if finding.changed else finding.fix, finding.patterns)
-            key = (finding.code, finding.severity, finding.option, finding.changed, finding.suppressed, *known, *said)
+            texts = () if known else (finding.message, "" if finding.changed else finding.fix, finding.patterns)
+            key = (finding.code, finding.severity, finding.option, finding.changed, finding.suppressed, *known, *texts)
             # Two findings in one config never share a cause.
             in_config = (finding.config, *key)
             times[in_config] += 1

@@ -17,11 +17,13 @@ def tolerance(precision: str | None) -> float:
     return EPSILON[precision] if precision else CLOSE
 
 
-def alike(one: float, other: float, *precisions: str | None) -> bool:
+def alike(first: float, other: float, *precisions: str | None) -> bool:
     """True if two numbers of these precisions differ only by rounding."""
     coarsest = max(precisions, key=tolerance)
     # Below the smallest normal number one step is larger than the tolerance.
-    return math.isclose(one, other, rel_tol=tolerance(coarsest)) or rounded(one, coarsest) == rounded(other, coarsest)
+    return math.isclose(first, other, rel_tol=tolerance(coarsest)) or rounded(first, coarsest) == rounded(
+        other, coarsest
+    )
 
 
 def rounded(value: float, precision: str | None) -> float:

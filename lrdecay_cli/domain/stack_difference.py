@@ -68,7 +68,7 @@ class OptionGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Unbuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A config without a map on both sides."""
+    """A config without a map on either side."""
 
     config: str
     before: str

@@ -51,14 +51,18 @@ def github_annotations(document: msgspec.Struct) -> str:
     return "\n".join([*lines, *map(_inert, more), _inert(summary_of(result))]) + "\n"
 
 
-def _annotation(result: CheckResult, told: Cause | Skipped, kind: str) -> str:
-    if isinstance(told, Skipped):
-        title, message, place = "could not be checked", f"{told.status}: {told.problem}", place_of(result, told.config)
-        message, config = printable(message), told.config
+def _annotation(result: CheckResult, subject: Cause | Skipped, kind: str) -> str:
+    if isinstance(subject, Skipped):
+        title, message, place = (
+            "could not be checked",
+            f"{subject.status}: {subject.problem}",
+            place_of(result, subject.config),
+        )
+        message, config = printable(message), subject.config
     else:
-        finding, config = told.finding, told.finding.config
+        finding, config = subject.finding, subject.finding.config
         title, place = f"{finding.code} {finding.name}", place_of(result, finding)
-        concerned = [f"Configs: {', '.join(told.configs)}"] if place is None or len(told.configs) > 1 else []
+        concerned = [f"Configs: {', '.join(subject.configs)}"] if place is None or len(subject.configs) > 1 else []
         option = [f"Option: {describe_option(finding)}"] if finding.option else []
         reasons = (f"Why: {finding.why}", f"Fix: {finding.fix}")
         lines = (finding.message, *finding.patterns, *option, *concerned, *reasons)
@@ -97,8 +101,8 @@ def concise_line(cause: Cause) -> str:
         shown = next((each for each in (place, *finding.bases) if Path(each.file).is_file()), place)
         at = f"{shown.file}:{shown.line}:{shown.column}" if shown.file != COMMAND_LINE else at
         more += [f"set at {place}"] if not at.startswith(f"{place}:") else []
-    told = f" ({', '.join(more)})" if more else ""
-    return f"{at}: {finding.code} {finding.message}{told}"
+    subject = f" ({', '.join(more)})" if more else ""
+    return f"{at}: {finding.code} {finding.message}{subject}"
 
 
 def _inert(line: str) -> str:
@@ -152,18 +156,18 @@ def _add_suite(
     return len(cases), failures, errors
 
 
-def _add_case(suite: ElementTree.Element, result: CheckResult, file: str, told: Cause | Skipped | None) -> None:
-    name = "could not be checked" if told else "no findings"
-    if isinstance(told, Cause):
-        name = f"{told.finding.code} {told.finding.name}"
+def _add_case(suite: ElementTree.Element, result: CheckResult, file: str, subject: Cause | Skipped | None) -> None:
+    name = "could not be checked" if subject else "no findings"
+    if isinstance(subject, Cause):
+        name = f"{subject.finding.code} {subject.finding.name}"
     case = ElementTree.SubElement(suite, "testcase", name=name, classname=printable(file))
-    if isinstance(told, Skipped):
-        message = f"{told.status}: {told.problem}"
-        ElementTree.SubElement(case, "error", type=told.status, message=printable(message)).text = printable(message)
-    elif told is not None:
-        finding = told.finding
+    if isinstance(subject, Skipped):
+        message = f"{subject.status}: {subject.problem}"
+        ElementTree.SubElement(case, "error", type=subject.status, message=printable(message)).text = printable(message)
+    elif subject is not None:
+        finding = subject.finding
         option = [f"option: {describe_option(finding)}"] if finding.option else []
-        lines = [finding.message, *finding.patterns, *option, f"configs: {', '.join(told.configs)}"]
+        lines = [finding.message, *finding.patterns, *option, f"configs: {', '.join(subject.configs)}"]
         text = "\n".join(map(printable, (*lines, f"why: {finding.why}", f"fix: {finding.fix}")))
         if finding.suppressed is not None:
             ElementTree.SubElement(case, "skipped", message=printable(finding.suppressed.reason)).text = text

@@ -33,15 +33,15 @@ def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
     return document
 
 
-def place_of(result: CheckResult, told: Finding | str) -> FilePlace | None:
+def place_of(result: CheckResult, subject: Finding | str) -> FilePlace | None:
     """Where to show a finding, or a config by name.
 
     The first of these in the repository: the place that sets the option; the ``_base_`` entry that leads to it; the
     config, at the line of the settings or the comment; the config's exported map. None if no file is in the repository.
     """
-    config, option = (told, "") if isinstance(told, str) else (told.config, told.option)
-    if isinstance(told, Finding) and told.place:
-        for place in file_places((told.place, *told.bases)):
+    config, option = (subject, "") if isinstance(subject, str) else (subject.config, subject.option)
+    if isinstance(subject, Finding) and subject.place:
+        for place in file_places((subject.place, *subject.bases)):
             return place
     path = _file(config)
     if path is not None:

@@ -120,11 +120,13 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
     }
 
 
-def _location(result: CheckResult, told: Finding | str) -> dict[str, Any]:
-    config, option, patterns = (told, "", ()) if isinstance(told, str) else (told.config, told.option, told.patterns)
+def _location(result: CheckResult, subject: Finding | str) -> dict[str, Any]:
+    config, option, patterns = (
+        (subject, "", ()) if isinstance(subject, str) else (subject.config, subject.option, subject.patterns)
+    )
     names = [("parameter", pattern) for pattern in patterns] or [("option", option or config)]
     # Code scanning requires a file; one outside the repository is shown by its name alone.
-    place = place_of(result, told)
+    place = place_of(result, subject)
     if place is None:
         parts = PurePosixPath(config.replace("::", "/").replace("\\", "/")).parts
         place = FilePlace("/".join(part for part in parts if part not in ("/", "..", ".")) or "config", 1)

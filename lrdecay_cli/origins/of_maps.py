@@ -51,11 +51,11 @@ def changed_option(keys: Keys, value: Any, other: Any, origins: ConfigOrigins) -
     return None
 
 
-def _is_same(said: Any, value: Any) -> bool:
+def _is_same(own: Any, value: Any) -> bool:
     """True if a config's value is the map's, which stores types by their bare names."""
-    if isinstance(said, str) and isinstance(value, str):
-        return said.rpartition(".")[2] == value.rpartition(".")[2]
-    return bool(said == value)
+    if isinstance(own, str) and isinstance(value, str):
+        return own.rpartition(".")[2] == value.rpartition(".")[2]
+    return bool(own == value)
 
 
 def _differing(value: Any, other: Any) -> Iterator[Keys]:

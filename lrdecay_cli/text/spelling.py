@@ -90,15 +90,15 @@ def _abbreviates(typed: str, words: str) -> bool:
     return len(typed) > 1 and words[:1] == typed[0] and all(letter in rest for letter in typed)
 
 
-def _edits(one: str, other: str) -> int:
+def _edits(first: str, other: str) -> int:
     """Number of insertions, deletions, replacements and swaps of neighbours between two words."""
     before: list[int] = []
     row = list(range(len(other) + 1))
-    for i, left in enumerate(one, 1):
+    for i, left in enumerate(first, 1):
         before, last, row = row, before, [i]
         for j, right in enumerate(other, 1):
             cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (left != right))
-            if i > 1 and j > 1 and left == other[j - 2] and one[i - 2] == right:
+            if i > 1 and j > 1 and left == other[j - 2] and first[i - 2] == right:
                 cost = min(cost, last[j - 2] + 1)
             row.append(cost)
     return row[-1]

@@ -214,7 +214,7 @@ def test_equal_causes_are_one_entry_in_every_format(reports: tuple[Result, Path]
     assert "\nGroups differ by options of the config\n" in result.out
     assert "changes  2 of 2 tensors (lr 2)\n" in result.out
     summary = "different: 8 of 10 configs with different groups, 2 with a map on one side only, 1 only before, "
-    assert result.out.splitlines()[-1] == f"{summary}1 only after, 1 without a map on both sides"
+    assert result.out.splitlines()[-1] == f"{summary}1 only after, 1 without a map on either side"
     for name in ("markdown", "html"):
         assert all(word in (out / name).read_text() for word in ("3 configs", "tinyzoo::growing_too.py")), name
     rows = list(csv.DictReader(StringIO((out / "csv").read_text())))

@@ -64,7 +64,7 @@ def test_a_group_without_lr(
     with pytest.raises(error):
         train(config, tmp_path / "real")
     (finding,) = found
-    told = f"group_0 has no lr, and {reader} needs it: training stops before the first step"
+    told = f"group_0 has no lr, but {reader} needs it: training stops before the first step"
     assert finding.message == told
     assert ("relative_step=False" in finding.fix) is (optimizer["type"] == "Adafactor")
     assert run(["dry-run", str(path), "--iters-per-epoch", "5"]) == 2

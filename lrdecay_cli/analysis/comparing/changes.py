@@ -59,8 +59,8 @@ def diff(
         LrdecayError: an unknown aspect or an invalid tolerance. Raised at once, not with the first change.
     """
     check_tolerance(rtol)
-    told = frozenset(ASPECTS) if only is None else known_aspects(only)
-    return (change for change in _changes(before, after, rtol) if change.aspect in told or _one_sided(change, told))
+    wanted = frozenset(ASPECTS) if only is None else known_aspects(only)
+    return (change for change in _changes(before, after, rtol) if change.aspect in wanted or _one_sided(change, wanted))
 
 
 def _one_sided(change: Change, compared: Set[Aspect]) -> bool:

@@ -185,9 +185,9 @@ def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
     """The batch as the cause of a difference: ``auto_scale_lr``, or constructors that use the number of GPUs."""
     batches = [(side.config.path, side.batch) for side in (before, after) if side.batch]
     if before.lr_factor != after.lr_factor:
-        told = tuple(f"{path}: {describe_factor(batch)}" for path, batch in batches if batch.lr_factor is not None)
+        texts = tuple(f"{path}: {describe_factor(batch)}" for path, batch in batches if batch.lr_factor is not None)
         ratio = after.lr_factor / before.lr_factor
-        yield Note(f"auto_scale_lr makes every lr of the second side × {ratio:g} of the first side's", "info", told)
+        yield Note(f"auto_scale_lr makes every lr of the second side × {ratio:g} of the first side's", "info", texts)
     if before.batch and after.batch and before.batch.gpus != after.batch.gpus:
         for _, batch in batches[:1]:
             if batch.differs is not None:
@@ -201,5 +201,5 @@ def extent_of(changes: Sequence[Change], before: GroupMap, after: GroupMap) -> s
         return f"{total} tensors"
     differing = len({change.parameter for change in changes})
     counts = Counter(change.aspect for change in changes)
-    told = ", ".join(f"{aspect.replace('_', ' ')} {counts[aspect]}" for aspect in ASPECTS if aspect in counts)
-    return f"{differing} of {total} tensors ({told})"
+    texts = ", ".join(f"{aspect.replace('_', ' ')} {counts[aspect]}" for aspect in ASPECTS if aspect in counts)
+    return f"{differing} of {total} tensors ({texts})"

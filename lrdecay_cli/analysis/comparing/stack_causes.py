@@ -101,11 +101,11 @@ def package_causes(
         causes.append(Cause("constructor", after.constructor.type, old, new, proven=proven))
     causes += _optimizer_causes(changes, before, after, proven)
     numbers = [change for change in changes if change.aspect in ("layer_id", "lr_scale", "lr", "weight_decay", "group")]
-    told = {cause.name for cause in causes if cause.kind == "optimizer"}
+    known_options = {cause.name for cause in causes if cause.kind == "optimizer"}
     causes += [
         Cause("constructor", f"{after.constructor.type}: {aspect}", was, now, aspect, proven=proven)
         for aspect, was, now in _distinct((change.aspect, change.before, change.after) for change in numbers)
-        if aspect not in told and not (aspect == "group" and len(numbers) > 1 and _has_layer_ids(numbers))
+        if aspect not in known_options and not (aspect == "group" and len(numbers) > 1 and _has_layer_ids(numbers))
     ]
     return tuple(causes)
 

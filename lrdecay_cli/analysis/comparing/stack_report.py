@@ -80,8 +80,8 @@ def _cause_text(cause: Cause) -> str:
         return f"{cause.before} → {cause.after}"
     change = shown_change(_short(cause.before), _short(cause.after))
     if cause.kind == "model":
-        said = {"added": f"added, {cause.after}", "removed": f"removed, was {cause.before}"}
-        return f"{cause.name} {said.get(cause.aspect, f'{cause.aspect} {change}')}"
+        details = {"added": f"added, {cause.after}", "removed": f"removed, was {cause.before}"}
+        return f"{cause.name} {details.get(cause.aspect, f'{cause.aspect} {change}')}"
     if cause.kind == "config" and not cause.name:
         return "the config's text"
     return f"{cause.name.replace('_', ' ') if cause.kind == 'unknown' else cause.name} {change}"
@@ -121,9 +121,9 @@ def _notes(document: StackDifference, verbose: bool) -> Iterator[Note]:
         if names:
             yield Note(f"{count(len(names), 'config')} only {where}", "info", _some([*names], verbose))
     for group in document.other_options:
-        said = "; ".join(map(_cause_text, group.options))
+        details = "; ".join(map(_cause_text, group.options))
         yield Note(
-            f"{count(len(group.configs), 'config')} with the same groups but different training options: {said}",
+            f"{count(len(group.configs), 'config')} with the same groups but different training options: {details}",
             "info",
             _some([*group.configs], verbose),
         )
@@ -131,9 +131,9 @@ def _notes(document: StackDifference, verbose: bool) -> Iterator[Note]:
     for each in document.unbuilt:
         status = each.before if each.before == each.after else f"{each.before} → {each.after}"
         by_status.setdefault(status, []).append(f"{each.config}: {each.problem}" if each.problem else each.config)
-    for status, told in sorted(by_status.items()):
-        what = "not for training" if status in NOT_FOR_TRAINING else "without a map on both sides"
-        yield Note(f"{count(len(told), 'config')} {what}: {status}", "info", _some(told, verbose))
+    for status, lines in sorted(by_status.items()):
+        what = "not for training" if status in NOT_FOR_TRAINING else "without a map on either side"
+        yield Note(f"{count(len(lines), 'config')} {what}: {status}", "info", _some(lines, verbose))
 
 
 def _summary(document: StackDifference) -> str:
@@ -144,7 +144,7 @@ def _summary(document: StackDifference) -> str:
     parts += [f"{one_sided} with a map on one side only"] if one_sided else []
     for where, names in (("before", document.only_before), ("after", document.only_after)):
         parts += [f"{len(names)} only {where}"] if names else []
-    parts += [f"{len(document.unbuilt)} without a map on both sides"] if document.unbuilt else []
+    parts += [f"{len(document.unbuilt)} without a map on either side"] if document.unbuilt else []
     return f"{'same' if document.identical else 'different'}: {', '.join(parts)}"
 
 

@@ -44,41 +44,41 @@ def extent_sentence(
     differing = [aspect for aspect in ("lr", *IN_GROUPS) if counts[aspect] and aspect not in implied]
     first, *others = dict.fromkeys(differing)
     values = _lr_change(changes, pairs) if first == "lr" else _values(first, changes)
-    said = [f"{first.replace('_', ' ')} differs in {counts[first]} of {of}{values}"]
-    said += [f"{aspect.replace('_', ' ')} in {counts[aspect]}{_values(aspect, changes)}" for aspect in others]
+    texts = [f"{first.replace('_', ' ')} differs in {counts[first]} of {of}{values}"]
+    texts += [f"{aspect.replace('_', ' ')} in {counts[aspect]}{_values(aspect, changes)}" for aspect in others]
     same = [aspect for aspect in _NUMBERS if not counts[aspect] and (compared is None or aspect in compared)]
     if same and "lr" not in differing:
-        told = listed(aspect.replace("_", " ") for aspect in same)
-        said.append(f"{told} {verb(len(same), 'is', 'are')} the same")
-    return "; ".join(said)
+        parts = listed(aspect.replace("_", " ") for aspect in same)
+        texts.append(f"{parts} {verb(len(same), 'is', 'are')} the same")
+    return "; ".join(texts)
 
 
 def presence_sentence(changes: Sequence[Change], compared: frozenset[Aspect] | None) -> str:
     """What exists on one side only, is renamed, is frozen or has another shape; empty without such changes."""
     counts = Counter(change.aspect for change in changes)
     sides = Counter((one_side(change), change.aspect == "state") for change in changes)
-    told = []
+    parts = []
     for side in SIDES:
         if number := sides[side, False]:
-            told.append(f"{count(number, 'tensor')} only {side}")
+            parts.append(f"{count(number, 'tensor')} only {side}")
         if number := sides[side, True]:
-            told.append(f"{count(number, 'tensor')} in a group only {side}")
-    on_one_side = bool(told)
+            parts.append(f"{count(number, 'tensor')} in a group only {side}")
+    on_one_side = bool(parts)
     for frozen, side in ((False, "before"), (True, "after")):
         number = sum(change.aspect == "frozen" and change.after is frozen for change in changes)
-        told += [f"{count(number, 'tensor')} frozen only {side}"] if number else []
+        parts += [f"{count(number, 'tensor')} frozen only {side}"] if number else []
     others = sum(change.aspect == "state" and one_side(change) is None for change in changes)
     for number, words in (
         (counts["renamed"], "renamed"),
         (counts["shape"], "of another shape"),
         (others, "in another state"),
     ):
-        told += [f"{count(number, 'tensor')} {words}"] if number else []
+        parts += [f"{count(number, 'tensor')} {words}"] if number else []
     missing = ""
     if on_one_side and compared and not compared.isdisjoint(IN_GROUPS):
         names = listed(sorted(aspect.replace("_", " ") for aspect in compared & {*IN_GROUPS}))
         missing = f": their {names} cannot be compared"
-    return "; ".join(told) + missing
+    return "; ".join(parts) + missing
 
 
 def cause_sentence(
@@ -107,12 +107,12 @@ def cause_sentence(
     named = several[:_NAMED]
     # Name a place once, after the last setting that it sets.
     following = [*(place for _, place in named[1:]), ""]
-    told = [
+    parts = [
         f"{text} ({place})" if place and place != after else text
         for (text, place), after in zip(named, following, strict=True)
     ]
     more = [f"{len(several) - _NAMED} more"] if len(several) > _NAMED else []
-    return f"Cause: {listed([*told, *more])}"
+    return f"Cause: {listed([*parts, *more])}"
 
 
 def _lr_change(changes: Sequence[Change], pairs: Mapping[str, LrPair]) -> str:
@@ -120,10 +120,10 @@ def _lr_change(changes: Sequence[Change], pairs: Mapping[str, LrPair]) -> str:
     numbers = [(c.before, c.after) for c in differing if isinstance(c.before, float) and isinstance(c.after, float)]
     factors = [factor for before, after in numbers if (factor := ratio(before, after)) is not None]
     higher, lower = sum(after > before for before, after in numbers), sum(after < before for before, after in numbers)
-    said = [f"{number} {word}" for number, word in ((higher, "higher"), (lower, "lower")) if number]
-    if len(said) == 1 and len(numbers) == len(differing):
-        said = ["all higher" if higher else "all lower"]
-    text = f", {' and '.join(said)}" if said else ""
+    texts = [f"{number} {word}" for number, word in ((higher, "higher"), (lower, "lower")) if number]
+    if len(texts) == 1 and len(numbers) == len(differing):
+        texts = ["all higher" if higher else "all lower"]
+    text = f", {' and '.join(texts)}" if texts else ""
     if not factors:
         return text
     mean = ratio(*mean_lrs(pairs[change.parameter] for change in differing if change.parameter in pairs))

@@ -47,14 +47,14 @@ class Explainer:
         """An explanation for each tensor, in their order; with ``folded``, tensors can share an explanation."""
         alike: dict[object, list[tuple[Tensor, Explanation]]] = {}
         for index, tensor in enumerate(chosen):
-            one = self._one(tensor)
+            item = self._one(tensor)
             key: object = index
             if folded:
                 # Everything except names and groups, as bytes: dicts of inputs are not hashable.
-                shared = msgspec.json.encode(msgspec.structs.replace(one, parameters=(), groups=()))
+                shared = msgspec.json.encode(msgspec.structs.replace(item, parameters=(), groups=()))
                 # Named groups stay separate; numbered groups are folded.
                 key = shared, tensor.group.name if tensor.group and tensor.group.named else None
-            alike.setdefault(key, []).append((tensor, one))
+            alike.setdefault(key, []).append((tensor, item))
         return [self._together(members) for members in alike.values()]
 
     def patterns(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -164,7 +164,7 @@ class Explainer:
 
     def _together(self, members: Sequence[tuple[Tensor, Explanation]]) -> Explanation:
         names = tuple(dict.fromkeys(tensor.name for tensor, _ in members))
-        groups = dict.fromkeys(name for _, one in members for name in one.groups)
+        groups = dict.fromkeys(name for _, item in members for name in item.groups)
         return msgspec.structs.replace(
             members[0][1], patterns=self.patterns(names), parameters=names, groups=tuple(groups)
         )

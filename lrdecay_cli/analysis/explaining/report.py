@@ -70,8 +70,8 @@ def explanation(
     report = Report(
         facts=tuple(_facts(group_map)),
         tables=(
-            *(explanation_table(one, verbose=verbose) for one in explanations),
-            *(why_not_table(one) for one in partings if one.partings),
+            *(explanation_table(item, verbose=verbose) for item in explanations),
+            *(why_not_table(item) for item in partings if item.partings),
             *observed_options(group_map),
             *([options_table(options, "Where its options are set")] if options else []),
         ),
@@ -141,12 +141,12 @@ def _unread(options: Mapping[str, Any], reads: frozenset[str], prefix: str) -> I
 
 
 def _notes(group_map: GroupMap, never_read: Sequence[str], partings: Sequence[WhyNot]) -> Iterator[Note]:
-    for one in partings:
-        if not one.partings:
-            yield Note(f"not in {one.not_in}: {one.verdict}", "info", one.patterns)
+    for item in partings:
+        if not item.partings:
+            yield Note(f"not in {item.not_in}: {item.verdict}", "info", item.patterns)
     if never_read:
-        told = (f"{path}{_why_unread(group_map, path)}" for path in never_read)
-        yield Note(f"never read by {group_map.constructor.type}", "warning", tuple(told))
+        lines = (f"{path}{_why_unread(group_map, path)}" for path in never_read)
+        yield Note(f"never read by {group_map.constructor.type}", "warning", tuple(lines))
 
 
 def _why_unread(group_map: GroupMap, path: str) -> str:
@@ -164,18 +164,18 @@ def _why_unread(group_map: GroupMap, path: str) -> str:
 
 
 def _tensors(explained: Iterable[Explanation | WhyNot]) -> int:
-    return len({name for one in explained for name in one.parameters})
+    return len({name for item in explained for name in item.parameters})
 
 
 def _summary(explanations: Sequence[Explanation], partings: Sequence[WhyNot]) -> str:
     parts = []
     for certainty in ("recomputed", "observed", "disagrees"):
-        tensors = _tensors(one for one in explanations if one.certainty == certainty)
+        tensors = _tensors(item for item in explanations if item.certainty == certainty)
         if tensors:
             parts.append(f"{tensors:,} {certainty}")
     total = _tensors(explanations)
-    told = [f"{count(total, 'tensor')} explained: {', '.join(parts)}"] if explanations else []
+    lines = [f"{count(total, 'tensor')} explained: {', '.join(parts)}"] if explanations else []
     if partings:
         tensors = _tensors(partings)
-        told.append(f"{count(tensors, 'tensor')} not in {partings[0].not_in}")
-    return "; ".join(told)
+        lines.append(f"{count(tensors, 'tensor')} not in {partings[0].not_in}")
+    return "; ".join(lines)

@@ -35,10 +35,10 @@ def outcome_text(considered: RuleTrace, number: str = "") -> str:
         return reason
     # "overridden by the longer 'backbone'"
     mark = " " if considered.outcome == "overridden" and considered.basis == "custom_key" else ": "
-    said = mark.join(filter(None, (considered.outcome, reason)))
+    text = mark.join(filter(None, (considered.outcome, reason)))
     if not number:
-        return said
-    return f"{said} → {number}" if reason else f"{said}: {number}"
+        return text
+    return f"{text} → {number}" if reason else f"{text}: {number}"
 
 
 _COLUMNS = (
@@ -74,12 +74,12 @@ def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Tab
     return Table(_title(explanation.patterns, explanation.parameters, explanation.groups), _COLUMNS, tuple(rows))
 
 
-def why_not_table(one: WhyNot) -> Table:
+def why_not_table(item: WhyNot) -> Table:
     """What decides for the members, what decides here, and what would have to differ, for each number."""
-    title = f"{_title(one.patterns, one.parameters, one.groups)}, not in {one.not_in}"
-    more = f" and {len(one.nearest) - 2} more" if len(one.nearest) > 2 else ""
-    rows = [("", "compared with", f"{', '.join(one.nearest[:2])}{more}")]
-    for parting in one.partings:
+    title = f"{_title(item.patterns, item.parameters, item.groups)}, not in {item.not_in}"
+    more = f" and {len(item.nearest) - 2} more" if len(item.nearest) > 2 else ""
+    rows = [("", "compared with", f"{', '.join(item.nearest[:2])}{more}")]
+    for parting in item.partings:
         about = PART_NAMES[parting.about]
         rows += [(about, "there", parting.there), (about, "here", parting.here), (about, "so", parting.needed)]
     return Table(title, _WHY_NOT_COLUMNS, tuple(_without_repeats(rows)))
@@ -87,10 +87,10 @@ def why_not_table(one: WhyNot) -> Table:
 
 def _without_repeats(lines: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
     """The lines with the first cell shown only once for successive equal cells."""
-    said = ""
+    text = ""
     for first, second, third in lines:
-        yield "" if first == said else first, second, third
-        said = first
+        yield "" if first == text else first, second, third
+        text = first
 
 
 def _title(patterns: Sequence[str], parameters: Sequence[str], groups: Sequence[str]) -> str:
@@ -109,13 +109,13 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
     for about in order:
         label = ", ".join(PART_NAMES[part] for part in about)
         number = _number(explanation, about[0]) if len(about) == 1 else None
-        for one in _visible_rules(sections.get(about, []), verbose):
+        for item in _visible_rules(sections.get(about, []), verbose):
             # A rule that is the number itself is shown once, with it.
-            joined = number is not None and one.outcome == "applies" and one.rule == number[0]
+            joined = number is not None and item.outcome == "applies" and item.rule == number[0]
             # The result of a rule that does not match is irrelevant.
-            by_kind = one.basis in ("name", "fallback", "exemption")
-            rule = one.cause if by_kind and one.outcome == "no match" else one.rule
-            yield label, rule, outcome_text(one, number[1] if joined and number else "")
+            by_kind = item.basis in ("name", "fallback", "exemption")
+            rule = item.cause if by_kind and item.outcome == "no match" else item.rule
+            yield label, rule, outcome_text(item, number[1] if joined and number else "")
             number = None if joined else number
         if number is not None:
             yield label, *number
@@ -126,10 +126,10 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
 
 def _visible_rules(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
     """All rules, but several keys that the name does not contain as one; with ``verbose`` all of them."""
-    keys = [one for one in section if one.basis == "custom_key"]
-    absent = [one for one in keys if one.outcome == "no match"]
+    keys = [item for item in section if item.basis == "custom_key"]
+    absent = [item for item in keys if item.outcome == "no match"]
     hidden = absent if len(absent) > 1 and not verbose else []
-    yield from (one for one in section if one not in hidden)
+    yield from (item for item in section if item not in hidden)
     if hidden:
         which = "keys" if len(hidden) == len(keys) else "other keys"
         yield RuleTrace(hidden[0].about, f"{len(hidden)} {which}", "no match", "the name contains none of them")
@@ -174,15 +174,15 @@ def parameter_rows(group_map: GroupMap, explanations: Sequence[Explanation]) -> 
     for group, parameter in group_map.grouped():
         held.setdefault(parameter.name, []).append(group.name)
     rows: list[tuple[Any, ...]] = []
-    for one in explanations:
-        numbers = [getattr(one.numbers, part, None) for part in NUMBERS]
-        steps = [getattr(one.provenance, part, None) for part in NUMBERS]
+    for item in explanations:
+        numbers = [getattr(item.numbers, part, None) for part in NUMBERS]
+        steps = [getattr(item.provenance, part, None) for part in NUMBERS]
         formulas = [step.formula if step else None for step in steps]
-        told = {*(one.groups or [None])}
+        shown_groups = {*(item.groups or [None])}
         rows += [
-            (name, one.state, group, *numbers, *formulas, one.certainty)
-            for name in one.parameters
+            (name, item.state, group, *numbers, *formulas, item.certainty)
+            for name in item.parameters
             # With optimizers that take turns, its other groups may have other numbers.
-            for group in filter(told.__contains__, held.get(name, [None]))
+            for group in filter(shown_groups.__contains__, held.get(name, [None]))
         ]
     return Table("", _ROW_COLUMNS, tuple(rows))

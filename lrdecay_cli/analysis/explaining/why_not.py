@@ -43,12 +43,12 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
         raise LrdecayError(f"{name} is empty: it has no members to compare with", where="--group")
     alike: dict[bytes, list[WhyNot]] = {}
     for explanation in explainer.explain(others):
-        one = _against(explanation, members, group)
-        alike.setdefault(msgspec.json.encode((one.nearest, one.partings, one.verdict)), []).append(one)
+        item = _against(explanation, members, group)
+        alike.setdefault(msgspec.json.encode((item.nearest, item.partings, item.verdict)), []).append(item)
     together = []
     for several in alike.values():
-        names = tuple(dict.fromkeys(parameter for one in several for parameter in one.parameters))
-        groups = tuple(dict.fromkeys(held for one in several for held in one.groups))
+        names = tuple(dict.fromkeys(parameter for item in several for parameter in item.parameters))
+        groups = tuple(dict.fromkeys(held for item in several for held in item.groups))
         patterns = explainer.patterns(names)
         together.append(msgspec.structs.replace(several[0], patterns=patterns, parameters=names, groups=groups))
     return together
@@ -78,8 +78,8 @@ def _against(here: Explanation, members: Sequence[Explanation], group: Parameter
     )
 
 
-def _common(one: Explanation, other: Explanation) -> int:
-    pairs = zip(one.parameters[0], other.parameters[0], strict=False)
+def _common(item: Explanation, other: Explanation) -> int:
+    pairs = zip(item.parameters[0], other.parameters[0], strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
@@ -107,7 +107,7 @@ def _partings(
         differing.remove("lr_scale" if _step(here, "lr_scale") is None else "lr")
     if not differing and group.named:
         rules = [
-            {part: one.rule for one in side.considered if one.outcome == "applies" for part in one.about}
+            {part: item.rule for item in side.considered if item.outcome == "applies" for part in item.about}
             for side in (here, there)
         ]
         differing = [part for part in NUMBERS if rules[0].get(part) != rules[1].get(part)]
@@ -117,12 +117,12 @@ def _partings(
 
 def _of_number(part: Part, here: Explanation, there: Explanation, members: Sequence[Explanation]) -> Divergence:
     theirs, ours = _decider(there, part), _decider(here, part)
-    said = _describe(here, part)
+    decision = _describe(here, part)
     met = _met(here, theirs)
     if met is not None and met is not ours:
-        said = f"{met.rule}: {outcome_text(met)}; instead {said}"
+        decision = f"{met.rule}: {outcome_text(met)}; instead {decision}"
     needed = _other_number(part, here, members) or _needed(there, here, theirs, ours)
-    return Divergence(part, _describe(there, part), said, needed)
+    return Divergence(part, _describe(there, part), decision, needed)
 
 
 def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
@@ -155,11 +155,11 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
 
 def _met(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
     """The outcome here of the rule that decides for the members."""
-    return next((one for one in here.considered if theirs is not None and one.rule == theirs.rule), None)
+    return next((item for item in here.considered if theirs is not None and item.rule == theirs.rule), None)
 
 
 def _decider(explanation: Explanation, part: Part) -> RuleTrace | None:
-    applying = [one for one in explanation.considered if one.outcome == "applies" and part in one.about]
+    applying = [item for item in explanation.considered if item.outcome == "applies" and part in item.about]
     return applying[-1] if applying else None
 
 

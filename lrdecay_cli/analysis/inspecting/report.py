@@ -173,19 +173,19 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
     yield from checkpoint_notes(group_map)
     yield from unrun_notes((group_map,))
     if verbose and group_map.stubs:
-        told = tuple(f"{stub.name}: {stub.reason}" for stub in group_map.stubs)
-        yield Note("stubs", "info", told)
+        details_text = tuple(f"{stub.name}: {stub.reason}" for stub in group_map.stubs)
+        yield Note("stubs", "info", details_text)
 
 
 def _summary(group_map: GroupMap, chosen: Sequence[Tensor] | None) -> str:
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
     by_train = sum(tensor.frozen_by_train for tensor in group_map.tensors())
-    told = ", ".join([f"{held} of them in groups"] * bool(held) + [f"{by_train} by train()"] * bool(by_train))
+    details_text = ", ".join([f"{held} of them in groups"] * bool(held) + [f"{by_train} by train()"] * bool(by_train))
     parts = [
         f"{count(len(group_map.groups), 'group')} with {totals.grouped_tensors} of {count(totals.tensors, 'tensor')}",
         f"{totals.grouped_parameters:,} of {totals.parameters:,} parameters",
-        f"{totals.frozen_tensors + held} frozen{f' ({told})' if told else ''}",
+        f"{totals.frozen_tensors + held} frozen{f' ({details_text})' if details_text else ''}",
         f"{totals.missing_tensors} missing",
         f"{count(totals.duplicate_names, 'duplicate')}",
     ]

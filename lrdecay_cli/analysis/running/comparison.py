@@ -113,8 +113,10 @@ def constant_ratio(curves: Sequence[LoggedCurve]) -> float | None:
 
 def differing_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
     """Paths of the values that differ between two configs; types with the same name count as equal."""
-    one, other = dict(_leaves(before)), dict(_leaves(after))
-    return tuple(path for path in dict.fromkeys([*one, *other]) if one.get(path, _Nothing) != other.get(path, _Nothing))
+    left, other = dict(_leaves(before)), dict(_leaves(after))
+    return tuple(
+        path for path in dict.fromkeys([*left, *other]) if left.get(path, _Nothing) != other.get(path, _Nothing)
+    )
 
 
 class _Nothing:
@@ -146,7 +148,7 @@ def _same(logged: float | None, planned: float | None) -> bool:
 def _curve(key: str, values: Sequence[tuple[int, float | None, float | None]], group: str | None) -> LoggedCurve:
     parting = next((index for index, (_, lr, plan) in enumerate(values) if not _same(lr, plan)), None)
     ratios = [lr / plan if lr is not None and plan else None for _, lr, plan in values]
-    telling = [ratio for ratio, (_, lr, plan) in zip(ratios, values, strict=True) if (lr, plan) != (0, 0)]
+    defined = [ratio for ratio, (_, lr, plan) in zip(ratios, values, strict=True) if (lr, plan) != (0, 0)]
     at = values[parting or 0]
     marks = {0, len(values) - 1, *((parting - 1, parting) if parting else ())}
     count = len(values)
@@ -162,5 +164,5 @@ def _curve(key: str, values: Sequence[tuple[int, float | None, float | None]], g
         logged_there=None if parting is None else at[1],
         planned_there=None if parting is None else at[2],
         ratio=None if parting is None else ratios[parting],
-        constant_ratio=all(_same(ratio, telling[0]) for ratio in telling),
+        constant_ratio=all(_same(ratio, defined[0]) for ratio in defined),
     )

@@ -42,9 +42,9 @@ def members(series: Series) -> list[Member]:
 
 
 def curves(
-    series: Series, group_map: GroupMap, samples: Sequence[int], told: Sequence[Moments]
+    series: Series, group_map: GroupMap, samples: Sequence[int], all_moments: Sequence[Moments]
 ) -> tuple[tuple[Curve, ...], tuple[Mapping[str, int], ...]]:
-    """The curves, slowest first within an optimizer, and the tracks of each; ``told`` is known of every track."""
+    """The curves, slowest first within an optimizer, and the tracks of each; ``all_moments`` is indexed by track."""
     by_name = {group.name: group for group in group_map.groups}
     found = members(series)
     position = {name: index for index, name in enumerate(by_name)}
@@ -52,7 +52,12 @@ def curves(
 
     def order(member: Member) -> tuple[object, ...]:
         layers = _layers([by_name[name] for name in member.groups])
-        return optimizers.index(member.optimizer), told[member.tracks["lr"]].peak, layers, position[member.groups[0]]
+        return (
+            optimizers.index(member.optimizer),
+            all_moments[member.tracks["lr"]].peak,
+            layers,
+            position[member.groups[0]],
+        )
 
     found.sort(key=order)
     universe = Universe(group_map.names())
@@ -82,7 +87,7 @@ def curves(
                 parameters=sum(parameter.numel for group in groups for parameter in group.parameters),
                 where=where[index],
                 head=index == head,
-                moments={name: told[track] for name, track in member.tracks.items()},
+                moments={name: all_moments[track] for name, track in member.tracks.items()},
                 values={
                     name: tuple(series.at(step, track) for step in samples) for name, track in member.tracks.items()
                 },
@@ -179,10 +184,10 @@ def _order(values: Sequence[float]) -> tuple[object, ...]:
     )
 
 
-def _compare(one: float, other: float) -> int:
-    if abs(one - other) <= TOLERANCE * max(abs(one), abs(other)):
+def _compare(left: float, other: float) -> int:
+    if abs(left - other) <= TOLERANCE * max(abs(left), abs(other)):
         return 0
-    return 1 if one > other else -1
+    return 1 if left > other else -1
 
 
 def _relation(series: Series, step: int, first: int, second: int) -> int:
@@ -205,6 +210,6 @@ def _together(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
     """The sets of curves that the pairs connect, ascending."""
     sets: list[set[int]] = []
     for pair in pairs:
-        touched = [one for one in sets if one & {*pair}]
-        sets = [one for one in sets if one not in touched] + [set(pair).union(*touched)]
-    yield from sorted(tuple(sorted(one)) for one in sets)
+        touched = [left for left in sets if left & {*pair}]
+        sets = [left for left in sets if left not in touched] + [set(pair).union(*touched)]
+    yield from sorted(tuple(sorted(left)) for left in sets)

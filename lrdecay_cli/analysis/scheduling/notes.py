@@ -127,18 +127,18 @@ def _first_drop(scheduler: RunScheduler, length: RunLength) -> str:
 
 def _meetings(schedule: Schedule) -> Iterator[Note]:
     """Each meeting as a note; a gradual merge of all curves is one note."""
-    told = list(schedule.meetings)
+    listed_meetings = list(schedule.meetings)
     if _end_as_one(schedule):
-        meets = [meeting for meeting in told if meeting.kind == "meet"]
-        told = [meeting for meeting in told if meeting.kind != "meet"]
+        meets = [meeting for meeting in listed_meetings if meeting.kind == "meet"]
+        listed_meetings = [meeting for meeting in listed_meetings if meeting.kind != "meet"]
         first, last = meets[0].step, meets[-1].step
         since = f"; the first of them meet at {schedule.length.unit} {first:,}" if first != last else ""
         lr = schedule.curves[0].moments["lr"].end
         yield Note(f"from {schedule.length.unit} {last:,} on, all groups have the same lr, {lr:.4g} at the end{since}")
-    for meeting in told[:_MEETINGS]:
+    for meeting in listed_meetings[:_MEETINGS]:
         yield Note(_meeting(meeting, schedule))
-    if len(told) > _MEETINGS:
-        yield Note(f"{len(told) - _MEETINGS} more meetings of groups are in the JSON")
+    if len(listed_meetings) > _MEETINGS:
+        yield Note(f"{len(listed_meetings) - _MEETINGS} more meetings of groups are in the JSON")
 
 
 def _end_as_one(schedule: Schedule) -> bool:
@@ -159,11 +159,11 @@ def _meeting(meeting: Meeting, schedule: Schedule) -> str:
 
 def _batch(plan: TrainingPlan, schedule: Schedule) -> Iterator[Note]:
     """The batch that the lr is for if ``auto_scale_lr`` is off, and the batch that the user gave."""
-    batch, meant = schedule.batch, plan.base_batch_size
-    if not batch or not batch.gpus_given or batch.size is None or batch.lr_factor is not None or meant is None:
+    batch, base = schedule.batch, plan.base_batch_size
+    if not batch or not batch.gpus_given or batch.size is None or batch.lr_factor is not None or base is None:
         return
-    if batch.gpus * batch.size != meant:
+    if batch.gpus * batch.size != base:
         yield Note(
-            f"the config's lr is for a batch of {meant}; with --gpus {batch.gpus} the batch is"
+            f"the config's lr is for a batch of {base}; with --gpus {batch.gpus} the batch is"
             f" {batch.gpus * batch.size}, but auto_scale_lr is off: --auto-scale-lr scales the lr"
         )

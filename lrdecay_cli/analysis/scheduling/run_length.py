@@ -36,16 +36,16 @@ def run_length(
         LrdecayError: a scheduler needs the unknown number of iterations per epoch; or both options are given, or a
             dataset size without a batch size.
     """
-    known, told = _iterations_per_epoch(plan, iterations_per_epoch, dataset_size, gpus)
+    known, source = _iterations_per_epoch(plan, iterations_per_epoch, dataset_size, gpus)
     if known is None and (reason := _needs_iterations(plan)):
         dataset = next((known for name, known in _KNOWN.items() if (plan.annotations or "").endswith(name)), None)
         hint = f" ({dataset[0]}: {dataset[1]})" if dataset else " of training samples"
         raise LrdecayError(reason, where=plan.where, fix=f"give --iters-per-epoch N, or --dataset-size N{hint}")
     if not plan.by_epoch:
-        return RunLength("iteration", plan.length, known, None, told)
+        return RunLength("iteration", plan.length, known, None, source)
     if known is None:
         return RunLength("epoch", plan.length, None, plan.length, "unknown and not needed")
-    return RunLength("iteration", plan.length * known, known, plan.length, told)
+    return RunLength("iteration", plan.length * known, known, plan.length, source)
 
 
 def _iterations_per_epoch(

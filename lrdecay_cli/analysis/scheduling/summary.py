@@ -102,16 +102,16 @@ def schedule_of(
     for scheduler in run.schedulers:
         if scheduler.first_step is not None and scheduler.last_step is not None:
             marks += [scheduler.first_step, scheduler.last_step + 1]
-    told = [moments(series, track, warm_up_end) for track in range(len(series.tracks))]
-    marks += [told[track].peak_step for track in series.of("lr")]
+    all_moments = [moments(series, track, warm_up_end) for track in range(len(series.tracks))]
+    marks += [all_moments[track].peak_step for track in series.of("lr")]
     samples, complete = sampled(series, marks, every)
-    found, tracks = curves(series, group_map, samples, told)
+    found, tracks = curves(series, group_map, samples, all_moments)
     log = []
     for key, track in run.log_keys:
         groups = series.tracks[track].groups
         group = groups[0] if groups else None
-        curve = next((index for index, one in enumerate(found) if group in one.groups), None)
-        log.append(LogEntry(key, group, curve, told[track]))
+        curve = next((index for index, entry in enumerate(found) if group in entry.groups), None)
+        log.append(LogEntry(key, group, curve, all_moments[track]))
     return Schedule(
         schema_version=SCHEDULE_SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),

@@ -75,13 +75,13 @@ def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterato
     if backbone is None:
         return
     spans = [text for text in (_where(min, by_module, backbone), _where(max, by_module, backbone)) if text]
-    said = f", from {' to '.join(spans)}" if len({*spans}) > 1 else ""
-    yield f"{backbone.name}: {_times(backbone)}, weighted by parameters{said}"
+    span = f", from {' to '.join(spans)}" if len({*spans}) > 1 else ""
+    yield f"{backbone.name}: {_times(backbone)}, weighted by parameters{span}"
     rest = [effect for effect in by_module if not _is_in(effect, backbone)]
     changed = [effect for effect in rest if effect.lr_before != effect.lr_after]
     if changed:
-        told = listed(f"{effect.name} {_times(effect)}" for effect in changed[:3])
-        yield f"outside {backbone.name}: {told}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"
+        changes = listed(f"{effect.name} {_times(effect)}" for effect in changed[:3])
+        yield f"outside {backbone.name}: {changes}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"
     elif rest:
         yield f"outside {backbone.name}, no lr changes"
 

@@ -70,19 +70,19 @@ def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, r
     for option, value in group_map.constructor.options.items():
         if option == "custom_keys" and isinstance(value, dict):
             for key, settings in value.items():
-                one = _custom_key(key, settings, names, prefix)
+                present = _custom_key(key, settings, names, prefix)
                 taken = not spec.never_reads("custom_keys") or refused
-                if taken and not ours and one.backbone == inside and _slows(settings):
+                if taken and not ours and present.backbone == inside and _slows(settings):
                     lr_mult, rest = _split(settings)
                     carried.setdefault("custom_keys", {})[key] = lr_mult
-                    kept.append(structs.replace(one, value=lr_mult))
-                    left_out += [structs.replace(one, value=rest)] if rest else []
+                    kept.append(structs.replace(present, value=lr_mult))
+                    left_out += [structs.replace(present, value=rest)] if rest else []
                     covering.append(key)
-                elif _stays(one, ours=ours) and taken:
+                elif _stays(present, ours=ours) and taken:
                     carried.setdefault("custom_keys", {})[key] = settings
-                    kept.append(one)
+                    kept.append(present)
                 else:
-                    left_out.append(one)
+                    left_out.append(present)
         elif option in _KEPT and ours:
             carried[option] = value
             kept.append(Option(option, value, None, None))
@@ -93,16 +93,16 @@ def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, r
 
 def option_lines(options: Sequence[Option]) -> Iterator[str]:
     """A line for each option: ``custom_keys['norm'] = {'decay_mult': 0.0}  (58 tensors of the backbone, 4 others)``."""
-    for one in options:
+    for present in options:
         where = ""
-        if one.backbone is not None:
+        if present.backbone is not None:
             counts = (
-                (one.backbone, "of the backbone"),
-                (one.elsewhere, "outside it" if one.backbone else "outside the backbone"),
+                (present.backbone, "of the backbone"),
+                (present.elsewhere, "outside it" if present.backbone else "outside the backbone"),
             )
-            told = [f"{count} {'tensor' if count == 1 else 'tensors'} {of}" for count, of in counts if count]
-            where = f"  ({', '.join(told) or 'no name contains it'})"
-        yield f"{one.name} = {one.value!r}{where}"
+            texts = [f"{count} {'tensor' if count == 1 else 'tensors'} {of}" for count, of in counts if count]
+            where = f"  ({', '.join(texts) or 'no name contains it'})"
+        yield f"{present.name} = {present.value!r}{where}"
 
 
 def _custom_key(key: Any, settings: Any, names: Sequence[str], prefix: str) -> Option:

@@ -77,18 +77,18 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
     own = own if (mmdet or own is current) and len(depths) == 4 and prefix == BACKBONE_PREFIX else None
     if own and family and not carried:
         num_layers = family.fitting_num_layers(depths)
-        told = (
+        reason = (
             f"num_layers={num_layers} fits the {depths[2]} blocks of the third stage, three of which share a layer id"
         )
         options = {"decay_rate": rate, "decay_type": "layer_wise", "num_layers": num_layers}
         if decay_type == "stage_wise":
             options = {"decay_rate": rate, "decay_type": decay_type, "num_layers": len(depths)}
-            told = f"num_layers={len(depths)}, one layer for each stage"
+            reason = f"num_layers={len(depths)}, one layer for each stage"
         return Proposal(
             own.scoped_name,
             options,
             (),
-            (told, why),
+            (reason, why),
             faults,
             fits=False,
             left_out=left_out,
@@ -99,9 +99,9 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
         options["decay_type"] = decay_type
     if prefix != BACKBONE_PREFIX:
         options["backbone"] = prefix[:-1]
-    told = f"num_layers='auto' counts the layers of the {kind}"
+    reason = f"num_layers='auto' counts the layers of the {kind}"
     exempt = "norm layers, biases, tokens, and position embeddings or tables have no weight decay"
-    reasons: tuple[str, ...] = (f"{told}; {exempt}", why)
+    reasons: tuple[str, ...] = (f"{reason}; {exempt}", why)
     if own:
         reasons = (*reasons, f"{own.project}'s constructor would ignore {', '.join(one.name for one in kept)}")
     return Proposal(
@@ -144,6 +144,6 @@ def _rate(
     layers = family.fitting_num_layers(tuple(depths)) + 1 if family and depths else 0
     if usual.rate**layers < _SLOWEST:
         rate = next((rate for rate in _GENTLER if rate**layers >= _SLOWEST), _GENTLER[-1])
-        told = f"{usual.rate} would leave the stem {usual.rate**layers:.0e} of the lr in {layers} layers"
-        return rate, f"decay rate {rate} is a starting point: {told}"
+        reason = f"{usual.rate} would leave the stem {usual.rate**layers:.0e} of the lr in {layers} layers"
+        return rate, f"decay rate {rate} is a starting point: {reason}"
     return usual.rate, f"decay rate {usual.rate} is a starting point: {usual.source}"

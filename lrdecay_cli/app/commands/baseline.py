@@ -93,4 +93,4 @@ def baseline(
     destinations.write(baseline_report(result))
     if gathered.unjudged:
         raise typer.Exit(CANNOT_JUDGE)
-    raise typer.Exit(DIFFERENT if any(one.state in ("missing", "outdated") for one in records) else CLEAN)
+    raise typer.Exit(DIFFERENT if any(target.state in ("missing", "outdated") for target in records) else CLEAN)

@@ -125,7 +125,7 @@ def _compare_stacks(
             )
     document = stack_difference(places, targets, request, jobs=build.workers, rtol=rtol, only=only)
     if not document.compared and not (document.groups or document.only_before or document.only_after):
-        told = document.unbuilt[0]
-        raise LrdecayError("no config has a map on either side", where=told.config, fix=told.problem)
+        skipped = document.unbuilt[0]
+        raise LrdecayError("no config has a map on either side", where=skipped.config, fix=skipped.problem)
     destinations.write(stack_report(document, verbose=build.verbose))
     raise typer.Exit(CLEAN if document.identical else DIFFERENT)

@@ -71,11 +71,11 @@ def scan(
     if not configs:
         raise LrdecayError("there are fewer configs than shards", where=f"--shard {shard}")
     check_stack(configs[0])
-    overrides, told = tuple(build.cfg_options or ()), build.launch.options
+    overrides, options_given = tuple(build.cfg_options or ()), build.launch.options
     limits = (timeout or None, int(memory * 2**30) or None)
     plain = BuildSpec(overrides, build.device, *limits, build.verbose, notes_files=bool(resume), launch=build.launch)
     # A cached map does not record the files that a journal depends on.
-    caching = None if build.isolate or resume else Caching((*overrides, *told), build.device)
+    caching = None if build.isolate or resume else Caching((*overrides, *options_given), build.device)
     if build.isolate and dask:
         raise LrdecayError(
             "cannot be combined with --dask: it confines processes of this machine",
@@ -83,7 +83,7 @@ def scan(
             fix="leave out --dask",
         )
     bounds = isolation(plain) if build.isolate else nullcontext(plain)
-    journal = Journal(Path(resume) if resume else None, (build.device, *overrides, *told))
+    journal = Journal(Path(resume) if resume else None, (build.device, *overrides, *options_given))
     with bounds as options, journal, progress(len(configs), "scanning") as advance:
         timed = build_all(
             configs,
@@ -94,7 +94,7 @@ def scan(
             maps=Path(maps) if maps else None,
             on_record=lambda timed: advance(timed.record.failed),
         )
-    document = document_of((one.record for one in timed), build.device, (*overrides, *told), shard)
+    document = document_of((result.record for result in timed), build.device, (*overrides, *options_given), shard)
     destinations.write(report_of(timed, document, verbose=build.verbose))
     raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)
 

@@ -55,8 +55,8 @@ def suggest(
     # The map may come from the cache: import the stack only if the python format needs it.
     result, proposal = suggestion_for(config, request, ask_style="python" in destinations.formats)
     if set(destinations.formats) == {"python"}:
-        told = [refusal_of(proposal)] if proposal.refused else []
-        for line in (*told, *(note.text for note in faster_note(result.document.backbone_effect))):
+        refusals = [refusal_of(proposal)] if proposal.refused else []
+        for line in (*refusals, *(note.text for note in faster_note(result.document.backbone_effect))):
             print(f"lrdecay: {config}: {printable(line)}", file=sys.stderr)  # noqa: T201
     text = destinations.write(result)
     request.caching.cache_result(text, 0)

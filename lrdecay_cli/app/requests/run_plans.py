@@ -100,7 +100,7 @@ class Plans:
         return None, ""
 
     def of(
-        self, path: str, lines: Sequence[LogLine], observed: int | None, told: str, options: PlanOptions | None
+        self, path: str, lines: Sequence[LogLine], observed: int | None, length_source: str, options: PlanOptions | None
     ) -> Plan:
         """The plan of a config. The length of an epoch comes from the options, else from the logged run."""
         planned, group_map = self.build(path)
@@ -115,12 +115,12 @@ class Plans:
         else:
             if observed is None and plan.by_epoch and {line.epoch for line in lines} == {1} and not _counts(plan):
                 # Any length works that is at least as long as the logged part of the first epoch.
-                observed, told = lines[-1].iteration + 1, "at least, from the log of the first epoch"
+                observed, length_source = lines[-1].iteration + 1, "at least, from the log of the first epoch"
             if observed is None and plan.by_epoch:
                 problem = "the log does not give the number of iterations per epoch"
                 raise LrdecayError(problem, where=self._work_dir, fix="give --iters-per-epoch N")
             length = run_length(plan, iterations_per_epoch=observed)
-            length = msgspec.structs.replace(length, source=told or length.source)
+            length = msgspec.structs.replace(length, source=length_source or length.source)
         if (path, length) not in self._plans:
             with fast_start.shortcuts(verbose=self._request.verbose), stdout_to_stderr():
                 from lrdecay_cli.openmmlab.schedulers.running import run_schedule

@@ -79,8 +79,8 @@ class _Comparing:
         if path is None:
             fix = f"name the config: lrdecay run {self._work_dir} CONFIG"
             raise LrdecayError(f"has no dumped config for {stamp.name}", where=self._work_dir, fix=fix)
-        observed, told = self._plans.observed(stamp, path)
-        plan = self._plans.of(path, stamp.lines, observed, told, self._plans.options)
+        observed, length_source = self._plans.observed(stamp, path)
+        plan = self._plans.of(path, stamp.lines, observed, length_source, self._plans.options)
         lrs = plan.lrs()
         curves = logged_curves(stamp.lines, lrs)
         if not curves:
@@ -101,7 +101,7 @@ class _Comparing:
             resumed=self._plans.is_resumed(stamp),
             curves=curves,
             parts_at=min(partings, default=None),
-            causes=tuple(self._causes(index, stamps, plan, curves, observed, told)) if partings else (),
+            causes=tuple(self._causes(index, stamps, plan, curves, observed, length_source)) if partings else (),
         )
 
     def _causes(
@@ -111,20 +111,22 @@ class _Comparing:
         plan: Plan,
         curves: Sequence[LoggedCurve],
         observed: int | None,
-        told: str,
+        length_source: str,
     ) -> Iterator[PartingCause]:
         """Yield the causes of a difference, each added to the earlier ones, until they give every logged lr."""
         stamp = stamps[index]
         lines, base = stamp.lines, plan
         if observed and plan.plan.by_epoch and plan.length.iterations_per_epoch not in (None, observed):
-            base = self._plans.of(plan.path, lines, observed, told, None)
+            base = self._plans.of(plan.path, lines, observed, length_source, None)
             proven = agrees(lines, base.lrs())
             gpus = self._gpus_of_epoch(plan.plan, observed)
             yield PartingCause("iterations per epoch", proven, gpus=gpus, iterations_per_epoch=observed)
             if proven:
                 return
         if stamp.config and stamp.config != plan.path:
-            dumped = self._plans.of(stamp.config, lines, observed, told, None if observed else self._plans.options)
+            dumped = self._plans.of(
+                stamp.config, lines, observed, length_source, None if observed else self._plans.options
+            )
             settings = differing_settings(plan.deciding(), dumped.deciding())
             if settings:
                 base, proven = dumped, agrees(lines, dumped.lrs())
@@ -139,7 +141,9 @@ class _Comparing:
         for earlier in reversed(stamps[:index] if self._plans.is_resumed(stamp) else ()):
             # A config that no longer builds explains nothing.
             with suppress(LrdecayError):
-                before = self._plans.of(earlier.config or plan.path, lines, observed, told, None).lrs(beyond=True)
+                before = self._plans.of(earlier.config or plan.path, lines, observed, length_source, None).lrs(
+                    beyond=True
+                )
                 if agrees(lines, scaled(before, factor or 1.0)):
                     yield PartingCause("resume", True, name=earlier.name)
                     return

@@ -153,16 +153,16 @@ def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
         return [baseline, other] if before in texts else [other, baseline]
     if not any(map(is_work_dir, sources)):
         return group_maps_of(sources, request)
-    meant = [last_checkpoint(source) if is_work_dir(source) else source for source in sources]
-    alone = sum(map(is_checkpoint, meant)) < len(meant)
+    checkpoints_used = [last_checkpoint(source) if is_work_dir(source) else source for source in sources]
+    alone = sum(map(is_checkpoint, checkpoints_used)) < len(checkpoints_used)
     if request.named_by is not None or alone:
         try:
-            return group_maps_of(meant, request)
+            return group_maps_of(checkpoints_used, request)
         except LrdecayError as error:
-            if error.where not in meant or not is_checkpoint(error.where) or request.named_by is not None:
+            if error.where not in checkpoints_used or not is_checkpoint(error.where) or request.named_by is not None:
                 raise
     found = []
-    for source, each in zip(sources, meant, strict=True):
+    for source, each in zip(sources, checkpoints_used, strict=True):
         named_by = dumped_config(source) if is_work_dir(source) else None
         found += group_maps_of((each,), msgspec.structs.replace(request, named_by=named_by))
     return found

@@ -33,9 +33,9 @@ def answer(run: Callable[[], int]) -> int:
         return _ended(run)
     words, index, known = joined(os.environ.get("COMP_WORDS", ""), int(os.environ.get("COMP_CWORD", "0")))
     os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = "\n".join(words), str(index)
-    with redirect_stdout(io.StringIO()) as said:
+    with redirect_stdout(io.StringIO()) as output:
         code = _ended(run)
-    sys.stdout.write("".join(f"{line.removeprefix(known)}\n" for line in said.getvalue().splitlines()))
+    sys.stdout.write("".join(f"{line.removeprefix(known)}\n" for line in output.getvalue().splitlines()))
     return code
 
 

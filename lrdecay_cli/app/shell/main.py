@@ -76,8 +76,8 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
 
         if fault := stack_fault(error):
             return _fail(fault)
-        said = " ".join(f"{type(error).__name__}: {message_of(error)}".split())
-        return _fail(f"internal error: {said}; please report it with the output of --traceback")
+        summary = " ".join(f"{type(error).__name__}: {message_of(error)}".split())
+        return _fail(f"internal error: {summary}; please report it with the output of --traceback")
 
 
 def _run(arguments: Sequence[str], console: bool) -> int:

@@ -109,15 +109,15 @@ def _values(settings: Settings) -> dict[str, Any]:
     for field in msgspec.structs.fields(settings.options):
         key = field.encode_name
         variable = f"{_PREFIX}{key.replace('-', '_').upper()}"
-        said = getattr(settings.options, field.name)
+        setting = getattr(settings.options, field.name)
         if os.environ.get(variable):
             from lrdecay_cli.files.settings_file import option_value
 
             values[key] = option_value(key, os.environ[variable], variable)
             _origins[key] = variable
-        elif said is not None:
+        elif setting is not None:
             beside = key == "baseline"
-            values[key] = os.path.join(os.path.dirname(settings.path), said) if beside else said  # noqa: PTH118, PTH120
+            values[key] = os.path.join(os.path.dirname(settings.path), setting) if beside else setting  # noqa: PTH118, PTH120
             _origins[key] = f"{settings.path}: {key}"
     return values
 

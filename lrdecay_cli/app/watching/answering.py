@@ -64,9 +64,9 @@ def collect_streams() -> None:
     os.close(nowhere)
     from lrdecay_cli.processes.streams import nameless_file
 
-    said = nameless_file()
-    os.dup2(said, 2)
-    os.close(said)
+    stderr_file = nameless_file()
+    os.dup2(stderr_file, 2)
+    os.close(stderr_file)
     sys.stdout = _Collected()
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
 

@@ -10,7 +10,7 @@ from lrdecay_cli.text.counting import count
 
 
 def difference(kind: str, before: bytes, after: bytes) -> str:
-    """What changed from one document of a command to the next; empty if that cannot be told.
+    """What changed from one document of a command to the next; empty if that is unknown.
 
     ``kind`` is the class of both.
     """
@@ -44,9 +44,9 @@ def _of_findings(before: bytes, after: bytes) -> str:
         for each in (before, after)
     )
     new, gone = (now - was).total(), (was - now).total()
-    said = [count(new, "new finding")] if new else []
-    said += [f"{count(gone, 'finding')} gone"] if gone else []
-    return ", ".join(said) or "the same findings"
+    parts = [count(new, "new finding")] if new else []
+    parts += [f"{count(gone, 'finding')} gone"] if gone else []
+    return ", ".join(parts) or "the same findings"
 
 
 def _of_maps(before: bytes, after: bytes) -> str:
@@ -60,5 +60,5 @@ def _of_maps(before: bytes, after: bytes) -> str:
     if not changes:
         return "the same groups"
     total = len({*was.names(duplicates=True), *now.names(duplicates=True)})
-    said = extent_sentence(changes, total, lr_pairs(was, now), None), presence_sentence(changes, None)
-    return "; ".join(filter(None, said))
+    parts = extent_sentence(changes, total, lr_pairs(was, now), None), presence_sentence(changes, None)
+    return "; ".join(filter(None, parts))

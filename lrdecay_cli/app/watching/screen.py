@@ -27,7 +27,7 @@ class Screen:
         self._drawn = False
 
     def show(self, out: bytes, err: str, status: Callable[[], str]) -> None:
-        """Show an answer: its report, what else it said, and a line about it.
+        """Show an answer: its report, its messages, and a line about it.
 
         Of one without a report the reason is shown, on a terminal below the last report that there was.
         """

@@ -109,8 +109,8 @@ class Session:
             if outcome is None:
                 continue
             if outcome.lost:
-                said = f"lrdecay: the process that answered was lost: {outcome.reason}\n"
-                return msgspec.structs.replace(Answer(CANNOT_JUDGE, err=said), dependencies=self._last.dependencies)
+                parts = f"lrdecay: the process that answered was lost: {outcome.reason}\n"
+                return msgspec.structs.replace(Answer(CANNOT_JUDGE, err=parts), dependencies=self._last.dependencies)
             found = msgspec.msgpack.decode(outcome.answer, type=Answer)
             if not found.retry:
                 return found
@@ -188,13 +188,13 @@ class Session:
             self._last = found
 
     def _status(self, changed: Sequence[str], seconds: float | None, found: Answer) -> str:
-        said = [_names(changed)] if changed else []
+        parts = [_names(changed)] if changed else []
         if found.kind and found.kind == self._last.kind:
-            said.append(difference(found.kind, self._last.document, found.document))
+            parts.append(difference(found.kind, self._last.document, found.document))
         if seconds is not None:
             files = sum(known is not None for known in found.dependencies.own.values())
-            said.append(f"{seconds:.2f} s; watching {count(files, 'file')}; Ctrl-C ends")
-        return "; ".join(filter(None, said)) or "no answer"
+            parts.append(f"{seconds:.2f} s; watching {count(files, 'file')}; Ctrl-C ends")
+        return "; ".join(filter(None, parts)) or "no answer"
 
     def _load_ahead(self, found: Answer) -> None:
         """Import what the next child needs, and find out what that is by what the last one had."""

@@ -173,8 +173,8 @@ def _numbers(provenance: Provenance | None, steps: dict[tuple[Any, ...], int]) -
             numbers.append(_NO_STEP)
             continue
         inputs = ", ".join(f"{printable(name)} = {value!r}" for name, value in step.inputs.items())
-        told = (printable(step.rule), printable(step.formula), step.result, full(step.result), inputs)
-        numbers.append(steps.setdefault(told, len(steps)))
+        texts = (printable(step.rule), printable(step.formula), step.result, full(step.result), inputs)
+        numbers.append(steps.setdefault(texts, len(steps)))
     return tuple(numbers)
 
 

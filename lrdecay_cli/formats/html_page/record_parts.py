@@ -49,9 +49,10 @@ def configs(result: AnyResult) -> dict[str, Any]:
     for finding in checked.findings:
         counts.setdefault(finding.config, [0, 0])[finding.suppressed is not None] += 1
     rows: list[tuple[Any, ...]] = [
-        (one.config, *counts.get(one.config, (0, 0)), one.tensors, one.groups, None) for one in checked.checked
+        (entry.config, *counts.get(entry.config, (0, 0)), entry.tensors, entry.groups, None)
+        for entry in checked.checked
     ]
-    rows += [(one.config, None, None, None, None, f"{one.status}: {one.problem}") for one in checked.unjudged]
+    rows += [(entry.config, None, None, None, None, f"{entry.status}: {entry.problem}") for entry in checked.unjudged]
     columns = _CHECKED if checked.unjudged else _CHECKED[:-1]
     return {"table": Table("", columns, tuple(row[: len(columns)] for row in rows))}
 
