@@ -8,11 +8,15 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from lrdecay_cli.domain.stack import Distribution
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution as ImportlibDistribution
 
 _RECORD = re.compile(r"[^-]+-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 # A checkout installed in place by setuptools: its record's name has no version.
@@ -40,6 +44,27 @@ def distribution_behind(package: str, folder: Path, version: str) -> Distributio
             if _is_editable(record, folder):
                 return _named(record, version)
     return None
+
+
+def distributions_bringing(package: str) -> list[str]:
+    """Return the names of the installed distributions that bring an import name, in the order of ``sys.path``.
+
+    Like ``importlib.metadata.packages_distributions()[package]`` (Python 3.11), which parses every line of the records
+    of every distribution.
+    """
+    import importlib.metadata
+
+    module = re.compile(rf"^{re.escape(package)}(?:/.*)?\.py(?:,|$)", re.MULTILINE)
+    found = []
+    for distribution in importlib.metadata.distributions():
+        top = distribution.read_text("top_level.txt") or ""
+        if package in top.split() if top else module.search(_files_of(distribution)):
+            found.append(distribution.metadata["Name"])
+    return found
+
+
+def _files_of(distribution: ImportlibDistribution) -> str:
+    return distribution.read_text("RECORD") or distribution.read_text("SOURCES.txt") or ""
 
 
 def _records(site: Path, version: str) -> list[Path]:

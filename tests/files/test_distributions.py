@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from lrdecay_cli.domain.stack import Distribution
-from lrdecay_cli.files.distributions import distribution_behind
+from lrdecay_cli.files.distributions import distribution_behind, distributions_bringing
 
 NAMES = ("typer", "rich", "msgspec", "packaging", "pytest", "hypothesis")
 
@@ -27,12 +28,24 @@ def record(site: Path, name: str, version: str, package: str = "mmdet", *, top: 
         (folder / f"{file}.json").write_text(text)
 
 
+@pytest.fixture(scope="module")
+def brought() -> Mapping[str, list[str]]:
+    """Distributions by import name, as importlib has them."""
+    return metadata.packages_distributions()
+
+
+def test_what_brings_a_package_is_what_importlib_has(brought: Mapping[str, list[str]]) -> None:
+    packages = [*NAMES, "mmdet", "mmcv", "torch", "yaml", "pkg_resources", "six", "typing_extensions", "google", "none"]
+    for package in packages:
+        assert {*distributions_bringing(package)} == {*brought.get(package, ())}, package
+
+
 @pytest.mark.parametrize("package", NAMES)
-def test_agrees_with_importlib(package: str) -> None:
+def test_agrees_with_importlib(package: str, brought: Mapping[str, list[str]]) -> None:
     spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.origin is not None
-    (name,) = set(metadata.packages_distributions()[package])
+    (name,) = set(brought[package])
     expected = Distribution(metadata.metadata(name)["Name"], metadata.version(name))
     assert distribution_behind(package, Path(spec.origin).parent, expected.version) == expected
     assert distribution_behind(package, Path(spec.origin).parent, "0.0.0") is None

@@ -163,9 +163,8 @@ def test_a_version_that_a_package_refuses_is_named_with_the_one_that_it_takes(te
 
 
 def test_a_fork_goes_before_what_brings_its_folder_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        importlib.metadata, "packages_distributions", lambda: {"mmcv": ["onedl-mmcv"], "mmdet": ["mmdet"]}
-    )
+    bringing = {"mmcv": ["onedl-mmcv"], "mmdet": ["mmdet"]}
+    monkeypatch.setattr(missing_packages, "distributions_bringing", lambda package: bringing[package])
     monkeypatch.setattr(missing_packages, "_version", {"onedl-mmcv": "2.3.6", "mmdet": "3.3.0"}.get)
     need = needed_package(AssertionError(next(iter(ASSERTIONS))))
     assert need is not None

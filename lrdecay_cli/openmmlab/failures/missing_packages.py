@@ -15,6 +15,7 @@ from pathlib import Path
 from traceback import walk_tb
 
 from lrdecay_cli.files.config_path import config_path
+from lrdecay_cli.files.distributions import distributions_bringing
 from lrdecay_cli.files.packages import (
     MMCV_RANGE,
     ZOOS,
@@ -242,7 +243,7 @@ def _takes_older_mmcv(package: str, within: str) -> bool:
 
 def distribution_in_use(package: str) -> str:
     """Return the installed distribution of an import name; empty if there is none."""
-    names = importlib.metadata.packages_distributions().get(package, ())
+    names = distributions_bringing(package)
     return next((name for name in distributions_of(package) if name in names), next(iter(names), ""))
 
 

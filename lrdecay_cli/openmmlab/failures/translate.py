@@ -18,6 +18,7 @@ from typing import Any
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.origins import option_path
 from lrdecay_cli.files.config_path import find_config
+from lrdecay_cli.files.distributions import distributions_bringing
 from lrdecay_cli.files.packages import distributions_of
 from lrdecay_cli.openmmlab.config_values import type_name
 from lrdecay_cli.openmmlab.failures.missing_packages import (
@@ -225,8 +226,8 @@ def _shipping_package(config: str) -> str | None:
         for folder in (folder for folder in path.parents if installed and folder.name == "configs"):
             package = folder.parent.parent if folder.parent.name == ".mim" else folder.parent
             # A fork installs the same folder under another distribution name.
-            known = distributions_of(package.name)
-            for name in known + tuple(importlib.metadata.packages_distributions().get(package.name, ())):
-                with suppress(importlib.metadata.PackageNotFoundError):
-                    return f"{name} {importlib.metadata.version(name)}"
+            for names_of in (distributions_of, distributions_bringing):
+                for name in names_of(package.name):
+                    with suppress(importlib.metadata.PackageNotFoundError):
+                        return f"{name} {importlib.metadata.version(name)}"
     return None
