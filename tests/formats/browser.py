@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -50,15 +51,18 @@ class Browser:
         self.driver = webdriver.Chrome(options=options, service=Service(driver))
         self.driver.set_script_timeout(120)
         self.command = self.driver.execute_cdp_cmd
+        self.width = 0
 
     def open(self, path: Path, *, width: int = 1280, dark: bool = False) -> None:
         """Open a file in a window of ``width`` pixels and forget what was told before."""
-        self.emulate(dark=dark)
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.command("Emulation.setDeviceMetricsOverride", size)
-        self.requests()
-        self.console()
+        # First, so that no page is drawn again for another window.
         self.driver.get("about:blank")
+        self.emulate(dark=dark)
+        if width != self.width:
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+            self.command("Emulation.setDeviceMetricsOverride", size)
+            self.width = width
+        self.console()
         self.requests()
         self.driver.get(path.as_uri())
 
@@ -97,6 +101,36 @@ class Browser:
         field.send_keys(Keys.CONTROL, "a")
         field.send_keys(Keys.DELETE)
         field.send_keys(text)
+
+    def fill(self, selector: str, text: str) -> None:
+        """In place of what is in a field, at once, where the key strokes are not what is tested."""
+        self.run(
+            "const field = document.querySelector(arguments[0]);"
+            "field.value = arguments[1]; field.dispatchEvent(new Event('input'))",
+            selector,
+            text,
+        )
+
+    def violations(self, part: str = "", **options: Any) -> list[tuple[str, Any]]:
+        """What axe-core finds in the page, or in a part of it: rule and element.
+
+        Args:
+            part: a selector.
+            options: of axe-core, such as ``runOnly``.
+        """
+        if not self.run("return 'axe' in window"):
+            self.run(Axe().axe_script)
+        # All that passes is a list of megabytes.
+        passed, found = self.driver.execute_async_script(
+            "const [part, options, done] = arguments;"
+            "axe.run(part || document, options).then((found) => done("
+            "[found.passes.length, found.violations.map((one) => [one.id, one.nodes[0].target])]),"
+            "(error) => done([0, String(error)]))",
+            part,
+            {"resultTypes": ["violations"], **options},
+        )
+        assert passed > 0, found
+        return [(rule, target) for rule, target in found]
 
     def press(self, *keys: str) -> None:
         """Keys for whatever has the focus."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from axe_core_python.selenium import Axe
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -21,12 +19,13 @@ from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.checking.shown import inspected_findings
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_map
-from lrdecay_cli.files.writing import write_text
+from lrdecay_cli.files.writing import to_json, write_text
 from lrdecay_cli.formats import Canvas, render
 from lrdecay_cli.formats.values import cell_text, printable
+from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.text.name_patterns import fold_names, matches
-from tests.commands.running import SAMPLES, lrdecay
+from tests.commands.running import SAMPLES
 from tests.formats.browser import Browser
 from tests.formats.html_reading import hostile_map, html
 from tests.formats.test_html_page import GENERIC
@@ -37,19 +36,12 @@ OVERFLOW = "convnext-s_wrong-num-layers"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    opened = Browser(tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.driver.quit()
-
-
-@pytest.fixture(scope="module")
 def maps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, GroupMap]:
-    """Maps of sample configs, by what the real command exports."""
+    """Maps of sample configs, as a file has them."""
     folder = tmp_path_factory.mktemp("maps")
-    result = lrdecay("scan", *(SAMPLES / f"{name}.py" for name in SAMPLE_NAMES), "--maps", folder)
-    assert result.code == 0, result.err
-    return {path.stem: read_map(str(path)) for path in folder.rglob("*.json")}
+    for name in SAMPLE_NAMES:
+        (folder / f"{name}.json").write_text(to_json(audit(str(SAMPLES / f"{name}.py"))), encoding="utf-8")
+    return {path.stem: read_map(str(path)) for path in folder.iterdir()}
 
 
 SAMPLE_NAMES = (OVERFLOW, "convnext-t_layer-wise", "convnext-t_stage-wise", "swin-t_custom-keys")
@@ -97,26 +89,26 @@ def test_it_is_quiet_fits_and_asks_for_nothing(browser: Browser, pages: dict[str
     assert browser.run("return document.querySelector('#theme').hidden") is False
 
 
-@pytest.mark.parametrize(
-    ("name", "dark"),
-    [
-        *(("map", False), ("map", True), ("difference", False), ("check", True)),
-        *(("check of two", False), ("states", True), ("generic", False)),
-    ],
+AXE = (
+    *(("map", False), ("map", True), ("difference", False), ("check", True)),
+    *(("check of two", False), ("states", True), ("generic", False)),
 )
+
+
+@pytest.mark.parametrize(("name", "dark"), AXE)
 def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, dark: bool) -> None:
     """Names, roles, landmarks, headings, contrast: WCAG 2 A and AA and best practice, by axe-core."""
     browser.open(pages[name], dark=dark)
     # Rows are alike: some are enough, and axe takes its time over each.
     for table, few in (("#group-table", "layer_1"), ("#parameter-table", "layer_1_decay")):
         if len(browser.all(f"{table} tbody tr")) > 20:
-            browser.type(f"{table}-filter", few)
-    for opened in (None, "#parameter-table tbody button, #change-table tbody button"):
-        if opened and browser.all(opened):
-            browser.run("arguments[0].click()", browser.all(opened)[0])
-        found = Axe().run(browser.driver)
-        assert len(found["passes"]) > 15
-        assert [(one["id"], one["nodes"][0]["target"]) for one in found["violations"]] == []
+            browser.fill(f"{table}-filter", few)
+    # Themes differ in colors alone.
+    only = {"runOnly": ["color-contrast", "link-in-text-block"]} if dark and (name, False) in AXE else {}
+    assert browser.violations(**only) == []
+    if openers := browser.all("#parameter-table tbody button, #change-table tbody button"):
+        browser.run("arguments[0].click()", openers[0])
+        assert browser.violations("#dialog", **only) == []
 
 
 def test_colors_stand_out_in_both_themes(browser: Browser, pages: dict[str, Path]) -> None:
@@ -167,24 +159,26 @@ def parameters_of(mapped: GroupMap) -> dict[str, str]:
     return {held.name: group.name for group, held in mapped.grouped()}
 
 
-@pytest.mark.parametrize(
-    "typed", ["norm", "NORM1", "layer_1_", "*.bias", "backbone.stages.[02].*", "backbone.?tages.2.1?.*", "*_no_decay"]
-)
 def test_the_list_is_narrowed_as_fnmatch_has_it(
-    browser: Browser, pages: dict[str, Path], maps: dict[str, GroupMap], typed: str
+    browser: Browser, pages: dict[str, Path], maps: dict[str, GroupMap]
 ) -> None:
     browser.open(pages["map"])
-    browser.type("#parameter-table-filter", typed)
     groups = parameters_of(maps[OVERFLOW])
-    glob = "*" in typed
-    expected = {
-        name
-        for name, group in groups.items()
-        if any(fnmatchcase(text, typed) if glob else typed.lower() in text for text in (name, group))
-    }
-    assert 0 < len(expected) < len(groups)
-    assert set(browser.texts(NAMES)) == expected
-    assert browser.one("#parameter-table-count").text == f"{len(expected)} of {len(groups)} names"
+    for put, text in (
+        *((browser.type, text) for text in ("norm", "*.bias", "*[02].gamma")),
+        *((browser.fill, text) for text in ("NORM1", "layer_1_", "backbone.stages.[02].*", "*_no_decay")),
+        (browser.fill, "backbone.?tages.2.1?.*"),
+    ):
+        put("#parameter-table-filter", text)
+        glob = "*" in text
+        expected = {
+            name
+            for name, group in groups.items()
+            if any(fnmatchcase(part, text) if glob else text.lower() in part for part in (name, group))
+        }
+        assert 0 < len(expected) < len(groups), text
+        assert set(browser.texts(NAMES)) == expected, text
+        assert browser.one("#parameter-table-count").text == f"{len(expected)} of {len(groups)} names"
 
 
 def test_patterns_of_reports_are_understood(
@@ -197,11 +191,7 @@ def test_patterns_of_reports_are_understood(
     patterns = [pattern for chosen in selections for pattern, _ in fold_names(chosen, names)]
     assert any("{" in pattern and "-" in pattern for pattern in patterns)
     for pattern in patterns[:12]:
-        browser.run(
-            "const f = document.querySelector('#parameter-table-filter'); f.value = arguments[0];"
-            "f.dispatchEvent(new Event('input'))",
-            pattern,
-        )
+        browser.fill("#parameter-table-filter", pattern)
         assert sorted(browser.texts(NAMES)) == sorted(name for name in names if matches(pattern, name)), pattern
 
 
@@ -313,7 +303,7 @@ def test_provenance_is_told_and_the_focus_comes_back(
     browser: Browser, pages: dict[str, Path], maps: dict[str, GroupMap]
 ) -> None:
     browser.open(pages["map"])
-    browser.type("#parameter-table-filter", "stages.2.20.norm.weight")
+    browser.fill("#parameter-table-filter", "stages.2.20.norm.weight")
     (opener,) = browser.all(f"{NAMES} button")
     opener.send_keys(Keys.ENTER)
     assert browser.one("#dialog").is_displayed()
@@ -480,19 +470,19 @@ def test_hostile_names_are_shown_and_do_nothing(browser: Browser, pages: dict[st
     for opener in browser.all("#parameter-table tbody th button")[:8]:
         browser.run("arguments[0].click()", opener)
         browser.run("document.querySelector('#dialog').close()")
-    browser.type("#parameter-table-filter", "<img")
+    browser.fill("#parameter-table-filter", "<img")
     assert len(browser.texts(NAMES)) > 2
     assert browser.run("return [window.broken ?? null, document.images.length]") == [None, 0]
     assert browser.console() == []
 
 
 def test_paper_gets_every_row_in_light_colors(browser: Browser, tmp_path: Path) -> None:
-    (tmp_path / "big.html").write_text(html(inspection(large_map(800))))
+    (tmp_path / "big.html").write_text(html(inspection(large_map(400))))
     browser.open(tmp_path / "big.html", dark=True)
     assert len(browser.texts(NAMES)) == 300
     printed = browser.command("Page.printToPDF", {"printBackground": True})
     assert len(printed["data"]) > 50_000
-    assert len(browser.texts(NAMES)) == 800
+    assert len(browser.texts(NAMES)) == 400
     browser.emulate(dark=True, media="print")
     assert luminance(browser, "--panel") > 0.9
     assert not browser.one("nav").is_displayed()
@@ -522,9 +512,9 @@ def test_ten_thousand_parameters_take_no_more_of_the_page_than_a_few(browser: Br
         browser.open(tmp_path / f"{size}.html")
         nodes[size] = browser.run("return document.getElementsByTagName('*').length")
         if size == 10_000:
-            browser.type("#parameter-table-filter", "blocks.4999.")
+            browser.fill("#parameter-table-filter", "blocks.4999.")
             assert {name[-6:] for name in browser.texts(NAMES)} == {"weight", "9.bias"}
-            browser.type("#parameter-table-filter", ".bias")
+            browser.fill("#parameter-table-filter", ".bias")
             assert len(browser.texts(NAMES)) == 300
             browser.run("const s = document.querySelector('#parameters .scroll'); s.scrollTop = s.scrollHeight")
             browser.until(lambda: len(browser.texts(NAMES)) > 300)

@@ -1,11 +1,17 @@
-"""What a user would write without lrdecay: load, build with weights initialised, run mmengine's own function."""
+"""What a user would write without lrdecay: load, build with weights initialised, run mmengine's own function.
+
+Weights are initialised without drawing their random numbers, which take a quarter of the time and are in no group map.
+"""
 
 from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
@@ -28,8 +34,22 @@ def plain_config(path: str) -> Config:
 
 
 def plain_model(config: Config) -> nn.Module:
-    with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
+    with nothing_drawn(), DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
         return MODELS.build(copy.deepcopy(config.model))
+
+
+@contextmanager
+def nothing_drawn() -> Iterator[None]:
+    """Let the methods that draw a whole tensor of random numbers, which ``torch.nn.init`` calls, leave it as it is."""
+    methods = ("normal_", "uniform_", "erfinv_")
+    for method in methods:
+        setattr(torch.Tensor, method, lambda tensor, *_, **__: tensor)
+    try:
+        yield
+    finally:
+        # They are those of a base class.
+        for method in methods:
+            delattr(torch.Tensor, method)
 
 
 def without_memory(model: nn.Module) -> nn.Module:
