@@ -113,13 +113,18 @@ def as_map(source: GroupMap | PathLike, *, cfg_options: CfgOptions | None = None
         if cfg_options:
             raise LrdecayError("only a config has options to set", where="cfg_options", fix="give the config")
         return source
+    return load(source) if is_map_file(source) else audit(source, cfg_options=cfg_options)
+
+
+def is_map_file(source: GroupMap | PathLike) -> bool:
+    """Whether a source is the path of an exported map or of a checkpoint, and not of a config."""
     from lrdecay_cli.app.requests.sources import is_map
     from lrdecay_cli.files.config_path import is_checkpoint
 
+    if isinstance(source, GroupMap):
+        return False
     name = os.fspath(source)
-    if is_map(name) or is_checkpoint(name):
-        return load(name)
-    return audit(name, cfg_options=cfg_options)
+    return is_map(name) or is_checkpoint(name)
 
 
 @short_errors

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
+from lrdecay_cli.api.building import as_map, is_map_file
 from lrdecay_cli.api.errors import short_errors
 from lrdecay_cli.api.overrides import overrides_of
 from lrdecay_cli.domain.errors import LrdecayError
@@ -25,7 +26,7 @@ def check(
     settings: str | os.PathLike[str] | None = None,
     today: date | None = None,
 ) -> CheckResult:
-    """Run the rules over a group map. Needs no torch.
+    """Run the rules over a group map. Needs no torch, unless a config is to be built.
 
     In a test, ``raise_on_failure`` shows the findings:
 
@@ -33,24 +34,25 @@ def check(
     <CheckResult passes: no findings in 1 config>
 
     Args:
-        group_map: what :func:`audit` or :func:`audit_optimizer` gives, or the path of an exported map (.json).
+        group_map: what :func:`audit` or :func:`audit_optimizer` returns, or the path of an exported map, a checkpoint
+            or a config, which is built.
         select: codes, beginnings of codes or names of the only rules to run; all if empty.
         ignore: those of rules not to run; where both name a rule, the longer one counts.
         fail_on: from which severity up :meth:`CheckResult.failing` has a finding.
         baseline: a map, or the path of one, from which every difference is a finding.
         settings: a settings file whose assertions and suppressions hold; none is looked for. Suppressions in comments
-            of the config hold if ``group_map`` is a map that was built, not a path.
+            of the config hold unless ``group_map`` is the path of a map.
         today: the day on which suppressions are judged, by default the present one.
 
     Raises:
-        LrdecayError: a map or the settings cannot be read, a rule or severity is unknown.
+        LrdecayError: a map or the settings cannot be read, a config does not build, a rule or severity is unknown.
     """
     from lrdecay_cli.checking.baselines import read_baseline
     from lrdecay_cli.checking.checking import check_maps
     from lrdecay_cli.checking.placing import placed
     from lrdecay_cli.checking.reporting import check_severity
     from lrdecay_cli.domain.settings import Settings
-    from lrdecay_cli.files import read_bytes, read_map
+    from lrdecay_cli.files import read_bytes
     from lrdecay_cli.files.config_text import comment_suppressions
     from lrdecay_cli.files.settings_file import parse_settings
     from lrdecay_cli.rules import chosen_rules
@@ -63,7 +65,9 @@ def check(
         if found is None:
             raise LrdecayError("has no [tool.lrdecay]", where=path)
         parsed = found
-    judged = group_map if isinstance(group_map, GroupMap) else read_map(os.fspath(group_map))
+    # What is wrong with these is reported before a config is built.
+    rules, severity = chosen_rules(select, ignore), check_severity(fail_on)
+    judged = as_map(group_map)
     config = judged.config.path
     baselines = {}
     if isinstance(baseline, GroupMap):
@@ -71,14 +75,15 @@ def check(
     elif baseline is not None:
         baselines[config] = read_baseline(str(Path(baseline)), judged)
     # The config of a map file may have changed since, and a live optimizer has none.
-    named = {config} if judged is group_map and not judged.live and not judged.checkpoint else set()
+    built = judged is group_map or not is_map_file(group_map)
+    named = {config} if built and not judged.live and not judged.checkpoint else set()
     result = check_maps(
         [judged],
-        chosen_rules(select, ignore),
+        rules,
         settings=parsed,
         baselines=baselines,
         comments=None if judged.live else {each: comment_suppressions(each) for each in named},
-        fail_on=check_severity(fail_on),
+        fail_on=severity,
         today=today,
     )
     return placed(result, named, overrides_of(judged.config.overrides))

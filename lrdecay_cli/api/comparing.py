@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lrdecay_cli.api.building import PathLike, as_map
+from lrdecay_cli.api.building import PathLike, as_map, is_map_file
 from lrdecay_cli.api.display import with_report
 from lrdecay_cli.api.errors import short_errors
 from lrdecay_cli.api.overrides import CfgOptions, overrides_of
@@ -101,11 +101,8 @@ def explain(
 
 def _origins(source: GroupMap | PathLike, cfg_options: CfgOptions | None) -> ConfigOrigins | None:
     """Where the options of a config are set; None of a map."""
-    if isinstance(source, GroupMap):
-        return None
-    from lrdecay_cli.app.requests.sources import is_map
-    from lrdecay_cli.files.config_path import is_checkpoint
     from lrdecay_cli.origins import known_origins
 
-    name = os.fspath(source)
-    return None if is_map(name) or is_checkpoint(name) else known_origins(name, overrides_of(cfg_options))
+    if isinstance(source, GroupMap) or is_map_file(source):
+        return None
+    return known_origins(os.fspath(source), overrides_of(cfg_options))

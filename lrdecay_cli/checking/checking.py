@@ -108,5 +108,6 @@ def _idle(assertions: Iterable[Assertion], contexts: Sequence[RuleContext]) -> I
 def _checked(group_map: GroupMap, source: str | None, configs: Mapping[str, object] | None) -> CheckedMap:
     config, totals = group_map.config, group_map.model.totals
     given = source or config.path
-    read = configs is not None and given not in configs
+    # A live optimizer has no config that could have been read.
+    read = configs is not None and given not in configs and not group_map.live
     return CheckedMap(config.path, given, config.sha256, totals.tensors, len(group_map.groups), read)

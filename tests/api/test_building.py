@@ -136,6 +136,15 @@ def test_in_a_fresh_process(project: Path, toy_map: lrdecay_cli.GroupMap) -> Non
     assert lrdecay_cli.diff(fresh, toy_map, only=["lr", "weight_decay", "group"]).identical
 
 
+def test_check_builds_a_config(project: Path) -> None:
+    result = lrdecay_cli.check("config.py")
+    assert [finding.code for finding in result.findings] == ["LRD309"]
+    assert result.findings[0].place
+    # A wrong argument is reported first.
+    with pytest.raises(lrdecay_cli.LrdecayError, match="LRD999"):
+        lrdecay_cli.check("nowhere.py", select=["LRD999"])
+
+
 def test_a_lost_process_is_one_line(project: Path) -> None:
     (project / "dies.py").write_text("left = __import__('os')._exit(3)")
     with pytest.raises(lrdecay_cli.LrdecayError, match=r"^dies\.py: its process ended without an answer: "):

@@ -73,7 +73,7 @@ def test_importing_it_imports_nothing() -> None:
 
 
 def test_it_is_typed(tmp_path: Path) -> None:
-    """As mypy sees it from a project that uses it."""
+    """As mypy sees it from a project that uses it; with the options of the project, which share its cache."""
     (tmp_path / "use.py").write_text(
         "import lrdecay_cli\nfrom lrdecay_cli.domain.group_map import GroupMap\n"
         "group_map: GroupMap = lrdecay_cli.audit('a.py')\n"
@@ -82,7 +82,7 @@ def test_it_is_typed(tmp_path: Path) -> None:
         "lrdecay_cli.check(3)\n"
     )
     assert (ROOT / "lrdecay_cli/py.typed").is_file()
-    command = [sys.executable, "-m", "mypy", "--config-file", "", "--follow-imports=silent", str(tmp_path / "use.py")]
+    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(tmp_path / "use.py")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert 'Revealed type is "tuple[lrdecay_cli.domain.finding.Finding, ...]"' in done.stdout.replace("builtins.", "")
     assert 'Argument 1 to "check" has incompatible type "int"' in done.stdout

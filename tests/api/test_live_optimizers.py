@@ -328,6 +328,20 @@ def test_every_command_takes_a_saved_one(tmp_path: Path) -> None:
             assert "internal error" not in done.err
 
 
+def test_what_commands_call_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "live.json")
+    model = Toy()
+    lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups_of(model), lr=0.01), name="my run").save(path)
+    shown = lrdecay_here("inspect", path).out
+    assert shown.startswith("program            my run\nmodel              Toy, ")
+    assert "constructor" not in shown
+    assert "paramwise_cfg" not in shown
+    explained = lrdecay_here("explain", path, "head").out
+    assert "observed  a program made the groups" in explained
+    assert "unknown" not in explained
+    assert "read without a config" not in lrdecay_here("check", path).out
+
+
 def test_json_of_other_maps_has_no_word_of_it() -> None:
     from tests.checking.maps import decay_map
 

@@ -158,6 +158,8 @@ class Explainer:
             return "read from a checkpoint: the schedule has changed the constructor's numbers"
         if self._refusal:
             return self._refusal
+        if self._map.live:
+            return "a program made the groups, not a constructor that lrdecay knows"
         if self._spec.make_rules is None:
             return f"lrdecay does not know the rules of {self._spec.name}"
         return "lrdecay's rules give no numbers for it"

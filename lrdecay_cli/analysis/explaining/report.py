@@ -121,10 +121,13 @@ def _options(origins: ConfigOrigins, explanations: Sequence[Explanation], *, eve
 
 
 def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    yield "config", group_map.config.path
     constructor = group_map.constructor
     copied = f" (recomputed by the rules of {constructor.copy_of})" if constructor.copy_of else ""
-    yield "constructor", f"{constructor.type}{copied}"
+    if group_map.live:
+        yield "program", group_map.config.path
+    else:
+        yield "config", group_map.config.path
+        yield "constructor", f"{constructor.type}{copied}"
     yield "base lr", "none" if group_map.base_lr is None else repr(group_map.base_lr)
     yield "base weight decay", "none" if group_map.base_weight_decay is None else repr(group_map.base_weight_decay)
     yield from batch_facts(group_map.batch)
