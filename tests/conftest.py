@@ -16,8 +16,10 @@ from mmengine.logging import MMLogger
 
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from tests.golden import Golden
+from tests.unformatted import leave_configs_unformatted
 
 install_stubs()
+leave_configs_unformatted()
 # The models are small, and several processes of tests run side by side: threads would only wait for each other, busily.
 # Commands in processes of their own have as many as ever.
 torch.set_num_threads(1)

@@ -17,6 +17,7 @@ from mmpretrain.models import ConvNeXt, VisionTransformer
 from torch import nn
 
 from tests.openmmlab.pairs import PairConstructor
+from tests.unformatted import formatting
 
 BATCH = 2
 ITERATIONS = 3
@@ -157,9 +158,11 @@ def train(name: str, folder: Path) -> Run:
     """Train one of ``RUNS`` for an epoch, in which its lr falls to a tenth, and save its config too."""
     config = config_of(name, folder)
     path = folder / "config.py"
-    Config({key: config[key] for key in ("custom_imports", "default_scope", "model", "optim_wrapper")}).dump(path)
-    runner = runner_of(config)
-    runner.train()
+    # What reads the config in the checkpoint reads it as people have it.
+    with formatting():
+        Config({key: config[key] for key in ("custom_imports", "default_scope", "model", "optim_wrapper")}).dump(path)
+        runner = runner_of(config)
+        runner.train()
     return Run(path, folder / "epoch_1.pth", runner)
 
 
