@@ -120,6 +120,31 @@ PLUGS = {
         ADAMW,
         False,
     ),
+    "uses parts of torch that are deferred": (
+        "import copy, cv2, io, pickle, torch, torch.distributions\nfrom mmcv import imresize\n"
+        "from torch._subclasses import FakeTensor, FakeTensorMode\nfrom torch.fx import symbolic_trace\n"
+        "from torch.utils import _pytree\nfrom torch.utils.checkpoint import checkpoint\n"
+        "@torch.jit.script\ndef double(x):\n    return 2 * x",
+        "assert torch.distributions.Normal(0.0, 1.0).sample().shape == ()\n"
+        "        assert imresize(cv2.UMat(2, 2, cv2.CV_8UC3).get(), (4, 6)).shape == (6, 4, 3)\n"
+        "        assert _pytree.tree_leaves({'a': [1, (2, 3)]}) == [1, 2, 3]\n"
+        "        assert torch.return_types.max is type(torch.ones(2, 2).max(0))\n"
+        "        self.layer = nn.Linear(2, 3)\n"
+        "        assert checkpoint(self.layer, torch.ones(1, 2), use_reentrant=False).shape == (1, 3)\n"
+        "        self.layer(torch.ones(1, 2)).sum().backward()\n"
+        "        torch.save(copy.deepcopy(self.layer).state_dict(), io.BytesIO()), pickle.dumps(self.layer)\n"
+        "        assert not isinstance(self.layer.weight, FakeTensor)\n"
+        "        self.traced = copy.deepcopy(symbolic_trace(nn.Sequential(nn.Linear(2, 2))))\n"
+        "        assert isinstance(self.traced, torch.fx.GraphModule)\n"
+        "        with FakeTensorMode():\n"
+        "            assert isinstance(torch.zeros(2) + 1, FakeTensor)\n"
+        "        assert double(torch.ones(2)).sum() == 4\n"
+        "        self.quantised = torch.ao.nn.quantized.Linear(2, 2)\n"
+        "        torch.export.export(nn.Linear(2, 2), (torch.ones(1, 2),))\n"
+        "        torch.func.grad(lambda x: (x ** 2).sum())(torch.ones(2))",
+        ADAMW,
+        False,
+    ),
     "distributed optimizer": (LONE_GROUP, "self.layer = nn.Linear(2, 3)", ZERO, False),
     "only works with all imports": (
         "import os\nassert os.environ.pop('MARK', 0) == 0\nos.environ['MARK'] = 'first attempt'\nos.chdir('/')\n"
@@ -169,6 +194,31 @@ def test_the_answer_is_the_exact_one(name: str, tmp_path: Path) -> None:
     assert quick.err.count("plug is loaded") == 1
     if not again:
         assert lrdecay("inspect", "config.py", "--format", "json", "--exact", cwd=tmp_path).out == quick.out
+
+
+UNUSED = """
+import os, sys
+from lrdecay_cli.app.shell.main import run
+from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import is_deferred
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import DEFERRED
+from lrdecay_cli.app.speed import fast_start
+for arguments in (["inspect", sys.argv[1]], ["dry-run", sys.argv[1], "--iters-per-epoch", "10"]):
+    assert run(arguments, console=True) == 0
+    used = [name for name in DEFERRED if name in sys.modules and not is_deferred(name)]
+    print(" ".join([arguments[0], *used]), file=sys.stderr)
+os._exit(0)
+"""
+
+
+def test_commands_use_little_of_what_is_deferred() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", UNUSED, LAYER_WISE],
+        env={**os.environ, "LRDECAY_NO_CACHE": "1"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    inspected, dry_run = (line.split() for line in told.stderr.splitlines()[-2:])
+    assert inspected == ["inspect", "torch.hub"]
+    # What an optimizer's step and a data loader ask for.
+    assert {*dry_run} & {"torch.fx", "torch.export", "torch.ao", "torch._dynamo", "torch.distributed.fsdp"} == set()
 
 
 def test_an_error_is_the_exact_one(tmp_path: Path) -> None:

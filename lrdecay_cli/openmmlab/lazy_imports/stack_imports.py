@@ -203,21 +203,21 @@ REGISTERING = tuple(name for name in DEFERRED if name.startswith("mmpretrain.mod
 # torch imports its modules in a fixed order; in another order they import each other in circles. So any use of one of
 # them, or of a module that may use them, executes all in that order.
 _IN_ORDER = ("torch", "torchgen")
-_SYMBOLIC_NUMBERS = "torch.fx.experimental.sym_node"
+_SYMBOLIC_NUMBERS = ("torch.fx.experimental.sym_node", "torch.fx.experimental._constant_symnode")
 # Modules that use none of them.
 _ALONE = (
-    _SYMBOLIC_NUMBERS,
+    *_SYMBOLIC_NUMBERS,
     "torch.hub",
     "torch.testing",
     "torch.distributions",
     "torch.quasirandom",
     "torch._tensor_docs",
-    "torch.utils.data",
+    *("torch._library", "torch.nested", "torch.profiler", "torch.utils._pytree", "torch.utils.data"),
     *("cv2", "matplotlib", "modelindex", "pycocotools", "scipy", "shapely", "tqdm", "yaml", "yapf"),
     *("mmcv.image", "mmcv.video", "mmcv.visualization", "mmengine.utils.progressbar_rich"),
 )
 
-_finder = LazyFinder(DEFERRED, first=_IN_ORDER, alone=_ALONE, bare=(_SYMBOLIC_NUMBERS,))
+_finder = LazyFinder(DEFERRED, first=_IN_ORDER, alone=_ALONE, bare=_SYMBOLIC_NUMBERS)
 
 
 def defer_slow_imports() -> None:
