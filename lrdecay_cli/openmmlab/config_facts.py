@@ -24,6 +24,7 @@ from lrdecay_cli.files.mmcv1 import is_mmcv_style
 from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.config_file import is_helper, names_in
 from lrdecay_cli.openmmlab.config_values import arguments_of, find_registered, plain, type_name
+from lrdecay_cli.openmmlab.model_modules import averaged_models
 from lrdecay_cli.text.spelling import nearest
 
 # Places where configs put settings of optim_wrapper, some in MMCV 1 style. MMEngine ignores them.
@@ -36,7 +37,6 @@ _WRAPPER_ONLY = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_coun
 LOOP_KEYS = ("train_cfg", "val_cfg", "test_cfg")
 _WRITTEN = (str, int, float, type(None), LazyObject, LazyAttr)
 # Source: mmengine 0.10, Runner.build_train_loop, build_val_loop and build_test_loop.
-_AVERAGED = (("mmengine.model.averaged_model", "BaseAveragedModel"), ("torch.optim.swa_utils", "AveragedModel"))
 _AVERAGING = "mmagic.engine.hooks.ema"
 _FROM_RUNNER = ("runner", "dataloader", "evaluator")
 
@@ -139,16 +139,10 @@ def _scheduler_modules(schedulers: Iterable[Any], scope: str | None) -> Iterator
 def averages_of(config: Config, model: nn.Module) -> tuple[str, ...]:
     """Return paths of modules that are moving averages of others: averaged models, and modules that a hook averages.
 
-    Source: mmengine 0.10.7, ``model/averaged_model.py``; torch, ``optim/swa_utils.py``; mmagic 1.2.0,
-    ``engine/hooks/ema.py``, whose ``module_keys`` are names such as ``generator_ema`` in the model.
+    Source: mmagic 1.2.0, ``engine/hooks/ema.py``, whose ``module_keys`` are names in the model (``generator_ema``).
     """
-    kinds = {
-        kind
-        for kind in {*map(type, model.modules())}
-        if any((base.__module__, base.__name__) in _AVERAGED for base in kind.__mro__)
-    }
     modules = dict(model.named_modules())
-    found = [path for path, module in modules.items() if type(module) in kinds]
+    found = averaged_models(model)
     for hook in config.get("custom_hooks") or ():
         if isinstance(hook, Mapping) and hook.get("module_keys"):
             keys, kind = hook["module_keys"], find_registered(HOOKS, hook.get("type"))

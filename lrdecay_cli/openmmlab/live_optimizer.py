@@ -18,7 +18,7 @@ from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, GroupMap,
 from lrdecay_cli.domain.live import LiveOptimizer, LiveScheduler
 from lrdecay_cli.domain.training import UNKNOWN, Constructor, Model, Optimizer, Training
 from lrdecay_cli.openmmlab.config_values import distributions_of_stack, number, plain, stack_versions
-from lrdecay_cli.openmmlab.model_modules import modules_of
+from lrdecay_cli.openmmlab.model_modules import averaged_models, modules_of
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 
@@ -81,6 +81,7 @@ def live_optimizer_map(
     stack = stack_versions({*map(type, inner.modules()), *map(type, given.optimizers.values())})
     backbone = getattr(inner, "backbone", None)
     found = type(backbone).__name__ if isinstance(backbone, nn.Module) else None
+    averages = tuple(map(_name_of, averaged_models(inner)))
     first = next(inner.parameters(), None)
     return GroupMap(
         schema_version=SCHEMA_VERSION,
@@ -98,7 +99,7 @@ def live_optimizer_map(
         ),
         base_lr=common(base_lrs.values()),
         base_weight_decay=common(decays.values()),
-        model=Model(type(inner).__name__, found, read.totals),
+        model=Model(type(inner).__name__, found, read.totals, averages or UNSET),
         groups=read.groups,
         frozen=read.frozen,
         missing=read.missing,

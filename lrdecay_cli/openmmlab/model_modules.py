@@ -14,6 +14,21 @@ from lrdecay_cli.domain.training import Module, Trait
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 """Classes that mmengine's default constructor treats as norms. Source: mmengine 0.10.7, ``parrots_wrapper.py``."""
 
+_AVERAGED = (("mmengine.model.averaged_model", "BaseAveragedModel"), ("torch.optim.swa_utils", "AveragedModel"))
+
+
+def averaged_models(model: nn.Module) -> list[str]:
+    """Return paths of the modules that are moving averages of others: no optimizer has to hold them.
+
+    Source: mmengine 0.10.7, ``model/averaged_model.py``; torch 2.13.0, ``optim/swa_utils.py``.
+    """
+    kinds = {
+        kind
+        for kind in {*map(type, model.modules())}
+        if any((base.__module__, base.__name__) in _AVERAGED for base in kind.__mro__)
+    }
+    return [path for path, module in model.named_modules() if type(module) in kinds]
+
 
 def modules_of(model: nn.Module, name_of: Callable[[str], str] = str) -> dict[str, Module]:
     """Return every module of ``model`` that registers parameters, by path; a shared one under each of its paths.

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, SequentialLR
+from torch.optim.swa_utils import AveragedModel
 
 import lrdecay_cli
 from lrdecay_cli.files import read_map
@@ -138,6 +139,40 @@ def test_what_goes_wrong_is_found() -> None:
     for finding in lrdecay_cli.check(held).findings:
         assert "paramwise_cfg" not in f"{finding.message} {finding.option} {finding.fix}"
         assert "constructor" not in f"{finding.message} {finding.fix}"
+
+
+def test_a_moving_average_need_not_be_in_a_group() -> None:
+    """As a Lightning module holds one: its parameters require gradients."""
+    model = Toy()
+    optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=0.1)
+    model.ema = AveragedModel(model.backbone)
+    found = lrdecay_cli.audit_optimizer(model, optimizer)
+    assert found["ema.module.0.weight"].averaged
+    assert "LRD101" not in codes(found)
+
+
+def test_lr_scale_counts_once() -> None:
+    """timm's scheduler multiplies by ``lr_scale``: lrs that are multiplied already are then too low."""
+    from timm.scheduler import CosineLRScheduler
+
+    model = Toy()
+
+    def optimizer_with(**more: float) -> torch.optim.Optimizer:
+        backbone = {"params": model.backbone.parameters(), "lr_scale": 0.1, **more}
+        return torch.optim.SGD([backbone, {"params": model.head.parameters()}], lr=0.01)
+
+    once = optimizer_with()
+    before = lrdecay_cli.audit_optimizer(model, once)
+    assert [group.lr for group in before.groups] == [0.01, 0.01]
+    assert "LRD305" in codes(before)
+    # Before the optimizer has a step, its scheduler has set the lr of the warm-up.
+    scheduler = CosineLRScheduler(once, t_initial=4, warmup_t=2, warmup_lr_init=1e-5)
+    after = lrdecay_cli.audit_optimizer(model, once, schedulers=scheduler)
+    assert [group.lr for group in after.groups] == pytest.approx([0.001, 0.01])
+    assert not codes(after) & {"LRD304", "LRD305"}
+    twice = optimizer_with(lr=0.001)
+    scheduler = CosineLRScheduler(twice, t_initial=4)
+    assert "LRD304" in codes(lrdecay_cli.audit_optimizer(model, twice, schedulers=scheduler))
 
 
 def test_parameters_without_a_shape_yet() -> None:
