@@ -1,1 +1,2 @@
-"""Fixes applied to the text of configs: edits found a place, verified on the merged config, and written whole."""
+"""Apply fixes to the text of configs: find a place for each edit, verify the merged config, and write files
+atomically."""

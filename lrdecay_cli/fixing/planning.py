@@ -1,7 +1,7 @@
-"""Fixes turned into new texts of config files.
+"""Turn fixes into new texts of config files.
 
-Of the ways to write an edit, the first is taken with which the merged config, read from the new texts, is the old one
-with just that edit. Nothing is run, and nothing is written here.
+An edit can be written in several forms. The planner takes the first form whose merged config equals the old one with
+only that edit applied. Nothing is run or written here.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ _READ = frozenset(
         *("model_wrapper_cfg", "custom_imports", "tta_model"),
     )
 )
-"""What is read of a config. Source: mmengine 0.10.7, ``Runner.from_cfg``, and its tools; other names hand values on."""
+"""Top-level names that mmengine reads. Source: mmengine 0.10.7, ``Runner.from_cfg``, and its tools; other names only
+pass values on."""
 Texts = Mapping[Path, str]
 Splices = dict[Path, list[Splice]]
 
 
 class Refused(Exception):  # noqa: N818
-    """A fix that cannot be written into the config's files, with the reason on one line."""
+    """A fix that cannot be written into the config's files, with a one-line reason."""
 
 
 class _Wish(NamedTuple):
@@ -50,12 +51,13 @@ class Planner:
     """New texts of the files of several configs, fix by fix.
 
     Args:
-        wishes: the fixes that each config asks for; a base is only changed where all its heirs ask for the same.
-        project: whose files may be changed.
+        wishes: the requested fixes of each config; a base changes only if all configs that inherit from it request the
+            same.
+        project: the project whose files may change.
         overrides: ``--cfg-options``.
 
     Attributes:
-        texts: the files as they were and as they are now, by their real paths.
+        texts: old and new texts of the files, by their real paths.
     """
 
     def __init__(self, wishes: Mapping[str, Sequence[Fix]], project: Project, overrides: Sequence[str] = ()) -> None:
@@ -72,15 +74,15 @@ class Planner:
         return {path: text for path, text in self._now.items() if text != self.before[path]}
 
     def state(self) -> tuple[dict[Path, str], set[tuple[str, str]]]:
-        """What there is, for :meth:`restore`."""
+        """Return the current state, for :meth:`restore`."""
         return {**self._now}, {*self._done}
 
     def restore(self, state: tuple[dict[Path, str], set[tuple[str, str]]]) -> None:
-        """Go back to what there was."""
+        """Restore a previous state."""
         self._now, self._done = {**state[0]}, {*state[1]}
 
     def fix(self, config: str, fix: Fix) -> None:
-        """Apply a fix to the texts of a config. Raises Refused, and leaves them as they were."""
+        """Apply a fix to the texts of a config. Raises Refused and leaves the texts unchanged if that fails."""
         state = self.state()
         try:
             for edit in fix.edits:
@@ -90,11 +92,11 @@ class Planner:
             raise
 
     def origins(self, config: str) -> ConfigOrigins:
-        """Where the options of a config are set now. Raises Refused where its text does not tell."""
+        """Return where the options of a config are set now. Raises Refused if its text does not show it."""
         try:
             return config_origins(config, self._overrides, self._normal)
         except LrdecayError as error:
-            raise Refused(f"its text cannot be followed: {error}") from error
+            raise Refused(f"cannot analyse its text: {error}") from error
 
     @property
     def _normal(self) -> Texts:
@@ -131,10 +133,10 @@ class Planner:
         if why := self._project.objection(leaf):
             return why
         if leaf.suffix in (".yaml", ".yml"):
-            return f"only a value or a key that stands in the file can be changed in YAML, not: {edit}"
+            return f"in YAML, only values and keys in the file can be changed, not: {edit}"
         if option is not None and option.origin.unknown:
-            return f"{edit.option} is not known without running the config: {option.origin.unknown}"
-        return f"found no place for it in {leaf.name}: {edit}"
+            return f"{edit.option} is unknown without running the config: {option.origin.unknown}"
+        return f"no place for it in {leaf.name}: {edit}"
 
     def _splice(self, splices: Splices) -> None:
         for path, several in splices.items():
@@ -143,7 +145,7 @@ class Planner:
     def _script(self, path: Path) -> Script:
         if path not in self._now:
             try:
-                # Line ends as they are.
+                # Keep the line ends.
                 raw = path.read_bytes().decode("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise Refused(f"cannot read {path}: {error}") from error
@@ -182,7 +184,7 @@ class Planner:
             if _same(new, old):
                 continue
             if edit not in self._wishes[other]:
-                raise Refused(f"it would change {other} too")
+                raise Refused(f"it would also change {other}")
             _compare(new, _expected(old, edit), edit, variables)
             self._done.add((other, str(edit)))
 
@@ -193,7 +195,8 @@ class Planner:
             return set()
 
     def _writable(self, config: str, edit: Edit, origins: ConfigOrigins) -> list[Path]:
-        """The config itself, and the bases that set the option, if they are no configs and all heirs ask for it."""
+        """Return the config itself, and the bases that set the option if they are not configs and all heirs request the
+        edit."""
         leaf = self._leaf(config)
         files = {shown: Path(os.path.realpath(path)) for shown, path in origins.files.items()}
         asking = {self._leaf(other) for other, edits in self._wishes.items() if edit in edits}
@@ -211,7 +214,7 @@ class Planner:
         return [*([] if self._project.objection(leaf) else [leaf]), *own]
 
     def _is_trained(self, base: Path) -> bool:
-        """Whether a base is a config by itself, which may be right as it is."""
+        """True if a base is a complete config, which may be correct as it is."""
         try:
             merged = config_origins(str(base), (), self._normal).merged()
         except LrdecayError:
@@ -221,18 +224,18 @@ class Planner:
     def _candidates(
         self, config: str, given: Edit, edit: Edit, origins: ConfigOrigins, expected: dict[str, Any]
     ) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Ways to write an edit, each with the names of variables that may change with it."""
+        """Yield forms of an edit, each with the names of variables that may change with it."""
         leaf = self._leaf(config)
         if why := self._project.objection(leaf):
             raise Refused(why)
         files = {Path(os.path.realpath(path)): shown for shown, path in origins.files.items()}
         writable = self._writable(config, given, origins)
-        ways = _Ways([self._script(path) for path in writable], files, origins, edit, expected)
-        yield from ways.all()
+        forms = _EditForms([self._script(path) for path in writable], files, origins, edit, expected)
+        yield from forms.all()
 
 
-class _Ways:
-    """The ways to write one edit; the first script is that of the config itself."""
+class _EditForms:
+    """The forms of one edit; the first script is that of the config itself."""
 
     def __init__(
         self,
@@ -263,7 +266,7 @@ class _Ways:
                 yield from self._moved()
 
     def put(self, keys: Keys, value: Any) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Set an option."""
+        """Yield forms that set an option."""
         option = self.origins.find(keys)
         if option is not None and not option.origin.unknown:
             yield from self._in_place(option, value)
@@ -274,7 +277,7 @@ class _Ways:
         yield from self._stated(keys, value)
 
     def _unshared(self, keys: Keys) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """With a dict of its own in place of a name that stands for it elsewhere too."""
+        """Yield forms that replace a shared variable by a dict of the option's own."""
         for length in range(len(keys) - 1, 1, -1):
             holder = self.origins.find(keys[:length])
             names = [via for via in holder.origin.via if via.kind == "variable"] if holder else []
@@ -298,7 +301,7 @@ class _Ways:
                     yield {script.path: [splice]}, variables if place is origin.place else frozenset()
 
     def _entered(self, script: Script, keys: Keys, value: Any) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """As an entry of a display, or in place of one."""
+        """Yield forms that add or replace an entry of a dict or list display."""
         found = script.find(keys)
         if found is None:
             return
@@ -319,14 +322,14 @@ class _Ways:
             yield {script.path: splices}, found.variables
 
     def _whole(self, keys: Keys, value: Any, depth: int) -> tuple[Keys, Any]:
-        """An entry of a list is only set with the whole list, where that is not written here."""
+        """Return keys and value for a whole list, if the list is not written here: single entries cannot be set."""
         cut = next((index for index in range(depth, len(keys)) if isinstance(keys[index], int)), None)
         if cut is None:
             return keys, value
         return keys[:cut], _value_at(self.expected, keys[:cut])
 
     def _stated(self, keys: Keys, value: Any) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """By a statement at the end of the config."""
+        """Yield a statement at the end of the config."""
         script = self.leaf
         if not script.is_python:
             return
@@ -356,7 +359,7 @@ class _Ways:
         yield from self.put(edit.keys, _value_at(self.expected, edit.keys))
 
     def _without(self, keys: Keys) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Take an option out."""
+        """Yield forms that remove an option."""
         taken: list[tuple[Path, Splice, frozenset[str]]] = []
         for script in self.scripts:
             found = None if script.is_yaml else script.find(keys)
@@ -388,7 +391,7 @@ class _Ways:
             yield {self.leaf.path: [self.leaf.appended(f"del {_target(keys)}")]}, frozenset()
 
     def _restated(self, holder: Keys) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """What a dict has left of a base, written in the config with ``_delete_``."""
+        """Yield the remaining entries of a base's dict, written in the config with ``_delete_``."""
         script = self.leaf
         left = _value_at(self.expected, holder)
         if not isinstance(left, dict):
@@ -440,12 +443,12 @@ class _Ways:
         yield from _each_and_all(taken)
 
     def _moved(self) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Taken out where it is, and set where it is to be."""
+        """Yield forms that remove an option and set it at another path."""
         edit = self.edit
         to = tuple(edit.to or ())
         value = _value_at(self.origins.merged(), edit.keys)
         if _has_unknown(value):
-            raise Refused(f"{edit.option} is not known without running the config")
+            raise Refused(f"{edit.option} is unknown without running the config")
         for taken, names in list(self._without(edit.keys)):
             for added, more in list(self.put(to, value)):
                 both: Splices = {path: [*taken.get(path, []), *added.get(path, [])] for path in {*taken, *added}}
@@ -454,7 +457,7 @@ class _Ways:
 
 
 def _each_and_all(taken: Sequence[tuple[Path, Splice, frozenset[str]]]) -> Iterator[tuple[Splices, frozenset[str]]]:
-    """The same change in one file or another, and at last in all of them at once."""
+    """Yield the same change in each file alone, then in all of them together."""
     for path, splice, variables in taken:
         yield {path: [splice]}, variables
     if len(taken) > 1:
@@ -471,7 +474,7 @@ def _overlap(splices: Sequence[Splice]) -> bool:
 
 
 def _with_delete(value: Any) -> Iterator[Any]:
-    """A dict as it is, and for where a base has further keys in it."""
+    """Yield a dict unchanged, then with ``_delete_`` in case a base has further keys."""
     yield value
     if isinstance(value, dict) and _DELETE not in value:
         yield {_DELETE: True, **value}
@@ -508,7 +511,7 @@ def _expected(before: dict[str, Any], edit: Edit) -> dict[str, Any]:
     holder: Any = before
     for index, key in enumerate(edit.keys):
         if holder is UNKNOWN:
-            raise Refused(f"{path_of(edit.keys[:index])} is not known without running the config")
+            raise Refused(f"{path_of(edit.keys[:index])} is unknown without running the config")
         try:
             holder = holder[key]
         except (LookupError, TypeError):
@@ -522,10 +525,10 @@ def _expected(before: dict[str, Any], edit: Edit) -> dict[str, Any]:
 
 
 def _compare(found: Mapping[str, Any], expected: Mapping[str, Any], edit: Edit, variables: frozenset[str]) -> None:
-    """Raise Refused unless a config is as expected, but for names at the top level that only hand a value on."""
+    """Raise Refused unless a config is as expected, except for top-level names that only pass a value on."""
     for key in {*found, *expected} - (variables - _READ - {edit.keys[0]}):
         if key not in found or key not in expected or not _same(found[key], expected[key]):
-            raise Refused(f"the new text would change {key} otherwise than by: {edit}")
+            raise Refused(f"the new text would change {key} in another manner than: {edit}")
 
 
 def _same(first: Any, second: Any) -> bool:
@@ -533,5 +536,5 @@ def _same(first: Any, second: Any) -> bool:
         return first.keys() == second.keys() and all(_same(value, second[key]) for key, value in first.items())
     if isinstance(first, (list, tuple)) and type(first) is type(second):
         return len(first) == len(second) and all(map(_same, first, second))
-    # 1 is not True here, and no number differs from itself.
+    # 1 differs from True here, and NaN equals itself.
     return first is second or (type(first) is type(second) and repr(first) == repr(second))

@@ -1,4 +1,4 @@
-"""Which files belong to a project, so that a fix may change them."""
+"""Decide which files belong to a project, so that a fix may change them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MOST_READ = 300
 
 
 class Project:
-    """The files below a folder, but for what is installed there.
+    """The files below a folder, without installed packages.
 
     Args:
-        root: the folder, by default that of the git repository of the working directory, else that directory.
+        root: the folder; by default the git repository of the working directory, else the working directory.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -27,21 +27,22 @@ class Project:
         self._listed: list[Path] | None = None
 
     def objection(self, path: Path) -> str:
-        """Why a file is not to be changed; empty for one of the project. ``path`` is a real one."""
+        """Return why a file must not change; empty for a file of the project. ``path`` is a real path."""
         if not path.is_relative_to(self.root):
-            return f"{path} is outside of the project {self.root}"
+            return f"{path} is outside the project {self.root}"
         below = path.relative_to(self.root).parts
         if any(part in _INSTALLED or part == ".git" for part in below):
-            return f"{path} is installed, not of the project {self.root}"
+            return f"{path} is installed and not part of the project {self.root}"
         return ""
 
     def is_shared(self, base: Path, among: Collection[Path]) -> bool:
-        """Whether a config of the project beside ``among`` inherits from a file, or too many may to find out."""
+        """True if a config of the project outside ``among`` inherits from a file, or if there are too many files to
+        check."""
         pending, seen, read = [base], {base}, 0
         while pending:
             word = pending.pop().stem.encode()
             for count, path in enumerate(self._files()):
-                # A base of a base is not named by its heirs.
+                # Heirs do not name the base of their base.
                 if path in seen or word not in self._content(path):
                     continue
                 seen.add(path)

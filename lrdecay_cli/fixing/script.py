@@ -1,7 +1,7 @@
-"""The text of a config file, and replacements in it that leave every other character as it is.
+"""The text of a config file, and replacements in it that keep every other character.
 
-Places come from Python's own ``ast``, which starts with the interpreter. libcst 1.9 takes 0.3 s to import and 18 MB to
-install, and the entries of dict and list displays are all that is edited here.
+Positions come from Python's ``ast``, which is part of the interpreter. libcst 1.9 takes 0.3 s to import and 18 MB to
+install, and only entries of dict and list displays are edited here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OPENING = "([{"
 
 
 class Splice(NamedTuple):
-    """A stretch of the text, as offsets, and what takes its place."""
+    """A range of the text, as offsets, and its replacement."""
 
     start: int
     end: int
@@ -40,9 +40,9 @@ class Entry(NamedTuple):
     """None for ``**others`` and ``*others``."""
     start: int
     end: int
-    """Behind the value, in front of the comma."""
+    """After the value, before the comma."""
     key_end: int
-    """Behind the key; ``start`` where there is none."""
+    """After the key; ``start`` without a key."""
     value: ast.expr
 
 
@@ -52,29 +52,29 @@ class Display(NamedTuple):
     kind: str
     """``call``, ``dict`` or ``list``."""
     inside: int
-    """Behind the opening bracket."""
+    """After the opening bracket."""
     close: int
-    """In front of the closing one."""
+    """Before the closing bracket."""
     entries: list[Entry]
 
     def entry(self, key: Any) -> Entry | None:
-        """The last entry with this key."""
+        """Return the last entry with this key."""
         return next((each for each in reversed(self.entries) if each.key == key and type(each.key) is type(key)), None)
 
 
 class Found(NamedTuple):
-    """How far the displays of a file lead on the way to an option."""
+    """How many keys of an option the displays of a file contain."""
 
     depth: int
-    """So many of its keys are found."""
+    """Number of keys found."""
     display: Display | None
-    """That the last of them is in; None for a name at the top level."""
+    """The display of the last found key; None for a top-level name."""
     entry: Entry | None
     value: ast.expr
     statement: ast.stmt | None
-    """That assigns the first key; None in JSON."""
+    """The statement that assigns the first key; None in JSON."""
     variables: frozenset[str]
-    """Names of the file that stand for a value on the way."""
+    """Names in the file that stand for a value along the path."""
 
 
 class Script:
@@ -84,7 +84,7 @@ class Script:
         path: the file.
         raw: its text, with its own line ends.
 
-    Raises SyntaxError or ValueError for what is no Python.
+    Raises SyntaxError or ValueError for invalid Python.
     """
 
     def __init__(self, path: Path, raw: str) -> None:
@@ -96,7 +96,7 @@ class Script:
         self.is_yaml = path.suffix in (".yaml", ".yml")
         self._source = Source(str(path), path, self.text)
         substitute_templates(self._source)
-        # JSON is read as Python, of which true, false and null are names.
+        # JSON is parsed as Python, where true, false and null are names.
         self._tree = ast.parse("" if self.is_yaml else self._source.text)
         self.is_lazy = self.is_python and is_lazy(self._tree)
         self._stored = [
@@ -104,9 +104,9 @@ class Script:
         ]
 
     def spliced(self, splices: Sequence[Splice]) -> str:
-        """The raw text with these replacements, which do not overlap."""
+        """Return the raw text with these replacements, which must not overlap."""
         parts, done = [], 0
-        # Several at one place stay in their order.
+        # Several at one place keep their order.
         for start, end, text in sorted(splices, key=lambda splice: splice[:2]):
             parts += [self.raw[done : self._in_raw(start)], text.replace("\n", self._newline)]
             done = self._in_raw(end)
@@ -116,21 +116,21 @@ class Script:
         return offset + bisect.bisect_left(self._removed, offset) if self._removed else offset
 
     def offsets(self, place: Place) -> tuple[int, int]:
-        """Where a place of this file begins and ends."""
+        """Return the start and end offset of a place in this file."""
         lines = [0, *(match.end() for match in re.finditer("\n", self.text))]
         return lines[place.line - 1] + place.column - 1, lines[place.end_line - 1] + place.end_column - 1
 
     def span(self, node: ast.expr | ast.stmt | ast.keyword) -> tuple[int, int]:
-        """Where a node stands in the text of the file."""
+        """Return the offsets of a node in the text of the file."""
         span: Span = self._source.span(node)
         return self._source.in_file(span.start, span.end)
 
     def assigns(self, name: str) -> bool:
-        """Whether a name is assigned, anywhere in the file."""
+        """True if the file assigns this name anywhere."""
         return name in self._stored
 
     def find(self, keys: Keys) -> Found | None:
-        """How far the displays of the file lead on the way to ``keys``; None where the first is not assigned."""
+        """Return how many of ``keys`` the displays of the file contain; None if the first is not assigned."""
         statement: ast.stmt | None = None
         if self.is_python:
             found = self._assigned(str(keys[0]))
@@ -159,7 +159,7 @@ class Script:
         return None
 
     def _resolved(self, value: ast.expr, variables: frozenset[str]) -> tuple[ast.expr, frozenset[str]]:
-        """What a name stands for that is assigned once."""
+        """Return the value of a name that is assigned once."""
         while isinstance(value, ast.Name) and value.id not in variables and self._stored.count(value.id) == 1:
             found = self._assigned(value.id)
             if found is None:
@@ -169,7 +169,7 @@ class Script:
         return value, variables
 
     def display(self, node: ast.expr) -> Display | None:
-        """The display at a node; None for any other expression."""
+        """Return the display at a node; None for any other expression."""
         start, end = self.span(node)
         parts: list[tuple[Any, ast.expr | ast.keyword | None, ast.expr]]
         match node:
@@ -192,7 +192,7 @@ class Script:
             case _:
                 return None
         if self.text[start : start + 1] not in _OPENING or not self.text[end - 1 : end].endswith((")", "]", "}")):
-            return None  # a tuple without brackets, or what a template stands for
+            return None  # a tuple without brackets, or the result of a template
         inside, close = start + 1, end - 1
         entries: list[Entry] = []
         begin = inside
@@ -212,12 +212,12 @@ class Script:
         return Display(kind, inside, close, entries)
 
     def _code(self, start: int, stop: int) -> int:
-        """The first offset from ``start`` that is neither blank nor in a comment."""
+        """Return the first offset from ``start`` that is neither blank nor in a comment."""
         match = re.compile(r"(?:\s|#[^\n]*)*").match(self.text, start, stop)
         return match.end() if match else start
 
     def _code_end(self, start: int, stop: int) -> int:
-        """Behind the last bracket between ``start``, the end of an expression, and ``stop``."""
+        """Return the offset after the last bracket between ``start``, the end of an expression, and ``stop``."""
         brackets = [start]
         at = start
         while (at := self._code(at, stop)) < stop:
@@ -236,7 +236,7 @@ class Script:
         return None
 
     def value_text(self, value: Any, *, indent: str = "", column: int = 0) -> str:
-        """A value as this file writes it: on one line where it fits."""
+        """Return a value in this file's syntax, on one line if it fits."""
         if not self.is_python:
             return json.dumps(value, ensure_ascii=False)
         line = _one_line(value)
@@ -257,11 +257,11 @@ class Script:
         return f"{opening}\n{inner}" + f",\n{inner}".join(items) + f",\n{indent}{closing}"
 
     def replaced(self, node: ast.expr, value: Any) -> Splice | None:
-        """A value in place of an expression; None where that would take comments away."""
+        """Return a splice that replaces an expression; None if that would delete comments."""
         return self.replaced_at(self.span(node), value)
 
     def replaced_at(self, span: tuple[int, int], value: Any) -> Splice | None:
-        """The same for a stretch of the text."""
+        """Return the same for a range of the text."""
         start, end = span
         old = self.text[start:end]
         if "#" in old and "\n" in old:
@@ -272,7 +272,7 @@ class Script:
         return Splice(start, end, text)
 
     def renamed(self, display: Display, entry: Entry, name: str) -> Splice | None:
-        """Another key for an entry."""
+        """Return a splice with another key for an entry."""
         start, end = entry.start, entry.key_end
         if display.kind == "call":
             if _is_word(name):
@@ -287,12 +287,12 @@ class Script:
         return repr(name)
 
     def inserted(self, display: Display, items: Sequence[tuple[Any, Any]], *, text: str = "") -> list[Splice]:
-        """Further entries at the end of a display, laid out as the last one is.
+        """Return splices that add entries at the end of a display, laid out like its last entry.
 
         Args:
-            display: where.
-            items: keys and values; the keys count in a dict alone.
-            text: how the value of a single item is written, where that is known.
+            display: the display.
+            items: keys and values; only a dict uses the keys.
+            text: source text of a single item's value, if known.
         """
         last = display.entries[-1] if display.entries else None
         line_start = self.text.rfind("\n", 0, last.start if last else display.inside) + 1
@@ -329,7 +329,7 @@ class Script:
         return head + (text or self.value_text(value, indent=indent, column=len(indent) + len(head))) + tail
 
     def inserted_first(self, display: Display, key: str, value: Any) -> list[Splice]:
-        """A further entry at the beginning of a display of one entry or more."""
+        """Return splices that add an entry at the beginning of a non-empty display."""
         if not display.entries:
             return self.inserted(display, [(key, value)])
         first = display.entries[0]
@@ -340,7 +340,7 @@ class Script:
         return [Splice(first.start, first.start, f"{head}{self.value_text(value)},{gap}")]
 
     def deleted(self, display: Display, entry: Entry) -> Splice:
-        """An entry taken out, with its comma, and its line where it has one of its own."""
+        """Return a splice that removes an entry with its comma, and its line if it has its own."""
         comma = self._comma(entry.end, display.close)
         end = entry.end if comma is None else comma + 1
         line_start = self.text.rfind("\n", 0, entry.start) + 1
@@ -360,7 +360,7 @@ class Script:
         return Splice(previous.end, end, "")
 
     def without_statement(self, statement: ast.stmt) -> Splice | None:
-        """A statement taken out with its lines; None where others share them."""
+        """Return a splice that removes a statement with its lines; None if others share them."""
         start, end = self.span(statement)
         line_start = self.text.rfind("\n", 0, start) + 1
         line_end = self.text.find("\n", end)
@@ -371,32 +371,32 @@ class Script:
         return Splice(line_start, min(line_end + 1, len(self.text)), "")
 
     def renamed_statement(self, statement: ast.stmt, name: str) -> Splice | None:
-        """Another name for what a statement at the top level assigns."""
+        """Return a splice that renames the target of a top-level assignment."""
         match statement:
             case ast.Assign(targets=[ast.Name() as target]) if name.isidentifier():
                 return Splice(*self.span(target), name)
         return None
 
     def statement_at(self, offset: int) -> ast.stmt | None:
-        """The statement at the top level that an offset is in."""
+        """Return the top-level statement that contains an offset."""
         return next((each for each in self._tree.body if self.span(each)[0] <= offset < self.span(each)[1]), None)
 
     def statements_of(self, name: str) -> Iterator[ast.stmt]:
-        """The statements at the top level that assign a name and nothing else."""
+        """Yield the top-level statements that assign only this name."""
         for statement in self._tree.body:
             match statement:
                 case ast.Assign(targets=[ast.Name(id=target)]) if target == name:
                     yield statement
 
     def appended(self, statement: str) -> Splice:
-        """A statement behind all others."""
+        """Return a splice that adds a statement at the end."""
         end = len(self.text)
         gap = "" if not self.text or self.text.endswith("\n") else "\n"
         return Splice(end, end, f"{gap}{statement}\n")
 
 
 def _one_line(value: Any) -> str:
-    """:func:`as_python`, with tuples as they are."""
+    """Return :func:`as_python`, but keep tuples."""
     if isinstance(value, tuple):
         return f"({', '.join(map(_one_line, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):

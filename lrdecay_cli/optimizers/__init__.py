@@ -1,4 +1,4 @@
-"""What optimizers do with the lr and weight decay of their groups: a table of measurements, read without torch.
+"""A table of measured effects of optimizers on the lr and weight decay of their groups; needs no torch.
 
 ``pytest tests/optimizers --update-golden`` measures and writes it; CONTRIBUTING.md has the command for all packages.
 """
@@ -19,7 +19,7 @@ TABLE = "effects.json"
 
 @cache
 def table() -> tuple[OptimizerEffects, ...]:
-    """Every row, by distribution, class name and options."""
+    """Return all rows, sorted by distribution, class name and options."""
     return msgspec.json.decode(Path(__file__).with_name(TABLE).read_bytes(), type=tuple[OptimizerEffects, ...])
 
 
@@ -32,12 +32,12 @@ def _by_class() -> Mapping[tuple[str, str], list[OptimizerEffects]]:
 
 
 def effects_of(module: str, name: str, options: Mapping[str, Any] | None = None) -> OptimizerEffects | None:
-    """The row of a class, the one with the most options that ``options`` agrees with; None if the table has none.
+    """Return the row of a class with the most options that match ``options``; None if the table has none.
 
     Args:
-        module: in which the class is defined: ``torch.optim.adamw``.
-        name: of the class.
-        options: that the optimizer was built with, defaults included (``Optimizer.defaults``).
+        module: module that defines the class: ``torch.optim.adamw``.
+        name: name of the class.
+        options: options of the optimizer, defaults included (``Optimizer.defaults``).
     """
     given = options or {}
     fitting = [

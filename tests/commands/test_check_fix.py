@@ -87,7 +87,7 @@ def test_what_cannot_be_fixed_is_told_and_stays(project: Path) -> None:
     done = lrdecay("check", "../config.py", "--fix", "--fail-on", "warning", cwd=project / "other")
     assert done.code == 1
     assert "not fixed: LRD203 of ../config.py: " in done.err
-    assert "is outside of the project" in done.err
+    assert "is outside the project" in done.err
     assert (project / "config.py").read_text() == WRONG
 
 

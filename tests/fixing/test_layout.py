@@ -158,8 +158,8 @@ def test_json_and_yaml(name: str, text: str, edit: Edit, expected: str, tmp_path
 @pytest.mark.parametrize(
     ("name", "text", "edit", "reason"),
     [
-        ("config.yaml", "o:\n  m: 1\n", SETS, "only a value or a key that stands in the file can be changed in YAML"),
-        ("config.py", "o = eval('{}')\n", SETS, "is not known without running the config"),
+        ("config.yaml", "o:\n  m: 1\n", SETS, "in YAML, only values and keys in the file can be changed"),
+        ("config.py", "o = eval('{}')\n", SETS, "is unknown without running the config"),
         ("config.py", "a = 1\n", delete_option("o.n"), "o is not set"),
         ("config.py", "o = dict(n=1, m=2)\n", rename_option("o.n", "m"), "o.m is set too"),
     ],
@@ -181,7 +181,7 @@ def test_what_is_not_the_projects_is_left_alone(place: str, tmp_path: Path) -> N
     else:
         config.write_text("o = dict(n=6)\n")
     planner = Planner({}, Project(root))
-    with pytest.raises(Refused, match=r"outside of the project|is installed, not of the project"):
+    with pytest.raises(Refused, match=r"outside the project|is installed and not part of the project"):
         planner.fix(str(config), Fix(edits=(SETS,)))
     assert planner.changed == {}
 

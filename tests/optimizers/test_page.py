@@ -1,4 +1,4 @@
-"""``docs/optimizers.md``: the table of effects for people, beside what documentation makes one expect."""
+"""``docs/optimizers.md``: the table of effects, with marks where they differ from the documentation."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ PAGE = Path(__file__).parents[2] / "docs" / "optimizers.md"
 HEAD = """\
 # What optimizers do with a group's lr and weight decay
 
-Measured with real steps, written by `pytest tests/optimizers --update-golden`. `check` reads it, and each map keeps the
-row of its optimizer under `optimizer.effects`. Another version than the one measured here, or a class of your own, is
-measured when the map is built; `lrdecay dry-run CONFIG` measures your own groups.
+Measured with real steps and written by `pytest tests/optimizers --update-golden`. `check` reads this table, and each map
+stores the row of its optimizer as `optimizer.effects`. Other versions, and optimizer classes of your own, are measured
+when the map is built; `lrdecay dry-run CONFIG` measures your own groups.
 
-How it is measured: two groups of equal weights and equal gradients, one at a tenth of the other's lr, and steps 1, 10,
-100 and, where the optimizer counts steps, 100,000. Base lr 0.01, or 1 for those that adapt it.
+The measurement uses two groups with equal weights and equal gradients, one at a tenth of the other's lr, and takes steps
+1, 10, 100 and, if the optimizer counts steps, 100,000. The base lr is 0.01, or 1 for optimizers that adapt it.
 
-- **lr**: `followed` if the slower group moves by 0.1 of the faster in each of those steps. Else by how much, with the
-  step. *By norm* says that a step grows with the norm of the weights: groups of one lr move by different factors.
-- **weight decay**: what pulls a weight toward zero. *In the adaptive gradient* is an L2 penalty whose size a
-  normalisation takes away.
-- **lr 0**: what a group at lr 0 does beside one at another lr.
-- **lr halved**: how far a step goes after a scheduler halves every lr; 0.5 where schedules act at once, or within 100
-  steps.
-- **needs**: what the optimizer raises without, at construction or at the first step.
-- **!** marks what differs from PyTorch's per-parameter options, or from the optimizer's own documentation.
+- **lr**: `followed` if the slower group moves by 0.1 of the faster one in each of those steps; otherwise the factor, with
+  the step. *By norm*: a step grows with the norm of the weights, so groups of the same lr move by different factors.
+- **weight decay**: the factor that pulls a weight toward zero. *In the adaptive gradient*: an L2 penalty whose size is
+  normalised away.
+- **lr 0**: the effect on a group at lr 0 next to a group with another lr.
+- **lr halved**: the size of a step after a scheduler halves every lr; 0.5 if schedules act at once, or within 100 steps.
+- **needs**: a requirement without which the optimizer raises, at construction or at the first step.
+- **!** marks deviations from PyTorch's per-parameter options, or from the optimizer's own documentation.
 """
 COLUMNS = ("optimizer", "options", "lr", "weight decay", "lr 0", "lr halved", "needs")
 
 
 def deviations(row: OptimizerEffects) -> dict[str, bool]:
-    """By column, whether the cell is another than one expects."""
+    """Return, by column, whether the cell deviates from the documentation."""
     declared = declared_decays(row.distribution, row.name, row.options)
     return {
         "lr": (row.lr, row.norm) != ("followed", "no"),
@@ -47,8 +46,8 @@ def deviations(row: OptimizerEffects) -> dict[str, bool]:
 
 
 def cells(row: OptimizerEffects) -> dict[str, str]:
-    ratios = ", ".join(f"{ratio:g} in step {step:,}" for step, ratio in row.ratios if abs(ratio - 0.1) > 0.001)
-    norm = {"always": ", by norm", "with weight decay": ", by norm where there is weight decay"}.get(row.norm, "")
+    ratios = ", ".join(f"{ratio:g} at step {step:,}" for step, ratio in row.ratios if abs(ratio - 0.1) > 0.001)
+    norm = {"always": ", by norm", "with weight decay": ", by norm with weight decay"}.get(row.norm, "")
     halved = "" if row.halved is None else f"{row.halved:g}"
     return {
         "optimizer": row.name,
@@ -88,6 +87,6 @@ def test_a_distribution_is_measured_in_one_version() -> None:
 
 
 def test_torch_does_with_weight_decay_what_its_documentation_says() -> None:
-    """But for Rprop, which documents none; every class of torch.optim has a row."""
+    """Except Rprop, which documents none; every class of torch.optim has a row."""
     rows = [row for row in table() if row.distribution == "torch"]
     assert [row.name for row in rows if deviations(row)["weight decay"]] == ["Rprop"]
