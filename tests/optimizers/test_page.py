@@ -14,19 +14,21 @@ PAGE = Path(__file__).parents[2] / "docs" / "optimizers.md"
 HEAD = """\
 # What optimizers do with a group's lr and weight decay
 
-Measured with real steps and written by `pytest tests/optimizers --update-golden`. `check` reads this table, and each map
-stores the row of its optimizer as `optimizer.effects`. Other versions, and optimizer classes of your own, are measured
-when the map is built; `lrdecay dry-run CONFIG` measures your own groups.
+Measured with real steps and written by `pytest tests/optimizers --update-golden`. `check` reads this table, and each
+map stores the row of its optimizer as `optimizer.effects`. Other versions, and optimizer classes of your own, are
+measured when the map is built; `lrdecay dry-run CONFIG` measures your own groups.
 
-The measurement uses two groups with equal weights and equal gradients, one at a tenth of the other's lr, and takes steps
-1, 10, 100 and, if the optimizer counts steps, 100,000. The base lr is 0.01, or 1 for optimizers that adapt it.
+The measurement uses two groups with equal weights and equal gradients, one at a tenth of the other's lr, and takes
+steps 1, 10, 100 and, if the optimizer counts steps, 100,000. The base lr is 0.01, or 1 for optimizers that adapt it.
 
-- **lr**: `followed` if the slower group moves by 0.1 of the faster one in each of those steps; otherwise the factor, with
-  the step. *By norm*: a step grows with the norm of the weights, so groups of the same lr move by different factors.
-- **weight decay**: the factor that pulls a weight toward zero. *In the adaptive gradient*: an L2 penalty whose size is
-  normalised away.
+- **lr**: `followed` if the slower group moves by 0.1 of the faster one in each of those steps; otherwise the factor,
+  with the step. *By norm*: a step grows with the norm of the weights, so groups of the same lr move by different
+  factors.
+- **weight decay**: the factor that pulls a weight toward zero. *In the adaptive gradient*: an L2 penalty whose size
+  is normalised away.
 - **lr 0**: the effect on a group at lr 0 next to a group with another lr.
-- **lr halved**: the size of a step after a scheduler halves every lr; 0.5 if schedules act at once, or within 100 steps.
+- **lr halved**: the size of a step after a scheduler halves every lr; 0.5 if schedules act at once, or within 100
+  steps.
 - **needs**: a requirement without which the optimizer raises, at construction or at the first step.
 - **!** marks deviations from PyTorch's per-parameter options, or from the optimizer's own documentation.
 """
