@@ -11,7 +11,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.rules.running import findings_of
-from tests.openmmlab.zoo import statuses
+from tests.openmmlab.zoo import spread, statuses
 
 STEP = 60
 # What every decay brings: mmengine logs the lr of the first group alone, which is then that of the stem.
@@ -23,8 +23,9 @@ UPSTREAM = {"mixmim/": {"LRD205"}, "mff/": {"LRD201"}}
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "config" in metafunc.fixturenames:
-        built = [row.config for row in statuses() if row.status == "ok"]
-        metafunc.parametrize("config", built if metafunc.config.getoption("--whole-zoo") else built[::STEP])
+        built = [row for row in statuses() if row.status == "ok"]
+        chosen = built if metafunc.config.getoption("--whole-zoo") else spread(built, STEP)
+        metafunc.parametrize("config", [row.config for row in chosen])
 
 
 def test_suggest_and_check_agree(config: str) -> None:

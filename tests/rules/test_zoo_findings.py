@@ -9,7 +9,8 @@ import pytest
 
 from lrdecay_cli.openmmlab.audit import audit
 from tests.golden import Golden
-from tests.rules.zoo import FOUND, configs, rows_of, statistics
+from tests.openmmlab.zoo import spread
+from tests.rules.zoo import FOUND, built_rows, configs, rows_of, statistics
 
 STEP = 60
 # Real mistakes of the zoo: milestones behind the end that the scheduler has from a base, so that the lr never drops; a
@@ -28,9 +29,9 @@ MISTAKES = {
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "config" in metafunc.fixturenames:
-        everything = configs()
-        chosen = everything if metafunc.config.getoption("--whole-zoo") else everything[::STEP]
-        metafunc.parametrize("config", chosen)
+        everything = built_rows()
+        chosen = everything if metafunc.config.getoption("--whole-zoo") else spread(everything, STEP)
+        metafunc.parametrize("config", [row.config for row in chosen])
 
 
 def test_findings_are_the_golden_ones(config: str, golden: Golden) -> None:

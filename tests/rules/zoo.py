@@ -6,18 +6,24 @@ A row for each config and code that is found there at all, with its severity and
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.rules.running import findings_of
 from tests.golden import Row, Table
-from tests.openmmlab.zoo import statuses
+from tests.openmmlab.zoo import Status, statuses
 
 
-def configs() -> list[str]:
+def built_rows() -> list[Status]:
     """Every config of mmdet's zoo that gives a map."""
-    return [row.config for row in statuses() if row.status == "ok" and row.config.startswith("mmdet::")]
+    return [row for row in statuses() if row.status == "ok" and row.config.startswith("mmdet::")]
+
+
+@cache
+def configs() -> list[str]:
+    return [row.config for row in built_rows()]
 
 
 def rows_of(group_map: GroupMap) -> list[Row]:
