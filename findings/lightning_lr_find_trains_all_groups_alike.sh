@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# lightning 2.6.6: Tuner.lr_find searches the lr with one lr for all parameter groups; the training that follows uses the
-# ratios of configure_optimizers.
+# lightning 2.6.6: Tuner.lr_find searches with one lr for all parameter groups; the training uses the ratios of
+# configure_optimizers.
 #
 # Source: lightning/pytorch/tuner/lr_finder.py, _LRFinder._exchange_scheduler: every group gets min_lr, and one exponential
-# scheduler moves all of them. With layer-wise decay the search trains a backbone at the head's lr, up to 1 / decay ** layers
-# times too fast, so that it diverges earlier, and the lr that it suggests is not one of the training.
+# scheduler changes all groups. With layer-wise decay the search trains a backbone at the head's lr, up to 1 / decay ** layers
+# times too fast. It diverges earlier, and the suggested lr does not fit the training.
 #
-# Output seen (torch 2.13.0):
+# Output (torch 2.13.0):
 #   backbone / head in the search: {1.0}
 #   backbone / head in the training: {0.01}
 set -euo pipefail
