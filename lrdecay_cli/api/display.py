@@ -29,7 +29,7 @@ def report_of(record: Displayed) -> Report | None:
     """The report of the command that makes such a record; None where only that command knows it."""
     if isinstance(record, GroupMap):
         from lrdecay_cli.analysis.inspecting.report import inspection
-        from lrdecay_cli.checking.shown import inspected_findings
+        from lrdecay_cli.checking.embedded_findings import inspected_findings
 
         return inspection(record, findings=inspected_findings(record)).report
     if isinstance(record, CheckResult):

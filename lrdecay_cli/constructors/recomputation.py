@@ -123,7 +123,7 @@ class KeyMatches(msgspec.Struct, frozen=True):
     """The key's settings in the config."""
     wins: tuple[str, ...]
     """Trainable parameters that this key applies to."""
-    loses: Mapping[str, str]
+    overridden: Mapping[str, str]
     """Trainable parameters with this key in their names, by name, and the key that overrides it."""
     frozen: tuple[str, ...]
     """Frozen parameters with the key in their names; no key changes them."""
@@ -136,7 +136,7 @@ class KeyMatches(msgspec.Struct, frozen=True):
     @property
     def matches_nothing(self) -> bool:
         """True if no name of the model contains the key."""
-        return not (self.wins or self.loses or self.frozen or self.duplicates)
+        return not (self.wins or self.overridden or self.frozen or self.duplicates)
 
 
 def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
@@ -164,7 +164,7 @@ def _matches(precedence: OptionPrecedence, key: str, tensors: list[tuple[Tensor,
         key=key,
         settings=precedence.key_settings(key),
         wins=tuple(tensor.name for tensor in wins),
-        loses={tensor.name: winner for tensor, winner in tensors if tensor.trainable and winner != key},
+        overridden={tensor.name: winner for tensor, winner in tensors if tensor.trainable and winner != key},
         frozen=tuple(tensor.name for tensor, _ in tensors if tensor.label == "frozen"),
         duplicates=tuple(tensor.name for tensor, _ in tensors if tensor.state == "duplicate"),
         switches_off={option: names for option, names in switches_off.items() if names},

@@ -17,7 +17,7 @@ from lrdecay_cli.analysis.scheduling.report import schedule_report
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.analysis.scheduling.summary import schedule_of
 from lrdecay_cli.app.shell.main import run
-from lrdecay_cli.checking.shown import SCHEDULED, findings_among
+from lrdecay_cli.checking.embedded_findings import SCHEDULED, findings_among
 from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.plain_text import render

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from lrdecay_cli.analysis.suggesting.proposing import propose
 from lrdecay_cli.app.requests.suggesting import JUDGED
 from lrdecay_cli.app.shell.main import run
-from lrdecay_cli.checking.shown import findings_among
+from lrdecay_cli.checking.embedded_findings import findings_among
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Constructor, Model, Totals, Training

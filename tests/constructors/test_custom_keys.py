@@ -43,7 +43,7 @@ def test_longest_key_wins_and_switches_options_off(tmp_path: Any) -> None:
     assert [*found] == ["backbone", "nowhere", "head", "stem", ".1"]
     assert found["backbone"].wins == tuple(f"backbone.{i}.{own}" for i in (0, 1) for own in ("weight", "bias"))
     assert found[".1"].wins == ()
-    assert found[".1"].loses == {"backbone.1.weight": "backbone", "backbone.1.bias": "backbone"}
+    assert found[".1"].overridden == {"backbone.1.weight": "backbone", "backbone.1.bias": "backbone"}
     assert found["backbone"].switches_off == {
         "bias_lr_mult": ("backbone.0.bias",),
         "norm_decay_mult": ("backbone.1.weight", "backbone.1.bias"),
@@ -68,7 +68,7 @@ def test_equal_length_goes_by_alphabet(tmp_path: Any) -> None:
     keys = {"weight": {"lr_mult": 0.5}, "kbone.": {"lr_mult": 0.1}}
     group_map = audited(tmp_path, custom_keys=keys, bypass_duplicate=True)
     found = custom_key_matches(group_map)
-    assert found["weight"].loses == {"backbone.0.weight": "kbone.", "backbone.1.weight": "kbone."}
+    assert found["weight"].overridden == {"backbone.0.weight": "kbone.", "backbone.1.weight": "kbone."}
     lrs = {parameter.name: group.lr for group, parameter in group_map.grouped()}
     for key, mult in (("weight", 0.5), ("kbone.", 0.1)):
         assert {lrs[name] for name in found[key].wins} == {1e-3 * mult}

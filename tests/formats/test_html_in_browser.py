@@ -15,8 +15,8 @@ from selenium.webdriver.common.keys import Keys
 from lrdecay_cli.analysis.comparing.report import comparison
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.checking.checking import check_maps
+from lrdecay_cli.checking.embedded_findings import inspected_findings
 from lrdecay_cli.checking.reporting import report_of
-from lrdecay_cli.checking.shown import inspected_findings
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_map
 from lrdecay_cli.files.writing import to_json, write_text

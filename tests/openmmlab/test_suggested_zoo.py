@@ -6,7 +6,7 @@ import pytest
 
 from lrdecay_cli.app.requests.sources import Request
 from lrdecay_cli.app.requests.suggesting import JUDGED, build_suggestion, proposal_for
-from lrdecay_cli.checking.shown import findings_among
+from lrdecay_cli.checking.embedded_findings import findings_among
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES

@@ -157,8 +157,8 @@ def _why_unread(group_map: GroupMap, path: str) -> str:
     for key, matches in custom_key_matches(group_map).items():
         if path == f"custom_keys.{key}":
             idle = "no parameter name contains it"
-            if matches.loses:
-                winners = ", ".join(map(repr, dict.fromkeys(matches.loses.values())))
+            if matches.overridden:
+                winners = ", ".join(map(repr, dict.fromkeys(matches.overridden.values())))
                 idle = f"overridden by {winners} in every matching name"
             elif matches.frozen or matches.duplicates:
                 idle = "only names of frozen or shared parameters contain it"

@@ -51,7 +51,7 @@ def inspect(
     """
     from lrdecay_cli.analysis.inspecting.report import check_view, inspection
     from lrdecay_cli.app.requests.sources import group_maps_of
-    from lrdecay_cli.checking.shown import inspected_findings
+    from lrdecay_cli.checking.embedded_findings import inspected_findings
     from lrdecay_cli.domain.errors import LrdecayError
     from lrdecay_cli.files.work_dir import dumped_config, is_work_dir
 

@@ -6,7 +6,7 @@ from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.analysis.scheduling.summary import schedule_of
 from lrdecay_cli.app.requests.sources import Request, group_maps_of, is_map
 from lrdecay_cli.app.speed import fast_start
-from lrdecay_cli.checking.shown import SCHEDULED, findings_among
+from lrdecay_cli.checking.embedded_findings import SCHEDULED, findings_among
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.schedule import Schedule, TrainingPlan

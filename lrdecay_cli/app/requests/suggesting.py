@@ -14,7 +14,7 @@ from lrdecay_cli.analysis.suggesting.proposing import propose, without_covering
 from lrdecay_cli.analysis.suggesting.report import suggestion_report
 from lrdecay_cli.app.requests.sources import Request, group_maps_of
 from lrdecay_cli.app.speed import fast_start
-from lrdecay_cli.checking.shown import findings_among
+from lrdecay_cli.checking.embedded_findings import findings_among
 from lrdecay_cli.constructors import OURS
 from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
 from lrdecay_cli.domain.finding import Finding

@@ -65,7 +65,7 @@ class Backbone:
         positions: Mapping[str, int],
     ) -> None:
         self.prefix = prefix
-        self.held: list[BackboneTensor] = []
+        self.tensors: list[BackboneTensor] = []
         self.others: list[BackboneTensor] = []
         """The trainable parameters that are not the backbone's."""
         for group, parameter in group_map.grouped():
@@ -74,42 +74,42 @@ class Backbone:
                 continue
             inside = parameter.name.startswith(prefix)
             block = block_of(parameter.name.removeprefix(prefix)) if inside else None
-            (self.held if inside else self.others).append(BackboneTensor(parameter, group, scale, block))
-        self.held.sort(key=lambda held: positions.get(held.name, -1))
+            (self.tensors if inside else self.others).append(BackboneTensor(parameter, group, scale, block))
+        self.tensors.sort(key=lambda tensor: positions.get(tensor.name, -1))
 
     @cached_property
     def head_scale(self) -> float | None:
         """The most frequent scale outside the backbone; None without a backbone or without other parameters."""
-        if not self.held or not self.others:
+        if not self.tensors or not self.others:
             return None
-        (scale, _), *_ = Counter(held.scale for held in self.others).most_common(1)
+        (scale, _), *_ = Counter(tensor.scale for tensor in self.others).most_common(1)
         return scale
 
-    def at_head(self, held: BackboneTensor) -> bool:
+    def at_head(self, tensor: BackboneTensor) -> bool:
         """True if a parameter trains at the head's lr."""
-        return self.head_scale is not None and math.isclose(held.scale, self.head_scale, rel_tol=1e-9)
+        return self.head_scale is not None and math.isclose(tensor.scale, self.head_scale, rel_tol=1e-9)
 
     @cached_property
     def main_series(self) -> str:
         """The row with the most parameters: the blocks. Empty if there is none."""
         places: dict[str, list[tuple[int, ...]]] = {}
-        for held in self.held:
-            if held.block:
-                places.setdefault(held.block.series, []).append(held.block.place)
+        for tensor in self.tensors:
+            if tensor.block:
+                places.setdefault(tensor.block.series, []).append(tensor.block.place)
         rows = [(len(row), series) for series, row in places.items() if len({*row}) > 1]
         return max(rows)[1] if rows else ""
 
-    def in_row(self, held: BackboneTensor) -> bool:
+    def in_row(self, tensor: BackboneTensor) -> bool:
         """True if a parameter is in a block of the main row; False for a stem, tokens and norms between stages."""
-        return held.block is not None and held.block.series == self.main_series
+        return tensor.block is not None and tensor.block.series == self.main_series
 
     @cached_property
     def blocks(self) -> Mapping[tuple[int, ...], Sequence[BackboneTensor]]:
         """The parameters of each block of the main row, in order of depth."""
         found: dict[tuple[int, ...], list[BackboneTensor]] = {}
-        for held in self.held:
-            if held.block and self.in_row(held):
-                found.setdefault(held.block.place, []).append(held)
+        for tensor in self.tensors:
+            if tensor.block and self.in_row(tensor):
+                found.setdefault(tensor.block.place, []).append(tensor)
         return {index: found[index] for index in sorted(found)}
 
     def block_name(self, index: tuple[int, ...]) -> str:

@@ -145,8 +145,8 @@ class RuleContext:
 
         For a constructor whose option lrdecay does not know.
         """
-        held = [(tensor.group.layer_id, tensor.scale) for tensor in (*self.backbone.held, *self.backbone.others)]
-        scales = {layer: scale for layer, scale in held if layer is not None and scale > 0}
+        pairs = [(tensor.group.layer_id, tensor.scale) for tensor in (*self.backbone.tensors, *self.backbone.others)]
+        scales = {layer: scale for layer, scale in pairs if layer is not None and scale > 0}
         steps = [(scales[below] / scales[above]) ** (1 / (above - below)) for below, above in pairwise(sorted(scales))]
         same = len(steps) > 1 and all(math.isclose(step, steps[0], rel_tol=1e-6) for step in steps)
         return steps[0] if same else None
@@ -160,10 +160,10 @@ class RuleContext:
     @cached_property
     def head_id(self) -> int | None:
         """Layer id of most parameters outside the backbone; None if groups have no ids."""
-        if self.group_map.live and not self.backbone.held:
+        if self.group_map.live and not self.backbone.tensors:
             # Without a module named backbone, the highest layer id is the head's.
             return max((group.layer_id for group in self.group_map.groups if group.layer_id is not None), default=None)
-        ids = Counter(held.group.layer_id for held in self.backbone.others if held.group.layer_id is not None)
+        ids = Counter(tensor.group.layer_id for tensor in self.backbone.others if tensor.group.layer_id is not None)
         has_ids = any(group.layer_id is not None for group in self.group_map.groups)
         usual = self.num_layers + 1 if self.num_layers is not None and has_ids else None
         return ids.most_common(1)[0][0] if ids else usual
@@ -193,7 +193,7 @@ class RuleContext:
         """True if a layer-decay constructor leaves every backbone block at the head's lr."""
         if not self.spec.decays_layers or self.decay_rate in (None, 1):
             return False
-        blocks = [held for row in self.backbone.blocks.values() for held in row] or self.backbone.held
+        blocks = [tensor for row in self.backbone.blocks.values() for tensor in row] or self.backbone.tensors
         return bool(blocks) and all(map(self.backbone.at_head, blocks))
 
     @cached_property
@@ -278,7 +278,7 @@ class RuleContext:
         for matches in self.custom_keys.values():
             options = [option for option in matches.switches_off if option.endswith("decay_mult")]
             found.update(*(matches.switches_off[option] for option in options))
-            found.update(matches.loses if "decay_mult" in matches.settings else ())
+            found.update(matches.overridden if "decay_mult" in matches.settings else ())
         return frozenset(found)
 
     @cached_property

@@ -187,9 +187,9 @@ def _listed(group_map: GroupMap) -> Iterator[tuple[str, Mapping[str, Any], tuple
         # Several optimizers, each with schedulers of its own.
         for name, given in settings.items():
             groups = tuple(group for group in group_map.groups if group.optimizer == name)
-            for inner, one in enumerate(given if isinstance(given, (list, tuple)) else [given]):
-                if isinstance(one, Mapping):
-                    yield f"param_scheduler.{name}[{inner}]", one, groups
+            for position, entry in enumerate(given if isinstance(given, (list, tuple)) else [given]):
+                if isinstance(entry, Mapping):
+                    yield f"param_scheduler.{name}[{position}]", entry, groups
 
 
 def trainable_groups(groups: tuple[ParameterGroup, ...]) -> list[tuple[ParameterGroup, float]]:

@@ -94,11 +94,11 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     # LRD206 checks stage_wise, whose ids count stages.
     if given is None or fitting is None or given == fitting or context.options.get("decay_type") == "stage_wise":
         return
-    held = [*context.backbone.held, *context.backbone.others]
-    layers = {tensor.name: tensor.group.layer_id for tensor in held if tensor.group.layer_id is not None}
+    members = [*context.backbone.tensors, *context.backbone.others]
+    layers = {tensor.name: tensor.group.layer_id for tensor in members if tensor.group.layer_id is not None}
     if not layers:
         return
-    effect, wrong = _too_large(held, layers, given) if given > fitting else _too_small(context, layers, given)
+    effect, wrong = _too_large(members, layers, given) if given > fitting else _too_small(context, layers, given)
     # Another constructor may count layers differently, which is fine if no layer is affected.
     if context.spec.num_layers != "family" and not effect:
         return
@@ -111,15 +111,17 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     )
 
 
-def _too_large(held: list[BackboneTensor], layers: Mapping[str, int], given: int) -> tuple[str, list[BackboneTensor]]:
+def _too_large(
+    members: list[BackboneTensor], layers: Mapping[str, int], given: int
+) -> tuple[str, list[BackboneTensor]]:
     """Return the gap in layer ids as text, and the tensors below it."""
     ids = sorted({*layers.values()})
     end, above = max(pairwise(ids), key=lambda pair: pair[1] - pair[0], default=(given, given))
-    wrong = [tensor for tensor in held if layers.get(tensor.name, given) <= end]
+    wrong = [tensor for tensor in members if layers.get(tensor.name, given) <= end]
     if above - end < 2:
         return "", wrong
     low = max(tensor.scale for tensor in wrong)
-    high = min(tensor.scale for tensor in held if layers.get(tensor.name) == above)
+    high = min(tensor.scale for tensor in members if layers.get(tensor.name) == above)
     return f": {describe_ids(range(end + 1, above))} unused, and lr scale jumps from {rate(low)} to {rate(high)}", wrong
 
 
@@ -160,7 +162,9 @@ def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
     given, stages = context.num_layers, len(context.depths)
     if context.options.get("decay_type") != "stage_wise" or given is None or not stages or given == stages:
         return
-    layers = [(tensor, tensor.group.layer_id) for tensor in context.backbone.held if tensor.group.layer_id is not None]
+    layers = [
+        (tensor, tensor.group.layer_id) for tensor in context.backbone.tensors if tensor.group.layer_id is not None
+    ]
     last = next((tensor.scale for tensor, layer in layers if layer == stages), None)
     decay = context.decay_rate
     if last is None or decay is None:

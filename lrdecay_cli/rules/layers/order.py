@@ -65,9 +65,9 @@ def layer_gap(context: RuleContext) -> Iterator[Fault]:
     # One fault for each gap, with the tensors below it: found by layer ids, else by lrs of neighbouring blocks.
     if not context.spec.decays_layers:
         return
-    held = [*context.backbone.held, *context.backbone.others]
-    ids = sorted({tensor.group.layer_id for tensor in held if tensor.group.layer_id is not None})
-    layers = {layer: [tensor for tensor in held if tensor.group.layer_id == layer] for layer in ids}
+    members = [*context.backbone.tensors, *context.backbone.others]
+    ids = sorted({tensor.group.layer_id for tensor in members if tensor.group.layer_id is not None})
+    layers = {layer: [tensor for tensor in members if tensor.group.layer_id == layer] for layer in ids}
     if len(layers) > 2:
         yield from _gaps_in_ids(context, layers)
     else:
@@ -87,9 +87,9 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
             f" to {rate(high)} in layer {above}",
             f"num_layers={below} leaves no gap" if fits else _FIX,
             parameters=[
-                held.name
-                for held in context.backbone.held
-                if held.group.layer_id is not None and held.group.layer_id <= below
+                tensor.name
+                for tensor in context.backbone.tensors
+                if tensor.group.layer_id is not None and tensor.group.layer_id <= below
             ],
             option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
             edits=[set_option(f"{PARAMWISE}.num_layers", below)] if fits else (),
@@ -159,34 +159,34 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
     """
     # One fault for blocks that break the order, one for blocks at the head's rate.
     option = context.spec.lr_place
-    wrong = [row[place] for row in _rows(context) for place in out_of_order([held.scale for held in row])]
+    wrong = [row[place] for row in _rows(context) for place in out_of_order([tensor.scale for tensor in row])]
     backbone = context.backbone
     if wrong:
-        names = dict.fromkeys(held.name for held in wrong)
-        places = {(held.block.series, held.block.place) for held in wrong if held.block}
+        names = dict.fromkeys(tensor.name for tensor in wrong)
+        places = {(tensor.block.series, tensor.block.place) for tensor in wrong if tensor.block}
         series = {name for name, _ in places}
-        others = [held for held in backbone.held if held.block and held.block.series in series]
+        others = [tensor for tensor in backbone.tensors if tensor.block and tensor.block.series in series]
         yield Fault(
             f"{count(len(places), 'block')} of the backbone {verb(len(places), 'breaks', 'break')} the order of lrs:"
-            f" lr scale {span(held.scale for held in wrong)} between neighbours with"
-            f" {span(held.scale for held in others if held.name not in names)}",
+            f" lr scale {span(tensor.scale for tensor in wrong)} between neighbours with"
+            f" {span(tensor.scale for tensor in others if tensor.name not in names)}",
             _fix(context, wrong),
             names,
             option,
             edits=[rename_option(key_option(key), f"{key}.") for key in _numbered(context, wrong)[:1]],
         )
         return
-    blocks = [held for row in backbone.blocks.values() for held in row]
+    blocks = [tensor for row in backbone.blocks.values() for tensor in row]
     whole = {index: row for index, row in backbone.blocks.items() if all(map(backbone.at_head, row))}
-    below = [held for held in blocks if backbone.head_scale is not None and held.scale < backbone.head_scale]
+    below = [tensor for tensor in blocks if backbone.head_scale is not None and tensor.scale < backbone.head_scale]
     if whole and below and not any(index[0] == 0 for index in whole):
         yield Fault(
             f"{count(len(whole), 'block')} of the backbone {verb(len(whole), 'trains', 'train')} at the head's"
-            f" lr scale {rate(backbone.head_scale or 1)}; the others have {span(held.scale for held in below)}",
+            f" lr scale {rate(backbone.head_scale or 1)}; the others have {span(tensor.scale for tensor in below)}",
             "count the head as a separate layer above the last block"
             if context.spec.decays_layers
             else "nothing, if this is intended for the last blocks; else set an lr_mult below the head's",
-            [held.name for row in whole.values() for held in row],
+            [tensor.name for row in whole.values() for tensor in row],
             option,
             None if context.spec.decays_layers else "info",
         )
@@ -198,17 +198,17 @@ def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
     A row has at least three members: ``ln1`` and ``ln2``, or ``conv1`` and ``conv2``, are not numbered by depth.
     """
     rows: dict[tuple[str, str], list[BackboneTensor]] = {}
-    for held in context.backbone.held:
-        if held.block:
-            rows.setdefault((held.block.series, held.block.rest), []).append(held)
+    for tensor in context.backbone.tensors:
+        if tensor.block:
+            rows.setdefault((tensor.block.series, tensor.block.rest), []).append(tensor)
     for (series, _), row in rows.items():
         if len(row) < 3 and series != context.backbone.main_series:
             continue
-        yield sorted(row, key=lambda held: held.block.place if held.block else ())
+        yield sorted(row, key=lambda tensor: tensor.block.place if tensor.block else ())
 
 
 def _fix(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
-    keys = {found[0] for held in wrong if (found := context.custom_lr_mult(held.name))}
+    keys = {found[0] for tensor in wrong if (found := context.custom_lr_mult(tensor.name))}
     if numbered := _numbered(context, wrong):
         return f"write {numbered[0] + '.'!r} instead of {numbered[0]!r}, which also matches names with more digits"
     if keys:
@@ -218,5 +218,5 @@ def _fix(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
 
 def _numbered(context: RuleContext, wrong: Sequence[BackboneTensor]) -> list[str]:
     """Return the custom keys that end in a number and also match names with more digits."""
-    found = [(held.name, match[0]) for held in wrong if (match := context.custom_lr_mult(held.name))]
+    found = [(tensor.name, match[0]) for tensor in wrong if (match := context.custom_lr_mult(tensor.name))]
     return sorted({key for name, key in found if re.search(rf"{re.escape(key)}(?<=\d)\d", name)})

@@ -82,13 +82,13 @@ def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
     if num_layers not in (None, context.options.get("num_layers")):
         right["num_layers"] = num_layers
     given = [*found.given] if len(found.given) > 1 else found.given[0]
-    blocks = [held for row in context.backbone.blocks.values() for held in row]
+    blocks = [tensor for row in context.backbone.blocks.values() for tensor in row]
     head = context.backbone.head_scale
-    passes = head is not None and any(held.scale > head * (1 + 1e-9) for held in blocks)
+    passes = head is not None and any(tensor.scale > head * (1 + 1e-9) for tensor in blocks)
     yield Fault(
         f"{found.option}={given} does not match the model: this backbone has {','.join(map(str, found.real))} blocks",
         f"set {' and '.join(f'{option}={value}' for option, value in right.items())}",
-        parameters=[held.name for held in blocks],
+        parameters=[tensor.name for tensor in blocks],
         option=f"{PARAMWISE}.{found.option}",
         severity="error" if passes else None,
         edits=[set_option(f"{PARAMWISE}.{option}", value) for option, value in right.items()],
@@ -101,7 +101,7 @@ def _num_layers(context: RuleContext, found: _Depths) -> int | None:
     unknown."""
     num_layers, head = context.options.get("num_layers"), context.head_id
     last = max(context.backbone.blocks, default=None)
-    top = max((held.group.layer_id or 0 for held in context.backbone.blocks[last]), default=0) if last else 0
+    top = max((tensor.group.layer_id or 0 for tensor in context.backbone.blocks[last]), default=0) if last else 0
     if not isinstance(num_layers, int) or head is None or not top:
         return None
     # Only earlier stages shift a block's layer id.

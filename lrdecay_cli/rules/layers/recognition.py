@@ -72,47 +72,50 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     # One fault for pretrained tensors, one for norms that a detector adds.
     backbone = context.backbone
     head = backbone.head_scale
-    blocks = [held for row in backbone.blocks.values() for held in row]
-    slow = [held for held in blocks if head is not None and held.scale < head and not backbone.at_head(held)]
+    blocks = [tensor for row in backbone.blocks.values() for tensor in row]
+    slow = [tensor for tensor in blocks if head is not None and tensor.scale < head and not backbone.at_head(tensor)]
     # Without layer decay, a slow part of the backbone may be intended.
-    if head is None or not slow or (context.decay_rate is None and len(slow) * 2 < len(backbone.held)):
+    if head is None or not slow or (context.decay_rate is None and len(slow) * 2 < len(backbone.tensors)):
         return
     kinds = {
-        held.name: kind_of(held.name, context.tensors[held.name].module, held.parameter.shape) for held in backbone.held
+        tensor.name: kind_of(tensor.name, context.tensors[tensor.name].module, tensor.parameter.shape)
+        for tensor in backbone.tensors
     }
     if context.group_map.modules:
-        last = max(place for place, held in enumerate(backbone.held) if backbone.in_row(held))
-        behind = {held.name for held in backbone.held[last + 1 :]}
+        last = max(place for place, tensor in enumerate(backbone.tensors) if backbone.in_row(tensor))
+        behind = {tensor.name for tensor in backbone.tensors[last + 1 :]}
     else:  # A checkpoint has no module order.
         behind = {name for name, kind in kinds.items() if kind == "norm"}
     fallen = [
-        held
-        for held in backbone.held
-        if backbone.at_head(held)
-        and not backbone.in_row(held)
-        and (held.name not in behind or kinds[held.name] == "norm")
-        and held.name.removeprefix(context.prefix).partition(".")[0]
+        tensor
+        for tensor in backbone.tensors
+        if backbone.at_head(tensor)
+        and not backbone.in_row(tensor)
+        and (tensor.name not in behind or kinds[tensor.name] == "norm")
+        and tensor.name.removeprefix(context.prefix).partition(".")[0]
         not in (context.family.added if context.family else ())
-        and not is_new_beside(held.name.removeprefix(context.prefix))
+        and not is_new_beside(tensor.name.removeprefix(context.prefix))
         # BEiT and mmpretrain give the table that all blocks share the head's lr.
-        and kinds[held.name] not in ("relative-position", "query")
+        and kinds[tensor.name] not in ("relative-position", "query")
     ]
     # A final norm has no number, or the last stage's; without stages, the 1 of ``ln1`` is not a stage.
     deepest = max(backbone.blocks)
     stages = deepest[0] if len(deepest) > 1 else 0
     named = {
-        _series(held) for held in fallen if held.name not in behind or (held.block and held.block.place[0] < stages)
+        _series(tensor)
+        for tensor in fallen
+        if tensor.name not in behind or (tensor.block and tensor.block.place[0] < stages)
     }
-    fallen = [held for held in fallen if _series(held) in named]
-    outputs = [held for held in fallen if _stage_given_out(context, held) is not None]
-    pretrained = [held for held in fallen if held not in outputs]
-    new = [held for held in outputs if (_stage_given_out(context, held) or 0) < stages]
-    blocks_have = f"its blocks have {span(held.scale for held in slow)}"
+    fallen = [tensor for tensor in fallen if _series(tensor) in named]
+    outputs = [tensor for tensor in fallen if _stage_given_out(context, tensor) is not None]
+    pretrained = [tensor for tensor in fallen if tensor not in outputs]
+    new = [tensor for tensor in outputs if (_stage_given_out(context, tensor) or 0) < stages]
+    blocks_have = f"its blocks have {span(tensor.scale for tensor in slow)}"
     if pretrained:
         yield Fault(
             f"{_at_head(pretrained, head)}; {blocks_have}",
             _fix(context, pretrained),
-            parameters=[held.name for held in pretrained],
+            parameters=[tensor.name for tensor in pretrained],
             option=context.spec.lr_place,
             edits=() if context.spec.lr_from == "custom_keys" else our_fix(context, context.options),
         )
@@ -120,7 +123,7 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
         yield Fault(
             f"{_at_head(new, head)}; {blocks_have}: they are new in a detector; a classifier only has norm{stages}",
             f"nothing, if they are new; if the checkpoint has them, {_fix(context, new)}",
-            parameters=[held.name for held in new],
+            parameters=[tensor.name for tensor in new],
             option=context.spec.lr_place,
             severity="info",
         )
@@ -134,23 +137,23 @@ def _at_head(fallen: Sequence[BackboneTensor], head: float) -> str:
 _OUTPUT_NORM = re.compile(r"norm(\d+)\.", re.ASCII)
 
 
-def _stage_given_out(context: RuleContext, held: BackboneTensor) -> int | None:
+def _stage_given_out(context: RuleContext, tensor: BackboneTensor) -> int | None:
     """Return the stage that an output norm belongs to; None if the family has no norm per output stage."""
     if context.family is None or not context.family.output_norms:
         return None
-    found = _OUTPUT_NORM.match(held.name.removeprefix(context.prefix))
+    found = _OUTPUT_NORM.match(tensor.name.removeprefix(context.prefix))
     return int(found[1]) if found else None
 
 
-def _series(held: BackboneTensor) -> str:
+def _series(tensor: BackboneTensor) -> str:
     """Return the name that a norm shares with the norms of other stages; else its own name."""
-    return held.block.series if held.block else held.name
+    return tensor.block.series if tensor.block else tensor.name
 
 
 def _fix(context: RuleContext, fallen: Sequence[BackboneTensor]) -> str:
     if context.spec.lr_from == "custom_keys":
         return "add the backbone's lr_mult to their own custom keys"
-    modules = list(dict.fromkeys(held.name.removeprefix(context.prefix).partition(".")[0] for held in fallen))
+    modules = list(dict.fromkeys(tensor.name.removeprefix(context.prefix).partition(".")[0] for tensor in fallen))
     named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")
     return f"{context.constructor_label} has no layer for {named}; use {in_its_place(context)}"
 
@@ -210,13 +213,13 @@ def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     """
     if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
-    held = context.backbone.held
+    members = context.backbone.tensors
     yield Fault(
-        f"all {count(len(held), 'tensor')} of the backbone train at the head's lr: their names begin with"
+        f"all {count(len(members), 'tensor')} of the backbone train at the head's lr: their names begin with"
         f" {context.prefix!r}, but {context.constructor_label} looks for {BACKBONE_PREFIX!r}",
         f"use a constructor with an option for the prefix, such as {OURS.label} with"
         f" backbone={context.prefix.rstrip('.')!r}",
-        parameters=[tensor.name for tensor in held],
+        parameters=[tensor.name for tensor in members],
         option="optim_wrapper.constructor",
         edits=our_fix(context, context.options),
     )
@@ -253,14 +256,14 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     modules are called ``blocks``.
     """
     backbone = context.backbone
-    blocks = [held for row in backbone.blocks.values() for held in row]
+    blocks = [tensor for row in backbone.blocks.values() for tensor in row]
     kind = context.group_map.model.backbone or "backbone"
     if context.spec.first_stage_is_a_layer and len(context.depths) == 1 and context.depths[0] > 1:
         yield Fault(
-            f"all {context.depths[0]} blocks of this {kind} have lr scale {span(held.scale for held in blocks)}: it has"
-            f" one stage, and {context.constructor_label} gives the whole first stage one layer id",
+            f"all {context.depths[0]} blocks of this {kind} have lr scale {span(tensor.scale for tensor in blocks)}: it"
+            f" has one stage, and {context.constructor_label} gives the whole first stage one layer id",
             f"use a constructor that decays the blocks of a single stage, such as {OURS.label}",
-            parameters=[held.name for held in blocks],
+            parameters=[tensor.name for tensor in blocks],
             option="optim_wrapper.constructor",
             severity="warning",
             edits=our_fix(context, context.options),
@@ -273,7 +276,7 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
         f"{which}{named} train at the head's lr scale {rate(backbone.head_scale or 1)}:"
         f" {context.constructor_label} does not recognise their names",
         f"use a constructor that recognises them, such as {OURS.label}",
-        parameters=[held.name for held in blocks or backbone.held],
+        parameters=[tensor.name for tensor in blocks or backbone.tensors],
         option="optim_wrapper.constructor",
         edits=our_fix(context, context.options),
     )

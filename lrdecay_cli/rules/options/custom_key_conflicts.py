@@ -56,16 +56,16 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
     longer key that matches fewer parameters and sets the same fields overrides on purpose, and is not reported.
     """
     reported = set()
-    for matches, winner, names, dropped in _losses(context):
+    for matches, winner, names, dropped in _overrides(context):
         key = matches.key
         reported.add(key)
-        share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
+        share = "all" if not matches.wins and len(names) == len(matches.overridden) else f"{len(names):,} of"
         settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
         length = "longer" if len(winner) > len(key) else "shorter" if len(winner) < len(key) else "earlier"
         fix, edits = _fix(context, key, winner, names, dropped)
         yield Fault(
             f"the {length} custom key {winner!r} overrides {key!r} for {share} its "
-            f"{count(len(matches.wins) + len(matches.loses), 'tensor')} and drops {settings}",
+            f"{count(len(matches.wins) + len(matches.overridden), 'tensor')} and drops {settings}",
             fix,
             parameters=names,
             option=key_option(key),
@@ -73,37 +73,37 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
         )
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)
-        if matches.loses and not matches.wins and key not in reported and known.issuperset(matches.settings):
+        if matches.overridden and not matches.wins and key not in reported and known.issuperset(matches.settings):
             yield Fault(
                 f"custom key {key!r} is unused: longer keys override it for all "
-                f"{count(len(matches.loses), 'tensor')} that it matches",
+                f"{count(len(matches.overridden), 'tensor')} that it matches",
                 f"remove {key!r}",
-                parameters=matches.loses,
+                parameters=matches.overridden,
                 option=key_option(key),
                 severity="info",
                 edits=[delete_option(key_option(key))],
             )
 
 
-def _losses(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str], dict[str, Any]]]:
+def _overrides(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str], dict[str, Any]]]:
     """Yield a key, the key that overrides it, the parameters concerned, and the settings that are dropped for them."""
     for matches in context.custom_keys.values():
-        for winner in dict.fromkeys(matches.loses.values()):
+        for winner in dict.fromkeys(matches.overridden.values()):
             dropped = _dropped(context, matches, context.custom_keys[winner])
             if dropped:
-                yield matches, winner, [name for name, by in matches.loses.items() if by == winner], dropped
+                yield matches, winner, [name for name, by in matches.overridden.items() if by == winner], dropped
 
 
-def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
+def _dropped(context: RuleContext, shadowed: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
     """Return settings of the overridden key that the winner neither has nor overrides on purpose."""
-    refines = {*winner.wins, *winner.loses} <= {*loser.wins, *loser.loses}
+    refines = {*winner.wins, *winner.overridden} <= {*shadowed.wins, *shadowed.overridden}
     dropped = {}
-    known = known_settings(context, loser.key)
+    known = known_settings(context, shadowed.key)
     without_effect = {
         "decay_mult": not context.group_map.base_weight_decay,
         "lr_mult": not context.spec.keys_set_lr,
     }
-    for setting, value in loser.settings.items():
+    for setting, value in shadowed.settings.items():
         same = winner.settings.get(setting, 1 if setting in without_effect else None) == value
         overridden = setting in winner.settings and refines
         if setting in known and not (same or overridden or without_effect.get(setting)):
@@ -123,7 +123,7 @@ def _fix(
     settings |= dropped
     matches = context.custom_keys[key]
     # A key without any tensor left would be reported next.
-    left = {*matches.wins, *matches.loses} - {*names}
+    left = {*matches.wins, *matches.overridden} - {*names}
     if {*names} == {*context.custom_keys[winner].wins}:
         further = "" if left else f", and remove {key!r}"
         removed = [] if left else [delete_option(key_option(key))]
@@ -166,10 +166,10 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
     # The first matching option for weight decay counts, but the last one for the lr.
     decays = [multiplier for multiplier in multipliers if multiplier.target == "weight_decay"]
     lrs = [multiplier for multiplier in reversed(multipliers) if multiplier.target == "lr"]
-    losses = list(_losses(context))
+    overrides = list(_overrides(context))
     for key, matches in context.custom_keys.items():
         for field, alternatives in (("decay_mult", decays), ("lr_mult", lrs)):
-            reported = {name for _, _, names, dropped in losses if field in dropped for name in names}
+            reported = {name for _, _, names, dropped in overrides if field in dropped for name in names}
             for multiplier in alternatives:
                 names = [name for name in matches.switches_off.get(multiplier.option, ()) if name not in reported]
                 reported.update(names)
@@ -233,7 +233,7 @@ def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
     """
     first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
     for key, matches in context.custom_keys.items():
-        reached = {*matches.wins, *matches.loses, *matches.frozen}
+        reached = {*matches.wins, *matches.overridden, *matches.frozen}
         missed = [name for name in matches.duplicates if first.get(name, name) not in reached]
         if missed:
             yield Fault(

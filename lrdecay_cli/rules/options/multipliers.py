@@ -133,10 +133,10 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
                 severity="info",
                 edits=[delete_option(f"{PARAMWISE}.{multiplier.option}")],
             )
-    takes = {winner for matches in context.custom_keys.values() for winner in matches.loses.values()}
+    takes = {winner for matches in context.custom_keys.values() for winner in matches.overridden.values()}
     for key, matches in context.custom_keys.items():
         path = key_option(key)
-        if matches.frozen and not (matches.wins or matches.loses):
+        if matches.frozen and not (matches.wins or matches.overridden):
             if matches.settings.get("lr_mult", 1) == 1:
                 continue  # An exemption of frozen tensors is harmless.
             yield Fault(

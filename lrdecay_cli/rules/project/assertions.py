@@ -53,7 +53,7 @@ def _matching(assertion: Assertion, context: RuleContext) -> list[Tensor]:
 
 def _faults(assertion: Assertion, aspect: str, wanted: Any, matching: list[Tensor]) -> Iterator[Fault]:
     failing: dict[str, Any] = {}
-    for tensor in (held for each in matching for held in each.in_groups()):
+    for tensor in (tensor for each in matching for tensor in each.in_groups()):
         if aspect == "frozen":
             if tensor.trainable is wanted:
                 failing[tensor.name] = not tensor.trainable
@@ -65,7 +65,7 @@ def _faults(assertion: Assertion, aspect: str, wanted: Any, matching: list[Tenso
             failing[tensor.name] = "in no group"
     if failing:
         condition = (
-            condition_text(wanted) if aspect in NUMBERS else _one(wanted) if aspect == "frozen" else repr(wanted)
+            condition_text(wanted) if aspect in NUMBERS else _format(wanted) if aspect == "frozen" else repr(wanted)
         )
         requirement = f"{aspect} {condition}"
         place = f"{assertion.place}, [[{assertion.table}]] number {assertion.number}"
@@ -90,16 +90,16 @@ def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any, precision
 
 def _values(values: list[Any]) -> str:
     """Return the distinct values as text: all of a few, else the range."""
-    distinct = list(dict.fromkeys("not set" if value is None else _one(value) for value in values))
+    distinct = list(dict.fromkeys("not set" if value is None else _format(value) for value in values))
     if len(distinct) <= 3:
         return ", ".join(distinct)
     numbers = [value for value in values if isinstance(value, (int, float))]
     if len(numbers) == len(values):
-        return f"from {_one(min(numbers))} to {_one(max(numbers))}"
+        return f"from {_format(min(numbers))} to {_format(max(numbers))}"
     return f"{', '.join(distinct[:3])} and {len(distinct) - 3} more"
 
 
-def _one(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 

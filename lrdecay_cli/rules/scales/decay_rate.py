@@ -97,16 +97,16 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
     decay = context.decay_rate
     if decay is None or 0 < decay <= 1:
         return
-    held = [*context.backbone.held, *context.backbone.others]
+    members = [*context.backbone.tensors, *context.backbone.others]
     if decay > 1:
-        wrong = [tensor for tensor in held if tensor.scale > 1 + 1e-9]
+        wrong = [tensor for tensor in members if tensor.scale > 1 + 1e-9]
         effect = (
             f", so the lowest layers train up to {rate(max(tensor.scale for tensor in wrong))} times faster"
             if wrong
             else ""
         )
     else:
-        wrong = [tensor for tensor in held if tensor.scale <= 0]
+        wrong = [tensor for tensor in members if tensor.scale <= 0]
         effect = ", so no layer below the head trains" if decay == 0 else ", so lrs are negative"
     option = f"{PARAMWISE}.{context.decay_option}"
     suggested = float(rate(1 / decay)) if decay > 1 else 0.9

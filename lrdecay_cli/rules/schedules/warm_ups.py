@@ -77,9 +77,9 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
         )
     elif constant and length is not None and (scheduler.end or 0) >= length and length - scheduler.begin > length / 2:
         # Its last step, the one before its end, restores the lr.
-        held = min((scheduler.end or 0) - 1, length) - scheduler.begin
+        kept = min((scheduler.end or 0) - 1, length) - scheduler.begin
         yield Fault(
-            f"{scheduler.name} keeps the {scheduler.what} at {start:.3g} times its value for {held:g} of {length:g} "
+            f"{scheduler.name} keeps the {scheduler.what} at {start:.3g} times its value for {kept:g} of {length:g} "
             f"{scheduler.unit}",
             f"set factor=1, or end below {length:g}",
             option=f"{scheduler.path}.end" if "end" in scheduler.settings else f"{scheduler.path}.factor",

@@ -107,12 +107,12 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
     earlier, so the tensors stay in their groups without a gradient. Parameters that ``train()`` freezes before the
     first iteration (``frozen_stages`` of many backbones) are frozen in the group map, and LRD103 reports them.
     """
-    held = {name for group in context.dry_run.groups for name in group.parameters} if context.dry_run else set()
+    grouped = {name for group in context.dry_run.groups for name in group.parameters} if context.dry_run else set()
     train_mode = context.group_map.training.train_mode
     planned = {*train_mode.freezes, *train_mode.thaws} if train_mode else set()
     for change in context.dry_run.states if context.dry_run else ():
         as_planned = planned if change.cause.stage == "train()" and change.cause.iteration == 0 else set()
-        names = [name for name in change.parameters if name in held and name not in as_planned]
+        names = [name for name in change.parameters if name in grouped and name not in as_planned]
         if names:
             what = "unfreezes" if change.trainable else "freezes"
             yield Fault(

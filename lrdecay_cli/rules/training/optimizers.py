@@ -197,8 +197,8 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
         found.append((_optimizers(context), context.dry_run.moved_at_zero))
     else:
         for optimizer in context.optimizers:
-            held = [group for group in optimizer.groups if context.starting_lr(group) == 0]
-            found.append((optimizer.label, trained_names(*filter(optimizer.moves_at_zero, held))))
+            at_zero = [group for group in optimizer.groups if context.starting_lr(group) == 0]
+            found.append((optimizer.label, trained_names(*filter(optimizer.moves_at_zero, at_zero))))
     for label, moved in found:
         if moved:
             yield Fault(

@@ -157,8 +157,8 @@ def _changed(context: RuleContext, wrapping: Wrapping) -> dict[str, dict[str, tu
         for name in group.parameters
     }
     changed = {}
-    held = [(number, group, each.name) for number, group in enumerate(groups) for each in group.parameters]
-    for number, group, name in held:
+    members = [(number, group, each.name) for number, group in enumerate(groups) for each in group.parameters]
+    for number, group, name in members:
         wrapped = after.get((number if by_turn else 0, name))
         if wrapped is None:
             continue

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lrdecay_cli.checking.shown import INSPECTED, findings_among, inspected_findings
+from lrdecay_cli.checking.embedded_findings import INSPECTED, findings_among, inspected_findings
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.openmmlab.audit import audit
@@ -57,7 +57,7 @@ def test_inspected_findings_are_those_of_all_rules(name: str) -> None:
 
 def test_rules_are_loaded_only_where_they_can_find_something() -> None:
     program = (
-        "import sys\nfrom lrdecay_cli.checking.shown import inspected_findings\n"
+        "import sys\nfrom lrdecay_cli.checking.embedded_findings import inspected_findings\n"
         "from tests.group_maps import group_map\n"
         "inspected_findings(group_map({'a': {'lr': 0.1, 'parameters': {'a.weight': (2,)}}}))\n"
         "print('lrdecay_cli.rules' in sys.modules)"
