@@ -83,7 +83,7 @@ def test_each_format_has_one_finding_for_the_cause(project: Path) -> None:
     assert [finding["config"] for finding in differing] == LEAVES
     assert differing[0]["fix"] == (
         f"lrdecay diff baselines/{LEAVES[0].replace('.py', '.txt')} {LEAVES[0]} --cfg-options 'a=b c' shows all; "
-        "if it is meant: lrdecay baseline --update -o baselines --cfg-options 'a=b c'"
+        "if it is intended: lrdecay baseline --update -o baselines --cfg-options 'a=b c'"
     )
     assert {finding["place"]["line"] for finding in differing} == {7}
 

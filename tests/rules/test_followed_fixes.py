@@ -210,7 +210,7 @@ def test_a_config_of_mmcv_alone_is_told_what_to_write(tmp_path: Path) -> None:
         audit(str(tmp_path / "config.py"))
     fix = raised.value.fix
     names: dict[str, Any] = {}
-    exec(fix.partition("for mmengine: ")[2], names)
+    exec(fix.partition("for MMEngine write: ")[2], names)
     assert names["optim_wrapper"]["optimizer"]["type"] == "SGD"
     assert {"optim_wrapper", "param_scheduler", "train_cfg"} <= {*names}
 

@@ -97,4 +97,4 @@ def test_a_constructor_without_options_is_told_once(options: str, tmp_path: Path
     weight_decay = [rule for rule in RULES if rule.code.startswith("LRD4")]
     fixes = {one.fix for one in findings_of(group_map, weight_decay)}
     (fix,) = fixes
-    assert "without options it makes one group and exempts nothing" in fix
+    assert "makes one group and exempts nothing" in fix
