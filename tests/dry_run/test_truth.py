@@ -121,7 +121,7 @@ def unsafe_loading() -> Iterator[None]:
 
 
 WORKER = """
-import json, sys
+import json, os, sys
 import torch, torch.distributed as dist
 from pathlib import Path
 from mmengine.config import Config
@@ -131,7 +131,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODEL_WRAPPERS, MODELS
 from lrdecay_cli.training import ParamGroupAuditHook  # noqa: F401 - registers itself
 from tests.dry_run.trainings import FULLY_SHARDED, config_of, train
-folder, rank = Path(sys.argv[1]), int(sys.argv[2])
+folder, child = Path(sys.argv[1]), os.fork()
+rank = int(child == 0)
 dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
 logs = dict(checkpoint=None, logger=dict(type="LoggerHook", interval=2))
 hook = dict(type="ParamGroupAuditHook", log_lr=True)
@@ -146,6 +147,8 @@ for wrapper, optimizer in FULLY_SHARDED:
     groups.append([(group["lr"], group["weight_decay"], len(group["params"])) for group in found])
 (folder / f"{rank}.json").write_text(json.dumps([[seen.lrs[0], seen.lrs[max(seen.lrs)]], groups]))
 dist.destroy_process_group()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
@@ -155,10 +158,8 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("two")
     # One thread in each, as torchrun sets it.
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    workers = [
-        subprocess.Popen([sys.executable, "-c", WORKER, str(folder), str(rank)], env=environment) for rank in (0, 1)
-    ]
-    assert [worker.wait(300) for worker in workers] == [0, 0]
+    # The second one is forked from the first, which has the stack by then.
+    subprocess.run([sys.executable, "-c", WORKER, str(folder)], env=environment, check=True, timeout=300)
     real = [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
     assert real[0] == real[1]
     (log,) = folder.glob("*/*/vis_data/scalars.json")
