@@ -37,6 +37,11 @@ _LARGEST = 1 << 20
 """Bytes of a request."""
 _NOT_BEFORE = ("typer.rich_utils", "lrdecay_cli.training")
 """Modules that read environment variables or register types as they are imported."""
+_PATH = sys.path[1:]
+"""Before packages add to it."""
+_ERRORS = (sys.__stdout__ or sys.stdout).errors
+"""By the locale."""
+_STREAMS = 3
 _AGAIN = signal.SIGUSR2
 """How a command ends that would replace itself by the same one without shortcuts."""
 
@@ -48,11 +53,16 @@ def run(
     stdin: str,
     *,
     meanwhile: Callable[[int], object] = lambda _: None,
+    loads: int | None = None,
 ) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command with its streams in pipes; ``meanwhile`` is given its process id."""
+    """Exit code, stdout and stderr of a command with its streams in pipes; ``meanwhile`` is given its process id.
+
+    A byte is written to the file descriptor ``loads``, which is closed here, for each config that mmengine loads.
+    """
     (theirs_in, into), (out, theirs_out), (err, theirs_err) = (os.pipe() for _ in range(3))
     with ThreadPoolExecutor(3) as threads:
-        command = Command(arguments, cwd, environment, (theirs_in, theirs_out, theirs_err))
+        streams = (theirs_in, theirs_out, theirs_err, *([] if loads is None else [loads]))
+        command = Command(arguments, cwd, environment, streams)
         threads.submit(_write, into, stdin)
         read = [threads.submit(_read, stream) for stream in (out, err)]
         try:
@@ -152,7 +162,7 @@ def _forked(server: socket.socket) -> int:
 def serve(server: socket.socket, kind: str) -> None:
     """Fork a process for each request, or have another server do it, one after another until the other side is gone."""
     while True:
-        request, streams, _, _ = socket.recv_fds(server, _LARGEST, 3)
+        request, streams, _, _ = socket.recv_fds(server, _LARGEST, 4)
         if not request:
             return
         asked = json.loads(request)
@@ -208,6 +218,20 @@ def _preload(kind: str) -> None:
     assert not {*_NOT_BEFORE} & {*sys.modules}
 
 
+def _tell_loads(descriptor: int) -> None:
+    from mmengine.config import Config
+
+    load = Config.fromfile
+
+    def fromfile(*arguments: Any, **options: Any) -> Any:
+        os.write(descriptor, b".")
+        return load(*arguments, **options)
+
+    Config.fromfile = staticmethod(fromfile)
+    # As that of a process whose imports are looked at, so that an answer of the one is kept for the other.
+    sys._xoptions["importtime"] = True
+
+
 def _to_be_started_again(*_: object) -> NoReturn:
     """In the place of ``os.execve``: the server has the other one run the command."""
     os.kill(os.getpid(), _AGAIN)
@@ -217,9 +241,12 @@ def _to_be_started_again(*_: object) -> NoReturn:
 def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: dict[str, str], kind: str) -> NoReturn:
     code = 1
     try:
+        # None of those that were passed is as low as these.
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
-        os.closerange(3, 1024)
+        os.closerange(len(streams), 1024)
+        if len(streams) > _STREAMS:
+            _tell_loads(_STREAMS)
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environment)
@@ -227,12 +254,13 @@ def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: di
         time.tzset()
         tempfile.tempdir = None
         # ``python -m`` begins the path with the working directory.
-        sys.path[0] = cwd
+        paths = environment.get("PYTHONPATH", "").split(os.pathsep)
+        sys.path[:] = [cwd, *filter(None, paths), *(path for path in _PATH if path not in paths)]
         sys.argv = [str(ROOT / "lrdecay_cli/__main__.py"), *arguments]
         sys.orig_argv = [sys.executable, "-m", "lrdecay_cli", *arguments]
         modes: dict[str, Any] = {"encoding": "utf-8", "closefd": False}
-        sys.stdin = sys.__stdin__ = open(0, **modes)  # noqa: SIM115
-        sys.stdout = sys.__stdout__ = open(1, "w", **modes)  # noqa: SIM115
+        sys.stdin = sys.__stdin__ = open(0, errors=_ERRORS, **modes)  # noqa: SIM115
+        sys.stdout = sys.__stdout__ = open(1, "w", errors=_ERRORS, **modes)  # noqa: SIM115
         sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, errors="backslashreplace", **modes)  # noqa: SIM115
         if kind != EXACT:
             os.execve = _to_be_started_again  # type: ignore[assignment]
