@@ -35,6 +35,7 @@ FILES = {
     "late.py": "import order\norder.seen.append('late')\n",
     "chain.py": "from heavy import Thing\n",
     "same/__init__.py": "from same.cond import cond\n",
+    "same/extra.py": "VALUE = 9\n",
     "same/cond.py": "def cond(): return 'function'\n",
 }
 TABLE = {
@@ -50,7 +51,7 @@ TABLE = {
     "loner": (),
     "late": (),
     "chain": ("Thing",),
-    "same": ("cond",),
+    "same": ("cond", "extra"),
     "same.cond": ("cond",),
     "not_installed": ("anything",),
 }
@@ -117,6 +118,7 @@ USES = {
     "from chain import Thing\nclass Mine(Thing): ...\nresult = Mine.__mro__[1].__module__": "heavy",
     "from same import cond\nimport same.cond\nresult = cond()": "function",
     "import same.cond\nfrom same import cond\nresult = cond()": "function",
+    "from same import extra\nresult = extra.VALUE": 9,
     "import same.cond as cond\nresult = cond.__name__": "cond",
     "from heavy import Thing\nThing.size = 4\nimport heavy\nresult = heavy.Thing.size": 4,
     "from heavy import Thing\ndel Thing.size\nimport heavy\nresult = hasattr(heavy.Thing, 'size')": False,

@@ -6,11 +6,13 @@ module at that moment. Importing a missing module fails as usual.
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import operator
 import sys
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoader
 from typing import Any
 
@@ -324,6 +326,9 @@ def _attribute(module: types.ModuleType, name: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError as error:
+        if hasattr(module, "__path__"):
+            with suppress(ModuleNotFoundError):
+                return importlib.import_module(f"{module.__name__}.{name}")
         _failures.append(module.__name__)
         # The error of "from module import name".
         raise ImportError(f"cannot import name {name!r} from {module.__name__!r}", name=module.__name__) from error

@@ -123,6 +123,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     ),
     DEFERRED_OPTIMIZERS: ("ZeroRedundancyOptimizer",),
     # 4%: assignment of boxes to objects in the loss; tracking; an evaluation metric.
+    "scipy": (),
     "scipy.optimize": ("linear_sum_assignment",),
     "scipy.linalg": (),
     "scipy.sparse": ("csr_matrix",),
@@ -176,11 +177,21 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "pycocotools": (),
     "shapely": (),
     "tqdm": ("tqdm",),
+    "rich.console": ("Console",),
+    "rich.table": ("Table",),
+    "rich.text": ("Text",),
+    "mmpretrain.utils.progress": ("track", "track_on_main_process"),
     "mmengine.utils.progressbar_rich": ("track_progress_rich",),
     "yaml": ("CDumper", "CLoader"),
     "yapf": (),
     "yapf.yapflib": (),
     "yapf.yapflib.yapf_api": ("FormatCode",),
+    # 1%: downloads, tests, and the documentation of numpy.
+    "urllib.request": ("Request", "urlopen"),
+    "unittest": (),
+    "unittest.mock": ("patch",),
+    "numpy._core._add_newdocs": (),
+    "numpy._core._add_newdocs_scalars": (),
     # 4%: drawings.
     "matplotlib": (),
     "matplotlib.patches": ("Rectangle",),
@@ -213,7 +224,8 @@ _ALONE = (
     "torch.quasirandom",
     "torch._tensor_docs",
     *("torch._library", "torch.nested", "torch.profiler", "torch.utils._pytree", "torch.utils.data"),
-    *("cv2", "matplotlib", "modelindex", "pycocotools", "scipy", "shapely", "tqdm", "yaml", "yapf"),
+    *("cv2", "matplotlib", "modelindex", "numpy", "pycocotools", "rich", "scipy", "shapely"),
+    *("tqdm", "unittest", "urllib", "yaml", "yapf"),
     *("mmcv.image", "mmcv.video", "mmcv.visualization", "mmengine.utils.progressbar_rich"),
 )
 
