@@ -13,7 +13,7 @@ from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files import read_map
 from lrdecay_cli.files.config_text import settings_of
 from lrdecay_cli.files.schema import document_schema
-from tests.commands.running import lrdecay_cold
+from tests.commands.running import lrdecay
 from tests.openmmlab.runs import Run, train
 
 
@@ -151,9 +151,9 @@ def test_no_report_of_a_checkpoint_is_kept(unnamed: Run, tmp_path: Path) -> None
     path.write_bytes(unnamed.checkpoint.read_bytes())
     call = ["inspect", path, "--config", unnamed.config]
     kept = {"LRDECAY_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert lrdecay_cold(*call, **kept).code == 0
+    assert lrdecay(*call, **kept).code == 0
     path.write_bytes(b"")
-    assert "is empty" in lrdecay_cold(*call, **kept).err
+    assert "is empty" in lrdecay(*call, **kept).err
 
 
 TEXTS = [

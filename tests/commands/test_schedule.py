@@ -145,7 +145,7 @@ def test_a_terminal_gets_no_pixels() -> None:
 
 def test_the_cache_gives_the_groups(tmp_path: Path) -> None:
     kept = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path)}
-    first, second = (lrdecay_cold("schedule", LAYER_WISE, *COCO, "-v", **kept) for _ in range(2))
+    first, second = (lrdecay("schedule", LAYER_WISE, *COCO, "-v", **kept) for _ in range(2))
     assert (first.code, first.out) == (second.code, second.out)
     assert "not in the cache" in first.err
     assert "from the cache" in second.err

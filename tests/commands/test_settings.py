@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.checking.maps import decay_map, write
-from tests.commands.running import SAMPLES, Run, lrdecay_cold
+from tests.commands.running import SAMPLES, Run, lrdecay
 
 # On a map as small as this other rules have their say as well.
 ONLY = ("--select", "LRD301,LRD7,LRD9")
@@ -154,13 +154,13 @@ def test_a_kept_answer_is_not_given_where_settings_say_otherwise(tmp_path: Path)
     kept = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path / "cache")}
     config = SAMPLES / "resnet-50_default.py"
     # A map is kept with its report: the second answer comes from the cache.
-    texts = [lrdecay_cold("inspect", config, cwd=tmp_path, **kept).out for _ in range(2)]
+    texts = [lrdecay("inspect", config, cwd=tmp_path, **kept).out for _ in range(2)]
     assert texts[0] == texts[1]
     (tmp_path / "lrdecay.toml").write_text("format = 'json'")
-    json.loads(lrdecay_cold("inspect", config, cwd=tmp_path, **kept).out)
+    json.loads(lrdecay("inspect", config, cwd=tmp_path, **kept).out)
     (tmp_path / "lrdecay.toml").write_text("format = 'text'")
-    assert lrdecay_cold("inspect", config, cwd=tmp_path, **kept).out == texts[0]
-    assert lrdecay_cold("inspect", config, "--no-settings", cwd=tmp_path, **kept).out == texts[0]
+    assert lrdecay("inspect", config, cwd=tmp_path, **kept).out == texts[0]
+    assert lrdecay("inspect", config, "--no-settings", cwd=tmp_path, **kept).out == texts[0]
 
 
 def test_settings_that_cannot_be_read(tmp_path: Path, here: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,9 +17,9 @@ ROOT = Path(__file__, "../../..").resolve()
 PRE_COMMIT = [sys.executable, "-m", "pre_commit"]
 
 
-def git(folder: Path, *arguments: str) -> None:
+def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -41,13 +42,17 @@ def test_the_hook_judges_maps_and_nothing_else(hook_repository: Path, tmp_path: 
     (project / "package.json").write_text('{"name": "no map"}')
     (project / "lrdecay.toml").write_text('select = ["LRD301"]\n')
     git(project, "init", "-q")
-    git(project, "add", "-A")
     environment = {**os.environ, "PRE_COMMIT_HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8"}
 
+    revision = git(hook_repository, "rev-parse", "HEAD").strip()
+    hooks = {"repo": str(hook_repository), "rev": revision, "hooks": [{"id": "lrdecay-check", "verbose": True}]}
+    (project / ".pre-commit-config.yaml").write_text(json.dumps({"repos": [hooks]}))
+
     def hook() -> subprocess.CompletedProcess[str]:
-        command = [*PRE_COMMIT, "try-repo", str(hook_repository), "lrdecay-check", "--all-files", "--verbose"]
+        command = [*PRE_COMMIT, "run", "--all-files"]
         return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
+    git(project, "add", "-A")
     passed = hook()
     assert passed.returncode == 0, passed.stdout + passed.stderr
     assert "no findings in 1 config" in passed.stdout

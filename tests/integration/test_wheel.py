@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -37,10 +38,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of scripts of a fresh virtual environment that has the wheel and what it requires."""
     folder = tmp_path_factory.mktemp("wheel")
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])
-    venv.create(folder / "venv", with_pip=True)
+    venv.create(folder / "venv", symlinks=True, with_pip=False)
     scripts = folder / "venv" / "bin"
-    subprocess.run([scripts / "pip", "install", "--quiet", wheel], check=True, cwd=folder)
+    subprocess.run([*pip_for(scripts), "install", "--quiet", wheel], check=True, cwd=folder)
     return scripts
+
+
+def pip_for(scripts: Path) -> list[str]:
+    """The pip of the tests, at work in that environment: to install one there takes as long as all the rest."""
+    return [sys.executable, "-m", "pip", "--python", str(scripts / "python")]
 
 
 @pytest.fixture
@@ -50,7 +56,7 @@ def run_there(environment: Path, tmp_path: Path) -> Run:
     outside = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
 
     def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [environment / name, *arguments]
+        command = [*(pip_for(environment) if name == "pip" else [str(environment / name)]), *arguments]
         return subprocess.run(command, cwd=tmp_path, env=outside, capture_output=True, text=True, check=False)
 
     return run
