@@ -21,7 +21,7 @@ from lrdecay_cli.domain.training import Module
 
 _OPTION = "fc_lr5"
 _LAST_WEIGHT, _LAST_BIAS = f"{_OPTION}, last weight", f"{_OPTION}, last bias"
-# Kind, what the lr is multiplied by, whether there is weight decay, and what a parameter has to be.
+# By kind: factor of the lr, whether there is weight decay, and the condition.
 _KINDS: Mapping[str, tuple[int, bool, str]] = {
     "parameter of a norm": (1, False, "be a parameter of a batch or group norm"),
     "weight of the first convolution": (1, True, "be the weight of the model's first convolution"),

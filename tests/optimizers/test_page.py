@@ -56,7 +56,7 @@ def cells(row: OptimizerEffects) -> dict[str, str]:
         "options": ", ".join(f"`{key}={value}`" for key, value in row.options.items()),
         "lr": row.lr + (f": {ratios}" if row.lr == "distorted" else "") + norm,
         "weight decay": row.decay,
-        "lr 0": row.at_zero,
+        "lr 0": "unchanged" if row.at_zero == "stands still" else row.at_zero,
         "lr halved": halved + (", assigns `group['lr']`" if row.rewrites_lr else ""),
         "needs": "; ".join(
             f"{refusal.error if refusal.demand == 'unknown' else refusal.demand} ({refusal.when})"

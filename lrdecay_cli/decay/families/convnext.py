@@ -37,7 +37,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
-    # No dot behind the module names here, since mmdet has none: backbone.stages_extra.1.2 is a stage to it.
+    # No dot after the module names, as in mmdet: backbone.stages_extra.1.2 counts as a stage.
     if own in TOKENS:
         return by_name(name, "0", "0", 0)
     if not own.startswith(("downsample_layers", "stages")):

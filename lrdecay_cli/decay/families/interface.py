@@ -34,11 +34,11 @@ class LayerRule(Protocol):
 
 
 Placement = Callable[[str, DecayType, int, tuple[int, ...], str], Formula | None]
-"""Where those norm layers, tokens and position embeddings belong that a layer rule leaves with the head; None for a
-parameter about which the layer rule decides. From name, decay type, ``num_layers``, depths and prefix."""
+"""Returns the layer id of norm layers, tokens and position embeddings to which a layer rule gives the head's id; None
+for all other names."""
 
 Depths = Callable[[Iterable[str], str], tuple[int, ...]]
-"""Blocks per stage from parameter names and the backbone's prefix; ``()`` where no block is found."""
+"""Blocks per stage from parameter names and the backbone's prefix; ``()`` without any block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +66,21 @@ class Family:
     name: str
     classes: ClassNames
     rules: Mapping[DecayType, LayerRule]
-    """The decay types that the family knows."""
+    """The supported decay types and their rules."""
     depths: Depths
     fitting_num_layers: Callable[[tuple[int, ...]], int]
-    """The ``num_layers`` that makes layer ids rise without a gap or an overlap, for given depths in ``layer_wise``."""
+    """The ``num_layers`` that gives layer ids without a gap or an overlap, for given depths in ``layer_wise``."""
     must_fit: bool = True
-    """Whether another ``num_layers`` is an error. mmdet takes any, so its own families do."""
+    """True if another ``num_layers`` is an error. mmdet accepts any number, so its own families do too."""
     placement: Placement | None = None
-    """Asked before the rules, unless the config wants mmdet's and mmpretrain's own ids."""
+    """Tried before the rules, unless the config requires mmdet's and mmpretrain's own ids."""
     stages: int | None = None
-    """How many stages the rules are made for; None if any number will do."""
+    """Number of stages that the rules expect; None for any number."""
     added: tuple[str, ...] = ()
-    """Modules and parameters of the backbone that are no part of what was pretrained: they train with the head."""
+    """Modules and parameters of the backbone that are not pretrained: they train with the head."""
     output_norms: bool = False
-    """Whether ``norm<i>`` stands behind each stage that is given out: a classifier, with which backbones are
-    pretrained, gives out the last stage alone."""
+    """True if each output stage has a ``norm<i>``; classifiers, which provide the pretrained weights, only output the
+    last stage."""
 
     def fitting(self, decay_type: DecayType, depths: tuple[int, ...]) -> int:
         """Return the ``num_layers`` without a gap or an overlap: by layer, or one id per stage."""

@@ -34,7 +34,7 @@ ROWS = ("layers", "blocks")
 NORMS_BEFORE = ("pre_norm", "norm_pre", "ln_pre")
 NORMS_BEHIND = ("ln1", "ln2", "norm", "fc_norm", "ln_post")
 
-# Whole names, since a name with "ViT" or "VisionTransformer" in it often is no plain one: LeViT, T2T_ViT, MobileViT,
+# Full names, because a name with "ViT" or "VisionTransformer" often is another architecture: LeViT, T2T_ViT, MobileViT,
 # PyramidVisionTransformer.
 CLASSES = ClassNames(
     (

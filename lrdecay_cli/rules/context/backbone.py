@@ -151,7 +151,7 @@ def backbone_prefix(names: Iterable[str]) -> str:
 
 def out_of_order(scales: Sequence[float]) -> list[int]:
     """Return the fewest indices to leave out so that the remaining scales never decrease."""
-    # The longest run that never falls: for each length the lowest end, with the way back.
+    # Longest non-decreasing subsequence: for each length the lowest end, with a link to the previous index.
     ends: list[float] = []
     last: list[int] = []
     before: list[int | None] = []

@@ -30,7 +30,7 @@ class Baseline(msgspec.Struct, frozen=True):
     command: str = ""
     """The command that writes it again."""
     shows: str = ""
-    """The command that shows every difference; empty where there is no file."""
+    """The command that shows every difference; empty without a file."""
 
 
 class JudgedSuppression(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class JudgedSuppression(msgspec.Struct, frozen=True):
 
     stated: StatedSuppression
     unknown: tuple[str, ...]
-    """Names in it that no rule has."""
+    """Its rule names that do not exist."""
     idle: tuple[str, ...]
     """Codes of its rules that ran and had no finding to suppress."""
     expired: bool

@@ -170,7 +170,7 @@ class RuleContext:
 
     @property
     def head_id_label(self) -> str:
-        """``num_layers + 1 = 7``, or ``7`` where it is another."""
+        """``num_layers + 1 = 7``, or ``7`` if the head has another id."""
         sum_told = self.num_layers is not None and self.head_id == self.num_layers + 1
         return f"{'num_layers + 1 = ' if sum_told else ''}{self.head_id}"
 
@@ -263,7 +263,7 @@ class RuleContext:
         """Matches of every custom key, if the constructor is known to read them."""
         try:
             return custom_key_matches(self.group_map)
-        except DecayError:  # an lr that is no number
+        except DecayError:  # the lr is not a number
             return {}
 
     @cached_property

@@ -95,7 +95,7 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
             misspelt.add(place)
             option = f"{place}.type"
             edits = [set_option(option, f"{given[: -len(kind)]}{like}")]
-            yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=option, edits=edits)
+            yield Fault(f"unknown scheduler {kind}", f"did you mean {like}?", option=option, edits=edits)
     reported = set(misspelt)
     for scheduler in context.all_schedulers:
         faults = [] if scheduler.path in misspelt else list(_faults(context, scheduler))

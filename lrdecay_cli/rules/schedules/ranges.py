@@ -1,4 +1,4 @@
-"""Where schedulers begin and end, and in which unit."""
+"""Rules about the start, end and unit of schedulers."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
 
     ``by_epoch`` of a scheduler defaults to True. mmengine treats a training of iterations as one epoch, in which a
     scheduler by epochs never steps: a warm-up leaves the lr at its first factor. In a training of epochs, milestones or
-    an ``end`` of a few iterations were probably meant as epochs. ``convert_to_iter_based=True`` counts in epochs and
+    an ``end`` of a few iterations were probably intended as epochs. ``convert_to_iter_based=True`` counts in epochs and
     steps each iteration.
     """
     train_cfg = context.group_map.training.train_cfg
