@@ -38,6 +38,8 @@ class Questions:
 
     def __init__(self, inherited: Iterable[str]) -> None:
         self.paths: set[str] = set()
+        self.missing: set[str] = set()
+        """Those that were not there."""
         self.inherited = frozenset(inherited)
         """Files of modules that were loaded before."""
         self.known: list[Evidence] = []
@@ -53,25 +55,30 @@ class Questions:
 
     def _recording(self, real: Any) -> Any:
         def recording(path: Any, *arguments: Any, **options: Any) -> Any:
-            if not isinstance(path, int) and options.get("dir_fd") is None:
-                self._note(path)
-            return real(path, *arguments, **options)
+            place = "" if isinstance(path, int) or options.get("dir_fd") is not None else self._noted(path)
+            try:
+                return real(path, *arguments, **options)
+            except FileNotFoundError:
+                self.missing.add(place)
+                raise
 
         return recording
 
-    def _note(self, given: Any) -> None:
+    def _noted(self, given: Any) -> str:
         try:
             path = os.fsdecode(given)
-            self.paths.add(path if os.path.isabs(path) else os.path.join(os.getcwd(), path))
+            path = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
         # The real function reports invalid arguments.
         except (TypeError, ValueError, OSError):
-            return
+            return ""
+        self.paths.add(path)
+        return path
 
 
 def begin(inherited: Iterable[str] = ()) -> None:
     """Record the inputs of this process's result from now on; ``inherited`` are the files of its modules."""
     global _questions
-    record()
+    record().listings = {}
     _questions = Questions(inherited)
 
 
@@ -96,12 +103,17 @@ def dependencies() -> Evidence:
         modules = {path for path in module_files(list(sys.modules.values())) if not is_installed(path)}
         modules |= {source_of(path) for path in seen.compiled if not is_installed(path)}
         paths = {*seen.opened, *(modules - _questions.inherited), *filter(_is_asked_for, tuple(_questions.paths))}
+        missing = _questions.missing - set(seen.opened)
         found = nothing()
         for path in sorted(paths):
-            if not _counts(path) or path in seen.written or path.startswith(temporary):
+            own_output = path in seen.written and path not in seen.opened
+            if not _counts(path) or own_output or path.startswith(temporary):
                 continue
             now = stamp(path)
-            changed = path in seen.opened and now != seen.opened[path] and not os.path.isdir(path)
+            # By somebody else: what a config does to its own files is no reason to ask it again.
+            changed = path in seen.opened and now != seen.opened[path]
+            changed = changed or (path in missing and now is not None)
+            changed = changed and path not in recording.changed and not os.path.isdir(path)
             found["own"][path] = MEANWHILE if changed else content(path)
         found["stems"] = sorted(seen.stems)
         for folder in {os.path.join(os.getcwd(), entry) for entry in seen.search}:
@@ -149,20 +161,26 @@ def _as_it_is(found: Evidence, others: Iterable[Evidence], temporary: tuple[str,
         found["search"][folder] = names_in(folder, frozenset(stems))
     for folder, (names, _) in found["packages"].items():
         found["packages"][folder] = (names, names_in(folder, frozenset(names)))
+    recording = record()
     for folder in found["listed"]:
-        found["listed"][folder] = shown_names(folder)
+        now = shown_names(folder)
+        if recording.listings is not None and (then := recording.listings.get(folder)) is not None:
+            ours = [name for name in now or () if os.path.join(folder, name) in recording.changed]
+            now = sorted({*filter(is_shown, then), *ours})
+        found["listed"][folder] = now
     return found
 
 
 def shown_names(folder: str) -> list[str] | None:
     """Return the entries of a folder, without temporary files of editors and Python."""
     names = names_in(folder)
-    return None if names is None else [name for name in names if not is_beside(name)]
+    return None if names is None else [*filter(is_shown, names)]
 
 
-def is_beside(name: str) -> bool:
-    """True for the name of a temporary file of an editor, Python or lrdecay."""
-    return name.startswith(".") or name.endswith(("~", ".swp", ".part", ".tmp")) or name in ("__pycache__", "4913")
+def is_shown(name: str) -> bool:
+    """False for names that editors, Python or we ourselves give to what stands beside a file for a while."""
+    beside = name.startswith(".") or name.endswith(("~", ".swp", ".part", ".tmp")) or name in ("__pycache__", "4913")
+    return not beside
 
 
 def _counts(path: str) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lrdecay_cli.cache.environment import EnvironmentReads, read_by_importlib, read_by_user
-from lrdecay_cli.cache.evidence import is_installed, stamp
+from lrdecay_cli.cache.evidence import is_installed, names_in, stamp
 from lrdecay_cli.cache.folder import cache_folder
 from lrdecay_cli.cache.gathering import Gathered, gather, source_of
 
@@ -29,6 +29,7 @@ _UNTRACEABLE = (
     "sqlite3.connect",
 )
 _FRESH = os.O_TRUNC | os.O_EXCL
+_CHANGING = os.O_WRONLY | os.O_RDWR
 # Kernel timestamps lag behind the clock by up to this many nanoseconds.
 _TICK = 10_000_000
 
@@ -39,6 +40,10 @@ class Recording:
     def __init__(self) -> None:
         self.began = (time.time_ns(), time.monotonic_ns())
         self.seen = Gathered()
+        self.changed: set[str] = set()
+        """Paths that this process opened to write, or renamed a file to."""
+        self.listings: dict[str, list[str] | None] | None = None
+        """What folders had in them when they were listed first, if somebody wants to know."""
         self.environment = EnvironmentReads()
         self.obstacles: list[str] = []
         self._earlier: list[tuple[Gathered, set[str]]] = []
@@ -50,6 +55,7 @@ class Recording:
             "open": self._open,
             "os.listdir": self._listed,
             "os.scandir": self._listed,
+            "os.rename": self._renamed,
             "ctypes.dlopen": self._library,
             "tempfile.mkdtemp": self._temporary,
             "lrdecay_cli.alive": self._note_alive,
@@ -145,6 +151,9 @@ class Recording:
         if path.startswith(self._cache):
             return
         fresh = bool({"w", "x"} & set(mode)) if isinstance(mode, str) else bool(flags & _FRESH)
+        changes = bool(set("wxa+") & set(mode)) if isinstance(mode, str) else bool(flags & _CHANGING)
+        if changes:
+            self.changed.add(path)
         if fresh:
             self.seen.written.add(path)
         elif path.endswith(".pyc"):
@@ -160,6 +169,9 @@ class Recording:
             # Stamp before reading: later changes are detected.
             self.seen.opened[path] = stamp(path)
 
+    def _renamed(self, arguments: Any) -> None:
+        self.changed.add(os.path.abspath(os.fsdecode(arguments[1])))
+
     def _listed(self, arguments: Any) -> None:
         given = arguments[0]
         if isinstance(given, int) or read_by_importlib():
@@ -173,6 +185,9 @@ class Recording:
             self.seen.search.add(folder)
         else:
             self.seen.listed.add(folder)
+            if self.listings is not None and folder not in self.listings:
+                with self.paused():
+                    self.listings[folder] = names_in(folder)
 
 
 _recording: Recording | None = None

@@ -67,13 +67,13 @@ def test_in_a_pipe_answers_follow_each_other(tmp_path: Path) -> None:
         watch.until("in 1 config")
         # One more in a folder that is watched.
         (tmp_path / "configs/second.py").write_text(CONFIG.format(base="../base.py"))
-        watch.until("configs changed", "in 2 configs")
+        watch.until("in 2 configs", "configs changed")
         assert "second.py" in (tmp_path / "out.json").read_text()
         # A page that a browser shows loads itself again.
         assert "data-build" in (tmp_path / "out.html").read_text()
         # A setting counts too.
         (tmp_path / "lrdecay.toml").write_text("[options]\nverbosity = 3\n")
-        watch.until("lrdecay.toml changed", "lrdecay.toml: ")
+        watch.until("lrdecay.toml: ", "lrdecay.toml changed")
         assert "\x1b" not in watch.shown
         assert watch.end(signal.SIGTERM) == 143
 

@@ -17,22 +17,31 @@ from lrdecay_cli.app.speed import fast_start
 from lrdecay_cli.cache import dependencies, folder
 from lrdecay_cli.processes.outcomes import Dependencies
 
+LENGTH = 8
+"""Bytes that tell how long a :class:`Said` is: a process that a config started may keep the pipe open."""
 _MOST_SAID = 1 << 20
 """Bytes of stderr that are passed on."""
 
 
-class Answer(msgspec.Struct):
-    """What the command wrote, and what that depends on."""
+class Said(msgspec.Struct):
+    """What the command wrote; it is sent before the rest of the answer is found out."""
 
-    code: int
     out: bytes = b""
     err: str = ""
+
+
+class Answer(msgspec.Struct):
+    """What the answer depends on, and what helps with the next one."""
+
+    code: int
     kind: str = ""
     """The class of ``document``; empty if there is none."""
     document: bytes = b""
     dependencies: Dependencies = msgspec.field(default_factory=Dependencies)
     modules: list[str] = []
     """All that the child had loaded."""
+    read: list[list[str]] = []
+    """What of installed packages it had to read that its parent could have read before."""
     retry: bool = False
     """Whether only an attempt without shortcuts can answer."""
 
@@ -71,11 +80,12 @@ def collect_streams() -> None:
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
-def answer(arguments: Sequence[str], *, inherited: Sequence[str], warm: bool, plain: bool) -> bytes:
+def answer(arguments: Sequence[str], writer: int, *, inherited: Sequence[str], warm: bool, plain: bool) -> bytes:
     """Run the command, and return an :class:`Answer`.
 
     Args:
         arguments: the command line.
+        writer: the descriptor that gets a :class:`Said`, unless there is to be another attempt; closed afterwards.
         inherited: the files of modules that were loaded before.
         warm: whether the stack is among them: then nothing is kept in the cache.
         plain: take no shortcuts.
@@ -99,13 +109,23 @@ def answer(arguments: Sequence[str], *, inherited: Sequence[str], warm: bool, pl
         retry = True
     stdout.flush()
     out = stdout.kept.getvalue() if isinstance(stdout, _Collected) else b""
+    if not retry:
+        with open(writer, "wb") as pipe, suppress(BrokenPipeError):
+            said = msgspec.msgpack.encode(Said(out, _said()))
+            pipe.write(len(said).to_bytes(LENGTH, "little") + said)
     found = msgspec.convert(dependencies.dependencies(), Dependencies)
-    result = Answer(code, out, _said(), *_document(), found, [*sys.modules], retry)
+    result = Answer(code, *_document(), found, [*sys.modules], _read(), retry)
     return msgspec.msgpack.encode(result)
 
 
 def _retry() -> NoReturn:
     raise _RetryError
+
+
+def _read() -> list[list[str]]:
+    if module := sys.modules.get("lrdecay_cli.openmmlab.shared_bases"):
+        return list(module.read_here())
+    return []
 
 
 def _said() -> str:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from lrdecay_cli.cache.dependencies import MEANWHILE, is_beside, shown_names
+from lrdecay_cli.cache.dependencies import MEANWHILE, is_shown, shown_names
 from lrdecay_cli.cache.evidence import content, names_in, stamp
 from lrdecay_cli.processes.outcomes import Dependencies
 
@@ -38,7 +38,7 @@ class Known:
             return True
         folder, name = os.path.split(path)
         stem = name.partition(".")[0]
-        if folder in self._known.listed and not is_beside(name):
+        if folder in self._known.listed and is_shown(name):
             return True
         if folder in self._known.search and stem in self._stems:
             return True

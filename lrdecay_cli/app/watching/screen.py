@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
 
 from lrdecay_cli.app.shell.console import write_stdout
 from lrdecay_cli.text.printing import printable
@@ -26,8 +25,8 @@ class Screen:
         """The last answer that had a report."""
         self._drawn = False
 
-    def show(self, out: bytes, err: str, status: Callable[[], str]) -> None:
-        """Show an answer: its report, its messages, and a line about it.
+    def show(self, out: bytes, err: str) -> None:
+        """Show an answer: its report and its messages.
 
         Of one without a report the reason is shown, on a terminal below the last report that there was.
         """
@@ -39,18 +38,11 @@ class Screen:
                 start = "\n" * max(shutil.get_terminal_size().lines - 1, 0) + _HOME
             self._drawn = True
             write_stdout(start)
-            _write(self._last)
-        elif self._drawn or not out:
-            self.tell(status())
-            _write(out)
-        else:
-            self._drawn = True
-            _write(out)
+            out = self._last
+        _write(out)
         if err:
             sys.stderr.write(err)
             sys.stderr.flush()
-        if self.redraws:
-            self.tell(status())
 
     def tell(self, line: str) -> None:
         """A line on stderr, with the time."""

@@ -21,7 +21,7 @@ from lrdecay_cli.app.requests.checks import is_config, named_by
 from lrdecay_cli.app.shell import CANNOT_JUDGE
 from lrdecay_cli.app.shell.options import BuildOptions
 from lrdecay_cli.app.speed import fast_start
-from lrdecay_cli.app.watching.answering import Answer, answer, collect_streams
+from lrdecay_cli.app.watching.answering import LENGTH, Answer, Said, answer, collect_streams
 from lrdecay_cli.app.watching.difference import difference
 from lrdecay_cli.app.watching.known import Known
 from lrdecay_cli.app.watching.screen import Screen
@@ -34,6 +34,8 @@ from lrdecay_cli.text.counting import count
 
 _PATIENCE = 1.0
 """Seconds after which an answer that is out of date already is not waited for."""
+_ATTEMPTS = 5
+"""Answers in a row for a file that changes while it is read."""
 _LOOK = 100
 """Milliseconds after which a child is looked at that may have ended without a word."""
 # What a child of this process had to import, and every other would import again. Of the stack what changes no answer
@@ -62,7 +64,7 @@ def answer_again(context: typer.Context, targets: Sequence[str], build: BuildOpt
     if find_spec("watchfiles") is None:
         raise LrdecayError("needs watchfiles", where="--watch", fix='pip install "lrdecay-cli[watch]"')
     words = [word for word in context.find_root().obj if word != "--watch"]
-    session = Session(words, targets)
+    session = Session(words, targets, exact=build.exact)
     try:
         session.run()
     finally:
@@ -72,8 +74,8 @@ def answer_again(context: typer.Context, targets: Sequence[str], build: BuildOpt
 class Session:
     """What a watch has: the files of its last answer, a screen, and the modules that its children start with."""
 
-    def __init__(self, words: Sequence[str], targets: Sequence[str]) -> None:
-        self._words, self._targets = words, targets
+    def __init__(self, words: Sequence[str], targets: Sequence[str], *, exact: bool) -> None:
+        self._words, self._targets, self._exact = words, targets, exact
         self._screen, self._watcher = Screen(), Watcher()
         self._known = Known(Answer(CANNOT_JUDGE).dependencies)
         self._last = Answer(CANNOT_JUDGE)
@@ -81,7 +83,8 @@ class Session:
         """Of the files of all modules of this process."""
         self._warm = False
         self._tried: set[str] = set()
-        self._restless: set[str] = set()
+        self._attempts = 0
+        self._shown = time.monotonic()
         self._note_modules()
 
     def run(self) -> NoReturn:
@@ -90,9 +93,9 @@ class Session:
         gc.enable()
         changed: list[str] = []
         while True:
-            began = time.monotonic()
-            found = self._answer()
-            self._show(found, changed, time.monotonic() - began)
+            found = self._answer(changed)
+            if found.document:
+                self._last = found
             self._follow(found)
             self._load_ahead(found)
             changed = self._changed_meanwhile() or self._next_change()
@@ -101,38 +104,53 @@ class Session:
         """Watch nothing any more."""
         self._watcher.close()
 
-    def _answer(self) -> Answer:
-        plain = False
+    def _answer(self, changed: Sequence[str]) -> Answer:
+        """Let a child answer, and show that."""
+        plain, began = False, time.monotonic()
         while True:
-            work = partial(answer, self._words, inherited=[*self._stamps], warm=self._warm, plain=plain)
-            outcome = self._outcome(Worker(work, collect_streams))
+            outcome = self._outcome(plain=plain)
             if outcome is None:
                 continue
             if outcome.lost:
-                parts = f"lrdecay: the process that answered was lost: {outcome.reason}\n"
-                return msgspec.structs.replace(Answer(CANNOT_JUDGE, err=parts), dependencies=self._last.dependencies)
-            found = msgspec.msgpack.decode(outcome.answer, type=Answer)
+                self._screen.show(b"", f"lrdecay: the process that answered was lost: {outcome.reason}\n")
+                found = Answer(CANNOT_JUDGE, dependencies=self._last.dependencies)
+            else:
+                found = msgspec.msgpack.decode(outcome.answer, type=Answer)
             if not found.retry:
+                self._screen.tell(self._status(changed, self._shown - began, found))
                 return found
             self._load_stack()
             plain = True
 
-    def _outcome(self, worker: Worker) -> Outcome | None:
-        """How a child ended; None if what it reads changed while it took its time."""
+    def _outcome(self, *, plain: bool) -> Outcome | None:
+        """How a child ended, after what it said was shown; None if what it reads changed while it took its time."""
+        reader, writer = os.pipe()
+        work = partial(answer, self._words, writer, inherited=[*self._stamps], warm=self._warm, plain=plain)
+        worker = Worker(work, collect_streams)
+        os.close(writer)
+        os.set_blocking(reader, False)
+        said: bytearray | None = bytearray()
         began = time.monotonic()
         poller = self._poller()
         poller.register(worker.fileno(), select.POLLIN)
+        poller.register(reader, select.POLLIN)
         late = False
         try:
             while True:
                 self._poll(poller, _LOOK)
-                if (outcome := worker.poll()) is not None:
+                outcome = worker.poll()
+                if said is not None and (whole := _received(reader, said)) is not None:
+                    poller.unregister(reader)
+                    self._screen.show(whole.out, whole.err)
+                    self._shown, said = time.monotonic(), None
+                if outcome is not None:
                     return outcome
                 late = late or self._is_late()
                 if late and time.monotonic() - began > _PATIENCE:
                     return None
         finally:
             worker.stop()
+            os.close(reader)
 
     def _poller(self) -> select.poll:
         poller = select.poll()
@@ -157,7 +175,7 @@ class Session:
 
     def _next_change(self) -> list[str]:
         """Wait until something is not as it was, and return what."""
-        self._restless.clear()
+        self._attempts = 0
         poller = self._poller()
         while True:
             self._poll(poller, None)
@@ -167,11 +185,11 @@ class Session:
                 return changed
 
     def _changed_meanwhile(self) -> list[str]:
-        """What changed before it was watched; what changes while it is read, at each attempt, counts once."""
+        """What changed before it was watched; what changes at each attempt while it is read, only so many times."""
         uncertain = self._known.uncertain()
-        changed = [path for path in self._known.changes() if path not in uncertain or path not in self._restless]
-        self._restless |= uncertain
-        return changed
+        changed = self._known.changes()
+        self._attempts = self._attempts + 1 if uncertain.issuperset(changed) else 0
+        return changed if self._attempts < _ATTEMPTS else []
 
     def _follow(self, found: Answer) -> None:
         self._known = Known(found.dependencies)
@@ -181,20 +199,13 @@ class Session:
             ours = {folder for folder in ours if not is_installed(folder)}
         self._watcher.follow(self._known.folders, ours)
 
-    def _show(self, found: Answer, changed: Sequence[str], seconds: float) -> None:
-        took = seconds if self._screen.redraws else None
-        self._screen.show(found.out, found.err, partial(self._status, changed, took, found))
-        if found.document:
-            self._last = found
-
-    def _status(self, changed: Sequence[str], seconds: float | None, found: Answer) -> str:
+    def _status(self, changed: Sequence[str], seconds: float, found: Answer) -> str:
+        files = sum(known is not None for known in found.dependencies.own.values())
         parts = [_names(changed)] if changed else []
         if found.kind and found.kind == self._last.kind:
             parts.append(difference(found.kind, self._last.document, found.document))
-        if seconds is not None:
-            files = sum(known is not None for known in found.dependencies.own.values())
-            parts.append(f"{seconds:.2f} s; watching {count(files, 'file')}; Ctrl-C ends")
-        return "; ".join(filter(None, parts)) or "no answer"
+        parts.append(f"{seconds:.2f} s; watching {count(files, 'file')}; Ctrl-C ends")
+        return "; ".join(filter(None, parts))
 
     def _load_ahead(self, found: Answer) -> None:
         """Import what the next child needs, and find out what that is by what the last one had."""
@@ -209,7 +220,11 @@ class Session:
             and not name.startswith(_NOT_AHEAD)
             and (self._warm or name.partition(".")[0] not in ("torch", "mmengine", "mmcv", "mmdet"))
         ]
-        if not wanted:
+        if found.read and self._warm:
+            from lrdecay_cli.openmmlab.shared_bases import read_ahead
+
+            read_ahead(found.read)
+        elif not wanted:
             return
         for name in wanted:
             self._tried.add(name)
@@ -225,11 +240,16 @@ class Session:
     def _load_stack(self) -> None:
         if self._warm:
             return
-        from lrdecay_cli.openmmlab.preloading import preload_stack
-        from lrdecay_cli.processes.building import needed_packages
+        # Without the stack, each child says what is missing.
+        with suppress(LrdecayError, ImportError):
+            from lrdecay_cli.openmmlab.preloading import preload_stack
+            from lrdecay_cli.processes.building import needed_packages
 
-        with suppress(LrdecayError):
             preload_stack(needed_packages(name for name in named_by(self._targets) if is_config(name)))
+            if not self._exact:
+                from lrdecay_cli.openmmlab.shared_bases import share_bases
+
+                share_bases()
         self._warm = True
         self._freeze()
 
@@ -255,6 +275,17 @@ class Session:
                 self._screen.tell("it cannot start again by itself: end it and start it anew")
                 self._watcher = Watcher()
                 self._watcher.follow(self._known.folders)
+
+
+def _received(reader: int, received: bytearray) -> Said | None:
+    """What a child said, once all of it is there; ``received`` grows until then."""
+    with suppress(BlockingIOError):
+        while chunk := os.read(reader, 1 << 20):
+            received += chunk
+    length = int.from_bytes(received[:LENGTH], "little")
+    if len(received) < LENGTH or len(received) < LENGTH + length:
+        return None
+    return msgspec.msgpack.decode(received[LENGTH : LENGTH + length], type=Said)
 
 
 def _names(changed: Sequence[str]) -> str:

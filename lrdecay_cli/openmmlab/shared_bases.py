@@ -1,0 +1,137 @@
+"""What processes that are forked from this one need not read again: configs of installed packages, and their paths.
+
+mmengine parses a config of the zoo with its own bases, and looks it up in a hundred metafiles. Children find here what
+the parent has read before. They report what they had to read themselves (:func:`read_here`), and the parent reads that
+while it waits (:func:`read_ahead`). Only installed packages count: a child alone reads and runs what a user edits.
+
+Source: mmengine 0.10.7, ``Config._file2dict`` and ``Config._get_cfg_path``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.config import config as config_module
+
+from lrdecay_cli.cache import probed
+from lrdecay_cli.cache.evidence import is_installed, stamp
+
+_LOOKUPS = ("is_installed", "get_installed_path", "_get_external_cfg_path")
+
+Parsed = tuple[dict[str, Any], str, dict[str, Any]]
+"""What ``Config._file2dict`` returns."""
+
+_parsed: dict[str, tuple[Parsed, dict[str, list[int] | None]]] = {}
+"""By path: the config, and the stamps of all files that went into it."""
+_found: dict[tuple[str, ...], Any] = {}
+"""By function and arguments: a result that is not False, or the ValueError that was raised."""
+_read: set[tuple[str, ...]] = set()
+"""What this process had to read or look up itself."""
+_nested: list[str] = []
+"""Installed files that are being parsed."""
+_sharing = False
+_parse: Callable[..., Parsed] = Config._file2dict
+
+
+def share_bases() -> None:
+    """Let mmengine use what was read ahead, in this process and in those that are forked from it."""
+    global _sharing
+    if _sharing:
+        return
+    _sharing = True
+    Config._file2dict = staticmethod(_file2dict)
+    for name in _LOOKUPS:
+        setattr(config_module, name, _looked_up_once(name, getattr(config_module, name)))
+
+
+def read_here() -> list[list[str]]:
+    """What this process had to read itself, for the parent's :func:`read_ahead`."""
+    return [list(each) for each in _read]
+
+
+def read_ahead(wanted: Iterable[Iterable[str]]) -> None:
+    """Read what children would read: pairs of ``_file2dict`` and a path, or of a lookup and its arguments."""
+    for function, *arguments in wanted:
+        # Whoever needs it gets the error.
+        with suppress(Exception):
+            if function == "_file2dict":
+                _parse_ahead(*arguments)
+            elif function in _LOOKUPS:
+                getattr(config_module, function)(*arguments)
+    _read.clear()
+
+
+def _parse_ahead(path: str) -> None:
+    known = _parsed.get(path)
+    if not is_installed(path) or (known is not None and _unchanged(known[1])):
+        return
+    before = stamp(path)
+    files: list[str] = []
+
+    def note(filename: str, *arguments: Any, **options: Any) -> Parsed:
+        files.append(_absolute(filename))
+        return _parse(filename, *arguments, **options)
+
+    Config._file2dict = staticmethod(note)
+    try:
+        parsed = _parse(path)
+    finally:
+        Config._file2dict = staticmethod(_file2dict)
+    # Not what depends on variables of the environment, or warns.
+    if not parsed[2] and all(map(is_installed, files)) and "_deprecation_" not in parsed[1]:
+        stamps = {file: stamp(file) for file in files}
+        if before == stamp(path):
+            _parsed[path] = (parsed, {path: before, **stamps})
+
+
+def _file2dict(filename: str, *arguments: Any, **options: Any) -> Parsed:
+    path = _absolute(filename)
+    plain = all(value in (True, None) for value in (*arguments, *options.values()))
+    if not plain or not is_installed(path):
+        return _parse(filename, *arguments, **options)
+    # Once: whoever gets it may change it.
+    known = _parsed.pop(path, None)
+    if known is not None and _unchanged(known[1]):
+        probed(*known[1])
+        return known[0]
+    if not _nested:
+        _read.add(("_file2dict", path))
+    _nested.append(path)
+    try:
+        return _parse(filename, *arguments, **options)
+    finally:
+        _nested.pop()
+
+
+def _absolute(path: str) -> str:
+    # As mmengine spells it.
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
+
+
+def _unchanged(stamps: dict[str, list[int] | None]) -> bool:
+    return all(stamp(file) == known for file, known in stamps.items())
+
+
+def _looked_up_once(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def look_up(*arguments: str) -> Any:
+        key = (name, *arguments)
+        if key not in _found:
+            _read.add(key)
+            try:
+                found = function(*arguments)
+            # That no metafile has a config, which mmengine answers by another lookup.
+            except ValueError as error:
+                _found[key] = error
+                raise
+            if not found:
+                return found
+            _found[key] = found
+        if isinstance(_found[key], ValueError):
+            raise ValueError(*_found[key].args)
+        return _found[key]
+
+    return look_up

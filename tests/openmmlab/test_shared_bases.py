@@ -1,0 +1,59 @@
+"""Bases of the zoo that were read ahead are those that mmengine reads, each time."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from lrdecay_cli.openmmlab import shared_bases
+from lrdecay_cli.processes.children import in_children
+
+CONVNEXT = "convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py"
+CHILD = """
+optim_wrapper = dict(optimizer=dict(lr={{_base_.optim_wrapper.optimizer.lr}}))
+model = dict(backbone=dict(depths=[1, 1, 1, 1]))
+"""
+BASES = {
+    "by its path": f"_base_ = [{str(Path(next(iter(__import__('mmdet').__path__)), '.mim/configs', CONVNEXT))!r}]",
+    "of a package": f"_base_ = 'mmdet::{CONVNEXT}'",
+    "a part": "_base_ = ['mmdet::_base_/models/mask-rcnn_r50_fpn.py', 'mmdet::_base_/default_runtime.py']\n"
+    "optim_wrapper = dict(optimizer=dict(lr=1))",
+}
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_what_is_read_ahead_is_what_mmengine_reads(base: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.py"
+    config.write_text(f"{BASES[base]}\n{CHILD if base != 'a part' else ''}")
+
+    def read() -> tuple[object, str]:
+        loaded = Config.fromfile(str(config))
+        found = (loaded.to_dict(), loaded.text)
+        # What is handed out may be changed.
+        loaded.model.clear()
+        return found
+
+    def compare() -> None:
+        expected = read()
+        shared_bases.share_bases()
+        assert read() == expected
+        wanted = shared_bases.read_here()
+        assert wanted
+        for _ in range(2):
+            shared_bases.read_ahead(wanted)
+            assert read() == expected
+            # Nothing was left to read.
+            assert shared_bases.read_here() == []
+
+    def work(_: str) -> bytes:
+        try:
+            compare()
+        except BaseException:
+            return traceback.format_exc().encode()
+        return b"the same"
+
+    (child,) = in_children([""], work, jobs=1)
+    assert child.answer.decode() == "the same"
