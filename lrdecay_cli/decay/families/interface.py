@@ -35,7 +35,7 @@ class LayerRule(Protocol):
 
 Placement = Callable[[str, DecayType, int, tuple[int, ...], str], Formula | None]
 """Returns the layer id of norm layers, tokens and position embeddings to which a layer rule gives the head's id; None
-for all other names."""
+for all other names. Arguments: name, decay type, ``num_layers``, depths and prefix."""
 
 Depths = Callable[[Iterable[str], str], tuple[int, ...]]
 """Blocks per stage from parameter names and the backbone's prefix; ``()`` without any block."""
