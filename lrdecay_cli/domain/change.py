@@ -42,10 +42,10 @@ removed       its state, None                                 a name that only t
 renamed       the old name, the new name                      a module that moved with all its parameters unchanged
 state         ``grouped``, ``grouped twice``, ``frozen``,     ``frozen`` and ``missing`` tensors are in
               ``missing``, ``duplicate``                      no group, ``duplicate`` is a further name of one
-frozen        True if it takes no gradient                        ``requires_grad``, in a group or not
+frozen        True if it takes no gradient                    ``requires_grad``, in a group or not
 shape         the tensor's shape                              every state
 group         the group's name, ``group_*`` for a numbered    grouped on both sides, likewise all that follow
-              one (its number says nothing)
+              one (numbers are arbitrary)
 layer_id      a number or None
 lr_scale      a number or None
 lr            a number or None

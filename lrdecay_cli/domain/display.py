@@ -1,7 +1,7 @@
-"""How records look to a person: one line as ``repr``, the report of the command as ``str`` and in a notebook.
+"""Display of records: one line as ``repr``, the report of the command as ``str`` and in a notebook.
 
 Records hold facts, not formats. The module that renders them is imported by name on demand, so ``domain/`` imports
-nothing above it, and a cached answer loads nothing more.
+nothing above it, and a cached result loads nothing more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RENDERER = "lrdecay_cli.api.display"
 
 
 def render(function: str, record: object, *arguments: object) -> Any:
-    """What a function of :data:`RENDERER` makes of a record."""
+    """Render a record with a function of :data:`RENDERER`."""
     return getattr(import_module(RENDERER), function)(record, *arguments)
 
 
@@ -30,23 +30,23 @@ class Brief(msgspec.Struct, frozen=True):
     """A record with a ``repr`` of one line."""
 
     def headline(self) -> str:
-        """What the record is about, in one line without its class."""
+        """A description of the record in one line, without its class."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        # Names come from models and configs of strangers.
+        # Names come from untrusted models and configs.
         return f"<{type(self).__name__} {printable(' '.join(self.headline().split()))}>"
 
 
 class Displayed(Brief, frozen=True, dict=True):
-    """A record with a report: ``print`` shows the text of the command, a notebook a table."""
+    """A record with a report: ``print`` shows the command's text, a notebook a table."""
 
     def __str__(self) -> str:
         text: str = render("text", self)
         return text.rstrip("\n")
 
     def __rich__(self) -> object:
-        """What rich prints: the report of the command, as wide as the console."""
+        """The report of the command for rich, as wide as the console."""
         return render("terminal", self)
 
     def _repr_html_(self) -> str:

@@ -128,7 +128,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     """Distribution of each package of ``stack``, if known. Unset for a checkpoint and in maps of older versions."""
 
     live: LiveOptimizer | msgspec.UnsetType = msgspec.UNSET
-    """Where the groups are those of a running program's optimizer, and no config says anything."""
+    """Set if the groups come from a running program's optimizer, without a config."""
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Every name of the map once: grouped ones in the optimizer's order, then frozen, missing and duplicates."""

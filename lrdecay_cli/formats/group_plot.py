@@ -18,8 +18,8 @@ _USUAL, _ABOVE = "#3b82f6", "#e5484d"
 def draw(group_map: GroupMap, ax: Any = None) -> Any:
     """Draw a bar for each group on a logarithmic axis of lrs, and a line at the base lr; return the axes.
 
-    Groups are in the order of their layer ids, those without one as the optimizer has them. A bar is red where the lr
-    is above the base lr. Groups without an lr above 0 have no bar.
+    Groups are ordered by layer id, those without one as in the optimizer. A bar is red if its lr is above the base
+    lr. Groups without an lr above 0 have no bar.
 
     Raises:
         LrdecayError: matplotlib is not installed.

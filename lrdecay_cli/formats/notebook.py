@@ -1,6 +1,6 @@
-"""HTML for a notebook's cell: a report without scripts, in the colours and fonts that the notebook has.
+"""HTML for a notebook's cell: a report without scripts, in the notebook's colours and fonts.
 
-Text has the notebook's own colour, and lines and bars are half transparent, so that it reads well on light and dark.
+Text has the notebook's colour; lines and bars are half transparent, to be readable on light and dark backgrounds.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from lrdecay_cli.formats.palette import range_of_tables
 from lrdecay_cli.formats.values import LEFT_KINDS, bar_length, cell_text, is_number, printable
 
 ROWS = 60
-"""Rows of a table that are shown; a notebook keeps its output in its file."""
+"""Maximum number of table rows; a notebook stores its output in its file."""
 _LEVELS = {"info": "#3b82f6", "warning": "#d97706", "error": "#e5484d"}
 _LINE = "border-bottom:1px solid rgba(128,128,128,.35)"
 _CELL = "padding:.15em .6em;border:0;background:none;white-space:nowrap"
 
 
 def render(report: Report) -> str:
-    """The report as one ``<div>``. Every text in it is escaped."""
+    """The report as one ``<div>``; all texts are escaped."""
     parts = [
         *(f"<p style='margin:.3em 0'><b>{_text(line)}</b></p>" for line in report.lead),
         _facts(report.facts),
@@ -90,7 +90,7 @@ def _cells(row: tuple[Any, ...], columns: tuple[Column, ...], full: float) -> It
     for value, column in zip(row, columns, strict=True):
         style = f"{_CELL};text-align:{_side(column)}"
         if column.kind == "scale" and is_number(value):
-            # The bar grows from the left behind the number.
+            # The bar is drawn behind the number, from the left.
             length = bar_length(value, full, 100)
             color = "rgba(229,72,77,.45)" if value > 1 else "rgba(59,130,246,.35)"
             style += f";background:linear-gradient(90deg,{color} {length:.3g}%,transparent {length:.3g}%)"

@@ -19,7 +19,7 @@ _Profile = dict[str, tuple[Any, Any]]
 
 _PARAMETERS = Column("parameters", "parameters", "name", vital=True)
 _TENSORS = Column("tensors", "tensors", "integer")
-_WHAT_BECAME = Column("state", "what became of it", vital=True)
+_STATE = Column("state", "state", vital=True)
 _FACTOR = Column("factor", "factor", "factor", vital=True)
 LONG_COLUMNS = (
     _PARAMETERS,
@@ -74,7 +74,7 @@ def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names:
     order = {name: position for position, name in enumerate(profiles)}
     rows.sort(key=lambda row: (natural(row[2][0]), order[row[2][0]], len(row[2])))
     aspects = [aspect for aspect in ASPECTS if aspect not in _PRESENCE and any(aspect in row[0] for row in rows)]
-    presence = [_WHAT_BECAME] if any(row[0].keys() & _PRESENCE.keys() for row in rows) else []
+    presence = [_STATE] if any(row[0].keys() & _PRESENCE.keys() for row in rows) else []
     columns = [_PARAMETERS, *presence]
     for aspect in aspects:
         columns.append(Column(aspect, aspect.replace("_", " "), vital=aspect in _VITAL))

@@ -102,7 +102,7 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
     yield "model", f"{group_map.model.type}, {group_map.model.totals.parameters:,} parameters"
     options = optimizer.options
     if live:
-        # Every option of the class is there. Switches that are off tell nothing.
+        # Every option of the class is there. Options that are off are not informative.
         options = {key: value for key, value in options.items() if value is not None and value is not False}
     else:
         yield "backbone", group_map.model.backbone or "none"

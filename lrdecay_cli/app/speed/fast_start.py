@@ -82,7 +82,7 @@ def retry_by(retry: Callable[[], NoReturn]) -> None:
 
 
 def be_plain() -> None:
-    """Build as the second attempt does."""
+    """Build like a retry, without shortcuts."""
     global _plain
     _plain = True
 

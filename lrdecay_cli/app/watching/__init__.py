@@ -1,1 +1,1 @@
-"""``--watch``: one process that stays, keeps the stack loaded, and answers again when a file changes."""
+"""``--watch``: a process that keeps the stack loaded and repeats the report when a file changes."""

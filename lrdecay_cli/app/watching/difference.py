@@ -1,4 +1,4 @@
-"""What is different from the answer before, in a few words."""
+"""The difference from the last answer, in a few words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lrdecay_cli.text.counting import count
 
 
 def difference(kind: str, before: bytes, after: bytes) -> str:
-    """What changed from one document of a command to the next; empty if that is unknown.
+    """The changes between two documents of a command, in words; empty if unknown.
 
     ``kind`` is the class of both.
     """
@@ -25,8 +25,8 @@ def difference(kind: str, before: bytes, after: bytes) -> str:
             case "GroupMap":
                 return _of_maps(before, after)
             case "Suggestion":
-                return "the suggestion is another one"
-    # What a config made up travels too.
+                return "the suggestion changed"
+    # The document may contain classes that a config defined.
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         return ""
     return ""

@@ -1,4 +1,4 @@
-"""What an answer depends on, compared with what is there now."""
+"""Compare the dependencies of an answer with the present state of the files."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lrdecay_cli.cache.dependencies import MEANWHILE, is_shown, shown_names
 from lrdecay_cli.cache.evidence import content, names_in, stamp
 from lrdecay_cli.processes.outcomes import Dependencies
 
-# A file system may stamp two changes alike that follow each other as closely as this (ns).
+# Two changes within this time (ns) may get the same timestamp from the file system.
 _TICK = 50_000_000
 
 
 class Known:
-    """The dependencies of an answer, as they were when it was made, or when they were compared last."""
+    """The dependencies of an answer, with their state at the last comparison."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._known = dependencies
         self._stamps: dict[str, list[int] | None] = {}
         self._places: set[str] = set()
-        """All paths whose events count: the files, where links lead, and folders that are not there yet."""
+        """All paths whose events count: files, targets of links, and missing folders."""
         self.folders = frozenset(self._folders())
         """The folders to watch."""
 
@@ -29,11 +29,11 @@ class Known:
         return sum(found is not None for found in self._known.own.values())
 
     def uncertain(self) -> set[str]:
-        """Files that changed while they were read, maybe by the config itself."""
+        """Files that changed while they were read, perhaps by the config itself."""
         return {path for path, found in self._known.own.items() if found == MEANWHILE}
 
     def concerns(self, path: str) -> bool:
-        """Whether something that happened to ``path`` may matter."""
+        """True if an event for ``path`` may matter."""
         if path in self._places:
             return True
         folder, name = os.path.split(path)
@@ -45,7 +45,7 @@ class Known:
         return folder in self._known.packages and stem in self._known.packages[folder][0]
 
     def changes(self) -> list[str]:
-        """What is no longer as it was. From then on, what it is now counts."""
+        """Return the changed dependencies, and record their new state."""
         known = self._known
         changed = [path for path in known.own if self._file_changed(path)]
         stems = frozenset(known.stems)
@@ -83,7 +83,7 @@ class Known:
             yield folder if os.path.isdir(folder) else self._place(os.path.abspath(folder))
 
     def _place(self, path: str) -> str:
-        """The nearest folder that is there."""
+        """The nearest existing folder above."""
         self._places.add(path)
         folder = os.path.dirname(path)
         while not os.path.isdir(folder):

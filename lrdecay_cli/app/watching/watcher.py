@@ -1,4 +1,4 @@
-"""Folders that are watched by the system, for a loop that waits for other things too."""
+"""Watch folders by system events, for a loop that waits for other events too."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify
 
 _GROUPED = 100
-"""Milliseconds over which changes are grouped at most."""
+"""Maximum time in milliseconds to group changes."""
 _STEP = 10
-"""Milliseconds without a change that end a group: an editor writes a file in several steps."""
+"""Milliseconds without a change that end a group: editors write a file in several steps."""
 _WAIT = 1000
 POLLING = "WATCHFILES_FORCE_POLLING"
 _POLL_DELAY = "WATCHFILES_POLL_DELAY_MS"
 
 
 class Watcher:
-    """Tells by :attr:`reader`, a file descriptor, that something changed in the folders it follows.
+    """Signals changes in watched folders through :attr:`reader`, a file descriptor.
 
-    Folders and not files: an editor puts another file in the place of the one that was.
+    Folders are watched instead of files because editors replace files.
     """
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
         os.set_blocking(self.reader, False)
         self.polls = forced_polling()
-        """Whether folders are looked at again and again, since the system does not tell (network file systems)."""
+        """True to poll folders if the system reports no changes (network file systems)."""
         self._folders: frozenset[str] = frozenset()
         self._changed: set[str] = set()
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class Watcher:
         self._thread: threading.Thread | None = None
 
     def follow(self, folders: Iterable[str], optional: Iterable[str] = ()) -> None:
-        """Watch these folders from here on, and ``optional`` ones if there are not too many for the system."""
+        """Watch these folders from now on, and ``optional`` ones if the system's limit allows."""
         wanted, more = frozenset(folders), frozenset(optional)
         if self._thread is not None and wanted | more == self._folders:
             return
@@ -49,7 +49,7 @@ class Watcher:
         try:
             notify = self._notify(wanted | more)
         except OSError:
-            # The limit on watches of a user, mostly.
+            # Usually the user's limit on watches.
             try:
                 notify = self._notify(wanted)
             except OSError:
@@ -60,11 +60,11 @@ class Watcher:
         self._thread.start()
 
     def forget(self) -> None:
-        """Watch anew at the next :meth:`follow`: a folder has gone, and its successor is another one."""
+        """Restart the watch at the next :meth:`follow`: a folder was replaced."""
         self._folders = frozenset()
 
     def take(self) -> set[str]:
-        """The paths that something happened to since the last call."""
+        """The paths with events since the last call."""
         with suppress(BlockingIOError):
             while os.read(self.reader, 4096):
                 pass
@@ -73,7 +73,7 @@ class Watcher:
         return changed
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         self._end()
         os.close(self.reader)
         os.close(self._writer)

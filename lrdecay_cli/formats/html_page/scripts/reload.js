@@ -1,5 +1,5 @@
 // Of a page that --watch writes: it loads itself again once the file is another one. A file may not read a file, but it
-// may show one: a frame out of sight loads this very file each second, and the page in the frame tells which one it is.
+// may show one: a frame out of sight loads this very file each second, and the page in the frame reports its version.
 (() => {
   "use strict";
   const build = document.documentElement.dataset.build;
