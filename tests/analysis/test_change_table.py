@@ -25,7 +25,7 @@ from tests.group_maps import group_map
         ("layer_0_decay", "layer_1_decay", "layer_0_decay → layer_1_decay"),
     ],
 )
-def test_both_sides_are_told_apart(before: Any, after: Any, expected: str) -> None:
+def test_both_sides_are_distinguished(before: Any, after: Any, expected: str) -> None:
     assert shown_change(before, after) == expected
 
 
@@ -78,9 +78,7 @@ COLUMNS: dict[str, tuple[GroupMap, GroupMap, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("before", "after", "expected"), COLUMNS.values(), ids=COLUMNS)
-def test_a_column_for_what_changed_and_is_not_told_beside_it(
-    before: GroupMap, after: GroupMap, expected: dict[str, Any]
-) -> None:
+def test_columns_without_implied_changes(before: GroupMap, after: GroupMap, expected: dict[str, Any]) -> None:
     (table,) = comparison(before, after).report.tables
     keys = [column.key for column in table.columns]
     assert keys == ["parameters", *expected, "tensors"]

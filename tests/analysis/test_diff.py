@@ -214,11 +214,11 @@ def test_an_unknown_aspect_is_refused_at_once_with_the_nearest() -> None:
         known_aspects(["?"])
 
 
-def test_no_aspects_tell_nothing() -> None:
+def test_without_aspects_there_are_no_changes() -> None:
     assert not list(diff(NOTHING, grouped(), only=[]))
 
 
-def test_settings_are_told_apart_from_the_changes() -> None:
+def test_settings_are_separate_from_the_changes() -> None:
     before = group_map(base_lr=NAN, constructor=Constructor("LayerDecay", {"decay_rate": 0.7, "num_layers": 6}))
     after = group_map(
         base_lr=NAN,

@@ -66,7 +66,7 @@ def test_a_map_without_provenance_is_observed_only() -> None:
     assert one.certainty_reason == "lrdecay does not know the rules of MyOwn"
 
 
-def test_settings_that_no_rule_can_use_are_told() -> None:
+def test_unusable_settings_are_reported() -> None:
     options = {"num_layers": "six", "decay_rate": 0.7}
     found = group_map(
         {"group_0": {"parameters": {"conv.weight": (2, 2)}}},
@@ -184,7 +184,7 @@ def test_several_patterns_are_explained_once_each() -> None:
     assert report.summary == "2 tensors explained: 2 recomputed"
 
 
-def test_another_constructor_of_a_known_name_is_no_error() -> None:
+def test_another_constructor_of_a_known_name_is_accepted() -> None:
     """mmsegmentation's has the name of mmdet's, and takes names that mmdet's dies of."""
     found = group_map(
         {

@@ -138,11 +138,11 @@ def test_rename(before: GroupMap, after: GroupMap, expected: list[tuple[str, str
     ],
     ids=["shape", "lr", "lr_scale", "weight_decay", "layer_id", "requires_grad", "group", "frozen", "missing"],
 )
-def test_what_changed_otherwise_is_no_rename(after: GroupMap) -> None:
+def test_a_changed_module_is_not_renamed(after: GroupMap) -> None:
     assert {change.aspect for change in diff(model("neck.weight"), after)} == {"removed", "added"}
 
 
-def test_a_rename_is_told_once_for_each_parameter_in_its_old_place() -> None:
+def test_a_rename_is_reported_once_per_parameter() -> None:
     assert list(diff(model("a", "neck.weight", "b"), model("fpn.weight", "b"))) == [
         Change("a", "removed", "grouped", None),
         Change("neck.weight", "renamed", "neck.weight", "fpn.weight"),

@@ -170,7 +170,7 @@ def test_moments() -> None:
     )
 
 
-def test_meetings_are_told_at_their_very_step() -> None:
+def test_meetings_are_found_at_their_exact_step() -> None:
     # The second starts above the first and falls below it; the third runs into the first for good; the fourth parts.
     series = series_of(
         1000,

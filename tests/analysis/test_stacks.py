@@ -65,7 +65,7 @@ def test_maps_that_name_no_distribution() -> None:
     )
 
 
-def test_what_only_one_model_uses_is_no_change_of_the_stack() -> None:
+def test_packages_of_one_model_are_not_a_stack_change() -> None:
     alone = msgspec.structs.replace(made(0.2, OFFICIAL, text="1"), stack={"mmdet": "3.3.0", "mmpretrain": "1.2.0"})
     document = comparison(made(0.1, OFFICIAL), alone).document
     assert (document.packages, document.cause) == ((), "config")

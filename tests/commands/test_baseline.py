@@ -181,7 +181,7 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
         (["maps", "--baseline", "maps/a.json"], "--baseline: one baseline for 2 configs; give a directory"),
     ],
 )
-def test_a_missing_baseline_says_how_to_make_it(
+def test_a_missing_baseline_names_the_command_to_create_it(
     arguments: list[str],
     said: str,
     maps: Path,
@@ -291,7 +291,7 @@ def test_a_config_has_the_same_baseline_from_everywhere(
                 assert baseline_path(folder, given) == Path(folder, f"{key}.txt")
 
 
-def test_a_map_of_a_config_that_is_not_here_goes_by_its_name(here: Run, maps: Path) -> None:
+def test_a_map_of_a_missing_config_is_matched_by_name(here: Run, maps: Path) -> None:
     here("baseline", "maps", "-o", "golden")
     (maps / "inner").mkdir()
     write(maps / "inner/a.json", decay_map(lr=0.2))

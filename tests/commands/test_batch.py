@@ -92,7 +92,7 @@ def test_a_map_alone_is_not_for_a_batch(
     )
 
 
-def test_weight_decay_by_gpus_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_weight_decay_that_depends_on_gpus_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = decaying("ByMmengine", 16, tmp_path)
     code, out, _ = said(capsys, "check", config, "--select", "LRD82")
     assert code == 0

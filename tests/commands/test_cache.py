@@ -193,7 +193,7 @@ def test_a_page_is_made_anew_of_the_kept_map(warm: Project) -> None:
     assert [(page.code, page.built, "jinja2" in page.imported) for page in pages] == [(0, False, True)] * 2
 
 
-def test_verbose_tells_where_the_answer_is_from(warm: Project) -> None:
+def test_verbose_reports_the_source_of_the_answer(warm: Project) -> None:
     told = warm.run("inspect", "config.py", "-v")
     assert told.said == "lrdecay: config.py: from the cache; --no-cache builds it again"
     assert not told.built
@@ -257,7 +257,7 @@ def test_failures_and_what_json_cannot_hold_are_not_kept(warm: Project) -> None:
     assert warm.entries() == before
 
 
-def test_a_refused_folder_is_told_and_not_used(warm: Project) -> None:
+def test_an_unsafe_folder_is_reported_and_not_used(warm: Project) -> None:
     (warm.root / "open").mkdir()
     (warm.root / "open").chmod(0o777)
     (warm.root / "work/empty.py").write_text("")

@@ -181,7 +181,7 @@ def test_a_map_that_was_damaged_does_not_pass(
     assert said in result.out
 
 
-def test_two_maps_of_one_config_are_told_apart(maps: Path, here: Run) -> None:
+def test_two_maps_of_one_config_are_distinguished(maps: Path, here: Run) -> None:
     write(maps / "before.json", decay_map(wrong=True, config="configs/wrong.py"))
     result = here("check", *ONLY, "maps/before.json", "maps/wrong.json", "--format", "csv")
     assert [line.split(",")[0] for line in result.out.splitlines()[1:]] == ["maps/before.json", "maps/wrong.json"]
@@ -221,7 +221,7 @@ def test_the_day_can_be_set(maps: Path, here: Run) -> None:
     assert (odd.code, odd.err) == (2, "lrdecay: LRDECAY_TODAY: 'tomorrow' is not a date; write it as 2027-01-31\n")
 
 
-def test_a_file_is_counted_once_whatever_it_is_called(maps: Path, here: Run) -> None:
+def test_a_file_with_two_names_is_counted_once(maps: Path, here: Run) -> None:
     wrong = maps / "wrong.json"
     once = here("check", "maps/wrong.json", *ONLY)
     assert (

@@ -82,7 +82,7 @@ def test_what_an_earlier_fix_removes_needs_none_of_its_own(project: Path) -> Non
     assert "fixed LRD401" not in done.err
 
 
-def test_what_cannot_be_fixed_is_told_and_stays(project: Path) -> None:
+def test_unfixable_findings_are_reported_and_remain(project: Path) -> None:
     (project / "other").mkdir()
     done = lrdecay("check", "../config.py", "--fix", "--fail-on", "warning", cwd=project / "other")
     assert done.code == 1

@@ -35,7 +35,7 @@ def text_of(folder: Path, *arguments: object, code: int = 0) -> str:
     return (folder / "report.txt").read_text()
 
 
-def test_inspect_says_where_names_and_numbers_are_from(unnamed: Run, named: Run, tmp_path: Path) -> None:
+def test_inspect_names_the_source_of_names_and_numbers(unnamed: Run, named: Run, tmp_path: Path) -> None:
     by_config = text_of(tmp_path, "inspect", unnamed.checkpoint, "--config", unnamed.config)
     assert (
         f"checkpoint         {unnamed.checkpoint}\nsaved              epoch 1, iteration 3, mmengine 0.10\n"
@@ -64,7 +64,7 @@ def test_a_map_names_a_checkpoint_as_its_config_does(unnamed: Run, tmp_path: Pat
     assert again.splitlines()[-1] == "same: 8 tensors"
 
 
-def test_diff_tells_what_a_resume_uses(unnamed: Run, tmp_path: Path) -> None:
+def test_diff_reports_the_values_of_a_resume(unnamed: Run, tmp_path: Path) -> None:
     told = text_of(tmp_path, "diff", unnamed.config, unnamed.checkpoint, code=1)
     assert re.search(r"^head\.\* +0\.01 → 0\.001 +×0\.1 +2$", told, re.M)
     assert f"a resumed run uses the numbers of {unnamed.checkpoint}" in told

@@ -49,7 +49,7 @@ def test_this_environment_is_usable() -> None:
     assert result.out == lrdecay("doctor", "--format", "json").out
 
 
-def test_versions_tell_the_stand_ins_that_are_really_put_in_place() -> None:
+def test_versions_predict_the_installed_stubs() -> None:
     from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
     assert diagnose().stubs == install_stubs()
@@ -67,7 +67,7 @@ def test_nothing_is_loaded() -> None:
     assert done.stderr == "0 set()\n"
 
 
-def test_a_bare_interpreter_is_told_what_to_install(bare: list[str]) -> None:
+def test_a_bare_interpreter_gets_an_install_command(bare: list[str]) -> None:
     done = run_bare(bare, "", "doctor")
     assert (done.returncode, done.stderr) == (2, "")
     assert done.stdout.splitlines()[-1] == 'not usable: 1 error; start with: pip install "lrdecay-cli[stack]"'
@@ -161,7 +161,7 @@ def test_a_torch_that_does_not_load(name: str, tmp_path: Path, monkeypatch: pyte
         ),
     ],
 )
-def test_a_package_that_does_not_import_is_no_internal_error(version: str, said: str, tmp_path: Path) -> None:
+def test_a_package_that_cannot_be_imported_is_not_an_internal_error(version: str, said: str, tmp_path: Path) -> None:
     environment(tmp_path, {"mmengine": version})
     (tmp_path / "mmengine" / "__init__.py").write_text("raise KeyError('registered')")
     result = lrdecay("inspect", SAMPLES / "resnet-50_default.py", PYTHONPATH=f"{tmp_path}:{SAMPLES.parent}")

@@ -60,7 +60,7 @@ def test_torch_stays_out(arguments: list[str], maps: list[str]) -> None:
     assert done.stderr.splitlines()[-1] in ("0 []", "1 []")
 
 
-def test_without_torch_a_config_says_what_to_install(tmp_path: Path) -> None:
+def test_without_torch_the_error_names_the_packages_to_install(tmp_path: Path) -> None:
     """An interpreter whose search path has everything that lrdecay needs itself, and no torch."""
     (tmp_path / "site").mkdir()
     site = light_site(tmp_path / "site")
@@ -79,7 +79,7 @@ def test_without_torch_a_config_says_what_to_install(tmp_path: Path) -> None:
     )
 
 
-def test_a_closed_pipe_is_no_error(maps: list[str]) -> None:
+def test_a_closed_pipe_is_not_an_error(maps: list[str]) -> None:
     shell = f"{' '.join(COMMAND)} inspect {maps[0]} --format json | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True, cwd=SAMPLES.parent)
     assert done.stdout == "{\n0\n"

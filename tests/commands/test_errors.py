@@ -319,7 +319,7 @@ def test_stdout_that_cannot_be_written(redirection: str, said: str) -> None:
     ],
     ids=repr,
 )
-def test_whatever_is_raised_is_one_line(
+def test_every_exception_is_one_line(
     raised: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: object) -> None:

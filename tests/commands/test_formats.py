@@ -60,7 +60,7 @@ def test_help_and_completion_name_what_is_taken(command: str, here: Run) -> None
 
 @pytest.mark.parametrize("command", WITH_FORMATS)
 @pytest.mark.parametrize("format_name", [*FORMATS, "nosuch"])
-def test_what_is_refused_is_told_with_what_is_taken(command: str, format_name: str, project: Run) -> None:
+def test_an_unsupported_format_lists_the_supported_ones(command: str, format_name: str, project: Run) -> None:
     if format_name in formats_of(command):
         check_format(format_name, command=command)
         return

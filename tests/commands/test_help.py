@@ -39,7 +39,7 @@ def test_calls_are_found() -> None:
 
 
 @pytest.mark.parametrize("call", calls(), ids=" ".join)
-def test_every_call_in_readme_is_understood(call: list[str]) -> None:
+def test_every_call_in_readme_parses(call: list[str]) -> None:
     """Parsed by the real parser, arguments and values included, and not run."""
     arguments = spread_cfg_options(with_command(call))
     name = arguments[0]

@@ -47,7 +47,7 @@ def test_json_is_valid_and_complete(exported: Path) -> None:
     assert eval(first["provenance"]["lr_scale"]["formula"]) == data["groups"][0]["lr_scale"]
 
 
-def test_text_tells_the_whole_group_map(exported: Path) -> None:
+def test_text_shows_the_whole_group_map(exported: Path) -> None:
     text = (exported / "map.text").read_text()
     assert "ConvNeXt" in text
     assert "LearningRateDecayOptimizerConstructor" in text
@@ -147,7 +147,7 @@ def test_zoo_name_and_verbose() -> None:
     assert re.search(r"^\d+ groups: group_\d+ … group_\d+ ", result.out, re.M)
 
 
-def test_frozen_parameters_are_told() -> None:
+def test_frozen_parameters_are_reported() -> None:
     result = lrdecay("inspect", SAMPLES / "resnet-50_default.py")
     assert "frozen, but in a group: 33 tensors" in result.out, result.out
     assert "33 frozen (33 of them in groups)" in result.out.splitlines()[-1]

@@ -87,7 +87,7 @@ SAID = [
 
 
 @pytest.mark.parametrize(("line", "said"), SAID, ids=[line for line, _ in SAID])
-def test_the_name_that_is_meant(line: str, said: str, project: Run) -> None:
+def test_similar_names_are_suggested(line: str, said: str, project: Run) -> None:
     result = project(*line.split())
     assert (result.code, result.out) == (2, "")
     assert result.err.count("\n") == 1

@@ -17,7 +17,7 @@ OLD = (
 
 @pytest.mark.parametrize("command", [["suggest"], ["schedule", "--iters-per-epoch", "10"]])
 @pytest.mark.parametrize("text", [OLD, ""])
-def test_what_mmcv_1_read_is_told(
+def test_keys_of_mmcv_1_are_reported(
     command: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -224,7 +224,7 @@ def test_a_mean_that_is_logged_as_lr_is_left_out(tmp_path: Path, capsys: pytest.
         assert (code, {curve["key"] for curve in document["segments"][0]["curves"]}) == (0, keys)
 
 
-def test_the_text_log_says_how_many_gpus_there_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_text_log_gives_the_number_of_gpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One epoch, of which scalars.json does not say how long it is."""
     config = logging_config(config_of("auto_scale_lr"), train_cfg=dict(by_epoch=True, max_epochs=1))
     train(config, tmp_path / "work", log_level="INFO")

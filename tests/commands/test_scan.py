@@ -148,7 +148,7 @@ def test_what_cannot_be_scanned_is_one_line(project: Path, arguments: list[str],
     assert result.err.count("\n") == 1
 
 
-def test_interrupted_it_says_how_to_go_on_and_loses_nothing(project: Path) -> None:
+def test_an_interrupted_scan_can_continue_without_loss(project: Path) -> None:
     journal = project / "interrupted"
 
     def interrupt(pid: int) -> None:

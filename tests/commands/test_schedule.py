@@ -98,7 +98,7 @@ def test_json_is_the_same_on_every_run(exported: Path) -> None:
     assert again.out == (exported / "lr.json").read_text()
 
 
-def test_text_tells_what_the_log_does_not(exported: Path) -> None:
+def test_text_shows_what_the_log_omits(exported: Path) -> None:
     text = (exported / "lr.text").read_text()
     assert "7,330: 117,266 samples / (batch 2 × 8 GPUs)" in text
     assert re.search(r"^layer 0 +2 +6\.983e-08 +6\.983e-05 +6\.983e-05 +999 +6\.983e-07$", text, re.M), text
@@ -151,7 +151,7 @@ def test_the_cache_gives_the_groups(tmp_path: Path) -> None:
     assert "from the cache" in second.err
 
 
-def test_what_needs_iterations_says_so() -> None:
+def test_unknown_iterations_are_an_error_with_a_fix() -> None:
     result = lrdecay("schedule", LAYER_WISE)
     assert (result.code, result.out) == (2, "")
     assert result.err == (
@@ -267,7 +267,7 @@ def test_png_asks_for_matplotlib_before_anything_is_built(
     assert 'pip install "lrdecay-cli[plot]"' in capsys.readouterr().err
 
 
-def test_a_map_is_no_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_map_is_not_a_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "map.json").write_text('{"schema_version": 1}')
     assert run(["schedule", str(tmp_path / "map.json")]) == 2
     assert "give the config" in capsys.readouterr().err

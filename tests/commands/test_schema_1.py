@@ -103,7 +103,7 @@ def test_a_checkpoint_of_several_optimizers() -> None:
         ("weight_decay", "custom_keys['x'].weight_decay", 0.1, ("custom_key", "x", "weight_decay")),
     ],
 )  # fmt: skip
-def test_what_a_rule_said(part: str, rule: str, result: Any, fields: tuple[str, str, str], tmp_path: Path) -> None:
+def test_findings_of_schema_1(part: str, rule: str, result: Any, fields: tuple[str, str, str], tmp_path: Path) -> None:
     old = json.loads((FOLDER / "convnext_mmdet.json").read_text())
     first = old["groups"][0]["parameters"][0]["provenance"]
     first[part] = {"rule": rule, "formula": repr(result), "result": result, "inputs": {}}

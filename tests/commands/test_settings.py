@@ -108,7 +108,7 @@ def test_which_file_counts(
         ),
     ],
 )
-def test_what_is_wrong_is_told_where_it_is_said(
+def test_errors_name_the_place_in_the_settings(
     file: str,
     environment: dict[str, str],
     said: str,
@@ -122,7 +122,7 @@ def test_what_is_wrong_is_told_where_it_is_said(
     assert result.err.count("\n") == 1
 
 
-def test_what_is_typed_is_told_as_typed(tmp_path: Path, here: Run) -> None:
+def test_typed_options_are_named_as_typed(tmp_path: Path, here: Run) -> None:
     (tmp_path / "lrdecay.toml").write_text("format = 'json'")
     assert here("check", "a.json", "--format=jsn").err.startswith("lrdecay: --format: unknown format 'jsn'")
 

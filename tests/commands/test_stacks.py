@@ -266,7 +266,7 @@ def test_scans_and_maps_are_compared_without_torch(scans: Path, kind: str) -> No
     assert mixed.out.splitlines()[-1] == "different: 1 of 2 configs with different groups"
 
 
-def test_a_digest_sees_what_no_number_of_the_record_tells(scans: Path) -> None:
+def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
     scan = json.loads((scans / "a.json").read_text())
     for record in scan["records"]:
         record["digest"] = "0" * 64

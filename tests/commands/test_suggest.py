@@ -116,7 +116,7 @@ EFFECTS = {
 
 
 @pytest.mark.parametrize("name", EFFECTS)
-def test_the_effect_on_the_backbone_is_told(name: str, tmp_path: Path) -> None:
+def test_the_effect_on_the_backbone_is_reported(name: str, tmp_path: Path) -> None:
     """And without the key that is kept: both variants are pasted and built."""
     text, (mean, highest), other = EFFECTS[name]
     config = tmp_path / "config.py"
@@ -286,7 +286,7 @@ def test_a_constructor_that_refuses_is_replaced(name: str, tmp_path: Path) -> No
     assert len({group.layer_id for group in built.groups}) == 14
 
 
-def test_layers_that_nobody_knows_are_listed_as_registered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_layers_are_listed_as_registered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """To paste, and to be looked at: with the list the same model builds."""
     config = tmp_path / "config.py"
     config.write_text("_base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'\n")
@@ -359,7 +359,7 @@ def test_the_lines_for_a_lazy_config_leave_nothing_of_its_options(inherited: boo
     assert told == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
 
 
-def test_a_refusal_is_told_beside_the_snippet_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_reported_beside_the_snippet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.py").write_text(SWIN + REFUSED["mmdet's, of Swin"][0])
     assert run(["suggest", str(tmp_path / "config.py"), "--format", "python"]) == 0
     told = capsys.readouterr()
@@ -367,15 +367,13 @@ def test_a_refusal_is_told_beside_the_snippet_alone(tmp_path: Path, capsys: pyte
     assert "config.py: the config does not build: mmdet's constructor cannot decay" in told.err
 
 
-def test_what_no_other_constructor_would_mend_is_the_config_s_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_errors_of_every_constructor_stay_the_config_s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.py").write_text(f"{SWIN}optim_wrapper = dict(optimizer=dict(type='AdamX'))\n")
     assert run(["suggest", str(tmp_path / "config.py")]) == 2
     assert "unknown optimizer 'AdamX'" in capsys.readouterr().err
 
 
-def test_own_options_are_told_to_be_kept_or_left_out(tmp_path: Path) -> None:
+def test_own_options_are_reported_as_kept_or_removed(tmp_path: Path) -> None:
     """ConvNeXt: MMDetection's constructor would drop the head's key, and is not suggested."""
     base = SAMPLES / "convnext-t_layer-wise.py"
     (tmp_path / "config.py").write_text(
@@ -412,7 +410,7 @@ def test_own_options_are_told_to_be_kept_or_left_out(tmp_path: Path) -> None:
     assert propose(built, findings_among(built, JUDGED), mmdet=True).fits
 
 
-def test_keys_that_mmdet_never_read_are_told(tmp_path: Path) -> None:
+def test_keys_that_mmdet_ignores_are_reported(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(
         f"_base_ = {str(SAMPLES / 'convnext-s_wrong-num-layers.py')!r}\n"
         "optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(roi_head=dict(lr_mult=2.0))))\n"
@@ -452,7 +450,7 @@ def test_lines_of_the_snippet_are_whole_in_a_narrow_terminal() -> None:
     assert "\noptim_wrapper = dict(\n    constructor='mmdet.LearningRateDecayOptimizerConstructor',\n" in shown.out
 
 
-def test_a_misspelt_setting_is_no_question_of_what_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelt_setting_does_not_affect_the_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "config.py"
     config.write_text(f"{SWIN}optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(roi_head=dict(lr_mul=2.0))))\n")
     assert run(["suggest", str(config)]) == 2
@@ -517,7 +515,7 @@ def test_convnext_gets_the_number_that_fits(third: int, num_layers: int, install
 
 @pytest.mark.parametrize(("given", "faulty"), [(6, False), (12, True), (7, True)])
 @pytest.mark.parametrize("frozen", [0, 2])
-def test_faults_of_the_config_are_told(given: int, faulty: bool, frozen: int) -> None:
+def test_faults_of_the_config_are_reported(given: int, faulty: bool, frozen: int) -> None:
     """Those that check finds: with two frozen stages the ids of these are free, and no cliff."""
     paramwise = "optim_wrapper.paramwise_cfg"
     options = (

@@ -42,7 +42,7 @@ def test_a_column_without_a_value_is_left_out(project: Run) -> None:
     assert head.split(",") == ["option", "value", "set_at", "through", "overrides"]
 
 
-def test_what_only_running_tells_is_unknown(project: Run, tmp_path: Path) -> None:
+def test_values_that_need_running_are_unknown(project: Run, tmp_path: Path) -> None:
     """It has a place, and no value that could be wrong."""
     (tmp_path / "running.py").write_text("import os\nn = len(os.listdir('.'))\nx = dict(lr=0.1 * n, known=3)\n")
     found = json.loads(project("where", "running.py", "*", "--format", "json").out)["options"]
@@ -195,7 +195,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_what_only_running_can_tell_is_unknown(name: str, project: Run, tmp_path: Path) -> None:
+def test_values_that_only_running_can_give_are_unknown(name: str, project: Run, tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text(UNKNOWN[name])
     options = json.loads(project("where", "odd.py", "a", "b", "-f", "json").out)["options"]
     assert [option["option"] for option in options] == ["a", "b"]

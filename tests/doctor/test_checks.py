@@ -233,7 +233,7 @@ def make(folder: Path, changes: dict[str, Installed | str | None]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_said(name: str, tmp_path: Path) -> None:
+def test_the_reported_issue(name: str, tmp_path: Path) -> None:
     changes, (severity, package, problem, command) = CASES[name]
     diagnosis = diagnose(make(tmp_path, changes))
     found = [issue for issue in diagnosis.issues if issue.package == package and problem in issue.line()]
@@ -248,7 +248,7 @@ def test_what_is_said(name: str, tmp_path: Path) -> None:
     assert all("\n" not in text for text in told)
 
 
-def test_nothing_is_said_of_what_fits(tmp_path: Path) -> None:
+def test_fitting_packages_are_not_reported(tmp_path: Path) -> None:
     diagnosis = diagnose(make(tmp_path, {}))
     assert (diagnosis.issues, diagnosis.stubs, diagnosis.usable) == ((), (), True)
 
@@ -286,7 +286,7 @@ def test_pip_agrees_that_the_pins_keep_what_is_there() -> None:
     assert shown.stdout.count("Requirement already satisfied") >= 2
 
 
-def test_one_cause_is_told_once(tmp_path: Path) -> None:
+def test_one_cause_is_reported_once(tmp_path: Path) -> None:
     """transformers 5 breaks mmpretrain, and GLIP of mmdet as well: the command for the one mends the other."""
     issues = diagnose(make(tmp_path, {"transformers": "5.0.0"})).issues
     assert [(issue.severity, issue.package) for issue in issues] == [("error", "transformers")]
@@ -333,7 +333,7 @@ def test_a_fork_beside_what_it_is_a_fork_of(tmp_path: Path) -> None:
     assert str(issue.command).endswith('&& pip install --no-deps "onedl-mmdetection==3.5.1"')
 
 
-def test_what_mends_an_error_takes_both_away(tmp_path: Path) -> None:
+def test_the_fix_of_an_error_removes_both(tmp_path: Path) -> None:
     path = make(tmp_path, {"mmcv": Installed("2.3.6", "onedl-mmcv")})
     record(tmp_path, "mmcv-lite", "2.1.0", top_level="mmcv")
     (issue,) = (one for one in diagnose(path).issues if one.severity != "info")

@@ -39,13 +39,13 @@ def test_files_have_the_last_word(tmp_path: Path) -> None:
     assert found.packages["mmcv"].distributions == ("mmcv 2.2.0", "mmcv-lite 2.1.0")
 
 
-def test_a_mere_folder_is_no_package(tmp_path: Path) -> None:
+def test_a_plain_folder_is_not_a_package(tmp_path: Path) -> None:
     (tmp_path / "mmdet" / "configs").mkdir(parents=True)
     found = survey(PROVIDERS, [str(tmp_path)])
     assert (found.packages, found.orphans) == ({}, {})
 
 
-def test_a_package_that_nobody_recorded(tmp_path: Path) -> None:
+def test_an_unrecorded_package(tmp_path: Path) -> None:
     path = environment(tmp_path, {"mmdet": "3.3.0", "numpy": "1.26.4"})
     for info in tmp_path.glob("*.dist-info"):
         shutil.rmtree(info)
@@ -55,7 +55,7 @@ def test_a_package_that_nobody_recorded(tmp_path: Path) -> None:
     assert (found.packages["numpy"].version, found.packages["numpy"].distributions) == (None, ())
 
 
-def test_requirements_of_extras_bind_nobody(tmp_path: Path) -> None:
+def test_requirements_of_extras_are_ignored(tmp_path: Path) -> None:
     requires = ("torchaudio (==2.0.1)", "torch (==1.0) ; extra == 'old'", "torch<3,>=2.0 ; python_version >= '3'")
     path = environment(tmp_path, {"torchvision": Installed("0.15.2", requires=requires)})
     assert survey(PROVIDERS, path).requirement("torchvision", "torch") == "<3,>=2.0"
@@ -79,7 +79,7 @@ def test_what_a_distribution_of_any_name_brings(tmp_path: Path) -> None:
     }
 
 
-def test_a_module_that_was_made_by_hand_is_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handmade_module_is_not_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """As somebody's conftest puts them in the place of what is not installed."""
     monkeypatch.setitem(sys.modules, "mmcls", types.ModuleType("mmcls"))
     assert "mmcls" not in survey(PROVIDERS)

@@ -120,7 +120,7 @@ def test_scales() -> None:
     assert [value_at((2, 10), (0.5, 1.0), step) for step in (0, 2, 6, 10, 99)] == [0.5, 0.5, 0.75, 1.0, 1.0]
 
 
-def test_of_many_lines_some_are_drawn_and_the_report_says_so() -> None:
+def test_with_many_lines_the_report_names_the_omission() -> None:
     many = chart(lines=60, logarithmic=True)
     shown = render("rich", report(many), Canvas(200, color=False))
     assert isinstance(shown, str)

@@ -94,7 +94,7 @@ def test_sarif_is_valid(found: CheckResult) -> None:
     assert not jsonschema.Draft4Validator(schema).is_valid(document)
 
 
-def test_sarif_says_where_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sarif_contains_place_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     (run,) = json.loads(rendered("sarif", HARD))["runs"]
     places = [
         (place["artifactLocation"]["uri"], place["region"]["startLine"])
@@ -221,7 +221,7 @@ def test_what_a_package_sets_stands_where_the_repository_names_it() -> None:
     assert rendered("concise", given).startswith("configs/a.py:1:1: LRD301 8 groups train faster (set at --cfg-opt")
 
 
-def test_what_changed_tells_causes_at_one_place_apart() -> None:
+def test_changes_distinguish_causes_at_one_place() -> None:
     """Of two options on one line of a base, some configs override one: theirs is another cause."""
     changes = ("decay_rate 0.7 → 0.8", "decay_rate 0.7 → 0.8, num_layers 6 → 7", "decay_rate 0.7 → 0.8")
     found = result(*(finding(place=SET, changed=each, config=f"{n}.py") for n, each in enumerate(changes)))
@@ -229,7 +229,7 @@ def test_what_changed_tells_causes_at_one_place_apart() -> None:
     assert len({cause.fingerprint for cause in found.causes()}) == 2
 
 
-def test_github_shows_ten_of_each_severity_and_tells_the_rest() -> None:
+def test_github_shows_ten_of_each_severity_and_lists_the_others() -> None:
     many = [finding(severity, message=f"{severity}{n}") for severity in ("info", "error") for n in range(12)]
     lines = rendered("github", result(*many)).splitlines()
     assert [line.partition(" ")[0] for line in lines[:20]] == ["::error"] * 10 + ["::notice"] * 10
@@ -288,7 +288,7 @@ def test_what_configs_inherit_is_one_cause() -> None:
     ]
 
 
-def test_github_tells_of_all_that_could_not_be_judged() -> None:
+def test_github_lists_all_configs_that_could_not_be_judged() -> None:
     lines = rendered("github", result(unjudged=tuple(Skipped(f"{n}.py", "error", "odd") for n in range(12)))).split(
         "\n"
     )

@@ -71,7 +71,7 @@ def test_values_are_read_at_any_step(page: Browser) -> None:
     assert frame.get_attribute("aria-valuenow") in ("0", "10")
 
 
-def test_nothing_is_lost_on_a_logarithmic_scale_but_0(page: Browser) -> None:
+def test_a_logarithmic_scale_omits_only_0(page: Browser) -> None:
     paths = "return [...document.querySelectorAll('#chart-frame .curve')].map((line) => line.getAttribute('d'))"
     assert [path.count("M") + path.count("L") for path in page.run(paths)] == [3, 3]
     page.click("#chart-log")

@@ -181,7 +181,7 @@ def test_the_list_is_narrowed_as_fnmatch_has_it(
         assert browser.one("#parameter-table-count").text == f"{len(expected)} of {len(groups)} names"
 
 
-def test_patterns_of_reports_are_understood(
+def test_the_filter_supports_patterns_of_reports(
     browser: Browser, pages: dict[str, Path], maps: dict[str, GroupMap]
 ) -> None:
     """Whatever names are folded into, the page reads the pattern as our own matcher does."""
@@ -195,7 +195,7 @@ def test_patterns_of_reports_are_understood(
         assert sorted(browser.texts(NAMES)) == sorted(name for name in names if matches(pattern, name)), pattern
 
 
-def test_a_pattern_that_is_none_is_said(browser: Browser, pages: dict[str, Path]) -> None:
+def test_an_invalid_pattern_is_reported(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["map"])
     browser.type("#parameter-table-filter", "[z-a]*")
     assert browser.one("#parameter-table-count").text == "not a pattern"
@@ -293,13 +293,13 @@ def test_the_tree_folds_and_adds_up(browser: Browser, pages: dict[str, Path], ma
     assert browser.focused() == opener
 
 
-def test_the_tree_tells_states(browser: Browser, pages: dict[str, Path]) -> None:
+def test_the_tree_shows_states(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["states"])
     scales = browser.texts("#tree .number:nth-child(2)")[1:]
     assert scales == ["0, partly frozen and missing", "0, partly frozen", "0, frozen", "0", "frozen", "missing"]
 
 
-def test_provenance_is_told_and_the_focus_comes_back(
+def test_provenance_is_shown_and_the_focus_returns(
     browser: Browser, pages: dict[str, Path], maps: dict[str, GroupMap]
 ) -> None:
     browser.open(pages["map"])
@@ -331,7 +331,7 @@ def test_provenance_is_told_and_the_focus_comes_back(
     assert not browser.one("#dialog").is_displayed()
 
 
-def test_rules_that_disagree_are_told(browser: Browser, maps: dict[str, GroupMap], tmp_path: Path) -> None:
+def test_rules_that_disagree_are_reported(browser: Browser, maps: dict[str, GroupMap], tmp_path: Path) -> None:
     whole = maps["convnext-t_layer-wise"]
     first = msgspec.structs.replace(whole.groups[0], lr=0.5)
     wrong = msgspec.structs.replace(whole, groups=(first, *whole.groups[1:]))
@@ -523,7 +523,7 @@ def test_ten_thousand_parameters_take_no_more_of_the_page_than_a_few(browser: Br
     assert nodes[10_000] < nodes[1_000] * 1.1
 
 
-def test_a_page_tells_what_needs_scripts_where_there_are_none(browser: Browser, pages: dict[str, Path]) -> None:
+def test_a_page_without_scripts_says_what_is_missing(browser: Browser, pages: dict[str, Path]) -> None:
     browser.command("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.open(pages["map"])

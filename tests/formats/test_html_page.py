@@ -148,7 +148,7 @@ def test_embedded_json_gives_back_what_went_in(value: object) -> None:
     assert json.loads(text) == value
 
 
-def test_numbers_that_json_cannot_hold_are_told() -> None:
+def test_numbers_that_json_cannot_hold_are_shown() -> None:
     groups = {"a": {"lr": float("inf"), "lr_scale": float("nan"), "parameters": {"x": ()}}}
     data = Tree(page(group_map(groups))).data()
     assert (data["parameters"]["groups"][0]["lr"], data["parameters"]["groups"][0]["lr_scale"]) == ("inf", "nan")
@@ -185,7 +185,7 @@ def test_the_data_are_the_map() -> None:
     ("value", "lowest", "color"),
     [(1, 0.1, "r8"), (0.1, 0.1, "r0"), (0.1**0.5, 0.1, "r4"), (1.0000001, 0.1, "over"), (1, 1, "r8"), (0, 0.1, "r0")],
 )
-def test_the_ramp_goes_by_the_logarithm(value: float, lowest: float, color: str) -> None:
+def test_the_ramp_is_logarithmic(value: float, lowest: float, color: str) -> None:
     assert palette.ramp(value, lowest) == color
 
 
@@ -218,7 +218,7 @@ def test_it_takes_no_torch_and_the_others_no_jinja(tmp_path: Path) -> None:
         assert done.stderr.split() == ["False", str(there)]
 
 
-def test_without_jinja_one_line_says_what_to_install(
+def test_without_jinja_one_line_names_the_package(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before any model is built: the config is not even looked for."""

@@ -92,7 +92,7 @@ def test_rendering_grows_linearly_with_the_rows() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
-def test_nothing_is_lost_and_no_line_is_too_long(width: int) -> None:
+def test_all_text_fits_the_width(width: int) -> None:
     report = many(200)
     (table,) = report.tables
     lines = COLORS.sub("", render(report, Canvas(width, True))).splitlines()

@@ -26,7 +26,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("zoo_config", chosen)
 
 
-def test_each_option_stands_where_it_is_said_to(zoo_config: str) -> None:
+def test_each_option_is_at_its_reported_place(zoo_config: str) -> None:
     file = str(find_config(zoo_config))
     try:
         Config.fromfile(file, import_custom_modules=False)

@@ -23,7 +23,7 @@ def test_numbers_by_value(names: list[str]) -> None:
     assert sorted(set(names), key=natural) == names
 
 
-def test_a_tree_is_in_model_order_whatever_the_groups_order_is() -> None:
+def test_a_tree_is_in_model_order_for_any_order_of_groups() -> None:
     rates = {"fast": dict(lr=0.1, parameters={"b.10.bias": (1,), "b.2.bias": (1,)}),
              "slow": dict(lr=0.2, parameters={"b.10.weight": (1,), "b.2.weight": (1,)}),
              "other": dict(lr=0.3, parameters={"b.1.weight": (1,)})}  # fmt: skip

@@ -55,7 +55,7 @@ def last(prefix: str) -> str:
         ("?", FORMATS, []),
     ],
 )
-def test_meant(word: str, names: list[str], expected: list[str]) -> None:
+def test_similar_names(word: str, names: list[str], expected: list[str]) -> None:
     assert similar_names(word, names) == expected
 
 
