@@ -171,7 +171,10 @@ def test_cold_scale_above_one_is_shown_red() -> None:
     assert re.search(r"\x1b\[1;31m *4\.165", shown.out), shown.out
     finding = "error: LRD301 scale-above-one: 8 groups train faster than the base lr, up to 4.16 times"
     assert f"\n{finding}" in lrdecay("inspect", OVERFLOW).out
-    assert "  backbone.stages.2.{15-26}.*  (108 tensors)\n  fix: num_layers=12 fits" in lrdecay("inspect", OVERFLOW).out
+    assert (
+        "  backbone.stages.2.{15-26}.*  (108 tensors)\n  fix: set num_layers=12, which fits"
+        in lrdecay("inspect", OVERFLOW).out
+    )
     narrow = lrdecay("inspect", OVERFLOW, "--filter", "backbone.stages.2.20").out
     assert f"\n{finding}" in narrow
     assert "(here for 9 of 108 tensors)\n  backbone.stages.2.20.*  (9 tensors)\n" in narrow

@@ -113,11 +113,13 @@ def test_our_own_constructor_has_nothing_but_notes(example: Example) -> None:
 @pytest.mark.parametrize(
     ("example", "fix"),
     [
-        pytest.param(convnext([3, 3, 27, 3]), "num_layers=12 fits depths 3,3,27,3", id="overflow"),
-        pytest.param(convnext([3, 3, 9, 3], 12), "num_layers=6 fits depths 3,3,9,3", id="gap"),
-        pytest.param(convnext([2, 2, 6, 2]), "num_layers=5 fits depths 2,2,6,2", id="gap of one"),
-        pytest.param(convnext([3, 3, 9, 3], 6, 0.9, "stage_wise"), "num_layers=4 fits 4 stages", id="stage-wise"),
-        pytest.param(convnext([3, 3, 9]), "num_layers=5 leaves no gap", id="three stages"),
+        pytest.param(convnext([3, 3, 27, 3]), "set num_layers=12, which fits depths 3,3,27,3", id="overflow"),
+        pytest.param(convnext([3, 3, 9, 3], 12), "set num_layers=6, which fits depths 3,3,9,3", id="gap"),
+        pytest.param(convnext([2, 2, 6, 2]), "set num_layers=5, which fits depths 2,2,6,2", id="gap of one"),
+        pytest.param(
+            convnext([3, 3, 9, 3], 6, 0.9, "stage_wise"), "set num_layers=4, which fits 4 stages", id="stage-wise"
+        ),
+        pytest.param(convnext([3, 3, 9]), "set num_layers=5 to close the gap", id="three stages"),
         pytest.param(
             plain_decay(decay_rate=1.25), "set decay_rate between 0 and 1: 0.8 is its inverse", id="rate above 1"
         ),

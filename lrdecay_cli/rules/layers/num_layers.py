@@ -50,7 +50,7 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
     layers = [(group, group.layer_id) for group in context.group_map.groups if group.layer_id is not None]
     head, fitting = context.head_id, context.fitting_num_layers
     option = f"{PARAMWISE}.num_layers" if context.num_layers is not None else ""
-    fits = f"num_layers={fitting} fits" if option and fitting else ""
+    fits = f"set num_layers={fitting}, which fits depths {context.depths_in_words}" if option and fitting else ""
     for wrong, where, fix in (
         (
             [(group, layer) for group, layer in layers if layer < context.spec.stem_id],
@@ -60,7 +60,7 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
         (
             [(group, layer) for group, layer in layers if head is not None and layer > head],
             f"above {context.head_id_label}, which is the head's",
-            f"{fits} depths {context.depths_in_words}" if fits else "give the head a layer id above the last layer",
+            fits or "give the head a layer id above the last layer",
         ),
     ):
         if wrong:
@@ -104,7 +104,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
         return
     yield Fault(
         f"num_layers={given} does not fit depths {context.depths_in_words}{effect}",
-        f"num_layers={fitting} fits depths {context.depths_in_words}",
+        f"set num_layers={fitting}, which fits depths {context.depths_in_words}",
         parameters=[tensor.name for tensor in wrong],
         option=f"{PARAMWISE}.num_layers",
         edits=[set_option(f"{PARAMWISE}.num_layers", fitting)],
@@ -172,7 +172,7 @@ def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"num_layers={given} with decay_type='stage_wise' and {stages} stages gives the last stage lr scale"
         f" {rate(last)} instead of {rate(decay)}",
-        f"num_layers={stages} fits {stages} stages",
+        f"set num_layers={stages}, which fits {stages} stages",
         parameters=[tensor.name for tensor, layer in layers if layer <= stages and (given > stages or layer > given)],
         option=f"{PARAMWISE}.num_layers",
         edits=[set_option(f"{PARAMWISE}.num_layers", stages)],

@@ -85,7 +85,7 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
         yield Fault(
             f"{describe_ids(range(below + 1, above))} unused: lr scale jumps from {rate(low)} in layer {below}"
             f" to {rate(high)} in layer {above}",
-            f"num_layers={below} leaves no gap" if fits else _FIX,
+            f"set num_layers={below} to close the gap" if fits else _FIX,
             parameters=[
                 tensor.name
                 for tensor in context.backbone.tensors

@@ -155,7 +155,7 @@ def _fix(context: RuleContext, fallen: Sequence[BackboneTensor]) -> str:
         return "add the backbone's lr_mult to their own custom keys"
     modules = list(dict.fromkeys(tensor.name.removeprefix(context.prefix).partition(".")[0] for tensor in fallen))
     named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")
-    return f"{context.constructor_label} has no layer for {named}; use {in_its_place(context)}"
+    return f"use a constructor with a layer for {named}, such as {in_its_place(context)}"
 
 
 _WRAPPER = """\

@@ -69,7 +69,7 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"{which} {verb(len(groups), 'trains', 'train')} faster than the base lr, up to {rate(highest)} times, with a"
         f" decay rate of {decay:g}{cause}",
-        f"num_layers={fitting} fits depths {context.depths_in_words}"
+        f"set num_layers={fitting}, which fits depths {context.depths_in_words}"
         if fits
         else "keep every layer id at or below the head's layer id",
         parameters=[parameter.name for _, parameter in fast],
