@@ -1,4 +1,4 @@
-"""What a child of a watch does: it runs the command as it is, and tells what the answer depends on."""
+"""The child process of a watch: runs the command and reports what its answer depends on."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from lrdecay_cli.cache import dependencies, folder
 from lrdecay_cli.processes.outcomes import Dependencies
 
 LENGTH = 8
-"""Bytes that tell how long a :class:`Said` is: a process that a config started may keep the pipe open."""
-_MOST_SAID = 1 << 20
-"""Bytes of stderr that are passed on."""
+"""Bytes of the length of a :class:`Output`, sent first: a process that a config started may keep the pipe open."""
+_MOST_STDERR = 1 << 20
+"""Maximum bytes of stderr to pass on."""
 
 
-class Said(msgspec.Struct):
-    """What the command wrote; it is sent before the rest of the answer is found out."""
+class Output(msgspec.Struct):
+    """The output of the command; it is sent before the rest of the answer is known."""
 
     out: bytes = b""
     err: str = ""
 
 
 class Answer(msgspec.Struct):
-    """What the answer depends on, and what helps with the next one."""
+    """The dependencies of the answer, and data that speeds up the next one."""
 
     code: int
     kind: str = ""
-    """The class of ``document``; empty if there is none."""
+    """The class of ``document``; empty without one."""
     document: bytes = b""
     dependencies: Dependencies = msgspec.field(default_factory=Dependencies)
     modules: list[str] = []
-    """All that the child had loaded."""
+    """All modules that the child loaded."""
     read: list[list[str]] = []
-    """What of installed packages it had to read that its parent could have read before."""
+    """Files of installed packages that the child read and the parent can read in advance."""
     retry: bool = False
-    """Whether only an attempt without shortcuts can answer."""
+    """True if only a build without shortcuts succeeds."""
 
 
 class _RetryError(BaseException):
-    """Past everything that turns an exception into a line."""
+    """Passes every handler that turns an exception into a line."""
 
 
 class _Collected(io.TextIOWrapper):
-    """Stdout that keeps what is written, and otherwise is what the parent has: a terminal, a pipe."""
+    """A stdout that stores the output but otherwise behaves like the parent's: a terminal or a pipe."""
 
     def __init__(self) -> None:
         real = sys.stdout
@@ -67,7 +67,7 @@ class _Collected(io.TextIOWrapper):
 
 
 def collect_streams() -> None:
-    """Put the child's streams in place: nothing to read, stdout kept, stderr in a file without a name."""
+    """Replace the child's streams: empty stdin, stored stdout, stderr in an unnamed file."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.close(nowhere)
@@ -85,12 +85,12 @@ def answer(arguments: Sequence[str], writer: int, *, inherited: Sequence[str], w
 
     Args:
         arguments: the command line.
-        writer: the descriptor that gets a :class:`Said`, unless there is to be another attempt; closed afterwards.
-        inherited: the files of modules that were loaded before.
-        warm: whether the stack is among them: then nothing is kept in the cache.
+        writer: the descriptor for a :class:`Output`, unless a retry follows; closed afterwards.
+        inherited: the files of modules that the parent loaded.
+        warm: True if the stack is among them; then nothing is cached.
         plain: take no shortcuts.
     """
-    # One command and out.
+    # The process ends after one command: garbage collection is not worth its time.
     gc.disable()
     if warm:
         folder.keep_nothing()
@@ -111,7 +111,7 @@ def answer(arguments: Sequence[str], writer: int, *, inherited: Sequence[str], w
     out = stdout.kept.getvalue() if isinstance(stdout, _Collected) else b""
     if not retry:
         with open(writer, "wb") as pipe, suppress(BrokenPipeError):
-            said = msgspec.msgpack.encode(Said(out, _said()))
+            said = msgspec.msgpack.encode(Output(out, _said()))
             pipe.write(len(said).to_bytes(LENGTH, "little") + said)
     found = msgspec.convert(dependencies.dependencies(), Dependencies)
     result = Answer(code, *_document(), found, [*sys.modules], _read(), retry)
@@ -132,7 +132,7 @@ def _said() -> str:
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     os.lseek(2, 0, os.SEEK_SET)
-    return os.read(2, _MOST_SAID).decode("utf-8", "backslashreplace")
+    return os.read(2, _MOST_STDERR).decode("utf-8", "backslashreplace")
 
 
 def _document() -> tuple[str, bytes]:
@@ -140,7 +140,7 @@ def _document() -> tuple[str, bytes]:
     if result is None:
         return "", b""
     document = result.document
-    # What is only compared need not travel.
+    # The parent only compares it: send a reduced copy.
     with suppress(TypeError, ValueError, NotImplementedError):
         return type(document).__name__, msgspec.msgpack.encode(document)
     return "", b""

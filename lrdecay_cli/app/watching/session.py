@@ -21,7 +21,7 @@ from lrdecay_cli.app.requests.checks import is_config, named_by
 from lrdecay_cli.app.shell import CANNOT_JUDGE
 from lrdecay_cli.app.shell.options import BuildOptions
 from lrdecay_cli.app.speed import fast_start
-from lrdecay_cli.app.watching.answering import LENGTH, Answer, Said, answer, collect_streams
+from lrdecay_cli.app.watching.answering import LENGTH, Answer, Output, answer, collect_streams
 from lrdecay_cli.app.watching.difference import difference
 from lrdecay_cli.app.watching.known import Known
 from lrdecay_cli.app.watching.screen import Screen
@@ -33,27 +33,27 @@ from lrdecay_cli.processes.children import Outcome, Worker
 from lrdecay_cli.text.counting import count
 
 _PATIENCE = 1.0
-"""Seconds after which an answer that is out of date already is not waited for."""
+"""Seconds to wait for an answer that is already outdated."""
 _ATTEMPTS = 5
-"""Answers in a row for a file that changes while it is read."""
+"""Maximum successive answers for a file that changes while it is read."""
 _LOOK = 100
-"""Milliseconds after which a child is looked at that may have ended without a word."""
-# What a child of this process had to import, and every other would import again. Of the stack what changes no answer
-# by being there: see processes/building.py.
+"""Interval in milliseconds for checking whether a child ended without an answer."""
+# Modules that a child imported and every further child would import again. For the stack, only modules whose presence
+# changes no answer: see processes/building.py.
 _LOADED_AHEAD = frozenset(
     ("lrdecay_cli", "rich", "jinja2", "markupsafe", "pygments", "typer", "msgspec", "yaml", "pkg_resources")
 ) | frozenset(("torch", "numpy", "mmengine", "mmcv", "mmdet"))
 _NOT_AHEAD = ("lrdecay_cli.training",)
-"""What registers types as it is imported."""
+"""Modules that register types on import."""
 
 
 def answer_again(context: typer.Context, targets: Sequence[str], build: BuildOptions, *, edits: str = "") -> NoReturn:
-    """Run the present command line now, and again whenever a file changes that its answer depends on; never return.
+    """Run the present command line now, and again whenever one of its inputs changes; never return.
 
     Raises:
-        LrdecayError: for ``-``, which can be read only once; for ``edits``, an option that changes what is watched;
-            where a process cannot be forked.
-        KeyboardInterrupt: the way to end it.
+        LrdecayError: for ``-``, which can be read only once; for ``edits``, an option that changes watched files; or if
+            a process cannot be forked.
+        KeyboardInterrupt: on Ctrl-C.
     """
     if edits:
         raise LrdecayError(f"cannot be used with {edits}", where="--watch", fix="leave one out")
@@ -72,7 +72,7 @@ def answer_again(context: typer.Context, targets: Sequence[str], build: BuildOpt
 
 
 class Session:
-    """What a watch has: the files of its last answer, a screen, and the modules that its children start with."""
+    """The state of a watch: the files of the last answer, the screen, and the preloaded modules."""
 
     def __init__(self, words: Sequence[str], targets: Sequence[str], *, exact: bool) -> None:
         self._words, self._targets, self._exact = words, targets, exact
@@ -80,7 +80,7 @@ class Session:
         self._known = Known(Answer(CANNOT_JUDGE).dependencies)
         self._last = Answer(CANNOT_JUDGE)
         self._stamps: dict[str, list[int] | None] = {}
-        """Of the files of all modules of this process."""
+        """The state of the files of all modules of this process."""
         self._warm = False
         self._tried: set[str] = set()
         self._attempts = 0
@@ -88,8 +88,8 @@ class Session:
         self._note_modules()
 
     def run(self) -> NoReturn:
-        """Answer, wait, answer."""
-        # fast_start switches it off for commands that end soon.
+        """Answer, wait for a change, and repeat."""
+        # fast_start disables garbage collection for short commands.
         gc.enable()
         changed: list[str] = []
         while True:
@@ -101,29 +101,29 @@ class Session:
             changed = self._changed_meanwhile() or self._next_change()
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         self._watcher.close()
 
     def _answer(self, changed: Sequence[str]) -> Answer:
-        """Let a child answer, and show that."""
+        """Let a child answer, and show the answer."""
         plain, began = False, time.monotonic()
         while True:
             outcome = self._outcome(plain=plain)
             if outcome is None:
                 continue
             if outcome.lost:
-                self._screen.show(b"", f"lrdecay: the process that answered was lost: {outcome.reason}\n")
+                self._screen.show(b"", f"lrdecay: the child process died: {outcome.reason}\n")
                 found = Answer(CANNOT_JUDGE, dependencies=self._last.dependencies)
             else:
                 found = msgspec.msgpack.decode(outcome.answer, type=Answer)
             if not found.retry:
-                self._screen.tell(self._status(changed, self._shown - began, found))
+                self._screen.log(self._status(changed, self._shown - began, found))
                 return found
             self._load_stack()
             plain = True
 
     def _outcome(self, *, plain: bool) -> Outcome | None:
-        """How a child ended, after what it said was shown; None if what it reads changed while it took its time."""
+        """How a child ended, after its output was shown; None if its inputs changed while it ran."""
         reader, writer = os.pipe()
         work = partial(answer, self._words, writer, inherited=[*self._stamps], warm=self._warm, plain=plain)
         worker = Worker(work, collect_streams)
@@ -155,7 +155,7 @@ class Session:
     def _poller(self) -> select.poll:
         poller = select.poll()
         poller.register(self._watcher.reader, select.POLLIN)
-        # Whoever read the answers may have gone.
+        # The reader of the output may be gone.
         poller.register(1, 0)
         return poller
 
@@ -174,7 +174,7 @@ class Session:
         return any(map(self._known.concerns, paths))
 
     def _next_change(self) -> list[str]:
-        """Wait until something is not as it was, and return what."""
+        """Wait until a dependency changes, and return the changes."""
         self._attempts = 0
         poller = self._poller()
         while True:
@@ -185,7 +185,7 @@ class Session:
                 return changed
 
     def _changed_meanwhile(self) -> list[str]:
-        """What changed before it was watched; what changes at each attempt while it is read, only so many times."""
+        """Changes from before the watch started; files that change at every read count a limited number of times."""
         uncertain = self._known.uncertain()
         changed = self._known.changes()
         self._attempts = self._attempts + 1 if uncertain.issuperset(changed) else 0
@@ -194,7 +194,7 @@ class Session:
     def _follow(self, found: Answer) -> None:
         self._known = Known(found.dependencies)
         ours = {os.path.dirname(path) for path in self._stamps}
-        # To look at every folder of the stack again and again would take more time than it is worth.
+        # Polling every folder of the stack would be too slow.
         if self._watcher.polls:
             ours = {folder for folder in ours if not is_installed(folder)}
         self._watcher.follow(self._known.folders, ours)
@@ -208,7 +208,7 @@ class Session:
         return "; ".join(filter(None, parts))
 
     def _load_ahead(self, found: Answer) -> None:
-        """Import what the next child needs, and find out what that is by what the last one had."""
+        """Import the modules that the next child needs, as known from the last one."""
         if not self._warm and ("torch" in found.modules or self._needs_stack()):
             self._load_stack()
         wanted = [
@@ -240,7 +240,7 @@ class Session:
     def _load_stack(self) -> None:
         if self._warm:
             return
-        # Without the stack, each child says what is missing.
+        # Without the stack, each child reports what is missing.
         with suppress(LrdecayError, ImportError):
             from lrdecay_cli.openmmlab.preloading import preload_stack
             from lrdecay_cli.processes.building import needed_packages
@@ -255,7 +255,7 @@ class Session:
 
     def _freeze(self) -> None:
         self._note_modules()
-        # Nothing that exists by now is ever collected: a collection would write to memory that is shared.
+        # Exclude existing objects from garbage collection: it would write to memory that children share.
         gc.collect()
         gc.freeze()
 
@@ -265,27 +265,27 @@ class Session:
                 self._stamps[path] = stamp(path)
 
     def _check_modules(self, paths: Iterable[str]) -> None:
-        """Start over if a module was changed that is loaded here, which children would go on with as it was."""
+        """Restart if a module that is loaded here changed: children would keep the old version."""
         for path in paths:
             if path in self._stamps and stamp(path) != self._stamps[path]:
                 self._stamps[path] = stamp(path)
-                self._screen.tell(f"{_names([path])}, which is loaded: starting again")
+                self._screen.log(f"{_names([path])}: loaded code changed, restarting")
                 self._watcher.close()
                 fast_start.start_over()
-                self._screen.tell("it cannot start again by itself: end it and start it anew")
+                self._screen.log("cannot restart: end the command and start it again")
                 self._watcher = Watcher()
                 self._watcher.follow(self._known.folders)
 
 
-def _received(reader: int, received: bytearray) -> Said | None:
-    """What a child said, once all of it is there; ``received`` grows until then."""
+def _received(reader: int, received: bytearray) -> Output | None:
+    """A child's output when it is complete; ``received`` grows until then."""
     with suppress(BlockingIOError):
         while chunk := os.read(reader, 1 << 20):
             received += chunk
     length = int.from_bytes(received[:LENGTH], "little")
     if len(received) < LENGTH or len(received) < LENGTH + length:
         return None
-    return msgspec.msgpack.decode(received[LENGTH : LENGTH + length], type=Said)
+    return msgspec.msgpack.decode(received[LENGTH : LENGTH + length], type=Output)
 
 
 def _names(changed: Sequence[str]) -> str:
