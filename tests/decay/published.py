@@ -13,6 +13,7 @@ from timm.optim import param_groups_weight_decay
 from lrdecay_cli.domain.training import Module
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.model_modules import modules_of
+from tests.openmmlab.plain import nothing_drawn
 
 
 class Published(NamedTuple):
@@ -31,7 +32,7 @@ def parameters_of(source: str) -> Mapping[str, Published]:
 
 
 def _of_timm(name: str) -> Mapping[str, Published]:
-    with torch.device("meta"):
+    with torch.device("meta"), nothing_drawn():
         model = timm.create_model(name)
     exempt, _ = param_groups_weight_decay(model, 0.05, no_weight_decay_list=getattr(model, "no_weight_decay", set)())
     left = {id(parameter) for parameter in exempt["params"]}

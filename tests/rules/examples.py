@@ -138,4 +138,5 @@ def written(example: Example, folder: Path) -> Iterator[str]:
         yield str(folder / "config.py")
     finally:
         sys.path.remove(str(folder))
-        forget("plugin")
+        if example.plugin:
+            forget("plugin")
