@@ -1,4 +1,4 @@
-"""Assertions: what they are held against, and what a failure says."""
+"""Assertions: which parameters they check, and the text of a failure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_group_without_the_number_fails() -> None:
     assert finding.message.endswith("but it is not set")
 
 
-def test_what_a_failure_says() -> None:
+def test_text_of_a_failure() -> None:
     (finding,) = found("parameters = 'backbone.*'\nlr_scale = '<= 1'\nmessage = 'slow'\nseverity = 'warning'")
     assert finding.severity == "warning"
     assert finding.message == "slow: asserted lr_scale <= 1 for 'backbone.*', but it is 2"
@@ -89,16 +89,16 @@ def test_two_aspects_are_two_findings_with_two_fingerprints() -> None:
 
 
 @pytest.mark.parametrize(
-    ("assertion", "said"),
+    ("assertion", "wording"),
     [
         ("parameters = 'backbon.*'\nlr = 1", "no parameter matches 'backbon.*'"),
         ("parameters = 'neck.*'\nlr = 1", "all parameters that match 'neck.*' are frozen and in no group"),
     ],
 )
-def test_nothing_to_hold_against_is_told_once_at_the_settings(assertion: str, said: str) -> None:
+def test_an_unmatched_assertion_is_reported_once_at_the_settings(assertion: str, wording: str) -> None:
     findings = found(assertion, decay_map(), decay_map(config="configs/b.py"))
     assert [(one.code, one.config, one.option) for one in findings] == [("LRD703", "lrdecay.toml", "assert[0]")]
-    assert said in findings[0].message
+    assert wording in findings[0].message
 
 
 def test_one_config_with_something_to_hold_against_is_enough() -> None:
@@ -106,6 +106,6 @@ def test_one_config_with_something_to_hold_against_is_enough() -> None:
     assert found("parameters = 'head.*'\nlr = 0.1", other, decay_map()) == []
 
 
-def test_a_condition_that_is_none_is_refused_with_its_place() -> None:
+def test_an_invalid_condition_is_refused_with_its_place() -> None:
     with pytest.raises(LrdecayError, match=r"lrdecay\.toml: assert\[0\]\.lr: 'small' is not a condition"):
         found("parameters = '*'\nlr = 'small'")

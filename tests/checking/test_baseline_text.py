@@ -113,7 +113,7 @@ def test_texts_are_equal_where_the_maps_are(pair: tuple[GroupMap, GroupMap]) -> 
     assert (sorted(to_text(before).splitlines()) == sorted(to_text(after).splitlines())) or differs(before, after)
 
 
-def test_a_text_tells_what_changed_in_few_lines(tmp_path: Path) -> None:
+def test_a_text_changes_in_few_lines(tmp_path: Path) -> None:
     """Twelve configs, two numbers of their base: each baseline has a line for either."""
     texts = []
     for lr, decay_rate in ((0.1, 0.7), (0.2, 0.65)):
@@ -163,18 +163,18 @@ WRONG: dict[str, tuple[Callable[[str], str], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_told_with_its_line_and_the_command_that_mends_it(name: str) -> None:
-    damage, said = WRONG[name]
+def test_errors_name_the_line_and_the_command_that_fixes_it(name: str) -> None:
+    damage, text = WRONG[name]
     damaged = damage(GOOD)
     assert damaged != GOOD
     with pytest.raises(LrdecayError) as caught:
         parse_text(damaged.encode(), "a.txt")
-    assert said in caught.value.line()
+    assert text in caught.value.line()
     assert "lrdecay baseline --update" in caught.value.line()
     assert "\n" not in caught.value.line()
 
 
-def test_damaged_bytes_are_told_or_read() -> None:
+def test_damaged_bytes_raise_or_parse() -> None:
     """Whatever happens to a file, it is a baseline or one line."""
     chance = random.Random(0)
     for _ in range(400):
@@ -185,8 +185,8 @@ def test_damaged_bytes_are_told_or_read() -> None:
             lay_over(parse_text(bytes(raw), "a.txt"), decay_map())
 
 
-@pytest.mark.parametrize(("base_lr", "told"), [(0.1, ["lr scale"]), (0.3, ["lr", "lr scale"])])
-def test_lrs_that_follow_from_lr_scales_are_not_told_again(base_lr: float, told: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("base_lr", "text"), [(0.1, ["lr scale"]), (0.3, ["lr", "lr scale"])])
+def test_lrs_that_follow_from_lr_scales_are_reported_once(base_lr: float, text: list[str], tmp_path: Path) -> None:
     """Configs with other base lrs say the same of a rate that they inherit."""
     before, replace = decay_map(), msgspec.structs.replace
     slower = tuple(
@@ -194,12 +194,12 @@ def test_lrs_that_follow_from_lr_scales_are_not_told_again(base_lr: float, told:
     )
     write(tmp_path / "a.json", replace(before, groups=slower, base_lr=base_lr))
     (tmp_path / "a.txt").write_text(GOOD)
-    said = lrdecay("check", "a.json", "--baseline", "a.txt", "--select", "LRD7", "--format", "json", cwd=tmp_path)
-    (finding,) = json.loads(said.out)["findings"]
-    assert re.findall(r"(lr(?: scale)?) of 5 tensors", finding["message"]) == told
+    text = lrdecay("check", "a.json", "--baseline", "a.txt", "--select", "LRD7", "--format", "json", cwd=tmp_path)
+    (finding,) = json.loads(text.out)["findings"]
+    assert re.findall(r"(lr(?: scale)?) of 5 tensors", finding["message"]) == text
 
 
-def test_check_names_what_differs_from_a_text(tmp_path: Path) -> None:
+def test_check_names_differences_from_a_text(tmp_path: Path) -> None:
     """Numbers as from the whole map; tensors that are others, by their line."""
     now = decay_map(lr=0.2)
     replace = msgspec.structs.replace
@@ -207,9 +207,9 @@ def test_check_names_what_differs_from_a_text(tmp_path: Path) -> None:
     renamed = replace(last, parameters=tuple(replace(each, shape=(5,), numel=5) for each in last.parameters))
     write(tmp_path / "a.json", replace(now, groups=(*now.groups[:2], renamed)))
     (tmp_path / "a.txt").write_text(GOOD)
-    said = lrdecay("check", "a.json", "--baseline", "a.txt", "--select", "LRD7", "--format", "json", cwd=tmp_path)
-    assert said.code == 1
-    (finding,) = json.loads(said.out)["findings"]
+    text = lrdecay("check", "a.json", "--baseline", "a.txt", "--select", "LRD7", "--format", "json", cwd=tmp_path)
+    assert text.code == 1
+    (finding,) = json.loads(text.out)["findings"]
     assert finding["message"] == (
         "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2; "
         "head.weight matches 1 tensor with other names or shapes"

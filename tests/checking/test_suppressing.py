@@ -1,4 +1,4 @@
-"""Suppressions: what they keep back, in whole or in part, and what is said of those that keep nothing back."""
+"""Suppressions: what they suppress, in whole or in part, and findings about unused ones."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def codes(result: CheckResult) -> list[str]:
     return [finding.code for finding in result.counting()]
 
 
-def suppress(**said: str) -> str:
-    return "[[suppress]]\n" + "".join(f"{key} = {value!r}\n" for key, value in said.items())
+def suppress(**wording: str) -> str:
+    return "[[suppress]]\n" + "".join(f"{key} = {value!r}\n" for key, value in wording.items())
 
 
 @pytest.mark.parametrize(
-    ("said", "counting"),
+    ("wording", "counting"),
     [
         pytest.param(dict(rule="LRD301", reason="known"), [], id="code"),
         pytest.param(dict(rule="lrd301", reason="known"), [], id="lower case"),
@@ -55,13 +55,13 @@ def suppress(**said: str) -> str:
         pytest.param(dict(rule="LRD399", reason="known"), ["LRD301", "LRD904"], id="unknown code"),
     ],
 )
-def test_counting(said: dict[str, str], counting: list[str]) -> None:
-    result = checked(suppress(**said))
+def test_counting(wording: dict[str, str], counting: list[str]) -> None:
+    result = checked(suppress(**wording))
     assert codes(result) == counting
     assert {finding.config for finding in result.counting() if finding.code > "LRD9"} <= {"lrdecay.toml"}
 
 
-def test_a_suppressed_finding_stays_and_says_why() -> None:
+def test_a_suppressed_finding_stays_with_its_reason() -> None:
     (finding,) = checked(suppress(rule="LRD301", reason="known", until="2027-06-30")).findings
     assert finding.suppressed is not None
     assert (finding.suppressed.reason, finding.suppressed.until) == ("known", "2027-06-30")
@@ -80,7 +80,7 @@ def test_a_part_of_a_finding() -> None:
     assert len({whole.fingerprint, kept_back.fingerprint, left.fingerprint}) == 3
 
 
-def test_a_config_goes_by_its_path_in_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_is_matched_by_its_path_in_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lrdecay.toml").touch()
     (tmp_path / "configs" / "small").mkdir(parents=True)
     (tmp_path / "configs" / "small" / "a.py").touch()
@@ -97,7 +97,7 @@ def test_two_parts_by_two_suppressions_leave_nothing() -> None:
     assert sorted(name for finding in result.findings for name in finding.parameters) == sorted(FAST)
 
 
-def test_a_comment_holds_for_its_config_and_is_told_there() -> None:
+def test_a_comment_applies_to_its_config_and_is_reported_there() -> None:
     reasoned = StatedSuppression(
         rule=("LRD301",), reason="known", source="configs/a.py:3", place="configs/a.py", line=3
     )
@@ -107,10 +107,10 @@ def test_a_comment_holds_for_its_config_and_is_told_there() -> None:
     assert idle.fix == "remove it from configs/a.py:3"
 
 
-def test_one_that_has_expired_and_has_nothing_left_is_told_once() -> None:
-    (told,) = checked(suppress(rule="LRD301", reason="known", until="2027-01-30"), wrong=False).findings
-    assert told.code == "LRD903"
-    assert told.fix == "remove it from lrdecay.toml: suppress[0]: it has no finding to suppress"
+def test_an_expired_and_unused_suppression_is_reported_once() -> None:
+    (wording,) = checked(suppress(rule="LRD301", reason="known", until="2027-01-30"), wrong=False).findings
+    assert wording.code == "LRD903"
+    assert wording.fix == "remove it from lrdecay.toml: suppress[0]: it has no finding to suppress"
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_one_that_has_expired_and_has_nothing_left_is_told_once() -> None:
         ("qqqqqq", "lrdecay rule --all lists them"),
     ],
 )
-def test_an_unknown_rule_is_told_with_its_place(rule: str, hint: str) -> None:
-    *_, told = checked(suppress(rule=rule, reason="known")).findings
-    assert (told.code, told.fix) == ("LRD904", f"name a rule in lrdecay.toml: suppress[0] ({hint})")
+def test_an_unknown_rule_is_reported_with_its_place(rule: str, hint: str) -> None:
+    *_, wording = checked(suppress(rule=rule, reason="known")).findings
+    assert (wording.code, wording.fix) == ("LRD904", f"name a rule in lrdecay.toml: suppress[0] ({hint})")
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_an_unknown_rule_is_told_with_its_place(rule: str, hint: str) -> None:
         ("# lrdecay: ignore", "write # lrdecay: ignore[LRD301] REASON in configs/a.py:1"),
     ],
 )
-def test_a_comment_without_brackets_is_told_once_how_to_write_it(comment: str, fix: str) -> None:
+def test_a_comment_without_brackets_gets_the_correct_form(comment: str, fix: str) -> None:
     stated = StatedSuppression(rule=(), source="configs/a.py:1", place="configs/a.py", line=1, comment=comment)
     result = checked("", comments=(stated,))
     assert codes(result) == ["LRD301", "LRD904"]
     assert (result.findings[1].fix, result.findings[1].option) == (fix, comment)
 
 
-def test_nothing_is_said_of_rules_that_were_not_run() -> None:
+def test_rules_that_did_not_run_are_not_reported() -> None:
     settings = parse_settings(suppress(rule="LRD301", reason="known").encode(), "lrdecay.toml")
     assert settings is not None
     result = check_maps([decay_map()], chosen_rules(["LRD7", "LRD9"], []), settings=settings, today=TODAY)

@@ -121,7 +121,7 @@ def test_integer_rates(tmp_path: Path) -> None:
     assert_recomputes(audited(tmp_path, None, {"bias_lr_mult": 2}, lr=1, weight_decay=0))
 
 
-def test_what_is_frozen_is_skipped_or_not(tmp_path: Path) -> None:
+def test_frozen_parameters_are_skipped_or_not(tmp_path: Path) -> None:
     for options, frozen in (({}, 0), ({"bias_lr_mult": 2.0}, 2)):
         group_map = audited(tmp_path, None, options)
         assert len(group_map.frozen) == frozen
@@ -162,9 +162,7 @@ def test_a_wrapped_model_is_explained_by_the_names_that_the_constructor_sees(
 
 
 @pytest.mark.parametrize(("model", "observed"), [("EveryKind", True), ("InModule", False)])
-def test_layer_ids_that_only_the_model_knows_are_said_to_be_observed(
-    tmp_path: Path, model: str, observed: bool
-) -> None:
+def test_layer_ids_that_only_the_model_knows_are_observed(tmp_path: Path, model: str, observed: bool) -> None:
     """Of ConvNeXt we know the rule that its get_layer_depth follows."""
     group_map = audited(tmp_path, PRETRAIN, {"layer_decay_rate": 0.7}, model=model, weight_decay=0.05)
     for explanation in Explainer(group_map).explain(select(group_map, None)):

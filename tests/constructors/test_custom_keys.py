@@ -1,4 +1,4 @@
-"""Which key a parameter goes by: held against mmengine's and mmpretrain's own constructors."""
+"""Which key applies to a parameter: compared with mmengine's and mmpretrain's own constructors."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_dots_at_the_model_itself(tmp_path: Any, key: str, matched: int) -> None
     assert names == set(custom_key_matches(group_map)[key].wins)
 
 
-def test_equal_length_goes_by_alphabet(tmp_path: Any) -> None:
+def test_equal_length_is_resolved_alphabetically(tmp_path: Any) -> None:
     keys = {"weight": {"lr_mult": 0.5}, "kbone.": {"lr_mult": 0.1}}
     group_map = audited(tmp_path, custom_keys=keys, bypass_duplicate=True)
     found = custom_key_matches(group_map)

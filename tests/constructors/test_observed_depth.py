@@ -54,9 +54,7 @@ def rules_and_subject(
         (None, SWIN, (4, 6), OBSERVED),
     ],
 )
-def test_our_rule_where_it_says_the_same(
-    backbone: str | None, names: list[str], depth: tuple[int, int], rule: str
-) -> None:
+def test_our_rule_if_it_agrees(backbone: str | None, names: list[str], depth: tuple[int, int], rule: str) -> None:
     rules, tensor = rules_and_subject(backbone, names, depth)
     found = rules.provenance(tensor)
     assert found.layer_id is not None
@@ -111,7 +109,7 @@ def test_weight_decay(options: dict[str, Any], optimizer: dict[str, Any], expect
         *(("backbone.norm3.w", (6, 8), ()), ("head.w", (7, 8), ())),
     ],
 )
-def test_a_parameter_of_the_backbone_beside_the_head(name: str, depth: tuple[int, int], remarks: tuple[str]) -> None:
+def test_a_backbone_parameter_with_the_heads_id(name: str, depth: tuple[int, int], remarks: tuple[str]) -> None:
     rules, tensor = rules_and_subject("ConvNeXt", [*CONVNEXT, name], depth)
     assert rules.remarks(tensor, rules.provenance(tensor)) == remarks
 

@@ -200,13 +200,13 @@ def test_keys_that_only_the_map_has_in_its_names() -> None:
     }
 
 
-def test_mmengine_puts_a_dot_in_front_of_what_has_no_module() -> None:
+def test_mmengine_prefixes_parameters_of_the_model_with_a_dot() -> None:
     found = considered("pos_embed", Module("Detector", (), ("pos_embed",)), (1, 8), {"custom_keys": {".pos_embed": {}}})
     assert [(one.outcome, one.reason) for one in found.values()] == [("applies", "the only key in the name")]
 
 
 def test_keys_of_our_own_constructor_switch_nothing_off() -> None:
-    """It reads none of mmengine's multipliers. What is no dict sets nothing."""
+    """It reads none of mmengine's multipliers. A value that is not a dict sets nothing."""
     options = {**DECAY, "custom_keys": {"head": {"lr_mult": 0.1}, "neck": 0.1, "norm": {}}}
     found = group_map(
         {"group": {"parameters": {"head.bias": (8,), "neck.bias": (8,)}}},
@@ -292,7 +292,7 @@ def test_a_tensor_that_the_model_does_not_know_has_no_provenance() -> None:
         (MMPRETRAIN_LAYER_DECAY, {"flat_decay_mult": "2"}, "flat_decay_mult"),
     ],
 )
-def test_what_is_no_number_is_told_with_its_place(constructor: str, options: Mapping[str, Any], where: str) -> None:
+def test_a_non_number_is_reported_with_its_place(constructor: str, options: Mapping[str, Any], where: str) -> None:
     found = group_map(
         {"group": {"parameters": {"head.bias": (8,)}}},
         constructor=Constructor(constructor, options),
@@ -341,7 +341,7 @@ def test_a_key_needs_an_lr(constructor: str, problem: str) -> None:
         ),
     ],
 )
-def test_settings_of_a_key_that_nobody_uses(constructor: str, settings: Mapping[str, Any], remark: str) -> None:
+def test_unused_settings_of_a_key(constructor: str, settings: Mapping[str, Any], remark: str) -> None:
     found = group_map(
         {"group": {"parameters": {"head.weight": (8, 8), "neck.weight": (8, 8)}}},
         constructor=Constructor(constructor, {"custom_keys": {"head": settings}}),

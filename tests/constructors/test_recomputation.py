@@ -1,4 +1,4 @@
-"""What a constructor goes by, as a group map holds it."""
+"""The inputs of a constructor, as recorded in a group map."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_model_in_a_wrapper(name: str, wrapped: bool) -> None:
         *(({}, (None, None)), (None, (None, None)), ("AdamW", (None, None))),
     ],
 )
-def test_settings_tell_what_was_given_from_what_the_optimizer_took(
+def test_settings_distinguish_given_values_from_defaults(
     optimizer: Any, given: tuple[float | None, float | None]
 ) -> None:
     options = {"flat_decay_mult": 0.0}

@@ -40,7 +40,7 @@ def constructor_of(
     return rules, next(tensor for tensor in tensors if tensor.name == name)
 
 
-def told(rules: ConstructorRules, tensor: Tensor, provenance: Provenance | None = None) -> list[Sequence[str]]:
+def text(rules: ConstructorRules, tensor: Tensor, provenance: Provenance | None = None) -> list[Sequence[str]]:
     return [(" ".join(one.about), one.rule, one.outcome, one.condition) for one in rules.considered(tensor, provenance)]
 
 
@@ -112,7 +112,7 @@ def test_mmdet_asks_by_name_and_then_by_shape(name: str, shape: tuple[int, ...],
     rules, tensor = constructor_of(
         MMDET_LAYER_DECAY, {"num_layers": 6, "decay_rate": 0.7}, {**CONVNEXT, name: shape}, name
     )
-    assert told(rules, tensor) == expected
+    assert text(rules, tensor) == expected
     provenance = rules.provenance(tensor)
     assert provenance.layer_id is not None
     assert provenance.layer_id.rule in {one[1] for one in expected if one[2] == "applies"}
@@ -156,7 +156,7 @@ REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize(("options", "own_name", "remark"), REMARKS.values(), ids=REMARKS)
-def test_what_is_odd_about_a_block(options: dict[str, Any], own_name: str, remark: str) -> None:
+def test_remarks_on_a_block(options: dict[str, Any], own_name: str, remark: str) -> None:
     name = f"backbone.{own_name}"
     rules, tensor = constructor_of(MMDET_LAYER_DECAY, {"decay_rate": 0.7, **options}, {**CONVNEXT, name: (8,)}, name)
     remarks = rules.remarks(tensor, rules.provenance(tensor))
@@ -164,7 +164,7 @@ def test_what_is_odd_about_a_block(options: dict[str, Any], own_name: str, remar
     assert "".join(remarks).startswith(remark)
 
 
-def test_what_mmdet_cannot_serve_has_no_rules() -> None:
+def test_unsupported_backbones_of_mmdet_have_no_rules() -> None:
     """Ours for a Swin Transformer are not mmdet's."""
     options = {"num_layers": 12, "decay_rate": 0.7}
     with pytest.raises(DecayError, match=r"^model\.backbone: mmdet's constructor cannot decay a SwinTransformer; "):
@@ -188,7 +188,7 @@ KEYS = {
 }
 
 
-def test_our_own_constructor_goes_by_the_longest_key() -> None:
+def test_our_constructor_uses_the_longest_key() -> None:
     name = "backbone.norm3.weight"
     rules, tensor = constructor_of(LRDECAY_LAYER_DECAY, {"decay_rate": 0.7, "custom_keys": KEYS}, {name: (8,)}, name)
     assert rules.considered(tensor, None) == ()

@@ -24,7 +24,7 @@ def test_every_constructor_has_one_spec() -> None:
     assert (DEFAULT.name, OURS.name) == (MMENGINE_DEFAULT, LRDECAY_LAYER_DECAY)
 
 
-def test_class_names_stand_with_their_specs_alone() -> None:
+def test_class_names_occur_only_in_their_specs() -> None:
     """A new constructor is one file: no other module compares or writes its name, not in a comment either."""
     package = Path(lrdecay_cli.__file__).parent
     name = re.compile("|".join(spec.name for spec in CONSTRUCTORS))
@@ -33,7 +33,7 @@ def test_class_names_stand_with_their_specs_alone() -> None:
     assert places == {"constructors", "training"}
 
 
-def test_our_constructor_refuses_what_mmengines_reads() -> None:
+def test_our_constructor_refuses_options_of_mmengines() -> None:
     """Each option of mmengine's default that ours does not take is refused with a fix of its own."""
     assert {*DEFAULT.options} - {*OURS.options} == {*ELSEWHERE}
 
@@ -72,7 +72,7 @@ def test_several_of_one_name(written: str, module: str, project: str | None) -> 
         ({}, (), None, ()),
     ],
 )
-def test_an_unknown_constructor_is_what_it_was_seen_to_read(
+def test_an_unknown_constructor_has_the_options_that_it_read(
     options: dict[str, float], reads: tuple[str, ...] | None, rate_option: str | None, read: tuple[str, ...]
 ) -> None:
     found = group_map(constructor=Constructor("mine.Own", options), training=Training({}, (), {}, {}, reads, ()))

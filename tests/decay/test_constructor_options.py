@@ -10,7 +10,7 @@ from lrdecay_cli.decay.constructor_options import ConstructorOptions, CustomKey
 from lrdecay_cli.decay.options import DecayError, DecayOptions
 
 
-def test_what_is_given_and_what_is_not() -> None:
+def test_given_and_default_options() -> None:
     usual = ConstructorOptions.from_paramwise_cfg({"decay_rate": 0.7})
     assert usual == ConstructorOptions(0.7, "auto", "layer_wise", "backbone", (), (), False, ())
     given = ConstructorOptions.from_paramwise_cfg(
@@ -30,7 +30,7 @@ def test_what_is_given_and_what_is_not() -> None:
     assert given.with_layers(12) == DecayOptions(12, 2, "stage_wise")
 
 
-def test_strict_mode_passes_over_what_mmdet_does_not_read() -> None:
+def test_strict_mode_ignores_options_that_mmdet_ignores() -> None:
     given = {"norm_decay_mult": 0.0, "decay_rate": 0.7, "strict_compat": True, "bypass_duplicate": True}
     options = ConstructorOptions.from_paramwise_cfg(given)
     assert options.strict_compat

@@ -179,7 +179,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
 
 
 @pytest.mark.parametrize(("given", "where", "problem", "fix"), REFUSED.values(), ids=REFUSED)
-def test_what_is_refused(given: dict[str, Any], where: str, problem: str, fix: str) -> None:
+def test_invalid_settings_are_refused(given: dict[str, Any], where: str, problem: str, fix: str) -> None:
     with pytest.raises(DecayError) as caught:
         explained(**given)
     error = caught.value
@@ -188,7 +188,7 @@ def test_what_is_refused(given: dict[str, Any], where: str, problem: str, fix: s
     assert len(str(error).splitlines()) == 1
 
 
-def test_a_backbone_that_nobody_serves_hears_who_is_served() -> None:
+def test_an_unsupported_backbone_gets_the_supported_ones() -> None:
     with pytest.raises(
         DecayError, match=r"^model\.backbone: this constructor cannot decay a LeViT; it supports "
     ) as caught:

@@ -85,7 +85,7 @@ def test_depths(family: str, names: list[str], depths: tuple[int, ...], num_laye
 
 @pytest.mark.parametrize("prefix", ["", "neck.", "backbone_2.", "student.backbone."])
 @pytest.mark.parametrize("family", ALL_FAMILIES, ids=lambda family: family.name)
-def test_whatever_is_not_the_backbones_is_with_the_head(family: Family, prefix: str) -> None:
+def test_parameters_outside_the_backbone_are_with_the_head(family: Family, prefix: str) -> None:
     for own in ("stages.0.0.w", "stages.0.blocks.0.w", "layers.0.w", "layer1.0.w", "downsample_layers.0.w", "conv1.w"):
         for name in (f"{prefix}{own}", f"{prefix}patch_embed.w", f"{prefix}cls_token"):
             for rule in family.rules.values():

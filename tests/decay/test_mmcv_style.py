@@ -206,7 +206,7 @@ def test_a_policy_that_mmengine_has_nothing_for(lr_config: dict[str, Any]) -> No
     assert as_mmengine({"lr_config": lr_config}, length=EPOCHS) == {}
 
 
-def test_what_is_pasted_is_built() -> None:
+def test_pasted_configs_build() -> None:
     given = {
         "optimizer": {
             "type": "SGD",

@@ -165,7 +165,7 @@ def test_kind_and_exemption_of_published_parameters(row: Row) -> None:
 
 
 @pytest.mark.parametrize("source", sorted({row.source for row in ROWS if "::" in row.source}))
-def test_the_table_has_what_is_published(source: str) -> None:
+def test_the_table_lists_published_models(source: str) -> None:
     published = parameters_of(source)
     for row in (row for row in ROWS if row.source == source):
         found = published[row.name]
@@ -173,14 +173,14 @@ def test_the_table_has_what_is_published(source: str) -> None:
         assert found.exempt == (row.published == "yes")
 
 
-def test_the_table_says_why_it_differs_from_a_source() -> None:
+def test_the_table_states_why_it_differs_from_a_source() -> None:
     assert len({row.name for row in ROWS}) >= 60
     for row in ROWS:
         assert (row.exempt != row.published) == bool(row.reason), row
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.slow], ids=lambda row: row.name)
-def test_what_trains_with_the_stem(row: Row) -> None:
+def test_parameters_with_the_stems_id(row: Row) -> None:
     own = row.name.removeprefix("backbone.")
     assert (with_the_stem(f"backbone.{own}", "backbone.") is not None) == (row.slow == "yes")
     assert with_the_stem(f"neck.{own}", "backbone.") is None

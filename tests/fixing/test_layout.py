@@ -119,7 +119,7 @@ HEAD = "_base_ = 'base.py'\n"
         ),
     ],
 )
-def test_what_a_base_of_other_configs_says(text: str, edit: Edit, expected: str, tmp_path: Path) -> None:
+def test_fixes_of_a_shared_base(text: str, edit: Edit, expected: str, tmp_path: Path) -> None:
     """It stays as it is; the config overrides it."""
     assert fixed(tmp_path, HEAD + text, edit, base=BASE) == HEAD + expected
 
@@ -170,7 +170,7 @@ def test_refused(name: str, text: str, edit: Edit, reason: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("place", ["venv/lib/python3.11/site-packages/config.py", "../outside/config.py", "link.py"])
-def test_what_is_not_the_projects_is_left_alone(place: str, tmp_path: Path) -> None:
+def test_files_outside_the_project_are_not_changed(place: str, tmp_path: Path) -> None:
     root = tmp_path / "project"
     config = root / place
     for folder in (root, config.parent, tmp_path / "outside"):

@@ -46,7 +46,7 @@ CODES = {
 
 
 @pytest.mark.parametrize("label", CODES)
-def test_codes_by_what_was_measured(label: str) -> None:
+def test_codes_by_measurement(label: str) -> None:
     distribution, _, name = label.rpartition(".")
     (row,) = (
         row
@@ -76,7 +76,7 @@ def test_a_dry_run_finds_the_same(code: str, tmp_path: Path) -> None:
         assert measured.parameters == of_map.parameters
 
 
-def test_one_lr_is_no_trouble_to_those_that_demand_it() -> None:
+def test_one_lr_satisfies_optimizers_that_require_it() -> None:
     (prodigy,) = (row for row in table() if row.name == "Prodigy" and row.distribution == "prodigyopt")
     alike = group_map(
         {

@@ -88,7 +88,7 @@ def test_a_distribution_is_measured_in_one_version() -> None:
     assert len(versions) == len({distribution for distribution, _ in versions})
 
 
-def test_torch_does_with_weight_decay_what_its_documentation_says() -> None:
+def test_torch_decays_as_documented() -> None:
     """Except Rprop, which documents none; every class of torch.optim has a row."""
     rows = [row for row in table() if row.distribution == "torch"]
     assert [row.name for row in rows if deviations(row)["weight decay"]] == ["Rprop"]

@@ -18,7 +18,7 @@ from tests.rules.examples import Judged, map_of
 NO_EDIT: Mapping[str, str] = {
     "LRD101": "the constructor's code",
     "LRD102": "the constructor's code",
-    "LRD103": "nothing to do where it is meant",
+    "LRD103": "nothing, if it is intended",
     "LRD104": "how a model freezes is its own",
     "LRD105": "the map was edited",
     "LRD106": "the constructor's code",
@@ -49,10 +49,10 @@ NO_EDIT: Mapping[str, str] = {
     "LRD803": "another optimizer",
     "LRD804": "how a model freezes is its own",
     "LRD805": "another optimizer",
-    "LRD806": "nothing to do where it is meant",
+    "LRD806": "nothing, if it is intended",
     "LRD807": "another optimizer, or none of the schedule",
-    "LRD811": "the hook may be meant",
-    "LRD813": "the hook may be meant",
+    "LRD811": "the hook may be intended",
+    "LRD813": "the hook may be intended",
     "LRD815": "the config's code",
     "LRD818": "the model's code",
     "LRD822": "the constructor's code",
@@ -63,7 +63,7 @@ NO_EDIT: Mapping[str, str] = {
     "LRD903": "the settings file",
     "LRD904": "a comment",
 }
-"""The rules whose bad example no edit of an option mends, with what would."""
+"""Rules whose bad example no edit of an option fixes, with the place of the fix."""
 
 ABOUT_MAPS = [rule for rule in RULES if rule.scope == "config"]
 _NO_GROUPS = ("param_scheduler", "train_cfg", "default_hooks", "model_wrapper_cfg", "auto_scale_lr")

@@ -152,7 +152,7 @@ def convnext(
 
 
 def wrapped(name: str, prefix: str) -> Example:
-    """The transformer inside another model, with the plain decay told the ``prefix`` of the backbone."""
+    """The transformer inside another model, with the plain decay and the ``prefix`` of the backbone."""
     arch = dict(embed_dims=8, num_layers=4, num_heads=2, feedforward_channels=16)
     backbone = dict(type="VisionTransformer", arch=arch, patch_size=16, out_type="avg_featmap")
     head = dict(type="LinearClsHead", num_classes=2, in_channels=8)

@@ -1,4 +1,4 @@
-"""Blocks told from names, and what breaks their order."""
+"""Blocks recognised by name, and breaks in their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of a config for which mmengine cannot write it, held against mmengine's Runner, which writes it."""
+"""Values of a config for which mmengine cannot write it, compared with mmengine's Runner, which writes it."""
 
 from __future__ import annotations
 

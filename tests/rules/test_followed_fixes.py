@@ -111,10 +111,10 @@ def test_followed(code: str, keys: dict[str, Any], fix: str) -> None:
     assert found(code, new) == ()
     # The new keys are the longest in just the names that they are meant for.
     winners = {name: max((key for key in new if key in name), key=len, default="") for name in NAMES}
-    meant = set(finding.parameters) or {
+    suggestion = set(finding.parameters) or {
         name for name in NAMES if re.search(r"stages.*norm|bias", name) and winners[name]
     }
-    assert {name for name, key in winners.items() if key in added(fix)} == meant
+    assert {name for name, key in winners.items() if key in added(fix)} == suggestion
 
 
 NORMS = [
@@ -127,7 +127,7 @@ NORMS = [
 
 
 def shadowed_norms(names: list[str], frozen: str = "") -> str:
-    """The fix for norms of a backbone that go by ``backbone``; there is a convolution beside each."""
+    """The fix for norms that match ``backbone``; each has a convolution next to it."""
     names = [*names, *(f"{name.rpartition('.bn')[0]}.conv{index}.weight" for index, name in enumerate(names))]
     still = tuple(name for name in names if frozen and name.startswith(frozen))
     keys = {"backbone": {"lr_mult": 0.1}, "bn": {"decay_mult": 0.0}}
@@ -149,7 +149,7 @@ def test_few_keys_reach_the_norms_of_every_block(frozen: str) -> None:
     )
 
 
-def test_where_it_takes_many_keys_there_is_another_way() -> None:
+def test_many_keys_have_an_alternative() -> None:
     fix = shadowed_norms([f"{part}.layer{layer}.bn.bias" for part in ("backbone", "head") for layer in range(20)])
     assert re.match(r"add 20 keys longer than 'backbone' \(('[^']*', ){3}…\), each with dict", fix)
     assert fix.endswith(
@@ -162,8 +162,8 @@ def test_keys_of_a_large_model_are_not_searched_for() -> None:
     assert covering_keys(names, names, "") == []
 
 
-def test_no_key_is_left_that_others_have_made_needless() -> None:
-    """``.1.weight`` reaches most at first, and all that it reaches goes by the keys that the biases need."""
+def test_redundant_keys_are_removed() -> None:
+    """``.1.weight`` matches most names at first, but the keys for the biases override it everywhere."""
     norms = [f"backbone.blocks.{block}.1.{kind}" for block in range(4) for kind in ("weight", "bias")]
     keys = covering_keys(norms, [*norms, "neck.1.bias", *(name.replace(".1.", ".0.") for name in norms)], "backbone")
     assert keys
@@ -172,7 +172,7 @@ def test_no_key_is_left_that_others_have_made_needless() -> None:
         assert [name for name in norms if key in name and not any(other in name for other in others)]
 
 
-def test_where_no_key_can_tell_them_apart() -> None:
+def test_no_key_distinguishes_the_names() -> None:
     assert covering_keys(["neck"], ["neck", "bottleneck"], "") == []
 
 
@@ -184,7 +184,7 @@ runner = dict(type='EpochBasedRunner', max_epochs=24)
 """
 
 
-def test_what_replaces_the_keys_of_mmcv_is_pasted(tmp_path: Path) -> None:
+def test_replacements_of_mmcv_keys_can_be_pasted(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("old", "new")]
     for folder in folders:
         folder.mkdir()
@@ -204,7 +204,7 @@ def test_what_replaces_the_keys_of_mmcv_is_pasted(tmp_path: Path) -> None:
     assert [one["type"] for one in repaired.training.param_scheduler] == ["LinearLR", "MultiStepLR"]
 
 
-def test_a_config_of_mmcv_alone_is_told_what_to_write(tmp_path: Path) -> None:
+def test_a_config_of_mmcv_gets_its_mmengine_equivalent(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(f"model = dict(type='ImageClassifier')\n{MMCV}")
     with pytest.raises(LrdecayError) as raised:
         audit(str(tmp_path / "config.py"))
@@ -215,7 +215,7 @@ def test_a_config_of_mmcv_alone_is_told_what_to_write(tmp_path: Path) -> None:
     assert {"optim_wrapper", "param_scheduler", "train_cfg"} <= {*names}
 
 
-def test_a_misspelt_setting_is_not_handed_on(tmp_path: Path) -> None:
+def test_a_misspelt_setting_is_not_copied_into_the_fix(tmp_path: Path) -> None:
     """mmpose's ViTPose configs write ``decay_multi`` in keys that their constructor never reads (LRD501)."""
     keys = "dict(head=dict(decay_multi=0.0), neck=dict(lr_mult=2.0, momentum=0.9))"
     example = Example(f"optim_wrapper = dict(paramwise_cfg=dict(custom_keys={keys}))")

@@ -34,7 +34,7 @@ EVERY_KIND = (
 )
 
 
-def test_ours_exempts_what_the_rules_blame_elsewhere(tmp_path: Path) -> None:
+def test_our_constructor_exempts_kinds_that_the_rules_report(tmp_path: Path) -> None:
     ours = map_of(tmp_path, OURS.format("", ", layers=['stem', 'blocks']"), EVERY_KIND)
     assert findings_of(ours, DECAYED) == ()
     exempt = {tensor.name for tensor in ours.tensors() if tensor.group and tensor.group.weight_decay == 0}

@@ -1,4 +1,4 @@
-"""The rule on loops held against mmengine's own Runner: what it finds does not build, and what it passes does."""
+"""The rule on loops compared with mmengine's own Runner: what it finds does not build, and what it passes does."""
 
 from __future__ import annotations
 

@@ -65,9 +65,9 @@ class SetsByPosition(Hook):
         ({"lrs": {1: 0.1}}, 2, []),
     ],
 )
-def test_what_a_hook_does_by_position(settings: dict[str, Any], groups: int, found: list[tuple[int, float]]) -> None:
+def test_hooks_that_set_lrs_by_position(settings: dict[str, Any], groups: int, found: list[tuple[int, float]]) -> None:
     hook = {"type": "SetsByPosition", "priority": "LOW", **settings}
     config = Config({"custom_hooks": [{"type": "EMAHook"}, None, hook]})
-    told = positioned_lrs(config, groups)
-    assert [(each.position, each.lr) for each in told or ()] == found
-    assert told is UNSET or {each.option for each in told} == {"custom_hooks[2]"}
+    text = positioned_lrs(config, groups)
+    assert [(each.position, each.lr) for each in text or ()] == found
+    assert text is UNSET or {each.option for each in text} == {"custom_hooks[2]"}

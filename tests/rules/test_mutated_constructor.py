@@ -47,7 +47,7 @@ MUTATIONS: dict[str, tuple[Example, set[str]]] = {
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_one_mistake_is_told_once(mutation: str) -> None:
+def test_one_mistake_is_reported_once(mutation: str) -> None:
     example, codes = MUTATIONS[mutation]
     findings = findings_in(example)
     assert {finding.code for finding in findings} == codes, [finding.message for finding in findings]
@@ -78,7 +78,7 @@ def _another_parameter(group_map: GroupMap) -> GroupMap:
 
 
 @pytest.mark.parametrize(
-    ("base", "edit", "codes", "told"),
+    ("base", "edit", "codes", "text"),
     [
         (plain_decay(), _fewer_tensors, {"LRD105"}, "totals do not add up: tensors is 3, the map has"),
         (plain_decay(), _without_the_last_group, {"LRD105"}, "of the model as grouped, frozen, missing or duplicate"),
@@ -89,14 +89,14 @@ def _another_parameter(group_map: GroupMap) -> GroupMap:
     ],
     ids=["totals", "group-gone", "parameter-renamed", "nan", "lr", "lr-explained"],
 )
-def test_edited_maps(base: Example, edit: Callable[[GroupMap], GroupMap], codes: set[str], told: str) -> None:
+def test_edited_maps(base: Example, edit: Callable[[GroupMap], GroupMap], codes: set[str], text: str) -> None:
     found = findings_of(edit(built(base)), COVERAGE_LAYERS_AND_RATES)
     assert {finding.code for finding in found} == codes
-    assert any(told in finding.message for finding in found), [finding.message for finding in found]
+    assert any(text in finding.message for finding in found), [finding.message for finding in found]
 
 
 @pytest.mark.parametrize("mistake", ["none", "num_layers too small", "stem below 0", "block with the head", "rate 1"])
-def test_checkpoints_are_judged_by_what_they_started_with(mistake: str) -> None:
+def test_checkpoints_are_checked_by_their_initial_lrs(mistake: str) -> None:
     example, codes = MUTATIONS.get(mistake, (plain_decay(), set()))
     group_map = built(example)
     # At the end of a run, read without its config.
@@ -106,7 +106,7 @@ def test_checkpoints_are_judged_by_what_they_started_with(mistake: str) -> None:
     assert {finding.code for finding in findings_of(at_the_end, COVERAGE_LAYERS_AND_RATES)} == codes
 
 
-def test_a_rule_that_yields_speaks_where_the_other_is_not_asked() -> None:
+def test_a_yielding_rule_fires_if_the_other_rule_does_not_run() -> None:
     group_map = built(convnext([3, 3, 27, 3]))
     for prefix, code in (("LRD", "LRD301"), ("LRD2", "LRD203"), ("LRD202", "LRD202"), ("LRD205", "LRD205")):
         chosen = [rule for rule in COVERAGE_LAYERS_AND_RATES if rule.code.startswith(prefix)]

@@ -203,7 +203,7 @@ def replaced(value: Any, path: tuple[Any, ...], other: Any) -> Any:
     return copied
 
 
-def test_junk_in_a_config_is_no_traceback(clean: GroupMap) -> None:
+def test_junk_in_a_config_raises_no_traceback(clean: GroupMap) -> None:
     """What a config says may be of any type; rules say nothing rather than fail."""
     plain = {
         part: msgspec.json.decode(msgspec.json.encode(getattr(clean, part))) for part in ("constructor", "training")

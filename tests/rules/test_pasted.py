@@ -91,7 +91,7 @@ def test_pasted(code: str, config: str, constructor: str, options: dict[str, flo
 
 
 @pytest.mark.parametrize("options", ["None", "dict(_delete_=True)"])
-def test_a_constructor_without_options_is_told_once(options: str, tmp_path: Path) -> None:
+def test_a_constructor_without_options_is_reported_once(options: str, tmp_path: Path) -> None:
     group_map = built(f"optim_wrapper = dict(paramwise_cfg={options})", tmp_path / "config")
     assert [(one.code, one.severity) for one in findings_of(group_map, RULES)] == [("LRD303", "warning")]
     weight_decay = [rule for rule in RULES if rule.code.startswith("LRD4")]

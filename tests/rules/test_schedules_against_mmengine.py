@@ -1,4 +1,4 @@
-"""Rules on schedules held against mmengine's own schedulers, stepped as its Runner steps them."""
+"""Rules on schedules compared with mmengine's own schedulers, stepped as its Runner steps them."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def codes(found: GroupMap) -> set[str]:
 
 
 @pytest.mark.parametrize(("schedulers", "expected", "happens"), CASES.values(), ids=CASES)
-def test_found_is_what_happens(
+def test_findings_match_the_trace(
     schedulers: list[dict[str, Any]], expected: set[str], happens: Callable[[Trace], bool]
 ) -> None:
     assert codes(described(schedulers)) == expected
@@ -276,7 +276,9 @@ def test_found_is_what_happens(
         pytest.param([{**UP, "eta_min": 0.1}], "error", "eta_min_ratio=0.1 ", id="for good"),
     ],
 )
-def test_a_rise_is_kept_where_it_is_taken_back(schedulers: list[dict[str, Any]], severity: str, fix: str) -> None:
+def test_a_rise_is_kept_if_a_later_scheduler_lowers_it(
+    schedulers: list[dict[str, Any]], severity: str, fix: str
+) -> None:
     (finding,) = findings_of(described(schedulers), [find_rule("LRD601")])
     assert (finding.severity, fix in finding.fix) == (severity, True)
     # What is offered keeps the groups apart by the factor that they had, and the height where that is meant.
@@ -307,7 +309,7 @@ def test_which_milestones_are_not_reached(settings: dict[str, Any], late: str) -
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "told"),
+    ("scheduler", "text"),
     [
         pytest.param(
             {"type": "StepMomentum", "step_size": 6, "gamma": 1.05}, ("warning", "up to 1.05 times"), id="steps"
@@ -330,16 +332,16 @@ def test_which_milestones_are_not_reached(settings: dict[str, Any], late: str) -
         ),
     ],
 )
-def test_momentum(scheduler: dict[str, Any], told: tuple[str, str] | None) -> None:
+def test_momentum(scheduler: dict[str, Any], text: tuple[str, str] | None) -> None:
     found = described([scheduler])
     groups = tuple(msgspec.structs.replace(group, options={"momentum": 0.9}) for group in found.groups)
     findings = findings_of(msgspec.structs.replace(found, groups=groups), [find_rule("LRD611")])
     highest = max(max(trace) for trace in trained([scheduler], what="momentum"))
-    assert bool(findings) == (highest > 0.9) == (told is not None)
+    assert bool(findings) == (highest > 0.9) == (text is not None)
     for finding in findings:
-        assert told is not None
-        assert finding.severity == told[0] == ("error" if highest >= 1 else "warning")
-        assert told[1] in finding.message
+        assert text is not None
+        assert finding.severity == text[0] == ("error" if highest >= 1 else "warning")
+        assert text[1] in finding.message
         assert f"{highest / 0.9:.3g} times" in finding.message
 
 
@@ -472,7 +474,7 @@ def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[
 
 
 @pytest.mark.parametrize("monitor", [None, "loss", "loss_cls", "train/loss"])
-def test_a_loss_of_the_training_is_no_metric_of_a_validation(monitor: str | None) -> None:
+def test_a_training_loss_is_not_a_validation_metric(monitor: str | None) -> None:
     named = {} if monitor is None else {"monitor": monitor}
     (finding,) = findings_of(described([{"type": "ReduceOnPlateauLR", **named}]), [find_rule("LRD604")])
     assert (finding.severity, finding.option) == ("error", "param_scheduler[0]" + (".monitor" if monitor else ""))
@@ -492,7 +494,7 @@ def refused(config: dict[str, Any], options: dict[str, Any]) -> tuple[RefusedSch
 
 
 @pytest.mark.parametrize(
-    ("schedulers", "told"),
+    ("schedulers", "text"),
     [
         pytest.param([COSINE, {**LINEAR, "by_epoch": False, "end": 500}], [], id="none"),
         pytest.param(
@@ -511,13 +513,13 @@ def refused(config: dict[str, Any], options: dict[str, Any]) -> tuple[RefusedSch
         pytest.param([{**ONE_CYCLE, "total_steps": 5}], [("param_scheduler[0]", "Tried to step")], id="its last step"),
     ],
 )
-def test_what_mmengine_refuses_is_recorded(schedulers: Any, told: list[tuple[str, str]]) -> None:
+def test_errors_of_mmengine_are_recorded(schedulers: Any, text: list[tuple[str, str]]) -> None:
     found = refused({"param_scheduler": schedulers}, {"nesterov": False})
-    assert [one.option for one in found] == [option for option, _ in told], found
-    assert all(words in one.problem for one, (_, words) in zip(found, told, strict=True)), found
+    assert [one.option for one in found] == [option for option, _ in text], found
+    assert all(words in one.problem for one, (_, words) in zip(found, text, strict=True)), found
 
 
-def test_what_is_recorded_is_found_unless_the_settings_tell_it() -> None:
+def test_recorded_errors_are_reported_unless_the_settings_explain_them() -> None:
     schedulers = [{**COSINE, "T_max": [12]}, {**COSINE, "end": 0}, {"type": "OtherLR"}]
     recorded = refused({"param_scheduler": schedulers}, {"momentum": 0.9})
     assert len(recorded) == 3
@@ -527,7 +529,7 @@ def test_what_is_recorded_is_found_unless_the_settings_tell_it() -> None:
     assert [one.option.removeprefix("param_scheduler") for one in findings] == ["[1].end", "[0]", "[2].type"]
 
 
-def test_a_scheduler_of_an_optimizer_that_is_none() -> None:
+def test_a_scheduler_of_an_unknown_optimizer() -> None:
     found = described([{"backbone": [COSINE], "head": [STEPS], "neck": [STEPS]}])
     named = msgspec.structs.replace(found.optimizer, types={"backbone": "SGD", "head": "SGD"})
     (finding,) = findings_of(msgspec.structs.replace(found, optimizer=named), [find_rule("LRD610")])

@@ -43,11 +43,11 @@ def mended(finding: Finding, folder: Path) -> tuple[GroupMap, list[Finding]]:
     return fixed, list(findings_of(fixed, RULES))
 
 
-def depths_of(depths: list[int], num_layers: int, told: str) -> str:
+def depths_of(depths: list[int], num_layers: int, text: str) -> str:
     return (
         f"model = dict(backbone=dict(type='ToyStages', depths={depths}))\n"
         "optim_wrapper = dict(constructor='ToyDepthsDecay',\n"
-        f"    paramwise_cfg=dict(layer_decay_rate=0.9, num_layers={num_layers}, depths={told}))\n"
+        f"    paramwise_cfg=dict(layer_decay_rate=0.9, num_layers={num_layers}, depths={text}))\n"
     )
 
 
@@ -109,12 +109,12 @@ def adapted(new: tuple[str, ...], **wrapper: object) -> str:
         ("simple_fpn", "lora_a"),
     ],
 )
-def test_what_is_added_to_a_pretrained_backbone_is_new(new: tuple[str, ...], tmp_path: Path) -> None:
+def test_modules_added_to_a_pretrained_backbone_are_new(new: tuple[str, ...], tmp_path: Path) -> None:
     assert found(adapted(new), tmp_path, "LRD201") == []
 
 
 @pytest.mark.parametrize("pretrained", ["cls_token", "register_tokens"])
-def test_what_is_pretrained_is_found_beside_what_is_new(pretrained: str, tmp_path: Path) -> None:
+def test_pretrained_tensors_are_reported_next_to_new_ones(pretrained: str, tmp_path: Path) -> None:
     (finding,) = found(adapted(("spm", pretrained)), tmp_path, "LRD201")
     assert finding.severity == "warning"
     assert {name.split(".")[1] for name in finding.parameters} == {pretrained}
@@ -230,7 +230,7 @@ def test_keys_outside_custom_keys(outside: str, fix: str, inside: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("key", "meant"),
+    ("key", "suggestion"),
     [
         ("blocks.[0-2]", r"blocks\.[012]\."),
         ("backbone.blocks.[0,1].", r"blocks\.[01]\."),
@@ -241,13 +241,13 @@ def test_keys_outside_custom_keys(outside: str, fix: str, inside: str, tmp_path:
         (r"mlp\.weight$", r"mlp\.weight$"),
     ],
 )
-def test_patterns_are_expanded_as_they_are_meant(key: str, meant: str, tmp_path: Path) -> None:
+def test_patterns_are_expanded_as_intended(key: str, suggestion: str, tmp_path: Path) -> None:
     config = f"model = dict(backbone=dict(depth=12))\n{keys(f'custom_keys={{{key!r}: dict(lr_mult=0.5)}}')}"
     (finding,) = found(config, tmp_path, "LRD505")
     fixed, left = mended(finding, tmp_path)
     assert "LRD505" not in {one.code for one in left}
     assert {name for name, (lr, _) in numbers(fixed).items() if lr == 1e-4} == {
-        name for name in numbers(fixed) if re.search(meant, name)
+        name for name in numbers(fixed) if re.search(suggestion, name)
     }
     replaced = fixed.constructor.options["custom_keys"]
     assert key not in replaced
@@ -339,7 +339,7 @@ def test_a_fix_names_the_rate_of_the_groups(rate: float, tmp_path: Path) -> None
             assert f"decay_rate={rate}" in each.fix
 
 
-def test_a_weight_decay_of_the_optimizers_own_is_told(tmp_path: Path) -> None:
+def test_the_optimizers_default_weight_decay_is_named(tmp_path: Path) -> None:
     """YOLO-World issue 190."""
     (norms,) = found("optim_wrapper = dict(constructor='ToyKindsDecay')\n", tmp_path, "LRD401")
     assert "decayed at 0.01, AdamW's default, because ToyKindsDecay drops the config's 0.05" in norms.message

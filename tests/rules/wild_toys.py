@@ -1,4 +1,4 @@
-"""Small parts for configs that stand for reports of users; a config imports this module."""
+"""Small parts for configs that reproduce reports of users; a config imports this module."""
 
 from __future__ import annotations
 
