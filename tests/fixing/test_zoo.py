@@ -161,13 +161,10 @@ FAULTS = (
 
 
 def checked(*arguments: str) -> tuple[int, str]:
-    wording = io.StringIO()
-    with (
-        contextlib.redirect_stderr(wording),
-        contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")),
-    ):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")):
         code = run(["check", *arguments, "--device", "meta", "--no-settings", "--fail-on", "warning"])
-    return code, wording.getvalue()
+    return code, said.getvalue()
 
 
 def test_a_fault_of_a_zoo_config_is_fixed(
@@ -189,25 +186,25 @@ def test_a_fault_of_a_zoo_config_is_fixed(
     original, wrong = file.read_text(), planner.changed[file.resolve()]
     file.write_text(wrong)
     try:
-        result, wording = checked(config, "--fix", "--select", code)
+        result, said = checked(config, "--fix", "--select", code)
         fixed = file.read_text()
     finally:
         file.write_text(original)
-    if "not fixed: " in wording or f"fixed {code}" not in wording:
+    if "not fixed: " in said or f"fixed {code}" not in said:
         # Another constructor, or a key that a config of this kind may not have.
         assert fixed == wrong
-        record_property("left", wording)
+        record_property("left", said)
         return
-    assert (result, "Traceback" in wording) == (0, False), wording
+    assert (result, "Traceback" in said) == (0, False), said
     ast.parse(fixed)
     lines = [each.splitlines(keepends=True) for each in (wrong, fixed)]
     removed = [line for line in difflib.ndiff(*lines) if line.startswith("- ")]
-    assert len(removed) <= 2, wording
+    assert len(removed) <= 2, said
 
 
 def test_findings_of_the_zoo_are_fixed(found: tuple[str, str], restored: Path) -> None:
     config, code = found
-    result, wording = checked(config, "--fix")
-    assert result in (0, 1), wording
-    fixed = f"fixed {code} of {config}: " in wording.replace("not fixed", "refused")
-    assert fixed != (found in REFUSED), wording
+    result, said = checked(config, "--fix")
+    assert result in (0, 1), said
+    fixed = f"fixed {code} of {config}: " in said.replace("not fixed", "refused")
+    assert fixed != (found in REFUSED), said

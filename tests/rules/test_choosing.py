@@ -34,7 +34,7 @@ def test_the_longer_prefix_counts(select: list[str], ignore: list[str], expected
 
 
 @pytest.mark.parametrize(
-    ("select", "ignore", "text"),
+    ("select", "ignore", "said"),
     [
         pytest.param([""], [], "--select: no rule ''; lrdecay rule --all lists them", id="empty"),
         pytest.param(["LRD3", "LRD3O1"], [], "--select: no rule 'LRD3O1'; did you mean LRD301?", id="letter O"),
@@ -47,7 +47,7 @@ def test_the_longer_prefix_counts(select: list[str], ignore: list[str], expected
         pytest.param(["lrd3o1"], [], "--select: no rule 'lrd3o1'; did you mean LRD301?", id="lower case"),
     ],
 )
-def test_unknown_prefix_is_refused(select: list[str], ignore: list[str], text: str) -> None:
+def test_unknown_prefix_is_refused(select: list[str], ignore: list[str], said: str) -> None:
     with pytest.raises(LrdecayError) as caught:
         chosen_rules(select, ignore)
-    assert str(caught.value) == text
+    assert str(caught.value) == said

@@ -111,10 +111,10 @@ def test_followed(code: str, keys: dict[str, Any], fix: str) -> None:
     assert found(code, new) == ()
     # The new keys are the longest in just the names that they are meant for.
     winners = {name: max((key for key in new if key in name), key=len, default="") for name in NAMES}
-    suggestion = set(finding.parameters) or {
+    meant = set(finding.parameters) or {
         name for name in NAMES if re.search(r"stages.*norm|bias", name) and winners[name]
     }
-    assert {name for name, key in winners.items() if key in added(fix)} == suggestion
+    assert {name for name, key in winners.items() if key in added(fix)} == meant
 
 
 NORMS = [

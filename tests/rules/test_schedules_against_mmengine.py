@@ -309,7 +309,7 @@ def test_which_milestones_are_not_reached(settings: dict[str, Any], late: str) -
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "text"),
+    ("scheduler", "told"),
     [
         pytest.param(
             {"type": "StepMomentum", "step_size": 6, "gamma": 1.05}, ("warning", "up to 1.05 times"), id="steps"
@@ -332,16 +332,16 @@ def test_which_milestones_are_not_reached(settings: dict[str, Any], late: str) -
         ),
     ],
 )
-def test_momentum(scheduler: dict[str, Any], text: tuple[str, str] | None) -> None:
+def test_momentum(scheduler: dict[str, Any], told: tuple[str, str] | None) -> None:
     found = described([scheduler])
     groups = tuple(msgspec.structs.replace(group, options={"momentum": 0.9}) for group in found.groups)
     findings = findings_of(msgspec.structs.replace(found, groups=groups), [find_rule("LRD611")])
     highest = max(max(trace) for trace in trained([scheduler], what="momentum"))
-    assert bool(findings) == (highest > 0.9) == (text is not None)
+    assert bool(findings) == (highest > 0.9) == (told is not None)
     for finding in findings:
-        assert text is not None
-        assert finding.severity == text[0] == ("error" if highest >= 1 else "warning")
-        assert text[1] in finding.message
+        assert told is not None
+        assert finding.severity == told[0] == ("error" if highest >= 1 else "warning")
+        assert told[1] in finding.message
         assert f"{highest / 0.9:.3g} times" in finding.message
 
 
@@ -494,7 +494,7 @@ def refused(config: dict[str, Any], options: dict[str, Any]) -> tuple[RefusedSch
 
 
 @pytest.mark.parametrize(
-    ("schedulers", "text"),
+    ("schedulers", "told"),
     [
         pytest.param([COSINE, {**LINEAR, "by_epoch": False, "end": 500}], [], id="none"),
         pytest.param(
@@ -513,10 +513,10 @@ def refused(config: dict[str, Any], options: dict[str, Any]) -> tuple[RefusedSch
         pytest.param([{**ONE_CYCLE, "total_steps": 5}], [("param_scheduler[0]", "Tried to step")], id="its last step"),
     ],
 )
-def test_errors_of_mmengine_are_recorded(schedulers: Any, text: list[tuple[str, str]]) -> None:
+def test_errors_of_mmengine_are_recorded(schedulers: Any, told: list[tuple[str, str]]) -> None:
     found = refused({"param_scheduler": schedulers}, {"nesterov": False})
-    assert [one.option for one in found] == [option for option, _ in text], found
-    assert all(words in one.problem for one, (_, words) in zip(found, text, strict=True)), found
+    assert [one.option for one in found] == [option for option, _ in told], found
+    assert all(words in one.problem for one, (_, words) in zip(found, told, strict=True)), found
 
 
 def test_recorded_errors_are_reported_unless_the_settings_explain_them() -> None:

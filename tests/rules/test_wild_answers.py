@@ -43,11 +43,11 @@ def mended(finding: Finding, folder: Path) -> tuple[GroupMap, list[Finding]]:
     return fixed, list(findings_of(fixed, RULES))
 
 
-def depths_of(depths: list[int], num_layers: int, text: str) -> str:
+def depths_of(depths: list[int], num_layers: int, told: str) -> str:
     return (
         f"model = dict(backbone=dict(type='ToyStages', depths={depths}))\n"
         "optim_wrapper = dict(constructor='ToyDepthsDecay',\n"
-        f"    paramwise_cfg=dict(layer_decay_rate=0.9, num_layers={num_layers}, depths={text}))\n"
+        f"    paramwise_cfg=dict(layer_decay_rate=0.9, num_layers={num_layers}, depths={told}))\n"
     )
 
 
@@ -230,7 +230,7 @@ def test_keys_outside_custom_keys(outside: str, fix: str, inside: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("key", "suggestion"),
+    ("key", "meant"),
     [
         ("blocks.[0-2]", r"blocks\.[012]\."),
         ("backbone.blocks.[0,1].", r"blocks\.[01]\."),
@@ -241,13 +241,13 @@ def test_keys_outside_custom_keys(outside: str, fix: str, inside: str, tmp_path:
         (r"mlp\.weight$", r"mlp\.weight$"),
     ],
 )
-def test_patterns_are_expanded_as_intended(key: str, suggestion: str, tmp_path: Path) -> None:
+def test_patterns_are_expanded_as_intended(key: str, meant: str, tmp_path: Path) -> None:
     config = f"model = dict(backbone=dict(depth=12))\n{keys(f'custom_keys={{{key!r}: dict(lr_mult=0.5)}}')}"
     (finding,) = found(config, tmp_path, "LRD505")
     fixed, left = mended(finding, tmp_path)
     assert "LRD505" not in {one.code for one in left}
     assert {name for name, (lr, _) in numbers(fixed).items() if lr == 1e-4} == {
-        name for name in numbers(fixed) if re.search(suggestion, name)
+        name for name in numbers(fixed) if re.search(meant, name)
     }
     replaced = fixed.constructor.options["custom_keys"]
     assert key not in replaced

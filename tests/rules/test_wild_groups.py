@@ -33,9 +33,9 @@ def test_wrong_and_repaired(pair: Pair) -> None:
     found = [finding for finding in findings_in(pair.wrong) if finding.code == pair.code]
     assert found
     names = {*built(pair.wrong).registered}
-    suggestion = {name for name in names if any(matches(pattern, name) for pattern in pair.patterns)}
+    meant = {name for name in names if any(matches(pattern, name) for pattern in pair.patterns)}
     reported = {name for finding in found for name in finding.parameters}
-    assert reported & names == suggestion
+    assert reported & names == meant
     assert pair.code not in {finding.code for finding in findings_in(pair.repaired)}
 
 

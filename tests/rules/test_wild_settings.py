@@ -41,8 +41,8 @@ def test_found_and_repaired(wild: Wild) -> None:
     assert sorted(finding.code for finding in found) == sorted(wild.code.split()), found
     if wild.about:
         (finding,) = found
-        suggestion = {name for name in group_map.names(duplicates=True) if re.fullmatch(wild.about, name)}
-        assert wild.about == finding.option.removeprefix("optim_wrapper.paramwise_cfg.") or suggestion == {
+        meant = {name for name in group_map.names(duplicates=True) if re.fullmatch(wild.about, name)}
+        assert wild.about == finding.option.removeprefix("optim_wrapper.paramwise_cfg.") or meant == {
             *finding.parameters
         }, finding
         assert wild.severity in ("", finding.severity)
