@@ -116,6 +116,11 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "torch.package.analyze.is_from_package": ("is_from_package",),
     "torch.package.package_exporter": ("EmptyMatchError", "PackageExporter", "PackagingError"),
     "torch.return_types": (),
+    "torch.compiler": (),
+    "torch.cuda.tunable": (),
+    "torch.distributed.config": (),
+    "torch.nn.attention": (),
+    "torch.utils._config_module": (),
     "torch.utils._pytree": ("_broadcast_to_and_flatten", "tree_flatten", "tree_unflatten"),
     # They subclass or call its contents.
     "mmengine.model.utils": (
@@ -223,7 +228,15 @@ _ALONE = (
     "torch.distributions",
     "torch.quasirandom",
     "torch._tensor_docs",
-    *("torch._library", "torch.nested", "torch.profiler", "torch.utils._pytree", "torch.utils.data"),
+    *("torch.compiler", "torch.cuda.tunable", "torch.distributed.config", "torch.nn.attention"),
+    *(
+        "torch.utils._config_module",
+        "torch._library",
+        "torch.nested",
+        "torch.profiler",
+        "torch.utils._pytree",
+        "torch.utils.data",
+    ),
     *("cv2", "matplotlib", "modelindex", "numpy", "pycocotools", "rich", "scipy", "shapely"),
     *("tqdm", "unittest", "urllib", "yaml", "yapf"),
     *("mmcv.image", "mmcv.video", "mmcv.visualization", "mmengine.utils.progressbar_rich"),
