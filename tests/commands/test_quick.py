@@ -304,7 +304,7 @@ import os, subprocess, sys, time
 from lrdecay_cli.processes import streams
 streams.PATIENCE = {patience}
 print("before", file=sys.stderr)
-with streams.holding() as held:
+with streams.holding_stderr() as held:
     os.dup2(2, 1)
     print("from python", file=sys.stderr)
     subprocess.run(["sh", "-c", "echo from a child >&2"])
