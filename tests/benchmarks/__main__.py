@@ -11,10 +11,11 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.figures import Figure, figures
+from tests.benchmarks.figures import CONVNEXT, Figure, figures
 from tests.benchmarks.growth import BEYOND, REACH, Growth, growths
 from tests.benchmarks.measuring import Run, run
 from tests.benchmarks.page import write_page
+from tests.benchmarks.watching import Saving, savings
 
 _HEAD = ("figure", "ratio", "min", "max", "CPU", "A", "B", "reach", "beyond", "")
 
@@ -32,6 +33,10 @@ def main() -> None:
         for figure in figures(Path(folder)):
             if arguments.match in figure.name:
                 rows.append(_row(figure, min(arguments.n, figure.at_most)))
+                _print(*rows[-1])
+        for saving in savings(Path(folder), CONVNEXT):
+            if arguments.match in saving.name:
+                rows.append(_saving_row(saving, arguments.n))
                 _print(*rows[-1])
         for growth in growths(Path(folder)):
             if arguments.match in growth.name:
@@ -60,6 +65,20 @@ def _row(figure: Figure, runs: int) -> tuple[str, ...]:
         *(f"{value:.{digits}f} {unit}" for value in (a, b)),
         *("" if goal is None else f"{goal:.3g}" for goal in (figure.reach, figure.beyond)),
         _verdict(median(ratios), figure.reach, figure.beyond),
+    )
+
+
+def _saving_row(saving: Saving, runs: int) -> tuple[str, ...]:
+    pairs = list(saving.pairs(runs))
+    ratios = [a / b for a, b in pairs]
+    a, b = (median(side) for side in zip(*pairs, strict=True))
+    return (
+        saving.name,
+        *(f"{value:.4f}" for value in (median(ratios), min(ratios), max(ratios))),
+        "",
+        *(f"{value:.3f} s" for value in (a, b)),
+        *(f"{goal:.3g}" for goal in (saving.reach, saving.beyond)),
+        _verdict(median(ratios), saving.reach, saving.beyond),
     )
 
 
