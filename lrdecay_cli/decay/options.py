@@ -31,27 +31,34 @@ def finite_number(value: object, where: str) -> int | float:
     Raises:
         DecayError: it is not a number, not finite, or a bool.
     """
-    fix = "use a finite number such as 0.7"
-    if isinstance(value, str):
-        value = NOT_FINITE.get(value, value)
+    number = number_or_none(value)
+    if number is None:
+        fix = "use a finite number such as 0.7"
+        value = _written_out(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise not_a("a number", value, where, fix)
+        raise DecayError("the number is not finite", where=where, fix=fix)
+    return number
+
+
+def number_or_none(value: object) -> int | float | None:
+    """Return the value as a plain number if it is a finite number, else None: config options may have any type."""
+    value = _written_out(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise not_a("a number", value, where, fix)
+        return None
     try:
         finite = math.isfinite(value)
     except OverflowError:  # an int that no float can hold
         finite = False
     if not finite:
-        raise DecayError("the number is not finite", where=where, fix=fix)
+        return None
     # The repr of a subclass such as numpy.float64 is not a Python literal.
     return int(value) if isinstance(value, int) else float(value)
 
 
-def number_or_none(value: object) -> int | float | None:
-    """Return the value if it is a finite number, else None: config options may have any type."""
-    try:
-        return finite_number(value, "")
-    except DecayError:
-        return None
+def _written_out(value: object) -> object:
+    """Return the number that a name such as ``inf`` stands for, and any other value as it is."""
+    return NOT_FINITE.get(value, value) if isinstance(value, str) else value
 
 
 DecayType = Literal["layer_wise", "stage_wise"]
