@@ -119,7 +119,7 @@ def test_auto_scale_lr_is_switched_on_as_train_py_does(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ((), "is not known; give --iters-per-epoch N"),
+        ((), "is unknown; give --iters-per-epoch N"),
         (("--iters-per-epoch", "5", "--auto-scale-lr"), "the config has no auto_scale_lr.base_batch_size"),
         (("--iters-per-epoch", "5", "--resume", "none.pth"), "none.pth"),
         (("--iters-per-epoch", "5", "--fail-on", "never"), "unknown severity 'never'"),
