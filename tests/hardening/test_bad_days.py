@@ -52,7 +52,7 @@ STREAMS: dict[str, tuple[str, int, str]] = {
     "no folder": ("cd gone; rmdir ../gone; $L inspect map.json", 2, "no such file"),
     "no folder, absolute": ("M=$PWD/map.json; cd gone; rmdir ../gone; $L inspect $M", 0, ""),
     "no folder, output": ("M=$PWD/map.json; cd gone; rmdir ../gone; $L inspect $M -o json=x", 2, "x: cannot write"),
-    "no folder, baseline": ("M=$PWD/map.json; cd gone; rmdir ../gone; $L baseline $M -o b", 2, "directory no longer exists"),
+    "no folder, baseline": ("M=$PWD/map.json; cd gone; rmdir ../gone; $L baseline $M -o b", 2, "no longer exists"),
     "no folder, config": ("C=$PWD/a.py; cd gone; rmdir ../gone; $L inspect $C", 2, "directory no longer exists"),
     "no folder, scan": ("C=$PWD/a.py; cd gone; rmdir ../gone; $L scan $C", 2, "directory no longer exists"),
     "ascii": ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $L inspect map.json --by module", 0, ""),
