@@ -9,6 +9,9 @@ import pytest
 
 import lrdecay_cli
 
+# It registers lrdecay's constructor, so that configs are built in forked copies of this process, which has the stack.
+import lrdecay_cli.openmmlab.audit
+
 PROJECT = Path(__file__).parent / "project"
 
 
