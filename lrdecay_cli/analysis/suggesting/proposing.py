@@ -103,7 +103,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
     exempt = "norm layers, biases, tokens, and position embeddings or tables have no weight decay"
     reasons: tuple[str, ...] = (f"{reason}; {exempt}", why)
     if own:
-        reasons = (*reasons, f"{own.project}'s constructor would ignore {', '.join(one.name for one in kept)}")
+        reasons = (*reasons, f"{own.project}'s constructor would ignore {', '.join(option.name for option in kept)}")
     return Proposal(
         ours_beside(group_map.constructor),
         {**options, **carried},

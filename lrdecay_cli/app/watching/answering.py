@@ -111,8 +111,8 @@ def answer(arguments: Sequence[str], writer: int, *, inherited: Sequence[str], w
     out = stdout.kept.getvalue() if isinstance(stdout, _Collected) else b""
     if not retry:
         with open(writer, "wb") as pipe, suppress(BrokenPipeError):
-            said = msgspec.msgpack.encode(Output(out, _said()))
-            pipe.write(len(said).to_bytes(LENGTH, "little") + said)
+            output = msgspec.msgpack.encode(Output(out, _stderr_text()))
+            pipe.write(len(output).to_bytes(LENGTH, "little") + output)
     found = msgspec.convert(dependencies.dependencies(), Dependencies)
     result = Answer(code, *_document(), found, [*sys.modules], _read(), retry)
     return msgspec.msgpack.encode(result)
@@ -128,7 +128,7 @@ def _read() -> list[list[str]]:
     return []
 
 
-def _said() -> str:
+def _stderr_text() -> str:
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     os.lseek(2, 0, os.SEEK_SET)

@@ -129,7 +129,7 @@ class Session:
         worker = Worker(work, collect_streams)
         os.close(writer)
         os.set_blocking(reader, False)
-        said: bytearray | None = bytearray()
+        output: bytearray | None = bytearray()
         began = time.monotonic()
         poller = self._poller()
         poller.register(worker.fileno(), select.POLLIN)
@@ -139,10 +139,10 @@ class Session:
             while True:
                 self._poll(poller, _LOOK)
                 outcome = worker.poll()
-                if said is not None and (whole := _received(reader, said)) is not None:
+                if output is not None and (whole := _received(reader, output)) is not None:
                     poller.unregister(reader)
                     self._screen.show(whole.out, whole.err)
-                    self._shown, said = time.monotonic(), None
+                    self._shown, output = time.monotonic(), None
                 if outcome is not None:
                     return outcome
                 late = late or self._is_late()

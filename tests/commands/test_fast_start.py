@@ -279,7 +279,7 @@ def test_nothing_is_final_where_an_import_that_was_put_off_failed(tmp_path: Path
     assert "retrying without shortcuts" in told.err
 
 
-def test_a_second_attempt_still_has_stdin(tmp_path: Path) -> None:
+def test_a_retry_still_has_stdin(tmp_path: Path) -> None:
     """And, since this config demands them, weights."""
     write(
         tmp_path,
