@@ -22,6 +22,6 @@ MMPOSE_SPEC = replace(
     scope="mmpose",
     short="forced default",
     options=(*mmengine_default.SPEC.options, _FORCE),
-    custom_keys=CustomKeys(targets=("lr", "weight_decay"), dot_before_own=True, overruled_by=_FORCE),
+    custom_keys=CustomKeys(targets=("lr", "weight_decay"), dot_before_own=True, override_option=_FORCE),
 )
 MMSEG_SPEC = replace(MMPOSE_SPEC, project="mmseg", package="mmseg", scope="mmseg")

@@ -65,7 +65,7 @@ class OptionPrecedence(ConstructorRules):
         self.effective_multipliers = tuple(known for known in self._multipliers if self._base[known.target] is not None)
         """Those that are set and effective: no ``flat_decay_mult`` without a weight decay."""
         given = inputs.options.get("custom_keys")
-        self.multipliers_overrule_keys = bool(self._reads and inputs.options.get(self._reads.overruled_by))
+        self.multipliers_override_keys = bool(self._reads and inputs.options.get(self._reads.override_option))
         """True if a matching multiplier overrides a matching key."""
         read = self._reads and not (self._reads.need_weight_decay and inputs.base_weight_decay is None)
         keys = sorted(sorted(given), key=len, reverse=True) if read and isinstance(given, Mapping) else []
@@ -99,7 +99,7 @@ class OptionPrecedence(ConstructorRules):
     def deciding(self, tensor: Tensor, target: Target) -> tuple[str | None, str | None]:
         """Return the key, or else the option, that decides the lr or weight decay; None and None for neither."""
         key = self.winning_key(tensor)
-        if key is not None and not self.multipliers_overrule_keys:
+        if key is not None and not self.multipliers_override_keys:
             return key, None
         multiplier = self.winning_multiplier(tensor, target)
         return (key, None) if multiplier is None else (None, multiplier.option)
@@ -139,7 +139,7 @@ class OptionPrecedence(ConstructorRules):
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """Return keys first, the longest first, then the multipliers."""
-        winner = None if self.multipliers_overrule_keys else self.winning_key(tensor)
+        winner = None if self.multipliers_override_keys else self.winning_key(tensor)
         return (
             *self._keys_considered(tensor),
             *self._multipliers_considered(tensor, "lr", winner),
@@ -180,11 +180,11 @@ class OptionPrecedence(ConstructorRules):
 
     def _first_key(self, tensor: Tensor, key: str, reason: str) -> RuleTrace:
         assert self._reads is not None
-        overruling = {target: self.deciding(tensor, target)[1] for target in self._reads.targets}
-        kept: tuple[Part, ...] = tuple(target for target, option in overruling.items() if option is None)
-        options = dict.fromkeys(option for option in overruling.values() if option)
+        overriding = {target: self.deciding(tensor, target)[1] for target in self._reads.targets}
+        kept: tuple[Part, ...] = tuple(target for target, option in overriding.items() if option is None)
+        options = dict.fromkeys(option for option in overriding.values() if option)
         if options:
-            reason += f"; {' and '.join(options)} override it: {self._reads.overruled_by}"
+            reason += f"; {' and '.join(options)} override it: {self._reads.override_option}"
         outcome: Outcome = "applies" if kept else "overridden"
         shortest = self._reads.shortest_counts
         return key_trace(kept or self._targets, key, outcome, reason, shortest_counts=shortest)

@@ -158,7 +158,7 @@ def _matches(precedence: OptionPrecedence, key: str, tensors: list[tuple[Tensor,
     wins = [tensor for tensor, winner in tensors if tensor.trainable and winner == key]
     switches_off = {
         multiplier.option: tuple(tensor.name for tensor in wins if multiplier.fit(tensor).fits)
-        for multiplier in (() if precedence.multipliers_overrule_keys else precedence.effective_multipliers)
+        for multiplier in (() if precedence.multipliers_override_keys else precedence.effective_multipliers)
     }
     return KeyMatches(
         key=key,

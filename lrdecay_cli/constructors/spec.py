@@ -56,7 +56,7 @@ class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
     """The values that a key changes."""
     need_weight_decay: bool = False
     """True if the constructor ignores keys when the config sets no weight decay."""
-    overruled_by: str = ""
+    override_option: str = ""
     """The option that lets a matching multiplier override a matching key; empty if there is none."""
     shortest_counts: bool = False
     """True if the shortest key counts instead, and of equally short ones the last in alphabetical order."""

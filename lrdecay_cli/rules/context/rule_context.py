@@ -171,8 +171,8 @@ class RuleContext:
     @property
     def head_id_label(self) -> str:
         """``num_layers + 1 = 7``, or ``7`` if the head has another id."""
-        sum_told = self.num_layers is not None and self.head_id == self.num_layers + 1
-        return f"{'num_layers + 1 = ' if sum_told else ''}{self.head_id}"
+        is_sum = self.num_layers is not None and self.head_id == self.num_layers + 1
+        return f"{'num_layers + 1 = ' if is_sum else ''}{self.head_id}"
 
     def custom_lr_mult(self, parameter: str) -> tuple[str, float] | None:
         """Return the custom key that applies to a parameter (the longest match) and its ``lr_mult``."""
