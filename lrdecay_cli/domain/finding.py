@@ -148,11 +148,11 @@ class CheckFailed(AssertionError):  # noqa: N818
         super().__init__(f"{result.headline()}\n\n{result}")
 
     def __reduce__(self) -> tuple[type[CheckFailed], tuple[CheckResult]]:
-        """By its result: workers of pytest-xdist send exceptions."""
+        """Pickle the error by its result: pytest-xdist sends exceptions between processes."""
         return type(self), (self.result,)
 
 
-# As users import it, and as pytest names it.
+# The name under which users import it, and which pytest prints.
 CheckFailed.__module__ = "lrdecay_cli"
 
 

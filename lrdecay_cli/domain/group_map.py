@@ -175,7 +175,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return iter(self._by_name)
 
     def group(self, name: str) -> ParameterGroup:
-        """The group of this name, as ``layer_3_decay``. KeyError with likely names if there is none."""
+        """The group with this name, such as ``layer_3_decay``. Raises a KeyError with similar names if there is none."""
         found = {group.name: group for group in self.groups}
         if name not in found:
             raise _unknown("group", name, found, self.config.path)
@@ -284,7 +284,7 @@ def span_of(values: Sequence[float]) -> str:
 
 
 def _unknown(what: str, name: object, names: Iterable[str], where: str) -> UnknownName:
-    # Regular expressions take a good part of a fast answer.
+    # Imported late: regular expressions slow down a cached result.
     from lrdecay_cli.text.spelling import did_you_mean
 
     return UnknownName(f"no {what} {name!r}", where=where, fix=did_you_mean(str(name), names))

@@ -13,9 +13,9 @@ class LiveScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval: str = ""
     """When Lightning steps it: after each ``epoch`` or ``step``; empty if unknown."""
     minimum: float | None = None
-    """The lr at which it ends for every group (``eta_min``); null if it has none."""
+    """The final lr of every group (``eta_min``); null if there is none."""
     steps: int | None = None
-    """Its length in steps, for CyclicLR that of a cycle; null if unknown."""
+    """Its length in steps (for CyclicLR, of one cycle); null if unknown."""
 
     @property
     def name(self) -> str:
@@ -27,6 +27,6 @@ class LiveOptimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The schedulers of an optimizer, and whether its lr scales are applied."""
 
     schedulers: tuple[LiveScheduler, ...]
-    """Those that the program passed, and those that they run in turn."""
+    """The schedulers of the program, and the schedulers that those contain."""
     scales_applied: bool
-    """Whether the lr of groups with an ``lr_scale`` is multiplied by it: timm's schedulers do that."""
+    """True if the lr of a group is multiplied by its ``lr_scale``, as timm's schedulers do."""

@@ -190,7 +190,7 @@ class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in_validation: tuple[LeftOut, ...]
     """Hooks and schedulers that may change lrs during validation, which is not run."""
     tried: tuple[int, ...]
-    """The tested numbers of iterations per epoch, if the config gives none and all had the same result."""
+    """The numbers of iterations per epoch that were tested, if the config gives none and the results are equal."""
 
 
 class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):

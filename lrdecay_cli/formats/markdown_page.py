@@ -26,7 +26,7 @@ def render(report: Report, canvas: Canvas) -> str:
             lines += [f"  - {_code(detail)}" for detail in item.details]
             lines += [f"  - {_escape(label)}: {_escape(value)}" for label, value in item.facts]
     for table in report.tables:
-        # In front of pages it is their table of contents.
+        # A table before pages is their table of contents.
         lines += ["", *(_table(table) if report.pages else _folded(table))] if table.rows else []
     for page in report.pages:
         lines += _page(page)

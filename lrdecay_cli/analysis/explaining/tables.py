@@ -125,7 +125,7 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
 
 
 def _visible_rules(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
-    """All rules, but several keys that the name does not contain as one; with ``verbose`` all of them."""
+    """All rules; without ``verbose``, keys that the name does not contain are combined into one entry."""
     keys = [item for item in section if item.basis == "custom_key"]
     absent = [item for item in keys if item.outcome == "no match"]
     hidden = absent if len(absent) > 1 and not verbose else []

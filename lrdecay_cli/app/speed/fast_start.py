@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lrdecay_cli.processes.streams import HeldStderr
 
 _AGAIN = "_LRDECAY_AGAIN"
-# Callbacks of weak references, of each import among others (importlib._bootstrap._get_module_lock), and destructors.
+# Functions that swallow exceptions: callbacks of weak references (importlib uses one for each import) and destructors.
 _SWALLOWING = ("cb", "remove", "_remove", "__del__")
 _A_MOMENT = 0.005
 """Seconds."""
@@ -76,7 +76,7 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
 
 
 def retry_by(retry: Callable[[], NoReturn]) -> None:
-    """Call ``retry``, which ends the attempt, in place of starting this process over."""
+    """Set the function that ends a failed attempt, instead of restarting this process."""
     global _retry
     _retry = retry
 
