@@ -199,7 +199,7 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     """Layers or modules with differences, in the model's order; empty for ``parameter``."""
 
     def headline(self) -> str:
-        """Both sides, and how many tensors differ in which aspect."""
+        """Both sides, and the number of tensors that differ by aspect."""
         sides = f"{self.before_source or self.before.path} → {self.after_source or self.after.path}"
         if self.identical:
             return f"{sides}: identical"

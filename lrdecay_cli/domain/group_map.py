@@ -162,7 +162,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return f"{self.config.path}: {', '.join([self.model.type, self.optimizer.type, held, *span, *missing])}"
 
     def __getitem__(self, name: str) -> Tensor:
-        """The tensor of this name, of a shared one any of its names. KeyError with likely names if there is none."""
+        """The tensor with this name; a shared tensor has several. A KeyError suggests similar names."""
         found = self._by_name.get(name)
         if found is None:
             raise _unknown("parameter", name, self._by_name, self.config.path)
@@ -175,7 +175,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return iter(self._by_name)
 
     def group(self, name: str) -> ParameterGroup:
-        """The group with this name, such as ``layer_3_decay``. Raises a KeyError with similar names if there is none."""
+        """The group named ``name``: ``layer_3_decay``. A KeyError suggests similar names."""
         found = {group.name: group for group in self.groups}
         if name not in found:
             raise _unknown("group", name, found, self.config.path)

@@ -68,7 +68,7 @@ def _terminate(_: int, frame: FrameType | None) -> None:
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt; a moment later where Python would print what is raised and go on."""
+    """Raise KeyboardInterrupt; if Python would swallow it here, raise it a moment later."""
     if frame is None or frame.f_code.co_name not in _SWALLOWING or not hasattr(signal, "setitimer"):
         raise KeyboardInterrupt
     signal.signal(signal.SIGALRM, _interrupt)
@@ -150,7 +150,7 @@ def _start_over(held: HeldStderr, reason: str) -> None:
 def start_over(**variables: str) -> None:
     """Replace this process by the same command with more environment variables, as it was started.
 
-    Comes back if there is no interpreter to run it, or if this is not the console's process.
+    Returns if no interpreter can be run, or if this is not the console's process.
     """
     if not _console or not sys.executable or not _folder:
         return
