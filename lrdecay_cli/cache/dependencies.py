@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from lrdecay_cli.cache.evidence import content, is_installed, names_in, stamp
+from lrdecay_cli.cache.evidence import UNREADABLE, content, is_installed, names_in, stamp
 from lrdecay_cli.cache.folder import cache_folder
 from lrdecay_cli.cache.gathering import module_files, source_of
 from lrdecay_cli.cache.recording import record
@@ -107,7 +107,7 @@ def dependencies() -> Evidence:
         found = nothing()
         for path in sorted(paths):
             own_output = path in seen.written and path not in seen.opened
-            if not _counts(path) or own_output or path.startswith(temporary):
+            if not _counts(path) or own_output or f"{path}{os.sep}".startswith(temporary):
                 continue
             now = stamp(path)
             # By somebody else: what a config does to its own files is no reason to ask it again.
@@ -146,7 +146,12 @@ def _as_it_is(found: Evidence, others: Iterable[Evidence], temporary: tuple[str,
     stems = {*found["stems"]}
     for other in others:
         for path, known in other["own"].items():
-            found["own"][path] = known if found["own"].get(path, known) == known else MEANWHILE
+            if f"{path}{os.sep}".startswith(temporary):
+                continue
+            mine = found["own"][path] if path in found["own"] else content(path)
+            # A confined process may not read what this one may.
+            same = known == mine or (known is not None and known[0].startswith(UNREADABLE))
+            found["own"][path] = mine if same else MEANWHILE
         for folder, (names, _) in other["packages"].items():
             found["packages"][folder] = (sorted({*names, *found["packages"].get(folder, ([], None))[0]}), None)
         found["search"].update(other["search"])

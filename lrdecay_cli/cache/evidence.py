@@ -17,6 +17,8 @@ except ImportError:
 LARGE = 16 * 1024 * 1024
 """Size in bytes above which only a file's stamp is compared."""
 STDLIB = os.path.dirname(os.__file__)
+UNREADABLE = "cannot be read: "
+"""Begins what stands for the content of a file that is there."""
 _DISTRIBUTIONS = (".dist-info", ".egg-info", ".egg-link", ".pth")
 _SITES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
@@ -147,7 +149,7 @@ def content(path: str) -> list[str] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        return [f"cannot be read: {type(error).__name__}", ""]
+        return [f"{UNREADABLE}{type(error).__name__}", ""]
 
 
 def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | None:

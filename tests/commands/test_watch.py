@@ -128,3 +128,15 @@ def test_watch_is_check_that_watches(capsys: pytest.CaptureFixture[str]) -> None
 def test_what_cannot_be_watched(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*arguments, "--watch"]) == 2
     assert capsys.readouterr().err == f"lrdecay: {line}\n"
+
+
+def test_a_confined_config_is_watched_too(tmp_path: Path) -> None:
+    """What its process depends on is known, also where it fails; what is gone with its scratch folder is not."""
+    config = project(tmp_path)
+    with Watch(tmp_path, "check", config.name, "--isolate", terminal=False) as watch:
+        watch.until("in 1 config", "Ctrl-C ends")
+        replace(tmp_path / "base.py", "model = (\n")
+        watch.until("base.py:1: Python syntax error", ": base.py changed;")
+        replace(tmp_path / "base.py", BASE.format(lr=0.5))
+        watch.until("in 1 config", ": base.py changed;")
+        assert watch.end() == 130

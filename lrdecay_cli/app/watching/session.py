@@ -289,8 +289,7 @@ def _received(reader: int, received: bytearray) -> Output | None:
 
 
 def _names(changed: Sequence[str]) -> str:
-    if len(changed) > 1:
-        return f"{len(changed)} files changed"
-    (path,) = changed
-    shown = os.path.relpath(path)
-    return f"{path if shown.startswith(os.pardir) else shown} changed"
+    first, *others = changed
+    shown = os.path.relpath(first)
+    shown = first if shown.startswith(os.pardir) else shown
+    return f"{shown} and {len(others)} more changed" if others else f"{shown} changed"
