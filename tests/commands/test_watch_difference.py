@@ -10,7 +10,8 @@ import pytest
 from lrdecay_cli.app.watching.difference import difference
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.rules import RULES
-from tests.group_maps import decay_map, group_map
+from tests.checking.maps import decay_map
+from tests.group_maps import group_map
 
 SLOW = {"layer_0": {"lr": 0.1, "parameters": {"a.weight": (2,), "a.bias": (2,)}}}
 FAST = {"layer_0": {"lr": 0.2, "parameters": {"a.weight": (2,), "a.bias": (2,)}}}
@@ -35,7 +36,8 @@ def test_of_maps(after: dict[str, Any], said: str) -> None:
 
 def test_of_findings() -> None:
     right, wrong = (check_maps([decay_map(wrong=wrong)], RULES) for wrong in (False, True))
-    more = len({*wrong.findings} - {*right.findings})
+    marks = [{finding.fingerprint for finding in result.findings} for result in (right, wrong)]
+    more = len(marks[1] - marks[0])
     assert more
     found = difference("CheckResult", encoded(right), encoded(wrong))
     back = difference("CheckResult", encoded(wrong), encoded(right))
