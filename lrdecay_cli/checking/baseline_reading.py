@@ -70,7 +70,7 @@ def lay_over(baseline: TextBaseline, now: GroupMap) -> LaidOver:
 def _members(rows: Sequence[Row], now: GroupMap) -> Iterator[tuple[Row, list[Tensor]]]:
     every = {tensor.name: tensor for tensor in now.tensors()}
     by_pattern = {literal(name): name for name in every}
-    # A tensor is in one group, or in one of each of the optimizers that take turns with it.
+    # A tensor is in one group, or in one group per optimizer if these take turns.
     unclaimed: dict[str, dict[str, Tensor]] = {}
     for row in rows:
         turn = (row.group.name or "").partition(".")[0] if now.optimizer.turns else ""

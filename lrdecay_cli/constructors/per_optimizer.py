@@ -99,7 +99,8 @@ class _Rules(ConstructorRules):
         return () if rules is None else rules.remarks(_within(tensor, part), provenance)
 
     def _of(self, tensor: Tensor) -> tuple[_Part, ConstructorRules | None, Provenance]:
-        """The part of its optimizer, the rules for the part's ``paramwise_cfg``, and the numbers without one."""
+        """Return the part of its optimizer, the rules for the part's ``paramwise_cfg``, and the numbers without those
+        rules."""
         group = tensor.group
         if group is None:
             raise DecayError("no optimizer holds it", where=tensor.name)

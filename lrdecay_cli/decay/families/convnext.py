@@ -26,7 +26,7 @@ TOKENS = ("cls_token", "mask_token", "pos_embed")
 STAGES = 4
 _DOWNSAMPLING_IDS = {0: 0, 1: 2, 2: 3}
 _STAGE_IDS = {0: 1, 1: 2}
-"""By stage. The last stage's is ``num_layers``."""
+"""Layer ids by stage; the last stage's is ``num_layers``."""
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:

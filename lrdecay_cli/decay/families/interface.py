@@ -47,7 +47,7 @@ class ClassNames:
 
     names: tuple[str, ...]
     within: bool = False
-    """True: a class name that merely contains one of the names is served too."""
+    """True to also match class names that contain one of the names."""
 
     def match(self, class_name: str) -> bool:
         """True if the family supports a class of this name."""

@@ -98,7 +98,7 @@ def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> 
 
 
 _SHARED: dict[tuple[int, ...], tuple[int, int]] = {(8, 36): (4, 4), (24, 36): (4, 4), (30, 48): (5, 6)}
-"""How many blocks of the second and of the third stage have one id, by the depths of these stages; else 2 and 3."""
+"""Number of blocks of the second and third stage that share an id, by the depths of these stages; default 2 and 3."""
 
 
 def _ids(depths: tuple[int, ...]) -> list[int]:

@@ -26,7 +26,7 @@ class Block(NamedTuple):
     series: str
     """The names without their numbers: ``stages.#.blocks.#``."""
     place: tuple[int, ...]
-    """Stage and block, or the block alone."""
+    """Index of stage and block, or of the block only."""
     rest: str
     """The name within the block."""
 
@@ -105,7 +105,7 @@ class Backbone:
 
     @cached_property
     def blocks(self) -> Mapping[tuple[int, ...], Sequence[BackboneTensor]]:
-        """The parameters of each block of the main row, in order of depth."""
+        """The parameters of each block of the main row, by depth."""
         found: dict[tuple[int, ...], list[BackboneTensor]] = {}
         for tensor in self.tensors:
             if tensor.block and self.in_row(tensor):

@@ -84,7 +84,7 @@ class RuleContext:
         lr, base = self.starting_lr(group), self.starting_base_lr
         if lr is None or not base or not math.isfinite(lr) or not math.isfinite(base):
             return group.lr_scale
-        # lr / base_lr may be off in the last digit, of the precision in which the optimizer keeps it.
+        # lr / base_lr may differ in the last digit of the precision that the optimizer uses.
         agree = group.lr_scale is not None and alike(lr / base, group.lr_scale, group.precision("lr"))
         return group.lr_scale if agree else lr / base
 
@@ -95,7 +95,7 @@ class RuleContext:
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
-        """Every parameter by name, in the model's order, without further names: grouped, frozen or missing."""
+        """Every parameter by its first name, in the model's order: grouped, frozen or missing."""
         ordered = sorted(self.group_map.tensors(), key=lambda tensor: tensor.position)
         return {tensor.name: tensor for tensor in ordered if tensor.state != "duplicate"}
 

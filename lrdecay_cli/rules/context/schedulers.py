@@ -77,7 +77,7 @@ class Scheduler(NamedTuple):
 
     @property
     def milestones(self) -> list[float]:
-        """The milestones that are numbers."""
+        """The numeric milestones."""
         given = self.settings.get("milestones")
         return [step for step in given if number_or_none(step) is not None] if isinstance(given, (list, tuple)) else []
 
@@ -184,7 +184,7 @@ def _listed(group_map: GroupMap) -> Iterator[tuple[str, Mapping[str, Any], tuple
         if "type" in settings:
             yield path, settings, group_map.groups
             continue
-        # Several optimizers, each with schedulers of its own.
+        # Several optimizers, each with its own schedulers.
         for name, given in settings.items():
             groups = tuple(group for group in group_map.groups if group.optimizer == name)
             for position, entry in enumerate(given if isinstance(given, (list, tuple)) else [given]):

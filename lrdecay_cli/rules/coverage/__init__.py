@@ -1,1 +1,1 @@
-"""Rules 1xx: every parameter is in the right number of groups."""
+"""Rules 1xx: parameters in no group, in several, or in one without being trained."""

@@ -168,7 +168,7 @@ def lr_zero_as_frozen(context: RuleContext) -> Iterator[Fault]:
     ``requires_grad=False``; that also saves time and memory. ``norm_eval=True`` freezes the statistics of batch norms.
     LRD804 reports optimizers that update parameters at lr 0.
     """
-    # One fault for each custom key that sets the lr to 0, and one for all that is 0 without a key.
+    # One fault for each custom key that sets the lr to 0, and one for all other groups at lr 0.
     trainable = [(group, parameter) for group, parameter in context.group_map.grouped() if parameter.requires_grad]
     if all(context.starting_lr(group) == 0 for group, _ in trainable):
         return

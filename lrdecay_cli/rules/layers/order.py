@@ -157,7 +157,7 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
     ``custom_keys`` match anywhere in a name: ``backbone.layers.1`` also matches ``backbone.layers.11``. Write
     ``backbone.layers.1.`` with the dot. In a constructor of your own, check how block ids are counted.
     """
-    # One fault for blocks that break the order, one for blocks at the head's rate.
+    # One fault for blocks that break the order, one for blocks at the head's lr.
     option = context.spec.lr_place
     wrong = [row[place] for row in _rows(context) for place in out_of_order([tensor.scale for tensor in row])]
     backbone = context.backbone

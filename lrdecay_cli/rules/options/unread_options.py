@@ -68,14 +68,14 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
     for option in options:
         if option in bare:
             continue
-        # The options that set the decay belong together.
+        # Report the options of the decay together.
         decay = next((spec.decay_options for spec in CONSTRUCTORS if option in spec.decay_options), ())
         together = [other for other in decay if other in options] or [option]
         if option != together[0]:
             continue
         value = _value_of(context.options, option)
         parameters = _parameters_changed_by(context, option, value)
-        # OURS has an option backbone, a path.
+        # lrdecay's constructor has an option 'backbone' too, but it is a path, not a dict.
         known = [] if isinstance(value, Mapping) and option != "custom_keys" else _readers(option)
         dead = parameters == ()
         message = f"{context.constructor} never reads {' and '.join(together)}"

@@ -52,7 +52,7 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     # A text baseline distinguishes groups only by name.
     counted = not baseline.is_text or all(group.named for group in (*before.groups, *context.group_map.groups))
     same_base = (before.base_lr, before.lr_factor) == (context.group_map.base_lr, context.group_map.lr_factor)
-    # Configs that inherit from one place have the same lr scales, however many base lrs they have.
+    # Configs with the same base share lr scales even if their base lrs differ.
     implied = same_base and all("lr_scale" in profile for profile in named.values() if "lr" in profile)
     for profile in named.values() if implied else ():
         profile.pop("lr", None)

@@ -215,11 +215,11 @@ def _optimizers(context: RuleContext) -> str:
 
 
 def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusal) -> Iterator[Fault]:
-    """What it raises in the first step of a training with the map's groups, for something that mmengine does."""
+    """Yield a fault for an error at the first step, given the map's groups and mmengine's calls."""
     names = trained_names(*optimizer.groups)
     fix = "use an optimizer that takes these groups, for example AdamW"
     severity: Severity | None = None
-    # Some let a group at lr 0 pass.
+    # Some optimizers skip a group at lr 0.
     lrs = [lr for lr in optimizer.lrs if lr or optimizer.effects.at_zero == "refused"]
     match refusal.demand:
         case "one lr" if len(lrs) > 1:
