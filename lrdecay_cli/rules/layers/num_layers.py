@@ -153,8 +153,7 @@ def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
     """``stage_wise`` decay with a ``num_layers`` that is not the number of stages.
 
     With ``stage_wise``, layer ids count stages, but the exponent still counts ``num_layers``. With the 6 or 12 of
-    ``layer_wise``, the whole backbone is two or eight factors too slow, and its last stage trains as slowly as a stem
-    should.
+    ``layer_wise``, the last of four stages is three or nine factors below the head instead of one.
 
     With four stages, ``num_layers=4`` puts the last stage one factor below the head.
     """
