@@ -15,7 +15,13 @@ from tests.checking.maps import decay_map
 from tests.commands.running import Run
 from tests.commands.test_help import commands
 
-WITH_FORMATS = [name for name, command in commands().items() if any("--format" in one.opts for one in command.params)]
+# ``lrdecay watch`` is ``lrdecay check --watch``, with the formats of check.
+ALIAS = "watch"
+WITH_FORMATS = [
+    name
+    for name, command in commands().items()
+    if name != ALIAS and any("--format" in option.opts for option in command.params)
+]
 # They need no torch: a call of each, but for the format.
 CALLS = {
     "inspect": ["map.json"],
@@ -42,6 +48,16 @@ def project(tmp_path: Path, here: Run) -> Run:
 
 def test_commands_are_found() -> None:
     assert set(WITH_FORMATS) == {*CALLS, "suggest", "schedule", "dry-run", "run", "scan"}
+
+
+def test_the_alias_takes_the_formats_of_its_command() -> None:
+    alias, command = (
+        next(option for option in commands()[name].params if "--format" in option.opts) for name in (ALIAS, "check")
+    )
+    assert (alias.help, alias.metavar) == (command.help, command.metavar)
+    assert [
+        one.value for one in alias.shell_complete(commands()[ALIAS].make_context(ALIAS, [], resilient_parsing=True), "")
+    ] == [*formats_of("check")]
 
 
 @pytest.mark.parametrize("command", WITH_FORMATS)
