@@ -22,10 +22,11 @@ from tests.commands.test_help import commands, examples
 ROOT = Path(__file__, "../../..").resolve()
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
 HELP = " --help"
-# They take a whole zoo, a cluster or another repository, or change the configs, and are run by tests of their own; here
-# they are parsed.
+# They take a whole zoo, a cluster or another repository, change the configs or never end, and are run by tests of their
+# own; here they are parsed.
 ELSEWHERE = re.compile(
     r"mmdet::|--dask|doctor --full|git worktree|--stacks|\.\./main|--shard|^lrdecay merge|--fix|--diff"
+    r"|--watch|^lrdecay watch"
 )
 # A third stage for which the base's num_layers is wrong: there is something to find and to suggest.
 CONFIG = f"""{BASE.replace("[1, 1, 9, 1]", "[3, 3, 27, 3]")}
