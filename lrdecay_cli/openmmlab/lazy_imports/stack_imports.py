@@ -40,7 +40,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     # 4%: kernels for tensors without memory, used only with --device meta. A build that needs one raises, and is
     # retried on the slow path.
     _META_KERNELS: (),
-    # 14%: parts of torch that trace, export, compile and quantise models, and its documentation. The names are those
+    # 4%: parts of torch that trace, export, compile and quantise models, and its documentation. The names are those
     # of torch 2.13; if a version imports other names, the module is executed at once.
     "torch._functorch": (),
     "torch._functorch.apis": ("grad", "grad_and_value", "vmap"),
@@ -133,7 +133,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "scipy.linalg": (),
     "scipy.sparse": ("csr_matrix",),
     "scipy.sparse.csgraph": ("maximum_bipartite_matching",),
-    # 6%: images, videos and datasets; writing configs, and reading any other than Python.
+    # 2%: images, videos and datasets; writing configs, and reading any other than Python.
     "cv2": (),
     "mmcv.image": (
         *("*", "bgr2gray", "bgr2hls", "bgr2hsv", "bgr2rgb", "gray2bgr", "gray2rgb", "hls2bgr", "hsv2bgr"),
@@ -191,7 +191,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "yapf": (),
     "yapf.yapflib": (),
     "yapf.yapflib.yapf_api": ("FormatCode",),
-    # 1%: downloads, tests, and the documentation of numpy.
+    # Under 1%: downloads, tests, and the documentation of numpy.
     "urllib.request": ("Request", "urlopen"),
     "unittest": (),
     "unittest.mock": ("patch",),
