@@ -10,6 +10,8 @@ Source: mmengine 0.10.7, ``Config._file2dict`` and ``Config._get_cfg_path``.
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -19,7 +21,12 @@ from mmengine.config import config as config_module
 
 from lrdecay_cli.cache import probed
 from lrdecay_cli.cache.evidence import is_installed, stamp
+from lrdecay_cli.files.config_path import config_path
 
+_BASES = re.compile(r"^_base_ *= *(\[[^\]]*\]|\([^)]*\)|['\"][^'\"]*['\"])", re.MULTILINE)
+_WORDS = re.compile(r"['\"]([^'\"]+)['\"]")
+_COMMON = 2
+"""Configs for which it pays to read a base ahead."""
 _LOOKUPS = ("is_installed", "get_installed_path", "_get_external_cfg_path")
 
 Parsed = tuple[dict[str, Any], str, dict[str, Any]]
@@ -46,6 +53,25 @@ def share_bases() -> None:
     Config._file2dict = staticmethod(_file2dict)
     for name in _LOOKUPS:
         setattr(config_module, name, _looked_up_once(name, getattr(config_module, name)))
+
+
+def share_common(configs: Iterable[str]) -> None:
+    """Read ahead the bases of installed packages that several of these configs name."""
+    named = Counter(base for config in configs for base in _bases_named(config))
+    common = [base for base, times in named.items() if times >= _COMMON]
+    if common:
+        share_bases()
+        read_ahead(("_file2dict", base) for base in common)
+
+
+def _bases_named(config: str) -> set[str]:
+    """The paths of a config's bases as its text says them; not those of a package (``mmdet::``)."""
+    file = config_path(config)
+    if file is None or not is_installed(str(file)):
+        return set()
+    text = file.read_text(encoding="utf-8", errors="replace")
+    words = [word for found in _BASES.findall(text) for word in _WORDS.findall(found)]
+    return {_absolute(str(file.parent / word)) for word in words if "::" not in word}
 
 
 def read_here() -> list[list[str]]:

@@ -76,6 +76,11 @@ def build_many(
         load(missing)
     else:
         preload_stack(packages)
+    if not (keeping or load or options.exact):
+        from lrdecay_cli.openmmlab.shared_bases import share_common
+
+        # Not where results are cached: each would depend on all that is read here.
+        share_common(missing)
     if keeping:
         keeping.loaded()
     # Closed with this generator: its children must not outlive it.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from lrdecay_cli.files.config_path import config_path
 from lrdecay_cli.openmmlab import shared_bases
 from lrdecay_cli.processes.children import in_children
 
@@ -51,6 +52,28 @@ def test_what_is_read_ahead_is_what_mmengine_reads(base: str, tmp_path: Path) ->
     def work(_: str) -> bytes:
         try:
             compare()
+        except BaseException:
+            return traceback.format_exc().encode()
+        return b"the same"
+
+    (child,) = in_children([""], work, jobs=1)
+    assert child.answer.decode() == "the same"
+
+
+def test_what_several_configs_are_based_on_is_read_once() -> None:
+    """Of a zoo's folder the parent reads the common bases, and children get what mmengine reads."""
+    zoo = [f"mmdet::retinanet/retinanet_r{depth}_fpn_{epochs}x_coco.py" for depth in (50, 101) for epochs in (1, 2)]
+    files = [str(config_path(config)) for config in zoo]
+
+    def work(_: str) -> bytes:
+        try:
+            expected = [Config.fromfile(file).to_dict() for file in files]
+            shared_bases.share_common(zoo)
+            read = [*shared_bases._parsed]
+            assert any(path.endswith("_base_/models/retinanet_r50_fpn.py") for path in read)
+            assert any(path.endswith("retinanet_r50_fpn_2x_coco.py") for path in read) is False
+            assert [Config.fromfile(file).to_dict() for file in files] == expected
+            assert len(shared_bases._parsed) < len(read)
         except BaseException:
             return traceback.format_exc().encode()
         return b"the same"
