@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.errors import InternalError, LrdecayError
 
 _Arguments = ParamSpec("_Arguments")
 _Returned = TypeVar("_Returned")
@@ -26,7 +26,7 @@ def short_errors(function: Callable[_Arguments, _Returned]) -> Callable[_Argumen
         try:
             return function(*arguments, **named)
         except LrdecayError as error:
-            if os.environ.get("LRDECAY_TRACEBACK", "0") not in ("", "0") or error.problem.startswith("internal error"):
+            if os.environ.get("LRDECAY_TRACEBACK", "0") not in ("", "0") or isinstance(error, InternalError):
                 raise
             short = error
         raise short.with_traceback(None) from None

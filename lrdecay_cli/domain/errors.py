@@ -72,6 +72,10 @@ class ConstructorRefused(LrdecayError):  # noqa: N818
     """The model builds, but the config's own optimizer wrapper constructor raises."""
 
 
+class InternalError(LrdecayError):
+    """A fault of lrdecay itself, or of code that a config brings, in a build: its traceback is what helps."""
+
+
 class Interrupted(LrdecayError):  # noqa: N818
     """The user stopped a command that can be continued later: exit code 130."""
 

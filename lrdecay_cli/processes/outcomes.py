@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
+from lrdecay_cli.domain.errors import ConstructorRefused, InternalError, LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.files.writing import not_finite
@@ -74,6 +74,8 @@ class Failure(msgspec.Struct, frozen=True):
     key: str = ""
     refused: bool = False
     """True for a :class:`ConstructorRefused`."""
+    internal: bool = False
+    """True for an :class:`InternalError`."""
     traceback: str = ""
 
     @classmethod
@@ -84,14 +86,15 @@ class Failure(msgspec.Struct, frozen=True):
         trace = "".join(traceback.format_exception(error))
         if not isinstance(error, LrdecayError):
             message = " ".join(f"internal error: {type(error).__name__}: {message_of(error)}".split())
-            return cls(message, config, traceback=trace)
+            return cls(message, config, internal=True, traceback=trace)
         fields = {**error.fields(), "final": is_final(error)}
         return cls(**fields, refused=isinstance(error, ConstructorRefused), traceback=trace)
 
     def error(self) -> LrdecayError:
         """Return the error; its cause is the traceback in its process."""
         fields = msgspec.structs.asdict(self)
-        kind = ConstructorRefused if fields.pop("refused") else LrdecayError
+        refused, internal = fields.pop("refused"), fields.pop("internal")
+        kind = ConstructorRefused if refused else InternalError if internal else LrdecayError
         del fields["traceback"]
         error = kind(**fields)
         if self.traceback:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.domain.errors import ConstructorRefused
+from lrdecay_cli.domain.errors import ConstructorRefused, InternalError
 from lrdecay_cli.processes.building import build
 from lrdecay_cli.processes.children import Outcome
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, BuildTraceback, Failure, is_final, outcome_of
@@ -109,3 +109,4 @@ def test_a_fault_of_our_own_is_a_row_too(monkeypatch: pytest.MonkeyPatch) -> Non
     built = build("a.py", OPTIONS)
     assert (built.config, built.group_map, built.status) == ("a.py", None, "error")
     assert built.problem == "internal error: RuntimeError: by design"
+    assert isinstance(built.error(), InternalError)
