@@ -109,4 +109,5 @@ def test_a_fault_of_our_own_is_a_row_too(monkeypatch: pytest.MonkeyPatch) -> Non
     built = build("a.py", OPTIONS)
     assert (built.config, built.group_map, built.status) == ("a.py", None, "error")
     assert built.problem == "internal error: RuntimeError: by design"
-    assert isinstance(built.error(), InternalError)
+    assert built.failure is not None
+    assert isinstance(built.failure.error(), InternalError)
