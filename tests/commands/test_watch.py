@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.app.shell.main import run
+from lrdecay_cli.app.speed import fast_start
+from lrdecay_cli.app.watching.session import Session
 from lrdecay_cli.files.writing import to_json
 from tests.commands.watching import BASE, CONFIG, PLUG, Watch, project, replace
 from tests.group_maps import group_map
@@ -140,3 +142,21 @@ def test_a_confined_config_is_watched_too(tmp_path: Path) -> None:
         replace(tmp_path / "base.py", BASE.format(lr=0.5))
         watch.until("in 1 config", ": base.py changed;")
         assert watch.end() == 130
+
+
+def test_a_change_of_loaded_code_starts_it_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Children are forked from what is loaded."""
+    started: list[bool] = []
+    monkeypatch.setattr(fast_start, "start_over", lambda: started.append(True))
+    session = Session(["check"], [], exact=False)
+    try:
+        session._check_modules([fast_start.__file__, "/somewhere/else.py"])
+        assert not started
+        session._stamps[fast_start.__file__] = [0, 0, 0]
+        session._check_modules([fast_start.__file__])
+    finally:
+        session.close()
+    assert started == [True]
+    assert "fast_start.py changed, which is loaded: restarting" in capsys.readouterr().err

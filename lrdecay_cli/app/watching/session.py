@@ -176,9 +176,8 @@ class Session:
     def _next_change(self) -> list[str]:
         """Wait until a dependency changes, and return the changes."""
         self._attempts = 0
-        poller = self._poller()
         while True:
-            self._poll(poller, None)
+            self._poll(self._poller(), None)
             paths = self._watcher.take()
             self._check_modules(paths)
             if self._concern(paths) and (changed := self._known.changes()):
@@ -269,7 +268,7 @@ class Session:
         for path in paths:
             if path in self._stamps and stamp(path) != self._stamps[path]:
                 self._stamps[path] = stamp(path)
-                self._screen.log(f"{_names([path])}: loaded code changed, restarting")
+                self._screen.log(f"{_names([path])}, which is loaded: restarting")
                 self._watcher.close()
                 fast_start.start_over()
                 self._screen.log("cannot restart: end the command and start it again")
