@@ -147,7 +147,7 @@ class Browser:
     def focused(self) -> WebElement:
         return self.driver.switch_to.active_element
 
-    def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         """Wait for what the browser does a moment later."""
         end = time.monotonic() + seconds
         while not condition():
