@@ -110,7 +110,7 @@ def dependencies() -> Evidence:
             if not _counts(path) or own_output or f"{path}{os.sep}".startswith(temporary):
                 continue
             now = stamp(path)
-            # By somebody else: what a config does to its own files is no reason to ask it again.
+            # Only changes by other processes count: a config's changes to its own files do not trigger a new run.
             changed = path in seen.opened and now != seen.opened[path]
             changed = changed or (path in missing and now is not None)
             changed = changed and path not in recording.changed and not os.path.isdir(path)

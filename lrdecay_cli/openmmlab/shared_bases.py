@@ -1,8 +1,8 @@
-"""What processes that are forked from this one need not read again: configs of installed packages, and their paths.
+"""Share parsed configs of installed packages, and their paths, with processes forked from this one.
 
-mmengine parses a config of the zoo with its own bases, and looks it up in a hundred metafiles. Children find here what
-the parent has read before. They report what they had to read themselves (:func:`read_here`), and the parent reads that
-while it waits (:func:`read_ahead`). Only installed packages count: a child alone reads and runs what a user edits.
+mmengine parses a zoo config with its own bases, and looks it up in a hundred metafiles. Children reuse the files that
+the parent has read. They report the files that they read themselves (:func:`read_here`), and the parent reads these
+while it waits (:func:`read_ahead`). Only installed packages count: only a child reads and runs the user's own files.
 
 Source: mmengine 0.10.7, ``Config._file2dict`` and ``Config._get_cfg_path``.
 """
@@ -26,18 +26,18 @@ from lrdecay_cli.files.config_path import config_path
 _BASES = re.compile(r"^_base_ *= *(\[[^\]]*\]|\([^)]*\)|['\"][^'\"]*['\"])", re.MULTILINE)
 _WORDS = re.compile(r"['\"]([^'\"]+)['\"]")
 _COMMON = 2
-"""Configs for which it pays to read a base ahead."""
+"""Minimum number of configs that makes reading a base ahead worthwhile."""
 _LOOKUPS = ("is_installed", "get_installed_path", "_get_external_cfg_path")
 
 Parsed = tuple[dict[str, Any], str, dict[str, Any]]
 """What ``Config._file2dict`` returns."""
 
 _parsed: dict[str, tuple[Parsed, dict[str, list[int] | None]]] = {}
-"""By path: the config, and the stamps of all files that went into it."""
+"""By path: the config, and the stamps of all its files."""
 _found: dict[tuple[str, ...], Any] = {}
-"""By function and arguments: a result that is not False, or the ValueError that was raised."""
+"""By function and arguments: a result other than False, or the raised ValueError."""
 _read: set[tuple[str, ...]] = set()
-"""What this process had to read or look up itself."""
+"""Files and lookups of this process itself."""
 _nested: list[str] = []
 """Installed files that are being parsed."""
 _sharing = False
@@ -45,7 +45,7 @@ _parse: Callable[..., Parsed] = Config._file2dict
 
 
 def share_bases() -> None:
-    """Let mmengine use what was read ahead, in this process and in those that are forked from it."""
+    """Let mmengine use the files read ahead, in this process and in its forks."""
     global _sharing
     if _sharing:
         return
@@ -65,7 +65,7 @@ def share_common(configs: Iterable[str]) -> None:
 
 
 def _bases_named(config: str) -> set[str]:
-    """The paths of a config's bases as its text says them; not those of a package (``mmdet::``)."""
+    """Return the paths of a config's bases in its text, without bases of a package (``mmdet::``)."""
     file = config_path(config)
     if file is None or not is_installed(str(file)):
         return set()
@@ -75,14 +75,14 @@ def _bases_named(config: str) -> set[str]:
 
 
 def read_here() -> list[list[str]]:
-    """What this process had to read itself, for the parent's :func:`read_ahead`."""
+    """Return the files and lookups of this process, for the parent's :func:`read_ahead`."""
     return [list(each) for each in _read]
 
 
 def read_ahead(wanted: Iterable[Iterable[str]]) -> None:
-    """Read what children would read: pairs of ``_file2dict`` and a path, or of a lookup and its arguments."""
+    """Read files for children: pairs of ``_file2dict`` and a path, or of a lookup and its arguments."""
     for function, *arguments in wanted:
-        # Whoever needs it gets the error.
+        # A child that needs it gets the error.
         with suppress(Exception):
             if function == "_file2dict":
                 _parse_ahead(*arguments)
@@ -107,7 +107,7 @@ def _parse_ahead(path: str) -> None:
         parsed = _parse(path)
     finally:
         Config._file2dict = staticmethod(_file2dict)
-    # Not what depends on variables of the environment, or warns.
+    # Skip files that depend on environment variables or warn.
     if not parsed[2] and all(map(is_installed, files)) and "_deprecation_" not in parsed[1]:
         stamps = {file: stamp(file) for file in files}
         if before == stamp(path):
@@ -119,7 +119,7 @@ def _file2dict(filename: str, *arguments: Any, **options: Any) -> Parsed:
     plain = all(value in (True, None) for value in (*arguments, *options.values()))
     if not plain or not is_installed(path):
         return _parse(filename, *arguments, **options)
-    # Once: whoever gets it may change it.
+    # Return it once, because the caller may change it.
     known = _parsed.pop(path, None)
     if known is not None and _unchanged(known[1]):
         probed(*known[1])
@@ -149,7 +149,7 @@ def _looked_up_once(name: str, function: Callable[..., Any]) -> Callable[..., An
             _read.add(key)
             try:
                 found = function(*arguments)
-            # That no metafile has a config, which mmengine answers by another lookup.
+            # No metafile has the config: mmengine then uses another lookup.
             except ValueError as error:
                 _found[key] = error
                 raise
