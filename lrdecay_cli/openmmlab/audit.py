@@ -129,7 +129,7 @@ def group_map_of(
     device: str,
     stubs: tuple[Stub, ...],
 ) -> GroupMap:
-    """Return the group map of a built ``config``: built by :func:`audit`, or by mmengine's Runner for a training."""
+    """Return the group map of a ``config`` that :func:`audit` or mmengine's Runner has built."""
     wrapper = config.optim_wrapper
     options: Mapping[str, Any] = wrapper.get("paramwise_cfg") or {}
     path = options.get("backbone", "backbone") if built.constructor is LayerDecayConstructor else "backbone"

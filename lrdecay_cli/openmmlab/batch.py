@@ -36,7 +36,9 @@ Numbers = list[tuple[float | None, float | None]]
 
 
 def batch_of(config: Config, launch: Launch, where: str) -> Batch:
-    """Return the batch of a training of ``config`` with the factor of ``auto_scale_lr``; may switch that on.
+    """Return the batch of a training of ``config``, with the factor by which ``auto_scale_lr`` multiplies the lr.
+
+    Switches ``auto_scale_lr`` on if ``launch.auto_scale_lr`` is set.
 
     Raises:
         LrdecayError: ``auto_scale_lr`` is on and lacks its ``base_batch_size`` or the batch size.
@@ -149,7 +151,10 @@ class BuiltGroups:
         return None
 
     def _recorded(self, group_map: GroupMap, real: Numbers) -> GroupMap:
-        """Return the map with the formulas of the constructor, from numbers that remember how they were computed."""
+        """Return the map with formulas.
+
+        The constructor computed them from numbers that record their own computation.
+        """
         config = copy.deepcopy(self._config)
         optimizer = config.optim_wrapper.get("optimizer") or {}
         for key, value in optimizer.items():

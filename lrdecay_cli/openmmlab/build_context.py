@@ -1,4 +1,4 @@
-"""Context managers for building a model: no output, random numbers, weights or network, and the right device.
+"""Context managers for building a model on a given device, without output, random numbers, weights or network.
 
 Parameter groups depend on a model's structure alone. So lrdecay initialises and reads nothing, and undoes every patch
 after the build.
@@ -55,10 +55,10 @@ def constructing(device: str, config_file: str | None = None, *, initialised: bo
 
 @contextmanager
 def _no_initialisation() -> Iterator[None]:
-    """Make the in-place functions of ``torch.nn.init`` return their tensor untouched.
+    """Make the in-place functions of ``torch.nn.init`` return their tensor unchanged.
 
-    The only variant tried that changes no group and no error text. It is about 20 times faster: it draws no random
-    numbers, and untouched memory costs nothing.
+    Groups and error texts stay the same. A build is about 20 times faster: no random numbers are drawn, and memory that
+    is never written costs nothing.
     """
     active = True
 

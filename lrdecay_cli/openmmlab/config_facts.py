@@ -49,8 +49,8 @@ def training_of(
 ) -> Training:
     """Return the training facts of ``config``, with the options of ``paramwise_cfg`` that its constructor read.
 
-    ``asked``: options that it asked for and the config lacks. Both are None if not recorded. ``train_mode``: changes
-    by ``train()``.
+    ``asked``: options that the constructor looked up and the config lacks. Both are None if not recorded.
+    ``train_mode``: changes by ``train()``.
     """
     schedulers = config.get("param_scheduler") or ()
     wrapper = plain(config.optim_wrapper)
@@ -78,7 +78,7 @@ def training_of(
 
 
 def _unwritable(config: Config) -> tuple[str, ...]:
-    """Return paths of values that mmengine cannot write; tries only values whose text is not valid Python."""
+    """Return paths of values that mmengine cannot write to a file. Tests only values whose text is not valid Python."""
     found: list[str] = []
     pending: list[tuple[str, Any]] = [("", config._cfg_dict)]
     entered: set[int] = set()
@@ -112,7 +112,10 @@ def _is_written(value: Any) -> bool:
 
 
 def _unused_parameters(config: Config) -> UnusedParameters:
-    """Source: mmengine 0.10.7, ``Runner.wrap_model`` and ``DDPStrategy._wrap_model``, which reads the wrapper only."""
+    """Return how DistributedDataParallel handles unused parameters.
+
+    Source: mmengine 0.10.7, ``Runner.wrap_model`` and ``DDPStrategy._wrap_model``, which reads the wrapper only.
+    """
     if config.get("runner_type") == "FlexibleRunner":
         option, settings = "strategy.model_wrapper.", (config.get("strategy") or {}).get("model_wrapper") or {}
     elif config.get("model_wrapper_cfg") is not None:
@@ -173,7 +176,7 @@ def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def loops_of(config: Config) -> dict[str, Loop]:
-    """Return the loop of every key of ``LOOP_KEYS`` that the config sets, even to nothing."""
+    """Return the loop of every key of ``LOOP_KEYS`` in the config, including keys with the value None."""
     with training_scope(config):
         return {key: _loop(key, config[key]) for key in LOOP_KEYS if isinstance(config.get(key), Mapping)}
 
@@ -214,6 +217,6 @@ def _loop(key: str, given: Mapping[str, Any]) -> Loop:
 
 
 def _own(arguments: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
-    """Return the arguments that can be passed by name, except those that the Runner passes."""
+    """Return the class's keyword arguments, except those that the Runner passes."""
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [argument for argument in arguments if argument.kind in by_name and argument.name not in _FROM_RUNNER]

@@ -33,10 +33,10 @@ _FEW_BITS = 2000
 
 
 def load_config(given: str, overrides: dict[str, Any]) -> Config:
-    """Load a config with its bases and custom imports, then apply ``--cfg-options``: the order of ``tools/train.py``.
+    """Load a config with its bases and custom imports, then apply ``--cfg-options``.
 
-    The working directory is importable, as in a training from the project's root. It comes last on ``sys.path``, so it
-    hides no installed package.
+    The order is that of ``tools/train.py``. The working directory is importable, as in a training from the project's
+    root. Being last on ``sys.path``, the directory hides no installed package.
     """
     path = find_config(given)
     for place in config_places(given):
@@ -86,7 +86,7 @@ def _is_long(value: int) -> bool:
 
 
 def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
-    """Parse ``["a.b=1", "c=[1,2]"]`` as mmengine's DictAction does; a :class:`TypedOverride` has its value already.
+    """Parse ``["a.b=1", "c=[1,2]"]`` as mmengine's DictAction does. A :class:`TypedOverride` needs no parsing.
 
     Raises LrdecayError for an option that is not ``key=value``.
     """
@@ -141,7 +141,7 @@ def set_options(config: Config, settings: Iterable[tuple[Sequence[str | int], An
 
 
 def is_helper(file: str | None, name: str) -> bool:
-    """True if the file that sets a top-level name also uses it: the config's own file, else its base.
+    """True if the file that sets a top-level name also uses the name. The file is the config's own, else its base.
 
     A base's variable stays in the config after a child has changed the values made from it.
     """

@@ -86,10 +86,10 @@ def number(value: Any) -> float | None:
 
 
 def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool]]:
-    """Yield each class that receives arguments of a call of ``kind``, its arguments, and whether it has ``**kwargs``.
+    """For a call of ``kind``, yield each class that receives arguments, its arguments, and whether it has ``**kwargs``.
 
-    First the class or function, then its bases while there is a ``**kwargs``. Raises TypeError or ValueError for
-    signatures that Python does not know.
+    The class or function comes first. Its bases follow as long as each class passes on ``**kwargs``. Raises TypeError
+    or ValueError for signatures that Python does not know.
     """
     for each in kind.__mro__[:-1] if isinstance(kind, type) else (kind,):
         if not isinstance(kind, type):
@@ -133,5 +133,5 @@ def distributions_of_stack(stack: Mapping[str, str]) -> dict[str, Distribution]:
 
 @cache
 def _imported_from(package: str, file: str, version: str) -> Distribution | None:
-    """Return the distribution of an imported package, read once: a process does not import a package again."""
+    """Return the distribution of an imported package. Cached, because a process imports a package only once."""
     return distribution_behind(package, Path(file).parent, version)

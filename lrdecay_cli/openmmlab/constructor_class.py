@@ -1,4 +1,4 @@
-"""Find a config's constructor by its class: only the class distinguishes two constructors with the same name."""
+"""Find a config's constructor by its class, because two constructors may have the same name."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def constructor_of(wrapper_config: Mapping[str, Any]) -> type:
 
 
 def known_constructor(wrapper_config: Mapping[str, Any]) -> ConstructorSpec | None:
-    """Return the spec of that class; None if lrdecay does not know it."""
+    """Return the spec of a constructor's class; None if lrdecay does not know the class."""
     written = type_name(wrapper_config.get("constructor", DEFAULT.name))
     return find_constructor(written, getattr(constructor_of(wrapper_config), "__module__", ""))

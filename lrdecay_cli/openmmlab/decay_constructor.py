@@ -77,7 +77,7 @@ class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
 def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapping[str, Any] | None) -> Plan:
     """Return the groups of ``model``, with the formula of each number.
 
-    ``model`` is the whole model without a wrapper. Without a weight decay in ``optimizer``, the class's default counts.
+    ``model`` is the whole model without a wrapper. If ``optimizer`` sets no weight decay, the class's default is used.
 
     Raises:
         DecayError: the options are invalid or do not fit the model.
@@ -103,7 +103,7 @@ def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapp
 def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[str, Provenance]:
     """Return provenance by parameter name for lrdecay's own constructor; empty for any other.
 
-    For others it is computed from the map: :func:`lrdecay_cli.constructors.recomputation.with_provenance`.
+    For other constructors, :func:`lrdecay_cli.constructors.recomputation.with_provenance` computes it from the map.
     """
     if constructor is not LayerDecayConstructor:
         return {}
@@ -116,7 +116,7 @@ def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[
 
 
 def unwrapped_model(model: nn.Module) -> nn.Module:
-    """Return the model that mmengine's constructors group: for a wrapper, its ``.module``."""
+    """Return the model that mmengine's constructors group: ``.module`` of a wrapper, else the model itself."""
     inner = getattr(model, "module", None)
     return inner if isinstance(inner, nn.Module) else model
 

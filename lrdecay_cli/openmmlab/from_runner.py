@@ -90,11 +90,13 @@ def _is_logged(runner: Any, batch_idx: int) -> bool:
 
 
 def live_map(runner: Any) -> GroupMap:
-    """Return the map of a Runner's optimizer with starting values of its groups: schedules undone, as in ``inspect``.
+    """Return the map of a Runner's optimizer.
 
-    It differs from the map of ``inspect`` in device and stubs, in changes to the config by the training script, and in
-    groups changed by a resumed checkpoint or by code. The scaling of ``auto_scale_lr`` is included, with its factor.
-    Running the constructor once more finds the options that it reads.
+    Its groups have their starting values, before any schedule, as in ``inspect``.
+
+    The map of ``inspect`` differs in device and stubs. Also, ``inspect`` does not see changes to the config by the
+    training script, nor changes to groups by a resumed checkpoint or by code. The scaling of ``auto_scale_lr`` is
+    included, with its factor. A second run of the constructor finds the options that the constructor reads.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     config, optimizers = runner.cfg, optimizers_of(runner.optim_wrapper)

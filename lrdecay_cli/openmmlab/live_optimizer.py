@@ -171,7 +171,10 @@ def _bare(optimizer: Any) -> Any:
 
 
 def _flat(schedulers: Any, interval: str) -> Iterator[Scheduled]:
-    """Yield each scheduler; for a Lightning ``lr_scheduler`` dict, the one in it; and those that it runs in turn."""
+    """Yield each scheduler, and the schedulers that it runs one after another.
+
+    Unwraps Lightning's ``lr_scheduler`` dicts.
+    """
     if isinstance(schedulers, Mapping):
         interval = str(schedulers.get("interval", interval))
         schedulers = schedulers.get("scheduler")
@@ -185,7 +188,10 @@ def _flat(schedulers: Any, interval: str) -> Iterator[Scheduled]:
 
 
 def _live_scheduler(scheduled: Scheduled) -> LiveScheduler:
-    """Source: torch 2.13.0, ``optim/lr_scheduler.py``: ``eta_min`` is one lr for all groups."""
+    """Return the record of a scheduler.
+
+    Source: torch 2.13.0, ``optim/lr_scheduler.py``: ``eta_min`` is one lr for all groups.
+    """
     scheduler, interval = scheduled
     steps = getattr(scheduler, "total_steps", None) or getattr(scheduler, "total_size", None)
     known = isinstance(steps, (int, float)) and math.isfinite(steps)
@@ -198,13 +204,19 @@ def _live_scheduler(scheduled: Scheduled) -> LiveScheduler:
 
 
 def _is_timms(scheduler: Any) -> bool:
-    """True if it multiplies each group's lr by its ``lr_scale``. Source: timm 1.0, ``Scheduler.update_groups``."""
+    """True if a scheduler is timm's, which multiplies each group's lr by its ``lr_scale``.
+
+    Source: timm 1.0, ``Scheduler.update_groups``.
+    """
     bases = ((base.__module__, base.__name__) for base in type(scheduler).__mro__)
     return ("timm.scheduler.scheduler", "Scheduler") in bases
 
 
 def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
-    """True if a scheduler has multiplied the lrs by ``lr_scale``: lr over ``initial_lr`` is proportional to it."""
+    """True if a scheduler has multiplied the lrs by ``lr_scale``.
+
+    Then lr over ``initial_lr`` is proportional to ``lr_scale``.
+    """
     factors, scales = [], set()
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -219,7 +231,10 @@ def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
 
 
 def _as_started(optimizer: Any, applied: bool) -> Any:
-    """Return the groups at the start of training, before schedulers changed them; ``applied`` is for ``lr_scale``."""
+    """Return the groups as they were before schedulers changed them.
+
+    ``applied``: lrs include the factor ``lr_scale``.
+    """
     groups = []
     for group in optimizer.param_groups:
         # torch's and timm's schedulers store starting values as ``initial_lr``.
@@ -237,7 +252,7 @@ def _as_started(optimizer: Any, applied: bool) -> Any:
 
 
 def _base_lr(optimizer: Any, started: Any) -> float | None:
-    """Return the lr that the optimizer was built with, if a group trains at it or has a scale of it; else None."""
+    """Return the lr that the optimizer was built with; None unless a group has this lr or an ``lr_scale``."""
     default = _number(getattr(optimizer, "defaults", {}).get("lr"))
     if default is None:
         return None

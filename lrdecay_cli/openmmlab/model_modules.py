@@ -18,7 +18,7 @@ _AVERAGED = (("mmengine.model.averaged_model", "BaseAveragedModel"), ("torch.opt
 
 
 def averaged_models(model: nn.Module) -> list[str]:
-    """Return paths of the modules that are moving averages of others: no optimizer has to hold them.
+    """Return paths of modules that are moving averages of other modules. Their parameters need no optimizer.
 
     Source: mmengine 0.10.7, ``model/averaged_model.py``; torch 2.13.0, ``optim/swa_utils.py``.
     """
@@ -31,7 +31,7 @@ def averaged_models(model: nn.Module) -> list[str]:
 
 
 def modules_of(model: nn.Module, name_of: Callable[[str], str] = str) -> dict[str, Module]:
-    """Return every module of ``model`` that registers parameters, by path; a shared one under each of its paths.
+    """Return every module of ``model`` that registers parameters, by path. A shared module is listed under each path.
 
     ``name_of`` converts a path in the model to a path in the map.
     """

@@ -40,12 +40,12 @@ class OptionReads:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """Return every missing path that was asked for: options that the constructor knows and the config lacks."""
+        """Return paths that were looked up and are missing: options that the constructor knows and the config lacks."""
         return tuple(self._asked)
 
     @contextmanager
     def unseen_validation(self) -> Iterator[None]:
-        """Do not record reads of mmengine's validation, which runs for every constructor that inherits from it."""
+        """Pause recording during mmengine's validation, which every constructor that inherits from mmengine's runs."""
         validate = _DEFAULT._validate_cfg
 
         def unseen(constructor: Any) -> None:
@@ -70,7 +70,7 @@ def _watched(options: Mapping[str, Any], prefix: str, reads: OptionReads) -> _Wa
 
 
 def _recording(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a dict method that first records its key, or every key if it takes none."""
+    """Wrap a dict method to first record the key in its arguments, or every key if the method has no key argument."""
 
     def recording(self: _WatchedOptions, *arguments: Any, **named: Any) -> Any:
         self._note(*(arguments[:1] or dict.keys(self)))

@@ -37,8 +37,8 @@ def patched(owner: Any, **replacements: Any) -> Iterator[None]:
 def patched_functions(owner: types.ModuleType, **replacements: Callable[..., Any]) -> Iterator[None]:
     """Replace functions of a module, also for code that imported them by name (``from owner import f``).
 
-    A plain function object stays and gets another body: this needs no search for its users and leaves nothing behind.
-    Anything else is replaced as an attribute of the module.
+    A plain function object stays and gets another body, so its users need not be found. Any other object is replaced
+    as an attribute of the module.
     """
     with ExitStack() as stack:
         for name, replacement in replacements.items():
@@ -81,7 +81,7 @@ def copied(function: Callable[..., Any]) -> Callable[..., Any]:
 def patched_on_import(patches: Mapping[str, PatchOf]) -> Iterator[None]:
     """Apply each module's patches now if it is already imported, else when something imports it.
 
-    So a slow and rarely used package is not imported only to be patched.
+    This avoids importing a slow and rarely used package only to patch it.
     """
     with ExitStack() as stack:
         for name, patch in patches.items():
@@ -132,9 +132,11 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 class NotHereError(RuntimeError):
-    """Something is not on this machine and lrdecay does not download it. Passes through code of the stack.
+    """Raised for a file or model that this machine lacks and lrdecay does not download.
 
-    ``needs`` is its name, for a table of many configs; ``fix`` says how to get it.
+    Passes through code of the stack.
+
+    ``needs`` names the missing thing in a table of many configs. ``fix`` is the instruction to get it.
     """
 
     # All arguments but the first have defaults: code of the stack may raise it again with the message alone.

@@ -1,4 +1,4 @@
-"""Read the groups of a real optimizer: names by tensor identity, every model parameter accounted for."""
+"""Read the groups of a real optimizer: find names by tensor identity, and list every model parameter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OWN_FIELDS = {"params", "param_names", "param_name", "group_name", "lr", "weigh
 
 
 class HoldsGroups(Protocol):
-    """A PyTorch optimizer, as far as its groups are read."""
+    """The attributes of a PyTorch optimizer that are needed to read its groups."""
 
     param_groups: list[dict[str, Any]]
 
@@ -56,7 +56,7 @@ def read_groups(
         base_lrs: base lr by optimizer name, for the scale of groups without their own ``lr_scale``.
         provenance: by parameter name, for parameters that lrdecay's own rules explain.
         scheduled: read the starting values, before parameter schedulers changed the groups.
-        turns: sets of optimizers that take turns: all of a set may hold the same tensor.
+        turns: sets of optimizers that step alternately: all optimizers in a set may hold the same tensor.
         name_of: converts a name in the model to a name in the map.
     """
     first_names: dict[int, str] = {}
@@ -119,7 +119,10 @@ def read_groups(
 
 
 def size_of(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
-    """Shape and number of elements; 0 of a parameter that gets its shape in the first forward (``LazyLinear``)."""
+    """Return shape and number of elements.
+
+    A parameter without a shape before the first forward (``LazyLinear``) has 0.
+    """
     return ((0, 0), 0) if is_lazy(tensor) else (tuple(tensor.shape), tensor.numel())
 
 

@@ -1,4 +1,4 @@
-"""Numbers that remember how they were computed: they give a constructor's use of the number of GPUs as a formula.
+"""Numbers that record how they were computed, to show as a formula how a constructor uses the number of GPUs.
 
 All other code sees ordinary floats and ints. ``int()``, ``math`` and tensors return plain numbers, so a formula is
 either complete or absent.

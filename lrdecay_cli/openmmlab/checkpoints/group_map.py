@@ -51,7 +51,7 @@ from lrdecay_cli.optimizers import effects_of
 
 
 def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
-    """Return the group map of a checkpoint, which a run that resumes from it continues with.
+    """Return the group map of a checkpoint: the groups with which a resumed run continues.
 
     ``lr`` is the saved lr, with the schedule applied. ``lr_scale`` is the constructor's recorded scale, else
     ``initial_lr`` over the base lr. The config text in the checkpoint is never run: it provides the names of model,
@@ -215,7 +215,7 @@ def _groups(
 
 
 def _config_beside(path: str) -> str:
-    """Return the config that the training dumped beside its checkpoint; ``CONFIG`` if there is none."""
+    """Return the config that the training dumped into the folder of its checkpoint; ``CONFIG`` if there is none."""
     try:
         return dumped_config(str(Path(path).parent))
     except LrdecayError:
@@ -228,7 +228,7 @@ def _optimizer(wrapper: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _effects(types: Mapping[str, str], saved: Sequence[SavedGroup]) -> dict[str, OptimizerEffects]:
-    """Return the effects of torch's own optimizers among these, identified by name.
+    """Return the effects of those optimizers that are torch's own, which are recognised by name.
 
     Source: mmengine 0.10.7, ``register_torch_optimizers``; its ``Adafactor`` is the one of transformers.
     """

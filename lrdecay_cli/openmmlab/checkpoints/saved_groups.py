@@ -3,7 +3,7 @@
 Nothing in the file is run, because checkpoints may be hostile, and its tensors stay on disk.
 
 Sources: torch ``Optimizer.state_dict`` (``param_groups``, ``state``), mmengine 0.10.7 ``OptimWrapper.state_dict``
-(``base_param_settings``), ``AmpOptimWrapper`` (``loss_scaler`` beside them), ``OptimWrapperDict`` (such dicts by name).
+(``base_param_settings``), ``AmpOptimWrapper`` (also ``loss_scaler``), ``OptimWrapperDict`` (such dicts by name).
 
 mmengine restores an optimizer by position, never by name. Source: torch, ``Optimizer.load_state_dict``: it raises if
 the numbers of groups or parameters differ; then the first saved state goes to the first parameter, and so on. With
@@ -57,7 +57,7 @@ class InertDtype(Inert):
 
 
 def numpy_number(dtype: object = None, raw: object = None) -> float | int | Inert:
-    """Replaces ``numpy.core.multiarray.scalar``: returns the number in ``raw``, little-endian as all of them today."""
+    """Replaces ``numpy.core.multiarray.scalar``: returns the number in ``raw``, which is little-endian."""
     form = _FORMATS.get(str(getattr(dtype, "code", None)))
     if form and isinstance(raw, bytes) and len(raw) == struct.calcsize(f"<{form}"):
         number: float | int = struct.unpack(f"<{form}", raw)[0]
@@ -199,7 +199,7 @@ def _shape(state: Any, key: Any) -> Shape | None:
 
 
 def _short(value: Any) -> Any:
-    """Return a group's value in plain values, without nested lists that exceed memory."""
+    """Return a group's value as plain data. Nested or very long lists, which could exceed memory, become type names."""
     if isinstance(value, (list, tuple)):
         simple = len(value) <= _LONGEST and not any(isinstance(item, (list, tuple, set, Mapping)) for item in value)
         return plain(value) if simple else type(value).__name__
@@ -246,8 +246,8 @@ def progress_of(path: str) -> Progress | None:
 def base_of(groups: Sequence[SavedGroup]) -> float | None:
     """Return the base lr of one optimizer's scales, before any schedule.
 
-    From groups that record their ``lr_scale``, preferably one with a scale of 1; else the value that mmengine saved;
-    else the lr of a single group. None if groups disagree.
+    Use a group that records its ``lr_scale``, preferably with a scale of 1. Without such a group, use the value that
+    mmengine saved, or else the lr of a single group. None if groups disagree.
     """
     scaled = [
         (scale, group.first_lr)
@@ -270,7 +270,7 @@ def counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[Paramete
 
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
-    """Return the first difference between the saved groups and shapes and the config's; None if they fit."""
+    """Compare the saved groups and shapes with the config's: return the first difference, or None if all are equal."""
     expected = counterparts(saved, config)
     if not len(saved) == len(config.groups) == len(expected):
         named = sorted({group.optimizer for group in saved} - {""})

@@ -1,4 +1,4 @@
-"""A dry run of the training loop: mmengine's own Runner, hooks, schedulers and optimizer, without data and weights."""
+"""Dry-run the training loop: use mmengine's own Runner, hooks, schedulers and optimizer, but no data and no weights."""
 
 from lrdecay_cli.openmmlab.dry_run.running import dry_run
 

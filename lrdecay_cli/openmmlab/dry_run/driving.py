@@ -150,7 +150,7 @@ def each_scheduler(schedulers: Any) -> Iterable[_ParamScheduler]:
 
 
 def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
-    """Yield hooks that may change the training in a validation, which is not run, with their possible change."""
+    """Yield hooks that may change the training during validation, with the possible change. Validation is not run."""
     if not validates(runner.cfg):
         return
     for hook in runner.hooks:
@@ -166,7 +166,10 @@ def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
 
 
 def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
-    """Describe the possible change by a ReduceOnPlateau scheduler; a resumed one may already have waited."""
+    """Describe when a ReduceOnPlateau scheduler may lower values.
+
+    A resumed scheduler may already have counted epochs.
+    """
     action = f"it lowers the {scheduler.param_name} by the validation metric"
     by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
     drop = None if runner._resume else first_drop(scheduler, runner.cfg, by_epoch=by_epoch)

@@ -1,4 +1,4 @@
-"""Measure the effects of an optimizer on its groups: on copies, with equal weights and gradients."""
+"""Measure the effects of an optimizer on its groups. Measurements use copies with equal weights and gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LATER = 10
 
 
 def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-    """Replace each parameter's tensor by a small one with as many dimensions, because a step would fill the memory.
+    """Replace each parameter's tensor by a small tensor with as many dimensions, so that a step needs little memory.
 
     The first two dimensions keep their ratio, which some optimizers (Muon) use to scale a step. Optimizer state that
     exists from the start (Adagrad) shrinks, too.
@@ -83,7 +83,7 @@ def _measured(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[Effe
 
 
 def _decay_uses(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[DecayUse | None]:
-    """Measure the pull on each group's weights without a gradient."""
+    """Return how each group's optimizer applies weight decay, measured with a gradient of zero."""
     groups = optimizer.param_groups
     decays = [number(group.get("weight_decay")) or 0.0 for group in groups]
     still = [0.0] * len(groups)
@@ -112,7 +112,7 @@ def _outside_gradient(pull: float | None, group: Mapping[str, Any], decay: float
     """Name the factor of weight decay that acts outside the gradient.
 
     Args:
-        pull: its change of a weight; None if not measured.
+        pull: change of a weight by the decay alone; None if not measured.
         group: the group of the weight.
         decay: the group's weight decay.
     """

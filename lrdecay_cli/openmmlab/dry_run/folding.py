@@ -16,7 +16,8 @@ _OWN = {"params", "param_names", "param_name", "group_name", "layer_id", "lr_sca
 class Folded:
     """Let schedulers step one representative per kind of group; :meth:`spread` copies its values to the others.
 
-    Folds nothing if a scheduler of another project may use a group's position, as lists of values do.
+    Every group is stepped on its own if another project's scheduler may use a group's position, as with a list of
+    values.
 
     Args:
         schedulers: built on the real optimizers; changed to step the representatives.

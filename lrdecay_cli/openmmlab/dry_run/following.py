@@ -1,4 +1,4 @@
-"""Derive a training's schedule from a dry run, if more than mmengine's ParamSchedulerHook sets lrs."""
+"""Derive a training's schedule from a dry run, for configs in which other hooks than ParamSchedulerHook set lrs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def follow_training(
 
     Args:
         planned: the config.
-        length: length of its run; for a run in epochs, different epoch lengths are tried.
+        length: length of its run; for a run in epochs, different epoch lengths are tested.
         batch_size: samples per GPU.
         launch: number of GPUs, and whether ``auto_scale_lr`` is switched on.
         verbose: show the stack's warnings and log lines on stderr.

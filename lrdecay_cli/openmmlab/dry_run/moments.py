@@ -52,7 +52,7 @@ class Moments:
         return len(self._kind_of)
 
     def note(self, iteration: int) -> None:
-        """Record the lrs of this iteration, which is later than all recorded ones."""
+        """Record the lrs of this iteration. Iterations must be in ascending order."""
         lrs = lrs_of(self._groups)
         if not self._first:
             self._first = [LrAt(iteration, lr) for lr in lrs]
@@ -78,7 +78,7 @@ class Moments:
             self._logged.append((iteration, [lrs[index] for index in self._kind_of]))
 
     def end(self, iterations: int) -> None:
-        """Record the last values for the last of ``iterations``: nothing has changed since."""
+        """Record the last values as those of the last of ``iterations``, because no value has changed in between."""
         self._last = (iterations - 1, self._last[1])
 
     def until(self, iteration: int) -> int:

@@ -30,7 +30,7 @@ class _Kind:
 
 @dataclass
 class _Followed:
-    """A group, or mmengine's base settings, which are in no group."""
+    """A group, or mmengine's base settings, which belong to the optimizer wrapper."""
 
     optimizer: str
     options: dict[str, Any]
@@ -80,7 +80,7 @@ class Recorder:
         ]
 
     def note(self, iteration: int) -> None:
-        """Record the values of this iteration, which is later than all recorded ones, if any has changed."""
+        """Record the values of this iteration if any has changed. Iterations must be in ascending order."""
         rows = [followed.values() for followed in self._followed]
         if rows == self._last:
             return

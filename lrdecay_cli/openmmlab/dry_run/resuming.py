@@ -1,4 +1,4 @@
-"""Compare the coming lrs of two trainings, with dry runs that resume as mmengine does."""
+"""Compare the future lrs of two trainings, with dry runs that resume as mmengine does."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def coming_values(
     rtol: float = 0.0,
     verbose: bool = False,
 ) -> Coming:
-    """Compare the coming values of two sides, from the later of their resume iterations.
+    """Compare the future values of two sides, from the later of their resume iterations.
 
     Args:
         planned: the config.
@@ -140,7 +140,7 @@ def coming_values(
 
 
 def _place(saved: Saved | None, per_epoch: int | None) -> int:
-    """Return the plan's iteration at which a training resumes; by epoch if epoch lengths differ."""
+    """Return the plan's iteration at which a training resumes. If epoch lengths differ, use the saved epoch."""
     if saved is None:
         return 0
     fits = per_epoch is None or saved.epoch * per_epoch <= saved.iteration < (saved.epoch + 1) * per_epoch
@@ -220,6 +220,6 @@ def _tracks(series: Series) -> dict[tuple[str, str], int]:
 
 
 def _rests(at: Any, values: Any) -> int:
-    """Return the first of these iterations from which a value stays the same until the last."""
+    """Return the first of the iterations ``at`` from which a value no longer changes."""
     moving = numpy.flatnonzero(values != values[-1])
     return int(at[moving[-1] + 1] if len(moving) else at[0])

@@ -143,7 +143,7 @@ class Need:
 
 
 def needed_package(error: BaseException) -> Need | None:
-    """Return the package that ``error`` or one of its causes needs; None if it is about something else."""
+    """Return the package that ``error`` or one of its causes needs; None for errors of another kind."""
     for cause in chain(error):
         text = message_of(cause)
         if (source := _SOURCE.search(text)) and not _importable(source.group(2).lower()):
@@ -174,7 +174,10 @@ def needed_package(error: BaseException) -> Need | None:
 
 
 def _need(asked: str, *, certain: bool) -> Need | None:
-    """Return the package that a message names. If not ``certain``, the package may never have had the module."""
+    """Return the package that a message names.
+
+    ``certain``: False if perhaps no version of the package has the module.
+    """
     if asked == "mmpretrain[multimodal]":
         asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")
     asked = asked.partition("[")[0].replace(" ", "")
@@ -190,7 +193,7 @@ def _need(asked: str, *, certain: bool) -> Need | None:
 
 
 def _fails_to_import(error: BaseException) -> Need | None:
-    """Return a package that is too new if a module of the stack that imports it raises at import."""
+    """Return a package that is too new for a module of the stack, so that the module raises at import."""
     modules = [frame.f_code for frame, _ in walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
     file = Path(modules[-1].co_filename if modules else "")
     if not {"site-packages", "dist-packages"} & {*file.parts}:

@@ -1,4 +1,4 @@
-"""Find the module of a project that registers a class, from the text of its files; runs nothing."""
+"""Find the module of a project that registers a class. Files are read as text; no code is run."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _sources(root: Path) -> Iterator[Path]:
 
 
 def _start(file: Path, root: Path) -> Path:
-    """Return the folder that import names start from: the nearest parent on ``sys.path``, else the project's."""
+    """Return the folder in which import names start: the nearest parent on ``sys.path``, else the project's folder."""
     searched = {str(Path(place or ".").resolve()) for place in sys.path}
     above = [each for each in file.parents if each.is_relative_to(root)]
     source = root / "src"

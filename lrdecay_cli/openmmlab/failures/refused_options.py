@@ -24,7 +24,7 @@ _NO_WEIGHT_DECAY = "base_wd should not be None"
 
 
 def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
-    """Return the error in terms of the config; None if it is not about an option.
+    """Return an error that names the config option; None if ``error`` does not concern an option.
 
     Source: ``_validate_cfg`` of mmengine's default constructor, for options that need a weight decay.
     """
@@ -54,7 +54,7 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
 def misplaced_options(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
     """Return one error about all options in the wrong place; None if there are none.
 
-    The stack itself stops at the first one, or at an option that is missing because of it.
+    The stack itself stops at the first misplaced option, or at a required option that is missing from its place.
     """
     wrapper: Mapping[str, Any] = config.optim_wrapper
     optimizer = wrapper.get("optimizer")
@@ -130,7 +130,10 @@ class Accepted(NamedTuple):
 
 
 def accepted_by(kind: type) -> Accepted:
-    """Return the arguments of the class, and of its bases while each passes on ``**kwargs``."""
+    """Return the arguments that the class accepts.
+
+    Includes its bases' arguments as long as each class passes on ``**kwargs``.
+    """
     names, known = {*_OF_REGISTRY}, True
     try:
         for base, arguments, passes_on in arguments_of(kind):

@@ -109,7 +109,7 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
 
 
 def _missing_data(error: BaseException, config: Any) -> tuple[str, str] | None:
-    """Return a model option and its path if the error reports that this path does not exist."""
+    """Return a model option and the file path in its value, if the error reports that this file does not exist."""
     text = message_of(error)
     if not (
         isinstance(error, FileNotFoundError) or re.search(r"(?:does|do) not exist|not found|[Nn]o such file", text)
@@ -182,7 +182,7 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
 
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:
-    """Return a local variable's value from the innermost frame where it fits, or None."""
+    """Return the value of a local variable from the innermost frame in which the value has the right type, or None."""
     frames = [frame for frame, _ in walk_tb(trace) if function in (None, frame.f_code.co_name)]
     values = [frame.f_locals.get(variable) for frame in frames]
     return next((value for value in reversed(values) if fits(value)), None)
@@ -199,7 +199,7 @@ _MACHINE = ("out of memory", "can't allocate", "cannot allocate", "too many open
 def classify_upstream_faults(config: str, cfg_options: Sequence[str], device: str) -> Iterator[None]:
     """Give an unclassified LrdecayError in this block the status ``broken upstream`` if the package causes it.
 
-    Overrides by the user, this machine and its GPU are other causes: these errors keep their status.
+    Errors caused by the user's overrides, this machine or its GPU keep their status.
     """
     try:
         yield

@@ -92,9 +92,9 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
 
 
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
-    """True if no deferred or failed import could have registered the missing name.
+    """True if all modules that may register the missing name, or a closer name, have been imported.
 
-    Nor a closer name: that is certain only if the name is ``near`` to one in its own scope.
+    No closer name can exist elsewhere only if the missing name is ``near`` a name in its own scope.
     """
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):
@@ -107,7 +107,10 @@ def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: 
 
 
 def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
-    """Map every type in the registries of this kind to its scope: in ``scopes``, else in mmengine and its children."""
+    """Return the scope of every registered type by the type's name, for registries of this kind.
+
+    Only registries in ``scopes`` are searched; without ``scopes``, mmengine's registry and its children.
+    """
     found: dict[str, str] = {}
     for top in [kind for kind in vars(root).values() if isinstance(kind, Registry) and kind.parent is None]:
         kinds = [top, *top.children.values()]
@@ -119,7 +122,7 @@ def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
 
 
 def key_of_type(config: Any, name: str, *, holding: str = "type") -> str:
-    """Return the dotted path of the first dict below ``config`` of this type with a key ``holding``, else empty."""
+    """Return the dotted path of the first dict of this type in ``config`` that has the key ``holding``, else empty."""
     # Reading a lazy config imports modules: an error there must not replace the one that is reported.
     with suppress(Exception):
         return _path_of_type(config, name, holding)
@@ -194,7 +197,7 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
 
 
 def _has_unlike_words(name: str, like: str) -> bool:
-    """True if a name has a word unlike any word of the other: it names another class and is not misspelt."""
+    """True if a name has a word that resembles no word of the other name. Then the names mean different classes."""
     words, others = _CAMEL.findall(name), _CAMEL.findall(like)
     return not all(nearest(word, others, likeness=0.7) for word in words)
 
@@ -203,7 +206,7 @@ _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
 
 
 def _registered_nowhere(bare: str) -> str:
-    """Return the fix for the constructor of another repository."""
+    """Return the fix for a constructor that belongs to another repository."""
     known = next((spec.project for spec in PUBLISHED if spec.name == bare), "")
     of = f" ({known} has one of that name)" if known else ""
     return f"no installed package registers it{of}: import its module with custom_imports=dict(imports=[...])"

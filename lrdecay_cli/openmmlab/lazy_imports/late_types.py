@@ -1,6 +1,6 @@
 """Execute a deferred module when a registry looks up a type that the module registers.
 
-Otherwise the registry would lack the type, or find another one with the same name in a parent registry.
+Otherwise the registry would lack the type, or find a different type with the same name in a parent registry.
 """
 
 from __future__ import annotations

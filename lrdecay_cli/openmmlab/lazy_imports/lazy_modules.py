@@ -26,7 +26,7 @@ _MACHINERY = ("__path__", "__file__", "__cached__")
 class LazyFinder(importlib.abc.MetaPathFinder):
     """Find the modules of a table with the other finders, and defer their execution.
 
-    A module inside a package of the table is deferred while the package is. Must be first in ``sys.meta_path``.
+    Modules inside a package of the table are deferred as long as the package is. Must be first in ``sys.meta_path``.
 
     Args:
         table: by module, the names that ``from module import name`` imports without executing it; any other name
@@ -284,7 +284,7 @@ def _set_class(module: Any, kind: type[types.ModuleType]) -> None:
 
 
 def _is_initialising(package: str) -> bool:
-    """True while a package is being imported: its own order of imports holds."""
+    """True while a package is being imported. Meanwhile, modules are executed in the package's own order."""
     return bool(getattr(getattr(sys.modules.get(package), "__spec__", None), "_initializing", False))
 
 
@@ -311,7 +311,10 @@ def _resolved(value: Any) -> Any:
 
 
 def _handed_on(value: Any, taker: dict[str, Any]) -> Any:
-    """Return a value of an executed module for a module that imported it; it may be a lazy name of a third one."""
+    """Return a value of an executed module for a module that imported the value.
+
+    A lazy name of a third module stays lazy.
+    """
     if type(value) is not LazyName:
         return value
     module: types.ModuleType = object.__getattribute__(value, "_module")

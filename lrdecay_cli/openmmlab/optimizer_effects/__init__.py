@@ -1,4 +1,4 @@
-"""Find what a training's optimizers do with the lr and weight decay of their groups, from the table or measured."""
+"""Find how a training's optimizers use the lr and weight decay of their groups, from the table or by measurement."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def effects_in(
 ) -> dict[str, OptimizerEffects]:
     """Return the effects of each optimizer by its name.
 
-    Uses the table of effects if it has the class in the installed version, unless the effect depends on the lr or the
-    lr is a tensor of half precision. Else measures another instance of the class. Omits an optimizer whose second
-    instance cannot be built, or takes no step for an unknown reason.
+    Reads the table of effects if it contains the installed version of the class. Measures a second instance of the
+    class if the version is missing, the effect depends on the lr, or the lr is a half-precision tensor. Omits an
+    optimizer whose second instance cannot be built, or takes no step for an unknown reason.
 
     Args:
         optimizers: as built.

@@ -1,4 +1,4 @@
-"""Measure what an optimizer class does with the lr and weight decay of its groups: real steps on tiny tensors."""
+"""Measure how an optimizer class uses the lr and weight decay of its groups, with real steps on tiny tensors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def measure(
     version: str = "",
     options: Mapping[str, Any] | None = None,
 ) -> OptimizerEffects:
-    """Measure what optimizers of ``kind`` do with their groups.
+    """Measure how optimizers of ``kind`` use the lr and weight decay of their groups.
 
     Args:
         build: builds an optimizer.
@@ -81,7 +81,7 @@ def measure(
 
 
 def _tried(probing: Callable[[], Any]) -> Any:
-    """Return the measurement, or "not measured" if the optimizer raises, as some do for zeros."""
+    """Return the measurement, or "not measured" if the optimizer raises. Some optimizers raise for zeros."""
     with suppress(Exception):
         return probing()
     return "not measured"
@@ -282,7 +282,10 @@ _HALVED = 11
 
 
 def _change_halved(probe: Probe, steps: int, *, hold: bool = False) -> float | None:
-    """Return the last step's change with half the lr divided by that without; ``hold`` as for the probe."""
+    """Return the last step's change at half the lr, divided by the change at the full lr.
+
+    ``hold``: see :class:`Probe`.
+    """
     changes = []
     for factor in (1.0, 0.5):
         optimizer, tensors = probe.base.start(probe.build)
