@@ -57,7 +57,7 @@ def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
         return
     yield Note(
         f"a resumed run uses the numbers of {saved.config.path}: mmengine restores lr, initial_lr, weight"
-        " decay and all other options of the saved groups and ignores the config's"
+        f" decay and all other options of its groups and ignores those of {config.config.path}"
     )
     yield from _beginnings(saved, config)
     yield from _ignored_decays(saved, config)
@@ -91,7 +91,10 @@ def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
         problem = f"training did not begin with the config's current lr: {len(differing)} of {len(held)} tensors"
         yield _warning(problem, differing, saved)
     elif known and any(group.options["initial_lr"] != group.lr for group, _ in known):
-        yield Note("training began with the config's lr: lr differs by the schedule (--only lr_scale,weight_decay)")
+        yield Note(
+            "training began with the config's lr, which its schedule has changed since:"
+            " --only lr_scale,weight_decay leaves lr out"
+        )
 
 
 def _warning(problem: str, names: Sequence[str], saved: GroupMap) -> Note:

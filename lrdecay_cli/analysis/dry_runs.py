@@ -148,7 +148,7 @@ def _notes(run: DryRun) -> Iterator[Note]:
         )
     if run.in_validation:
         acting = tuple(f"{each.name}: {each.reason}" for each in run.in_validation)
-        yield Note("validation is not run; these act in it", "warning", acting)
+        yield Note("validation is not run, so what these hooks change in it is not shown", "warning", acting)
     for failed in (True, False):
         by_reason: dict[str, list[str]] = {}
         for left in run.left_out:

@@ -120,7 +120,8 @@ def _in_fresh_process(task: Task) -> bytes:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if not done.stdout:
         last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        problem = f"its process ended with exit code {done.returncode}{f' ({last_line})' if last_line else ''}"
+        reason = f"exit code {done.returncode}{f' ({last_line})' if last_line else ''}"
+        problem = f"the process that builds it ended with {reason}"
         raise LrdecayError(problem, where=task.source, status="crashed")
     return done.stdout
 
@@ -141,7 +142,8 @@ def _in_copy(task: Task, overrides: tuple[str, ...]) -> bytes:
 
     (child,) = in_children([task.source], work, jobs=1)
     if child.lost:
-        raise LrdecayError(f"its process ended without an answer: {child.reason}", where=task.source, status=child.lost)
+        problem = f"the process that builds it ended without an answer: {child.reason}"
+        raise LrdecayError(problem, where=task.source, status=child.lost)
     return child.answer
 
 
@@ -151,5 +153,6 @@ def _decoded(raw: bytes, kind: type[Kind], source: str) -> Reply[Kind]:
         reply: Reply[Kind] = codec.decode(raw, type=Reply[kind])  # type: ignore[valid-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # A config can write to any open file of its process.
-        raise LrdecayError("the answer of its process cannot be read", where=source, status="crashed") from error
+        problem = "the answer of the process that builds it cannot be read"
+        raise LrdecayError(problem, where=source, status="crashed") from error
     return reply

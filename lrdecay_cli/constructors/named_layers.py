@@ -230,7 +230,8 @@ def _depths_given(given: object, where: str) -> tuple[int, ...]:
     if given is None:
         return ()
     if not isinstance(given, Sequence) or not all(type(depth) is int for depth in given):
-        raise DecayError(f"{given!r} is not a list of blocks per stage", where=where, fix="list the backbone's depths")
+        fix = "give the number of blocks of each stage, such as [3, 3, 9, 3]"
+        raise DecayError(f"{given!r} is not a list of blocks per stage", where=where, fix=fix)
     return tuple(given)
 
 

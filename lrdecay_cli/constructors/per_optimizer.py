@@ -141,9 +141,10 @@ def _scheduled(part: _Part) -> str:
 
 
 def _within(tensor: Tensor, part: _Part) -> Tensor:
-    """Return the tensor as mmengine's constructor sees it inside the part."""
+    """Return the tensor with its name inside a part of the model, as mmengine's constructor for the part sees it."""
     if not tensor.seen.startswith(part.prefix):
-        raise DecayError("it is shared and has another name in the part of its optimizer", where=tensor.name)
+        problem = "the parameter is shared, and has another name in the part of the model that its optimizer trains"
+        raise DecayError(problem, where=tensor.name)
     return replace(tensor, seen=tensor.seen.removeprefix(part.prefix))
 
 

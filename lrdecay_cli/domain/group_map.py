@@ -145,7 +145,10 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return [tensor.name for tensor in self._tensors if duplicates or tensor.state != "duplicate"]
 
     def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
-        """Every grouped parameter with its group, in the optimizer's order; once more for each further turn."""
+        """Every grouped parameter with its group, in the optimizer's order.
+
+        Optimizers that take turns (``optimizer.turns``) may share a parameter: it is repeated for each of them.
+        """
         for group in self.groups:
             for parameter in group.parameters:
                 yield group, parameter

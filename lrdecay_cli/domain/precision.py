@@ -27,7 +27,7 @@ def alike(first: float, other: float, *precisions: str | None) -> bool:
 
 
 def rounded(value: float, precision: str | None) -> float:
-    """``value`` rounded to a precision of :data:`EPSILON`; None is Python's own.
+    """``value`` rounded to a precision of :data:`EPSILON`; None is double.
 
     Rounds to nearest, ties to even, via float32, as ``torch.tensor(value, dtype=...)`` does.
     """

@@ -76,7 +76,10 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     named: bool = True
     """True if the constructor named it; else its name is its number."""
     precisions: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
-    """Precision of numbers stored below Python's, by key: ``float32``, ``float16``, ``bfloat16``. Unset without any."""
+    """Precision of numbers with less than double precision, by key: ``float32``, ``float16``, ``bfloat16``.
+
+    Unset if all are doubles.
+    """
 
     def headline(self) -> str:
         """Its name, how many tensors it holds, and their numbers."""
@@ -89,7 +92,7 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
         return f"{self.name}: {', '.join([count(len(self.parameters), 'tensor'), *known])}"
 
     def precision(self, key: str) -> str | None:
-        """The precision of one of its numbers; None for Python's own."""
+        """The precision of one of its numbers; None for the double precision of Python floats."""
         return self.precisions.get(key) if self.precisions else None
 
     def has_lr(self, lr: float) -> bool:

@@ -53,7 +53,7 @@ def settings_of(text: object) -> dict[str, Any]:
 
 
 def _statements(text: str) -> Iterator[str]:
-    """Yield its statements, without those that have operators or keywords outside of values.
+    """Yield the statements of a config's text that may assign plain values: ``lr = 1e-4``, not ``if lr > 0: …``.
 
     ValueError for text nested too deeply: hostile text can crash Python's own parser.
     """

@@ -94,7 +94,10 @@ def concise_text(document: msgspec.Struct) -> str:
 
 
 def concise_line(cause: Cause) -> str:
-    """The line of :func:`concise_text` for one cause, at a file that editors can open if there is one."""
+    """The line of :func:`concise_text` for one cause, at the option that sets it.
+
+    If the option is in no file here (an installed package sets it), the line is where a config names its base.
+    """
     finding, place = cause.finding, cause.finding.place
     at, more = f"{finding.config}:1:1", [f"{len(cause.configs)} configs"] if len(cause.configs) > 1 else []
     if place:

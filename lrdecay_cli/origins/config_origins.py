@@ -88,7 +88,10 @@ class ConfigOrigins:
         yield from map(option_path, seen)
 
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
-        """The former value of a path that is not set, and the option that replaced all of it; None if there is none."""
+        """For a path that is not set: where it was set before, and the option that replaced the dict or list around it.
+
+        None if the path was never set.
+        """
         return self._dropped(self._root, option, (), [])
 
     def _dropped(self, node: Node, option: str, keys: Keys, slots: list[Slot]) -> tuple[Origin, Option] | None:

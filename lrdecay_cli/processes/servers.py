@@ -109,7 +109,8 @@ class _Server:
         seconds = time.monotonic() - started
         if seconds >= limit:
             return Outcome(config, b"", "timeout", f"not done after {self.options.timeout:g} s", seconds)
-        return Outcome(config, b"", "crashed", f"its process ended with exit code {process.wait()}", seconds)
+        problem = f"the process that builds it ended with exit code {process.wait()}"
+        return Outcome(config, b"", "crashed", problem, seconds)
 
 
 def main() -> None:

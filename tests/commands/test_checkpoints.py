@@ -68,7 +68,7 @@ def test_diff_reports_the_values_of_a_resume(unnamed: Run, tmp_path: Path) -> No
     told = text_of(tmp_path, "diff", unnamed.config, unnamed.checkpoint, code=1)
     assert re.search(r"^head\.\* +0\.01 → 0\.001 +×0\.1 +2$", told, re.M)
     assert f"a resumed run uses the numbers of {unnamed.checkpoint}" in told
-    assert "training began with the config's lr: lr differs by the schedule" in told
+    assert "training began with the config's lr, which its schedule has changed since" in told
     assert run(["diff", str(unnamed.config), str(unnamed.checkpoint), "--only", "lr_scale,weight_decay"]) == 0
     changed = text_of(
         tmp_path, "diff", unnamed.checkpoint, unnamed.config, "--cfg-options", "optim_wrapper.optimizer.lr=0.5", code=1

@@ -133,13 +133,13 @@ def _lr_change(changes: Sequence[Change], pairs: Mapping[str, LrPair]) -> str:
 
 
 def _values(aspect: Aspect, changes: Sequence[Change]) -> str:
-    """``: 0.05 → 0`` if it is the same in all tensors."""
+    """Return ``: 0.05 → 0`` if the aspect changes alike in all tensors, else an empty text."""
     pairs = {shown_change(change.before, change.after) for change in changes if change.aspect == aspect}
     return f": {pairs.pop()}" if aspect in ("weight_decay", "optimizer") and len(pairs) == 1 else ""
 
 
 def _setting(setting: SettingChange) -> tuple[str, str]:
-    """The difference, and the place that sets it; empty without a known place."""
+    """Return the difference of a setting and the place that sets it; the place is empty if it is unknown."""
     option = setting.after_option or setting.before_option or None
     name = setting.name.rpartition(".options.")[2]
     values = shown_setting(setting)
@@ -149,7 +149,7 @@ def _setting(setting: SettingChange) -> tuple[str, str]:
 
 
 def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
-    """For two dicts: the first entry that differs, if the config's text is known."""
+    """Return the name and values of the first entry that differs between two dicts, if the config's text is known."""
     old, new = (option or None for option in (setting.before_option, setting.after_option))
     known = new or old
     if known is None:

@@ -82,7 +82,7 @@ def _rehearsed(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
         yield Note("could not run here, so the lrs that they set are not shown", "warning", failed)
     if rehearsal.in_validation:
         acting = tuple(f"{each.name}: {each.reason}" for each in rehearsal.in_validation)
-        yield Note("validation is not run; these act in it", "warning", acting)
+        yield Note("validation is not run, so what these hooks change in it is not shown", "warning", acting)
     if rehearsal.tried:
         yield Note(
             f"the lrs by epoch are the same with {listed(map(str, rehearsal.tried))} iterations per epoch; give"

@@ -73,7 +73,7 @@ class _Comparing:
         self._plans = Plans(work_dir, config, request, options)
 
     def segment(self, index: int, stamps: list[Stamp]) -> Segment:
-        """Compare one start of the training."""
+        """Compare the lrs logged after one start of the training with the planned ones."""
         stamp = stamps[index] = self._plans.without_statistics(stamps[index])
         path = self._config or stamp.config
         if path is None:

@@ -47,7 +47,10 @@ class Answer(msgspec.Struct):
 
 
 class _RetryError(BaseException):
-    """Passes every handler that turns an exception into a line."""
+    """Ends the child without an answer, so that the parent builds without shortcuts.
+
+    A BaseException: handlers that print an exception as a line of output do not catch it.
+    """
 
 
 class _Collected(io.TextIOWrapper):

@@ -47,7 +47,7 @@ class Steps:
 
     @contextmanager
     def whole_shapes(self) -> Iterator[None]:
-        """Restore the original shapes of the optimizers' tensors in this block, without their memory."""
+        """Restore the original shapes of the optimizers' tensors inside the block; values are not restored."""
         small = [parameter.data for parameter, _ in self._whole]
         for parameter, whole in self._whole:
             parameter.data = whole

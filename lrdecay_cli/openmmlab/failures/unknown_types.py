@@ -94,7 +94,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
     """True if all modules that may register the missing name, or a closer name, have been imported.
 
-    No closer name can exist elsewhere only if the missing name is ``near`` a name in its own scope.
+    A closer name in another scope is ruled out only if the missing name is ``near`` a name in its own scope.
     """
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):

@@ -66,8 +66,8 @@ def lr_hooks(config: Config) -> list[str]:
 def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | UnsetType:
     """Return lrs that hooks set in the first iteration by a group's position; unset if no hook does.
 
-    Each hook whose code names ``param_groups`` runs on that many identical groups: a group with another lr got it by
-    its position. An example is mmyolo's ``YOLOv5ParamSchedulerHook`` (mmyolo 0.6.0,
+    Each hook whose code names ``param_groups`` runs on ``groups`` identical groups. If their lrs then differ, the hook
+    sets lrs by position. An example is mmyolo's ``YOLOv5ParamSchedulerHook`` (mmyolo 0.6.0,
     ``engine/hooks/yolov5_param_scheduler_hook.py``: the third group, intended for biases).
     """
     if groups < _FEWEST:

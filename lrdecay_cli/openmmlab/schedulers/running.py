@@ -217,7 +217,7 @@ class Stepper:
         return 0 if self._idle_within is None else int(self._idle_within(scheduler, scheduler.last_step + 1))
 
     def busy(self) -> int:
-        """Return the number of next steps that may change something, if the next one may."""
+        """If the next step may change something (``idle()`` is 0): return how many such steps follow each other."""
         if not self.understood:
             return NEVER
         return 1 if self._idle_within is not None else self.scheduler.end - self.scheduler._global_step - 1

@@ -111,7 +111,11 @@ def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
 
 
 def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit | Fix]:
-    """Return edits that move a setting to its place; entry by entry if the place holds a dict without them."""
+    """Return edits that move a setting to its place.
+
+    If the place already has a value, two dicts without a common key are merged entry by entry; other values get no
+    edits. In ``train_cfg`` the fix replaces the value, but is not automatic.
+    """
     training = context.group_map.training
     present = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
     if present is None:

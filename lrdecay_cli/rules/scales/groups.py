@@ -172,8 +172,8 @@ _LEAST_SCALE = 1e-6
 def lr_underflow(context: RuleContext) -> Iterator[Fault]:
     """A learning rate is so small that its updates vanish in rounding.
 
-    Single precision rounds off changes below about 1e-9 to a weight of 0.02. A step of Adam is about as large as the
-    lr, so smaller lrs change nothing. Half precision rounds off changes a thousand times larger.
+    A step of Adam is about as large as the lr. In single precision, a step below about 1e-9 does not change a weight
+    of 0.02. In half precision, steps thousands of times larger are lost too.
 
     This happens with a decay over many layers, or with several factors on top of each other. Raise the decay rate, or
     freeze layers that should not train.

@@ -76,7 +76,7 @@ def floor_above_group_lr(context: RuleContext) -> Iterator[Fault]:
     ),
 )
 def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
-    """OneCycleLR or CyclicLR gave one lr to groups that differ in nothing else.
+    """OneCycleLR or CyclicLR gave the same lr to groups that should differ in lr.
 
     The scheduler overwrites the lr of every group when it is built, so layer decay is lost without a warning.
 

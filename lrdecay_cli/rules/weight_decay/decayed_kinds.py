@@ -113,8 +113,8 @@ def positions_decayed(context: RuleContext) -> Iterator[Fault]:
     positional encoding, and relative position tables by names such as ``relative_position_bias_table`` and
     ``rel_pos_h``. A module that computes positions (a convolution called ``pos_embed``) is not reported.
 
-    The rule reports configs that exempt other parameters from weight decay, and AdamW and similar optimizers with a
-    weight decay of 0.01 or more.
+    The rule reports a config in either of two cases: it exempts other parameters from weight decay, or it trains with
+    AdamW or a similar optimizer and a weight decay of 0.01 or more.
     """
     # One fault each for absolute embeddings and relative tables, except those that LRD406 and LRD508 report.
     left_out = all_vainly_exempt(context)
@@ -144,8 +144,8 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     tokens by name. Exemption lists often contain ``cls_token`` and miss newer tokens. Queries of a detector are not
     reported: Mask2Former exempts them, and DETR decays them.
 
-    The rule reports configs that exempt other parameters from weight decay, and AdamW and similar optimizers with a
-    weight decay of 0.01 or more.
+    The rule reports a config in either of two cases: it exempts other parameters from weight decay, or it trains with
+    AdamW or a similar optimizer and a weight decay of 0.01 or more.
     """
     # One fault for all tokens, except those that LRD406 and LRD508 report.
     yield from _decayed_faults(context, "token", leave_out=all_vainly_exempt(context))
@@ -167,8 +167,8 @@ def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
     the parameter has one value per channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not match them;
     ``flat_decay_mult`` does.
 
-    The rule reports configs that exempt other parameters from weight decay, and AdamW and similar optimizers with a
-    weight decay of 0.01 or more.
+    The rule reports a config in either of two cases: it exempts other parameters from weight decay, or it trains with
+    AdamW or a similar optimizer and a weight decay of 0.01 or more.
     """
     # One fault for all gammas, except those whose exemption a custom key overrides.
     yield from _decayed_faults(context, "layer-scale")

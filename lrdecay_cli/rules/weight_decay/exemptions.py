@@ -36,14 +36,14 @@ def _with_attribute(name: str, index: str) -> Example:
     good=_with_attribute("cls_bias", ", 0, 0"),
 )
 def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
-    """An exemption list contains a name that matches nothing, or that is compared with full names.
+    """A name in an exemption list exempts no parameter.
 
-    The author expects these parameters to be exempt, but they are decayed.
+    The author expects parameters with this name to be exempt, but they are decayed.
 
     MMDetection's decay constructor compares ``pos_embed`` and ``cls_token`` with a parameter's full name, such as
-    ``backbone.pos_embed``, so its list never matches. lrdecay checks the lists of other constructors in
-    ``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``) in the same manner: each item should name a parameter
-    with weight decay 0.
+    ``backbone.pos_embed``, so its list never matches. Other constructors read a list
+    from ``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``). lrdecay reports an item if it is in no
+    parameter name, or if all parameters with it in their names are decayed.
     """
     # One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options.
     own = context.spec.exempt_names
