@@ -16,7 +16,7 @@ from lrdecay_cli.text.name_patterns import fold_names
 
 
 def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
-    """Facts for the head of a report."""
+    """Yield facts for the head of a report."""
     when = [f"epoch {checkpoint.epoch}"] if checkpoint.epoch is not None else []
     when += [f"iteration {checkpoint.iteration}"] if checkpoint.iteration is not None else []
     when += [checkpoint.written_by] if checkpoint.written_by else []
@@ -26,7 +26,7 @@ def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
 
 
 def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:
-    """Notes below the table of a map; none for a map without a checkpoint."""
+    """Yield notes below the table of a map; none for a map without a checkpoint."""
     checkpoint = group_map.checkpoint
     if checkpoint is None:
         return
@@ -47,7 +47,7 @@ def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:
 
 
 def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Notes below a comparison with a checkpoint on one or both sides."""
+    """Yield notes below a comparison with a checkpoint on one or both sides."""
     for side in (before, after):
         yield from (note for note in checkpoint_notes(side) if note.level == "warning")
     if (before.checkpoint is None) == (after.checkpoint is None):
@@ -64,7 +64,7 @@ def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 
 def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
-    """The weight decays of the config that a resume replaces by saved ones."""
+    """Yield the weight decays of the config that a resume replaces by saved ones."""
     configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     differing = []
     for group, parameter in saved.grouped():
@@ -78,7 +78,7 @@ def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
 
 
 def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
-    """Whether training began with the config's lrs, so that only the schedule has changed them."""
+    """Yield notes on whether training began with the config's lrs, so that only the schedule changed them."""
     configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     held = [(group, parameter.name) for group, parameter in saved.grouped()]
     known = [(group, name) for group, name in held if group.options.get("initial_lr") is not None]
@@ -98,6 +98,6 @@ def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
 
 
 def _warning(problem: str, names: Sequence[str], saved: GroupMap) -> Note:
-    """A warning with the names of tensors, folded into patterns."""
+    """Return a warning with the names of tensors, folded into patterns."""
     folded = fold_names(names, saved.names(duplicates=True))
     return Note(problem, "warning", tuple(f"{pattern}  ({len(members)})" for pattern, members in folded))

@@ -11,13 +11,13 @@ from lrdecay_cli.text.name_patterns import fold_names
 
 
 def finding_notes(findings: Iterable[Finding]) -> Iterator[Note]:
-    """A note for each finding: code, name and message, with the parameters as patterns and the fix."""
+    """Yield a note for each finding: code, name and message, with the parameters as patterns and the fix."""
     for finding in findings:
         yield Note(headline(finding), finding.severity, (*finding.patterns, f"fix: {finding.fix}"))
 
 
 def notes_among(findings: Iterable[Finding], chosen: Sequence[str], universe: Sequence[str]) -> Iterator[Note]:
-    """Notes only for findings that affect one of the ``chosen`` parameters."""
+    """Yield notes only for findings that affect one of the ``chosen`` parameters."""
     wanted = set(chosen)
     for finding in findings:
         shown = [name for name in finding.parameters if name in wanted]

@@ -13,7 +13,7 @@ _SHOWN = 3
 
 
 def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
-    """The name of each group's curve: groups of one optimizer with equal initial lrs share one.
+    """Return the name of each group's curve: groups of one optimizer with equal initial lrs share one.
 
     Groups named ``layer_0_decay`` and ``layer_0_no_decay`` become ``layer_0`` if their lrs are equal. Unnamed groups
     form one curve for each lr, named after the innermost module that contains all their parameters, or after the
@@ -53,8 +53,8 @@ def logged_lrs(
 ) -> Mapping[str, float]:
     """Return the lr of each curve by its log key: ``lr/`` and its name.
 
-    If the groups of a curve have different lrs by now, each is logged separately, under its own name or that of its
-    first parameter.
+    If the groups of a curve have different lrs by now, each group is logged separately, under its own name or the name
+    of its first parameter.
 
     Args:
         groups: in the optimizer's order.
@@ -75,7 +75,7 @@ def logged_lrs(
 
 
 def log_keys(groups: Sequence[ParameterGroup]) -> Mapping[str, int]:
-    """Every key that :func:`logged_lrs` may use, with the index of its first group."""
+    """Return every key that :func:`logged_lrs` may use, with the index of its first group."""
     keys = [(f"{PREFIX}{name}", index) for index, name in enumerate(curve_names(groups))]
     keys += [(f"{PREFIX}{_own_name(group)}", index) for index, group in enumerate(groups)]
     return dict(reversed(keys))
@@ -92,7 +92,7 @@ def _short(group: ParameterGroup) -> str:
 
 
 def _module_of(names: Sequence[str]) -> str:
-    """The path of the innermost module that contains all parameters, or the model's top-level modules that do."""
+    """Return the path of the innermost module that contains all parameters, or the top-level modules together."""
     paths = [name.split(".")[:-1] for name in names]
     common = []
     for labels in zip(*paths, strict=False):

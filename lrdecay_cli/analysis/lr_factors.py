@@ -28,7 +28,7 @@ class LrPair(NamedTuple):
 
 
 def lr_pairs(before: GroupMap, after: GroupMap, renamed: Mapping[str, str] | None = None) -> dict[str, LrPair]:
-    """Each tensor that trains in one group and has an lr on both sides, by its first name."""
+    """Return each tensor that trains in one group and has an lr on both sides, by its first name."""
     olds, news = (_training(side) for side in (before, after))
     pairs: dict[str, LrPair] = {}
     for name, (_, lr) in olds.items():
@@ -38,7 +38,7 @@ def lr_pairs(before: GroupMap, after: GroupMap, renamed: Mapping[str, str] | Non
 
 
 def ratio(before: float | None, after: float | None) -> float | None:
-    """The second number over the first; None if the result is not finite."""
+    """Return the second number over the first; None if the result is not finite."""
     if before is None or after is None or not before or not math.isfinite(before) or not math.isfinite(after):
         return None
     found = after / before
@@ -46,14 +46,14 @@ def ratio(before: float | None, after: float | None) -> float | None:
 
 
 def factor_of(before: Any, after: Any) -> float | None:
-    """The second lr of a change over the first; None if either is not a number or the first is 0."""
+    """Return the second lr of a change over the first; None if either is not a number or the first is 0."""
     if not isinstance(before, float) or not isinstance(after, float):
         return None
     return ratio(before, after)
 
 
 def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
-    """The means of both lrs over parameters (elements); None without parameters."""
+    """Return the means of both lrs over parameters (elements); None without parameters."""
     several = list(pairs)
     weight = sum(pair.numel for pair in several)
     if not weight:
@@ -63,7 +63,7 @@ def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
 
 
 def effect_of(name: str, pairs: Collection[LrPair]) -> Effect | None:
-    """The lrs of a module on both sides; None if no parameter of it trains."""
+    """Return the lrs of a module on both sides; None if no parameter of it trains."""
     before, after = mean_lrs(pairs)
     if before is None or after is None:
         return None
@@ -74,12 +74,12 @@ def effect_of(name: str, pairs: Collection[LrPair]) -> Effect | None:
 
 
 def backbone_root(names: Iterable[str]) -> str:
-    """The prefix of the backbone's parameter names: ``backbone.``; empty if no module has that name."""
+    """Return the prefix of the backbone's parameter names: ``backbone.``; empty if no module has that name."""
     return next((found[0] for name in names if (found := _BACKBONE.match(name))), "")
 
 
 def modules_of(names: Sequence[str], root: str) -> dict[str, str]:
-    """The module for each parameter: a child of the backbone or of the model; for a list, one entry.
+    """Return the module for each parameter: a child of the backbone or of the model; for a list, one entry.
 
     Args:
         names: the parameter names.
@@ -91,7 +91,7 @@ def modules_of(names: Sequence[str], root: str) -> dict[str, str]:
 
 
 def in_model_order(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """The tensors in the model's order; for a checkpoint alone, sorted by name."""
+    """Return the tensors in the model's order; for a checkpoint alone, sorted by name."""
     return sorted(tensors, key=lambda tensor: (tensor.position, natural(tensor.name)))
 
 

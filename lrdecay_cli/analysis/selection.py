@@ -14,7 +14,7 @@ from lrdecay_cli.text.spelling import question, similar_names
 def select(
     group_map: GroupMap, pattern: str | None, *, where: str = "--filter", duplicates: bool = False
 ) -> list[Tensor]:
-    """The tensors whose name, module or group matches ``pattern``; all of them for None.
+    """Return the tensors whose name, module or group matches ``pattern``; all of them for None.
 
     A tensor is returned once for each of the optimizers that take turns with it.
 
@@ -44,7 +44,7 @@ def select(
 
 
 def suggest_module(pattern: str, names: Iterable[str], groups: Iterable[str] = ()) -> str:
-    """A suggestion for a pattern without a match: ``did you mean backbone.norm3?``; empty if there is none.
+    """Return a suggestion for a pattern without a match: ``did you mean backbone.norm3?``; empty if there is none.
 
     Args:
         pattern: the typed pattern.

@@ -12,13 +12,13 @@ from lrdecay_cli.text.counting import listed
 
 
 def made_with(group_map: GroupMap) -> Mapping[str, Distribution]:
-    """The distribution of each package by import name; if unknown, the package itself with its version."""
+    """Return the distribution of each package by import name; if unknown, the package itself with its version."""
     known = group_map.distributions or {}
     return {name: known.get(name) or Distribution(name, version) for name, version in group_map.stack.items()}
 
 
 def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, ...]:
-    """Every package of both maps with another distribution or another version.
+    """Return every package of both maps with another distribution or another version.
 
     Empty if either map is from a checkpoint. Distributions are compared if both maps record them, else versions.
     """
@@ -34,7 +34,7 @@ def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, .
 
 
 def cause_of(before: GroupMap, after: GroupMap, packages: Sequence[PackageChange]) -> Cause | None:
-    """Why two maps differ; None if a checkpoint is compared or nothing known differs."""
+    """Return the cause of a difference between two maps; None for a checkpoint, or without a known difference."""
     if before.checkpoint or after.checkpoint:
         return None
     same_text = before.config.sha256 == after.config.sha256

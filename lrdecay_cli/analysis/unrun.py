@@ -16,7 +16,7 @@ _HOOK = ("custom_hooks", "default_hooks")
 
 
 def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
-    """Notes on hooks, loops and strategies that are not run; for several maps, each class once."""
+    """Yield notes on hooks, loops and strategies that are not run; for several maps, each class once."""
     configs: dict[str, list[str]] = {}
     hooks: list[str] = []
     for group_map in maps:
@@ -35,6 +35,6 @@ def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
 
 
 def _describe(each: UnrunCode, *, several: bool) -> str:
-    """``FreezeHook (custom_hooks[0]) may freeze parameters``; for several configs without the option."""
+    """Return ``FreezeHook (custom_hooks[0]) may freeze parameters``; for several configs without the option."""
     may = listed(_MAY[what] for what in each.may) or "change what trains"
     return f"{each.name}{'' if several else f' ({each.option})'} may {may}"

@@ -18,13 +18,13 @@ from lrdecay_cli.domain.provenance import Formula, Provenance
 
 
 def disagreements(group_map: GroupMap) -> Iterator[str]:
-    """A line for each number that lrdecay's rules compute differently from the real group."""
+    """Yield a line for each number that lrdecay's rules compute differently from the real group."""
     for name, difference in named_disagreements(group_map):
         yield f"{name}: {difference}"
 
 
 def named_disagreements(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Pairs of a parameter's name and a difference, as for :func:`disagreements`.
+    """Yield pairs of a parameter's name and a difference, as for :func:`disagreements`.
 
     Numbers are compared bit for bit at the precision of the real group: the rules claim to be the constructor's own.
     """
@@ -36,7 +36,7 @@ def named_disagreements(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 def differing_numbers(
     group: ParameterGroup, explained: Provenance | None
 ) -> Iterator[tuple[str, float | None, float | None]]:
-    """Each number that differs: its name, the real group's value, and the computed value."""
+    """Yield each number that differs: its name, the real group's value, and the computed value."""
     if explained is None:
         return
     for what, key, step, real in (
@@ -50,7 +50,7 @@ def differing_numbers(
 
 
 def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None, ...]:
-    """The possible results of the formula in a group that stores the number below Python's precision.
+    """Return the possible results of the formula in a group that stores the number below Python's precision.
 
     An optimizer rounds the final number; a constructor that gets a tensor computes at the tensor's precision.
     """
@@ -63,7 +63,7 @@ def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None
 
 
 def with_original(group_map: GroupMap) -> GroupMap:
-    """The map with the known original of a constructor that a user's module defines, if there is one.
+    """Return the map with the known original of a constructor that a user's module defines, if there is one.
 
     Candidates are chosen by class name; one is accepted if its rules give every number of every group, bit for bit.
     Otherwise the map is returned unchanged.
@@ -87,7 +87,7 @@ def _differs(tensor: Tensor, rules: ConstructorRules) -> bool:
 
 
 def missing_lr(groups: Sequence[ParameterGroup], reader: str) -> tuple[str, str] | None:
-    """Problem and fix if groups have no lr, or ``lr=None``, and ``reader`` needs it; None if all have one.
+    """Return problem and fix if groups have no lr, or ``lr=None``, and ``reader`` needs it; None if all have one.
 
     Source: mmengine 0.10.7, ``_ParamScheduler``, which multiplies the lr of every group, and ``RuntimeInfoHook``, which
     logs the lr of the first group in each iteration. transformers' Adafactor has ``lr=None`` by default.

@@ -65,8 +65,9 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
 
 
 def options_table(options: Iterable[Option], title: str = "") -> Table:
-    """One row for each option: its value, its place and, if there are any, the names in between and the overridden
-    values."""
+    """Return one row for each option: value, place and, if there are any, names in between and overridden
+    values.
+    """
     rows = [*map(_row, options)]
     shown_columns = [place for place, column in enumerate(_COLUMNS) if column.vital or any(row[place] for row in rows)]
     columns = tuple(_COLUMNS[place] for place in shown_columns)

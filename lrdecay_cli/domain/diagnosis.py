@@ -45,7 +45,7 @@ class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The command that fixes it and keeps an installed torch unchanged; null if no command can."""
 
     def line(self) -> str:
-        """Problem and consequence as one line."""
+        """Return problem and consequence as one line."""
         return f"{self.problem}: {self.why}"
 
 
@@ -70,7 +70,7 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that was actually executed in a child process."""
+    """A test that was executed in a child process."""
 
     subject: str
     """The module that was imported, or the config that was built."""
@@ -80,7 +80,7 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that ``doctor`` found."""
+    """All results of ``doctor``."""
 
     schema_version: int
     tool: Tool

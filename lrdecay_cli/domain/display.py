@@ -1,6 +1,6 @@
 """Display of records: one line as ``repr``, the report of the command as ``str`` and in a notebook.
 
-Records hold facts, not formats. The module that renders them is imported by name on demand, so ``domain/`` imports
+Records contain only facts. The module that renders them is imported by name on demand, so ``domain/`` imports
 nothing above it, and a cached result loads nothing more.
 """
 
@@ -30,7 +30,7 @@ class Brief(msgspec.Struct, frozen=True):
     """A record with a ``repr`` of one line."""
 
     def headline(self) -> str:
-        """A description of the record in one line, without its class."""
+        """Return a description of the record in one line, without its class."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -46,7 +46,7 @@ class Displayed(Brief, frozen=True, dict=True):
         return text.rstrip("\n")
 
     def __rich__(self) -> object:
-        """The report of the command for rich, as wide as the console."""
+        """Return the report of the command for rich, as wide as the console."""
         return render("terminal", self)
 
     def _repr_html_(self) -> str:

@@ -1,4 +1,4 @@
-"""The observations of a dry run of the training loop: what changed which value of which group, and when.
+"""The observations of a dry run of the training loop: changed values of groups, with source and time.
 
 Iterations count from 0. A value at an iteration is the one that the optimizer uses in that iteration.
 """
@@ -128,7 +128,7 @@ class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
-    """Everything that a dry run observed."""
+    """All observations of a dry run."""
 
     schema_version: int
     tool: Tool
@@ -175,7 +175,7 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
         return tuple(dict.fromkeys(labels))
 
     def headline(self) -> str:
-        """How long the run is, and what stopped it."""
+        """Return how long the run is, and what stopped it."""
         stopped = [f"stops: {self.step_error}"] if self.step_error else []
         parts = (count(self.iterations, "iteration"), count(len(self.groups), "group"), *stopped)
         return f"{self.config.path}: {', '.join(parts)}"

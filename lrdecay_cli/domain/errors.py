@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LrdecayError(Exception):
-    """An error that prevents a judgement: exit code 2, one line on stderr.
+    """An error that prevents a result: exit code 2, one line on stderr.
 
     Args:
         problem: what is wrong, as a sentence without a full stop.
@@ -47,21 +47,21 @@ class LrdecayError(Exception):
         super().__init__(self.line())
 
     def fields(self) -> dict[str, Any]:
-        """The arguments to create this error again."""
+        """Return the arguments to create this error again."""
         return {name: getattr(self, name) for name in ("problem", "where", "fix", "status", "final", "key")}
 
     def at(self, where: str) -> Self:
-        """A copy of the error, with the same class and cause, at another place."""
+        """Return a copy of the error, with the same class and cause, at another place."""
         return self.replaced(where=where)
 
     def replaced(self, **fields: Any) -> Self:
-        """A copy of the error, with the same class and cause, and other values for some fields."""
+        """Return a copy of the error, with the same class and cause, and other values for some fields."""
         error = type(self)(**{**self.fields(), **fields})
         error.__cause__ = self.__cause__
         return error
 
     def line(self) -> str:
-        """The message as one line: ``where: problem; fix``, control characters as escapes."""
+        """Return the message as one line: ``where: problem; fix``, control characters as escapes."""
         # ``mmdet::`` already ends in colons.
         head = f"{self.where}{'' if self.where.endswith(':') else ':'} {self.problem}" if self.where else self.problem
         text = f"{head}; {self.fix}" if self.fix else head
@@ -73,7 +73,7 @@ class ConstructorRefused(LrdecayError):  # noqa: N818
 
 
 class InternalError(LrdecayError):
-    """A fault of lrdecay itself, or of code that a config brings, in a build: its traceback is what helps."""
+    """A fault in a build, of lrdecay itself or of code in a config. The user gets the traceback."""
 
 
 class Interrupted(LrdecayError):  # noqa: N818
@@ -81,7 +81,7 @@ class Interrupted(LrdecayError):  # noqa: N818
 
 
 def not_one_of(problem: str, word: str, names: Iterable[str], *, where: str) -> LrdecayError:
-    """The error for a word that is not one of ``names``: suggests similar names and lists all of them."""
+    """Return the error for a word that is not one of ``names``: suggests similar names and lists all of them."""
     # Imported late: every command imports this module, and regular expressions slow down a cached result.
     from lrdecay_cli.text.spelling import did_you_mean
 

@@ -135,7 +135,7 @@ class Explanations(Displayed, frozen=True, forbid_unknown_fields=True):
     """Options of the config that affect the explained parameters, with the places that set them; unset for a map."""
 
     def headline(self) -> str:
-        """What was asked, and how many tensors are explained."""
+        """Return what was asked, and how many tensors are explained."""
         names = {name for each in self.explanations for name in each.parameters}
         names |= {name for each in self.why_not for name in each.parameters}
         return f"{self.config.path}: {', '.join(self.asked) or 'why not'}: {count(len(names), 'tensor')} explained"

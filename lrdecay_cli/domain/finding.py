@@ -24,7 +24,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why a finding does not count."""
+    """The reason why a finding is suppressed."""
 
     reason: str
     source: str
@@ -36,7 +36,7 @@ class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One mistake in one config: everything with the same cause."""
+    """One mistake in one config, with all affected parameters."""
 
     code: str
     """Of the rule: ``LRD301``."""
@@ -79,12 +79,12 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Cause(Brief, frozen=True):
-    """The findings with one cause: several configs inherit it from one place, or state the same."""
+    """The findings with one cause. Several configs inherit the cause from one place, or have the same text."""
 
     findings: tuple[Finding, ...]
 
     def headline(self) -> str:
-        """The first finding, and how many configs have it."""
+        """Return the first finding, and how many configs have it."""
         return f"{self.finding.headline()} ({count(len(self.findings), 'config')})"
 
     @property
@@ -99,16 +99,19 @@ class Cause(Brief, frozen=True):
 
     @property
     def alike(self) -> bool:
-        """True if all findings have the same text; False if their numbers differ.
+        """True if all findings have the same text, numbers included.
 
-        What changed since the baseline has a command for each config as its fix.
+        A finding about changes since the baseline has its own fix for each config.
         """
         texts = {(finding.message, "" if finding.changed else finding.fix) for finding in self.findings}
         return len(texts) == 1
 
     @property
     def fingerprint(self) -> str:
-        """The finding's fingerprint; for several findings, one that does not change when a config joins or leaves."""
+        """The finding's fingerprint.
+
+        Several findings have a common one that is independent of the number of configs.
+        """
         place = self.finding.place
         if len(self.findings) == 1 or not place:
             return self.finding.fingerprint
@@ -141,7 +144,7 @@ class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CheckFailed(AssertionError):  # noqa: N818
-    """A check has findings that fail it. The message is the report of ``lrdecay check``."""
+    """Raised if findings fail a check. The message is the report of ``lrdecay check``."""
 
     def __init__(self, result: CheckResult) -> None:
         self.result = result
@@ -171,7 +174,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
     """Address of the page with all rules, for formats that link to it; empty if none is given."""
 
     def headline(self) -> str:
-        """Whether it fails, and how many findings of each severity it has in how many configs."""
+        """The result of the check, with the number of findings of each severity and the number of configs."""
         numbers = Counter(finding.severity for finding in self.counting())
         summary = (
             ", ".join(f"{numbers[each]} {each}" for each in reversed(SEVERITIES) if numbers[each]) or "no findings"
@@ -192,7 +195,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         return self
 
     def counting(self) -> tuple[Finding, ...]:
-        """The findings that are not suppressed."""
+        """Return the findings that are not suppressed."""
         return tuple(finding for finding in self.findings if finding.suppressed is None)
 
     def fails(self, finding: Finding) -> bool:
@@ -200,11 +203,11 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         return finding.suppressed is None and SEVERITIES.index(finding.severity) >= SEVERITIES.index(self.fail_on)
 
     def failing(self) -> tuple[Finding, ...]:
-        """The findings at or above ``fail_on`` that are not suppressed."""
+        """Return the findings at or above ``fail_on`` that are not suppressed."""
         return tuple(filter(self.fails, self.findings))
 
     def causes(self) -> tuple[Cause, ...]:
-        """The findings grouped by cause, in the order of the first finding of each; suppressed ones are separate.
+        """Return the findings grouped by cause, in the order of their first findings. Suppressed findings are separate.
 
         Findings of several configs share a cause if rule and option are the same, the option is set at the same place,
         and the same settings changed. If the place is unknown, their texts must be the same.

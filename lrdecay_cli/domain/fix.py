@@ -64,7 +64,7 @@ class EditError(ValueError):
 
 
 def keys_of_path(path: str) -> Keys:
-    """The keys of a path that :func:`path_of` wrote.
+    """Return the keys of a path that :func:`path_of` wrote.
 
     Raises:
         ValueError: it is not such a path.
@@ -90,13 +90,13 @@ def _edit(action: Action, option: str | Keys, **more: Any) -> Edit:
 
 
 def path_of(keys: Keys) -> str:
-    """The keys as findings write them: ``param_scheduler[0].eta_min``."""
+    """Return the keys as findings write them: ``param_scheduler[0].eta_min``."""
     words = (f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]" for key in keys)
     return "".join(words).removeprefix(".")
 
 
 def set_option(option: str | Keys, value: Any) -> Edit:
-    """Set an option to ``value`` and replace what it holds."""
+    """Set an option to ``value``. Replaces a dict or list as a whole."""
     return _edit("set", option, value=msgspec.to_builtins(value))
 
 
@@ -117,7 +117,7 @@ def rename_option(option: str | Keys, name: str) -> Edit:
 
 
 def move_option(option: str | Keys, to: str | Keys) -> Edit:
-    """Move an option to the place where it is read; the last key may change."""
+    """Move an option to the place where the stack reads it. The last key may change."""
     return _edit("move", option, to=keys_of_path(to) if isinstance(to, str) else to)
 
 
@@ -205,7 +205,7 @@ def _held(config: Any, keys: Keys) -> bool:
 
 
 def _holder(config: Any, keys: Keys, *, make: bool) -> tuple[Any, Any]:
-    """The dict or list that holds the last of the keys, and that key."""
+    """Return the dict or list that holds the last of the keys, and that key."""
     node = config
     for index, key in enumerate(keys):
         path = path_of(keys[:index]) or "the config"

@@ -75,7 +75,7 @@ class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Stub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that was missing or cannot run here, and what was put in its place."""
+    """A missing or unusable dependency, with its replacement."""
 
     name: str
     reason: str
@@ -92,7 +92,8 @@ class UnknownName(LrdecayError, KeyError):  # noqa: N818
 class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     """The groups that the config's own constructor built; every model parameter is listed exactly once.
 
-    A parameter is in one group; with optimizers that take turns (``optimizer.turns``), in one group of each.
+    A parameter is in one group. If several optimizers step it alternately (``optimizer.turns``), it is in one group of
+    each.
 
     ``group_map["backbone.norm3.weight"]`` is a :class:`Tensor`, ``in`` and ``for`` go over the names. ``print`` shows
     what ``lrdecay inspect`` prints.
@@ -131,21 +132,21 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     """Set if the groups come from a running program's optimizer, without a config."""
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Every name of the map once: grouped ones in the optimizer's order, then frozen, missing and duplicates."""
+        """Return every tensor once: grouped tensors in the optimizer's order, then frozen, missing and duplicates."""
         return self._tensors
 
     def memberships(self) -> tuple[Tensor, ...]:
-        """Like :meth:`tensors`, but a tensor appears once for each of the optimizers that take turns with it."""
+        """Return :meth:`tensors`. A tensor of several alternately stepped optimizers has an entry for each."""
         if not self.optimizer.turns:
             return self._tensors
         return tuple(held for tensor in self._tensors for held in tensor.in_groups())
 
     def names(self, *, duplicates: bool = False) -> list[str]:
-        """The name of every parameter, in the order of :meth:`tensors`; with ``duplicates`` also further names."""
+        """Return the name of every parameter, in the order of :meth:`tensors`. ``duplicates`` adds further names."""
         return [tensor.name for tensor in self._tensors if duplicates or tensor.state != "duplicate"]
 
     def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
-        """Every grouped parameter with its group, in the optimizer's order.
+        """Yield every grouped parameter with its group, in the optimizer's order.
 
         Optimizers that take turns (``optimizer.turns``) may share a parameter: it is repeated for each of them.
         """
@@ -154,7 +155,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
                 yield group, parameter
 
     def headline(self) -> str:
-        """Config, optimizer, and how many groups and tensors there are at which lrs."""
+        """Config, optimizer, number of groups and tensors, and their lrs."""
         totals = self.model.totals
         lrs = sorted(group.lr for group in self.groups if group.lr is not None)
         span = [f"lr {span_of(lrs)}"] if lrs else []
@@ -165,7 +166,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return f"{self.config.path}: {', '.join([self.model.type, self.optimizer.type, held, *span, *missing])}"
 
     def __getitem__(self, name: str) -> Tensor:
-        """The tensor with this name; a shared tensor has several. A KeyError suggests similar names."""
+        """Return the tensor with this name; a shared tensor has several. A KeyError suggests similar names."""
         found = self._by_name.get(name)
         if found is None:
             raise _unknown("parameter", name, self._by_name, self.config.path)
@@ -178,14 +179,14 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return iter(self._by_name)
 
     def group(self, name: str) -> ParameterGroup:
-        """The group named ``name``: ``layer_3_decay``. A KeyError suggests similar names."""
+        """Return the group named ``name``: ``layer_3_decay``. A KeyError suggests similar names."""
         found = {group.name: group for group in self.groups}
         if name not in found:
             raise _unknown("group", name, found, self.config.path)
         return found[name]
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each parameter in the model's order, for ``pandas.DataFrame(group_map.rows())``.
+        """Return a dict for each parameter in the model's order, for ``pandas.DataFrame(group_map.rows())``.
 
         A tensor in the groups of several optimizers that take turns has a row for each. ``numel`` counts elements.
         """
@@ -217,7 +218,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def is_wrapped(self) -> bool:
-        """True if the model holds another model as ``.module``; mmengine's constructors then use the inner one."""
+        """True if the model holds another model as ``.module``. mmengine's constructors then use the inner model."""
         return any(path == "module" or path.startswith("module.") for path in self.modules)
 
     @cached_property
@@ -281,7 +282,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
 
 
 def span_of(values: Sequence[float]) -> str:
-    """The lowest to the highest of ascending numbers in three digits; one number where they are the same."""
+    """Return the range of ascending numbers in three digits; a single number if all digits are the same."""
     ends = [f"{value:.3g}" for value in (values[0], values[-1])]
     return " to ".join(dict.fromkeys(ends))
 

@@ -110,5 +110,5 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
     def refusal(self, demand: Demand) -> Refusal | None:
-        """The exception without ``demand``; None if the optimizer has no such requirement."""
+        """Return the exception without ``demand``; None if the optimizer does not require ``demand``."""
         return next((refusal for refusal in self.refusals if refusal.demand == demand), None)

@@ -38,7 +38,7 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.file if self.file == COMMAND_LINE else f"{self.file}:{self.line}"
 
     def exact(self) -> str:
-        """``file:line:column``, as editors open it."""
+        """Return ``file:line:column``, as editors open it."""
         return self.file if self.file == COMMAND_LINE else f"{self.file}:{self.line}:{self.column}"
 
 
@@ -71,7 +71,7 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Names between the option and the value, or in the expression, in the order of evaluation."""
 
     def shown(self) -> str:
-        """The value as Python; for an unknown value the expression."""
+        """Return the value as Python; for an unknown value the expression."""
         return self.text if self.unknown else as_python(self.value)
 
 
@@ -97,7 +97,7 @@ class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def option_path(keys: Iterable[str | int]) -> str:
-    """``model.backbone.depth``; keys that are not identifiers are in brackets: ``custom_keys['norm.weight']``."""
+    """Return keys as a path: ``model.backbone.depth``. Other keys are in brackets: ``custom_keys['norm.weight']``."""
     path = ""
     for key in keys:
         if isinstance(key, str) and not key.isidentifier():

@@ -15,7 +15,7 @@ class TypedOverride(str):
     value: Any
 
     def __new__(cls, key: str, value: Any) -> TypedOverride:
-        """The override of the option ``key``, a path with dots, by ``value``."""
+        """Return the override of the option ``key``, a path with dots, by ``value``."""
         made = super().__new__(cls, f"python: {key}={value!r}")
         made.key, made.value = key, value
         return made

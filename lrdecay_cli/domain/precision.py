@@ -1,4 +1,4 @@
-"""Precisions below Python's: some optimizers store the numbers of their groups in them."""
+"""Precisions below Python's, in which some optimizers store the numbers of their groups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CLOSE = 1e-9
 
 
 def tolerance(precision: str | None) -> float:
-    """The maximal relative distance of a number of this precision from the Python float that it was made from."""
+    """Return the maximal relative rounding error of a number of this precision."""
     return EPSILON[precision] if precision else CLOSE
 
 
@@ -27,7 +27,7 @@ def alike(first: float, other: float, *precisions: str | None) -> bool:
 
 
 def rounded(value: float, precision: str | None) -> float:
-    """``value`` rounded to a precision of :data:`EPSILON`; None is double.
+    """Return ``value`` rounded to a precision of :data:`EPSILON`; None is double.
 
     Rounds to nearest, ties to even, via float32, as ``torch.tensor(value, dtype=...)`` does.
     """

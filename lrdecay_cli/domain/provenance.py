@@ -55,7 +55,7 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def arrow(
     basis: Basis, cause: str, expression: str, formula: str, result: int | float, inputs: Mapping[str, int | float] = {}
 ) -> Formula:
-    """A formula with the rule ``<cause> -> <expression>``."""
+    """Return a formula with the rule ``<cause> -> <expression>``."""
     label = f"custom_keys[{cause!r}]" if basis == "custom_key" else cause
     return Formula(f"{label} -> {expression}", formula, result, inputs, basis, cause, expression)
 
@@ -63,12 +63,12 @@ def arrow(
 def by_name(
     pattern: str, expression: str, formula: str, result: int, inputs: Mapping[str, int | float] = {}
 ) -> Formula:
-    """The layer id of a parameter whose name matches ``pattern``."""
+    """Return the layer id of a parameter whose name matches ``pattern``."""
     return arrow("name", pattern, expression, formula, result, inputs)
 
 
 def computed(expression: str, formula: str, result: int | float, inputs: Mapping[str, int | float]) -> Formula:
-    """A number that depends only on other numbers, so that its rule is the expression."""
+    """Return a number that depends only on other numbers, so that its rule is the expression."""
     return Formula(expression, formula, result, inputs, "computed", "", expression)
 
 

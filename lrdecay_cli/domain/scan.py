@@ -70,7 +70,7 @@ class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def record_of(config: str, group_map: GroupMap) -> ScanRecord:
-    """The record of a config with a map."""
+    """Return the record of a config with a map."""
     lrs = [group.lr for group in group_map.groups if group.lr is not None]
     scales = [group.lr_scale for group in group_map.groups if group.lr_scale is not None]
     totals = group_map.model.totals

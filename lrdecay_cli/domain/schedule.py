@@ -219,7 +219,7 @@ class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
     """Null if only mmengine's ParamSchedulerHook sets values; the schedulers were then run without the loop."""
 
     def headline(self) -> str:
-        """How long the run is, and how many schedulers and curves it has."""
+        """Return how long the run is, and how many schedulers and curves it has."""
         length = f"{count(self.length.steps, self.length.unit)}"
         parts = (length, count(len(self.schedulers), "scheduler"), count(len(self.curves), "curve"))
         return f"{self.config.path}: {', '.join(parts)}"
@@ -255,20 +255,20 @@ class Series:
         return len(self.steps)
 
     def at(self, step: int, track: int) -> float:
-        """The value of a track at a step."""
+        """Return the value of a track at a step."""
         return self.rows[(bisect_right(self.steps, step) - 1) * len(self.tracks) + track]
 
     def row(self, index: int) -> array[float]:
-        """The values of all tracks from ``steps[index]`` to the next one."""
+        """Return the values of all tracks from ``steps[index]`` to the next one."""
         width = len(self.tracks)
         return self.rows[index * width : (index + 1) * width]
 
     def column(self, track: int) -> array[float]:
-        """The values of a track at each of ``steps``."""
+        """Return the values of a track at each of ``steps``."""
         return self.rows[track :: len(self.tracks)]
 
     def of(self, parameter: str) -> Iterator[int]:
-        """The tracks of an option, for groups only."""
+        """Yield the tracks of an option, for groups only."""
         return (i for i, track in enumerate(self.tracks) if track.parameter == parameter and track.groups)
 
 

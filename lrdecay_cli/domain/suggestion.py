@@ -127,7 +127,7 @@ class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
     """Null if no custom key of the backbone is kept."""
 
     def headline(self) -> str:
-        """Whether the config's own decay fits, or the suggested decay."""
+        """The suggested decay, or that the config's own decay fits."""
         options = ", ".join(f"{key}={value!r}" for key, value in self.suggested.options.items())
         verdict = "the decay fits" if self.fits else f"{self.suggested.type}({options})"
         return f"{self.config.path}: {verdict}"

@@ -92,11 +92,11 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
         return f"{self.name}: {', '.join([count(len(self.parameters), 'tensor'), *known])}"
 
     def precision(self, key: str) -> str | None:
-        """The precision of one of its numbers; None for the double precision of Python floats."""
+        """Return the precision of one of the group's numbers; None for the double precision of Python floats."""
         return self.precisions.get(key) if self.precisions else None
 
     def has_lr(self, lr: float) -> bool:
-        """True if ``lr``, a Python float, equals its lr within rounding."""
+        """True if ``lr``, a Python float, equals the group's lr within rounding."""
         return self.lr is not None and alike(self.lr, lr, self.precision("lr"))
 
 
@@ -131,22 +131,22 @@ class Tensor(Brief, frozen=True):
 
     @property
     def lr(self) -> float | None:
-        """That of its group; None in no group."""
+        """The lr of its group; None without a group."""
         return self.group.lr if self.group else None
 
     @property
     def lr_scale(self) -> float | None:
-        """That of its group; None in no group."""
+        """The lr scale of its group; None without a group."""
         return self.group.lr_scale if self.group else None
 
     @property
     def weight_decay(self) -> float | None:
-        """That of its group; None in no group."""
+        """The weight decay of its group; None without a group."""
         return self.group.weight_decay if self.group else None
 
     @property
     def layer_id(self) -> int | None:
-        """That of its group; None in no group."""
+        """The layer id of its group; None without a group."""
         return self.group.layer_id if self.group else None
 
     def headline(self) -> str:
@@ -175,14 +175,14 @@ class Tensor(Brief, frozen=True):
         }
 
     def in_groups(self) -> Iterator[Tensor]:
-        """The tensor itself, and once more for each group in another turn."""
+        """Yield the tensor once for each of its groups in alternately stepped optimizers."""
         yield self
         for group, provenance in self.later:
             yield msgspec.structs.replace(self, group=group, provenance=provenance)
 
     @property
     def trainable(self) -> bool:
-        """True if it requires a gradient; False for a duplicate, whose first name has the answer."""
+        """True if the tensor requires a gradient. False for a duplicate: see the entry of its first name."""
         return self.state in ("grouped", "missing")
 
     @property

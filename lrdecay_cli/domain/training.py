@@ -1,6 +1,6 @@
 """The parts of a group map besides the groups: constructor, optimizer, modules, and the config's options.
 
-They allow rules and explanations to work without torch.
+With these records, rules and explanations work without torch.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def takes_turn(turns: Sequence[Sequence[str]], holders: Sequence[str], optimizer: str) -> bool:
-    """True if an optimizer takes turns with all ``holders`` of a tensor and is not one of them."""
+    """True if an optimizer is stepped alternately with all ``holders`` of a tensor. False for a holder itself."""
     return optimizer not in holders and any({optimizer, *holders} <= {*turn} for turn in turns)
 
 
@@ -186,7 +186,7 @@ class RefusedScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UnrunCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Code that the config names and that only acts during training: no group map shows its effect."""
+    """Code in the config that acts only during training. Group maps do not show its effect."""
 
     name: str
     """Its class."""
@@ -261,7 +261,7 @@ class Wrapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """How a training is started, as far as its learning rates and weight decays may depend on it."""
+    """The launch options of a training that may affect learning rates and weight decays."""
 
     gpus: int | None = None
     """None if the user does not give it."""
@@ -300,7 +300,7 @@ class OnOtherGpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The batch for which the groups are made; recorded if a number depends on it or the user gave it."""
+    """The batch for which the groups are made. Recorded if a number depends on the batch or the user gave its size."""
 
     gpus: int
     gpus_given: bool

@@ -184,7 +184,7 @@ def _restart(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
 
 
 def _cyclic(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]] | None:
-    """One cosine up to the first ``target_ratio`` and down to the second, regardless of ``by_epoch``."""
+    """Return one cosine up to the first ``target_ratio`` and down to the second, regardless of ``by_epoch``."""
     target, times = given.get("target_ratio", (10, 1e-4)), given.get("cyclic_times", 1)
     target = target if isinstance(target, (list, tuple)) else (target,)
     if run.length is None or times != 1 or given.get("anneal_strategy", "cos") != "cos" or not target:

@@ -21,7 +21,7 @@ _DEEPEST = 50
 
 
 def parsed_option(text: str) -> Any:
-    """The value of ``key=text``. Raises ValueError for unbalanced brackets."""
+    """Return the value of ``key=text``. Raises ValueError for unbalanced brackets."""
     return _parsed(text, 0)
 
 
@@ -62,7 +62,7 @@ def _scalar(text: str) -> Any:
 
 
 def merged_options(config: Node, options: Sequence[str]) -> Node:
-    """A config with ``--cfg-options`` applied. Raises LrdecayError for options that mmengine rejects."""
+    """Return a config with ``--cfg-options`` applied. Raises LrdecayError for options that mmengine rejects."""
     source = Source(COMMAND_LINE, Path(COMMAND_LINE), "\n".join(option.replace("\n", " ") for option in options))
     tree = Node("config", {})
     start = 0

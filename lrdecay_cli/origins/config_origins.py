@@ -1,4 +1,4 @@
-"""The options of a merged config, with the place that sets each and the values that it overrides."""
+"""The options of a merged config, each with the place that sets it and the overridden values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNKNOWN = type("Unknown", (), {"__repr__": lambda _: "UNKNOWN"})()
 
 
 class ConfigOrigins:
-    """Where one config sets its options.
+    """The places where a config sets its options.
 
     Attributes:
         config: its name as given.
@@ -45,18 +45,18 @@ class ConfigOrigins:
         self._root = root
 
     def options(self, keys: Keys = ()) -> Iterator[Option]:
-        """The options below a path (default: all), in the order of the merged config."""
+        """Yield the options below a path (default: all), in the order of the merged config."""
         slots = self._slots(keys)
         if slots is not None:
             yield from self._below(keys, slots)
 
     def find(self, keys: Keys) -> Option | None:
-        """The value at a path, also a whole dict or list; None if the path is not set."""
+        """Return the value at a path, also a whole dict or list; None if the path is not set."""
         slots = self._slots(keys)
         return _option(keys, slots) if slots else None
 
     def keys_of(self, option: str) -> Keys | None:
-        """The keys of a written option path; a key may contain dots. None if the path is not set."""
+        """Return the keys of a written option path; a key may contain dots. None if the path is not set."""
         return _resolved(self._root, option, ())
 
     def at(self, option: str) -> Option | None:
@@ -65,7 +65,7 @@ class ConfigOrigins:
         return None if keys is None else self.find(keys)
 
     def nearest(self, option: str) -> Option | None:
-        """Like :meth:`at`; for a path that is not set, the nearest dict or list above it that is set."""
+        """Return the result of :meth:`at`. For a path that is not set, return the nearest dict or list above it."""
         while option:
             if found := self.at(option):
                 return found
@@ -73,7 +73,7 @@ class ConfigOrigins:
         return None
 
     def bases_to(self, file: str) -> tuple[Place, ...]:
-        """The ``_base_`` entry for a file, then the entry for the file with that entry, up to the config."""
+        """Return the chain of ``_base_`` entries from a file up to the config."""
         places: list[Place] = []
         while file in self._named and len(places) <= len(self._named):
             places.append(self._named[file])
@@ -81,14 +81,14 @@ class ConfigOrigins:
         return tuple(places)
 
     def paths(self) -> Iterator[str]:
-        """The paths of all options and of the dicts and lists around them."""
+        """Yield the paths of all options and of the dicts and lists around them."""
         seen: dict[Keys, None] = {}
         for option in self.options():
             seen.update(dict.fromkeys(option.keys[: length + 1] for length in range(len(option.keys))))
         yield from map(option_path, seen)
 
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
-        """For a path that is not set: where it was set before, and the option that replaced the dict or list around it.
+        """Return the former value of a path that is no longer set, and the option that replaced its dict or list.
 
         None if the path was never set.
         """
@@ -113,12 +113,12 @@ class ConfigOrigins:
         return None
 
     def merged(self) -> dict[str, Any]:
-        """The merged config as plain data, with :data:`UNKNOWN` for values that only running it can give."""
+        """Return the merged config as plain data, with :data:`UNKNOWN` for values that only running it can give."""
         whole = _plain(self._root)
         return whole if isinstance(whole, dict) else {}
 
     def children(self, keys: Keys) -> tuple[str | int, ...]:
-        """The keys of the dict, or the indexes of the list, at a path."""
+        """Return the keys of the dict, or the indexes of the list, at a path."""
         slots = self._slots(keys)
         node = slots[-1].node if slots else self._root
         if slots is None:
@@ -128,7 +128,7 @@ class ConfigOrigins:
         )
 
     def _slots(self, keys: Keys) -> list[Slot] | None:
-        """The slots along a path; None if the path does not exist."""
+        """Return the slots along a path; None if the path does not exist."""
         return _walked(self._root, keys)
 
     def _below(self, keys: Keys, slots: list[Slot]) -> Iterator[Option]:
@@ -189,7 +189,10 @@ def _walked(node: Node, keys: Keys) -> list[Slot] | None:
 
 
 def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
-    """The keys of a written ``option``: ``a.b``, ``a['b.c'].d``, ``a.0.b`` and ``a[0].b``; a key may contain dots."""
+    """Return the keys of a written ``option``: ``a.b``, ``a['b.c'].d``, ``a.0.b`` or ``a[0].b``.
+
+    Keys may contain dots.
+    """
     if not option:
         return keys
     entries: list[tuple[Any, Slot]] = []
@@ -206,7 +209,7 @@ def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
 
 
 def _rests(option: str, key: str | int, *, first: bool) -> Iterator[str]:
-    """The possible rests of a path after a key: nothing, or the path of further keys."""
+    """Yield the possible remainders of a path after a key: empty, or the path of further keys."""
     for spelling in (str(key) if first else f".{key}", f"[{key!r}]", f'["{key}"]'):
         rest = option.removeprefix(spelling)
         if rest != option and (not rest or rest[0] in ".["):
@@ -227,7 +230,7 @@ def _option(keys: Keys, slots: list[Slot]) -> Option:
 
 
 def _replaced(slots: list[Slot], keys: Keys) -> Iterator[Origin]:
-    """The earlier values at a path, the first one first; those of a replaced container come before its own."""
+    """Yield the earlier values at a path, oldest first. Values from a replaced container come before later ones."""
     for depth, slot in enumerate(slots):
         for old in slot.replaced:
             below = keys[depth + 1 :]

@@ -17,7 +17,7 @@ _SCALAR = re.compile(r"[-+.\w]+")
 
 
 def read_data(source: Source) -> Node:
-    """The dict in a JSON or YAML file. Raises LrdecayError for any other content."""
+    """Return the dict in a JSON or YAML file. Raises LrdecayError for any other content."""
     node = _Json(source).read() if source.path.suffix == ".json" else _read_yaml(source)
     if node.kind != "dict":
         raise LrdecayError("does not hold a mapping", where=source.shown, final=True)
@@ -29,7 +29,7 @@ class _Json:
         self.source, self.text, self.at = source, source.text, 0
 
     def read(self) -> Node:
-        """The value of the text, parsed like Python's json module."""
+        """Return the value of the text, parsed like Python's json module."""
         try:
             json.loads(self.text)
         except (ValueError, RecursionError) as error:
@@ -96,7 +96,7 @@ class _Json:
 
 
 def scalar(source: Source, value: Any, span: Span) -> Node:
-    """A value as written, or a placeholder for ``{{_base_.x}}``."""
+    """Return a value as written, or a placeholder for ``{{_base_.x}}``."""
     if isinstance(value, str) and value in source.placeholders:
         return Node("placeholder", source.placeholders[value], span)
     begin, end = source.in_file(span.start, span.end)

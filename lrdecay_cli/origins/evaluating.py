@@ -48,7 +48,7 @@ class Evaluator:
         self._steps = self._depth = 0
 
     def value(self, expression: ast.expr) -> Value:
-        """The value of an expression; unknown if only running the config can give it."""
+        """Return the value of an expression; unknown if only running the config can give it."""
         self._steps += 1
         if self._steps > _MOST_STEPS or self._depth > _DEEPEST:
             return Value(unknown("it takes too long to evaluate", self.source.span(expression)))
@@ -125,7 +125,7 @@ class Evaluator:
         return Value(Node("scalar", value, span, constant=not inside), via)
 
     def lookup(self, name: str) -> Slot | None:
-        """The value of a name; None for Python's builtins and undefined names."""
+        """Return the value of a name; None for Python's builtins and undefined names."""
         scopes = (*reversed(self.locals), self.names)
         return next((scope[name] for scope in scopes if name in scope), None)
 
@@ -145,7 +145,7 @@ class Evaluator:
         return Value(slot.node, (Handing("variable", name, span), *slot.via) if name != "_base_" else ())
 
     def items(self, elements: list[ast.expr]) -> Iterator[Slot]:
-        """The entries of a list, including those of ``*others``."""
+        """Yield the entries of a list, including those of ``*others``."""
         for element in elements:
             if isinstance(element, ast.Starred):
                 value = self.value(element.value)
@@ -177,7 +177,10 @@ class Evaluator:
         raise Unknowable(f"there is no .{attribute}")
 
     def _held(self, holder: Value, slot: Slot, name: str, span: Span) -> Value:
-        """An element of a container that has a name. For ``_base_`` and its parts, the name is the whole path."""
+        """Return an element of a container that has a name.
+
+        For ``_base_`` and its parts, the name is the whole path.
+        """
         if holder.node is self._base():
             return Value(slot.node, (*slot.via, Handing("base-variable", f"_base_.{name}", span)))
         return Value(slot.node, (*holder.via, *slot.via))
@@ -201,7 +204,7 @@ class Evaluator:
         return computed(as_plain(node)[key], span, holder.via)
 
     def bounds(self, index: ast.Slice) -> slice:
-        """The evaluated slice."""
+        """Return the evaluated slice."""
         parts = (index.lower, index.upper, index.step)
         return slice(*(None if part is None else as_plain(self.value(part).node) for part in parts))
 
@@ -217,11 +220,11 @@ class Evaluator:
         return computed(result, span, self._via(expression.left, *expression.comparators))
 
     def used(self, expression: ast.expr) -> tuple[Handing, ...]:
-        """The names of the config in an expression."""
+        """Return the names of the config in an expression."""
         return self._via(expression)
 
     def forget_used(self, part: ast.AST, reason: str) -> None:
-        """Make every dict and list unknown that a part of the file can reach by a name."""
+        """Mark every dict and list as unknown that code in the file can reach by a name."""
         names = {node.id for node in ast.walk(part) if isinstance(node, ast.Name)}
         done: set[str] = set()
         while pending := names - done:
@@ -237,7 +240,7 @@ class Evaluator:
                     slot.node.forget(reason)
 
     def truth(self, expression: ast.expr) -> bool:
-        """True if a condition holds. Raises Unknowable if that is unknown."""
+        """True if a condition holds. Raises Unknowable if the result is unknown."""
         return bool(as_plain(self.value(expression).node))
 
     def _formatted(self, part: ast.expr) -> str:
@@ -252,7 +255,7 @@ class Evaluator:
         return format(value, shape)
 
     def _via(self, *expressions: ast.expr) -> tuple[Handing, ...]:
-        """The names in an expression."""
+        """Return the names in an expression."""
         names = [node for each in expressions for node in ast.walk(each) if isinstance(node, ast.Name)]
         return tuple(Handing("variable", name.id, self.source.span(name)) for name in names if self.lookup(name.id))
 

@@ -196,7 +196,7 @@ class Executor(Evaluator):
         self.run_inside(statement.orelse)
 
     def forget_changed(self, statement: ast.AST, reason: str) -> None:
-        """Make everything unknown that a statement may assign or change which has to be run."""
+        """Mark as unknown all values that a statement may assign or change if it has to be run."""
         span = self.source.span(statement) if isinstance(statement, ast.stmt) else None
         for node in ast.walk(statement):
             if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):

@@ -56,7 +56,7 @@ def is_builtin(module: str) -> bool:
 
 
 def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
-    """The imports of the first ``with read_base():``, and all statements with the imports in its place."""
+    """Return the imports of the first ``with read_base():``, and all statements with the imports in its place."""
     for position, statement in enumerate(tree.body):
         if isinstance(statement, ast.With):
             imports = [line for line in statement.body if isinstance(line, ast.ImportFrom)]
@@ -65,12 +65,12 @@ def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
 
 
 def module_of(statement: ast.ImportFrom) -> str:
-    """``..x.y`` for ``from ..x.y import z``."""
+    """Return the module of an import: ``..x.y`` for ``from ..x.y import z``."""
     return "." * statement.level + (statement.module or "")
 
 
 def base_name(module: str) -> str | None:
-    """The path of a base relative to the config's folder; for ``pkg.configs.x``, relative to the package's folder."""
+    """Return the path of a base, relative to the config's folder, or to the package's folder for ``pkg.configs.x``."""
     names = module.lstrip(".")
     level = len(module) - len(names)
     path = names.replace(".", "/") + ".py"
@@ -78,7 +78,7 @@ def base_name(module: str) -> str | None:
 
 
 def imported_names(statement: ast.stmt) -> Iterator[tuple[str, str, ast.alias]]:
-    """The names that an import creates, the imported objects, and the alias nodes."""
+    """Yield the names that an import creates, the imported objects, and the alias nodes."""
     match statement:
         case ast.ImportFrom(names=aliases):
             for alias in aliases:

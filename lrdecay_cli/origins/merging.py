@@ -33,7 +33,7 @@ class Unmergeable(Exception):  # noqa: N818
 
 
 def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
-    """``base`` updated with the entries of ``child``: dicts are merged, all other values are replaced.
+    """Return ``base`` updated with the entries of ``child``: dicts are merged, all other values are replaced.
 
     Args:
         child: a dict; a true or false ``_delete_`` is removed from it.
@@ -106,7 +106,7 @@ def _deep_merged(child: Slot, base: Slot) -> Slot:
 
 
 def _taken(node: Node) -> bool | None:
-    """The value of ``_delete_``, which is removed; None if it is unknown."""
+    """Return the value of ``_delete_``, which is removed; None if it is unknown."""
     slot = node.data.pop(DELETE, None)
     if slot is None:
         return False
@@ -114,7 +114,7 @@ def _taken(node: Node) -> bool | None:
 
 
 def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: bool = True) -> Node:
-    """A copy in which every outermost dict with a ``type`` has ``_scope_``, if there is a scope."""
+    """Return a copy in which every outermost dict with a ``type`` has ``_scope_``, if there is a scope."""
     if node.kind in SEQUENCES:
         return rebuilt(node, node.kind, lambda item: in_scope(item, scope, span, outermost=outermost))
     if node.kind not in MAPPINGS:
@@ -128,7 +128,7 @@ def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: boo
 
 
 def with_placeholders(node: Node, base: Node) -> Node:
-    """A copy with the bases' values in place of each ``{{_base_.x}}``. Raises Unmergeable for missing values."""
+    """Return a copy with the bases' values in place of each ``{{_base_.x}}``. Raises Unmergeable for missing values."""
     if node.kind not in (*MAPPINGS, *SEQUENCES):
         return node
     copy = rebuilt(node, node.kind, lambda item: with_placeholders(item, base))

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def arguments(evaluator: Evaluator, expression: ast.Call) -> list[Value]:
-    """The values of a call's positional arguments. Raises Unknowable for ``*others``."""
+    """Return the values of a call's positional arguments. Raises Unknowable for ``*others``."""
     if any(isinstance(each, ast.Starred) for each in expression.args):
         raise Unknowable("a call with *arguments has to be run")
     return [evaluator.value(each) for each in expression.args]
 
 
 def plain_arguments(evaluator: Evaluator, expression: ast.Call) -> tuple[list[Any], dict[str, Any]]:
-    """A call's arguments as Python values. Raises Unknowable if one is unknown or not plain data."""
+    """Return a call's arguments as Python values. Raises Unknowable if one is unknown or not plain data."""
     given = [as_plain(each.node) for each in arguments(evaluator, expression)]
     if any(each.arg is None for each in expression.keywords):
         raise Unknowable("a call with **arguments has to be run")
@@ -123,7 +123,7 @@ def _copy(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) ->
 
 
 def shallow_copy(node: Node) -> Node:
-    """``.copy()`` of a container; any other value itself."""
+    """Return ``.copy()`` of a container; any other value itself."""
     if node.kind not in (*MAPPINGS, "list"):
         return node
     copy = Node(node.kind, {} if node.kind in MAPPINGS else list(node.data), node.span)
@@ -133,7 +133,7 @@ def shallow_copy(node: Node) -> Node:
 
 
 def _listed(node: Node) -> Node:
-    """An element of a copied ConfigDict: lists are copied, dicts are shared."""
+    """Return an element of a copied ConfigDict: lists are copied, dicts are shared."""
     return rebuilt(node, node.kind, _listed) if node.kind in SEQUENCES else node
 
 
@@ -184,7 +184,7 @@ def _index(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) -
 
 
 def method_of(node: Node, name: str) -> Callable[[Evaluator, Node, ast.Call, Span], Node] | None:
-    """The method of a dict or list that can be evaluated; None for one that has to be run."""
+    """Return the method of a dict or list that can be evaluated; None for one that has to be run."""
     if name == "merge":
         return _merge if node.kind == "config" else None
     return _METHODS.get((_TYPES.get(node.kind, ""), name))

@@ -20,7 +20,7 @@ SEQUENCES = ("list", "tuple")
 
 
 class Handing(NamedTuple):
-    """A name that passes a value on, and where it is used."""
+    """A name that passes a value on, and the place of its use."""
 
     kind: Passage
     name: str
@@ -60,19 +60,19 @@ class Slot(NamedTuple):
     """First to last; they have no earlier values themselves."""
 
     def over(self, old: Slot | None) -> Slot:
-        """The slot with the value of ``old`` as the first replaced value."""
+        """Return the slot with the value of ``old`` as the first replaced value."""
         if old is None:
             return self
         return self._replace(replaced=(*old.replaced, old._replace(replaced=()), *self.replaced))
 
 
 def unknown(reason: str, span: Span | None) -> Node:
-    """A value that only running the config can give."""
+    """Return a value that only running the config can give."""
     return Node("unknown", reason, span)
 
 
 def slots_of(node: Node) -> Iterator[Slot]:
-    """The slots of a container; none for any other value."""
+    """Yield the slots of a container; none for any other value."""
     if node.kind in MAPPINGS:
         yield from node.data.values()
     elif node.kind in SEQUENCES:
@@ -80,7 +80,7 @@ def slots_of(node: Node) -> Iterator[Slot]:
 
 
 def rebuilt(node: Node, kind: Kind, change: Callable[[Node], Node]) -> Node:
-    """A container of another kind with every value changed by ``change``."""
+    """Return a container of another kind, with ``change`` applied to every value."""
     if node.kind in MAPPINGS:
         data: Any = {key: slot._replace(node=change(slot.node)) for key, slot in node.data.items()}
     else:
@@ -89,24 +89,24 @@ def rebuilt(node: Node, kind: Kind, change: Callable[[Node], Node]) -> Node:
 
 
 def as_config(node: Node) -> Node:
-    """``ConfigDict(node)``: a copy; dicts in it become ConfigDicts, lists are copied, ConfigDicts are shared."""
+    """Return ``ConfigDict(node)``: a copy; dicts in it become ConfigDicts, lists are copied, ConfigDicts are shared."""
     return rebuilt(node, "config", hooked)
 
 
 def hooked(node: Node) -> Node:
-    """The value that a ConfigDict stores. Source: mmengine 0.10.7, ``ConfigDict._hook``."""
+    """Return the value that a ConfigDict stores. Source: mmengine 0.10.7, ``ConfigDict._hook``."""
     if node.kind == "dict":
         return as_config(node)
     return rebuilt(node, node.kind, hooked) if node.kind in SEQUENCES else node
 
 
 def deep_copy(node: Node) -> Node:
-    """A copy that shares no container with ``node``."""
+    """Return a copy that shares no container with ``node``."""
     return rebuilt(node, node.kind, deep_copy) if node.kind in (*MAPPINGS, *SEQUENCES) else node
 
 
 def all_config(node: Node) -> Node:
-    """A copy in which every dict is a separate ConfigDict."""
+    """Return a copy in which every dict is a separate ConfigDict."""
     if node.kind in MAPPINGS:
         return rebuilt(node, "config", all_config)
     return rebuilt(node, node.kind, all_config) if node.kind in SEQUENCES else node
@@ -128,7 +128,7 @@ class Raising(Unknowable):
 
 
 def as_plain(node: Node) -> Any:
-    """The value as Python data. Raises Unknowable if a part is unknown or not plain data."""
+    """Return the value as Python data. Raises Unknowable if a part is unknown or not plain data."""
     if node.kind in MAPPINGS:
         return {key: as_plain(slot.node) for key, slot in node.data.items()}
     if node.kind in SEQUENCES:

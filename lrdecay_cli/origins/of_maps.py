@@ -27,7 +27,7 @@ _HOLDERS: Mapping[str, Keys] = {"optimizer.options.": OPTIMIZER, "constructor.op
 
 
 def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | None:
-    """The origins of a config that was built; None if its text cannot be read, or if it is not a config."""
+    """Return the origins of a config that was built; None if its text cannot be read, or if it is not a config."""
     with suppress(LrdecayError):
         origins = config_origins(source, options)
         return None if origins.raised else origins
@@ -35,7 +35,7 @@ def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | N
 
 
 def keys_of_setting(name: str) -> Keys | None:
-    """The keys of the option behind a map's setting, ``constructor.options.num_layers``; None if there is none."""
+    """Return the keys of the option for a map's setting, ``constructor.options.num_layers``; None without one."""
     for prefix, holder in _HOLDERS.items():
         if name.startswith(prefix):
             return (*holder, name.removeprefix(prefix))
@@ -43,7 +43,7 @@ def keys_of_setting(name: str) -> Keys | None:
 
 
 def changed_option(keys: Keys, value: Any, other: Any, origins: ConfigOrigins) -> Option | None:
-    """The part of an option that makes ``value`` differ from ``other``: for two dicts the first such entry."""
+    """Return the part of an option in which ``value`` differs from ``other``. For two dicts: the first such entry."""
     for below in _differing(value, other):
         option = origins.find((*keys, *below))
         if option is not None and not option.origin.unknown and (below or _is_same(option.origin.value, value)):
@@ -52,7 +52,7 @@ def changed_option(keys: Keys, value: Any, other: Any, origins: ConfigOrigins) -
 
 
 def _is_same(own: Any, value: Any) -> bool:
-    """True if a config's value is the map's, which stores types by their bare names."""
+    """True if a config's value equals the map's. Maps store types by their names without a scope."""
     if isinstance(own, str) and isinstance(value, str):
         return own.rpartition(".")[2] == value.rpartition(".")[2]
     return bool(own == value)

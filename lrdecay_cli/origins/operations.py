@@ -23,7 +23,10 @@ class Value(NamedTuple):
 
 
 def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant: bool = False) -> Value:
-    """The result of an operation; the parts of a container get its place. Raises Unknowable if it is too large."""
+    """Return the result of an operation; the parts of a container get its place.
+
+    Raises Unknowable if it is too large.
+    """
     if isinstance(value, dict):
         entries = {key: Slot(computed(item, span).node) for key, item in value.items()}
         return Value(Node("dict", entries, span), via)
@@ -46,7 +49,7 @@ def unpack(node: Node, value: Value) -> None:
 
 
 def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Value:
-    """``left + right`` and similar; lists keep the places of their entries."""
+    """Return ``left + right`` and similar; lists keep the places of their entries."""
     via = (*left.via, *right.via)
     kinds = {left.node.kind, right.node.kind}
     if isinstance(operation, ast.Add) and kinds in ({"list"}, {"tuple"}):
@@ -68,7 +71,7 @@ def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Va
 
 
 def unary(operation: ast.unaryop, operand: Value, span: Span, *, literal: bool) -> Value:
-    """``-x`` and similar; a sign with a number counts as a literal."""
+    """Return ``-x`` and similar; a sign with a number counts as a literal."""
     constant = literal and operand.node.constant and not isinstance(operation, ast.Not)
     return computed(_UNARY[type(operation)](as_plain(operand.node)), span, operand.via, constant=constant)
 
@@ -79,7 +82,7 @@ def holds(operation: ast.cmpop, left: Any, right: Any) -> bool:
 
 
 def iterated(node: Node) -> list[Slot]:
-    """The elements that a loop visits. Raises Unknowable if the value is not a known container or string."""
+    """Return the elements that a loop visits. Raises Unknowable if the value is not a known container or string."""
     if node.kind in SEQUENCES:
         return list(node.data)
     if node.kind in MAPPINGS:
@@ -94,7 +97,7 @@ def _through(value: Value) -> list[Slot]:
 
 
 def _within_bounds(operation: type[ast.operator], left: Any, right: Any) -> Any:
-    """The result of an operator. Raises Unknowable if it could be too large."""
+    """Return the result of an operator. Raises Unknowable if it could be too large."""
     size = 0
     if operation in (ast.Pow, ast.LShift) and isinstance(left, int) and isinstance(right, int):
         size = left.bit_length() * right if operation is ast.Pow else right

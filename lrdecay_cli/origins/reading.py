@@ -28,7 +28,7 @@ _BASE = "_base_"
 
 
 class ConfigReader:
-    """Reader of a config with its bases.
+    """Read a config with its bases.
 
     Args:
         texts: texts to use instead of files, by their resolved paths.
@@ -48,7 +48,7 @@ class ConfigReader:
         self._count = 0
 
     def read(self, shown: str, path: Path) -> Node:
-        """The merged config, a ConfigDict. Raises LrdecayError if mmengine could not load it."""
+        """Return the merged config, a ConfigDict. Raises LrdecayError if mmengine could not load it."""
         tree = self._tree(shown, path) if path.suffix == ".py" else None
         if tree is not None and lazy_style.is_lazy(tree[1]):
             names, imported = self._lazy(shown, path)
@@ -91,7 +91,7 @@ class ConfigReader:
         self._open.append(path)
 
     def _plain(self, shown: str, path: Path, at: Span | None = None) -> Node:
-        """The merged config of a file; its top level is a plain dict."""
+        """Return the merged config of a file; its top level is a plain dict."""
         self._entered(shown, Path(os.path.realpath(path)), at)
         source = self._source(shown, path)
         substitute_templates(source)
@@ -171,7 +171,7 @@ class ConfigReader:
         return Node("dict", kept)
 
     def _lazy(self, shown: str, path: Path, at: Span | None = None) -> tuple[Node, set[str]]:
-        """The names of a lazy file as a ConfigDict, and the names that only imports create."""
+        """Return the names of a lazy file as a ConfigDict, and the names that only imports create."""
         self._entered(shown, Path(os.path.realpath(path)), at)
         source, tree = self._tree(shown, path, self._source(shown, path))
         imports, body = lazy_style.base_block(tree)
@@ -230,7 +230,7 @@ class ConfigReader:
 
 
 def _listed(slot: Slot | None) -> list[tuple[str, Span]]:
-    """The names in ``_base_`` with their places."""
+    """Return the names in ``_base_`` with their places."""
     if slot is None:
         return []
     several = slot.node.data if slot.node.kind == "list" else [slot]

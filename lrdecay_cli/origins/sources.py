@@ -26,11 +26,11 @@ class Span(NamedTuple):
     end: int
 
     def place(self) -> Place:
-        """The range as lines and columns of the file."""
+        """Return the range as lines and columns of the file."""
         return self.source.place(*self.source.in_file(self.start, self.end))
 
     def text(self) -> str:
-        """The text of the range in the file, on one line, shortened if long."""
+        """Return the text of the range in the file, on one line, shortened if long."""
         start, end = self.source.in_file(self.start, self.end)
         text = " ".join(self.source.original[start:end].split())
         return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
@@ -60,18 +60,18 @@ class Source:
         self._parsed_lines = self._lines
 
     def place(self, start: int, end: int) -> Place:
-        """Lines and columns of a range of ``original``."""
+        """Return lines and columns of a range of ``original``."""
         line, end_line = (bisect.bisect_right(self._lines, offset) for offset in (start, end))
         return Place(self.shown, line, start - self._lines[line - 1] + 1, end_line, end - self._lines[end_line - 1] + 1)
 
     def in_file(self, start: int, end: int) -> tuple[int, int]:
-        """The range of ``original`` for a range of ``text``."""
+        """Return the range of ``original`` for a range of ``text``."""
         if self._begins is None or start >= len(self._begins):
             return start, end
         return self._begins[start], self._ends[max(start, end - 1)]
 
     def span(self, node: ast.expr | ast.stmt | ast.keyword | ast.alias) -> Span:
-        """The range of a node of the parsed text."""
+        """Return the range of a node of the parsed text."""
         end = self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
         return Span(self, self._offset(node.lineno, node.col_offset), end)
 
@@ -108,7 +108,7 @@ def _line_starts(text: str) -> list[int]:
 
 
 def read_source(shown: str, path: Path) -> Source:
-    """A config file's text. Raises LrdecayError if it cannot be read."""
+    """Return a config file's text. Raises LrdecayError if it cannot be read."""
     try:
         if path.stat().st_size > _LONGEST:
             raise LrdecayError(f"is larger than {_LONGEST >> 20} MiB", where=shown)

@@ -24,7 +24,7 @@ SIDES: tuple[Literal["before", "after"], ...] = ("before", "after")
 
 
 def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
-    """The aspects with these names. Raises LrdecayError for an unknown name."""
+    """Return the aspects with these names. Raises LrdecayError for an unknown name."""
     known: dict[str, Aspect] = {aspect: aspect for aspect in ASPECTS}
     aspects = set()
     for name in names:
@@ -46,8 +46,8 @@ def diff(
     """Yield every change from one map to the other, in the order of the first map; added parameters come last.
 
     A parameter's group, numbers and options are compared if both maps hold it in a group; otherwise ``added``,
-    ``removed`` or ``state`` reports the side that has it. With ``only``, these count too if one side alone has a
-    compared value.
+    ``removed`` or ``state`` reports the side that has it. With ``only``, these three aspects are also reported if
+    only one side has a compared value.
 
     Args:
         before: the first map.
@@ -64,7 +64,7 @@ def diff(
 
 
 def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
-    """True if only one side has a compared value: the other lacks the tensor or has it in no group."""
+    """True if only one side has a compared value. The other side lacks the tensor or has the tensor in no group."""
     if change.aspect in ("added", "removed") and not compared.isdisjoint(("frozen", "shape")):
         return True
     has_values = change.aspect == "state" or str(change.before or change.after).startswith("grouped")
@@ -72,7 +72,7 @@ def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
 
 
 def one_side(change: Change) -> Literal["before", "after"] | None:
-    """The only side that has the tensor, or has it in a group; None for other changes."""
+    """Return the side for a tensor that only one side has, or has in a group; None for other changes."""
     if change.aspect in ("added", "removed"):
         return "after" if change.aspect == "added" else "before"
     states = (str(change.before), str(change.after))
@@ -84,7 +84,7 @@ def one_side(change: Change) -> Literal["before", "after"] | None:
 
 
 def digest_of(group_map: GroupMap) -> str:
-    """SHA-256 (hex) of everything that :func:`diff` compares: maps with equal digests do not differ."""
+    """Return the SHA-256 (hex) of everything that :func:`diff` compares: maps with equal digests do not differ."""
     kinds = {id(None): ""}
     for group in group_map.groups:
         options = group_options(group)
@@ -132,12 +132,12 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
 
 
 def renames(before: GroupMap, after: GroupMap) -> dict[str, str]:
-    """The new name by the old name, for parameters of renamed but otherwise unchanged modules."""
+    """Return the new name by the old name, for parameters of renamed but otherwise unchanged modules."""
     return find_renames(*({tensor.name: _traits(tensor) for tensor in side.tensors()} for side in (before, after)))
 
 
 def _traits(tensor: Tensor) -> Hashable:
-    """The properties that a renamed parameter must keep."""
+    """Return the properties that a renamed parameter must keep."""
     groups = [held.group for held in tensor.in_groups() if held.group]
     numbers = [(group_label(group), *(getattr(group, number) for number in NUMBERS)) for group in groups]
     # As text, because NaN does not equal itself.
@@ -145,7 +145,10 @@ def _traits(tensor: Tensor) -> Hashable:
 
 
 def _state(tensor: Tensor) -> str:
-    """``grouped`` (with the number of times) for a tensor in a group; else ``frozen``, ``missing`` or ``duplicate``."""
+    """Return the state of a tensor: ``grouped``, ``frozen``, ``missing`` or ``duplicate``.
+
+    ``grouped`` includes the number of groups if a tensor is in several.
+    """
     state = "grouped" if tensor.group else tensor.state
     return state if tensor.times == 1 else f"{state} {'twice' if tensor.times == 2 else f'{tensor.times} times'}"
 
@@ -190,7 +193,7 @@ def _group_changes(
 def _turn_changes(
     old: Tensor, new: Tensor, optimizers: tuple[str, str], rtol: float
 ) -> Iterator[tuple[Aspect, Any, Any]]:
-    """Changes of a tensor in several optimizers that take turns; values by the optimizers in which they differ."""
+    """Yield changes of a tensor in several alternately stepped optimizers. Differing values are listed by optimizer."""
     before, after = (
         {held.group.optimizer: held.group for held in side.in_groups() if held.group} for side in (old, new)
     )
@@ -211,12 +214,15 @@ def _turn_changes(
 
 
 def group_options(group: ParameterGroup) -> dict[str, Any]:
-    """The compared options of a group, with their precisions as ``<key> precision``."""
+    """Return the compared options of a group, with their precisions as ``<key> precision``."""
     return {key: value for key, value in _all_options(group).items() if key not in _IDENTITY}
 
 
 def _all_options(group: ParameterGroup) -> dict[str, Any]:
-    """Every other option of the group, with the precision of those below Python's: ``lr precision``."""
+    """Return every other option of the group.
+
+    An option below Python's precision adds a key such as ``lr precision``.
+    """
     precisions = group.precisions or {}
     return {**group.options, **{f"{key} precision": precision for key, precision in precisions.items()}}
 
@@ -230,7 +236,10 @@ def _unchanged(old: ParameterGroup, new: ParameterGroup, key: str, was: Any, now
 
 
 def group_label(group: ParameterGroup) -> str:
-    """The group's name; without its number if that is its name, because earlier parameters shift the number."""
+    """Return the group's name.
+
+    A numbered name becomes ``group_*``, because earlier parameters shift the number.
+    """
     return group.name if group.named else f"{group.optimizer}.group_*".removeprefix(".")
 
 

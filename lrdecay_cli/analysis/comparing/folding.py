@@ -60,7 +60,7 @@ def fold(changes: Iterable[Change], names_before: Sequence[str], names_after: Se
 
 
 def _fold_renames(changes: Iterable[Change], before: Universe, after: Universe) -> Iterator[FoldedChange]:
-    """Fold old and new names in parallel; ``norm3 → final_norm`` in every layer is one change."""
+    """Fold old and new names in parallel, so that ``norm3 → final_norm`` in every layer becomes one change."""
     alike: dict[_Parting, dict[str, str]] = {}
     for change in changes:
         alike.setdefault(_parting(change.before, change.after), {})[change.before] = change.after
@@ -90,7 +90,7 @@ def _parting(before: str, after: str) -> _Parting:
 
 
 def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) -> dict[str, str]:
-    """The new name by the old name, for every parameter of every renamed module.
+    """Return the new name by the old name, for every parameter of every renamed module.
 
     A module counts as renamed under three conditions: none of its parameters kept its name; a completely new module
     has the same parameters with the same traits; and the match is unique on both sides, except for modules under the
@@ -119,9 +119,9 @@ def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) 
 def _whole_modules(
     names: Mapping[str, Hashable], others: Mapping[str, Hashable], contents: dict[Hashable, int]
 ) -> dict[int, list[_Module]]:
-    """The modules of ``names`` that share no parameter with ``others``, by the number of their contents.
+    """Return the modules of ``names`` that share no parameter with ``others``, by an id of their contents.
 
-    ``contents`` numbers all contents: equal numbers mean equal parameters with equal traits.
+    ``contents`` assigns the ids. Modules with equal parameters and equal traits have the same id.
     """
     modules: dict[int, list[_Module]] = {}
 

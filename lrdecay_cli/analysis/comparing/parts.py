@@ -18,7 +18,7 @@ GROUPINGS: tuple[Grouping, ...] = ("parameter", "layer", "module")
 
 
 def check_grouping(by: str) -> Grouping:
-    """The grouping of this name. Raises LrdecayError for an unknown name."""
+    """Return the grouping of this name. Raises LrdecayError for an unknown name."""
     for known in GROUPINGS:
         if by == known:
             return known
@@ -33,7 +33,7 @@ def changed_parts(
     renamed: Mapping[str, str],
     pairs: Mapping[str, LrPair],
 ) -> tuple[ChangedPart, ...]:
-    """The layers or modules with differences, in the model's order; none for ``parameter``.
+    """Return the layers or modules with differences, in the model's order; none for ``parameter``.
 
     Args:
         by: the unit of a part.
@@ -75,7 +75,7 @@ def changed_parts(
 
 
 def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = False) -> Table:
-    """A row for each part; unless ``whole``, without columns that are empty or repeat the factor."""
+    """Return a row for each part. Unless ``whole``, omits columns that are empty or repeat the factor."""
     columns: list[tuple[Column, Callable[[ChangedPart], Any]]] = [
         (Column(by, by, "name", vital=True), lambda part: part.name),
         (Column("changed", "changed", "integer", vital=True), lambda part: part.changed),
@@ -101,7 +101,10 @@ def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = Fal
 
 
 def aspects_text(aspects: Mapping[str, int]) -> str:
-    """``lr 3, weight decay 1``; without aspects that the layer id or the lr implies."""
+    """Return counts by aspect, such as ``lr 3, weight decay 1``.
+
+    Omits aspects that follow from the layer id or the lr.
+    """
     implied = {
         aspect for aspect, by in (("group", "layer_id"), ("lr_scale", "lr")) if aspects.get(aspect) == aspects.get(by)
     }

@@ -37,7 +37,7 @@ from lrdecay_cli.text.spelling import as_key
 
 
 def check_aspects(only: Sequence[str] | None, rtol: float) -> frozenset[Aspect] | None:
-    """The aspects of ``--only`` (separated by commas), None for all. Raises LrdecayError for an unknown one.
+    """Return the aspects of ``--only`` (separated by commas), None for all. Raises LrdecayError for an unknown one.
 
     Call it before a model is built for a comparison.
     """
@@ -140,13 +140,13 @@ def comparison(
 
 
 def _describe(setting: SettingChange) -> str:
-    """``6 → 7, configs/_base_/convnext.py:2``."""
+    """Return a change with its place: ``6 → 7, configs/_base_/convnext.py:2``."""
     places = [f", {option.origin.place}" for option in (setting.after_option, setting.before_option) if option]
     return f"{shown_setting(setting)}{''.join(places[:1])}"
 
 
 def _side(source: str, group_map: GroupMap) -> str:
-    """A side as the user named it, with the config of an exported map or the checkpoint of a work directory."""
+    """Return the user's name for a side. Adds the config of an exported map, or the checkpoint of a work directory."""
     path = group_map.config.path
     if source == path:
         return source
@@ -173,7 +173,7 @@ def _lead(
 
 
 def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Code that acts only in the training of one side, which the maps do not show."""
+    """Yield notes on code that acts only in the training of one side. Maps do not show its effect."""
     olds, news = ({(each.name, each.may) for each in side.training.unrun or ()} for side in (before, after))
     if before.checkpoint or after.checkpoint or olds == news:
         return
@@ -182,7 +182,10 @@ def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 
 def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """The batch as the cause of a difference: ``auto_scale_lr``, or constructors that use the number of GPUs."""
+    """Yield notes on differences that the batch causes.
+
+    Causes are ``auto_scale_lr``, and constructors that use the number of GPUs.
+    """
     batches = [(side.config.path, side.batch) for side in (before, after) if side.batch]
     if before.lr_factor != after.lr_factor:
         texts = tuple(f"{path}: {describe_factor(batch)}" for path, batch in batches if batch.lr_factor is not None)
@@ -195,7 +198,7 @@ def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 
 def extent_of(changes: Sequence[Change], before: GroupMap, after: GroupMap) -> str:
-    """The size of the difference: ``3 of 180 tensors (lr 3)``; without differences the number of tensors."""
+    """Return the size of the difference: ``3 of 180 tensors (lr 3)``; without differences the number of tensors."""
     total = len({*before.names(duplicates=True), *after.names(duplicates=True)})
     if not changes:
         return f"{total} tensors"

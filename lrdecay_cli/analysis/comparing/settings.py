@@ -15,7 +15,7 @@ from lrdecay_cli.origins.of_maps import changed_option, keys_of_setting
 
 
 def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
-    """The settings of the whole run that differ, one option each; without the maps' origin and environment."""
+    """Return the settings of the whole run that differ, one option each. Omits the maps' origin and environment."""
     olds, news = dict(run_settings(before)), dict(run_settings(after))
     return [
         SettingChange(name, old, new, before_unset=_unset(before, name, olds), after_unset=_unset(after, name, news))
@@ -25,7 +25,7 @@ def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
 
 
 def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset | UnsetType:
-    """Why a side has no value of a setting; unset if it has one.
+    """Return the reason why a side has no value of a setting; unset if there is a value.
 
     A checkpoint may hold the config as text; its base numbers are those that the constructor recorded.
     """
@@ -45,7 +45,7 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
 
 
 def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
-    """The setting with the options behind it, for each side whose config is known."""
+    """Return the setting with the options behind it, for each side whose config is known."""
     keys = keys_of_setting(setting.name)
     if keys is None:
         return setting
@@ -55,7 +55,7 @@ def with_options(setting: SettingChange, before: ConfigOrigins | None, after: Co
 
 
 def run_settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
-    """Path in the map and value of every setting that :func:`settings` compares."""
+    """Yield path in the map and value of every setting that :func:`settings` compares."""
     yield "model.type", group_map.model.type
     yield "model.backbone", group_map.model.backbone
     yield "base_lr", group_map.base_lr

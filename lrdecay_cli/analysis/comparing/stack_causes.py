@@ -39,13 +39,16 @@ class Option(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Its path as in messages: ``model.bbox_head[0].num_classes``."""
+        """The option's path as in messages: ``model.bbox_head[0].num_classes``."""
         text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
         return text.removeprefix(".")
 
 
 def differing_options(before: Any, after: Any, keys: Iterable[str]) -> list[Option]:
-    """Every option below ``keys`` that differs, down to where both sides have mappings and lists of the same form."""
+    """Return every option below ``keys`` that differs.
+
+    Mappings and lists of the same form are compared entry by entry.
+    """
     return [
         option
         for key in keys
@@ -71,14 +74,14 @@ def _of_mappings(values: Iterable[Any]) -> bool:
 
 
 def option_causes(options: Iterable[Option], *, proven: bool = False) -> tuple[Cause, ...]:
-    """A cause for each option."""
+    """Return a cause for each option."""
     return tuple(Cause("config", each.name, each.before, each.after, proven=proven) for each in options)
 
 
 def package_causes(
     changes: Sequence[Change], before: GroupMap, after: GroupMap, *, proven: bool = False
 ) -> tuple[Cause, ...]:
-    """The causes in the packages' own code, for equal options: inferred from the changes of the groups.
+    """Return causes in the packages' code, inferred from the changes of the groups for equal options.
 
     Args:
         changes: the changes of the groups, which the options do not explain.
@@ -111,7 +114,7 @@ def package_causes(
 
 
 def _optimizer_causes(changes: Sequence[Change], before: GroupMap, after: GroupMap, proven: bool) -> Iterator[Cause]:
-    """The optimizer's class, its default lr and weight decay if the config sets none, and other group options."""
+    """Yield causes in the optimizer: its class, other group options, and defaults for an unset lr or weight decay."""
     differing = {change.aspect for change in changes}
     for name, aspect, old, new in (
         ("type", "optimizer", before.optimizer.type, after.optimizer.type),
@@ -142,20 +145,20 @@ def _has_layer_ids(changes: Iterable[Change]) -> bool:
 
 
 def map_options(before: GroupMap, after: GroupMap) -> list[Option]:
-    """The options below ``optim_wrapper`` that differ: a map holds only these options that affect groups."""
+    """Return the options below ``optim_wrapper`` that differ. A map holds no other options that affect groups."""
     old, new = ({"optim_wrapper": side.training.optim_wrapper} for side in (before, after))
     return differing_options(old, new, ("optim_wrapper",))
 
 
 def training_values(group_map: GroupMap) -> dict[str, Any]:
-    """The values of ``OTHERS`` in a map."""
+    """Return the values of ``OTHERS`` in a map."""
     training = group_map.training
     schedulers = [*training.param_scheduler]
     return {"optim_wrapper": training.optim_wrapper, "param_scheduler": schedulers, "train_cfg": training.train_cfg}
 
 
 def record_causes(before: ScanRecord, after: ScanRecord) -> tuple[Cause, ...]:
-    """The differences between two records of scans without maps; empty if they show none."""
+    """Return the differences between two records of scans without maps; empty if they show none."""
     if before.digest and before.digest == after.digest:
         return ()
     fields = (*_RECORDED, *_RECORDED_NUMBERS)

@@ -1,4 +1,4 @@
-"""A comparison in up to three sentences: what changed and by how much, what exists on one side only, and why."""
+"""Summarize a comparison in up to three sentences: size of the changes, tensors on one side only, and causes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BEHIND: Mapping[Aspect, tuple[str, ...]] = {
 def extent_sentence(
     changes: Sequence[Change], total: int, pairs: Mapping[str, LrPair], compared: frozenset[Aspect] | None
 ) -> str:
-    """What changed, in how many tensors, and by how much."""
+    """Return a sentence about the changes: kind, number of tensors, and size."""
     counts = Counter(change.aspect for change in changes)
     of = f"{total} tensors"
     among = f" in {listed(sorted(aspect.replace('_', ' ') for aspect in compared))}" if compared else ""
@@ -54,7 +54,7 @@ def extent_sentence(
 
 
 def presence_sentence(changes: Sequence[Change], compared: frozenset[Aspect] | None) -> str:
-    """What exists on one side only, is renamed, is frozen or has another shape; empty without such changes."""
+    """Return a sentence about tensors that are added, removed, renamed, frozen or reshaped; empty if there are none."""
     counts = Counter(change.aspect for change in changes)
     sides = Counter((one_side(change), change.aspect == "state") for change in changes)
     parts = []
@@ -88,7 +88,7 @@ def cause_sentence(
     cause: Cause | None,
     packages: Sequence[PackageChange],
 ) -> str:
-    """The settings behind the changes, with the places that set them; else the stack; empty if no cause is known."""
+    """Name the settings that cause the changes, with their places; else the stack. Empty if no cause is known."""
     behind: set[str] = set()
     for aspect in {change.aspect for change in changes}:
         behind.update(_BEHIND.get(aspect, ("model.",)))
@@ -160,7 +160,7 @@ def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
 
 
 def _model_options(before: ConfigOrigins | None, after: ConfigOrigins | None) -> Iterator[tuple[str, str]]:
-    """The options of the model with different values; none if the values are not known from the text."""
+    """Yield the options of the model with different values; none if the values are not known from the text."""
     olds, news = (
         {option.keys: option for option in origins.options(("model",))} if origins else {}
         for origins in (before, after)

@@ -1,4 +1,4 @@
-"""Changes as tables: for people one row for equal changes, for machines one row per aspect."""
+"""Show changes as tables. Readable tables have one row for equal changes; data tables have one row per aspect."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _DECAY_GROUP = re.compile(r"layer_-?\d+_(decay|no_decay)$")
 
 
 def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names: Iterable[str]) -> Table:
-    """One row for parameters with the same changes, one column for each aspect with a change.
+    """Return one row for parameters with the same changes, one column for each aspect with a change.
 
     Args:
         changes: every change.
@@ -98,7 +98,7 @@ def _values(profile: _Profile, aspects: Iterable[str]) -> Iterator[Any]:
 
 
 def long_table(folded: Iterable[FoldedChange], further: Iterable[tuple[Any, ...]] = ()) -> Table:
-    """One row for each aspect of each pattern, with complete numbers; then ``further`` rows with the same columns."""
+    """Return one row for each aspect of each pattern, with complete numbers. ``further`` rows follow."""
     return Table(
         "",
         LONG_COLUMNS,
@@ -116,7 +116,10 @@ def long_table(folded: Iterable[FoldedChange], further: Iterable[tuple[Any, ...]
 
 
 def shown_setting(setting: SettingChange) -> str:
-    """``0.95 → 0.9``, ``– → 0.05`` for a setting that the first side lacks, ``not recorded → 0.05``."""
+    """Return the change of a setting: ``0.95 → 0.9``.
+
+    A side without the setting is shown as ``–`` or ``not recorded``.
+    """
     sides = ((setting.before, setting.before_unset), (setting.after, setting.after_unset))
     if setting.before_unset or setting.after_unset or None in (setting.before, setting.after):
         return " → ".join(_setting_side(value, unset) for value, unset in sides)
@@ -130,7 +133,7 @@ def _setting_side(value: Any, unset: Unset | UnsetType) -> str:
 
 
 def shown_change(before: Any, after: Any) -> str:
-    """``before → after`` for people; with all digits if four digits look the same."""
+    """Return ``before → after`` as readable text, with all digits if four digits look the same."""
     texts = (shown(before), shown(after))
     if texts[0] == texts[1]:
         texts = (str(before), str(after))
@@ -138,7 +141,7 @@ def shown_change(before: Any, after: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value of either side for people."""
+    """Return a value of one side as readable text."""
     if value is None:
         return "–"
     if isinstance(value, bool):

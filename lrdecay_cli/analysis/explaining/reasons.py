@@ -1,4 +1,4 @@
-"""Why parameters have their lr and weight decay: the rules are applied again, from the map alone."""
+"""Explain the lr and weight decay of parameters: apply the constructor's rules again, to the map alone."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Explainer:
             self._refusal = f"lrdecay's rules do not apply: {error}"
 
     def explain(self, chosen: Sequence[Tensor], *, folded: bool = True) -> list[Explanation]:
-        """An explanation for each tensor, in their order; with ``folded``, tensors can share an explanation."""
+        """Return an explanation for each tensor, in their order; with ``folded``, tensors can share an explanation."""
         alike: dict[object, list[tuple[Tensor, Explanation]]] = {}
         for index, tensor in enumerate(chosen):
             item = self._one(tensor)
@@ -136,7 +136,7 @@ class Explainer:
         return "recomputed", "; ".join([exact, *self._departures(group)])
 
     def _departures(self, group: ParameterGroup) -> Iterator[str]:
-        """Where the optimizer was measured to deviate from the group's numbers."""
+        """Yield the measured deviations of the optimizer from the group's numbers."""
         effects = self._map.optimizer.effects.get(group.optimizer)
         if effects is None:
             return

@@ -26,7 +26,7 @@ from lrdecay_cli.text.counting import count
 
 
 def check_question(patterns: Sequence[str], unlike: str | None, group: str | None) -> None:
-    """Raise LrdecayError if nothing is asked; called before a model is built."""
+    """Raise LrdecayError if the command line names no parameter. Call this before a model is built."""
     if (unlike is None) != (group is None):
         missing = "--group" if group is None else "--why-not"
         raise LrdecayError("--why-not and --group must be given together", where=missing, fix=f"give {missing} too")
@@ -98,7 +98,7 @@ def explanation(
 
 
 def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
-    """The matches of all patterns, once each, in the map's order. Every pattern has to match something."""
+    """Return the matches of all patterns, once each, in the map's order. Every pattern has to match something."""
     if not patterns:
         return []
 
@@ -110,7 +110,7 @@ def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
 
 
 def _options(origins: ConfigOrigins, explanations: Sequence[Explanation], *, everything: bool) -> Iterator[Option]:
-    """The options with an effect: lr, weight decay, constructor and its options; custom keys only if they match."""
+    """Yield the options with an effect: lr, weight decay, constructor and its options. Omits unmatched custom keys."""
     for keys in ((*OPTIMIZER, "lr"), (*OPTIMIZER, "weight_decay"), (*WRAPPER, "constructor")):
         yield from origins.options(keys)
     matching = {rule.rule for each in explanations for rule in each.considered if rule.outcome != "no match"}
@@ -134,7 +134,7 @@ def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 
 
 def _unread(options: Mapping[str, Any], reads: frozenset[str], prefix: str) -> Iterator[str]:
-    """The topmost options that the constructor did not read."""
+    """Yield the topmost options that the constructor did not read."""
     for key, value in options.items():
         path = f"{prefix}{key}"
         if path not in reads:

@@ -23,13 +23,13 @@ PART_NAMES: dict[Part, str] = {
 
 
 def step_text(step: Formula) -> str:
-    """The formula with its result: ``3 + 7 // 3 = 5``; only the result if the formula is a plain number."""
+    """Return the formula with its result: ``3 + 7 // 3 = 5``; only the result if the formula is a plain number."""
     result = repr(step.result)
     return result if step.formula == result else f"{step.formula} = {result}"
 
 
 def outcome_text(considered: RuleTrace, number: str = "") -> str:
-    """The outcome of a rule with its reason and number: ``applies: it has one dimension → 0.0``."""
+    """Return the outcome of a rule with its reason and number: ``applies: it has one dimension → 0.0``."""
     reason = considered.reason
     if considered.about == ("state",):
         return reason
@@ -64,7 +64,7 @@ _ROW_COLUMNS = (
 
 
 def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Table:
-    """Every rule with its outcome, the numbers, remarks and their certainty.
+    """Return a table of every rule with its outcome, the numbers, remarks and their certainty.
 
     Args:
         explanation: the explanation to show.
@@ -75,7 +75,7 @@ def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Tab
 
 
 def why_not_table(item: WhyNot) -> Table:
-    """What decides for the members, what decides here, and what would have to differ, for each number."""
+    """Return a row per number: the rule for the members, the rule for this parameter, and the required difference."""
     title = f"{_title(item.patterns, item.parameters, item.groups)}, not in {item.not_in}"
     more = f" and {len(item.nearest) - 2} more" if len(item.nearest) > 2 else ""
     rows = [("", "compared with", f"{', '.join(item.nearest[:2])}{more}")]
@@ -86,7 +86,7 @@ def why_not_table(item: WhyNot) -> Table:
 
 
 def _without_repeats(lines: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
-    """The lines with the first cell shown only once for successive equal cells."""
+    """Yield the lines. Of successive equal first cells, only the first keeps its text."""
     text = ""
     for first, second, third in lines:
         yield "" if first == text else first, second, third
@@ -100,7 +100,7 @@ def _title(patterns: Sequence[str], parameters: Sequence[str], groups: Sequence[
 
 
 def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, str]]:
-    """Number, rule and outcome of each line, by number in the constructor's order."""
+    """Yield number, rule and outcome of each line, sorted by number, then in the constructor's order."""
     sections: dict[tuple[Part, ...], list[RuleTrace]] = {}
     for considered in explanation.considered:
         sections.setdefault(considered.about, []).append(considered)
@@ -125,7 +125,7 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
 
 
 def _visible_rules(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
-    """All rules; without ``verbose``, keys that the name does not contain are combined into one entry."""
+    """Yield all rules; without ``verbose``, keys that the name does not contain are combined into one entry."""
     keys = [item for item in section if item.basis == "custom_key"]
     absent = [item for item in keys if item.outcome == "no match"]
     hidden = absent if len(absent) > 1 and not verbose else []
@@ -146,7 +146,7 @@ def _number(explanation: Explanation, part: str) -> tuple[str, str] | None:
 
 
 def observed_options(group_map: GroupMap) -> Iterator[Table]:
-    """The options that an unknown constructor was observed to read, in its order."""
+    """Yield the options that an unknown constructor was observed to read, in its order."""
     if constructor_of(group_map).known or group_map.training.reads is None:
         return
     rows = [
@@ -159,7 +159,7 @@ def observed_options(group_map: GroupMap) -> Iterator[Table]:
 
 
 def _value(options: Mapping[str, Any], path: str) -> str:
-    """The value at a dotted path; keys may contain dots themselves."""
+    """Return the value at a dotted path; keys may contain dots themselves."""
     for key, value in options.items():
         if key == path:
             return "…" if isinstance(value, Mapping) else repr(value)
@@ -169,7 +169,7 @@ def _value(options: Mapping[str, Any], path: str) -> str:
 
 
 def parameter_rows(group_map: GroupMap, explanations: Sequence[Explanation]) -> Table:
-    """One row per parameter, with all numbers and formulas in full."""
+    """Return one row per parameter, with all numbers and formulas in full."""
     held: dict[str, list[str | None]] = {}
     for group, parameter in group_map.grouped():
         held.setdefault(parameter.name, []).append(group.name)

@@ -126,7 +126,7 @@ def _of_number(part: Part, here: Explanation, there: Explanation, members: Seque
 
 
 def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
-    """The input of the same formula in the group: ``block must be 24, 25 or 26, not 3``."""
+    """Return the input of the same formula in the group: ``block must be 24, 25 or 26, not 3``."""
     ours = _step(here, part)
     if ours is None:
         return None
@@ -139,7 +139,7 @@ def _other_number(part: Part, here: Explanation, members: Sequence[Explanation])
 
 
 def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, ours: RuleTrace | None) -> str:
-    """What would have to be different in the parameter or the config."""
+    """Return the property of the parameter or the config that would have to differ."""
     if here.provenance is None or there.provenance is None:
         return "unknown: the numbers were only observed"
     met = _met(here, theirs)
@@ -154,7 +154,7 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
 
 
 def _met(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
-    """The outcome here of the rule that decides for the members."""
+    """Return the outcome for this parameter of the rule that decides for the members."""
     return next((item for item in here.considered if theirs is not None and item.rule == theirs.rule), None)
 
 

@@ -43,7 +43,7 @@ def check_view(by: str, sort: str | None) -> None:
 
 
 def _column(columns: Sequence[Column], sort: str) -> int:
-    """The index of the column that ``sort`` names, by its key or its heading."""
+    """Return the index of the column that ``sort`` names, by its key or its heading."""
     named = as_key(sort.removeprefix("-"))
     # Keys first: the heading of the key "name" is "parameter", and "parameters" is another column's key.
     spelled = {
@@ -130,7 +130,7 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
 
 
 def _sorted(table: Table, sort: str) -> Table:
-    """Rows sorted by one column, ``-`` in front for descending: numbers before text, missing values last."""
+    """Return rows sorted by one column, ``-`` in front for descending: numbers before text, missing values last."""
     index = _column(table.columns, sort)
     present = [row for row in table.rows if row[index] is not None]
     absent = [row for row in table.rows if row[index] is None]

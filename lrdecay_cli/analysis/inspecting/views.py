@@ -39,7 +39,7 @@ PARAMETER_COLUMNS = (
 
 
 def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """One row per group, with its parameters; numbered groups with equal options share a row."""
+    """Return one row per group, with its parameters; numbered groups with equal options share a row."""
     merged = _merged(chosen)
     say_where = any(len(groups) > 1 for groups, _ in merged)
     further = (*_frozen_column(chosen), *([WHERE] if say_where else []))
@@ -60,7 +60,7 @@ def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """One row per layer id and lr scale, with all weight decays and the parameters."""
+    """Return one row per layer id and lr scale, with all weight decays and the parameters."""
     universe = [tensor.name for tensor in each_once(chosen)]
     rows = []
     frozen = _frozen_column(chosen)
@@ -73,7 +73,7 @@ def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def by_parameter(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """One row per parameter, in the optimizer's order, then frozen and missing ones."""
+    """Return one row per parameter, in the optimizer's order, then frozen and missing ones."""
     rows = []
     for tensor in chosen:
         group = tensor.group
@@ -93,12 +93,12 @@ def _where(members: Iterable[Tensor], universe: Sequence[str]) -> str:
 
 
 def each_once(chosen: Iterable[Tensor]) -> list[Tensor]:
-    """The tensors once each, even if several optimizers take turns with them."""
+    """Return each tensor once, even if several optimizers step it alternately."""
     return list({tensor.name: tensor for tensor in chosen}.values())
 
 
 def _distinct_texts(numbers: Sequence[float | None]) -> list[str]:
-    """Numbers in four digits; with all digits if four look the same."""
+    """Return numbers in four digits, or in all digits if four digits look the same."""
     short = ["–" if number is None else f"{number:.4g}" for number in numbers]
     return short if len(set(short)) == len(short) else ["–" if number is None else repr(number) for number in numbers]
 
@@ -125,7 +125,7 @@ def _collect(chosen: Iterable[Tensor], key: Callable[[ParameterGroup], Any]) -> 
 
 
 def groups_label(names: Sequence[str]) -> str:
-    """The name of a single group; for several, their number with the first and the last name."""
+    """Return the name of a single group; for several, their number with the first and the last name."""
     return names[0] if len(names) == 1 else f"{len(names)} groups: {names[0]} … {names[-1]}"
 
 
@@ -134,7 +134,7 @@ def _frozen_column(chosen: Iterable[Tensor]) -> tuple[Column, ...]:
 
 
 def _sums(group_map: GroupMap, members: Sequence[Tensor], further: Sequence[Column]) -> tuple[int | float, ...]:
-    """Tensors, parameters and their share of the model's parameters; and the number of frozen ones with that column."""
+    """Return the sums of a row: tensors, parameters, share of the model's parameters, and frozen tensors if shown."""
     members = each_once(members)
     parameters = sum(tensor.numel for tensor in members)
     frozen = [sum(not tensor.trainable for tensor in members)] if FROZEN in further else []
@@ -170,14 +170,17 @@ class _Node:
         return len(self.rates) == 1
 
     def signature(self) -> Any:
-        """Everything shown of this node except its name and sizes: siblings with equal signatures share a row."""
+        """Return all displayed values of this node except name and sizes.
+
+        Siblings with equal signatures share a row.
+        """
         if self.uniform:
             return next(iter(self.rates))
         return tuple((child.name, child.signature()) for child in _in_order(list(self.children.values())))
 
 
 def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """One row per module or parameter, down to modules with uniform lr and weight decay, in the model's order.
+    """Return one row per module or parameter, down to modules with uniform lr and weight decay, in the model's order.
 
     Neighbours with numeric names (blocks of a stage) and equal contents share a row: ``0-2``.
     """
@@ -195,7 +198,7 @@ def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def _side_by_side(values: Sequence[Any]) -> Any:
-    """The number in optimizers that take turns: one value if equal, else all values."""
+    """Return a number in alternately stepped optimizers: one value if all are equal, else all values."""
     distinct = list(dict.fromkeys(values))
     return distinct[0] if len(distinct) == 1 else " / ".join(_distinct_texts(distinct))
 
@@ -211,7 +214,7 @@ def _rates(tensor: Tensor) -> _Rates:
 def _rows(
     node: _Node, *, guide: str, tail: str, path: str, label: str = "", size: tuple[int, int] = (0, 0)
 ) -> Iterator[tuple[Any, ...]]:
-    """The row of ``node`` and the rows below it; ``tail`` is the guide line that its children continue."""
+    """Yield the row of ``node`` and the rows below it; ``tail`` is the guide line that its children continue."""
     tensors, parameters = size if size[0] else (node.tensors, node.parameters)
     yield (Branch(guide, label or node.name, path or node.name), *_shown(node), tensors, parameters)
     if node.uniform:

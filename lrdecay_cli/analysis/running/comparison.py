@@ -79,7 +79,7 @@ def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: Grou
 
 
 def scaled(planned: PlannedLrs, factor: float) -> PlannedLrs:
-    """The plan with every group's lr multiplied, as by ``auto_scale_lr``; ``base_lr`` stays unchanged."""
+    """Return the plan with every group's lr multiplied, as by ``auto_scale_lr``; ``base_lr`` stays unchanged."""
 
     def at(key: str, iteration: int) -> float | None:
         lr = planned.at(key, iteration)
@@ -94,7 +94,7 @@ def agrees(lines: Sequence[LogLine], planned: PlannedLrs) -> bool:
 
 
 def logged_curves(lines: Sequence[LogLine], planned: PlannedLrs) -> tuple[LoggedCurve, ...]:
-    """Every logged lr that is in the plan, beside the planned one."""
+    """Return every logged lr that is in the plan, beside the planned one."""
     found: dict[str, list[tuple[int, float | None, float | None]]] = {}
     for line in lines:
         for key, lr in _known(line, planned):
@@ -112,7 +112,7 @@ def constant_ratio(curves: Sequence[LoggedCurve]) -> float | None:
 
 
 def differing_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """Paths of the values that differ between two configs; types with the same name count as equal."""
+    """Return paths of the values that differ between two configs; types with the same name count as equal."""
     left, other = dict(_leaves(before)), dict(_leaves(after))
     return tuple(
         path for path in dict.fromkeys([*left, *other]) if left.get(path, _Nothing) != other.get(path, _Nothing)

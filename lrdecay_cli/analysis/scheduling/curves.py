@@ -44,7 +44,10 @@ def members(series: Series) -> list[Member]:
 def curves(
     series: Series, group_map: GroupMap, samples: Sequence[int], all_moments: Sequence[Moments]
 ) -> tuple[tuple[Curve, ...], tuple[Mapping[str, int], ...]]:
-    """The curves, slowest first within an optimizer, and the tracks of each; ``all_moments`` is indexed by track."""
+    """Return the curves, slowest first within an optimizer, and their tracks.
+
+    ``all_moments`` is indexed by track.
+    """
     by_name = {group.name: group for group in group_map.groups}
     found = members(series)
     position = {name: index for index, name in enumerate(by_name)}
@@ -99,7 +102,7 @@ def curves(
 
 
 def moments(series: Series, track: int, warm_up_end: int | None) -> Moments:
-    """A value at the start, after the warm-up, at its highest and lowest, and in the last step."""
+    """Return the important values of a track: first, after the warm-up, highest, lowest and last."""
     values = series.column(track)
     peak = max(values)
     return Moments(
@@ -148,7 +151,7 @@ TOLERANCE = 1e-6
 
 
 def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> tuple[Meeting, ...]:
-    """Every meeting between two samples, at its exact step.
+    """Return every meeting between two samples, at its exact step.
 
     Args:
         series: the values at every step.
@@ -176,7 +179,7 @@ def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> t
 
 
 def _order(values: Sequence[float]) -> tuple[object, ...]:
-    """A value that changes if any two curves meet, part or cross."""
+    """Return a value that changes if any two curves meet, part or cross."""
     order = sorted(range(len(values)), key=lambda curve: (values[curve], curve))
     return tuple(
         (curve, _compare(values[curve], values[before]) == 0)
@@ -195,7 +198,7 @@ def _relation(series: Series, step: int, first: int, second: int) -> int:
 
 
 def _when(series: Series, first: int, second: int, before: int, after: int) -> int:
-    """The first step after ``before`` with the relation at ``after``, if it changes once in between."""
+    """Return the first step after ``before`` with the same relation as at ``after``. Assumes one change in between."""
     target = _relation(series, after, first, second)
     while after - before > 1:
         middle = (before + after) // 2
@@ -207,7 +210,7 @@ def _when(series: Series, first: int, second: int, before: int, after: int) -> i
 
 
 def _together(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
-    """The sets of curves that the pairs connect, ascending."""
+    """Yield the sets of curves that the pairs connect, ascending."""
     sets: list[set[int]] = []
     for pair in pairs:
         touched = [left for left in sets if left & {*pair}]

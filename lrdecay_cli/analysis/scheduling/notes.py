@@ -15,7 +15,7 @@ _MEETINGS, _NAMED = 5, 4
 
 
 def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = ()) -> Iterator[Note]:
-    """Every note, in order: findings, what sets the lrs, the log's omissions, unknown changes, meetings, gaps."""
+    """Yield every note, in order: findings, what sets the lrs, the log's omissions, unknown changes, meetings, gaps."""
     yield from finding_notes(findings)
     yield from _setting(schedule)
     yield from _log(schedule)
@@ -32,19 +32,19 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
 
 
 def fastest(schedule: Schedule, optimizer: str | None = None) -> int:
-    """The curve of the head; without a head, the one with the highest peak."""
+    """Return the curve of the head; without a head, the one with the highest peak."""
     of = [index for index, curve in enumerate(schedule.curves) if optimizer in (None, curve.optimizer)]
     head = [index for index in of if schedule.curves[index].head]
     return head[0] if head else max(of, key=lambda index: schedule.curves[index].moments["lr"].peak)
 
 
 def name_of(curve: Curve) -> str:
-    """The name of a curve in a sentence."""
+    """Return the name of a curve in a sentence."""
     return f"the head ({curve.label})" if curve.head else curve.label
 
 
 def _setting(schedule: Schedule) -> Iterator[Note]:
-    """What sets the lrs: hooks, schedulers, or nothing."""
+    """Yield notes on the sources of the lrs: hooks, schedulers, or the constructor alone."""
     rehearsal, unit = schedule.rehearsal, schedule.length.unit
     setters = rehearsal.setters if rehearsal else ()
     groups = sum(len(curve.groups) for curve in schedule.curves)
@@ -72,7 +72,7 @@ def _setting(schedule: Schedule) -> Iterator[Note]:
 
 
 def _rehearsed(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
-    """Further observations of the dry run, and what it could not run."""
+    """Yield further observations of the dry run, and the parts that could not be run."""
     for change in rehearsal.states:
         what = "thaws" if change.trainable else "freezes"
         tensors, when = count(len(change.parameters), "tensor"), f"{unit} {change.cause.iteration:,}"
@@ -107,7 +107,7 @@ def _log(schedule: Schedule) -> Iterator[Note]:
 
 
 def _unforeseen(scheduler: RunScheduler, length: RunLength) -> Iterator[Note]:
-    """The possible changes by a scheduler that the schedule does not show."""
+    """Yield the possible changes by a scheduler that the schedule does not show."""
     if scheduler.monitor is not None:
         yield Note(
             f"{scheduler.type} at {scheduler.path} follows the validation metric {scheduler.monitor!r}, unknown before "
@@ -126,7 +126,7 @@ def _first_drop(scheduler: RunScheduler, length: RunLength) -> str:
 
 
 def _meetings(schedule: Schedule) -> Iterator[Note]:
-    """Each meeting as a note; a gradual merge of all curves is one note."""
+    """Yield each meeting as a note; a gradual merge of all curves is one note."""
     listed_meetings = list(schedule.meetings)
     if _end_as_one(schedule):
         meets = [meeting for meeting in listed_meetings if meeting.kind == "meet"]
@@ -158,7 +158,7 @@ def _meeting(meeting: Meeting, schedule: Schedule) -> str:
 
 
 def _batch(plan: TrainingPlan, schedule: Schedule) -> Iterator[Note]:
-    """The batch that the lr is for if ``auto_scale_lr`` is off, and the batch that the user gave."""
+    """Yield notes on the batch: the size that the lr is for if ``auto_scale_lr`` is off, and the user's values."""
     batch, base = schedule.batch, plan.base_batch_size
     if not batch or not batch.gpus_given or batch.size is None or batch.lr_factor is not None or base is None:
         return

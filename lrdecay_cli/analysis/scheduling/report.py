@@ -136,7 +136,7 @@ def _by_curve(schedule: Schedule, name: str, *, titled: bool) -> Table:
 
 
 def _log(schedule: Schedule, digits: int) -> Table:
-    """The numbers of mmengine's log line in its format, and the fastest group, which the log omits."""
+    """Return the numbers of mmengine's log line in its format, and the fastest group, which the log omits."""
     warm = schedule.warm_up_end is not None
     columns = (
         Column("key", "in the log", "text", vital=True),
@@ -170,7 +170,7 @@ def _log(schedule: Schedule, digits: int) -> Table:
 
 
 def _rows(schedule: Schedule) -> Table:
-    """One row for each curve in each sample, in the long form of data frames."""
+    """Return one row for each curve in each sample, in the long form of data frames."""
     parameters = list(dict.fromkeys(name for curve in schedule.curves for name in curve.values))
     per_epoch = schedule.length.iterations_per_epoch if schedule.length.epochs else None
     columns = (

@@ -20,7 +20,7 @@ def run_length(
     dataset_size: int | None = None,
     gpus: int = 1,
 ) -> RunLength:
-    """The length of a run.
+    """Return the length of a run.
 
     Args:
         plan: the config's statements about its run.
@@ -77,7 +77,7 @@ def _iterations_per_epoch(
 
 
 def _needs_iterations(plan: TrainingPlan) -> str:
-    """Why the schedule cannot be computed without the iterations per epoch; empty if it can."""
+    """Return the reason why a schedule requires the number of iterations per epoch; empty if it does not."""
     for path, settings in plan.schedulers:
         called = f"{settings['type']} at {path}"
         if settings.get("convert_to_iter_based"):

@@ -28,7 +28,7 @@ _MOST = 5_000_000
 
 
 def sampled(series: Series, marks: Iterable[int], every: int | None = None) -> tuple[tuple[int, ...], bool]:
-    """The steps to keep, and whether they include every change.
+    """Return the steps to keep, and whether they include every change.
 
     A change after a constant phase is kept with the step before it, so that a line through the samples shows the step.
     If values change at every step, kept steps are evenly spaced over the run and between successive ``marks``. Every
@@ -69,7 +69,7 @@ def _evenly(begin: int, end: int, count: int) -> Iterator[int]:
 
 
 def _jumps(series: Series) -> Iterator[int]:
-    """Steps at which the first lr jumps, with the step before; none if it jumps all the time."""
+    """Yield steps at which the first lr jumps, with the step before. Yields nothing for an lr that jumps very often."""
     values = series.column(next(series.of("lr")))
     up, down = 1 + _JUMP, 1 - _JUMP
     jumps = [
@@ -133,7 +133,7 @@ def schedule_of(
 
 
 def warm_up_end_of(run: Run, length: RunLength) -> int | None:
-    """The first step after warm-up; None without a warm-up or if it lasts to the end."""
+    """Return the first step after warm-up; None without a warm-up or if it lasts to the end."""
     ends = [
         scheduler.last_step + 1 for scheduler in run.schedulers if scheduler.warm_up and scheduler.last_step is not None
     ]

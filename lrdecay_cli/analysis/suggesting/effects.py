@@ -25,7 +25,7 @@ _COLUMNS = (
 
 
 def effects(before: GroupMap, after: GroupMap) -> tuple[tuple[Effect, ...], Effect | None]:
-    """The effect on each module in the model's order, and on the whole backbone."""
+    """Return the effect on each module in the model's order, and on the whole backbone."""
     pairs = lr_pairs(before, after)
     prefix = backbone_prefix(after)
     names = [tensor.name for tensor in in_model_order(after.tensors()) if tensor.name in pairs]
@@ -38,7 +38,7 @@ def effects(before: GroupMap, after: GroupMap) -> tuple[tuple[Effect, ...], Effe
 
 
 def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> Variant | None:
-    """The suggestion without the ``lr_mult`` of the whole backbone; None if it keeps none, or one of 0.
+    """Return the suggestion without the ``lr_mult`` of the whole backbone; None without one or if it is 0.
 
     A custom key multiplies the decay's lr, so the lrs without it are computed from those with it.
     """
@@ -59,7 +59,7 @@ def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: s
 
 
 def effect_table(by_module: Sequence[Effect]) -> Table:
-    """One row for each module."""
+    """Return one row for each module."""
     rows = (
         (
             *(effect.name, effect.parameters, effect.lr_before, effect.lr_after),
@@ -71,7 +71,7 @@ def effect_table(by_module: Sequence[Effect]) -> Table:
 
 
 def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterator[str]:
-    """The effect in words: the backbone's mean factor with its range, then the effect on the rest of the model."""
+    """Describe the effect in words: mean factor and range for the backbone, then the rest of the model."""
     if backbone is None:
         return
     spans = [text for text in (_where(min, by_module, backbone), _where(max, by_module, backbone)) if text]
@@ -87,7 +87,7 @@ def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterato
 
 
 def faster_note(backbone: Effect | None) -> Iterator[Note]:
-    """A warning if the backbone would train at more than :data:`FASTER` times its present lr."""
+    """Yield a warning if the backbone would train at more than :data:`FASTER` times its present lr."""
     if backbone is not None and backbone.factor is not None and backbone.factor > FASTER:
         highest = f", at most {factor_text(backbone.highest_factor)}" if backbone.highest_factor else ""
         yield Note(
@@ -98,7 +98,7 @@ def faster_note(backbone: Effect | None) -> Iterator[Note]:
 
 
 def variant_note(variant: Variant | None) -> Iterator[Note]:
-    """The effect of the suggestion without the custom keys of the backbone that it keeps."""
+    """Yield the effect of the suggestion without the custom keys of the backbone that it keeps."""
     if variant is None:
         return
     factor, highest = variant.backbone.factor, variant.backbone.highest_factor
@@ -118,7 +118,7 @@ def _times(effect: Effect) -> str:
 
 
 def _where(pick: object, by_module: Sequence[Effect], backbone: Effect) -> str:
-    """The lowest or highest factor in the backbone, with its module."""
+    """Return the lowest or highest factor in the backbone, with its module."""
     lowest = pick is min
     known = {
         effect.name: factor

@@ -22,7 +22,7 @@ _KEPT = {*OURS.options} - {*OURS.decay_options, "backbone", "custom_keys"}
 
 
 def backbone_prefix(group_map: GroupMap) -> str:
-    """The prefix of the backbone's parameter names. Raises LrdecayError for a model without a backbone."""
+    """Return the prefix of the backbone's parameter names. Raises LrdecayError for a model without a backbone."""
     trained = {parameter.name for _, parameter in group_map.grouped() if parameter.requires_grad}
     paths = [path for path in group_map.modules if path.split(".")[-1] == "backbone" or ".backbone." in f".{path}."]
     for path in paths:
@@ -48,7 +48,7 @@ class PresentOptions(NamedTuple):
 
 
 def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, refused: bool) -> PresentOptions:
-    """The current options: those for lrdecay's own constructor, those that are kept, and those that are dropped.
+    """Return the current options: those for lrdecay's own constructor, those that are kept, and those that are dropped.
 
     Custom keys of the head are kept, and so are options that lrdecay's constructor supports. An ``lr_mult`` of the
     whole backbone stays and multiplies the decay: without it the backbone would train faster than now. The decay
@@ -92,7 +92,10 @@ def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, r
 
 
 def option_lines(options: Sequence[Option]) -> Iterator[str]:
-    """A line for each option: ``custom_keys['norm'] = {'decay_mult': 0.0}  (58 tensors of the backbone, 4 others)``."""
+    """Yield one line for each option.
+
+    Example: ``custom_keys['norm'] = {'decay_mult': 0.0}  (58 tensors of the backbone, 4 others)``.
+    """
     for present in options:
         where = ""
         if present.backbone is not None:
@@ -122,7 +125,7 @@ def _slows(settings: Any) -> bool:
 
 
 def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The kept and the dropped settings of a key of the whole backbone: a ``decay_mult`` would decay norms too."""
+    """Return the kept and dropped settings of a key of the whole backbone. A ``decay_mult`` would also decay norms."""
     kept = {"lr_mult", *(("decay_mult",) if settings.get("decay_mult") == 0 else ())}
     stays = {name: value for name, value in settings.items() if name in kept}
     return stays, {name: value for name, value in settings.items() if name not in stays}
@@ -134,7 +137,7 @@ _FEWEST = 3
 
 
 def layers_to_list(group_map: GroupMap) -> str:
-    """A fix for a backbone whose layer order is unknown: the option to list the layers, with their patterns.
+    """Return a fix for a backbone whose layer order is unknown: the option to list the layers, with their patterns.
 
     The user has to check that the modules run in the order of their registration. Tokens and positions of the backbone
     belong to its first layer. Modules added to a pretrained backbone form one layer, the last, so that the blocks keep
@@ -159,9 +162,9 @@ def layers_to_list(group_map: GroupMap) -> str:
 
 
 def inner_backbone(group_map: GroupMap) -> str:
-    """Path of the single module that contains the whole backbone, as in MMPretrain's ``TIMMBackbone``; empty if none.
+    """Return the path of the single module that contains the whole backbone; empty if there is none.
 
-    If such modules are nested, the innermost one is returned.
+    An example is MMPretrain's ``TIMMBackbone``. Of nested modules, the innermost is returned.
     """
     prefix = backbone_prefix(group_map)
     inner = _inner_prefix(_names(group_map, prefix), prefix)
@@ -183,7 +186,7 @@ def _inner_prefix(names: Sequence[str], prefix: str) -> str:
 
 
 def _layers(group_map: GroupMap, prefix: str) -> Iterator[tuple[str, str]]:
-    """A regular expression and the name for each parameter: its child of the backbone, or its entry of a list."""
+    """Yield a regular expression and the name for each parameter: its child of the backbone, or its entry of a list."""
     names = _names(group_map, prefix)
     inner = _inner_prefix(names, prefix)
     above = re.escape(inner.removeprefix(prefix))

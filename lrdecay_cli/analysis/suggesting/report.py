@@ -30,7 +30,7 @@ def suggestion_report(
     left: Sequence[Finding] = (),
     variant: Variant | None = None,
 ) -> Result[Suggestion]:
-    """The report.
+    """Return the report.
 
     Args:
         before: the map of the config as it is.
@@ -160,7 +160,7 @@ def _folded(names: Sequence[str], group_map: GroupMap) -> list[str]:
 
 
 def refusal_of(proposal: Proposal) -> str:
-    """The message for a config whose own constructor raises."""
+    """Return the message for a config whose own constructor raises."""
     return f"the config does not build: {proposal.refused}"
 
 

@@ -32,7 +32,7 @@ TODAY = "LRDECAY_TODAY"
 
 
 class Demands(msgspec.Struct, frozen=True):
-    """What ``check`` judges configs by."""
+    """The requirements by which ``check`` judges configs."""
 
     rules: tuple[Rule, ...]
     fail_on: Severity
@@ -141,7 +141,7 @@ def _read(name: str, request: Request) -> GroupMap | Skipped:
 
 
 def _without_name(name: str, error: LrdecayError) -> str:
-    """An error's line without the name of its config; a line number in the config stays."""
+    """Return an error's line without the name of its config. Keeps a line number in the config."""
     return error.at("" if error.where == name else error.where.removeprefix(f"{name}: ")).line()
 
 
@@ -188,7 +188,7 @@ def _of_target(target: str) -> list[str]:
 
 
 def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, GroupMap | Skipped | None]:
-    """The map or the failure of each config; None for a config that is not for training."""
+    """Return the map or the failure of each config; None for a config that is not for training."""
     from lrdecay_cli.app.shell.console import progress
     from lrdecay_cli.domain.scan import NOT_FOR_TRAINING
     from lrdecay_cli.processes.build_many import build_many, isolation

@@ -53,7 +53,7 @@ class FixPlan(msgspec.Struct, frozen=True):
     """New texts by the resolved paths of the files."""
 
     def diff(self) -> str:
-        """A unified diff of all files, with paths relative to the working directory."""
+        """Return a unified diff of all files, with paths relative to the working directory."""
         return "".join(line for path in sorted(self.after) for line in self._diff(path))
 
     def _diff(self, path: Path) -> Iterator[str]:
@@ -63,7 +63,7 @@ class FixPlan(msgspec.Struct, frozen=True):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
     def summary(self, *, written: bool) -> list[str]:
-        """Lines for people: which findings are fixed, which are not and why."""
+        """Return readable lines: the fixed findings, then the remaining ones with the reason."""
         done = "fixed" if written else "would fix"
         lines = [f"{done} {each.finding.code} of {each.finding.config}: {each.fix}" for each in self.applied]
         lines += [f"not fixed: {each.finding.code} of {each.finding.config}: {each.reason}" for each in self.left]
@@ -163,7 +163,7 @@ class _Trial:
         self.before = [finding for finding in result.findings if finding.config == config]
 
     def chosen(self, findings: Sequence[Finding]) -> tuple[list[Applied], list[Left]]:
-        """A fix for each finding that removes it and causes no other; and the findings without such a fix.
+        """Return the fixes that remove their findings and cause no others, and the findings without such a fix.
 
         Findings are handled one after another: an earlier fix may remove a later finding too.
         """
@@ -188,7 +188,7 @@ class _Trial:
         return kept, [each for each in left if each.finding.fingerprint in remaining]
 
     def _accepted(self, applied: Sequence[Applied]) -> tuple[list[Applied], _Verdict]:
-        """The fixes plus the fixes of findings that they cause, with the verdict on all of them."""
+        """Return the fixes plus the fixes of findings that they cause, with the verdict on all of them."""
         wanted = [*applied]
         for _ in range(_MOST_ROUNDS):
             verdict = self._verdict(wanted)

@@ -1,4 +1,4 @@
-"""The planned lrs of each start of a training: its config, built, and the run of its schedulers."""
+"""Plan the lrs of each start of a training: build the config and run its schedulers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DECIDING = ("optim_wrapper", "param_scheduler", "train_cfg", "auto_scale_lr", "
 
 
 class PlanOptions(NamedTuple):
-    """The planned length of an epoch, which the config does not state."""
+    """Options for the length of an epoch, which the config does not state."""
 
     iterations_per_epoch: int | None
     dataset_size: int | None
@@ -55,11 +55,11 @@ class Plan(NamedTuple):
         return plan
 
     def lrs(self, *, beyond: bool = False) -> PlannedLrs:
-        """The lrs that the log would print; see :func:`schedule_lrs`."""
+        """Return the lrs that the log would print; see :func:`schedule_lrs`."""
         return schedule_lrs(self.run, self.length, self.group_map, beyond=beyond)
 
     def deciding(self) -> dict[str, Any]:
-        """The settings that decide about lrs, as plain values."""
+        """Return the settings that determine the lrs, as plain values."""
         from lrdecay_cli.openmmlab.config_values import plain
 
         config = self.planned.config
@@ -84,7 +84,10 @@ class Plans:
         self._plans: dict[tuple[str, RunLength], Plan] = {}
 
     def observed(self, stamp: Stamp, path: str) -> tuple[int | None, str]:
-        """Iterations per epoch of the logged run, and their source; ``path`` is its config or a similar one."""
+        """Return iterations per epoch of the logged run, and the source of this number.
+
+        ``path``: the run's config or a similar one.
+        """
         if stamp.iterations_per_epoch is not None:
             return stamp.iterations_per_epoch, "the log"
         if not self.build(stamp.config or path)[0].plan.by_epoch:
@@ -102,7 +105,7 @@ class Plans:
     def of(
         self, path: str, lines: Sequence[LogLine], observed: int | None, length_source: str, options: PlanOptions | None
     ) -> Plan:
-        """The plan of a config. The length of an epoch comes from the options, else from the logged run."""
+        """Return the plan of a config. The length of an epoch comes from the options, else from the logged run."""
         planned, group_map = self.build(path)
         plan: TrainingPlan = planned.plan
         if options and options.any_length:
@@ -147,7 +150,7 @@ class Plans:
         return self._built[path]
 
     def without_statistics(self, stamp: Stamp) -> Stamp:
-        """The stamp without log keys that hold statistics (``log_processor.custom_cfg``) instead of values."""
+        """Return the stamp without log keys that hold statistics (``log_processor.custom_cfg``) instead of values."""
         if stamp.config is None:
             return stamp
         custom = (self.build(stamp.config)[0].config.get("log_processor") or {}).get("custom_cfg") or ()
@@ -166,7 +169,10 @@ class Plans:
         return bool(self.build(stamp.config)[0].config.get("resume")) or (stamp.lines[0].epoch or 1) > 1
 
     def resumed_from(self, stamp: Stamp, base: Plan) -> str | None:
-        """The checkpoint that a start of the training resumed from; None if it did not resume or the file is gone."""
+        """Return the checkpoint from which a training resumed.
+
+        None without a resume, or if the file no longer exists.
+        """
         if not self.is_resumed(stamp):
             return None
         from lrdecay_cli.openmmlab.checkpoints.saved_groups import progress_of

@@ -113,7 +113,7 @@ class _Comparing:
         observed: int | None,
         length_source: str,
     ) -> Iterator[PartingCause]:
-        """Yield the causes of a difference, each added to the earlier ones, until they give every logged lr."""
+        """Yield the causes of a difference. Causes are combined until they explain every logged lr."""
         stamp = stamps[index]
         lines, base = stamp.lines, plan
         if observed and plan.plan.by_epoch and plan.length.iterations_per_epoch not in (None, observed):
@@ -154,7 +154,7 @@ class _Comparing:
         yield from causes or [PartingCause("unknown", False)]
 
     def _scaling(self, stamp: Stamp, base: Plan) -> tuple[float | None, int]:
-        """The factor of auto_scale_lr on every lr (None if it is off), and the number of GPUs."""
+        """Return the factor of auto_scale_lr on every lr (None if it is off), and the number of GPUs."""
         plan = base.plan
         if not plan.auto_scale_lr or not plan.base_batch_size or not plan.batch_size:
             return None, stamp.gpus or 1
@@ -166,7 +166,7 @@ class _Comparing:
         return gpus * plan.batch_size / plan.base_batch_size, gpus
 
     def _gpus_of_epoch(self, plan: TrainingPlan, observed: int) -> int | None:
-        """The number of GPUs that gives the observed epoch length, if the size of the dataset is known."""
+        """Return the number of GPUs that gives the observed epoch length, if the size of the dataset is known."""
         size = self._plans.options.dataset_size
         if size is None or not plan.batch_size:
             return None
@@ -178,7 +178,7 @@ class _Comparing:
     def _dry_run_causes(
         self, stamp: Stamp, base: Plan, lrs: PlannedLrs, factor: float | None, gpus: int
     ) -> Iterator[PartingCause]:
-        """The causes that a dry run of the config finds, with the resume that the log shows; none if it cannot run."""
+        """Yield the causes that a dry run finds, resumed as the log shows. Yields nothing if the config cannot run."""
         checkpoint = self._plans.resumed_from(stamp, base)
         logged: list[tuple[int, list[float | None]]] = []
         used: list[tuple[int, list[float | None]]] = []
@@ -211,7 +211,7 @@ class _Comparing:
 
 
 def _hooks(run: DryRun, lrs: PlannedLrs) -> Iterator[Any]:
-    """The changes by hooks to the logged lrs."""
+    """Yield the changes by hooks to the logged lrs."""
     logged = {*lrs.groups.values()}
     yield from (
         cause for group in run.groups if group.name in logged for cause in group.causes if cause.stage == "hook"

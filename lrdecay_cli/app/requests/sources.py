@@ -65,19 +65,19 @@ class Request(msgspec.Struct, frozen=True):
         named_by: str | None = None,
         launch: Launch = PLAIN_LAUNCH,
     ) -> Request:
-        """The request of a command's options. ``exact`` and ``isolated`` also switch the cache off."""
+        """Return the request of a command's options. ``exact`` and ``isolated`` also switch the cache off."""
         overrides = tuple(cfg_options or ())
         wanted = not (no_cache or exact or isolated)
         caching = Caching((*overrides, *launch.options), device, wanted=wanted, verbose=verbose)
         return cls(overrides, device, verbose, exact, caching, isolated, named_by, launch)
 
     def anew(self) -> Request:
-        """The same request without the cache, for files that changed since the cache looked at them."""
+        """Return the same request without the cache, for files that changed since the cache looked at them."""
         caching = Caching((*self.cfg_options, *self.launch.options), self.device, wanted=False, verbose=self.verbose)
         return msgspec.structs.replace(self, caching=caching)
 
     def build_spec(self) -> BuildSpec:
-        """The options for building one config."""
+        """Return the options for building one config."""
         timeout, memory = (TIMEOUT, MEMORY) if self.isolated else (None, None)
         exact = self.exact or fast_start.is_plain()
         return BuildSpec(
@@ -96,9 +96,9 @@ class Request(msgspec.Struct, frozen=True):
 def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     """Return the group map of each source: a config, an exported map, ``-`` for a map on stdin, or a checkpoint.
 
-    The config of ``request`` names the parameters of a checkpoint; without it, the only other source does. The rest of
-    ``request`` concerns configs. Raises LrdecayError if a map cannot be read or built, or if a required package is not
-    installed.
+    The config of ``request`` provides the parameter names of a checkpoint; without this config, the only other source
+    does. The rest of ``request`` concerns configs. Raises LrdecayError if a map cannot be read or built, or if a
+    required package is not installed.
     """
     checkpoints = [source for source in dict.fromkeys(sources) if is_checkpoint(source)]
     plain = [source for source in sources if source not in checkpoints]
@@ -137,10 +137,10 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
 
 
 def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
-    """The maps of two sources, as :func:`group_maps_of` returns them; for a work directory, of its last checkpoint.
+    """Return the maps of two sources, like :func:`group_maps_of`.
 
-    The other source names the parameters of such a checkpoint. If it does not fit, or is a checkpoint too, the config
-    that the training dumped names them.
+    A work directory stands for its last checkpoint. The other source provides the parameter names of this checkpoint.
+    If the other source does not fit, or is a checkpoint too, the config that the training dumped provides the names.
     """
     sources = (before, after)
     texts = [source for source in sources if is_text_baseline(source)]
@@ -169,7 +169,7 @@ def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
 
 
 def origins_of(source: str, request: Request) -> ConfigOrigins | None:
-    """Where the options of a source are set; None if the source is not a config."""
+    """Return the places that set the options of a source; None if the source is not a config."""
     from lrdecay_cli.origins import known_origins
 
     if is_work_dir(source) or is_checkpoint(source) or is_map(source):
@@ -183,7 +183,7 @@ def is_text_baseline(source: str) -> bool:
 
 
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
-    """The config or map that names the checkpoints' parameters: ``--config``, else the only other source."""
+    """Return the config or map that names the checkpoints' parameters: ``--config``, else the only other source."""
     if request.named_by is None:
         return others[0] if checkpoints and len(set(others)) == 1 else None
     if not checkpoints:
@@ -198,7 +198,7 @@ def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request)
 
 
 def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
-    """The map of each config. Raises the LrdecayError of the first config without a map."""
+    """Return the map of each config. Raises the LrdecayError of the first config without a map."""
     options, jobs = request.build_spec(), len(configs)
     with ExitStack() as stack:
         if request.isolated:

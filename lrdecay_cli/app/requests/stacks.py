@@ -1,4 +1,4 @@
-"""The two sides of ``diff --stacks``: environments build configs, scans and maps are read."""
+"""Compare the two sides of ``diff --stacks``: build configs in environments, and read scans and maps."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _built(environment: Environment, folder: Path) -> Built:
 
 
 def _shown(build: Build, what: str) -> Build:
-    """``build`` with a progress bar."""
+    """Return ``build`` with a progress bar."""
 
     def shown(tasks: Sequence[Task]) -> Iterator[BuildOutcome]:
         with progress(len(tasks), what) as advance:

@@ -1,4 +1,4 @@
-"""The suggestion for a config: the findings that it answers, and the config built with it."""
+"""Build the suggestion for a config: collect the findings, propose a decay, and build the config with the proposal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ UNREAD = "LRD510"
 
 
 def ungrouped_map(config: str, request: Request) -> GroupMap:
-    """The map of a config whose constructor raises: its model, built without that constructor and its options."""
+    """Return the map of a config whose constructor raises.
+
+    The model is built without that constructor and its options.
+    """
     with fast_start.shortcuts(verbose=request.verbose):
         from lrdecay_cli.openmmlab.snippets import without_constructor
 
@@ -37,7 +40,7 @@ def ungrouped_map(config: str, request: Request) -> GroupMap:
 
 
 def suggestion_for(config: str, request: Request, *, ask_style: bool = False) -> tuple[Result[Suggestion], Proposal]:
-    """What is suggested for a config, built, with its report; and the proposal behind it.
+    """Return the suggestion for a config after a test build, with its report and the proposal behind it.
 
     Args:
         config: a config.

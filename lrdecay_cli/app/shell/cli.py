@@ -17,7 +17,9 @@ _MODULES = {"merge": "scan"}
 
 
 def command_line(arguments: Sequence[str]) -> Callable[..., Any]:
-    """The application for ``arguments``: only the called command, or all commands if the first argument is no command.
+    """Return the application for ``arguments``, with only the called command.
+
+    If the first argument is not the name of a command, all commands are included.
 
     Each command adds two milliseconds to every start, and to the first call of a Python program.
     """

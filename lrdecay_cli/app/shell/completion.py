@@ -64,7 +64,7 @@ def joined(line: str, index: int) -> tuple[list[str], int, str]:
 
 
 def configs(incomplete: str) -> list[str]:
-    """Configs, exported maps and folders that start with the typed text; in a zoo, one level at a time."""
+    """Return configs, exported maps and folders that start with the typed text; in a zoo, one level at a time."""
     from lrdecay_cli.files.config_path import SUFFIXES
     from lrdecay_cli.files.packages import ZOOS
 
@@ -75,7 +75,7 @@ def configs(incomplete: str) -> list[str]:
 
 
 def configs_and_checkpoints(incomplete: str) -> list[str]:
-    """The completions of :func:`configs`, and checkpoints."""
+    """Return the completions of :func:`configs`, and checkpoints."""
     from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES
 
     checkpoints = [] if _SEPARATOR in incomplete else _files(incomplete, CHECKPOINT_SUFFIXES)
@@ -83,7 +83,7 @@ def configs_and_checkpoints(incomplete: str) -> list[str]:
 
 
 def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Modules and parameters of the exported map that was typed before, one level of their paths at a time.
+    """Return modules and parameters of the exported map that was typed before, one level of their paths at a time.
 
     A config or a checkpoint has no completions: building or loading it takes too long.
     """
@@ -103,7 +103,7 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def options_of_config(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Options of the config that was typed before, one level of their paths at a time."""
+    """Return options of the config that was typed before, one level of their paths at a time."""
     from lrdecay_cli.domain.origins import option_path
     from lrdecay_cli.origins import config_origins
 
@@ -117,32 +117,32 @@ def options_of_config(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def folders(incomplete: str) -> list[str]:
-    """Folders that start with the typed text."""
+    """Return folders that start with the typed text."""
     return _files(incomplete, ())
 
 
 def json_files(incomplete: str) -> list[str]:
-    """JSON files and folders that start with the typed text."""
+    """Return JSON files and folders that start with the typed text."""
     return _files(incomplete, (".json",))
 
 
 def baselines(incomplete: str) -> list[str]:
-    """Baselines (text or JSON) and folders that start with the typed text."""
+    """Return baselines (text or JSON) and folders that start with the typed text."""
     return _files(incomplete, (".txt", ".json"))
 
 
 def forms(incomplete: str) -> list[str]:
-    """Forms of baselines that start with the typed text."""
+    """Return forms of baselines that start with the typed text."""
     return [form for form in ("text", "json") if form.startswith(incomplete)]
 
 
 def settings_files(incomplete: str) -> list[str]:
-    """TOML files and folders that start with the typed text."""
+    """Return TOML files and folders that start with the typed text."""
     return _files(incomplete, (".toml",))
 
 
 def rules(incomplete: str) -> list[tuple[str, str]]:
-    """Rule codes with their names, or names with their codes; completes the last of several separated by commas."""
+    """Return rule codes with their names, or names with their codes. Completes the last of several codes."""
     from lrdecay_cli.rules import RULES
 
     before, comma, last = incomplete.rpartition(",")
@@ -189,12 +189,12 @@ aspects = _words("domain.change", "ASPECTS", several=True)
 
 
 def devices(incomplete: str) -> list[str]:
-    """Devices that can be named, whether this machine has them or not."""
+    """Return devices that can be named, whether this machine has them or not."""
     return _beginning(("cpu", "meta", "cuda", "mps"), incomplete)
 
 
 def columns(incomplete: str) -> list[str]:
-    """Columns to sort ``inspect``'s views by, without a leading hyphen, which the shell takes for an option."""
+    """Return columns to sort ``inspect``'s views by. Omits the leading hyphen, which the shell treats as an option."""
     from lrdecay_cli.analysis.inspecting.report import VIEWS
 
     views = (columns for by, (columns, _) in VIEWS.items() if by != "module")
@@ -221,7 +221,7 @@ def _files(incomplete: str, suffixes: Iterable[str]) -> list[str]:
 
 
 def _entries(folder: Path, beginning: str, suffixes: Iterable[str]) -> list[str]:
-    """Folders, with a trailing slash, and files with these suffixes; hidden ones if the text starts with a dot."""
+    """Return folders, with a trailing slash, and files with these suffixes. A typed dot also shows hidden ones."""
     try:
         entries = sorted(folder.iterdir())
     except OSError:

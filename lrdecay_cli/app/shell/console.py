@@ -1,4 +1,4 @@
-"""Where reports go: stdout in one format, files in other formats; and a progress bar on stderr."""
+"""Write reports: to stdout in one format, to files in other formats. Also a progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Destinations:
 
     @property
     def repeatable(self) -> bool:
-        """True if the only output is text on stdout, which the cache may keep.
+        """True if the only output is text on stdout. Only such output is cached.
 
         The cache does not see the templates and scripts of a page or the fonts of a picture.
         """
@@ -129,9 +129,9 @@ def write_stdout(text: str | bytes) -> None:
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[bool], None]]:
-    """Show how many of ``total`` are done, how many failed, and the time left.
+    """Show how many of ``total`` items are done, how many failed, and the time left.
 
-    Yields a function to call after each one with whether it failed. Shows nothing if stderr is not a terminal.
+    Yields a function to call after each item, with True if the item failed. Shows nothing if stderr is not a terminal.
     """
     if not sys.stderr.isatty():
         yield lambda _: None

@@ -1,4 +1,4 @@
-"""The console entry point: every end of a command becomes an exit code and at most one line on stderr."""
+"""The console entry point: convert every result or exception to an exit code and at most one line on stderr."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _usage_line(error: Exception) -> str:
 
 
 def _trouble_here(error: OSError) -> str:
-    """The fault of this machine that raised ``error``; empty if none is known."""
+    """Return a description of the machine's fault that caused ``error``; empty if no fault is known."""
     if error.errno == errno.ENOSPC:
         return f"cannot write: {error.strerror}"
     try:

@@ -29,12 +29,12 @@ Whole = Optional[int]  # noqa: UP045
 
 
 def argument(metavar: str, text: str, complete: Callable[..., Any]) -> Any:
-    """A typer argument with its help and its completion."""
+    """Return a typer argument with its help and its completion."""
     return typer.Argument(metavar=metavar, help=text, autocompletion=complete)
 
 
 def option(*words: str, complete: Callable[..., Any] | None = None, at_least: int | None = None, **more: Any) -> Any:
-    """A typer option. ``words`` are its flags, the name of its value (metavar) and its help."""
+    """Return a typer option. ``words`` are its flags, the name of its value (metavar) and its help."""
     *flags, metavar, text = words
     return typer.Option(*flags, metavar=metavar, help=text, autocompletion=complete, min=at_least, **more)
 
@@ -64,7 +64,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show versio
 
 
 class BuildOptions(msgspec.Struct, frozen=True):
-    """How to build configs."""
+    """Options for building configs."""
 
     jobs: Annotated[
         Whole, option("--jobs", "-j", "N", "Configs to build in parallel. [default: one per core]", at_least=1)
@@ -106,7 +106,9 @@ class BuildOptions(msgspec.Struct, frozen=True):
 
     @property
     def launch(self) -> "Launch":
-        """How the training is started. Raises LrdecayError for numbers that are too large.
+        """Return the start of the training: GPUs, batch size and scaling.
+
+        Raises LrdecayError for numbers that are too large.
 
         The limit exists because PyTorch lists every rank of a process group.
         """
@@ -118,7 +120,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
         return Launch(self.gpus, self.batch_size, self.auto_scale_lr)
 
     def request(self) -> "Request":
-        """The build request of these options."""
+        """Return the build request of these options."""
         from lrdecay_cli.app.requests.sources import Request
 
         return Request.of(
@@ -134,7 +136,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
 
 
 def _format_option(command: str) -> Any:
-    """``--format``, with the formats that the command supports."""
+    """Return ``--format``, with the formats that the command supports."""
     text = f"{either(formats_of(command))}. [default: rich on a terminal, else text]"
     return option("--format", "-f", "FORMAT", text, complete=completion.formats_of(command))
 
@@ -145,7 +147,7 @@ def _output_option(command: str) -> Any:
 
 
 class OutputOptions(msgspec.Struct, frozen=True):
-    """Where a command's report goes."""
+    """Options for the format and destination of a command's report."""
 
     command: str
     format_name: Annotated[Text, _format_option] = None
@@ -158,7 +160,7 @@ class OutputOptions(msgspec.Struct, frozen=True):
     ] = "auto"
 
     def destinations(self) -> "Destinations":
-        """The checked formats and paths."""
+        """Return the checked formats and paths."""
         from lrdecay_cli.app.shell.console import Destinations
 
         return Destinations(self.command, self.format_name, self.output, self.color)
@@ -247,7 +249,7 @@ def _is_block(kind: object) -> bool:
 
 
 def _options(block: type[msgspec.Struct], command: str) -> Iterator[tuple[str, inspect.Parameter]]:
-    """One command parameter for each field that is an option."""
+    """Yield one command parameter for each field that is an option."""
     for field in msgspec.structs.fields(block):
         kind, *declared = get_args(field.type) or (field.type,)
         if declared:

@@ -51,14 +51,14 @@ def apply_settings(context: typer.Context, path: str | None) -> str | None:
 
 
 def without_settings(context: typer.Context, wanted: bool) -> bool:
-    """The callback of ``--no-settings``; :func:`apply_settings` reads its value. Raises with ``--settings``."""
+    """Return ``wanted``: the callback of ``--no-settings``. Raises LrdecayError with ``--settings``."""
     # The callbacks run in the order of the command line.
     _check_alone(wanted, context.params.get("_settings"))
     return wanted
 
 
 def settings_of(context: typer.Context) -> Settings:
-    """The project's settings, for a command that has ``--settings``."""
+    """Return the project's settings, for a command that has ``--settings``."""
     from lrdecay_cli.domain.settings import Settings
 
     found: Settings = context.meta.get(_META) or Settings()
@@ -66,13 +66,16 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 def baseline_of(context: typer.Context) -> str | None:
-    """The baseline that the settings or the environment name, as a path relative to the working directory."""
+    """Return the baseline that the settings or the environment name, as a path relative to the working directory."""
     value = _values(settings_of(context)).get("baseline")
     return None if value is None else str(value)
 
 
 def with_source(error: LrdecayError, arguments: Sequence[str]) -> LrdecayError:
-    """The error with the settings file or variable as its place, if the option that caused it came from there."""
+    """Return the error.
+
+    Its place is the settings file or variable, if the option that caused the error was set there.
+    """
     key = error.where.removeprefix("--")
     typed = any(argument.partition("=")[0] == error.where for argument in arguments)
     if not error.where.startswith("--") or typed or key not in _origins:
@@ -86,7 +89,7 @@ def _check_alone(unwanted: bool, path: str | None) -> None:
 
 
 def _files(path: str | None) -> list[tuple[str, bytes]]:
-    """Path and content of each candidate settings file; only one if ``--settings`` names it."""
+    """Return path and content of each candidate settings file; only one if ``--settings`` names it."""
     path = path or os.environ.get(f"{_PREFIX}SETTINGS") or None
     if path is not None:
         from lrdecay_cli.files import read_bytes
@@ -102,7 +105,7 @@ def _files(path: str | None) -> list[tuple[str, bytes]]:
 
 
 def _values(settings: Settings) -> dict[str, Any]:
-    """The options that the environment or the settings set; the environment wins. Records the source of each."""
+    """Return the options that the environment or the settings set; the environment wins. Records the source of each."""
     import msgspec
 
     values: dict[str, Any] = {}

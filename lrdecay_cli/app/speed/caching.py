@@ -1,4 +1,4 @@
-"""The cache from the view of one command: what it looks up and what it stores."""
+"""Look up and store the results of one command in the cache."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Caching:
         self._building = False
 
     def cached(self, config: str) -> GroupMap | Failure | None:
-        """The cached result of a config, if still valid: its map, or the failure of one that is not for training."""
+        """Return the cached result of a config if still valid: its map, or the failure "not for training"."""
         key = self._key(config)
         if not key:
             return None
@@ -128,7 +128,7 @@ class Caching:
             record().evidence()
 
     def begin_result(self) -> None:
-        """Start recording what this command's report depends on besides the maps; call it before anything is read."""
+        """Start recording the inputs of this command's report besides the maps. Call this before anything is read."""
         self._answering = self._wanted and self._device in _DEVICES and front.is_cacheable() and not is_read_only()
         if self._answering:
             from lrdecay_cli.cache.recording import record
@@ -136,7 +136,7 @@ class Caching:
             record()
 
     def cache_result(self, text: str, code: int) -> None:
-        """Cache the command's stdout, if everything it depends on since :meth:`begin_result` was recorded."""
+        """Cache the command's stdout, if all its inputs since :meth:`begin_result` were recorded."""
         if not self._answering:
             return
         from lrdecay_cli.cache.gathering import merged
@@ -170,7 +170,7 @@ class Caching:
         return self._keys[config]
 
     def cache_report(self, text: str) -> None:
-        """Cache ``inspect``'s stdout about the last map, if it depends on that map and the command line alone."""
+        """Cache ``inspect``'s stdout about the last map, if the map and the command line are its only inputs."""
         if self._evidence is None or is_read_only():
             return
         from lrdecay_cli.cache.gathering import with_modules
@@ -180,7 +180,7 @@ class Caching:
             front.cache_report(text, wider)
 
     def forget(self) -> None:
-        """Cache no report: it depends on something that the cache cannot see (a checkpoint, stdin)."""
+        """Disable caching of the report, because the cache cannot record an input (a checkpoint, stdin)."""
         self._evidence = None
         self._answering = False
 

@@ -1,4 +1,4 @@
-"""The child process of a watch: runs the command and reports what its answer depends on."""
+"""Run the command in the child process of a watch, and report the dependencies of its answer."""
 
 from __future__ import annotations
 

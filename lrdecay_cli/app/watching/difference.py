@@ -10,7 +10,7 @@ from lrdecay_cli.text.counting import count
 
 
 def difference(kind: str, before: bytes, after: bytes) -> str:
-    """The changes between two documents of a command, in words; empty if unknown.
+    """Return the changes between two documents of a command, in words; empty if unknown.
 
     ``kind`` is the class of both.
     """

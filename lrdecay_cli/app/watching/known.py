@@ -83,7 +83,7 @@ class Known:
             yield folder if os.path.isdir(folder) else self._place(os.path.abspath(folder))
 
     def _place(self, path: str) -> str:
-        """The nearest existing folder above."""
+        """Return the nearest existing folder above."""
         self._places.add(path)
         folder = os.path.dirname(path)
         while not os.path.isdir(folder):

@@ -123,7 +123,7 @@ class Session:
             plain = True
 
     def _outcome(self, *, plain: bool) -> Outcome | None:
-        """How a child ended, after its output was shown; None if its inputs changed while it ran."""
+        """Return the outcome of a child whose output was shown; None if inputs changed during its run."""
         reader, writer = os.pipe()
         work = partial(answer, self._words, writer, inherited=[*self._stamps], warm=self._warm, plain=plain)
         worker = Worker(work, collect_streams)
@@ -277,7 +277,7 @@ class Session:
 
 
 def _received(reader: int, received: bytearray) -> Output | None:
-    """A child's output when it is complete; ``received`` grows until then."""
+    """Return a child's output when it is complete; ``received`` grows until then."""
     with suppress(BlockingIOError):
         while chunk := os.read(reader, 1 << 20):
             received += chunk

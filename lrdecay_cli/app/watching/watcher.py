@@ -60,11 +60,11 @@ class Watcher:
         self._thread.start()
 
     def forget(self) -> None:
-        """Restart the watch at the next :meth:`follow`: a folder was replaced."""
+        """Restart the watch at the next :meth:`follow`, because a folder was replaced."""
         self._folders = frozenset()
 
     def take(self) -> set[str]:
-        """The paths with events since the last call."""
+        """Return the paths with events since the last call."""
         with suppress(BlockingIOError):
             while os.read(self.reader, 4096):
                 pass
@@ -102,7 +102,7 @@ class Watcher:
 
 
 def forced_polling() -> bool:
-    """Whether to poll from the start, as watchfiles 1.3 decides it: ``WATCHFILES_FORCE_POLLING``, or on WSL."""
+    """True if polling is used from the start: with ``WATCHFILES_FORCE_POLLING``, or on WSL, as in watchfiles 1.3."""
     given = os.environ.get(POLLING, "")
     if given:
         return given.lower() not in ("false", "disable", "disabled")
