@@ -34,8 +34,8 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
 
     This happens when a constructor builds groups from a list of names or modules and drops the rest. Add a group for
     the remaining parameters. To exclude a parameter on purpose, freeze it: set ``requires_grad=False`` or use the
-    module's option, such as ``frozen_stages``. Moving averages of other modules are not reported: mmengine's averaged
-    models, and the ``module_keys`` of mmagic's ``ExponentialMovingAverageHook``.
+    module's option, such as ``frozen_stages``. The rule does not report copies that hold a moving average: mmengine's
+    averaged models, and the modules in ``module_keys`` of mmagic's ``ExponentialMovingAverageHook``.
     """
     trained = [tensor for tensor in context.group_map.tensors() if tensor.trainable and not tensor.averaged]
     missing = [tensor for tensor in trained if tensor.state == "missing"]
@@ -113,15 +113,16 @@ def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
 def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
     """A frozen parameter is in a group.
 
-    It gets no gradient, and PyTorch's optimizers skip it. But the group's size and lr suggest that it trains, and it
-    will train at that lr if anything unfreezes it.
+    The parameter gets no gradient, and PyTorch's optimizers skip it. But the group's size and lr suggest that it
+    trains, and it will train at that lr if anything unfreezes it.
 
     Without ``paramwise_cfg``, mmengine's default constructor passes all of ``model.parameters()`` to the optimizer,
     frozen stages included. Most detectors on ResNet are trained this way. Other constructors skip frozen parameters.
 
     Swin, CSPDarknet, CSPNeXt, Darknet, MobileNetV2 and EfficientNet apply ``frozen_stages`` in ``train()``. The
-    training loop calls it after the optimizer is built, so no constructor can skip these parameters. Logs that list the
-    groups when the optimizer is built show them as trained. LRD819 describes the effect under DistributedDataParallel.
+    training loop calls ``train()`` after the optimizer is built, so no constructor can skip these parameters. Logs that
+    list the groups when the optimizer is built show them as trained. LRD819 describes the effect under
+    DistributedDataParallel.
     """
     frozen = [tensor for tensor in context.group_map.tensors() if tensor.state == "frozen_in_group"]
     built, by_train = ([tensor for tensor in frozen if tensor.by_train is later] for later in (False, True))
@@ -208,9 +209,9 @@ _EXPORT = "export the map again: lrdecay inspect CONFIG --format json"
 def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
     """The map does not account for every parameter of the model exactly once.
 
-    The map was edited or assembled by hand, so it may differ from the real groups and so may the findings based on it.
+    The map was edited or assembled by hand. It may differ from the real groups, and findings based on it may be wrong.
 
-    Export it again with ``lrdecay inspect CONFIG --format json``.
+    Export the map again with ``lrdecay inspect CONFIG --format json``.
     """
     # One fault each for names, sizes and totals.
     group_map = context.group_map

@@ -40,8 +40,8 @@ from lrdecay_cli.rules.api import (
 def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
     """A layer id is negative or above the head's.
 
-    The exponent of the decay rate depends on the layer id. Above the head's id it turns negative, and the block trains
-    faster than the head. Below 0 the layer trains slower than the stem.
+    The exponent of the decay rate depends on the layer id. With a layer id above the head's, the exponent is negative
+    and the layer trains faster than the head. With a layer id below 0, the layer trains slower than the stem.
 
     Layer ids run from 0 (stem) to ``num_layers + 1`` (everything outside the backbone). Set ``num_layers`` to fit the
     backbone, or correct how the constructor counts layers.
@@ -81,9 +81,9 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
 def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     """``num_layers`` does not fit the depth of the backbone.
 
-    If it is too large, the layer ids between the blocks and the last stage are unused, and every layer below that gap
-    trains far too slowly. If it is too small, deep blocks share the lr of the last stage or of the head, or train
-    faster than the head.
+    If ``num_layers`` is too large, the layer ids between the blocks and the last stage are unused, and every layer
+    below that gap trains far too slowly. If ``num_layers`` is too small, deep blocks share the lr of the last stage or
+    of the head, or train faster than the head.
 
     MMDetection's ConvNeXt rules give one layer id to every three blocks of the third stage, so the depth of that stage
     decides ``num_layers``: 5 for a depth of 6, 6 for a depth of 9, 12 for a depth of 27. Transformers have one layer id
@@ -152,8 +152,9 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
 def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
     """``stage_wise`` decay with a ``num_layers`` that is not the number of stages.
 
-    With ``stage_wise``, layer ids count stages, but the exponent still counts ``num_layers``. With the 6 or 12 of
-    ``layer_wise``, the last of four stages is three or nine factors below the head instead of one.
+    With ``stage_wise``, layer ids count stages, but the exponent still counts ``num_layers``. With ``num_layers=6``, a
+    value for ``layer_wise``, the last of four stages is three factors below the head instead of one. With 12, it is
+    nine factors below.
 
     With four stages, ``num_layers=4`` puts the last stage one factor below the head.
     """

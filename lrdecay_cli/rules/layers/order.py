@@ -59,7 +59,7 @@ def layer_gap(context: RuleContext) -> Iterator[Fault]:
     Each layer should train a little slower than the one above it. Every skipped layer id multiplies the lr of all
     layers below the gap by one more decay factor; often they are almost frozen.
 
-    This happens when the layer ids are counted for another depth than the backbone's, or when the head's id is too
+    This happens when the constructor counts layer ids for a backbone of another depth, or when the head's id is too
     high.
     """
     # One fault for each gap, with the tensors below it: found by layer ids, else by lrs of neighbouring blocks.

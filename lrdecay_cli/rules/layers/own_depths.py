@@ -69,10 +69,11 @@ def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
     """The constructor's ``depths`` option does not match the model.
 
     The constructor counts layers per stage from this option. If the model has fewer blocks, some layer ids are unused.
-    If it has more, blocks share a layer id or get one above the head's.
+    If the model has more blocks, some share a layer id or get one above the head's.
 
     InternImage's constructor and similar ones have an option ``depths`` that repeats the backbone's depths, and a
-    ``num_layers`` that is their sum. Change both with the backbone; no code compares them.
+    ``num_layers`` that is their sum. Change both whenever you change the backbone, because nothing checks that they fit
+    it.
     """
     found = _other_depths(context)
     if found is None:

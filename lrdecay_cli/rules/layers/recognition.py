@@ -65,9 +65,9 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     Tokens, position embeddings and stems are pretrained. mmpretrain's constructor gives register and mask tokens the
     head's lr; only another constructor can assign them to their stage. The norm after the last block is not reported,
     because it is normally trained with the head. MMDetection's constructor gives ``backbone.norm0`` to ``norm3`` of
-    ConvNeXt the head's lr. A classifier has only ``norm3``, so the first three are new in a detector and reported as
-    info. Modules that an adapter adds to a pretrained backbone (``spm``, ``interactions``, ``level_embed``, prompts,
-    queries) are new and not reported.
+    ConvNeXt the head's lr. A classifier has only ``norm3``. In a detector, ``norm0`` to ``norm2`` are therefore new,
+    and the rule reports them as info. Modules that an adapter adds to a pretrained backbone (``spm``, ``interactions``,
+    ``level_embed``, prompts, queries) are new and not reported.
     """
     # One fault for pretrained tensors, one for norms that a detector adds.
     backbone = context.backbone
@@ -209,8 +209,8 @@ def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     The constructor looks for names that begin with ``backbone.`` (dot included) and gives all others the head's lr. The
     whole backbone then trains without decay.
 
-    This happens to a model inside another one (``student.backbone``), with a second ``.module``, and in detectors that
-    call their backbone ``img_backbone``.
+    This happens when the model is a part of another one (``student.backbone``) or is wrapped twice (a second
+    ``.module``), and in detectors that call their backbone ``img_backbone``.
     """
     if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
@@ -253,8 +253,8 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     All blocks train at the head's lr at any decay rate. Pretrained features are overwritten early, and nothing warns.
 
     MMDetection's constructor accepts every class with ``ConvNeXt`` in its name, does not check parameter names, and
-    expects four stages. mmpretrain's constructor asks the backbone; HiViT's answer looks for ``layers``, but its
-    modules are called ``blocks``.
+    expects four stages. mmpretrain's constructor calls the backbone's ``get_layer_depth``. In HiViT, that method looks
+    for ``layers``, but the modules are called ``blocks``.
     """
     backbone = context.backbone
     blocks = [tensor for row in backbone.blocks.values() for tensor in row]

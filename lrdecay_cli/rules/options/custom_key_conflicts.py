@@ -228,8 +228,8 @@ def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
     The constructor sees a shared tensor once, under its first name, so the key never applies to it.
 
     With ``bypass_duplicate=True`` mmengine skips a tensor that it has already seen under another name (a head that
-    shares convolutions across levels, tied embeddings). Its lr and weight decay follow the first name in the model's
-    order.
+    shares convolutions across levels, tied embeddings). The lr and weight decay of the tensor follow its first name in
+    the model's order.
     """
     first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
     for key, matches in context.custom_keys.items():

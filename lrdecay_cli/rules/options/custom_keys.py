@@ -99,9 +99,9 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     Its settings never apply: a backbone that should train at a tenth of the lr trains at the full lr.
 
     A key is plain text, not a glob or regular expression, and must be a substring of a parameter name. Names have no
-    leading dot, so ``.backbone`` matches nothing. A key that only sets weight decay to 0 and resembles no name is
-    reported as info, because configs list keys for a whole model family. If it comes from a base config, it is not
-    reported.
+    leading dot, so ``.backbone`` matches nothing. A key that resembles no name is only an info in two cases: it sets
+    weight decay to 0, because configs list such keys for a whole model family, or it comes from a base config. If both
+    are true, the rule does not report it.
     """
     inherited = {*context.group_map.training.inherited}
     for key, matches in context.custom_keys.items():

@@ -52,8 +52,8 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
     constructor reads no decay rate. If the groups already match the option, the finding is an info. LRD502 reports
     options from a base config, LRD503 misspelt ones.
 
-    Keys placed directly in ``paramwise_cfg`` instead of ``custom_keys`` are only read by mmaction2's constructor for
-    Swin.
+    Put keys that match parameter names in ``custom_keys``: only mmaction2's constructor for Swin reads them directly in
+    ``paramwise_cfg``.
     """
     # One fault for each option, one for all layer-decay options together, one for keys outside custom_keys.
     inherited = {*context.group_map.training.inherited}
@@ -205,12 +205,12 @@ def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec])
 def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     """The constructor never reads options that the config inherits from ``_base_``.
 
-    The config changed the constructor but kept the old one's options, so the settings of its base silently stop
-    working.
+    The config changed the constructor but kept the options of the former one. These options of the base config silently
+    stop working.
 
-    mmengine merges fields of a dict with the base's: ``paramwise_cfg=dict(decay_rate=0.7, ...)`` keeps the base's
-    ``norm_decay_mult``. Set ``_delete_=True`` in ``paramwise_cfg`` to drop inherited options. If the groups already
-    match the options, the finding is an info.
+    mmengine merges a dict with the same dict of the base config: ``paramwise_cfg=dict(decay_rate=0.7, ...)`` keeps
+    ``norm_decay_mult`` from the base. Set ``_delete_=True`` in ``paramwise_cfg`` to drop inherited options. If the
+    groups already match the options, the finding is an info.
     """
     inherited = {*context.group_map.training.inherited}
     options = [option for option in _unread_options(context) if option in inherited]

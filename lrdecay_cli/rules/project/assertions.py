@@ -114,10 +114,11 @@ def _format(value: Any) -> str:
 def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     """An assertion of the project's settings matches no parameter.
 
-    It checks nothing: a module was renamed or the name is misspelt, and the assertion would always pass.
+    The assertion checks nothing and would always pass. Usually a module was renamed, or the name is misspelt.
 
-    It is reported once, if it matches no parameter in any checked config that its ``config`` matches. An assertion
-    about numbers also matches nothing if all its parameters are frozen and in no group.
+    The assertion is reported once, and only if it matches no parameter in any of the checked configs that its
+    ``config`` matches. An assertion about numbers also matches nothing if all its parameters are frozen and in no
+    group.
     """
     for assertion in context.policy.idle_assertions:
         matched = _matching(assertion, context)

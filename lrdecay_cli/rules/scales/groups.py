@@ -59,8 +59,8 @@ _HALF = "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_de
 def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
     """A group's lr is not its ``lr_scale`` × base lr.
 
-    One of the two numbers is wrong. The optimizer uses the lr; the constructor's log and tools that read ``lr_scale``
-    use the other, and a schedule computed from it is wrong.
+    Either the lr or the ``lr_scale`` is wrong. The optimizer uses the lr. The constructor's log, and schedules computed
+    from ``lr_scale``, show another lr.
 
     This happens when a constructor changes one number after it computed the other, or when a map was edited.
     """
@@ -90,8 +90,8 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
 
     No optimizer and no mmengine scheduler reads ``lr_scale``, so all layers train at the base lr without decay.
 
-    This happens with constructors from MAE and timm, whose training loops do the multiplication. Set ``lr`` to base lr
-    × ``lr_scale`` in the constructor.
+    This happens with constructors from MAE and timm, whose training loops multiply the lr by ``lr_scale``. Set ``lr``
+    to base lr × ``lr_scale`` in the constructor.
 
     In your own program, timm's ``param_groups_layer_decay`` and ``create_optimizer_v2(layer_decay=…)`` give groups an
     ``lr_scale``. Only timm's schedulers multiply the lr by it, when they are built. With torch's schedulers, Lightning,
@@ -217,9 +217,9 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
     Optimizers process one group at a time, so fused and foreach implementations cannot batch tensors: each step
     launches hundreds of small kernels. The log and the checkpoint list every group.
 
-    mmengine's default constructor builds one group per tensor if ``paramwise_cfg`` has any option; mmpretrain's always
-    does. On a large model this costs a few percent of the step time. A constructor that merges groups of equal settings
-    avoids it.
+    mmengine's default constructor builds one group per tensor if ``paramwise_cfg`` has any option; mmpretrain's
+    constructor always does. On a large model this costs a few percent of the step time. A constructor that merges
+    groups of equal settings avoids this cost.
     """
     groups = context.group_map.groups
     single = [group for group in groups if len(group.parameters) == 1]
@@ -246,11 +246,11 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
 def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
     """The log prints the lr of the first group, and other groups have another lr.
 
-    mmengine's log prints as ``lr`` the lr of the first group only. With a slow backbone first it shows 2e-5 while the
-    head trains at 2e-4, so people tune the wrong number.
+    mmengine's log prints as ``lr`` the lr of the first group only. If the first group is a slow backbone, the log shows
+    2e-5 while the head trains at 2e-4, so people tune the wrong number.
 
-    Newer versions also print ``base_lr``, the optimizer's own lr in the config, which ``auto_scale_lr`` does not scale.
-    ``lrdecay inspect`` shows every group's lr.
+    Newer versions of mmengine also print ``base_lr``, the optimizer's own lr in the config, which ``auto_scale_lr``
+    does not scale. ``lrdecay inspect`` shows every group's lr.
     """
     base, groups = context.starting_base_lr, context.group_map.groups
     first = context.starting_lr(groups[0]) if groups else None

@@ -48,8 +48,8 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
     ``eta_min`` is one absolute lr for all groups. ``eta_min_ratio`` is relative to each group's own lr and keeps the
     order of layers.
 
-    A rise is intended if a later scheduler lowers the lr again. If it raises all groups by the same factor, it is not
-    reported; if it brings different lrs to one value, it is an info.
+    A rise is intended if a later scheduler lowers the lr again. The rule then does not report a rise of all groups by
+    the same factor, and a rise of different lrs to one value is an info.
     """
     for scheduler in context.schedulers:
         if not scheduler.acts:
@@ -156,8 +156,9 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     Groups that ``lr_mult`` or layer decay separated end with the same lr, or have it from the first step.
 
     ``OneCycleLR`` with a single ``eta_max`` overwrites the lr of every group. It also accepts a list with one value per
-    group plus one, because mmengine stores the base lr like a group. ``eta_min`` is one lr for all groups: close to the
-    lowest lr, it leaves that group unchanged and lowers all others to it. ``eta_min_ratio`` is relative to each group.
+    group plus one, because mmengine stores the base lr like a group. ``eta_min`` is one lr for all groups. If it is
+    close to the lowest lr, the group with that lr keeps it, and all other groups fall to the same lr. ``eta_min_ratio``
+    is relative to each group.
     """
     for scheduler in context.schedulers:
         groups = [(group, lr) for group, lr in trainable_groups(scheduler.groups) if lr > 0]
@@ -204,7 +205,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
 def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
     """A cosine's ``T_max`` is shorter than its range, so the lr rises again.
 
-    After ``T_max`` the cosine climbs back towards the full lr, in the last epochs, which should have the lowest lr.
+    After ``T_max`` the cosine climbs back towards the full lr, although the last epochs should have the lowest lr.
 
     ``T_max`` counts from ``begin`` and defaults to ``end - begin``. A common cause is an ``end`` that was changed
     without ``T_max``.
@@ -317,7 +318,8 @@ def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
     number. With 10 instead of 0.1 the training diverges at the first milestone, possibly after days.
 
     A ``gamma`` of 0 stops learning at the first step, and a negative one reverses its direction. Classes ending in
-    ``Momentum`` change the momentum; from 1 on, it diverges. LRD610 reports a ``gamma`` of 1.
+    ``Momentum`` change the momentum; the training diverges with a momentum of 1 or more. LRD610 reports a ``gamma`` of
+    1.
     """
     for scheduler in context.schedulers:
         yield from _fault(scheduler, "lr", None)

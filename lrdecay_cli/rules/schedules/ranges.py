@@ -126,10 +126,10 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
     Overlapping schedulers multiply, so the lr falls much faster than either one intends. A 12-epoch schedule in a
     36-epoch training leaves two thirds of the training at an lr of 0 or a hundredth.
 
-    The second case happens when ``max_epochs`` is raised without ``param_scheduler``. It is an info if the steps end
-    before half of the training but the scheduler's ``end`` does not. A warm-up may overlap with any scheduler, because
-    it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set the lr directly and allow no other scheduler at
-    the same time.
+    The second case happens when ``max_epochs`` is raised without ``param_scheduler``. The finding is an info if the
+    scheduler's ``end`` fits the training, but its last milestone is in the first half. A warm-up may overlap with any
+    scheduler, because it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set the lr directly and allow no
+    other scheduler at the same time.
     """
     # One fault for each pair, and one for each scheduler that ends too early.
     lowering = [
@@ -244,7 +244,7 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
 def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
     """A scheduler counts epochs in a training of iterations, or the reverse.
 
-    It never steps, or finishes within the first few iterations, so the lr never follows the config.
+    The scheduler never steps, or finishes within the first few iterations, so the lr never follows the config.
 
     ``by_epoch`` of a scheduler defaults to True. mmengine treats a training of iterations as one epoch, in which a
     scheduler by epochs never steps: a warm-up leaves the lr at its first factor. In a training of epochs, milestones or

@@ -22,11 +22,11 @@ _COMMENT = "# lrdecay: ignore[LRD301] reproduces a published run"
 def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     """Unused suppression.
 
-    The mistake is fixed, or the suppression's parameters or config no longer match. If it stays, it hides the next
-    mistake.
+    The mistake is fixed, or the suppression's parameters or config no longer match. If the suppression stays, it can
+    hide the next mistake.
 
     Only rules that ran count. A suppression in a settings file is reported once, if it is unused in all checked configs
-    that its ``config`` matches. Remove it.
+    that its ``config`` matches. Remove the suppression.
     """
     for suppression in context.policy.suppressions:
         # LRD903 reports expired suppressions.
@@ -105,7 +105,7 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
 def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
     """A suppression names no rule, or an unknown one.
 
-    It suppresses nothing: the rule is misspelt or from another version, or the comment has the wrong syntax.
+    The suppression has no effect: the rule is misspelt or from another version, or the comment has the wrong syntax.
 
     Write a comment as ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several rules. Give
     each rule's full code or name: a prefix such as ``LRD3`` would also hide future findings.

@@ -101,7 +101,7 @@ def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
 def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
     """The training loop freezes or unfreezes parameters in groups.
 
-    The group map shows these parameters as trained, but from then on their lr and weight decay have no effect.
+    The group map shows these parameters as trained, but while they are frozen their lr and weight decay have no effect.
 
     Hooks may freeze parameters for some epochs, and a custom ``train()`` may count epochs. The optimizer is built
     earlier, so the tensors stay in their groups without a gradient. Parameters that ``train()`` freezes before the
@@ -134,7 +134,7 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
 def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
     """The config has parameter schedulers, but no hook steps them.
 
-    A warm-up sets the lr to its first value when it is built, and the lr stays there.
+    When a warm-up is built, it sets the lr to the first value of the warm-up, and the lr stays there.
 
     mmengine's ParamSchedulerHook steps schedulers. ``default_hooks=dict(param_scheduler=None)`` removes it, and a
     different hook under that name replaces it.

@@ -96,9 +96,9 @@ def lr_by_position(context: RuleContext) -> Iterator[Fault]:
 
     mmyolo's ``YOLOv5ParamSchedulerHook`` warms up the third group from ``warmup_bias_lr`` (0.1) and all others from 0.
     mmyolo's YOLOv5 and YOLOv7 constructors put the biases there. Other constructors put other tensors into the third
-    group, such as ``layer_1_decay``. Set the option to 0, or use ``ParamSchedulerHook`` with schedulers. lrdecay runs
-    the hook on identical groups to find the ones it treats by position. A group that holds all biases, and only biases,
-    is correct.
+    group, such as ``layer_1_decay``. Set ``warmup_bias_lr=0``, or use ``ParamSchedulerHook`` with schedulers. lrdecay
+    runs the hook on identical groups to find the groups whose lr it sets by position. A group that holds all biases,
+    and only biases, is correct.
     """
     groups = context.group_map.groups
     for each in context.group_map.training.positioned_lrs or ():

@@ -53,9 +53,10 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
 
     The optimizer builds without an error, so the run fails only after it has loaded data and weights.
 
-    Some optimizers refuse dense gradients (SparseAdam), groups with different lrs (Prodigy, DAdaptAdam), a step without
-    a closure (LBFGS), or a step without their own ``train()`` (schedule-free ones), which a hook of yours can call. A
-    dry run takes real steps. ``check`` uses lrdecay's measurements of the class: ``docs/optimizers.md``.
+    Some optimizers refuse dense gradients (SparseAdam), groups with different lrs (Prodigy, DAdaptAdam), or a step
+    without a closure (LBFGS). Schedule-free optimizers refuse a step before their own ``train()`` is called; call it in
+    a hook of your own. ``check`` uses lrdecay's measurements of the class (``docs/optimizers.md``); a dry run takes
+    real steps.
     """
     if context.dry_run:
         if error := context.dry_run.step_error:
@@ -141,9 +142,9 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
     The weights are not regularised, although the group map shows a weight decay.
 
     Layer-decay constructors write ``weight_decay`` into every group; an optimizer without weight decay accepts the key
-    and never reads it. A half-precision tensor as lr has the same effect: AdamW multiplies weights by
-    ``1 - lr * weight_decay``, which is 1 in bfloat16 from 0.002 down. lrdecay measures it: a weight without a gradient
-    does not change in a step.
+    and never reads it. A half-precision tensor as lr has the same effect: AdamW multiplies weights by ``1 - lr *
+    weight_decay``, which bfloat16 rounds to 1 if the product is below about 0.002. lrdecay measures it: a weight
+    without a gradient does not change in a step.
     """
     kept = {group.precision("lr") or "" for group in context.group_map.groups}
     halves = kept & {"float16", "bfloat16"}

@@ -45,8 +45,9 @@ def flat_parameters(context: RuleContext) -> Iterator[Fault]:
     all of them.
 
     mmengine wraps the model before it builds the optimizer. With ``use_orig_params=False`` FSDP replaces the parameters
-    of each unit by one flat parameter. With ``True``, the default of mmengine's wrapper, it keeps them. lrdecay wraps
-    the model with the real class, in a PyTorch process group without communication, and runs the constructor on it.
+    of each unit by one flat parameter. With ``use_orig_params=True``, the default of mmengine's wrapper, FSDP keeps the
+    original parameters. lrdecay wraps the model with the real class, in a PyTorch process group without communication,
+    and runs the constructor on it.
     """
     wrapping = context.group_map.wrapping
     if not wrapping or wrapping.refused or not wrapping.flat:
@@ -87,7 +88,7 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     decay (mmdet's and mmpretrain's layer decay, ``flat_decay_mult``) then exempt all of them. A wrapper around parts of
     a model changes their names (``backbone._fsdp_wrapped_module.stages``, ``generator.module.conv``), so keys and layer
     ids no longer match. ``sharding_strategy='NO_SHARD'`` keeps the dimensions. ``norm_decay_mult`` and
-    ``bias_decay_mult`` of mmengine's constructor do not depend on them.
+    ``bias_decay_mult`` of mmengine's constructor do not depend on dimensions.
     """
     wrapping = context.group_map.wrapping
     if not wrapping or wrapping.refused:

@@ -77,10 +77,10 @@ def biases_decayed(context: RuleContext) -> Iterator[Fault]:
 
     Decaying a bias adds no regularisation; it only shifts activations.
 
-    ``bias_decay_mult`` only matches parameters named ``bias``: not ``in_proj_bias`` of an attention layer, and never
-    convolutions that compute the offsets of a deformable convolution. ``flat_decay_mult`` matches all 1-D parameters.
-    The finding is a warning if some biases are exempt and others are not. It is an info if AdamW or a similar optimizer
-    decays all biases by 0.01 or more, which many configs do.
+    ``bias_decay_mult`` only matches parameters named ``bias``. It does not match ``in_proj_bias`` of an attention
+    layer, or the convolutions that compute the offsets of a deformable convolution. ``flat_decay_mult`` matches all 1-D
+    parameters. The finding is a warning if some biases are exempt and others are not. It is an info if AdamW or a
+    similar optimizer decays all biases by 0.01 or more, which many configs do.
     """
     offsets = [name for name in context.kinds if "offset" in context.tensors[name].traits]
     yield from _decayed_faults(context, "bias", strong="info", beside_others=False, leave_out=offsets)
@@ -107,7 +107,8 @@ flat_decay_mult=0.0,
 def positions_decayed(context: RuleContext) -> Iterator[Fault]:
     """Position embeddings or relative position tables are decayed like weights.
 
-    They are looked up and never multiplied with an input, so weight decay shrinks them without regularising anything.
+    The model looks these parameters up and never multiplies them with an input, so weight decay shrinks them without
+    regularising anything.
 
     lrdecay recognises absolute embeddings by name (``pos_embed``, ``position_embeddings``) or as an embedding inside a
     positional encoding, and relative position tables by names such as ``relative_position_bias_table`` and

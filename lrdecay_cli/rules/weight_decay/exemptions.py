@@ -127,7 +127,7 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
 
     This happens when a constructor puts all unrecognised parameters into a group without weight decay, or when a custom
     key with ``decay_mult=0`` matches every name (``e``, ``weight``). The rule also reports a whole module (backbone,
-    neck, head) at 0 while others are decayed, unless a custom key names it.
+    neck or head) with weight decay 0 while other modules are decayed, unless a custom key names that module.
     """
     # One fault for the whole model, or one for each module at 0 that no custom key names.
     base = context.group_map.base_weight_decay
@@ -181,8 +181,8 @@ def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
 
     These groups have weight decay ``None``, and the optimizer raises at its first step.
 
-    MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group. If it is not set, the optimizer's
-    default (AdamW has 0.01) does not replace it.
+    MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group. If the config does not set it,
+    the constructor copies ``None``, and the optimizer's default (0.01 for AdamW) does not replace ``None``.
     """
     group_map = context.group_map
     optimizer = group_map.training.optim_wrapper.get("optimizer")
