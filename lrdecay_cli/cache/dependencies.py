@@ -1,8 +1,8 @@
 """Inputs of a result that a user may change: ``--watch`` waits for a change of these.
 
-They come from the same recording as the evidence of an entry and have its format, also if the result is a failure. In
-addition, a process with a single result records files that were only looked up (``os.stat``), so a missing base
-counts. Files that installers change are omitted.
+The inputs come from the same recording as the evidence of a cache entry, and have the same format. Failures have
+inputs too. In addition, a process with a single result records files that were only looked up (``os.stat``), such as a
+missing base. Files that installers change are omitted.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def nothing() -> Evidence:
 
 
 def _as_it_is(found: Evidence, others: Iterable[Evidence], temporary: tuple[str, ...]) -> Evidence:
-    """Merge all evidence with the current content of folders."""
+    """Merge all evidence, with folders as they are now."""
     stems = {*found["stems"]}
     for other in others:
         for path, known in other["own"].items():
@@ -183,13 +183,13 @@ def shown_names(folder: str) -> list[str] | None:
 
 
 def is_shown(name: str) -> bool:
-    """False for names that editors, Python or we ourselves give to what stands beside a file for a while."""
+    """False for the names of temporary files that editors, Python or lrdecay write next to a file."""
     beside = name.startswith(".") or name.endswith(("~", ".swp", ".part", ".tmp")) or name in ("__pycache__", "4913")
     return not beside
 
 
 def _counts(path: str) -> bool:
-    """True if a user may change a file: installed configs count, installed code does not."""
+    """True if a user may change a file. True for installed configs, False for installed code."""
     if path.startswith((*_NO_FILES, os.path.join(cache_folder(), ""))) or path.endswith(".pyc"):
         return False
     # Not a path: code compiled from a string. Names that are not UTF-8 cannot be sent to other processes.
@@ -201,5 +201,5 @@ def _counts(path: str) -> bool:
 
 
 def _is_asked_for(path: str) -> bool:
-    """True if the lookup of a path counts: a project file or a missing path. Folders do not count."""
+    """True if the lookup of a path is an input: for a project file or a missing path, not for a folder."""
     return _counts(path) and not path.startswith(_NOT_PROJECTS) and not os.path.isdir(path)

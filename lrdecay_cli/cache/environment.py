@@ -1,4 +1,4 @@
-"""Record which environment variables are read, and by whom: the config and its plugins, or a library."""
+"""Record which environment variables are read by the config, its plugins or a library."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def read_by_user() -> bool:
 
 
 def read_by_importlib() -> bool:
-    """True if the import system itself asks: its lookups are recorded separately."""
+    """True if the import system reads the variable. Its lookups are recorded separately."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back  # type: ignore[assignment]

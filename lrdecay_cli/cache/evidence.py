@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class Checked:
-    """Comparisons that one command has made: the evidence of several results names the same files."""
+    """Comparisons that one command has made. They are reused, because several results depend on the same files."""
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, dict[str, list[int] | None]]] = {}
@@ -60,7 +60,7 @@ class Checked:
         self.environment = dict(os.environ)
 
     def content(self, path: str) -> list[str] | None:
-        """Return :func:`content`, computed once for each path."""
+        """Return :func:`content` of a path, computed once."""
         if path not in self.contents:
             self.contents[path] = content(path)
         return self.contents[path]
@@ -119,7 +119,7 @@ def digest(data: bytes) -> str:
 
 
 def is_installed(path: str) -> bool:
-    """True if a file or folder belongs to an installed package or Python, which only installers change."""
+    """True if a file or folder belongs to an installed package or to Python. Only installers change such files."""
     inside = f"{path}{os.sep}"
     return any(site in inside for site in _SITES) or inside.startswith(f"{STDLIB}{os.sep}")
 

@@ -1,4 +1,4 @@
-"""The cache folder: its path, whether it can be trusted, and its size limit."""
+"""The cache folder: path, safety check and size limit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def switched_off() -> bool:
 
 
 def keep_nothing() -> None:
-    """Only read from the cache from here on: this process cannot tell when its modules were read."""
+    """Make the cache read-only from now on, because this process does not know when its modules were read."""
     global _read_only
     _read_only = True
 
@@ -52,7 +52,7 @@ def cache_folder() -> str:
 
 
 def refusal(folder: str) -> str | None:
-    """Return why an existing folder is not used; None if it is private to the user or missing."""
+    """Return the reason why an existing folder is unsafe; None if it is private to the user or missing."""
     try:
         found = os.lstat(folder)
     except OSError:
@@ -86,7 +86,7 @@ def read(folder: str, name: str) -> bytes | None:
 
 
 def used(folder: str, name: str) -> None:
-    """Mark an entry as used, so that it is not removed first."""
+    """Mark an entry as recently used. A full cache removes the oldest entries first."""
     try:
         os.utime(_path(folder, name))
     except OSError:

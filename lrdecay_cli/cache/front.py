@@ -56,7 +56,7 @@ def is_cacheable() -> bool:
 
 
 def cache_report(text: str, evidence: Evidence, code: int = 0) -> None:
-    """Cache the stdout and exit code of the current command line, which wrote nowhere else."""
+    """Cache the stdout and exit code of the current command line. Only for commands without other output."""
     import json
 
     from lrdecay_cli.cache.entries import store

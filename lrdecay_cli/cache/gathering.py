@@ -73,7 +73,7 @@ class InputChangedError(Exception):
 
 
 def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Evidence | str:
-    """Return evidence of all inputs, or the reason if a file changed at ``before`` (ns since 1970) or later."""
+    """Return evidence of all inputs, or the reason for none: a file changed at ``before`` (ns since 1970) or later."""
     first = environment.at_first
     evidence: Evidence = {
         "variables": {name: variable(first, name) for name in sorted(environment.names)},
@@ -99,7 +99,7 @@ def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Eviden
 
 
 def with_modules(evidence: Evidence, before: int) -> Evidence | str:
-    """Return the evidence plus all loaded modules, or the reason if one changed at ``before`` or later."""
+    """Return the evidence plus all loaded modules, or the reason for none: a module changed at ``before`` or later."""
     wider: Evidence = {
         **evidence,
         "own": dict(evidence["own"]),
@@ -116,9 +116,9 @@ def with_modules(evidence: Evidence, before: int) -> Evidence | str:
 
 
 def merged(parts: Sequence[Evidence], before: int) -> Evidence | str:
-    """Return the evidence of a result made of several, or the reason if they contradict each other.
+    """Return the evidence of a result that combines several, or the reason for none: contradictory evidence.
 
-    ``before``: time when the first of them was started or checked.
+    ``before``: time when the first of the results was started or checked.
     """
     every: Evidence = {
         "variables": {},
@@ -202,7 +202,7 @@ def _doubtful_compiled(folder: str, name: str, changed: int) -> str | None:
 
 
 def _mapped_libraries() -> set[str]:
-    """Return shared libraries in use, if the system lists them."""
+    """Return shared libraries in use; empty on systems without a list of them."""
     try:
         with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
             fields = (line.rstrip("\n").split(None, 5) for line in maps)
@@ -268,7 +268,7 @@ def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
 
 
 def _stable_names(folder: str, stems: frozenset[str] | None, before: int) -> list[str] | None:
-    """Return ``names_in``; raises InputChangedError if one of them was created since ``before``."""
+    """Return :func:`names_in` of a folder. Raises InputChangedError for an entry created since ``before``."""
     names = names_in(folder, stems)
     for name in names or ():
         path = os.path.join(folder, name)

@@ -35,7 +35,7 @@ _TICK = 10_000_000
 
 
 class Recording:
-    """All inputs since its start. One per process: audit hooks cannot be removed."""
+    """All inputs since the recording's start. One recording per process, because audit hooks cannot be removed."""
 
     def __init__(self) -> None:
         self.began = (time.time_ns(), time.monotonic_ns())
@@ -69,7 +69,7 @@ class Recording:
         sys.meta_path.insert(0, self)
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> None:
-        """Record the looked-up module and its path; find nothing. A finder of ``sys.meta_path``."""
+        """Record the looked-up module and its path, and return None. A finder of ``sys.meta_path``."""
         if path is None:
             self.seen.stems.add(name.partition(".")[0])
             self.seen.search.update(sys.path)
@@ -78,19 +78,19 @@ class Recording:
             self.seen.packages.setdefault(folder, set()).add(name.rpartition(".")[2])
 
     def begin_part(self) -> None:
-        """Set the inputs so far aside: they belong to the whole result, not to the map that is built next."""
+        """Store the inputs so far separately. They belong to the whole result; later ones belong to the next map."""
         self._earlier.append((self.seen, self.environment.names))
         self.seen, self.environment.names = Gathered(), set()
 
     def end_parts(self) -> None:
-        """Add the inputs that were set aside."""
+        """Add the inputs that :meth:`begin_part` stored separately."""
         for seen, names in self._earlier:
             self.seen.add(seen)
             self.environment.names |= names
         self._earlier.clear()
 
     def evidence(self) -> Evidence | str:
-        """Return evidence of all inputs so far, with files as they were when read, or the reason why not."""
+        """Return evidence of all inputs so far, with files as they were when read, or the reason for none."""
         began, ticks = self.began
         if abs((time.time_ns() - began) - (time.monotonic_ns() - ticks)) > 1_000_000_000:
             return "the clock was set"
@@ -113,7 +113,7 @@ class Recording:
             self._paused = False
 
     def all_seen(self) -> Gathered:
-        """Return all recorded inputs, including those set aside."""
+        """Return all recorded inputs, including those that :meth:`begin_part` stored."""
         whole = Gathered()
         for seen in (self.seen, *(seen for seen, _ in reversed(self._earlier))):
             whole.add(seen)

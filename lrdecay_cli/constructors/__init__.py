@@ -76,8 +76,9 @@ def find_constructor(written: str, module: str = "", copy_of: str = "") -> Const
 
     Args:
         written: the class name, with or without a scope.
-        module: the module that defines the class; it decides. If unknown (maps of schema 1, classes that cannot be
-            loaded), the scope decides; without a matching scope, the first constructor of that name.
+        module: the module that defines the class, which identifies the constructor. If the module is unknown (maps of
+            schema 1, classes that cannot be loaded), the scope identifies it. Without a matching scope, the first
+            constructor of that name is returned.
         copy_of: value of :attr:`Constructor.copy_of`.
     """
     scope, _, name = written.rpartition(".")
@@ -119,7 +120,8 @@ LIVE = msgspec.structs.replace(
 
 def constructor_of(group_map: GroupMap) -> ConstructorSpec:
     """Return the spec of the constructor that built a map; an :class:`UnknownConstructor` if lrdecay has no file for
-    it."""
+    it.
+    """
     built_by = group_map.constructor
     if group_map.live:
         return LIVE

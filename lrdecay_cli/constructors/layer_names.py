@@ -16,7 +16,7 @@ TOKENS_PATTERN = (f"{BACKBONE_PREFIX}{{{','.join(TOKENS)}}}", "0")
 
 
 class Clause(NamedTuple):
-    """A rule for layer ids: a pattern of names, and their ids."""
+    """A rule for layer ids: a pattern of names, and the ids of matching names."""
 
     pattern: str
     expression: str
@@ -48,7 +48,7 @@ class LayerNames(NamedTuple):
 
 
 def at_stem(*starts: str, tokens: tuple[str, ...] = ()) -> tuple[Clause, ...]:
-    """Return rules that give tokens of the backbone, and names with these beginnings, the stem's id. Full names."""
+    """Return rules that give the stem's id to tokens of the backbone and to full names with these beginnings."""
     whole = tuple(f"{BACKBONE_PREFIX}{token}" for token in tokens)
     listed = f"{BACKBONE_PREFIX}{{{','.join(tokens)}}}"
     of_tokens = Clause(listed, "0", lambda name: name in whole, lambda name, depths: by_name(name, "0", "0", 0))
@@ -79,7 +79,7 @@ def layers_by(
     heads: tuple[str, ...],
     decay_types: tuple[DecayType, ...] = ("layer_wise",),
 ) -> LayerNames:
-    """Return layer ids by the first matching rule; all other names get the head's.
+    """Return layer ids by the first matching rule. All other names get the head's layer id.
 
     Args:
         clauses: the rules, in order.

@@ -15,7 +15,7 @@ Target = Literal["lr", "weight_decay"]
 
 
 class Fit(NamedTuple):
-    """Whether an option applies to a parameter."""
+    """The result of a test whether an option applies to a parameter."""
 
     fits: bool
     reason: str

@@ -1,7 +1,7 @@
 """Layer decay by the beginning of a parameter's name and by ``num_layers``: mmdet's constructor and similar ones.
 
-mmseg, mmpose and mmaction use mmdet's formula with other layer names and other exemptions. Their files define both as
-tables, which serve to compute and explain groups.
+mmseg, mmpose and mmaction use mmdet's formula with other layer names and other exemptions. Their files define names
+and exemptions as tables, from which groups are computed and explained.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def naming(part: str) -> Exempt:
 
 @dataclass(frozen=True, slots=True)
 class NamedDecay:
-    """A constructor's decay: which names belong to which layer, and what has no weight decay."""
+    """A constructor's decay: the layer of each name, and the parameters without weight decay."""
 
     layers: tuple[LayerNames, ...]
     exempt: tuple[Exempt, ...]

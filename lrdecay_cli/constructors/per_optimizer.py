@@ -45,7 +45,7 @@ def _part_by_name(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
 
 
 def _numbered(wrapper: Mapping[str, Any], optimizer: str) -> tuple[str, str]:
-    """Return key and number of ``generator_128``."""
+    """Return key and number of a name: ``generator`` and 128 for ``generator_128``."""
     key, _, number = optimizer.rpartition("_")
     if not isinstance(wrapper.get(key), Mapping):
         raise DecayError(f"optim_wrapper has no settings of optimizer {optimizer!r}")
@@ -63,7 +63,7 @@ def _part_of_scale(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
 
 
 def _turns_of_scales(wrapper: Mapping[str, Any], optimizers: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the optimizers of each part: mmagic's models step only the one of the current scale."""
+    """Return the optimizers of each part of the model. mmagic's models step only the optimizer of the current scale."""
     of: dict[str, list[str]] = {}
     for optimizer in optimizers:
         of.setdefault(_numbered(wrapper, optimizer)[0], []).append(optimizer)
@@ -100,7 +100,8 @@ class _Rules(ConstructorRules):
 
     def _of(self, tensor: Tensor) -> tuple[_Part, ConstructorRules | None, Provenance]:
         """Return the part of its optimizer, the rules for the part's ``paramwise_cfg``, and the numbers without those
-        rules."""
+        rules.
+        """
         group = tensor.group
         if group is None:
             raise DecayError("no optimizer holds it", where=tensor.name)
@@ -149,14 +150,14 @@ def _within(tensor: Tensor, part: _Part) -> Tensor:
 
 
 def _part_of_modules(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
-    """Return the part of an optimizer; several modules, or a regular expression, have no ``paramwise_cfg``."""
+    """Return the part of an optimizer. Several modules, or a regular expression, have no ``paramwise_cfg``."""
     named = wrapper.get(optimizer)
     module = named.get("modules") if isinstance(named, Mapping) else None
     return _Part(optimizer, f"{module if isinstance(module, str) else optimizer}." if optimizer else "")
 
 
 def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
-    """Raise DecayError for settings about which the constructors only report a wrong key or argument."""
+    """Raise DecayError for settings that make the constructors raise an unclear error about a key or argument."""
     wrapper, name = inputs.wrapper, inputs.spec.name
     own = {key: each for key, each in wrapper.items() if isinstance(each, Mapping) and key != _SCHEDULE}
     modules = {parameter.name.partition(".")[0] for parameter in parameters}

@@ -33,7 +33,7 @@ def overridden_by(winner: str, key: str) -> str:
 
 
 def layer_trace(layer_id: Formula) -> RuleTrace:
-    """Return a trace of the rule that gives a layer id."""
+    """Return a trace of the rule that determines a layer id."""
     cause = layer_id.cause
     condition = (
         "have a name that no other rule matches" if layer_id.basis == "fallback" else f"have a name like {cause}"
@@ -97,7 +97,10 @@ class OptionPrecedence(ConstructorRules):
         return fitting[-1] if target == "lr" else fitting[0]
 
     def deciding(self, tensor: Tensor, target: Target) -> tuple[str | None, str | None]:
-        """Return the key, or else the option, that decides the lr or weight decay; None and None for neither."""
+        """Return the key, else the option, that determines the lr or weight decay.
+
+        The other value, or both, is None.
+        """
         key = self.winning_key(tensor)
         if key is not None and not self.multipliers_override_keys:
             return key, None
@@ -138,7 +141,7 @@ class OptionPrecedence(ConstructorRules):
         return Formula(rule, formula, base * number, inputs, "custom_key", key, product)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        """Return keys first, the longest first, then the multipliers."""
+        """Return traces of all rules considered: keys, longest first, then the multipliers."""
         winner = None if self.multipliers_override_keys else self.winning_key(tensor)
         return (
             *self._keys_considered(tensor),

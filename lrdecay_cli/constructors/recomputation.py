@@ -1,4 +1,4 @@
-"""Recompute a map's numbers with its constructor's formulas, and find out what its custom keys match."""
+"""Recompute a map's numbers with its constructor's formulas, and find the matches of its custom keys."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def inputs_of(group_map: GroupMap) -> ConstructorInputs:
 
 
 def tensors_met(group_map: GroupMap) -> list[Tensor]:
-    """Return every tensor that the constructor sees, in the model's order, further names of shared ones included."""
+    """Return every tensor that the constructor sees, in the model's order. Includes further names of shared tensors."""
     return sorted((tensor for tensor in group_map.tensors() if tensor.seen), key=lambda tensor: tensor.position)
 
 
@@ -154,7 +154,7 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
 
 
 def _matches(precedence: OptionPrecedence, key: str, tensors: list[tuple[Tensor, str]]) -> KeyMatches:
-    """Return the matches of a key from ``tensors``: those with the key in their names, each with the winning key."""
+    """Return the matches of a key. ``tensors``: those with the key in their names, and the key that applies to each."""
     wins = [tensor for tensor, winner in tensors if tensor.trainable and winner == key]
     switches_off = {
         multiplier.option: tuple(tensor.name for tensor in wins if multiplier.fit(tensor).fits)

@@ -1,4 +1,4 @@
-"""The specification of an optimizer wrapper constructor: everything lrdecay knows of it, in one object."""
+"""The specification of an optimizer wrapper constructor, with all properties that lrdecay knows."""
 
 from __future__ import annotations
 
@@ -156,7 +156,8 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def decays_layers(self) -> bool:
         """True if the lr falls from the head to the stem by design. True for unknown constructors: their groups show
-        it."""
+        it.
+        """
         return self.lr_from in ("layers", "unknown")
 
     @property
@@ -182,7 +183,7 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.rate_option) and self.default_rate is None and not self.requires_options and not options
 
     def serves(self, backbone: str | None) -> bool:
-        """True if it recognises the layers of a backbone of that class, as far as lrdecay knows."""
+        """True if the constructor is known to recognise the layers of a backbone of that class."""
         return self.families is None or any(family.classes.match(backbone or "") for family in self.families)
 
     def never_reads(self, option: str) -> bool:
@@ -215,11 +216,11 @@ class UnknownConstructor(ConstructorSpec, frozen=True, kw_only=True):
 
     @property
     def keys_set_lr(self) -> bool:
-        """True, because it may read ``custom_keys`` like mmengine's constructor."""
+        """Return True: an unknown constructor may read ``custom_keys`` like mmengine's."""
         return True
 
     def never_reads(self, option: str) -> bool:
-        """False, because another value may be read."""
+        """Return False: an unknown constructor may read an option in other cases."""
         return False
 
 

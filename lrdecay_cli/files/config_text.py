@@ -31,7 +31,7 @@ _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 
 def settings_of(text: object) -> dict[str, Any]:
-    """Return the settings that the text assigns at top level: ``{"optim_wrapper": {...}}``; empty for other text.
+    """Return the top-level settings in a config's text: ``{"optim_wrapper": {...}}``. Empty for other text.
 
     Source of the format: mmengine 0.10.7, ``Config.pretty_text``, which the Runner saves as ``meta['cfg']``. Nothing is
     executed: settings other than literals and calls of ``dict`` are omitted, and so are lists that contain them.
@@ -112,7 +112,7 @@ def comment_suppressions(config: str) -> tuple[StatedSuppression, ...]:
 
     A misspelt suppression comment has no rule and contains its text unchanged.
 
-    A config that is not Python, cannot be read or does not parse has none: building it reports the problem.
+    The result is empty for a config that is not Python, cannot be read or does not parse. A build reports the problem.
     """
     found: list[StatedSuppression] = []
     with suppress(LrdecayError):

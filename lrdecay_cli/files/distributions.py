@@ -1,6 +1,7 @@
-"""Find the installed distribution of a package in the records that installers write beside it.
+"""Find the installed distribution of a package in the records that installers write into the same folder.
 
-``importlib.metadata`` would read every record of an environment; this reads only those of the package's own version.
+``importlib.metadata`` would read every record of an environment. This module reads only the records with the package's
+version.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _IN_PLACE = ".egg-info"
 def distribution_behind(package: str, folder: Path, version: str) -> Distribution | None:
     """Return the distribution that installed a package; None for a checkout without an installer's record.
 
-    If several share the folder, such as mmdet and onedl-mmdetection, the version of the files decides.
+    If several distributions share the folder (mmdet and onedl-mmdetection), the version of the files identifies one.
 
     Args:
         package: its import name: ``mmdet``.
@@ -100,7 +101,7 @@ def _is_editable(record: Path, folder: Path) -> bool:
 
 
 def _named(record: Path, version: str) -> Distribution | None:
-    """Return the distribution with the name in its metadata; the record's own name is normalised."""
+    """Return the distribution of a record, by the name in its metadata. The record's file name is normalised."""
     metadata = _read(record / "METADATA") or _read(record / "PKG-INFO")
     name, own = (re.search(rf"^{key}: *(\S+)", metadata, re.MULTILINE) for key in ("Name", "Version"))
     return Distribution(name[1], own[1]) if name and own and _same(own[1], version) else None
@@ -111,7 +112,7 @@ def _same(version: str, other: str) -> bool:
 
 
 def _read(file: Path) -> str:
-    """Return its text; empty if it cannot be read."""
+    """Return the text of a file; empty if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -72,7 +72,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def top_level_keys(raw: bytes) -> frozenset[str] | None:
-    """Return the keys of the JSON object ``raw``, which identify its format; None if it is not an object."""
+    """Return the keys of the JSON object ``raw``, which identify its format; None for other JSON."""
     try:
         return frozenset(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -80,7 +80,7 @@ def top_level_keys(raw: bytes) -> frozenset[str] | None:
 
 
 def looks_like_map(raw: bytes) -> bool:
-    """True if a JSON file is a group map, or was one before damage by a merge, truncation or editing."""
+    """True if a JSON file is a group map, intact or damaged by a merge, truncation or editing."""
     keys = top_level_keys(raw)
     if keys is None:
         return all(f'"{key}"'.encode() in raw for key in _FIRST_KEYS)
@@ -88,7 +88,7 @@ def looks_like_map(raw: bytes) -> bool:
 
 
 def _keys(raw: bytes) -> int:
-    """Return the number of keys in a JSON text. Strings that contain ``":`` count, too, consistently."""
+    """Return the number of keys in a JSON text. Strings that contain ``":`` are always counted too."""
     return msgspec.json.format(raw, indent=-1).count(b'":')
 
 
@@ -102,7 +102,7 @@ def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 
 
 def _wrong_changes(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield names in ``train()``'s changes that are not in the map or that it does not change."""
+    """Yield invalid names in the changes by ``train()``: names unknown to the map, or with the opposite final state."""
     if not (train_mode := group_map.training.train_mode):
         return
     trainable = {tensor.name: tensor.trainable for tensor in group_map.tensors()}

@@ -14,7 +14,7 @@ _DISTRIBUTION = "lrdecay-cli"
 
 
 def rules_page() -> str:
-    """Return the page's address; empty if unknown, as in an installation from a folder.
+    """Return the address of the rules page; empty if unknown, for example in an installation from a folder.
 
     Source: direct_url.json as the Python packaging user guide specifies it (PEP 610). GitHub and GitLab show a file at
     a commit below ``/blob/<commit>/``.

@@ -50,7 +50,7 @@ class Stamp(NamedTuple):
 
 
 def is_work_dir(source: str) -> bool:
-    """True if a source on the command line is a directory written by a training."""
+    """True if a command-line source is a directory that a training has written."""
     root = Path(source)
     try:
         if SEPARATOR in source or not root.is_dir():
@@ -106,7 +106,7 @@ def dumped_config(work_dir: str) -> str:
 
 
 def checkpoints(work_dir: str) -> list[str]:
-    """Return a work directory's checkpoints, latest first by the number in their names; those without one first."""
+    """Return a work directory's checkpoints. Names without a number come first, then the highest numbers."""
 
     def number(path: Path) -> float:
         numbers = re.findall(r"\d+", path.stem)
@@ -119,8 +119,8 @@ def checkpoints(work_dir: str) -> list[str]:
 def last_checkpoint(work_dir: str) -> str:
     """Return the checkpoint that mmengine would resume from. LrdecayError if there is none.
 
-    The one named in ``last_checkpoint``, else the highest number. Only the last part of a path in that file counts: the
-    directory may have moved.
+    The file ``last_checkpoint`` names the checkpoint; without this file, the highest number counts. Only the last part
+    of the path in the file is used, because the directory may have moved.
     """
     found = checkpoints(work_dir)
     named = Path(_head(Path(work_dir) / "last_checkpoint").strip()).name
@@ -136,7 +136,7 @@ def last_checkpoint(work_dir: str) -> str:
 
 
 def iterations_of_epoch(lines: Sequence[LogLine]) -> int | None:
-    """Return the iterations per epoch, from two of its lines, or None.
+    """Return the iterations per epoch, computed from two lines of the log, or None.
 
     LoggerHook logs at the same iterations of every epoch, so the first lines of two epochs are whole epochs apart.
     """
@@ -191,7 +191,7 @@ def _head(file: Path) -> str:
 
 
 def _lines(log: Path) -> Iterator[LogLine]:
-    """Yield the lines with an lr, merged by iteration. Others are skipped: the last one may be incomplete."""
+    """Yield the lines with an lr, merged by iteration. Skips other lines, and the last one if incomplete."""
     if not log.is_file():
         return
     # The standard library's json accepts NaN; no other command needs it to start.

@@ -17,7 +17,7 @@ from lrdecay_cli.files.config_path import SEPARATOR
 
 
 def write_text(path: Path, content: str | bytes, *, make_folders: bool = False) -> None:
-    """Write text as UTF-8, or bytes, beside ``path`` and move it into place. LrdecayError on failure.
+    """Write text (as UTF-8) or bytes to a temporary file and rename it to ``path``. LrdecayError on failure.
 
     With ``make_folders``, missing folders are made. A symbolic link stays: the file that it points to is replaced. An
     existing file keeps its permissions.

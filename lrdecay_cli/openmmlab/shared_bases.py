@@ -1,8 +1,8 @@
 """Share parsed configs of installed packages, and their paths, with processes forked from this one.
 
 mmengine parses a zoo config with its own bases, and looks it up in a hundred metafiles. Children reuse the files that
-the parent has read. They report the files that they read themselves (:func:`read_here`), and the parent reads these
-while it waits (:func:`read_ahead`). Only installed packages count: only a child reads and runs the user's own files.
+the parent has read. Children report further files that they read (:func:`read_here`), and the parent reads these while
+it waits (:func:`read_ahead`). This concerns installed packages alone. Only children read and run the user's own files.
 
 Source: mmengine 0.10.7, ``Config._file2dict`` and ``Config._get_cfg_path``.
 """

@@ -18,7 +18,7 @@ from lrdecay_cli.domain.training import TrainMode
 def in_train_mode(model: nn.Module) -> Iterator[TrainMode]:
     """Call ``train()`` as the loop does, then restore gradients and attributes.
 
-    A running training must not change: LeViT of mmpretrain 1.2.0 behaves differently at every second call. The yielded
+    Restoring is necessary because LeViT of mmpretrain 1.2.0 behaves differently at every second call. The yielded
     record holds an error that ``train()`` raises.
     """
     tensors = dict(model.named_parameters())

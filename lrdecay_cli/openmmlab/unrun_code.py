@@ -36,7 +36,7 @@ _IN_TRAINING = ("train_step", "forward", "loss", "forward_train", "_run_forward"
 
 
 def unrun_code(config: Config) -> tuple[UnrunCode, ...] | UnsetType:
-    """Return the hooks, training loop and strategy of a config that no map runs; unset if there are none."""
+    """Return the hooks, training loop and strategy of a config that are not run to build a map; unset without any."""
     found: list[UnrunCode] = []
     with training_scope(config), suppress(Exception):
         for option, hook in hooks_of(config):
@@ -110,7 +110,7 @@ def _sets_requires_grad(kind: type, begin: str) -> bool:
 def _stores(code: CodeType) -> bool:
     """True if code sets ``requires_grad`` of an attribute (``self.neck``) or of each of ``parameters()`` in a loop.
 
-    Reading it, as checkpointing does, changes nothing. Any other local tensor is a feature map.
+    Code that only reads ``requires_grad``, as checkpointing does, is ignored. Other local tensors are feature maps.
     """
     instructions = list(dis.get_instructions(code))
     looped, of_parameters = set[str](), False

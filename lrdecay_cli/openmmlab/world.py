@@ -1,4 +1,4 @@
-"""Set the number of GPUs that a config and its constructor see, and record whether they use it.
+"""Set the number of GPUs that a config and its constructor see, and record whether the number is used.
 
 PyTorch's own process group, without communication, answers as in a training on that many GPUs.
 """
@@ -24,7 +24,7 @@ _LIBRARIES = ("torch", "mmengine", "transformers", "accelerate", "importlib", "o
 
 
 class Questions:
-    """Records whether code outside the libraries asked for the number of GPUs."""
+    """Records whether code outside the libraries requested the number of GPUs."""
 
     asked = False
 
@@ -79,7 +79,7 @@ def world_of(gpus: int, *, given: bool = True, answer: Callable[[int], int] = in
     Args:
         gpus: number of GPUs.
         given: True if the user set it; else environment variables stay unchanged.
-        answer: converts the number for code that asks mmengine or PyTorch.
+        answer: converts the number for code that requests it from mmengine or PyTorch.
     """
     questions = Questions()
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Find how a distributed training's model wrapper changes the groups: the real wrapper around the real model.
+"""Find how the model wrapper of a distributed training changes the groups, with the real wrapper and model.
 
 mmengine wraps the model before it builds the optimizer, so the constructor gets the wrapped model. FSDP has already
 joined or cut its parameters into one-dimensional pieces.
@@ -60,13 +60,13 @@ class Wrapped(NamedTuple):
     facts: Wrapping
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return the wrapped model's parameters by the names of the model's parameters that they hold."""
+        """Return the wrapped model's parameters by the names of the original parameters in them."""
         each = self.model.parameters()
         return {name: parameter for parameter in each for name in self.names.get(id(parameter), ())}
 
 
 def named_wrapper(config: Config) -> NamedWrapper | None:
-    """Return the model wrapper that a config names; None without one or if it wraps after the optimizer is built."""
+    """Return the model wrapper that a config names. None without a wrapper, or if the optimizer is built first."""
     if config.get("runner_type") == "FlexibleRunner":
         strategy = config.get("strategy") or {}
         kind = type_name(strategy.get("type", ""))

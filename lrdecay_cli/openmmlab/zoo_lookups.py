@@ -101,7 +101,7 @@ def _short_lookups() -> Iterator[None]:
 
 
 def is_installed(package: str) -> bool | None:
-    """Return True if a distribution or module of this name is installed; None: use mmengine's function."""
+    """Return True if a distribution or module of this name is installed; None to use mmengine's function instead."""
     if not _NAME.fullmatch(package):
         return None
     if _location(package) is not None:
@@ -111,7 +111,7 @@ def is_installed(package: str) -> bool | None:
 
 
 def installed_path(package: str) -> str | None:
-    """Return the folder of a package with the name of its distribution; None: use mmengine's function."""
+    """Return the folder of the package whose distribution has this name; None to use mmengine's function instead."""
     location = _location(package) if _NAME.fullmatch(package) else None
     path = os.path.join(location, package) if location else ""  # noqa: PTH118 (mmengine's own spelling of the path)
     return path if path and Path(path).exists() else None

@@ -175,7 +175,9 @@ def build_schedulers(
 def built_alone(
     given: SchedulerConfig, planned: PlannedConfig, group_map: GroupMap, length: RunLength
 ) -> _ParamScheduler | None:
-    """Build one of the config's schedulers on its optimizer's stub (the first of several); None without that optimizer.
+    """Build one of the config's schedulers on the stub of its optimizer, or on the first stub of several.
+
+    Returns None if the optimizer does not exist.
 
     Raises mmengine's errors, and LrdecayError if the type is not registered.
     """
@@ -248,7 +250,7 @@ class _Loop(BaseLoop):  # type: ignore[misc]
 
 
 class _Training(Runner):  # type: ignore[misc]
-    """The part of mmengine's Runner that builds schedulers: the loop's length and the optimizers."""
+    """The attributes of mmengine's Runner that are needed to build schedulers: the loop's length and the optimizers."""
 
     def __init__(self, planned: PlannedConfig, optimizers: Mapping[str, StubOptimizer], length: RunLength) -> None:
         wrappers = {name: optimizer.wrapper for name, optimizer in optimizers.items()}

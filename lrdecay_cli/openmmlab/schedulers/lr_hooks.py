@@ -64,7 +64,7 @@ def lr_hooks(config: Config) -> list[str]:
 
 
 def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | UnsetType:
-    """Return lrs that hooks set in the first iteration by a group's position; unset if no hook does.
+    """Return lrs that hooks set by a group's position in the first iteration; unset without such hooks.
 
     Each hook whose code names ``param_groups`` runs on ``groups`` identical groups. If their lrs then differ, the hook
     sets lrs by position. An example is mmyolo's ``YOLOv5ParamSchedulerHook`` (mmyolo 0.6.0,

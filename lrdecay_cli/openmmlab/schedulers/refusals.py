@@ -27,7 +27,7 @@ _ITERATIONS = 1000
 def refused_schedulers(config: Config, group_map: GroupMap) -> tuple[RefusedScheduler, ...]:
     """Return the schedulers that mmengine rejects when the run starts or steps; empty if it accepts all.
 
-    Also empty if the length of the training is unknown: then the train loop itself is invalid.
+    Also empty if the length of the training is unknown. In that case, the train loop itself is invalid.
     """
     if not config.get("param_scheduler"):
         return ()
@@ -84,7 +84,7 @@ def _alone(
 
 
 def _step_refused(scheduler: _ParamScheduler, length: RunLength) -> str:
-    """Return the error of its first steps or its last one; empty for none. The steps between need no test."""
+    """Return the error of a scheduler's first steps or last step; empty if there is none."""
     if isinstance(scheduler, ReduceOnPlateauParamScheduler):
         return ""
     stepper = Stepper(scheduler)

@@ -1,8 +1,8 @@
 """Run a config's parameter schedulers on stub parameters grouped as the real ones.
 
-They step as with mmengine's ParamSchedulerHook, without the steps that change nothing. Every value comes from a
-scheduler's own ``step``. Skipped are steps that leave each value unchanged by the source of
-``mmengine/optim/scheduler/param_scheduler.py``: before ``begin``, from ``end`` on, and between milestones.
+Schedulers step as with mmengine's ParamSchedulerHook, and every value comes from a scheduler's own ``step``. Steps
+that certainly change no value are skipped: before ``begin``, from ``end`` on, and between milestones. Source:
+``mmengine/optim/scheduler/param_scheduler.py``.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def settings_of_scheduler(scheduler: _ParamScheduler) -> dict[str, Any]:
 
 
 def raises(scheduler: _ParamScheduler) -> bool:
-    """True if it ends higher than it began, other schedulers aside."""
+    """True if a scheduler alone raises its value from begin to end."""
     if isinstance(scheduler, LinearParamScheduler):
         return bool(scheduler.end_factor > scheduler.start_factor)
     if isinstance(scheduler, ConstantParamScheduler):

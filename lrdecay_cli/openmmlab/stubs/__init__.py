@@ -1,1 +1,1 @@
-"""Stubs for things that models request at build time and need only to compute: kernels, weights, remote files."""
+"""Stubs for objects that models load at build time and use only to compute: kernels, weights, remote files."""

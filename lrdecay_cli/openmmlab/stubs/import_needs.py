@@ -1,7 +1,7 @@
-"""Stubs for packages that MMDetection's siblings import at start and that their models do not need.
+"""Stubs for packages that MMDetection's sister projects import at start, although their models do not need them.
 
-Without one of them every config of the sibling would fail: mmseg imports ftfy only for the text of CLIP. A failing
-import gets a stub, which maps of that sibling report and which raises when called.
+Without such a package, every config of the project would fail. For example, mmseg imports ftfy only for the text of
+CLIP. A failing import gets a stub, which raises when called. Maps of that project report the stub.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _COMPILED = {"xtcocotools._mask": "mmpose"}
 
 
 class ImportNeeds(importlib.abc.MetaPathFinder):
-    """Find modules of a table that no other finder has, for unguarded imports of the package in the table.
+    """Find modules of a table that no other finder provides, for unguarded imports by the packages in the table.
 
     Args:
         table: see :data:`IMPORT_NEEDS`.

@@ -24,7 +24,7 @@ from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
 
 @contextmanager
 def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
-    """Make every function that loads weights return none in this block; calls ``report`` with each stub."""
+    """Make every function that loads weights return an empty result in this block. Calls ``report`` with each stub."""
     from mmengine.runner import checkpoint
 
     def no_checkpoint(filename: Any = "", *_args: Any, **_kwargs: Any) -> dict[str, Any]:
