@@ -47,7 +47,7 @@ class ConstructorRules:
 
 
 class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """How a constructor reads ``custom_keys``.
+    """The rules by which a constructor reads ``custom_keys``.
 
     Of the keys that a name contains, the longest counts; of equally long ones, the first in alphabetical order.
     """

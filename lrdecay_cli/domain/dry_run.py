@@ -57,7 +57,7 @@ class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the optimizer moves one group, measured with equal weights and gradients."""
+    """The effect of the optimizer on one group, measured with equal weights and gradients."""
 
     step: float | None
     """Mean change of an element, relative to the group with the highest lr; null if nothing can move."""
@@ -175,7 +175,7 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
         return tuple(dict.fromkeys(labels))
 
     def headline(self) -> str:
-        """Return how long the run is, and what stopped it."""
+        """Return the length of the run, and the reason if it stopped early."""
         stopped = [f"stops: {self.step_error}"] if self.step_error else []
         parts = (count(self.iterations, "iteration"), count(len(self.groups), "group"), *stopped)
         return f"{self.config.path}: {', '.join(parts)}"

@@ -1,4 +1,4 @@
-"""Why parameters have their lr and weight decay: every rule considered, the numbers, and how certain they are."""
+"""Explanations of lr and weight decay: every rule considered, the numbers, and their certainty."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why some parameters have their lr and weight decay; it is the same for all of them."""
+    """The common explanation of lr and weight decay of some parameters."""
 
     patterns: tuple[str, ...]
     """Patterns that match exactly these parameters."""
@@ -98,7 +98,7 @@ class Divergence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why some parameters are not in a group."""
+    """The reasons why some parameters are not in a group."""
 
     patterns: tuple[str, ...]
     parameters: tuple[str, ...]
@@ -135,7 +135,7 @@ class Explanations(Displayed, frozen=True, forbid_unknown_fields=True):
     """Options of the config that affect the explained parameters, with the places that set them; unset for a map."""
 
     def headline(self) -> str:
-        """Return what was asked, and how many tensors are explained."""
+        """Return the question, and the number of explained tensors."""
         names = {name for each in self.explanations for name in each.parameters}
         names |= {name for each in self.why_not for name in each.parameters}
         return f"{self.config.path}: {', '.join(self.asked) or 'why not'}: {count(len(names), 'tensor')} explained"

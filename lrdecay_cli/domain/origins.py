@@ -1,4 +1,4 @@
-"""Where a config sets its options: the place of each value, and the values that it overrides."""
+"""Records of the places that set a config's options, and of overridden values."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where options of a config are set."""
+    """The places that set options of a config."""
 
     schema_version: int
     tool: Tool

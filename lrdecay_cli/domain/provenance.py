@@ -1,4 +1,4 @@
-"""Why a parameter has its layer id, lr scale, lr and weight decay."""
+"""The computation of a parameter's layer id, lr scale, lr and weight decay."""
 
 from __future__ import annotations
 

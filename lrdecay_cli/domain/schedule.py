@@ -219,7 +219,7 @@ class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
     """Null if only mmengine's ParamSchedulerHook sets values; the schedulers were then run without the loop."""
 
     def headline(self) -> str:
-        """Return how long the run is, and how many schedulers and curves it has."""
+        """Return the length of the run, and the number of schedulers and curves."""
         length = f"{count(self.length.steps, self.length.unit)}"
         parts = (length, count(len(self.schedulers), "scheduler"), count(len(self.curves), "curve"))
         return f"{self.config.path}: {', '.join(parts)}"

@@ -82,7 +82,7 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     """
 
     def headline(self) -> str:
-        """Its name, how many tensors it holds, and their numbers."""
+        """Name of the group, number of tensors, and their lr and weight decay."""
         numbers = (("layer", self.layer_id), ("lr scale", self.lr_scale), ("lr", self.lr))
         known = [
             f"{label} {value:.4g}"
@@ -150,14 +150,14 @@ class Tensor(Brief, frozen=True):
         return self.group.layer_id if self.group else None
 
     def headline(self) -> str:
-        """Its name and shape, its state, and the group with its numbers."""
+        """Name and shape of the tensor, its state, and the group with its numbers."""
         shape = "×".join(map(str, self.shape)) or "scalar"
         further = f" of {self.of}" if self.of else ""
         group = f" in {self.group.headline()}" if self.group else ""
         return f"{self.name} ({shape}): {self.status}{further}{group}"
 
     def row(self) -> dict[str, Any]:
-        """Its values as a row of a data frame: numbers, strings, and the shape as a list."""
+        """Return the tensor as a row of a data frame: numbers, strings, and the shape as a list."""
         return {
             "name": self.name,
             "state": self.state,
@@ -219,5 +219,5 @@ class Tensor(Brief, frozen=True):
 
     @property
     def own(self) -> str:
-        """Its name within the module: ``weight``."""
+        """The tensor's name within the module: ``weight``."""
         return self.name.rpartition(".")[2]

@@ -151,7 +151,7 @@ class TrainMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UnusedParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whether DistributedDataParallel searches in every iteration for parameters without a gradient."""
+    """DDP's option to search for parameters without a gradient in every iteration."""
 
     option: str
     """Path in the config of the option that controls it, even if it is not set."""

@@ -42,7 +42,10 @@ def available_devices() -> list[str]:
 
 
 def check_device(device: str) -> str:
-    """Return ``device`` if a model can be built on it; else raise LrdecayError that lists the available devices."""
+    """Return ``device`` if a model can be built there.
+
+    Otherwise raise a LrdecayError that lists the available devices.
+    """
     import re
 
     present = available_devices()

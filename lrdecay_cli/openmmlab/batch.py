@@ -115,7 +115,10 @@ class BuiltGroups:
         self._asked = questions.asked or reload is not None
 
     def finished(self, group_map: GroupMap, *, scale: bool = True) -> GroupMap:
-        """Return the map of these groups, with formulas for values that depend on GPUs, scaled by ``auto_scale_lr``."""
+        """Return the map of the groups, scaled by ``auto_scale_lr``.
+
+        Values that depend on the number of GPUs have formulas.
+        """
         batch, numbers = self.batch, numbers_of(self.built)
         if self._asked:
             with training_scope(self._config):

@@ -36,7 +36,7 @@ DEMANDING_WRAPPERS = ("AmpOptimWrapper", "ApexOptimWrapper", "DeepSpeedOptimWrap
 
 
 class BuiltModel(NamedTuple):
-    """A model and the stubs that it was built with."""
+    """A model, and the stubs that were used to build it."""
 
     model: nn.Module
     stubs: tuple[Stub, ...]
@@ -152,7 +152,7 @@ def _constructed(config: Config, model: nn.Module, constructor: type) -> BuiltOp
 
 
 def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[Stub, ...]]:
-    """Return the config with GPU wrappers replaced by the plain one, with the options that it accepts."""
+    """Return the config with mmengine's plain wrapper in place of GPU wrappers. Keeps the options that it accepts."""
     swapped: list[Stub] = []
     several = [value for value in wrapper_config.values() if isinstance(value, dict) and "optimizer" in value]
     for settings in [wrapper_config, *several]:

@@ -1,4 +1,4 @@
-"""Replace attributes temporarily, restore them exactly, and raise where a stub cannot do the real work."""
+"""Replace attributes temporarily and restore them exactly. Defines the error for files that this machine lacks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PatchOf = Callable[[types.ModuleType], AbstractContextManager[Any]]
 
 @contextmanager
 def patched(owner: Any, **replacements: Any) -> Iterator[None]:
-    """Set attributes of a module or class inside the ``with`` block; afterwards restore each, or inherit it again."""
+    """Set attributes of a module or class inside the ``with`` block. Afterwards restore or delete each attribute."""
     originals = {name: vars(owner).get(name, _INHERITED) for name in replacements}
     try:
         for name, replacement in replacements.items():

@@ -19,7 +19,7 @@ _SUM, _PRODUCT, _ATOM = 1, 2, 3
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """How a number was computed."""
+    """The formula of a number."""
 
     expression: str
     """In symbols: ``base_weight_decay * gpus``."""
@@ -55,11 +55,11 @@ class _Number:
 
 
 class RecordedFloat(_Number, float):
-    """A float that knows its formula."""
+    """A float with its formula."""
 
 
 class RecordedInt(_Number, int):
-    """An int that knows its formula."""
+    """An int with its formula."""
 
 
 def named(name: str, value: int | float) -> Any:

@@ -1,4 +1,4 @@
-"""Why a config has different groups in another environment: options, model, constructor or optimizer."""
+"""Find the causes of different groups in another environment: options, model, constructor or optimizer."""
 
 from __future__ import annotations
 

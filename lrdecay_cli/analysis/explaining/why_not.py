@@ -1,4 +1,4 @@
-"""Why parameters are not in a group: the first difference from the group's members."""
+"""Find the reason why parameters are not in a group: the first difference from the group's members."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ _INERT: dict[str, Any] = {"dtype": InertDtype, "scalar": numpy_number}
 
 
 def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
-    """Return a checkpoint's content, with tensors mapped and not read, and its pickle.
+    """Return a checkpoint's content and its pickle. Tensors are memory-mapped, not read.
 
     Uses ``torch.load(weights_only=True, mmap=True)``. Objects that mmengine's message hub adds (histories, numpy
     scalars) become objects that do nothing.

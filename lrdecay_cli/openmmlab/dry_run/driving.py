@@ -181,7 +181,7 @@ def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
 
 
 def is_quiet(hook: Hook) -> bool:
-    """True if a hook is known to change nothing that is recorded: lrdecay's own hook only reads the groups."""
+    """True if a hook is known to change no recorded value. True for lrdecay's own hook, which only reads the groups."""
     return isinstance(hook, LiveGroupsHook) or is_inert(type(hook))
 
 

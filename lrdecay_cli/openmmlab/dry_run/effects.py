@@ -49,7 +49,7 @@ def _small(shape: Sequence[int]) -> list[int]:
 
 
 def measured(optimizer: torch.optim.Optimizer) -> list[Effect]:
-    """Measure what an optimizer does to each group, in its order.
+    """Measure how an optimizer changes each group, in the optimizer's order.
 
     Args:
         optimizer: as built, with shrunk parameters; not changed.

@@ -52,7 +52,7 @@ class Folded:
             scheduler.optimizer = _View(scheduler.optimizer, [group for group, _ in kept])
 
     def spread(self) -> None:
-        """Copy the scheduled values of its representative to every group."""
+        """Copy the scheduled values of each representative to the groups of its kind."""
         for representative, group in self.followers:
             for name in ("lr", *self._scheduled):
                 if name in representative:

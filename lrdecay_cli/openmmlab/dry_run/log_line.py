@@ -30,7 +30,7 @@ class FirstLog:
         self._at: int | None = None
 
     def register(self, hook: Any) -> None:
-        """Use a LoggerHook or a RuntimeInfoHook of the training: an instance or its config."""
+        """Store a LoggerHook or RuntimeInfoHook of the training, given as an instance or a config."""
         settings = dict(hook) if isinstance(hook, Mapping) else {}
         given = settings.pop("type", type(hook))
         if given in (RuntimeInfoHook, "RuntimeInfoHook"):

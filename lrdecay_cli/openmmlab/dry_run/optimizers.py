@@ -17,7 +17,7 @@ from lrdecay_cli.openmmlab.train_mode import describe_error
 
 
 class Steps:
-    """The first steps of a training, and measurements of the optimizers from these and from steps of copies.
+    """Take the first steps of a training, and measure the optimizers in these steps and in steps of copies.
 
     Args:
         count: number of steps to take.

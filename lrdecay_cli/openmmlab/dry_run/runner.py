@@ -177,7 +177,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         """Write nothing."""
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
-        """Leave the model unwrapped: its parameters are the same."""
+        """Return the model without a wrapper, because a wrapper would have the same parameters."""
         return model
 
     def _init_model_weights(self) -> None:
@@ -187,7 +187,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         pass
 
     def register_hook(self, hook: Any, priority: Any = None) -> None:
-        """Register a hook, or record why it is left out."""
+        """Register a hook, or record the reason for its omission."""
         named = hook.get("type") if isinstance(hook, Mapping) else type(hook)
         name = (named if isinstance(named, str) else str(getattr(named, "__name__", named))).rpartition(".")[2]
         if name in LEFT_OUT:
@@ -293,7 +293,7 @@ class DryRunner(Runner):  # type: ignore[misc]
     # The loop.
 
     def build_train_loop(self, loop: Any) -> Any:
-        """Build the config's own loop; its iterations run here."""
+        """Build the config's own loop. The dry run drives its iterations."""
         built = super().build_train_loop(loop)
         if has_own_run(type(built)):
             reason = "it has its own run method; mmengine's loop ran instead"

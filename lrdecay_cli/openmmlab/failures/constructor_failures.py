@@ -137,13 +137,13 @@ def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | Non
 
 
 def _is_accepted(row: OptimizerEffects, refusing: OptimizerEffects) -> bool:
-    """True if a row is of the same class, with options that it accepts."""
+    """True if a row of the optimizer table has the same class and options that the class accepts."""
     same = (row.module, row.name) == (refusing.module, refusing.name)
     return same and bool(row.options) and not row.refusals
 
 
 def _without_base_lr(config: Config, model: nn.Module) -> str | None:
-    """Return the multiplier that needs an lr if the config sets none; None if there is no multiplier.
+    """Return a multiplier that requires an lr although the config sets no lr; None if there is no multiplier.
 
     Source: mmengine 0.10.7, ``add_params`` of its default constructor: every custom key multiplies the lr.
     """

@@ -291,7 +291,10 @@ def is_own_module(module: str, listed: Sequence[str]) -> bool:
 
 
 def suggest_own_module(module: str, config: str) -> str:
-    """Return how to make project code importable, with its folder if it is found above the config or from here."""
+    """Return the fix that makes project code importable.
+
+    Names the code's folder if it is found in a parent of the config or of the working directory.
+    """
     file = config_path(config)
     above = file.absolute().parents if file is not None else ()
     # A project's code is in its root or below ``src``.

@@ -56,7 +56,7 @@ def _from_here(file: Path) -> str:
 
 @contextmanager
 def add_places(config: str, cfg_options: Sequence[str]) -> Iterator[None]:
-    """Add to a LrdecayError about a config key the place that sets it: ``config.py:5: paramwise_cfg.x``."""
+    """Add the place that sets the key to a LrdecayError about a config key: ``config.py:5: paramwise_cfg.x``."""
     try:
         yield
     except LrdecayError as error:

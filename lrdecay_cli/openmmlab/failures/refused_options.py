@@ -85,7 +85,7 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
 def _misplaced(
     wrapper: Mapping[str, Any], optimizer: Mapping[str, Any], of_wrapper: Accepted, of_optimizer: Accepted
 ) -> Iterator[tuple[str, str]]:
-    """Yield every option that its place does not accept, and the right place."""
+    """Yield every option in a wrong place, with the right place."""
     for option, value in wrapper.items():
         # A dict of that name may belong to another optimizer.
         of_another = option in OURS.options and isinstance(value, Mapping) and "optimizer" in value

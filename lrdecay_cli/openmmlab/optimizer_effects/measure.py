@@ -98,7 +98,7 @@ _OTHER_SHAPES = ((16,), (4, 4, 3, 3))
 
 
 def _find_demands(build: Build, lr: float, shape: tuple[int, ...]) -> tuple[Probe | None, tuple[Refusal, ...]]:
-    """Return a probe that takes steps with the fewest demands, and the errors of the class without them."""
+    """Return a probe with the fewest demands that takes steps, and the errors of the class without these demands."""
     whole = Setup((lr, _TENTH * lr), (_DECAY, _DECAY), shape=shape)
     for dtype, count in ((dtype, n) for n in range(4) for dtype in (torch.float64, torch.float32)):
         for demands in combinations(_DEMANDS, count):
@@ -126,7 +126,7 @@ def _setup(whole: Setup, demands: Iterable[Demand]) -> Setup:
 
 
 def _failure(build: Build, setup: Setup) -> tuple[Any, str] | None:
-    """Return when the optimizer raises and its error; None if it takes a step."""
+    """Return the stage and the error if the optimizer raises; None if it takes a step."""
     when = "construction"
     try:
         optimizer, tensors = setup.start(build)
@@ -140,7 +140,7 @@ def _failure(build: Build, setup: Setup) -> tuple[Any, str] | None:
 
 
 def _norm(probe: Probe) -> NormUse:
-    """Measure two tensors with the same lr, the second with ten times the weights."""
+    """Measure two tensors with the same lr. The second tensor has ten times the weights."""
     uneven = {"lrs": (probe.lr,) * 2, "weights": (WEIGHT, 10 * WEIGHT)}
 
     def grows(decay: float) -> bool:
@@ -249,7 +249,7 @@ def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weigh
 
 
 def _at_zero(probe: Probe) -> AtZero:
-    """Measure a group at lr 0 beside another with an lr, over a few steps."""
+    """Measure a group at lr 0, together with a group at a positive lr, over a few steps."""
     if not probe.has_groups:
         return "refused"
     lrs = (probe.lr, 0.0)

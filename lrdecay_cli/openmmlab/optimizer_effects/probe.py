@@ -43,7 +43,7 @@ def coupling(larger: float, whole: float) -> DecayUse:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Use one thread in this block, because tiny tensors gain nothing from more; restore the random state."""
+    """Use one thread in this block, which is enough for tiny tensors. Restore the random state afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -96,7 +96,7 @@ class Setup:
 
 
 class Probe:
-    """An optimizer that takes steps if its demands are met.
+    """An optimizer that takes steps if its requirements are met.
 
     Args:
         build: builds the optimizer.
