@@ -96,12 +96,12 @@ _HINT = ": keys are plain text, not globs or regular expressions"
 def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     """A custom key matches no parameter name.
 
-    Its settings never apply: a backbone that should train at a tenth of the lr trains at the full lr.
+    The key's settings never apply: a backbone that should train at a tenth of the lr trains at the full lr.
 
     A key is plain text, not a glob or regular expression, and must be a substring of a parameter name. Names have no
-    leading dot, so ``.backbone`` matches nothing. A key that resembles no name is only an info in two cases: it sets
-    weight decay to 0, because configs list such keys for a whole model family, or it comes from a base config. If both
-    are true, the rule does not report it.
+    leading dot, so ``.backbone`` matches nothing. A key that resembles no name is only an info if it sets weight decay
+    to 0, or if it comes from a base config: configs list keys for a whole model family. If both are true, the rule does
+    not report the key.
     """
     inherited = {*context.group_map.training.inherited}
     for key, matches in context.custom_keys.items():

@@ -23,8 +23,8 @@ MISSPELT = ("_delete", "delete_", "__delete__", "_delete__", "delete", "_deleted
 def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
     """``_delete_`` is in a dict that no base config has, so it stays among the options.
 
-    mmengine removes ``_delete_`` only when it merges the dict into a base's dict. Otherwise the class, loop or function
-    that receives the dict refuses it, when the run starts or at its first step.
+    mmengine removes ``_delete_`` only when it merges the dict into a base's dict. In any other dict, ``_delete_``
+    stays: the class, loop or function that receives the dict refuses it, when the run starts or at its first step.
 
     This happens when a dict is copied from another config, or when its base was changed. Constructors do not read
     ``_delete_``, so in ``paramwise_cfg`` it is only an info. A misspelt ``_delete_`` deletes nothing either.

@@ -246,10 +246,10 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
 
     The scheduler never steps, or finishes within the first few iterations, so the lr never follows the config.
 
-    ``by_epoch`` of a scheduler defaults to True. mmengine treats a training of iterations as one epoch, in which a
-    scheduler by epochs never steps: a warm-up leaves the lr at its first factor. In a training of epochs, milestones or
-    an ``end`` of a few iterations were probably intended as epochs. ``convert_to_iter_based=True`` counts in epochs and
-    steps each iteration.
+    ``by_epoch`` of a scheduler defaults to True. mmengine treats a training of iterations as a single epoch. A
+    scheduler that counts epochs never steps in it, and a warm-up leaves the lr at its first factor. In a training of
+    epochs, milestones or an ``end`` of a few iterations were probably intended as epochs.
+    ``convert_to_iter_based=True`` counts in epochs and steps each iteration.
     """
     train_cfg = context.group_map.training.train_cfg
     unit = training_unit(train_cfg)

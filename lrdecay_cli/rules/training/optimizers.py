@@ -190,8 +190,8 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
     An lr of 0 should keep parameters unchanged. Some optimizers update them anyway, so pretrained layers that look
     frozen drift.
 
-    Rprop starts from the lr and then uses its own step size. Others decay or train weights at any lr. Freeze the
-    parameters with ``requires_grad=False`` (``frozen_stages``) instead.
+    Rprop starts from the lr and then uses its own step size. Some others decay or update weights at any lr. Freeze
+    the parameters with ``requires_grad=False`` (``frozen_stages``) instead.
     """
     found: list[tuple[str, Sequence[str]]] = []
     if context.dry_run:

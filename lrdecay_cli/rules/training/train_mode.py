@@ -71,9 +71,9 @@ def frozen_under_ddp(context: RuleContext) -> Iterator[Fault]:
     The training raises at its second iteration, on several GPUs only.
 
     mmengine first wraps the model in DistributedDataParallel. The wrapper then waits for a gradient of every parameter
-    with ``requires_grad=True``. Later, ``model.train()`` freezes some, as ``frozen_stages`` of Swin and CSPDarknet
-    does. With ``find_unused_parameters=True``, DistributedDataParallel looks for parameters without a gradient in every
-    iteration. The rule runs if the config names a wrapper, or ``--gpus`` is above one.
+    with ``requires_grad=True``. Later, ``model.train()`` freezes some of these parameters, as ``frozen_stages`` of Swin
+    and CSPDarknet does. With ``find_unused_parameters=True``, DistributedDataParallel looks for parameters without a
+    gradient in every iteration. The rule runs if the config names a wrapper, or ``--gpus`` is above one.
     """
     training, batch, wrapping = context.group_map.training, context.group_map.batch, context.group_map.wrapping
     unused = training.unused_parameters

@@ -47,7 +47,7 @@ def flat_parameters(context: RuleContext) -> Iterator[Fault]:
     mmengine wraps the model before it builds the optimizer. With ``use_orig_params=False`` FSDP replaces the parameters
     of each unit by one flat parameter. With ``use_orig_params=True``, the default of mmengine's wrapper, FSDP keeps the
     original parameters. lrdecay wraps the model with the real class, in a PyTorch process group without communication,
-    and runs the constructor on it.
+    and runs the constructor on the wrapped model.
     """
     wrapping = context.group_map.wrapping
     if not wrapping or wrapping.refused or not wrapping.flat:
@@ -85,9 +85,9 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     The group map shows the unwrapped model; a distributed training has other groups.
 
     FSDP cuts parameters into 1-D pieces before the optimizer is built. Constructors that exempt 1-D tensors from weight
-    decay (mmdet's and mmpretrain's layer decay, ``flat_decay_mult``) then exempt all of them. A wrapper around parts of
-    a model changes their names (``backbone._fsdp_wrapped_module.stages``, ``generator.module.conv``), so keys and layer
-    ids no longer match. ``sharding_strategy='NO_SHARD'`` keeps the dimensions. ``norm_decay_mult`` and
+    decay (mmdet's and mmpretrain's layer decay, ``flat_decay_mult``) then exempt every parameter. A wrapper around
+    parts of a model changes their names (``backbone._fsdp_wrapped_module.stages``, ``generator.module.conv``), so keys
+    and layer ids no longer match. ``sharding_strategy='NO_SHARD'`` keeps the dimensions. ``norm_decay_mult`` and
     ``bias_decay_mult`` of mmengine's constructor do not depend on dimensions.
     """
     wrapping = context.group_map.wrapping

@@ -162,7 +162,8 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
 def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
     """Layer-scale gammas are decayed like weights.
 
-    A gamma is the gain of a residual branch and starts near zero; weight decay keeps the branch closed.
+    A gamma is the gain of a residual branch and starts near zero. Weight decay holds it near zero, so the branch
+    contributes little.
 
     lrdecay recognises gammas by name (``gamma``, ``gamma_1``, ``layer_scale``, ``ls1.weight``) or by module type, if
     the parameter has one value per channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not match them;

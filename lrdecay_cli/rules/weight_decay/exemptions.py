@@ -41,9 +41,9 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
     The author expects parameters with this name to be exempt, but they are decayed.
 
     MMDetection's decay constructor compares ``pos_embed`` and ``cls_token`` with a parameter's full name, such as
-    ``backbone.pos_embed``, so its list never matches. Other constructors read a list
-    from ``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``). lrdecay reports an item if it is in no
-    parameter name, or if all parameters with it in their names are decayed.
+    ``backbone.pos_embed``, so its list never matches. Other constructors read a list from ``paramwise_cfg``
+    (``no_decay_names``, ``skip_weight_decay``). lrdecay reports an item of the list if no parameter name contains it,
+    or if every parameter whose name contains it is decayed.
     """
     # One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options.
     own = context.spec.exempt_names
