@@ -75,7 +75,7 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
 
 
 def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:
-    """Yield one row for groups with equal training: their names, or patterns if the constructor gave them no names."""
+    """Yield one row for groups with equal training. Groups without names are shown as patterns."""
     universe = Universe(name for group in run.groups for name in group.parameters)
     frozen = {*run.frozen}
     alike: dict[tuple[object, ...], list[GroupRun]] = {}

@@ -123,7 +123,7 @@ def entries(folder: str) -> list[tuple[str, int, float]]:
 
 
 def clear(folder: str) -> int:
-    """Remove all entries and return the number of results. Other files in the folder stay."""
+    """Remove all entries and return the number of results. Keeps other files in the folder."""
     removed = [name for name, _, _ in entries(folder) if _remove(os.path.join(folder, name))]
     _remove_abandoned(folder)
     return sum(not name.startswith(f"{FILES}-") for name in removed)

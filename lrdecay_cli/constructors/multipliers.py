@@ -38,7 +38,7 @@ _OF_OFFSETS = "its module computes the offsets of a deformable convolution"
 
 
 def dimensions_text(tensor: Tensor) -> str:
-    """Return the number of dimensions as text: none, one, or more than one."""
+    """Return the number of dimensions as text, distinguishing 0, 1 and more."""
     return {0: "it is a scalar", 1: "it has one dimension"}.get(len(tensor.shape), "it has more than one dimension")
 
 

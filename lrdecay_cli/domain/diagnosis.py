@@ -1,4 +1,4 @@
-"""The findings of ``doctor`` about an environment: what is installed, what does not fit, and how to fix it."""
+"""The findings of ``doctor`` about an environment: installed packages, problems and fixes."""
 
 from __future__ import annotations
 

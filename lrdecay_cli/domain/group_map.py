@@ -204,7 +204,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return render("plot", self, ax)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the map as JSON, whole or not at all: what ``lrdecay inspect --format json`` writes.
+        """Write the map as JSON atomically, in the format of ``lrdecay inspect --format json``.
 
         Raises:
             LrdecayError: the file cannot be written, or the map has a number that JSON cannot hold.

@@ -1,4 +1,4 @@
-"""Overrides of config options from Python values: what ``--cfg-options`` writes as text."""
+"""Overrides of config options as Python values. ``--cfg-options`` gives overrides as text."""
 
 from __future__ import annotations
 

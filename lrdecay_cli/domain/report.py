@@ -1,4 +1,4 @@
-"""The result of a command: a document for machines, and a report for people that no format has rendered yet."""
+"""The result of a command: a data document, and a readable report that is independent of the output format."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The report for people."""
+    """The readable report."""
 
     facts: tuple[tuple[str, str], ...]
     """Labels and values in order; the head of the report."""

@@ -1,4 +1,4 @@
-"""The future lrs of a training that resumes from a checkpoint, beside the plan of its config.
+"""The future lrs of a training that resumes from a checkpoint, compared with the plan of its config.
 
 Source: mmengine 0.10.7, ``Runner.resume``: the optimizer's groups and the whole state of every scheduler are restored
 from the checkpoint, by position; the config's lr, weight decay, ``end``, ``T_max`` and the like are ignored.

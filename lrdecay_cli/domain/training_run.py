@@ -1,4 +1,4 @@
-"""A training compared with its plan: the logged lrs beside those that config and schedulers give.
+"""A training compared with its plan: logged lrs, and the lrs that config and schedulers determine.
 
 Iterations count from 0; the log's own ``iter`` counts from 1.
 """
@@ -54,7 +54,7 @@ class PartingCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LoggedCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One logged lr over the iterations of a segment, beside the planned lr."""
+    """One logged lr over the iterations of a segment, with the planned lr."""
 
     key: str
     """As logged: ``lr``, ``base_lr``, ``generator.lr``, ``lr/layer_0``."""

@@ -154,7 +154,10 @@ def shown(value: Any) -> str:
 
 
 def drop_implied(profile: _Profile) -> None:
-    """Drop values that another column implies: a group named after its layer id; ``frozen`` beside ``in no group``."""
+    """Drop values that another column implies.
+
+    Examples: a group named after its layer id; ``frozen`` in a row with ``in no group``.
+    """
     if "frozen" in profile.get("state", ()):
         profile.pop("frozen", None)
     kinds = [_DECAY_GROUP.match(str(name)) for name in profile.get("group", ())]

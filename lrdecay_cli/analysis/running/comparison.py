@@ -94,7 +94,7 @@ def agrees(lines: Sequence[LogLine], planned: PlannedLrs) -> bool:
 
 
 def logged_curves(lines: Sequence[LogLine], planned: PlannedLrs) -> tuple[LoggedCurve, ...]:
-    """Return every logged lr that is in the plan, beside the planned one."""
+    """Return every logged lr that is in the plan, together with the planned lr."""
     found: dict[str, list[tuple[int, float | None, float | None]]] = {}
     for line in lines:
         for key, lr in _known(line, planned):

@@ -15,7 +15,7 @@ _MEETINGS, _NAMED = 5, 4
 
 
 def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = ()) -> Iterator[Note]:
-    """Yield every note, in order: findings, what sets the lrs, the log's omissions, unknown changes, meetings, gaps."""
+    """Yield every note, in order: findings, sources of lrs, the log's omissions, unknown changes, meetings, gaps."""
     yield from finding_notes(findings)
     yield from _setting(schedule)
     yield from _log(schedule)

@@ -1,4 +1,4 @@
-"""The current ``paramwise_cfg`` beside a suggested decay, and layers to list."""
+"""Decide which current options of ``paramwise_cfg`` a suggested decay keeps, and list layers."""
 
 from __future__ import annotations
 

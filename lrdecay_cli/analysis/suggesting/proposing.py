@@ -119,7 +119,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
 
 
 def without_covering(proposal: Proposal) -> Proposal | None:
-    """Return the proposal without the custom keys of the whole backbone; None if it keeps none."""
+    """Return the proposal without the custom keys of the whole backbone; None for a proposal without such keys."""
     if not proposal.covering:
         return None
     keys = {key: value for key, value in proposal.options["custom_keys"].items() if key not in proposal.covering}

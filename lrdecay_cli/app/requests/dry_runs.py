@@ -31,7 +31,7 @@ class RunOptions(NamedTuple):
 
 
 def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Severity) -> tuple[DryRun, CheckResult]:
-    """Run the training of ``config`` dry, and apply the rules about trainings to what was observed.
+    """Dry-run the training of ``config``, and apply the rules about trainings to the observations.
 
     Raises:
         LrdecayError: the config is missing or does not build, the length of its run is not known, or it has no

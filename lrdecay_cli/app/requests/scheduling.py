@@ -30,7 +30,7 @@ def scheduled(
     dataset_size: int | None,
     every: int | None,
 ) -> tuple[Schedule, TrainingPlan, tuple[Finding, ...]]:
-    """Run the schedulers of ``config`` through its whole run, and apply the rules to them.
+    """Run the schedulers of ``config`` through the whole training, and apply the rules about schedulers.
 
     ``request`` says how the config is built; the other arguments and the errors are those of :func:`run_length` and
     :func:`schedule_of`. Raises LrdecayError also for a config that cannot be built.

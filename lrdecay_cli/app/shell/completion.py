@@ -189,7 +189,7 @@ aspects = _words("domain.change", "ASPECTS", several=True)
 
 
 def devices(incomplete: str) -> list[str]:
-    """Return devices that can be named, whether this machine has them or not."""
+    """Return all valid names of devices, including devices that this machine lacks."""
     return _beginning(("cpu", "meta", "cuda", "mps"), incomplete)
 
 

@@ -79,7 +79,7 @@ class Destinations:
         return len(self._places) == 1 and self._places[0][1] == STDOUT and self._places[0][0] not in ("html", "png")
 
     def write(self, result: AnyResult) -> str:
-        """Render the result for every destination, then write all of them; return the text for stdout."""
+        """Render the result for every destination, then write all reports. Return the text for stdout."""
         global last_result
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         rendered = [

@@ -1,4 +1,4 @@
-"""Option blocks that several commands share, and the decorator that adds them to a command.
+"""Option blocks that several commands share, and the decorator that adds such options to a command.
 
 Without ``from __future__ import annotations``: the types of a block's fields are read when a command is created.
 typer reads them on Python 3.10 too, which cannot evaluate every ``X | None``: hence Optional.
