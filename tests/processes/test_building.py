@@ -97,7 +97,11 @@ def test_a_failure_travels_whole() -> None:
 )
 def test_an_answer_that_is_none_is_a_failure(answer: bytes) -> None:
     outcome = outcome_of(Outcome("a.py", answer))
-    assert (outcome.config, outcome.status, outcome.problem) == ("a.py", "crashed", "its answer cannot be read")
+    assert (outcome.config, outcome.status, outcome.problem) == (
+        "a.py",
+        "crashed",
+        "the answer of the process that builds it cannot be read",
+    )
 
 
 @pytest.mark.usefixtures("quiet_hooks")

@@ -143,8 +143,8 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
 
     Layer-decay constructors write ``weight_decay`` into every group; an optimizer without weight decay accepts the key
     and never reads it. A half-precision tensor as lr has the same effect: AdamW multiplies weights by ``1 - lr *
-    weight_decay``, which bfloat16 rounds to 1 if the product is below about 0.002. lrdecay measures it: a weight
-    without a gradient does not change in a step.
+    weight_decay``, which bfloat16 rounds to 1 if the product is below about 0.002. lrdecay measures this: a step with a
+    gradient of zero leaves the weight unchanged.
     """
     kept = {group.precision("lr") or "" for group in context.group_map.groups}
     halves = kept & {"float16", "bfloat16"}
