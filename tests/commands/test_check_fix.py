@@ -28,8 +28,8 @@ def project(tmp_path: Path) -> Path:
 
 
 DIFF = """\
---- config.py
-+++ config.py
+--- a/config.py
++++ b/config.py
 @@ -1,2 +1,2 @@
  _base_ = 'base.py'
 -optim_wrapper = dict(paramwise_cfg=dict(num_layers=12))  # of ConvNeXt-S
@@ -46,6 +46,40 @@ def test_diff_shows_and_writes_nothing(project: Path) -> None:
     assert (patched.returncode, (project / "config.py").read_text()) == (0, RIGHT)
     again = lrdecay("check", "config.py", "--diff", cwd=project)
     assert (again.code, again.out) == (0, "")
+
+
+APPLY, PATCH = ["git", "apply"], ["patch", "-p1", "-s"]
+
+
+@pytest.mark.parametrize(
+    ("repository", "config", "run_in", "apply_in", "tool"),
+    [
+        (True, "configs/s.py", ".", ".", APPLY),
+        (True, "configs/s.py", ".", ".", PATCH),
+        (True, "sub/configs/s.py", "sub", "sub", APPLY),
+        (True, "sub/configs/s.py", "sub", "sub", PATCH),
+        (False, "configs/s.py", ".", ".", APPLY),
+        (False, "my configs/two words.py", ".", ".", APPLY),
+        (True, "my configs/two words.py", ".", ".", PATCH),
+        # A file above the working directory: git refuses a path with "..".
+        (True, "sub/configs/s.py", "sub/other", ".", APPLY),
+        (True, "sub/configs/s.py", "sub/other", ".", PATCH),
+    ],
+)
+def test_git_and_patch_apply_the_diff(
+    repository: bool, config: str, run_in: str, apply_in: str, tool: list[str], project: Path
+) -> None:
+    if repository:
+        subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    file, here = project / config, project / run_in
+    for folder in (file.parent, here):
+        folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(WRONG.replace("base.py", os.path.relpath(project / "base.py", file.parent)))
+    done = lrdecay("check", os.path.relpath(file, here), "--diff", cwd=here)
+    assert done.code == 1, done.err
+    applied = subprocess.run(tool, cwd=project / apply_in, input=done.out.encode(), capture_output=True, check=False)
+    assert applied.returncode == 0, (applied, done.out)
+    assert "num_layers=6" in file.read_text()
 
 
 def test_fix_writes_and_checks_again(project: Path) -> None:

@@ -53,13 +53,21 @@ class FixPlan(msgspec.Struct, frozen=True):
     """New texts by the resolved paths of the files."""
 
     def diff(self) -> str:
-        """Return a unified diff of all files, with paths relative to the working directory."""
-        return "".join(line for path in sorted(self.after) for line in self._diff(path))
+        """Return a unified diff of all files that ``git apply`` and ``patch -p1`` accept, like ``git diff --relative``.
 
-    def _diff(self, path: Path) -> Iterator[str]:
-        name = os.path.relpath(path)
+        Paths are relative to the working directory, or to the project's root if a file is not below the former: git
+        refuses ``..`` in a patch.
+        """
+        here = Path.cwd().resolve()
+        start = here if all(path.is_relative_to(here) for path in self.after) else Project().root
+        return "".join(line for path in sorted(self.after) for line in self._diff(path, start))
+
+    def _diff(self, path: Path, start: Path) -> Iterator[str]:
+        name = Path(os.path.relpath(path, start)).as_posix()
+        # As git writes it: a tab ends a name with spaces, else patch takes the first word.
+        name += "\t" if " " in name else ""
         old, new = (texts[path].splitlines(keepends=True) for texts in (self.before, self.after))
-        for line in difflib.unified_diff(old, new, name, name):
+        for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}"):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
     def summary(self, *, written: bool) -> list[str]:
