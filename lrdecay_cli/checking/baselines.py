@@ -19,7 +19,7 @@ from lrdecay_cli.checking.baseline_reading import lay_over
 from lrdecay_cli.checking.baseline_text import HEAD, parse_text, to_text
 from lrdecay_cli.domain.change import BaselineRecord, State
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.finding import Skipped
+from lrdecay_cli.domain.finding import NO_BASELINE, Skipped
 from lrdecay_cli.domain.group_map import GroupMap, Parameter
 from lrdecay_cli.domain.precision import CLOSE
 from lrdecay_cli.files import looks_like_map, read_bytes, read_map, to_json, top_level_keys, write_text
@@ -102,7 +102,7 @@ def missing_baselines(
     if not others and not path.is_file():
         raise LrdecayError(f"no baseline {path}", where=first, fix=make)
     return tuple(
-        Skipped(config, "no baseline", f"there is no {path}; make it with: {_command(given, [source], options)}")
+        Skipped(config, NO_BASELINE, f"there is no {path}; make it with: {_command(given, [source], options)}")
         for config, source in configs.items()
         if not (path := baseline_path(given, config)).is_file()
     )

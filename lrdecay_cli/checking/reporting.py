@@ -9,7 +9,7 @@ from typing import get_args
 from lrdecay_cli.analysis.unrun import unrun_notes
 from lrdecay_cli.domain.change import BaselineResult, State
 from lrdecay_cli.domain.errors import not_one_of
-from lrdecay_cli.domain.finding import SEVERITIES, Cause, CheckResult, Finding, Severity, Skipped
+from lrdecay_cli.domain.finding import NO_BASELINE, SEVERITIES, Cause, CheckResult, Finding, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.origins import COMMAND_LINE
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Result, Section, Table
@@ -159,9 +159,14 @@ def _describe_configs(configs: Sequence[str], verbose: bool) -> str:
 
 
 def _unjudged_notes(unjudged: Sequence[Skipped]) -> tuple[Note, ...]:
-    """Return a note on configs that could not be checked; empty if there are none."""
-    lines = tuple(f"{skipped.config}: {skipped.status}: {skipped.problem}" for skipped in unjudged)
-    return (Note(f"could not be checked: {count(len(lines), 'config')}", "error", lines),) if lines else ()
+    """Return notes on configs that could not be checked, and on those without a baseline; empty if there are none."""
+    lines: dict[str, list[str]] = {}
+    for skipped in unjudged:
+        line = f"{skipped.config}: {skipped.status}: {skipped.problem}"
+        lines.setdefault(skipped.title, []).append(line)
+    return tuple(
+        Note(f"{title}: {count(len(several), 'config')}", "error", tuple(several)) for title, several in lines.items()
+    )
 
 
 def summary_of(result: CheckResult) -> str:
@@ -184,9 +189,15 @@ def summary_of(result: CheckResult) -> str:
 
 
 def _skipped_of(judged: int, skipped: Sequence[Skipped]) -> str:
-    """``; 5 of 8 configs could not be checked``; empty if all could."""
-    total = count(judged + len(skipped), "config")
-    return f"; {len(skipped):,} of {total} could not be checked" if skipped else ""
+    """``; 5 of 8 configs could not be checked; 1 of 8 configs has no baseline``; empty if nothing is missing.
+
+    A config without a baseline was judged.
+    """
+    alone = sum(each.status == NO_BASELINE for each in skipped)
+    failed = len(skipped) - alone
+    total = count(judged + failed, "config")
+    text = f"; {failed:,} of {total} could not be checked" if failed else ""
+    return text + (f"; {alone:,} of {total} {'has' if alone == 1 else 'have'} no baseline" if alone else "")
 
 
 def _statistics(findings: Sequence[Finding]) -> Table:

@@ -134,13 +134,22 @@ class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comments cannot suppress them."""
 
 
+NO_BASELINE = "no baseline"
+"""Status of a config that was judged but not compared."""
+
+
 class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A config that could not be checked."""
+    """A config that could not be checked, or not be compared with a baseline."""
 
     config: str
     status: str
-    """The status in the words of ``scan``: ``needs <package>``, ``broken upstream``, ``error``."""
+    """The status in the words of ``scan``: ``needs <package>``, ``broken upstream``, ``error``, or ``no baseline``."""
     problem: str
+
+    @property
+    def title(self) -> str:
+        """What is missing: the check, or only the baseline of a config that was checked."""
+        return NO_BASELINE if self.status == NO_BASELINE else "could not be checked"
 
 
 class CheckFailed(AssertionError):  # noqa: N818
@@ -193,6 +202,12 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         if self.failing():
             raise CheckFailed(self)
         return self
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """Every config once, judged ones first; one without a baseline is among both."""
+        judged = [each.config for each in self.checked]
+        return tuple(dict.fromkeys([*judged, *(each.config for each in self.unjudged)]))
 
     def counting(self) -> tuple[Finding, ...]:
         """Return the findings that are not suppressed."""

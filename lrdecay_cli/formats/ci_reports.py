@@ -54,7 +54,7 @@ def github_annotations(document: msgspec.Struct) -> str:
 def _annotation(result: CheckResult, subject: Cause | Skipped, kind: str) -> str:
     if isinstance(subject, Skipped):
         title, message, place = (
-            "could not be checked",
+            subject.title,
             f"{subject.status}: {subject.problem}",
             place_of(result, subject.config),
         )
@@ -160,7 +160,7 @@ def _add_suite(
 
 
 def _add_case(suite: ElementTree.Element, result: CheckResult, file: str, subject: Cause | Skipped | None) -> None:
-    name = "could not be checked" if subject else "no findings"
+    name = subject.title if isinstance(subject, Skipped) else "no findings"
     if isinstance(subject, Cause):
         name = f"{subject.finding.code} {subject.finding.name}"
     case = ElementTree.SubElement(suite, "testcase", name=name, classname=printable(file))

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from lrdecay_cli.checking.reporting import describe_option
-from lrdecay_cli.domain.finding import Cause, CheckResult, Finding
+from lrdecay_cli.domain.finding import NO_BASELINE, Cause, CheckResult, Finding, Skipped
 from lrdecay_cli.domain.report import Page, Report
 from lrdecay_cli.files.rules_page import rules_page
 from lrdecay_cli.files.writing import to_json
@@ -42,7 +42,7 @@ def render(document: msgspec.Struct) -> str:
         invocation["toolExecutionNotifications"] = [
             {
                 "level": "error",
-                "message": {"text": f"{each.config} could not be checked: {each.status}: {each.problem}"},
+                "message": {"text": f"{each.config}{_verdict(each)}: {each.status}: {each.problem}"},
                 "locations": [_location(result, each.config)],
             }
             for each in result.unjudged
@@ -54,6 +54,10 @@ def render(document: msgspec.Struct) -> str:
         "results": [_result(result, cause, codes.index(cause.finding.code)) for cause in result.causes()],
     }
     return to_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _verdict(skipped: Skipped) -> str:
+    return "" if skipped.status == NO_BASELINE else f" {skipped.title}"
 
 
 def _rule(code: str, address: str) -> dict[str, Any]:

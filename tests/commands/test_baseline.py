@@ -260,7 +260,18 @@ def test_of_several_one_without_baseline_does_not_keep_the_others_from_being_jud
     result = here("check", "--select", "LRD7", "maps", "--baseline", "golden")
     assert result.code == 2
     assert "LRD701" in result.out
-    assert "configs/b.py: no baseline: there is no golden/configs/b.txt; make it with: lrdecay baseline" in result.out
+    said = "configs/b.py: no baseline: there is no golden/configs/b.txt; make it with: lrdecay baseline"
+    assert f"no baseline: 1 config\n  {said}" in result.out
+    assert result.out.endswith("\n1 error in 2 configs; 1 of 2 configs has no baseline\n")
+    written = [word for form in ("sarif", "junit", "html") for word in ("--output", f"{form}=out.{form}")]
+    here("check", "--select", "LRD7", "maps", "--baseline", "golden", *written)
+    assert "could not be checked" not in "".join(path.read_text() for path in maps.parent.glob("out.*"))
+    assert "<title>2 configs" in (maps.parent / "out.html").read_text()
+    (maps / "c.json").write_text('{"schema_version": 2, "groups": 3}')
+    result = here("check", "--select", "LRD7", "maps", "--baseline", "golden")
+    assert result.out.endswith(
+        "\n1 error in 2 configs; 1 of 3 configs could not be checked; 1 of 3 configs has no baseline\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def page_of(result: AnyResult) -> Page:
         maps = (PICTURE, PARAMETERS._replace(title="Parameters after")) if result.maps else ()
         return Page("Difference", title, _with_content((CHANGES, COMING, SETTINGS, NOTES, *maps), report))
     if isinstance(document, CheckResult):
-        names = [*(item.config for item in document.checked), *(item.config for item in document.unjudged)]
+        names = document.configs
         title = names[0] if len(names) == 1 else f"{len(names):,} configs"
         alone = len(result.maps) == 1 and not document.unjudged
         parts = (TABLES, FINDINGS, NOTES, *(MAP if alone else (CONFIGS,)))

@@ -17,7 +17,7 @@ _CHECKED = (
     Column("suppressed", "suppressed", "integer"),
     Column("tensors", "tensors", "integer"),
     Column("groups", "groups", "integer"),
-    Column("problem", "could not be checked"),
+    Column("problem", "problem"),
 )
 _SETTINGS = (Column("setting", "setting", "name"), Column("before", "before"), Column("after", "after"))
 # Limit of points: a screen does not show more.
@@ -32,10 +32,10 @@ def findings(result: AnyResult) -> dict[str, Any]:
     for number, cause in enumerate(checked.causes()):
         option = describe_option(cause.finding) if cause.finding.option else ""
         by_file.setdefault(title_of(cause), []).append((number, cause, option))
-    judged = [*(each.config for each in checked.checked), *(each.config for each in checked.unjudged)]
+    judged = checked.configs
     return {
         "by_file": [
-            (file if [file] != judged else "", sorted(found, key=lambda item: item[1].finding.suppressed is not None))
+            (file if (file,) != judged else "", sorted(found, key=lambda item: item[1].finding.suppressed is not None))
             for file, found in by_file.items()
         ],
         "several": len(judged) > 1,
@@ -48,11 +48,13 @@ def configs(result: AnyResult) -> dict[str, Any]:
     counts: dict[str, list[int]] = {}
     for finding in checked.findings:
         counts.setdefault(finding.config, [0, 0])[finding.suppressed is not None] += 1
+    problems = {entry.config: f"{entry.status}: {entry.problem}" for entry in checked.unjudged}
+    # A config without a baseline was judged.
     rows: list[tuple[Any, ...]] = [
-        (entry.config, *counts.get(entry.config, (0, 0)), entry.tensors, entry.groups, None)
+        (entry.config, *counts.get(entry.config, (0, 0)), entry.tensors, entry.groups, problems.pop(entry.config, None))
         for entry in checked.checked
     ]
-    rows += [(entry.config, None, None, None, None, f"{entry.status}: {entry.problem}") for entry in checked.unjudged]
+    rows += [(config, None, None, None, None, problem) for config, problem in problems.items()]
     columns = _CHECKED if checked.unjudged else _CHECKED[:-1]
     return {"table": Table("", columns, tuple(row[: len(columns)] for row in rows))}
 
