@@ -39,15 +39,17 @@ def check(
         select: codes, beginnings of codes or names of the only rules to run; all if empty.
         ignore: those of rules not to run; where both name a rule, the longer one counts.
         fail_on: from which severity up :meth:`CheckResult.failing` has a finding.
-        baseline: a map, or the path of one, from which every difference is a finding.
+        baseline: a map, the file of a baseline, or the folder with the baselines as for ``lrdecay check --baseline``;
+            every difference from it is a finding.
         settings: a settings file whose assertions and suppressions hold; none is looked for. Suppressions in comments
             of the config hold unless ``group_map`` is the path of a map.
         today: the day on which suppressions are judged, by default the present one.
 
     Raises:
-        LrdecayError: a map or the settings cannot be read, a config does not build, a rule or severity is unknown.
+        LrdecayError: a map or the settings cannot be read, there is no baseline, a config does not build, a rule or
+            severity is unknown.
     """
-    from lrdecay_cli.checking.baselines import read_baseline
+    from lrdecay_cli.checking.baselines import find_baseline
     from lrdecay_cli.checking.checking import check_maps
     from lrdecay_cli.checking.placing import placed
     from lrdecay_cli.checking.reporting import check_severity
@@ -71,9 +73,16 @@ def check(
     config = judged.config.path
     baselines = {}
     if isinstance(baseline, GroupMap):
-        baselines[config] = Baseline(baseline.config.path, baseline)
+        baselines[config] = Baseline(
+            baseline.config.path,
+            baseline,
+            command="make the baseline again",
+            shows="lrdecay_cli.diff(baseline, group_map)",
+        )
     elif baseline is not None:
-        baselines[config] = read_baseline(str(Path(baseline)), judged)
+        baselines[config] = find_baseline(
+            str(Path(baseline)), judged, "" if isinstance(group_map, GroupMap) else os.fspath(group_map)
+        )
     # The config of a map file may have changed since, and a live optimizer has none.
     built = judged is group_map or not is_map_file(group_map)
     named = {config} if built and not judged.live and not judged.checkpoint else set()

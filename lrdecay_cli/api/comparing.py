@@ -36,7 +36,7 @@ def diff(
     (False, 2.0)
 
     Args:
-        before: a map, or the path of a config, an exported map or a checkpoint.
+        before: a map, or the path of a config, an exported map, a checkpoint or a text baseline.
         after: likewise.
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare: ``lr``, ``lr_scale``, ``weight_decay``, ``group``, …; all if None.
@@ -49,7 +49,7 @@ def diff(
     from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
 
     aspects, grouping = check_aspects(only, rtol), check_grouping(by)
-    maps = [as_map(side) for side in (before, after)]
+    maps = _both(before, after)
     sources = [side.config.path if isinstance(side, GroupMap) else os.fspath(side) for side in (before, after)]
     result = comparison(
         maps[0],
@@ -97,6 +97,22 @@ def explain(
     group_map = as_map(source, cfg_options=cfg_options)
     result = explanation(group_map, patterns, unlike=why_not, group=group, origins=_origins(source, cfg_options))
     return with_report(result.document, result.report)
+
+
+def _both(before: GroupMap | PathLike, after: GroupMap | PathLike) -> list[GroupMap]:
+    """The two maps to compare; that of a text baseline has the tensors of the other one."""
+    from lrdecay_cli.app.requests.sources import is_text_baseline
+    from lrdecay_cli.checking.baselines import compared_baseline
+
+    paths = ["" if isinstance(side, GroupMap) else os.fspath(side) for side in (before, after)]
+    match [is_text_baseline(path) for path in paths]:
+        case [True, False]:
+            other = as_map(after)
+            return [compared_baseline(paths[0], other), other]
+        case [False, True]:
+            other = as_map(before)
+            return [other, compared_baseline(paths[1], other)]
+    return [as_map(before), as_map(after)]
 
 
 def _origins(source: GroupMap | PathLike, cfg_options: CfgOptions | None) -> ConfigOrigins | None:

@@ -92,6 +92,10 @@ def save(group_map: GroupMap, path: str | os.PathLike[str]) -> None:
     from lrdecay_cli.files.writing import to_json, write_text
 
     place = Path(path)
+    if place.suffix != ".json":
+        file = place.with_suffix(".json")
+        fix = f"save it as {file}; lrdecay baseline {file} -o {place} writes the text form"
+        raise LrdecayError("a map is saved as JSON, in a .json file", where=str(place), fix=fix)
     try:
         write_text(place, to_json(group_map))
     except LrdecayError as error:

@@ -28,6 +28,7 @@ from lrdecay_cli.text.name_patterns import Universe
 VERSION = 1
 HEAD = "# lrdecay baseline, version "
 _ADVICE = "# renew: lrdecay baseline --update"
+_ADVICE_FOR_PROGRAMS = "# renew: save the map in your program, then lrdecay baseline MAP.json -o FILE"
 _COLUMNS = ("tensors", "digest", "parameters")
 _HEADING = f"# group (lr=x0.5 is half of base_lr), then its patterns: {' '.join(_COLUMNS)}"
 _FIELDS = ("layer", "lr_scale", "lr", "decay", "options")
@@ -93,7 +94,8 @@ def digest_of(tensors: Sequence[Tensor]) -> str:
 
 def to_text(group_map: GroupMap) -> str:
     """Return the text form of a map; two texts are equal if and only if the baseline content of both maps is equal."""
-    lines = [f"{HEAD}{VERSION}", _ADVICE, f"config = {_json(group_map.config.path)}"]
+    advice = _ADVICE_FOR_PROGRAMS if group_map.live else _ADVICE
+    lines = [f"{HEAD}{VERSION}", advice, f"config = {_json(group_map.config.path)}"]
     lines += [f"{_word(name)} = {_json(value)}" for name, value in run_settings(group_map) if value is not None]
     alike: dict[tuple[str, ...], dict[tuple[str, ...], list[Tensor]]] = {}
     for tensor in group_map.memberships():

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal, get_args
 
 import msgspec
@@ -130,8 +130,8 @@ def read_baselines(
         path = baseline_path(given, config)
         if path.is_file():
             # Configs of maps may be missing here, or may not build here.
-            command = update if source == config else _command(given, targets or [*maps])
-            if path == Path(given):
+            command = update if source == config and not group_map.live else _command(given, targets or [*maps])
+            if path == Path(given) or (group_map.live and source == config):
                 command = ""
             found[config] = read_baseline(str(path), group_map, command=command, source=source, options=options)
     return found
@@ -154,8 +154,12 @@ def read_baseline(
     """
     target = source or now.config.path
     options = options if target == now.config.path else ()
-    alone = _command(path, [target], options)
-    shows = " ".join(("lrdecay diff", shlex.quote(path), shlex.quote(target), *options))
+    if now.live and target == now.config.path:
+        alone = _command_of_program(path, target)
+        shows = f"lrdecay_cli.diff({json.dumps(path)}, group_map)"
+    else:
+        alone = _command(path, [target], options)
+        shows = " ".join(("lrdecay diff", shlex.quote(path), shlex.quote(target), *options))
     if not path.endswith(SUFFIXES["text"]):
         try:
             return Baseline(path, read_map(path), command=command or alone, shows=shows)
@@ -307,6 +311,38 @@ def _lasting(group_map: GroupMap) -> bytes:
     tool = msgspec.structs.replace(group_map.tool, version="")
     made = {"stack": {}, "distributions": msgspec.UNSET, "device": "", "stubs": ()}
     return msgspec.json.encode(msgspec.structs.replace(group_map, tool=tool, **made))
+
+
+def find_baseline(given: str, now: GroupMap, source: str = "") -> Baseline:
+    """Return the baseline of one map.
+
+    Args:
+        given: the file, or the folder of baselines.
+        now: the map to compare.
+        source: file or config that the map comes from; by default its config.
+
+    Raises:
+        LrdecayError: there is no baseline, with the command that makes it, or it cannot be read.
+    """
+    config = now.config.path
+    if Path(given).is_file():
+        return read_baseline(given, now, source=source)
+    if now.live and not source:
+        path = baseline_path(given, config)
+        if not path.is_file():
+            make = _command_of_program(given, config)
+            raise LrdecayError(f"no baseline {path}", where=config, fix=f"make it with: {make}")
+    else:
+        missing_baselines(given, {config: source or config})
+    return read_baseline(str(baseline_path(given, config)), now, source=source)
+
+
+def _command_of_program(given: str, name: str) -> str:
+    """Return how the program that made the map ``name`` writes its baseline ``given``, or one in that folder."""
+    if given.endswith(SUFFIXES["json"]) and not Path(given).is_dir():
+        return f"group_map.save({json.dumps(given)})"
+    file = f"{PurePath(name).name}.json"
+    return f"group_map.save({json.dumps(file)}), then {_command(given, [file])}"
 
 
 def _command(given: str, targets: Sequence[str], options: Sequence[str] = ()) -> str:

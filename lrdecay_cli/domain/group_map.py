@@ -207,7 +207,8 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         """Write the map as JSON atomically, in the format of ``lrdecay inspect --format json``.
 
         Raises:
-            LrdecayError: the file cannot be written, or the map has a number that JSON cannot hold.
+            LrdecayError: the file cannot be written or does not end with ``.json``, or the map has a number that JSON
+                cannot hold.
         """
         render("save", self, path)
 

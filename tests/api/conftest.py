@@ -11,6 +11,7 @@ import lrdecay_cli
 
 # It registers lrdecay's constructor, so that configs are built in forked copies of this process, which has the stack.
 import lrdecay_cli.openmmlab.audit
+from lrdecay_cli.checking.baseline_text import to_text
 
 PROJECT = Path(__file__).parent / "project"
 
@@ -25,9 +26,10 @@ def toy_map(tmp_path_factory: pytest.TempPathFactory) -> lrdecay_cli.GroupMap:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_map: lrdecay_cli.GroupMap) -> Path:
-    """A copy of the project, with a baseline; the working directory."""
+    """A copy of the project, with its baseline as a map and as text; the working directory."""
     shutil.copy(PROJECT / "config.py", tmp_path)
     (tmp_path / "baselines").mkdir()
     toy_map.save(tmp_path / "baselines" / "map.json")
+    (tmp_path / "baselines" / "config.txt").write_text(to_text(toy_map))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -14,7 +14,7 @@ import lrdecay_cli
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from tests.checking.maps import decay_map, write
-from tests.commands.running import SAMPLES
+from tests.commands.running import SAMPLES, lrdecay_here
 
 ROOT = SAMPLES.parent
 
@@ -36,6 +36,28 @@ def test_audit_and_check(tmp_path: Path) -> None:
     for baseline in (group_map, path, Path(path)):
         differing = lrdecay_cli.check(mended, select=["LRD7"], baseline=baseline)
         assert {finding.code for finding in differing.failing()} == {"LRD701"}
+
+
+def test_a_folder_of_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked up in as the command does, which wrote them."""
+    monkeypatch.chdir(tmp_path)
+    found = decay_map(config="configs/a.py")
+    found.save("map.json")
+    make = "make it with: lrdecay baseline map.json -o baselines"
+    with pytest.raises(LrdecayError, match=f"no directory baselines; {make}"):
+        lrdecay_cli.check("map.json", baseline="baselines/")
+    assert lrdecay_here("baseline", "map.json", "-o", "baselines/").code == 0
+    assert Path("baselines/configs/a.txt").is_file()
+    for source in (found, "map.json"):
+        assert not lrdecay_cli.check(source, select=["LRD7"], baseline="baselines/").findings
+    changed = decay_map(config="configs/a.py", lr=0.2)
+    (finding,) = lrdecay_cli.check(changed, select=["LRD7"], baseline=Path("baselines")).findings
+    assert "lrdecay diff baselines/configs/a.txt configs/a.py shows all" in finding.fix
+    # Either side may be the text.
+    assert lrdecay_cli.diff(found, "baselines/configs/a.txt").identical
+    assert lrdecay_cli.diff("baselines/configs/a.txt", changed).changes
+    with pytest.raises(LrdecayError, match=f"no baseline baselines/b.txt; {make}"):
+        lrdecay_cli.check("map.json", baseline="baselines/b.txt")
 
 
 def test_settings_and_the_day(tmp_path: Path) -> None:

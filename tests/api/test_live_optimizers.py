@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -361,6 +362,36 @@ def test_every_command_takes_a_saved_one(tmp_path: Path) -> None:
         if code == 2:
             assert done.err.count("\n") == 1
             assert "internal error" not in done.err
+
+
+@pytest.mark.parametrize("file", ["baselines/Toy.txt", "baselines/Toy.json"])
+def test_a_finding_names_steps_that_renew_the_baseline(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step that a fix names is run as it is written."""
+    monkeypatch.chdir(tmp_path)
+    Path("baselines").mkdir()
+    model = Toy()
+
+    def renew(fix: str, group_map: lrdecay_cli.GroupMap) -> None:
+        program, _, command = fix.partition(", then lrdecay ")
+        exec(program, {"group_map": group_map})
+        assert not command or lrdecay_here(*shlex.split(command)).code == 0
+
+    before, after = (lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups_of(model), lr=lr)) for lr in (0.1, 0.2))
+    given = "baselines/" if file.endswith(".txt") else file
+    with pytest.raises(lrdecay_cli.LrdecayError, match="no baseline") as raised:
+        lrdecay_cli.check(before, baseline=given)
+    renew(raised.value.fix.removeprefix("make it with: "), before)
+    assert Path(file).is_file()
+    assert not lrdecay_cli.check(before, select=["LRD7"], baseline=given).findings
+    (finding,) = lrdecay_cli.check(after, select=["LRD7"], baseline=given).findings
+    shows, fix = finding.fix.split(" shows all; if it is intended: ")
+    assert eval(shows, {"lrdecay_cli": lrdecay_cli, "group_map": after}).changes
+    renew(fix, after)
+    assert not lrdecay_cli.check(after, select=["LRD7"], baseline=given).findings
+    if file.endswith(".txt"):
+        assert "--update" not in Path(file).read_text()
 
 
 def test_what_commands_call_it(tmp_path: Path) -> None:

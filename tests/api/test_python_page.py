@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
 
 import lrdecay_cli
-from tests.commands.running import SAMPLES
+from tests.commands.running import SAMPLES, lrdecay_here
 
 PAGE = SAMPLES.parent / "docs" / "python.md"
 ROWS = re.findall(r"^\| `(\w+)` \|[^|]+\| `(.+)` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
@@ -33,13 +34,21 @@ def test_an_example_of_the_table(code: str, project: Path, toy_map: lrdecay_cli.
 
 def test_the_examples_of_the_page(project: Path) -> None:
     output: list[str] = []
-    # Blocks end where their fence does.
-    text = PAGE.read_text(encoding="utf-8").replace("```", "")
-    page = doctest.DocTestParser().get_doctest(text, {**NAMES}, "python.md", str(PAGE), 0)
-    assert len(page.examples) > 15
+    names = {**NAMES}
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    runner.run(page, out=output.append)
-    assert runner.summarize(verbose=False).failed == 0, "".join(output)
+    # Python and commands take turns.
+    for part in re.split(r"^(```console\n.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL):
+        if part.startswith("```console"):
+            for command in re.findall(r"^\$ lrdecay (.*)", part, re.MULTILINE):
+                assert lrdecay_here(*shlex.split(command)).code == 0, command
+            continue
+        # Blocks end where their fence does.
+        page = doctest.DocTestParser().get_doctest(part.replace("```", ""), {}, "python.md", str(PAGE), 0)
+        page.globs = names
+        runner.run(page, out=output.append, clear_globs=False)
+    total = runner.summarize(verbose=False)
+    assert total.failed == 0, "".join(output)
+    assert total.attempted > 15
 
 
 def test_the_test_of_the_page(project: Path) -> None:

@@ -155,6 +155,8 @@ def test_save_writes_what_can_be_read_again(tmp_path: Path) -> None:
         odd.save(tmp_path / "odd.json")
     with pytest.raises(lrdecay_cli.LrdecayError, match="cannot write"):
         found.save(tmp_path / "nowhere" / "map.json")
+    with pytest.raises(lrdecay_cli.LrdecayError, match=r"a map is saved as JSON.* save it as .*map\.json"):
+        found.save(tmp_path / "map.txt")
     assert [path.name for path in tmp_path.iterdir()] == ["map.json"]
 
 
