@@ -12,15 +12,17 @@ from lrdecay_cli.text.counting import listed
 
 
 def made_with(group_map: GroupMap) -> Mapping[str, Distribution]:
-    """Return the distribution of each package by import name; if unknown, the package itself with its version."""
+    """Return the distribution of each package, by import name.
+
+    If the map does not record the distribution, returns one with the package's import name and version."""
     known = group_map.distributions or {}
     return {name: known.get(name) or Distribution(name, version) for name, version in group_map.stack.items()}
 
 
 def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, ...]:
-    """Return every package of both maps with another distribution or another version.
+    """Return every package that both maps record with different distributions or versions.
 
-    Empty if either map is from a checkpoint. Distributions are compared if both maps record them, else versions.
+    Empty if either map is from a checkpoint. Compares distributions if both maps record them, otherwise only versions.
     """
     if before.checkpoint or after.checkpoint:
         return ()
@@ -34,7 +36,7 @@ def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, .
 
 
 def cause_of(before: GroupMap, after: GroupMap, packages: Sequence[PackageChange]) -> Cause | None:
-    """Return the cause of a difference between two maps; None for a checkpoint, or without a known difference."""
+    """Return the cause of a difference between two maps; None for a checkpoint, or if no cause is known."""
     if before.checkpoint or after.checkpoint:
         return None
     same_text = before.config.sha256 == after.config.sha256

@@ -35,7 +35,7 @@ def audit(
     auto_scale_lr: bool = False,
     cache: bool = True,
 ) -> GroupMap:
-    """Build what a training config describes, run its own constructor and read the parameter groups back.
+    """Return the parameter groups of a training config: build its model, run its own constructor, read the optimizer.
 
     >>> group_map = audit("config.py", cfg_options={"optim_wrapper.optimizer.lr": 1e-3})
     >>> group_map
@@ -43,24 +43,25 @@ def audit(
     >>> group_map["backbone.stages.0.0.norm.weight"].lr_scale
     0.1176...
 
-    The config runs in another process, so that nothing in this one changes: no import, registry, random number or
-    working directory. The answer is cached as that of ``lrdecay inspect`` is. Where this program
-    has registered classes of its own with mmengine (or imported a package that did, other than mmdet and mmpretrain),
-    the other process is a forked copy of this one, which has them, and nothing is cached; without fork (Windows), or
-    on a GPU, the config then runs in this process.
+    The config runs in a new process. The imports, registries, random numbers and working directory of the calling
+    process stay unchanged. The map is cached, as by ``lrdecay inspect``.
+
+    If the calling program registered own classes with mmengine, or imported a package that did (other than mmdet and
+    mmpretrain), the config runs in a forked copy of the calling process, and the map is not cached. Without fork
+    (Windows), and on a GPU, the config then runs in the calling process.
 
     Args:
         config: path of a config, or ``mmdet::<path>`` for the zoo of an installed package.
         cfg_options: overrides: a dict, ``{"optim_wrapper.optimizer.lr": 1e-3}`` or nested as for mmengine's
             ``merge_from_dict``; or a list of ``key=value`` as for ``--cfg-options``.
         device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``; the map is the same.
-        gpus: how many train; 1 is assumed where it is not given.
-        batch_size: samples in a batch of one GPU; the config's where it is not given.
+        gpus: number of GPUs in the training; 1 if None.
+        batch_size: samples in a batch of one GPU; the config's own value if None.
         auto_scale_lr: switch the config's ``auto_scale_lr`` on, as ``tools/train.py --auto-scale-lr`` does.
-        cache: use a cached map, and cache this one. ``LRDECAY_NO_CACHE=1`` also switches it off.
+        cache: use a cached map, and cache this one. ``LRDECAY_NO_CACHE=1`` also switches the cache off.
 
     Raises:
-        LrdecayError: the stack, the config, the model, the constructor or the device is not to be had.
+        LrdecayError: a package or the device is missing, or the config, the model or the constructor fails.
     """
     from lrdecay_cli.api.tasks import Task, answer
     from lrdecay_cli.openmmlab.availability import check_config
@@ -81,14 +82,14 @@ def audit(
 
 @short_errors
 def load(path: PathLike, *, config: PathLike | None = None) -> GroupMap:
-    """Read a group map from a file: an exported map (.json), or a checkpoint (.pth), of which nothing is run.
+    """Read a group map from an exported map (.json) or a checkpoint (.pth). No code in the checkpoint is run.
 
     >>> load("baselines/map.json")
     <GroupMap config.py: ImageClassifier, AdamW, 16 groups with 182 of 182 tensors, lr 8.24e-06 to 0.0001>
 
     Args:
-        path: what ``lrdecay inspect --format json`` or :meth:`GroupMap.save` wrote, or a checkpoint of mmengine.
-        config: the config or exported map that names a checkpoint's parameters.
+        path: a file from ``lrdecay inspect --format json`` or :meth:`GroupMap.save`, or a checkpoint of mmengine.
+        config: only for a checkpoint: the config or exported map with its parameter names.
 
     Raises:
         LrdecayError: the file is missing, or is not a group map.
@@ -108,7 +109,7 @@ def load(path: PathLike, *, config: PathLike | None = None) -> GroupMap:
 
 
 def as_map(source: GroupMap | PathLike, *, cfg_options: CfgOptions | None = None) -> GroupMap:
-    """The map itself, of an exported map or a checkpoint the one in it, of a config the one that it builds."""
+    """Return the group map of a source: a map is returned unchanged, a file is read, a config is built."""
     if isinstance(source, GroupMap):
         if cfg_options:
             raise LrdecayError("only a config has options to set", where="cfg_options", fix="give the config")
@@ -117,7 +118,7 @@ def as_map(source: GroupMap | PathLike, *, cfg_options: CfgOptions | None = None
 
 
 def is_map_file(source: GroupMap | PathLike) -> bool:
-    """Whether a source is the path of an exported map or of a checkpoint, and not of a config."""
+    """True if a source is the path of an exported map or a checkpoint; False for a map and for a config."""
     from lrdecay_cli.app.requests.sources import is_map
     from lrdecay_cli.files.config_path import is_checkpoint
 
@@ -140,7 +141,7 @@ def schedule(
     auto_scale_lr: bool = False,
     cache: bool = True,
 ) -> Schedule:
-    """Follow the lr of every group through the run, as mmengine's schedulers set it.
+    """Return the lr of every group over the whole run, as mmengine's schedulers set it.
 
     >>> found = schedule("config.py", iters_per_epoch=100)
     >>> found
@@ -151,16 +152,16 @@ def schedule(
     Args:
         config: path of a config, or ``mmdet::<path>``.
         iters_per_epoch: iterations of an epoch, as the training log shows.
-        dataset_size: training samples, from which these are computed.
-        every: sample every so many iterations.
-        cfg_options: overrides, as for :func:`audit`, likewise the other arguments.
-        gpus: how many train.
+        dataset_size: number of training samples, to compute the iterations of an epoch.
+        every: return the values of every N-th iteration only.
+        cfg_options: overrides, as for :func:`audit`. All further arguments are those of :func:`audit` too.
+        gpus: number of GPUs in the training; 1 if None.
         batch_size: samples in a batch of one GPU.
         auto_scale_lr: switch ``auto_scale_lr`` on.
         cache: use a cached group map.
 
     Raises:
-        LrdecayError: the config does not build, or the length of its run is not known.
+        LrdecayError: the config does not build, or the length of its run is unknown.
     """
     from lrdecay_cli.api.tasks import Task, answer
 
@@ -179,7 +180,7 @@ def schedule(
 
 @short_errors
 def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: bool = True) -> Suggestion:
-    """The layer-wise lr decay that fits a config's model, tried on the real optimizer before it is returned.
+    """Return a layer-wise lr decay that fits a config's model, tested with the real optimizer.
 
     >>> suggest("config.py")
     <Suggestion config.py: the decay fits>
@@ -190,10 +191,10 @@ def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: b
         cache: use a cached group map.
 
     Returns:
-        The suggestion; its ``snippet`` is Python to paste, empty where the config's own decay fits.
+        The suggestion; its ``snippet`` is Python to paste, empty if the config's own decay already fits.
 
     Raises:
-        LrdecayError: the config does not build, or no decay is known to fit.
+        LrdecayError: the config does not build, or lrdecay knows no decay for its model.
     """
     from lrdecay_cli.api.tasks import Task, answer
 
@@ -202,18 +203,18 @@ def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: b
 
 
 class CheckedDryRun(Displayed, frozen=True):
-    """A dry run, and what the rules find in it."""
+    """A dry run with the rules' findings about the run."""
 
     run: DryRun
-    """What was observed: the lrs that train, who set them, what stops."""
+    """The observations: the lr of each group, what set it, and errors that stop the training."""
     result: CheckResult
 
     def headline(self) -> str:
-        """Those of both."""
+        """Return the headlines of the run and of the result."""
         return f"{self.run.headline()}; {self.result.headline()}"
 
     def raise_on_failure(self) -> CheckedDryRun:
-        """As :meth:`CheckResult.raise_on_failure`."""
+        """Return the dry run itself; raise CheckFailed if a finding has the severity ``fail_on`` or above."""
         __tracebackhide__ = True
         self.result.raise_on_failure()
         return self
@@ -233,7 +234,7 @@ def dry_run(
     batch_size: int | None = None,
     auto_scale_lr: bool = False,
 ) -> CheckedDryRun:
-    """Run mmengine's training loop without data, and see which lr trains.
+    """Run mmengine's training loop without data, and return the lr of every group with the rules' findings.
 
     >>> done = dry_run("config.py", iters_per_epoch=100, batch_size=8)
     >>> done.run.groups[-1].first.lr
@@ -244,17 +245,17 @@ def dry_run(
     Args:
         config: path of a config, or ``mmdet::<path>``.
         iters_per_epoch: iterations of an epoch, as the training log shows.
-        dataset_size: training samples, from which these are computed.
-        resume: the checkpoint to resume from; nothing in it is run.
+        dataset_size: number of training samples, to compute the iterations of an epoch.
+        resume: the checkpoint to resume from; no code in it is run.
         steps: iterations in which the optimizer takes real steps.
-        fail_on: from which severity up :meth:`CheckedDryRun.raise_on_failure` raises.
-        cfg_options: overrides, as for :func:`audit`, likewise the other arguments.
-        gpus: how many train.
+        fail_on: the lowest severity for which :meth:`CheckedDryRun.raise_on_failure` raises.
+        cfg_options: overrides, as for :func:`audit`. All further arguments are those of :func:`audit` too.
+        gpus: number of GPUs in the training; 1 if None.
         batch_size: samples in a batch of one GPU.
         auto_scale_lr: switch ``auto_scale_lr`` on.
 
     Raises:
-        LrdecayError: the config does not build, or the length of its run is not known.
+        LrdecayError: the config does not build, or the length of its run is unknown.
     """
     from lrdecay_cli.api.tasks import Task, answer
     from lrdecay_cli.checking.reporting import check_severity

@@ -26,7 +26,7 @@ def check(
     settings: str | os.PathLike[str] | None = None,
     today: date | None = None,
 ) -> CheckResult:
-    """Run the rules over a group map. Needs no torch, unless a config is to be built.
+    """Run the rules on a group map. Needs torch only to build a config.
 
     In a test, ``raise_on_failure`` shows the findings:
 
@@ -34,16 +34,16 @@ def check(
     <CheckResult passes: no findings in 1 config>
 
     Args:
-        group_map: what :func:`audit` or :func:`audit_optimizer` returns, or the path of an exported map, a checkpoint
-            or a config, which is built.
-        select: codes, beginnings of codes or names of the only rules to run; all if empty.
-        ignore: those of rules not to run; where both name a rule, the longer one counts.
-        fail_on: from which severity up :meth:`CheckResult.failing` has a finding.
+        group_map: a map from :func:`audit` or :func:`audit_optimizer`, or the path of an exported map, a
+            checkpoint or a config to build.
+        select: rules to run, by code, start of a code, or name; all rules if empty.
+        ignore: rules not to run, likewise; if ``select`` names a rule too, the longer code or name wins.
+        fail_on: the lowest severity that :meth:`CheckResult.failing` returns.
         baseline: a map, the file of a baseline, or the folder with the baselines as for ``lrdecay check --baseline``;
-            every difference from it is a finding.
-        settings: a settings file whose assertions and suppressions hold; none is looked for. Suppressions in comments
-            of the config hold unless ``group_map`` is the path of a map.
-        today: the day on which suppressions are judged, by default the present one.
+            every difference from the baseline is a finding.
+        settings: a settings file with assertions and suppressions. None: no settings file is used. Suppressions in
+            comments of the config apply unless ``group_map`` is the path of a map.
+        today: the date for suppressions that expire; today if None.
 
     Raises:
         LrdecayError: a map or the settings cannot be read, there is no baseline, a config does not build, a rule or

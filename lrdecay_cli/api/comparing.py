@@ -27,7 +27,7 @@ def diff(
     only: Sequence[str] | None = None,
     by: str = "parameter",
 ) -> Difference:
-    """What differs between two group maps, parameter by parameter.
+    """Return the differences between two group maps, parameter by parameter.
 
     >>> found = diff("baselines/map.json", audit("config.py", cfg_options={"optim_wrapper.optimizer.lr": 2e-4}))
     >>> found
@@ -37,13 +37,14 @@ def diff(
 
     Args:
         before: a map, or the path of a config, an exported map, a checkpoint or a text baseline.
-        after: likewise.
+        after: the second map, in the same forms.
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare: ``lr``, ``lr_scale``, ``weight_decay``, ``group``, …; all if None.
-        by: what a row of the report stands for: ``parameter`` (those that changed alike), ``layer`` or ``module``.
+        by: unit of a row in the report: ``parameter`` (parameters with equal changes share a row), ``layer`` or
+            ``module``.
 
     Raises:
-        LrdecayError: a map cannot be had, or an aspect is unknown.
+        LrdecayError: a map cannot be read or built, or an aspect is unknown.
     """
     from lrdecay_cli.analysis.comparing.parts import check_grouping
     from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
@@ -72,7 +73,7 @@ def explain(
     group: str | None = None,
     cfg_options: CfgOptions | None = None,
 ) -> Explanations:
-    """Why parameters have their lr and weight decay: every rule that was considered, and the formula.
+    """Explain the lr and weight decay of parameters: every rule that the constructor considers, and the formula.
 
     >>> found = explain("config.py", "backbone.norm3")
     >>> found
@@ -100,7 +101,7 @@ def explain(
 
 
 def _both(before: GroupMap | PathLike, after: GroupMap | PathLike) -> list[GroupMap]:
-    """The two maps to compare; that of a text baseline has the tensors of the other one."""
+    """Return the two maps to compare. The map of a text baseline gets the tensors of the other map."""
     from lrdecay_cli.app.requests.sources import is_text_baseline
     from lrdecay_cli.checking.baselines import compared_baseline
 
@@ -116,7 +117,7 @@ def _both(before: GroupMap | PathLike, after: GroupMap | PathLike) -> list[Group
 
 
 def _origins(source: GroupMap | PathLike, cfg_options: CfgOptions | None) -> ConfigOrigins | None:
-    """Where the options of a config are set; None of a map."""
+    """Return the places that set the options of a config; None for a map."""
     from lrdecay_cli.origins import known_origins
 
     if isinstance(source, GroupMap) or is_map_file(source):

@@ -20,13 +20,13 @@ _Record = TypeVar("_Record", bound=Displayed)
 
 
 def with_report(record: _Record, report: Report | None) -> _Record:
-    """The record, which shows this report from here on."""
+    """Attach a report to a record, which is displayed from now on, and return the record."""
     vars(record)[_REPORT] = report
     return record
 
 
 def report_of(record: Displayed) -> Report | None:
-    """The report of the command that makes such a record; None where only that command knows it."""
+    """Return the report that the matching command shows for a record; None if only the command can make this report."""
     if isinstance(record, GroupMap):
         from lrdecay_cli.analysis.inspecting.report import inspection
         from lrdecay_cli.checking.embedded_findings import inspected_findings
@@ -40,7 +40,7 @@ def report_of(record: Displayed) -> Report | None:
 
 
 def text(record: Displayed) -> str:
-    """Plain text, nothing cut."""
+    """Return the record's report as plain text, without shortening."""
     from lrdecay_cli.formats import Canvas
     from lrdecay_cli.formats.plain_text import render
 
@@ -49,7 +49,7 @@ def text(record: Displayed) -> str:
 
 
 def fragment(record: Displayed) -> str:
-    """HTML for a notebook."""
+    """Return the record's report as HTML for a notebook."""
     from html import escape
 
     from lrdecay_cli.formats.notebook import render
@@ -59,7 +59,7 @@ def fragment(record: Displayed) -> str:
 
 
 class _Terminal:
-    """A report as rich prints it, for the width and the colours of the console that asks."""
+    """A report that rich prints with the width and the colours of its console."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -75,7 +75,7 @@ class _Terminal:
 
 
 def terminal(record: Displayed) -> Any:
-    """What rich prints."""
+    """Return an object that rich prints: the record's report, else its ``repr``."""
     report = report_of(record)
     return _Terminal(report) if report else repr(record)
 

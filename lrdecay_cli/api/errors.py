@@ -16,7 +16,7 @@ _Returned = TypeVar("_Returned")
 def short_errors(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
     """Let ``function`` raise an LrdecayError at the caller's line, without the frames and errors that led to it.
 
-    ``LRDECAY_TRACEBACK=1`` keeps them, as an internal error does.
+    ``LRDECAY_TRACEBACK=1`` keeps the full traceback; an internal error always keeps it.
     """
 
     @functools.wraps(function)

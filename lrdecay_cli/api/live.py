@@ -19,10 +19,11 @@ def audit_optimizer(
     base_lr: float | None = None,
     name: str | None = None,
 ) -> GroupMap:
-    """Read the parameter groups of a real optimizer, and account for every parameter of the model.
+    """Return the parameter groups of a real optimizer, with the state of every parameter of the model.
 
-    It needs torch and nothing of OpenMMLab: plain loops, timm, Lightning and the Hugging Face Trainer alike. The model
-    is neither run nor changed, and its mode stays; ``model.train()`` is not called, so what that freezes is not seen.
+    Needs torch, but no OpenMMLab package. Works for plain loops, timm, Lightning and the Hugging Face Trainer. The
+    model is neither run nor changed. ``model.train()`` is not called, so parameters that it would freeze count as
+    trainable.
 
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Linear(8, 2))
@@ -35,15 +36,19 @@ def audit_optimizer(
 
     Args:
         model: a ``torch.nn.Module``, also in DDP, FSDP, DataParallel or ``torch.compile``; names are the model's own.
-        optimizer: a torch optimizer, or a list or dict of several; also what Lightning's ``configure_optimizers``
-            returns, with its schedulers.
-        schedulers: the lr scheduler, or a list of them. timm's multiply lrs by ``lr_scale``, torch's do not.
-        base_lr: the lr that ``lr_scale`` is relative to; by default the optimizer's own, where a group trains at it.
-        name: what reports call it, in place of the model's class.
+        optimizer: a torch optimizer, or a list or dict of several; also the result of Lightning's
+            ``configure_optimizers``, with its schedulers.
+        schedulers: the lr scheduler, or a list of schedulers. Those of timm multiply lrs by ``lr_scale``; those of
+            torch
+            do not.
+        base_lr: the lr that ``lr_scale`` is relative to; by default the optimizer's default lr, if a group trains at
+            it.
+        name: the name of the model in reports; by default its class.
 
     Returns:
-        The map. Its lrs are those that training starts with: of a scheduler that is built already, ``initial_lr``. What
-        only a config defines stays empty: constructor, options, schedules.
+        The map. The lrs are the lrs before any schedule: ``initial_lr`` if a scheduler is already built. Fields that
+        only a config
+        defines are empty: constructor, options, schedules.
 
     Raises:
         LrdecayError: torch is not installed, ``model`` is not a module, or there is no optimizer.

@@ -14,7 +14,7 @@ CfgOptions = Mapping[str, Any] | Sequence[str]
 
 
 def overrides_of(cfg_options: CfgOptions | None) -> tuple[str, ...]:
-    """The overrides in order, each as the command line writes it where that has the same value."""
+    """Return the overrides in order, as ``key=text`` if mmengine reads this text as the same value, otherwise typed."""
     if isinstance(cfg_options, str):
         raise LrdecayError(
             f"{cfg_options!r} is one string", where="cfg_options", fix="give a dict, or a list of key=value"
@@ -35,7 +35,7 @@ def _flat(key: str, value: Any) -> Iterator[str]:
 
 
 def _is_read_as(option: str, value: Any) -> bool:
-    """Whether mmengine reads ``key=text`` as exactly this value."""
+    """True if mmengine reads ``key=text`` as exactly this value."""
     from lrdecay_cli.origins.command_line import parsed_option
 
     if not isinstance(value, (bool, int, float, str, list, tuple, type(None))) or "\n" in option:

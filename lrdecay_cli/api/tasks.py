@@ -28,13 +28,13 @@ Document = TypeVar("Document", bound=msgspec.Struct)
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to build, and how."""
+    """A call of the Python API, to be done in another process."""
 
     kind: Literal["map", "schedule", "suggest", "dry-run"]
     source: str
-    """A config; for a map also a checkpoint."""
+    """The path of a config. For the kind ``map``, it may also be a checkpoint."""
     options: tuple[str, ...] = ()
-    """Overrides as the command line has them."""
+    """Overrides as ``key=text``, like ``--cfg-options``."""
     typed: tuple[tuple[str, str], ...] = ()
     """Key and Python literal of each :class:`TypedOverride`."""
     device: str = "cpu"
@@ -50,11 +50,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     fail_on: str = "error"
 
     def overrides(self) -> tuple[str, ...]:
-        """The overrides, typed ones as such."""
+        """Return all overrides: ``key=text``, then typed ones as :class:`TypedOverride`."""
         return (*self.options, *(TypedOverride(key, ast.literal_eval(value)) for key, value in self.typed))
 
     def request(self, overrides: tuple[str, ...]) -> Request:
-        """The request of the command with these options."""
+        """Return the build request of this task with these overrides."""
         return Request.of(
             overrides,
             self.device,
@@ -67,7 +67,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, Generic[Document]):
-    """What a process sends back."""
+    """The answer of the process to a task: a document or a failure."""
 
     document: Document | None = None
     report: Report | None = None
@@ -80,15 +80,15 @@ Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 
 def answer(task: Task, overrides: tuple[str, ...], kind: type[Kind]) -> Reply[Kind]:
-    """Have a task done in another process, and return what it found.
+    """Do a task in another process, and return the reply.
 
     Args:
-        task: what is built; ``options`` and ``typed`` are filled in here.
-        overrides: of the config.
+        task: the task; its ``options`` and ``typed`` are set from ``overrides``.
+        overrides: the overrides of the config.
         kind: the class of the document.
 
     Raises:
-        LrdecayError: raised in the process, or the process ended without an answer.
+        LrdecayError: the task raised this error, or the process ended without a reply.
     """
     plain = tuple(each for each in overrides if not isinstance(each, TypedOverride))
     values = {each.key: each.value for each in overrides if isinstance(each, TypedOverride)}

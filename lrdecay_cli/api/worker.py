@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def perform(task: Task, overrides: tuple[str, ...]) -> bytes:
-    """The encoded reply to a task. Never raises: what goes wrong is in the reply."""
+    """Do a task and return the encoded reply. Never raises: the reply contains the failure."""
     try:
         reply = _reply(task, overrides)
     except Exception as error:

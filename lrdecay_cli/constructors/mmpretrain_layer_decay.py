@@ -21,7 +21,7 @@ from lrdecay_cli.domain.provenance import Formula, Provenance, computed
 
 
 class _Rules(OptionPrecedence):
-    """The rules for one model. Without ``layer_depth`` the rules are known, but not the numbers."""
+    """The rules for one model. Without ``layer_depth``, layer ids and lr scales cannot be computed."""
 
     def __init__(self, inputs: ConstructorInputs, names: Iterable[str], layer_depth: LayerDepth | None) -> None:
         super().__init__(inputs)

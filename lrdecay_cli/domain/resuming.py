@@ -23,14 +23,14 @@ class RestoredScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """A scheduler of the config whose settings differ between the two sides."""
 
     path: str
-    """Its place in the config: ``param_scheduler[0]``."""
+    """Its path in the config: ``param_scheduler[0]``."""
     optimizer: str
     type: str
     by_epoch: bool
     """True if ``begin`` and ``end`` count epochs, on the side of ``after``."""
     settings: tuple[RestoredSetting, ...]
     foreign: tuple[str, ...]
-    """Saved attributes that this class does not have: another class of scheduler saved them."""
+    """Saved attributes that the scheduler's class does not have, because another class saved them."""
 
 
 class ComingValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,23 +40,25 @@ class ComingValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``lr``, or another option that schedulers change."""
     groups: tuple[str, ...]
     where: tuple[str, ...]
-    """Patterns that match exactly their parameters."""
+    """Patterns that match exactly the parameters of these groups."""
     tensors: int
     iteration: int
     """The first iteration with different values."""
     before: float
-    """The value in that iteration; likewise ``after``."""
+    """The value of the first side in that iteration; ``after`` is the value of the second side."""
     after: float
     last_before: float
-    """The value in the last iteration of both sides; likewise ``last_after``."""
+    """The value of the first side in the last compared iteration; ``last_after`` is the value of the second side."""
     last_after: float
     rests_before: int
-    """The iteration from which the value stays constant to the end; likewise ``rests_after``."""
+    """The iteration from which the first side's value stays constant; ``rests_after`` is for the second side."""
     rests_after: int
 
 
 class Coming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The future lrs on both sides: planned for a config alone, resumed for a checkpoint."""
+    """The future scheduled values of two compared maps.
+
+    The values of a checkpoint continue from its saved state; the values of a config are planned from the start."""
 
     first: int
     """The first compared iteration: where the training resumes."""
@@ -67,15 +69,15 @@ class Coming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedulers: int
     """Number of schedulers in the config."""
     groups: int
-    """Likewise."""
+    """Number of parameter groups of the config."""
     saved: tuple[int | None, int | None]
-    """Number of schedulers in each side's checkpoint; null for a checkpoint without any, and for a config."""
+    """Number of schedulers in each side's checkpoint; null for a config, and for a checkpoint without schedulers."""
     restored: tuple[RestoredScheduler, ...]
     values: tuple[ComingValue, ...]
     """The values that differ; empty if all are equal in every iteration."""
     finished: bool = False
-    """True if a checkpoint is from the end of the config's training, so that no lr follows."""
+    """True if a checkpoint is from the end of the config's training: no iterations remain."""
     unjudged: str | None = None
-    """Why nothing was compared; null if it was."""
+    """Why the values were not compared; null if they were."""
     fix: str | None = None
     """How to make the comparison possible."""

@@ -103,7 +103,9 @@ def _program(machine: str, pid: int) -> Iterator[_Instruction]:
 def _with_argument(
     number: int, offset: int, steps: list[_Instruction] | tuple[_Instruction, ...]
 ) -> list[_Instruction]:
-    """Return ``steps`` on an argument of one call, which else is allowed. Other calls continue after them."""
+    """Return filter instructions that apply ``steps`` to an argument of the system call ``number``.
+
+    If no step decides, the call is allowed. Any other system call jumps to the instructions behind these."""
     return [(_IS, 0, len(steps) + 2, number), (_LOAD, 0, 0, offset), *steps, (_RETURN, 0, 0, _ALLOW)]
 
 

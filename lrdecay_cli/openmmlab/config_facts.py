@@ -104,7 +104,7 @@ def _is_python(text: str) -> bool:
 
 
 def _is_written(value: Any) -> bool:
-    """True if mmengine can write a config with this value alone."""
+    """True if mmengine can write a config that contains only this value as text (``Config.pretty_text``)."""
     try:
         return bool(Config({"value": value}).pretty_text)
     except SyntaxError:

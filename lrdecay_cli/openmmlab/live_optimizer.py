@@ -118,7 +118,10 @@ _DISTRIBUTED = ("torch.distributed", "deepspeed", "fairscale")
 
 
 def _measurable(optimizers: Mapping[str, Any]) -> dict[str, torch.optim.Optimizer]:
-    """Return the optimizers whose class can be measured."""
+    """Return the torch optimizers whose effect can be measured.
+
+    Omits those of distributed libraries, such as DeepSpeed.
+    """
     return {
         key: each
         for key, each in optimizers.items()

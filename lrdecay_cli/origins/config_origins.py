@@ -22,12 +22,12 @@ UNKNOWN = type("Unknown", (), {"__repr__": lambda _: "UNKNOWN"})()
 
 
 class ConfigOrigins:
-    """The places where a config sets its options.
+    """The options of a config and the places in its files that set them.
 
     Attributes:
-        config: its name as given.
-        files: the config and its bases by their names in places, in the order of reading.
-        raised: places that raise an exception when the config is run, with the exceptions.
+        config: name of the config as given.
+        files: paths of the config and its bases, by the file name that a ``Place`` has; in the order of reading.
+        raised: places whose code raises when the config is run, each with the exception.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ConfigOrigins:
             yield from self._below(keys, slots)
 
     def find(self, keys: Keys) -> Option | None:
-        """Return the value at a path, also a whole dict or list; None if the path is not set."""
+        """Return the option at a path, which may be a whole dict or list; None if the path is not set."""
         slots = self._slots(keys)
         return _option(keys, slots) if slots else None
 
@@ -88,7 +88,7 @@ class ConfigOrigins:
         yield from map(option_path, seen)
 
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
-        """Return the former value of a path that is no longer set, and the option that replaced its dict or list.
+        """Return the former value of a path that is no longer set, and the option that now sets its dict or list.
 
         None if the path was never set.
         """
@@ -113,7 +113,7 @@ class ConfigOrigins:
         return None
 
     def merged(self) -> dict[str, Any]:
-        """Return the merged config as plain data, with :data:`UNKNOWN` for values that only running it can give."""
+        """Return the merged config as plain data, with :data:`UNKNOWN` for values that need a run."""
         whole = _plain(self._root)
         return whole if isinstance(whole, dict) else {}
 

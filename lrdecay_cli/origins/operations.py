@@ -16,16 +16,16 @@ _LARGEST = 100_000
 
 
 class Value(NamedTuple):
-    """The result of an expression, with the names that passed it on."""
+    """The value of an evaluated expression. ``via`` lists the names that passed the value on, such as variables."""
 
     node: Node
     via: tuple[Handing, ...] = ()
 
 
 def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant: bool = False) -> Value:
-    """Return the result of an operation; the parts of a container get its place.
+    """Return the result of an operation as a value. Entries of a container get the place of the container.
 
-    Raises Unknowable if it is too large.
+    Raises Unknowable if the result is too large.
     """
     if isinstance(value, dict):
         entries = {key: Slot(computed(item, span).node) for key, item in value.items()}
@@ -71,7 +71,7 @@ def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Va
 
 
 def unary(operation: ast.unaryop, operand: Value, span: Span, *, literal: bool) -> Value:
-    """Return ``-x`` and similar; a sign with a number counts as a literal."""
+    """Return ``-x`` and similar; a number with a sign counts as a literal."""
     constant = literal and operand.node.constant and not isinstance(operation, ast.Not)
     return computed(_UNARY[type(operation)](as_plain(operand.node)), span, operand.via, constant=constant)
 
@@ -97,7 +97,7 @@ def _through(value: Value) -> list[Slot]:
 
 
 def _within_bounds(operation: type[ast.operator], left: Any, right: Any) -> Any:
-    """Return the result of an operator. Raises Unknowable if it could be too large."""
+    """Return the result of an operator. Raises Unknowable if the result could be too large."""
     size = 0
     if operation in (ast.Pow, ast.LShift) and isinstance(left, int) and isinstance(right, int):
         size = left.bit_length() * right if operation is ast.Pow else right

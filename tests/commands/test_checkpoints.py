@@ -125,7 +125,7 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
         (["inspect", "{config}", "--config", "{config}"], "--config: needs a checkpoint"),
         (
             ["inspect", "{checkpoint}", "--config", "{checkpoint}"],
-            "--config: a checkpoint cannot name the parameters of another one",
+            "--config: a checkpoint has no parameter names for another checkpoint",
         ),
         (["inspect", "{checkpoint}", "--config", "nowhere.py"], "nowhere.py: no such config"),
         (["inspect", "{checkpoint}", "--cfg-options", "a=1"], "--cfg-options: needs a config to override"),

@@ -146,7 +146,8 @@ CONFIGS = {
     "raises a syntax error": ("raise SyntaxError('by design')\n", r"config\.py:1: Python syntax error: by design"),
     "calls what it imports": (
         "from torch import nn\nmodel = nn.Linear(2, 2)\n",
-        r"config does not load: an import makes this a lazy config, .*; call it through __import__, or in a module",
+        r"config does not load: an import makes this a lazy config, .*;"
+        r" call the function through __import__ in the config, or move the call into a module that it imports",
     ),
     # The place of the type is looked for, and in the way is a name that cannot be imported.
     "imports what is not there": (

@@ -36,7 +36,7 @@ def changed_parts(
     """Return the layers or modules with differences, in the model's order; none for ``parameter``.
 
     Args:
-        by: the unit of a part.
+        by: what a row stands for: ``layer`` or ``module``.
         changes: the changes between the two maps.
         before: the first map.
         after: the second map.
@@ -75,7 +75,9 @@ def changed_parts(
 
 
 def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = False) -> Table:
-    """Return a row for each part. Unless ``whole``, omits columns that are empty or repeat the factor."""
+    """Return one row for each changed layer or module.
+
+    Unless ``whole``, omits empty columns; and omits the lowest and highest factor if the two are equal in every row."""
     columns: list[tuple[Column, Callable[[ChangedPart], Any]]] = [
         (Column(by, by, "name", vital=True), lambda part: part.name),
         (Column("changed", "changed", "integer", vital=True), lambda part: part.changed),

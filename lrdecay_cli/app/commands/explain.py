@@ -24,7 +24,7 @@ def explain(
         Texts, argument("[PATTERN]...", "Parameters, modules, groups or globs; '*' for all.", completion.parameters)
     ] = None,
     why_not: Annotated[Text, option("--why-not", "PATTERN", "Explain why these parameters are not in --group.")] = None,
-    group: Annotated[Text, option("--group", "NAME", "The group for --why-not.")] = None,
+    group: Annotated[Text, option("--group", "NAME", "With --why-not: the group that you expected.")] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,

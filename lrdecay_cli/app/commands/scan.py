@@ -78,7 +78,7 @@ def scan(
     caching = None if build.isolate or resume else Caching((*overrides, *options_given), build.device)
     if build.isolate and dask:
         raise LrdecayError(
-            "cannot be combined with --dask: it confines processes of this machine",
+            "cannot be combined with --dask: --isolate only restricts processes of this machine",
             where="--isolate",
             fix="leave out --dask",
         )

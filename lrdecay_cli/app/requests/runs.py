@@ -178,7 +178,11 @@ class _Comparing:
     def _dry_run_causes(
         self, stamp: Stamp, base: Plan, lrs: PlannedLrs, factor: float | None, gpus: int
     ) -> Iterator[PartingCause]:
-        """Yield the causes that a dry run finds, resumed as the log shows. Yields nothing if the config cannot run."""
+        """Yield the causes of a difference that a dry run finds: ``auto_scale_lr`` and hooks.
+
+        If the logged training was resumed, the dry run resumes from the same checkpoint. Yields nothing if the config
+        cannot run.
+        """
         checkpoint = self._plans.resumed_from(stamp, base)
         logged: list[tuple[int, list[float | None]]] = []
         used: list[tuple[int, list[float | None]]] = []
@@ -211,7 +215,7 @@ class _Comparing:
 
 
 def _hooks(run: DryRun, lrs: PlannedLrs) -> Iterator[Any]:
-    """Yield the changes by hooks to the logged lrs."""
+    """Yield the changes that hooks made to logged lrs."""
     logged = {*lrs.groups.values()}
     yield from (
         cause for group in run.groups if group.name in logged for cause in group.causes if cause.stage == "hook"

@@ -190,7 +190,7 @@ def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request)
         raise LrdecayError("needs a checkpoint", where="--config", fix="leave it out, or give a .pth")
     if is_checkpoint(request.named_by):
         raise LrdecayError(
-            "a checkpoint cannot name the parameters of another one",
+            "a checkpoint has no parameter names for another checkpoint",
             where="--config",
             fix="give a config or an exported map",
         )

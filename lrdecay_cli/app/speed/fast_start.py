@@ -76,7 +76,7 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
 
 
 def retry_by(retry: Callable[[], NoReturn]) -> None:
-    """Set the function that ends a failed attempt, instead of restarting this process."""
+    """Set the function to call after a failed fast attempt. By default this process restarts."""
     global _retry
     _retry = retry
 

@@ -78,7 +78,7 @@ class Moments:
             self._logged.append((iteration, [lrs[index] for index in self._kind_of]))
 
     def end(self, iterations: int) -> None:
-        """Record the last values as those of the last of ``iterations``, because no value has changed in between."""
+        """Record the most recent values again for the final one of ``iterations``: no value has changed since."""
         self._last = (iterations - 1, self._last[1])
 
     def until(self, iteration: int) -> int:

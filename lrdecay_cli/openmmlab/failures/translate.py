@@ -103,7 +103,8 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
     # The config called mmengine's placeholder of an import, which raises an error without a message.
     if stage == LOADING and isinstance(error, RuntimeError) and not error.args and _raised_in(error)[0] == _LAZY:
         problem = "an import makes this a lazy config, and lazy configs cannot call imported functions"
-        return LrdecayError(f"{failing}: {problem}", where=where, fix="call it through __import__, or in a module")
+        fix = "call the function through __import__ in the config, or move the call into a module that it imports"
+        return LrdecayError(f"{failing}: {problem}", where=where, fix=fix)
     problem = f"{failing}: {type(error).__name__}: {text}"
     return LrdecayError(problem, where=where, final=_of_arguments(error))
 

@@ -63,7 +63,7 @@ _COMPILED = {"xtcocotools._mask": "mmpose"}
 
 
 class ImportNeeds(importlib.abc.MetaPathFinder):
-    """Find modules of a table that no other finder provides, for unguarded imports by the packages in the table.
+    """Import finder that returns stubs for missing modules which the packages of a table import without a guard.
 
     Args:
         table: see :data:`IMPORT_NEEDS`.

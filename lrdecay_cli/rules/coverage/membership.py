@@ -130,10 +130,10 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
         yield Fault(
             f"{count(len(built), 'frozen tensor')} with {count(sum(p.numel for p in built), 'parameter')}"
             f" {verb(len(built), 'is', 'are')} in groups but never trained",
-            "nothing, if the freezing is intended; else set requires_grad=True"
+            "change nothing if the freezing is intended; otherwise set requires_grad=True"
             if context.group_map.live
-            else "nothing, if the freezing is intended; any option in paramwise_cfg makes mmengine's constructor skip"
-            " them",
+            else "change nothing if the freezing is intended; any option in paramwise_cfg makes mmengine's constructor"
+            " skip frozen tensors",
             parameters=[tensor.name for tensor in built],
         )
     if by_train:
@@ -141,8 +141,8 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
             f"train() freezes {count(len(by_train), 'tensor')} with"
             f" {count(sum(p.numel for p in by_train), 'parameter')} after the optimizer is built: they are in groups"
             " but never trained",
-            "nothing, if the freezing is intended (on several GPUs set find_unused_parameters=True); else set"
-            " the backbone's frozen_stages=-1",
+            "change nothing if the freezing is intended (on several GPUs set find_unused_parameters=True);"
+            " otherwise set the backbone's frozen_stages=-1",
             parameters=[tensor.name for tensor in by_train],
             about="train()",
         )

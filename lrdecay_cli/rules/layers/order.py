@@ -185,7 +185,7 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
             f" lr scale {rate(backbone.head_scale or 1)}; the others have {span(tensor.scale for tensor in below)}",
             "count the head as a separate layer above the last block"
             if context.spec.decays_layers
-            else "nothing, if this is intended for the last blocks; else set an lr_mult below the head's",
+            else "change nothing if this is intended for the last blocks; otherwise set an lr_mult below the head's",
             [tensor.name for row in whole.values() for tensor in row],
             option,
             None if context.spec.decays_layers else "info",

@@ -123,7 +123,7 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
         yield Fault(
             f"{_at_head(new, head)}; {blocks_have}:"
             f" these norms are new in a detector; a classifier only has norm{stages}",
-            f"nothing, if they are new; if the checkpoint has them, {_fix(context, new)}",
+            f"change nothing if these norms are new; if the checkpoint has them, {_fix(context, new)}",
             parameters=[tensor.name for tensor in new],
             option=context.spec.lr_place,
             severity="info",

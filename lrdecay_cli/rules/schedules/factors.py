@@ -90,7 +90,7 @@ def _comes_to(scheduler: Scheduler, high: float, lr: float) -> float:
 
 
 def _raises_alike(scheduler: Scheduler) -> bool:
-    """True if it raises every group by the same factor."""
+    """True if the scheduler multiplies the lr of every trainable group by the same factor above 1."""
     factors = [scheduler.goal(lr) / lr for _, lr in trainable_groups(scheduler.groups) if lr > 0]
     return bool(factors) and factors[0] > 1 and all(math.isclose(factor, factors[0]) for factor in factors)
 

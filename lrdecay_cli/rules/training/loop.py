@@ -117,7 +117,7 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
             what = "unfreezes" if change.trainable else "freezes"
             yield Fault(
                 f"{change.cause.name} {what} {count(len(names), 'tensor')} at iteration {change.cause.iteration:,}",
-                "nothing, if this is intended; else remove frozen_stages or the hook",
+                "change nothing if this is intended; otherwise remove frozen_stages or the hook",
                 parameters=names,
                 about=f"{change.cause.name} {'thaws' if change.trainable else what}",
             )

@@ -81,7 +81,7 @@ def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
         yield Fault(
             f"{optimizer.label} scales steps by the norm of the weights, but not for {count(len(names), 'tensor')}"
             " without weight decay",
-            "nothing, if the recipe is tuned for it; else use AdamW",
+            "change nothing if the recipe is tuned for this optimizer; otherwise use AdamW",
             parameters=names,
             option=f"{OPTIMIZER}.type",
         )
