@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lrdecay_cli.analysis.explaining.tables import step_text
+from lrdecay_cli.analysis.scheduling.curves import in_head
 from lrdecay_cli.domain.dry_run import DryRun, GroupRun
 from lrdecay_cli.domain.report import Column, Note, Report, Result, Section, Table
 from lrdecay_cli.text.counting import count, listed, rate
 from lrdecay_cli.text.name_patterns import Universe
+from lrdecay_cli.text.printing import natural
 
 _COLUMNS = (
     Column("groups", "groups", "name", vital=True),
@@ -19,7 +22,7 @@ _COLUMNS = (
     Column("first_lr", "first", "rate", vital=True),
     Column("lr_after_warm_up", "after warm-up", "rate"),
     Column("peak_lr", "peak", "rate"),
-    Column("peak_iteration", "at", "integer"),
+    Column("peak_iteration", "at iteration", "integer"),
     Column("last_lr", "end", "rate", vital=True),
     Column("set_by", "lr set by"),
     Column("weight_decay", "weight decay", "rate"),
@@ -51,7 +54,7 @@ def dry_run_report(run: DryRun, findings: Iterable[Section], verdict: str) -> Re
         run,
         Report(
             facts=tuple(_facts(run)),
-            tables=(Table("learning rates that train", _COLUMNS, tuple(groups)), *_states(run)),
+            tables=(Table("learning rates that train (iterations count from 0)", _COLUMNS, tuple(groups)), *_states(run)),
             notes=tuple(_notes(run)),
             summary=f"{head}; {states}; {verdict}",
             sections=tuple(findings),
@@ -67,11 +70,13 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
     if run.resumed_from:
         yield "resumed from", f"{run.resumed_from}, at iteration {_first_iteration(run):,}"
     yield "batch", f"{run.batch_size} on {count(run.gpus, 'GPU')}"
-    if run.lr_factor is not None:
-        yield "auto_scale_lr", f"every lr × {rate(run.lr_factor)}"
+    yield "auto_scale_lr", "off: it scales no lr" if run.lr_factor is None else f"every lr × {rate(run.lr_factor)}"
+    head = [group.name for group in run.groups if group.named and any(map(in_head, group.parameters))]
+    if head and len(head) < len(run.groups):
+        yield "head", f"in {listed(sorted(head, key=natural))}"
     yield "hooks", ", ".join(run.hooks)
     if run.first_log:
-        yield "first log line", run.first_log.text
+        yield "first log line", f"{run.first_log.text} (at iteration {run.first_log.iteration:,})"
 
 
 def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:
@@ -81,11 +86,20 @@ def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:
     alike: dict[tuple[object, ...], list[GroupRun]] = {}
     for group in run.groups:
         alike.setdefault(_values(group), []).append(group)
-    for values, groups in alike.items():
+    for values, groups in sorted(alike.items(), key=lambda row: _place(row[1])):
         held = [name for group in groups for name in group.parameters]
         names = [group.name for group in groups if group.named]
         label = names if len(names) == len(groups) else [pattern for pattern, _ in universe.fold(held)]
         yield " ".join(label), len(held), len(frozen.intersection(held)), *values
+
+
+_LAYER = re.compile(r"layer_\d+_", re.ASCII)
+
+
+def _place(groups: Sequence[GroupRun]) -> tuple[object, ...]:
+    """Return the sort key: the layer id in the names that layer decay constructors give; without one, rows stay."""
+    name = min((group.name for group in groups if group.named and _LAYER.match(group.name)), key=natural, default=None)
+    return () if name is None else (natural(name),)
 
 
 def _values(group: GroupRun) -> tuple[object, ...]:

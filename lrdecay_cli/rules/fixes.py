@@ -170,7 +170,8 @@ def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapp
     training = context.group_map.training
     options = _our_options(context, given)
     wrapper = {**(beside or {}), "constructor": ours_beside(context.group_map.constructor), "paramwise_cfg": options}
-    further = "; keep the other custom_imports" if "custom_imports" in (training.from_bases or ()) else ""
+    # A config's list replaces its base's.
+    further = "; add the base's custom_imports to this list" if "custom_imports" in (training.from_bases or ()) else ""
     # An unknown backbone needs a list of its layers.
     layers = "" if context.family else "; add layers=[...] if it asks for them: lrdecay suggest"
     return assignments({"custom_imports": {"imports": [*OURS.imports]}, "optim_wrapper": wrapper}) + further + layers

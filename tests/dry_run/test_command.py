@@ -61,6 +61,15 @@ def test_a_real_detector_over_its_whole_run(capsys: pytest.CaptureFixture[str]) 
     (row,) = (line for line in out.splitlines() if line.startswith("layer_0_decay"))
     assert "lr × weight decay" in row
     assert "LinearLR, MultiStepLR" in row
+    rows = [line.split()[0] for line in out.splitlines() if line.startswith("layer_")]
+    assert rows == [f"layer_{layer}_{kind}" for layer in range(8) for kind in ("decay", "no_decay")]
+    facts = {line[:16].rstrip(): line[16:] for line in out.splitlines()}
+    assert facts["head"] == "in layer_7_decay and layer_7_no_decay"
+    assert facts["auto_scale_lr"] == "off: it scales no lr"
+    # mmengine's interval is 50, and it counts from 1 in the line.
+    assert "[  50/7330]" in facts["first log line"]
+    assert facts["first log line"].endswith("(at iteration 49)")
+    assert "iterations count from 0" in out
 
 
 def test_the_console_command_answers_alike_without_compiler_and_canvas(

@@ -67,7 +67,7 @@ def curves(
     held = [[by_name[name] for name in member.groups] for member in found]
     names = [[parameter.name for group in groups for parameter in group.parameters] for groups in held]
     where = [tuple(pattern for pattern, _ in universe.fold(own)) for own in names]
-    heads = [sum(_in_head(name) for name in own) for own in names]
+    heads = [sum(in_head(name) for name in own) for own in names]
     head = heads.index(max(heads)) if any(heads) else None
     labels = []
     seen: Counter[str] = Counter()
@@ -115,7 +115,7 @@ def moments(series: Series, track: int, warm_up_end: int | None) -> Moments:
     )
 
 
-def _in_head(name: str) -> bool:
+def in_head(name: str) -> bool:
     """True for a parameter of a module that the model calls a head: ``bbox_head``, ``roi_head``, ``decode_head``."""
     first = name.removeprefix("module.").partition(".")[0]
     return first == "head" or first.endswith(("_head", "_heads"))

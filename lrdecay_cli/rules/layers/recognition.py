@@ -59,8 +59,8 @@ _WITH_REGISTERS = "model = dict(backbone=dict(type='ConvNeXtRegisters'))\n"
 def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     """Parameters of the backbone train at the head's lr, while the rest of the backbone decays.
 
-    These pretrained tensors should train slowly. The constructor does not recognise their names and gives them the
-    head's lr, up to a hundred times that of the layers around them.
+    If these tensors are pretrained, they should train slowly. The constructor does not recognise their names and gives
+    them the head's lr, up to a hundred times that of the layers around them.
 
     Tokens, position embeddings and stems are pretrained. mmpretrain's constructor gives register and mask tokens the
     head's lr; only another constructor can assign them to their stage. The norm after the last block is not reported,
