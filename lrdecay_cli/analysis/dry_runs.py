@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("first_lr", "first", "rate", vital=True),
     Column("lr_after_warm_up", "after warm-up", "rate"),
     Column("peak_lr", "peak", "rate"),
-    Column("peak_iteration", "at iteration", "integer"),
+    Column("peak_iteration", "at", "integer"),
     Column("last_lr", "end", "rate", vital=True),
     Column("set_by", "lr set by"),
     Column("weight_decay", "weight decay", "rate"),
@@ -54,7 +54,10 @@ def dry_run_report(run: DryRun, findings: Iterable[Section], verdict: str) -> Re
         run,
         Report(
             facts=tuple(_facts(run)),
-            tables=(Table("learning rates that train (iterations count from 0)", _COLUMNS, tuple(groups)), *_states(run)),
+            tables=(
+                Table("learning rates that train (iterations count from 0)", _COLUMNS, tuple(groups)),
+                *_states(run),
+            ),
             notes=tuple(_notes(run)),
             summary=f"{head}; {states}; {verdict}",
             sections=tuple(findings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,11 +12,13 @@ from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.explaining.report import explanation
 from lrdecay_cli.analysis.explaining.why_not import why_not
 from lrdecay_cli.analysis.selection import select
+from lrdecay_cli.constructors import OURS
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Explanation
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Constructor, Training
-from tests.analysis.wild_bugs import BUGS, GOLDEN, answer, answers, group_map_of
+from lrdecay_cli.openmmlab.audit import audit
+from tests.analysis.wild_bugs import BUGS, GOLDEN, answer, answers, config_of, group_map_of
 from tests.golden import Golden
 from tests.group_maps import group_map
 from tests.recomputing import assert_explained, assert_recomputes
@@ -105,7 +108,7 @@ WHY_NOT: dict[str, tuple[str, str, str, list[tuple[str, str]]]] = {
         "head.fc.bias",
         "layer_6_decay",
         [
-            ("layer_id", "it must have a name like backbone."),
+            ("layer_id", "its name would have to be like backbone."),
             ("weight_decay", "it must not be a 1-D tensor"),
         ],
     ),
@@ -155,6 +158,23 @@ def test_the_first_difference_from_a_group(
     for parting, (_, needed) in zip(one.partings, expected, strict=True):
         assert parting.needed.startswith(needed)
     assert one.verdict
+
+
+def test_a_name_that_no_option_reaches_gets_the_scale_of_a_constructor_that_knows_it(tmp_path: Path) -> None:
+    title = "why the last norm is not with the last stage"
+    found = group_map_of(title)
+    (one,) = why_not(found, Explainer(found), select(found, "backbone.norm3"), "layer_6_no_decay")
+    options = {"decay_rate": found.constructor.options["decay_rate"]}
+    bug = BUGS[title]._replace(constructor=OURS.name, paramwise_cfg=options)
+    config_of(bug).dump(tmp_path / "ours.py")
+    theirs = audit(str(tmp_path / "ours.py"), device="meta")
+    (scale,) = {tensor.group.lr_scale for tensor in select(theirs, "backbone.norm3") if tensor.group}
+    (parting,) = one.partings
+    assert parting.needed.endswith(f"with the same decay rate, {OURS.label} gives lr scale {scale}")
+    assert "no option of mmdet's" in parting.needed
+    # The head stays the head with any constructor.
+    (head,) = why_not(found, Explainer(found), select(found, "head.fc.bias"), "layer_6_no_decay")
+    assert head.partings[0].needed.endswith("the head's layer id")
 
 
 @pytest.mark.parametrize(

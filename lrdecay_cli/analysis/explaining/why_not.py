@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 
 import msgspec
 
 from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.explaining.tables import PART_NAMES, outcome_text, step_text
+from lrdecay_cli.constructors import OURS, ConstructorSpec, constructor_of, rate_given
+from lrdecay_cli.decay.model_rules import BackboneClasses, plan_of_model
+from lrdecay_cli.decay.options import DecayError
+from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Divergence, Explanation, Part, RuleTrace, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.provenance import NUMBERS, Formula
-from lrdecay_cli.text.counting import either
+from lrdecay_cli.text.counting import either, span
 from lrdecay_cli.text.spelling import did_you_mean
 
 # A tensor that is in two groups is searched under its own name.
@@ -41,9 +45,11 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
     members = explainer.explain(held)
     if not members:
         raise LrdecayError(f"{name} is empty: it has no members to compare with", where="--group")
+    spec = constructor_of(group_map)
+    ours = _scales_of_ours(group_map, spec)
     alike: dict[bytes, list[WhyNot]] = {}
     for explanation in explainer.explain(others):
-        item = _against(explanation, members, group)
+        item = _against(explanation, members, group, _advice(explanation, spec, ours))
         alike.setdefault(msgspec.json.encode((item.nearest, item.partings, item.verdict)), []).append(item)
     together = []
     for several in alike.values():
@@ -63,10 +69,18 @@ def _group(group_map: GroupMap, name: str) -> ParameterGroup:
     raise LrdecayError(f"no group {name!r}", where="--group", fix=did_you_mean(name, names) or there)
 
 
-def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup) -> WhyNot:
-    """Compare with the members that differ in the fewest numbers; among these, choose the most similar name."""
+def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup, advice: str) -> WhyNot:
+    """Compare with the members that differ in the fewest numbers; among these, choose the most similar name.
+
+    ``advice``: what can change the layer id; empty if unknown.
+    """
     compared = [(tuple(_partings(here, member, members, group)), member) for member in members]
     partings, nearest = min(compared, key=lambda pair: (len(pair[0]), -_common(here, pair[1])))
+    if advice:
+        partings = tuple(
+            msgspec.structs.replace(each, needed=f"{each.needed}; {advice}") if each.about == "layer_id" else each
+            for each in partings
+        )
     return WhyNot(
         patterns=here.patterns,
         parameters=here.parameters,
@@ -149,8 +163,45 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
         removable = f"; or remove {ours.rule} from the config" if ours.basis in ("custom_key", "option") else ""
         return f"it must not {ours.premise or ours.condition}{removable}"
     if theirs is None or (ours is not None and ours.rule == theirs.rule):
-        return f"it must have a name like {', '.join(there.patterns)}"
+        return f"its name would have to be like {', '.join(there.patterns)}"
+    if theirs.basis == "name":
+        # Nobody can rename a parameter: a reason, not advice.
+        return f"its name would have to be like {theirs.cause}"
     return f"it must {theirs.condition}"
+
+
+def _advice(here: Explanation, spec: ConstructorSpec, ours: Mapping[str, float]) -> str:
+    """Return what can change the layer id of a name that the constructor does not know; empty for other names.
+
+    Args:
+        here: the explanation of the parameters.
+        spec: the constructor.
+        ours: the lr scales that lrdecay's constructor would give, by name.
+    """
+    step = _step(here, "layer_id")
+    if step is None or step.basis != "fallback" or not spec.rest_is_head:
+        return ""
+    why = f"no option of {spec.label} changes this: it gives every name that it does not know the head's layer id"
+    scales = [ours.get(name, 1) for name in here.parameters]
+    if any(scale >= 1 for scale in scales):
+        return why
+    return f"{why}; with the same decay rate, {OURS.label} gives lr scale {span(scales)}"
+
+
+def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, float]:
+    """Return the lr scales that lrdecay's constructor would give at the same rate; empty if it needs more options."""
+    options, backbone = group_map.constructor.options, group_map.model.backbone
+    if not spec.rest_is_head or backbone is None:
+        return {}
+    given = {"decay_rate": rate_given(options), "decay_type": options.get("decay_type", "layer_wise")}
+    tensors = [TrainingParameter(tensor.name, tensor.shape) for tensor in group_map.tensors()]
+    try:
+        plan = plan_of_model(
+            tensors, given, lambda _: BackboneClasses((backbone,)), base_lr=1.0, base_weight_decay=None
+        )
+    except DecayError:
+        return {}
+    return {parameter.name: group.lr_scale for group in plan.groups for parameter in group.parameters}
 
 
 def _met(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
