@@ -75,8 +75,9 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
     yield "batch", f"{run.batch_size} on {count(run.gpus, 'GPU')}"
     yield "auto_scale_lr", "off: it scales no lr" if run.lr_factor is None else f"every lr × {rate(run.lr_factor)}"
     head = [group.name for group in run.groups if group.named and any(map(in_head, group.parameters))]
+    head.sort(key=natural)
     if head and len(head) < len(run.groups):
-        yield "head", f"in {listed(sorted(head, key=natural))}"
+        yield "head", f"in {listed(head)}"
     yield "hooks", ", ".join(run.hooks)
     if run.first_log:
         yield "first log line", f"{run.first_log.text} (at iteration {run.first_log.iteration:,})"
