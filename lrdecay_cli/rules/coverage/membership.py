@@ -84,9 +84,9 @@ def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
     Each step updates the tensor once per occurrence: the effective lr doubles, and two independent momentum buffers act
     on it.
 
-    PyTorch refuses a tensor in two groups of one optimizer, only warns about a duplicate within one group, and cannot
-    see a second optimizer. Give each optimizer the parameters of its own part of the model. A constructor that walks
-    over modules meets a shared tensor twice: set ``bypass_duplicate=True`` to let mmengine's constructor skip it.
+    PyTorch raises if a tensor is in two groups of one optimizer. It only warns if a tensor is twice in one group. It
+    cannot see a second optimizer. Give each optimizer the parameters of its own part of the model. A constructor that
+    walks over modules meets a shared tensor twice: set ``bypass_duplicate=True`` to let mmengine's constructor skip it.
     """
     again = {tensor.name: tensor.times for tensor in context.group_map.tensors() if tensor.group and tensor.times > 1}
     if not again:
@@ -113,8 +113,8 @@ def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
 def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
     """A frozen parameter is in a group.
 
-    The parameter gets no gradient, and PyTorch's optimizers skip it. But the group's size and lr suggest that it
-    trains, and it will train at that lr if anything unfreezes it.
+    The parameter gets no gradient, and PyTorch's optimizers skip it. But the group's size and lr suggest that the
+    parameter trains. If anything unfreezes it, it will train at that lr.
 
     Without ``paramwise_cfg``, mmengine's default constructor passes all of ``model.parameters()`` to the optimizer,
     frozen stages included. Most detectors on ResNet are trained this way. Other constructors skip frozen parameters.
@@ -165,9 +165,9 @@ def lr_zero_as_frozen(context: RuleContext) -> Iterator[Fault]:
     Gradients are still computed and stored, the optimizer keeps state for the parameters, and running statistics of
     batch norms still change.
 
-    The cause is usually ``lr_mult=0``. Freeze the parameters instead, with ``frozen_stages`` of the backbone or
-    ``requires_grad=False``; that also saves time and memory. ``norm_eval=True`` freezes the statistics of batch norms.
-    LRD804 reports optimizers that update parameters at lr 0.
+    The cause is usually ``lr_mult=0``. Freeze the parameters with ``frozen_stages`` of the backbone or
+    ``requires_grad=False`` instead of an lr of 0. Freezing also saves time and memory. ``norm_eval=True`` freezes the
+    statistics of batch norms. LRD804 reports optimizers that update parameters at lr 0.
     """
     # One fault for each custom key that sets the lr to 0, and one for all other groups at lr 0.
     trainable = [(group, parameter) for group, parameter in context.group_map.grouped() if parameter.requires_grad]
@@ -275,7 +275,7 @@ def tensor_not_of_the_model(context: RuleContext) -> Iterator[Fault]:
     """The optimizer holds a tensor that is not a parameter of the model.
 
     The tensor is trained, but it is missing from the model's state dict and from every checkpoint, so a resume or a
-    test loses its value. Often it is a copy, and the original parameter does not train.
+    test loses its value. Often the tensor is a copy of a parameter, and the parameter itself does not train.
 
     Register the module as a part of the model, and pass the model's own parameters to the optimizer.
     """

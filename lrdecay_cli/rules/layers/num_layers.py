@@ -81,9 +81,9 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
 def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     """``num_layers`` does not fit the depth of the backbone.
 
-    If ``num_layers`` is too large, the layer ids between the blocks and the last stage are unused, and every layer
-    below that gap trains far too slowly. If ``num_layers`` is too small, deep blocks share the lr of the last stage or
-    of the head, or train faster than the head.
+    If ``num_layers`` is too large, the layer ids between the blocks and the last stage are unused. Every layer below
+    these unused ids then trains far too slowly. If ``num_layers`` is too small, deep blocks share the lr of the last
+    stage or of the head, or train faster than the head.
 
     MMDetection's ConvNeXt rules give one layer id to every three blocks of the third stage, so the depth of that stage
     decides ``num_layers``: 5 for a depth of 6, 6 for a depth of 9, 12 for a depth of 27. Transformers have one layer id
@@ -152,11 +152,11 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
 def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
     """``stage_wise`` decay with a ``num_layers`` that is not the number of stages.
 
-    With ``stage_wise``, layer ids count stages, but the exponent still counts ``num_layers``. With ``num_layers=6``, a
-    value for ``layer_wise``, the last of four stages is three factors below the head instead of one. With 12, it is
-    nine factors below.
+    With ``stage_wise``, layer ids count stages, but the exponent still counts ``num_layers``. An example is
+    ``num_layers=6``, a value for ``layer_wise``: the last of four stages is then three decay factors below the head
+    instead of one. With ``num_layers=12``, it is nine decay factors below the head.
 
-    With four stages, ``num_layers=4`` puts the last stage one factor below the head.
+    With four stages, ``num_layers=4`` puts the last stage one decay factor below the head.
     """
     # One fault, with the whole backbone, or with the last stages if those are above the head.
     given, stages = context.num_layers, len(context.depths)

@@ -57,7 +57,7 @@ def layer_gap(context: RuleContext) -> Iterator[Fault]:
     """Neighbouring layers are several decay steps apart.
 
     Each layer should train a little slower than the one above it. Every skipped layer id multiplies the lr of all
-    layers below the gap by one more decay factor; often they are almost frozen.
+    layers below the gap by one more decay factor. Often these layers are almost frozen.
 
     This happens when the constructor counts layer ids for a backbone of another depth, or when the head's id is too
     high.

@@ -69,11 +69,11 @@ def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
     """The constructor's ``depths`` option does not match the model.
 
     The constructor counts layers per stage from this option. If the model has fewer blocks, some layer ids are unused.
-    If the model has more blocks, some share a layer id or get one above the head's.
+    If the model has more blocks, some blocks share a layer id or get a layer id above the head's.
 
-    InternImage's constructor and similar ones have an option ``depths`` that repeats the backbone's depths, and a
-    ``num_layers`` that is their sum. Change both whenever you change the backbone, because nothing checks that they fit
-    it.
+    InternImage's constructor and similar constructors have two options: ``depths`` repeats the backbone's depths, and
+    ``num_layers`` is the sum of the depths. Change both options whenever you change the backbone, because nothing
+    checks that they fit the backbone.
     """
     found = _other_depths(context)
     if found is None:

@@ -209,8 +209,8 @@ def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     The constructor looks for names that begin with ``backbone.`` (dot included) and gives all others the head's lr. The
     whole backbone then trains without decay.
 
-    This happens when the model is a part of another one (``student.backbone``) or is wrapped twice (a second
-    ``.module``), and in detectors that call their backbone ``img_backbone``.
+    This happens when the model is a part of another model (``student.backbone``) or is wrapped twice (a second
+    ``.module``). It also happens in detectors that call their backbone ``img_backbone``.
     """
     if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return

@@ -46,14 +46,16 @@ from lrdecay_cli.rules.options.custom_keys import known_settings
     ),
 )
 def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
-    """A custom key is overridden by a longer one for some parameters, so its settings are dropped there.
+    """For some parameters, a longer custom key overrides a shorter key and drops the settings of the shorter key.
 
-    For each parameter, only the longest matching key counts. Settings of the other keys are dropped, not merged.
+    mmengine applies only the longest key that a parameter's name contains. It drops the settings of all shorter keys
+    and does not merge them.
 
     With ``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` the backbone's norms are decayed,
-    because ``backbone`` is longer than ``norm``. Conversely, ``'backbone.norm': dict(decay_mult=0)`` overrides
-    ``backbone`` for its norms, which then train at the full lr. Keys of equal length are tried in alphabetical order. A
-    longer key that matches fewer parameters and sets the same fields overrides on purpose, and is not reported.
+    because ``backbone`` is longer than ``norm``. Conversely, ``'backbone.norm': dict(decay_mult=0)`` overrides the key
+    ``backbone`` for the backbone's norms, and these norms train at the full lr. Keys of equal length are tried in
+    alphabetical order. The rule does not report a longer key that matches fewer parameters and sets the same fields: it
+    overrides on purpose.
     """
     reported = set()
     for matches, winner, names, dropped in _overrides(context):
@@ -153,13 +155,13 @@ def _fix(
     good=default_with("norm_decay_mult=0.0, custom_keys={'head': dict(lr_mult=10.0)}"),
 )
 def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
-    """A custom key disables an option such as ``norm_decay_mult`` for the parameters that it matches.
+    """A custom key disables an option such as ``norm_decay_mult`` for the parameters that the key matches.
 
     ``*_mult`` options do not apply to a parameter that a custom key matches, even if the key only sets the lr.
 
     With ``norm_decay_mult=0`` and ``custom_keys={'backbone': dict(lr_mult=0.1)}``, every norm of the backbone is
-    decayed: the key is looked up first, and a key without ``decay_mult`` counts as ``decay_mult=1``. A key that matches
-    exactly these parameters and sets the field itself is not reported.
+    decayed. mmengine looks up the key first, and treats a key without ``decay_mult`` as ``decay_mult=1``. The rule does
+    not report a key that matches only parameters of the option and sets the field itself.
     """
     # One fault for each key and option. LRD506 reports keys that override each other.
     multipliers = context.multipliers
@@ -223,13 +225,13 @@ def _tied(key: str) -> Example:
     good=_tied("proj"),
 )
 def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
-    """A custom key matches only the second name of a shared tensor, but the first name decides.
+    """A custom key matches only the second name of a shared tensor, but mmengine uses only the first name.
 
     The constructor sees a shared tensor once, under its first name, so the key never applies to it.
 
-    With ``bypass_duplicate=True`` mmengine skips a tensor that it has already seen under another name (a head that
-    shares convolutions across levels, tied embeddings). The lr and weight decay of the tensor follow its first name in
-    the model's order.
+    With ``bypass_duplicate=True`` mmengine skips a tensor that it has already seen under another name. Examples are a
+    head that shares convolutions across levels, and tied embeddings. The lr and weight decay of the tensor follow its
+    first name in the model's order.
     """
     first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
     for key, matches in context.custom_keys.items():

@@ -99,9 +99,9 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     The key's settings never apply: a backbone that should train at a tenth of the lr trains at the full lr.
 
     A key is plain text, not a glob or regular expression, and must be a substring of a parameter name. Names have no
-    leading dot, so ``.backbone`` matches nothing. A key that resembles no name is only an info if it sets weight decay
-    to 0, or if it comes from a base config: configs list keys for a whole model family. If both are true, the rule does
-    not report the key.
+    leading dot, so ``.backbone`` matches nothing. For a key that resembles no name, there are two exceptions, because
+    configs list keys for a whole model family. If the key sets weight decay to 0, or if it comes from a base config,
+    the finding is an info. If both are true, the rule does not report the key.
     """
     inherited = {*context.group_map.training.inherited}
     for key, matches in context.custom_keys.items():

@@ -26,8 +26,8 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
     mmengine removes ``_delete_`` only when it merges the dict into a base's dict. In any other dict, ``_delete_``
     stays: the class, loop or function that receives the dict refuses it, when the run starts or at its first step.
 
-    This happens when a dict is copied from another config, or when its base was changed. Constructors do not read
-    ``_delete_``, so in ``paramwise_cfg`` it is only an info. A misspelt ``_delete_`` deletes nothing either.
+    This happens when a dict is copied from another config, or when the config's base was changed. Constructors do not
+    read ``_delete_``, so the finding in ``paramwise_cfg`` is an info. A misspelt ``_delete_`` deletes nothing either.
     """
     # One fault for each.
     training = context.group_map.training

@@ -38,10 +38,10 @@ def loop_refused(context: RuleContext) -> Iterator[Fault]:
     The run builds the model, then raises before its first step: the loop class does not accept these settings.
 
     ``by_epoch=True`` selects ``EpochBasedTrainLoop``, which needs ``max_epochs``. Otherwise mmengine uses
-    ``IterBasedTrainLoop``, which needs ``max_iters``. To use another class, set ``type`` instead of ``by_epoch``:
-    mmengine refuses both together. lrdecay reads the accepted settings from the class's signature. If that ends in
-    ``**kwargs``, only probable misspellings are reported, as warnings. ``test_cfg`` is used only after training, so its
-    findings are warnings too.
+    ``IterBasedTrainLoop``, which needs ``max_iters``. To use another class, set ``type`` and remove ``by_epoch``:
+    mmengine refuses both together. lrdecay reads the accepted settings from the class's signature. If the signature
+    ends in ``**kwargs``, lrdecay reports only probable misspellings, as warnings. ``test_cfg`` is used only after
+    training, so its findings are warnings too.
     """
     for path, loop in (context.group_map.training.loops or {}).items():
         for fault in _faults(path, loop):

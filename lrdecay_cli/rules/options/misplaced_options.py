@@ -65,8 +65,9 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
     A top-level ``paramwise_cfg`` is the most common case. Another is the settings of MMCV 1: ``optimizer``,
     ``optimizer_config``, ``fp16``, ``lr_config``, ``momentum_config`` and ``runner``. For these, the fix is the
     mmengine equivalent, computed from their values. A top-level name that resembles one of mmengine's
-    (``optim_wraper``, ``param_schedulers``) is reported as misspelt. A variable that the config or its base uses in
-    other settings is not reported, but ``max_epochs`` set instead of ``train_cfg.max_epochs`` is.
+    (``optim_wraper``, ``param_schedulers``) is reported as misspelt. The rule does not report a variable that the
+    config or its base uses in other settings. It reports a top-level ``max_epochs`` that was set instead of
+    ``train_cfg.max_epochs``.
     """
     training = context.group_map.training
     old = {key: value for key, value in training.misplaced.items() if is_mmcv_style(key, value)}

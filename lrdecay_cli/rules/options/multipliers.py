@@ -39,9 +39,10 @@ def option_without_effect(context: RuleContext) -> Iterator[Fault]:
     The author expects an effect, so the run differs from the plan.
 
     A decay multiplier has no effect if the optimizer's ``weight_decay`` is missing or 0. MMPretrain's decay constructor
-    ignores ``lr_mult``. Other multipliers may match no parameter: ``norm_decay_mult`` only matches torch's norms,
-    ``dwconv_decay_mult`` 2-D depth-wise convolutions, and ``dcn_offset_lr_mult`` deformable convolutions. A multiplier
-    of 1, and a key that matches only frozen parameters, are reported as info.
+    ignores ``lr_mult``. Other multipliers may apply to no parameter of the model. ``norm_decay_mult`` applies only to
+    torch's norms, ``dwconv_decay_mult`` only to 2-D depth-wise convolutions, and ``dcn_offset_lr_mult`` only to
+    deformable convolutions. For a multiplier of 1, or a key that matches only frozen parameters, the finding is an
+    info.
     """
     # One fault for each option that does nothing; decay multipliers without a weight decay together.
     yield from _nothing_to_multiply(context)

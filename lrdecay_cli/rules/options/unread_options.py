@@ -52,8 +52,8 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
     constructor reads no decay rate. If the groups already match the option, the finding is an info. LRD502 reports
     options from a base config, LRD503 misspelt ones.
 
-    Put keys that match parameter names in ``custom_keys``: only mmaction2's constructor for Swin reads them directly in
-    ``paramwise_cfg``.
+    Put keys that match parameter names in ``custom_keys``. Only mmaction2's constructor for Swin reads such keys
+    directly in ``paramwise_cfg``.
     """
     # One fault for each option, one for all layer-decay options together, one for keys outside custom_keys.
     inherited = {*context.group_map.training.inherited}
@@ -205,8 +205,8 @@ def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec])
 def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     """The constructor never reads options that the config inherits from ``_base_``.
 
-    The config changed the constructor but kept the options of the former one. These options of the base config silently
-    stop working.
+    The config changed the constructor but kept the options of the former constructor. These options of the base config
+    no longer have an effect, and no message says so.
 
     mmengine merges a dict with the same dict of the base config: ``paramwise_cfg=dict(decay_rate=0.7, ...)`` keeps
     ``norm_decay_mult`` from the base. Set ``_delete_=True`` in ``paramwise_cfg`` to drop inherited options. If the
@@ -246,7 +246,8 @@ def option_misspelt(context: RuleContext) -> Iterator[Fault]:
 
     The constructor looks up the correct name, does not find it, and uses its default without a warning.
 
-    For a constructor of your own, the correct names are those that it looked up while it built the groups.
+    For a constructor of your own, lrdecay takes the names that the constructor looked up while it built the groups as
+    correct.
     """
     inherited = {*context.group_map.training.inherited}
     for option in _unread_options(context):

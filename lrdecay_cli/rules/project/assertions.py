@@ -33,11 +33,11 @@ def assertion_fails(context: RuleContext) -> Iterator[Fault]:
     Write assertions as ``[[assert]]`` in ``lrdecay.toml`` or ``[[tool.lrdecay.assert]]`` in ``pyproject.toml``.
 
     ``parameters`` is a glob, a module or a pattern as printed in reports. ``lr``, ``lr_scale``, ``weight_decay`` and
-    ``layer_id`` accept ``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a number; ``frozen`` is true or false; ``group`` is
-    a glob. Numbers that differ by less than a billionth are equal. ``config`` is a glob that limits the assertion to
-    some configs, ``message`` is printed with each failure, and ``severity`` defaults to error. Assertions about numbers
-    skip frozen parameters outside every group. A trainable parameter in no group fails every assertion except
-    ``frozen``.
+    ``layer_id`` accept ``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a number. ``frozen`` is true or false. ``group`` is
+    a glob. Numbers that differ by less than a billionth are treated as equal. ``config`` is a glob that limits the
+    assertion to some configs. ``message`` is printed with each failure. ``severity`` defaults to error. Assertions
+    about numbers do not check frozen parameters that are in no group. A trainable parameter in no group fails every
+    assertion except ``frozen``.
     """
     for assertion in context.policy.assertions:
         matching = _matching(assertion, context)
@@ -116,9 +116,9 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
 
     The assertion checks nothing and would always pass. Usually a module was renamed, or the name is misspelt.
 
-    The assertion is reported once, and only if it matches no parameter in any of the checked configs that its
-    ``config`` matches. An assertion about numbers also matches nothing if all its parameters are frozen and in no
-    group.
+    An assertion can have a ``config`` pattern. lrdecay looks at all checked configs that fit the pattern. If the
+    assertion finds no parameter in any of these configs, it is reported once. For an assertion about numbers, frozen
+    parameters in no group do not count.
     """
     for assertion in context.policy.idle_assertions:
         matched = _matching(assertion, context)

@@ -32,8 +32,8 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     The baseline is a reviewed map; an unintended difference changes the training.
 
     The rule runs if ``--baseline``, or ``baseline`` in the settings, names a baseline, a map, or a directory of them as
-    written by ``lrdecay baseline``. Numbers that differ by less than a billionth are equal. The message lists changed
-    settings first, then groups, then tensors. If the difference is intended, write the baseline again.
+    written by ``lrdecay baseline``. Numbers that differ by less than a billionth are treated as equal. The message
+    lists changed settings first, then groups, then tensors. If the difference is intended, write the baseline again.
     """
     baseline = context.policy.baseline
     if baseline is None:

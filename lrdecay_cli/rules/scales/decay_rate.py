@@ -88,8 +88,8 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
 def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
     """The decay rate is above 1, 0 or negative.
 
-    Above 1 the decay is reversed: the stem trains fastest and the head slowest, by factors that grow with depth. At 0
-    no layer below the head trains. A negative rate gives every second layer a negative lr, which increases the loss.
+    With a rate above 1 the decay is reversed: the stem trains fastest and the head slowest. With a rate of 0 no layer
+    below the head trains. A negative rate gives every second layer a negative lr, which increases the loss.
 
     Use a rate between 0.6 and 0.95; the deeper the backbone, the closer to 1.
     """

@@ -62,7 +62,7 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
     Either the lr or the ``lr_scale`` is wrong. The optimizer uses the lr. The constructor's log, and schedules computed
     from ``lr_scale``, show another lr.
 
-    This happens when a constructor changes one number after it computed the other, or when a map was edited.
+    This happens when a constructor changes the lr or the ``lr_scale`` after it computed both, or when a map was edited.
     """
     base, groups = context.starting_base_lr, _mismatched(context)
     if base is None or not groups or all(group.has_lr(base) for group in groups):
@@ -130,7 +130,7 @@ _DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg="
 def unusable_lr(context: RuleContext) -> Iterator[Fault]:
     """A learning rate is negative, infinite or NaN, or all learning rates are 0.
 
-    A negative lr increases the loss, NaN and infinity destroy all weights in the first step, and with 0 everywhere
+    A negative lr increases the loss. An lr of NaN or infinity destroys the weights in the first step. If every lr is 0,
     nothing trains.
 
     PyTorch checks the optimizer's default lr, but not the lr of a group.
@@ -214,12 +214,12 @@ _MANY = 100
 def many_small_groups(context: RuleContext) -> Iterator[Fault]:
     """Hundreds of groups hold one tensor each, although they share a few settings.
 
-    Optimizers process one group at a time, so fused and foreach implementations cannot batch tensors: each step
-    launches hundreds of small kernels. The log and the checkpoint list every group.
+    Optimizers process one group at a time, so fused and foreach implementations cannot process several tensors in one
+    kernel: each step launches hundreds of small kernels. The log and the checkpoint list every group.
 
-    mmengine's default constructor builds one group per tensor if ``paramwise_cfg`` has any option; mmpretrain's
-    constructor always does. On a large model this costs a few percent of the step time. A constructor that merges
-    groups of equal settings avoids this cost.
+    mmengine's default constructor builds one group per tensor if ``paramwise_cfg`` has any option. mmpretrain's
+    constructor always builds one group per tensor. On a large model these groups cost a few percent of the step time. A
+    constructor that merges groups of equal settings avoids this cost.
     """
     groups = context.group_map.groups
     single = [group for group in groups if len(group.parameters) == 1]
@@ -246,11 +246,11 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
 def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
     """The log prints the lr of the first group, and other groups have another lr.
 
-    mmengine's log prints as ``lr`` the lr of the first group only. If the first group is a slow backbone, the log shows
-    2e-5 while the head trains at 2e-4, so people tune the wrong number.
+    mmengine's log prints as ``lr`` the lr of the first group only. If the first group is a slow backbone, the log may
+    show 2e-5 while the head trains at 2e-4. People then tune the wrong number.
 
-    Newer versions of mmengine also print ``base_lr``, the optimizer's own lr in the config, which ``auto_scale_lr``
-    does not scale. ``lrdecay inspect`` shows every group's lr.
+    Newer versions of mmengine also print ``base_lr``. This is the optimizer's own lr in the config, and
+    ``auto_scale_lr`` does not scale it. ``lrdecay inspect`` shows every group's lr.
     """
     base, groups = context.starting_base_lr, context.group_map.groups
     first = context.starting_lr(groups[0]) if groups else None

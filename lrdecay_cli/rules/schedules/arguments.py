@@ -77,10 +77,10 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
 
     The run builds the model, reads the data, then raises before its first step.
 
-    mmengine refuses unknown settings (MMCV 1's ``min_lr`` is ``eta_min`` here, and ``step`` is ``milestones``) and
-    missing settings without a default. ``end`` must be above ``begin``; it defaults to the end of training.
-    ``convert_to_iter_based`` needs ``by_epoch=True``. ``eta_min`` and ``eta_min_ratio`` exclude each other.
-    ``ReduceOnPlateauLR`` needs a validation metric; it cannot monitor a training loss.
+    mmengine refuses unknown settings. MMCV 1's ``min_lr`` is ``eta_min`` in mmengine, and ``step`` is ``milestones``.
+    mmengine also refuses a scheduler that lacks a required setting. ``end`` must be above ``begin``, and defaults to
+    the end of training. ``convert_to_iter_based`` needs ``by_epoch=True``. ``eta_min`` and ``eta_min_ratio`` exclude
+    each other. ``ReduceOnPlateauLR`` needs a validation metric; it cannot monitor a training loss.
 
     lrdecay builds and steps the schedulers when it builds the groups, so any other error is reported in mmengine's
     words.

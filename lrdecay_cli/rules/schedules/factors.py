@@ -42,14 +42,14 @@ _NOTABLE = 0.01
 def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
     """A scheduler anneals to an lr at or above the initial lr of a group.
 
-    Annealing then raises the lr of these parameters: usually the lowest layers of a layer decay, or parameters with
-    ``lr_mult=0``.
+    Annealing then raises the lr of this group. Usually the group holds the lowest layers of a layer decay, or
+    parameters with ``lr_mult=0``.
 
     ``eta_min`` is one absolute lr for all groups. ``eta_min_ratio`` is relative to each group's own lr and keeps the
     order of layers.
 
-    A rise is intended if a later scheduler lowers the lr again. The rule then does not report a rise of all groups by
-    the same factor, and a rise of different lrs to one value is an info.
+    A rise is intended if a later scheduler lowers the lr again. In that case, the rule does not report a rise of all
+    groups by the same factor. If different lrs rise to one value, the finding is an info.
     """
     for scheduler in context.schedulers:
         if not scheduler.acts:
@@ -153,12 +153,13 @@ _CLOSE = 0.1
 def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     """A scheduler gives the same lr to groups of different lrs.
 
-    Groups that ``lr_mult`` or layer decay separated end with the same lr, or have it from the first step.
+    ``lr_mult`` or layer decay gave these groups different lrs, but they train at the same lr from the first step or at
+    the end.
 
-    ``OneCycleLR`` with a single ``eta_max`` overwrites the lr of every group. It also accepts a list with one value per
-    group plus one, because mmengine stores the base lr like a group. ``eta_min`` is one lr for all groups. If it is
-    close to the lowest lr, the group with that lr keeps it, and all other groups fall to the same lr. ``eta_min_ratio``
-    is relative to each group.
+    ``OneCycleLR`` with a single ``eta_max`` overwrites the lr of every group. ``eta_max`` can also be a list with one
+    value per group and one more for the base lr, which mmengine stores like a group. ``eta_min`` is one lr for all
+    groups. If it is close to the lowest lr, the group with that lr keeps it, and all other groups fall to the same lr.
+    ``eta_min_ratio`` is relative to each group.
     """
     for scheduler in context.schedulers:
         groups = [(group, lr) for group, lr in trainable_groups(scheduler.groups) if lr > 0]
@@ -314,12 +315,13 @@ _LARGEST = 300
 def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
     """A scheduler's ``gamma`` makes the lr or momentum grow, or reduces it to nothing.
 
-    ``MultiStepLR``, ``StepLR`` and ``ExponentialLR`` multiply by ``gamma`` at each step, and mmengine accepts any
-    number. With 10 instead of 0.1 the training diverges at the first milestone, possibly after days.
+    ``MultiStepLR``, ``StepLR`` and ``ExponentialLR`` multiply the lr by ``gamma`` at each milestone or step. mmengine
+    accepts any number. With a ``gamma`` of 10 instead of 0.1 the training diverges at the first milestone, possibly
+    after days.
 
-    A ``gamma`` of 0 stops learning at the first step, and a negative one reverses its direction. Classes ending in
-    ``Momentum`` change the momentum; the training diverges with a momentum of 1 or more. LRD610 reports a ``gamma`` of
-    1.
+    A ``gamma`` of 0 sets the lr to 0 at the first step. A negative ``gamma`` makes the lr negative. Classes whose names
+    end in ``Momentum`` change the momentum. With a momentum of 1 or more, the training diverges. LRD610 reports a
+    ``gamma`` of 1.
     """
     for scheduler in context.schedulers:
         yield from _fault(scheduler, "lr", None)

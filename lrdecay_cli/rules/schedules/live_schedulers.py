@@ -80,8 +80,9 @@ def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
 
     The scheduler overwrites the lr of every group when it is built, so layer decay is lost without a warning.
 
-    A number as ``max_lr`` (for CyclicLR also ``base_lr``) applies to all groups; a list has one lr per group. The rule
-    reports groups of one optimizer that are equal in every option, so that only their lrs can have differed.
+    ``max_lr`` (for CyclicLR also ``base_lr``) is a number for all groups, or a list with one lr per group. The rule
+    reports several groups of one optimizer that are equal in every option: only their lrs can have differed before the
+    scheduler was built.
     """
     live = context.group_map.live
     if not live:

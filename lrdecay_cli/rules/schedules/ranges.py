@@ -45,7 +45,8 @@ def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
     The lr never drops, or stops half-way down.
 
     This happens when ``max_epochs`` is changed without ``param_scheduler``, or the reverse. Milestones count from the
-    scheduler's ``begin``, and those at or after its ``end`` never act: move ``end`` together with them.
+    scheduler's ``begin``. A milestone at or after the scheduler's ``end`` has no effect: move ``end`` together with the
+    milestones.
     """
     for scheduler in context.all_schedulers:
         if scheduler.end is not None and scheduler.end <= scheduler.begin:
@@ -123,8 +124,8 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
 def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
     """Two schedulers lower the lr at the same time, or the lr reaches its minimum long before the training ends.
 
-    Overlapping schedulers multiply, so the lr falls much faster than either one intends. A 12-epoch schedule in a
-    36-epoch training leaves two thirds of the training at an lr of 0 or a hundredth.
+    The factors of overlapping schedulers multiply, so the lr falls much faster than either scheduler intends. A
+    12-epoch schedule in a 36-epoch training leaves two thirds of the training at an lr of 0 or a hundredth.
 
     The second case happens when ``max_epochs`` is raised without ``param_scheduler``. The finding is an info if the
     scheduler's ``end`` fits the training, but its last milestone is in the first half. A warm-up may overlap with any
@@ -248,8 +249,8 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
 
     ``by_epoch`` of a scheduler defaults to True. mmengine treats a training of iterations as a single epoch. A
     scheduler that counts epochs never steps in it, and a warm-up leaves the lr at its first factor. In a training of
-    epochs, milestones or an ``end`` of a few iterations were probably intended as epochs.
-    ``convert_to_iter_based=True`` counts in epochs and steps each iteration.
+    epochs, milestones or an ``end`` of a few iterations were probably intended as epochs. A scheduler with
+    ``convert_to_iter_based=True`` counts in epochs and steps after each iteration.
     """
     train_cfg = context.group_map.training.train_cfg
     unit = training_unit(train_cfg)

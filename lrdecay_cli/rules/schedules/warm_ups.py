@@ -29,7 +29,7 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
     The whole run trains at a fraction of the configured lr, or does not start.
 
     mmengine refuses a factor outside 0 to 1 when the run starts. With a factor of 0, ``LinearLR`` divides by zero in
-    its second step. A one-step warm-up multiplies by ``start_factor`` and has no further step to undo it.
+    its second step. A one-step warm-up multiplies the lr by ``start_factor`` and has no further step to restore the lr.
     ``ConstantLR`` has a default factor of 1/3 and restores the lr only at its ``end``. mmpose has its own
     ``ConstantLR`` that accepts any factor.
     """

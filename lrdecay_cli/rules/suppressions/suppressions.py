@@ -22,11 +22,11 @@ _COMMENT = "# lrdecay: ignore[LRD301] reproduces a published run"
 def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     """Unused suppression.
 
-    The mistake is fixed, or the suppression's parameters or config no longer match. If the suppression stays, it can
-    hide the next mistake.
+    The mistake is fixed, or the suppression's ``parameters`` or ``config`` no longer fit anything. If the suppression
+    stays, it can hide the next mistake.
 
-    Only rules that ran count. A suppression in a settings file is reported once, if it is unused in all checked configs
-    that its ``config`` matches. Remove the suppression.
+    A suppression is checked only if its rule ran. A suppression in a settings file is reported once, and only if it is
+    unused in all checked configs that its ``config`` pattern fits. Remove the suppression.
     """
     for suppression in context.policy.suppressions:
         # LRD903 reports expired suppressions.
@@ -50,7 +50,7 @@ def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
 def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
     """A suppression has no reason.
 
-    Without a reason, no reviewer can tell whether it is still valid, so lrdecay ignores it.
+    Without a reason, a reviewer cannot tell whether the suppression is still valid, so lrdecay ignores it.
 
     Write the reason after the brackets of a comment (``# lrdecay: ignore[LRD301] reproduces a published run``), or as
     ``reason`` in the settings.
@@ -77,7 +77,7 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
 def suppression_expired(context: RuleContext) -> Iterator[Fault]:
     """A suppression has expired.
 
-    Its ``until`` date has passed, so lrdecay ignores it.
+    The ``until`` date of the suppression has passed, so lrdecay ignores the suppression.
 
     ``until`` is the last day on which a suppression in the settings is valid. Fix the config, or set a later date. Run
     with ``LRDECAY_TODAY=2027-02-01`` to see which suppressions will have expired by then.
@@ -103,7 +103,7 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
     scope="project",
 )
 def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
-    """A suppression names no rule, or an unknown one.
+    """A suppression names no rule, or an unknown rule.
 
     The suppression has no effect: the rule is misspelt or from another version, or the comment has the wrong syntax.
 

@@ -39,7 +39,7 @@ _PLAIN = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=None)"
 def number_of_gpus_assumed(context: RuleContext) -> Iterator[Fault]:
     """An lr or weight decay depends on the number of GPUs, which was not given.
 
-    lrdecay shows the numbers for 1 GPU. On more GPUs the same config trains with other numbers.
+    lrdecay shows the numbers for 1 GPU. On more GPUs the same config trains with another lr or weight decay.
 
     ``auto_scale_lr`` multiplies every lr by batch size × GPUs / ``base_batch_size``. Some constructors read the number
     of GPUs: mmyolo's YOLOv5 constructor multiplies weight decay by the total batch size.
@@ -73,7 +73,8 @@ def two_batch_sizes(context: RuleContext) -> Iterator[Fault]:
     The constructor computes weight decay from ``optimizer.batch_size_per_gpu`` and does not see the dataloader's batch
     size, so the weight decay belongs to another batch size.
 
-    mmyolo's configs have both options; a command-line override of ``train_dataloader.batch_size`` changes only one.
+    mmyolo's configs set both options. A command-line override of ``train_dataloader.batch_size`` does not change
+    ``optimizer.batch_size_per_gpu``.
     """
     batch, optimizer = context.group_map.batch, context.group_map.training.optim_wrapper.get("optimizer")
     given = optimizer.get("batch_size_per_gpu") if isinstance(optimizer, Mapping) else None

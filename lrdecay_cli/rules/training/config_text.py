@@ -20,10 +20,11 @@ def config_that_cannot_be_written(context: RuleContext) -> Iterator[Fault]:
 
     The config loads and its groups are correct. Only the Runner fails, and the error does not name the value.
 
-    mmengine's ``Runner`` logs and dumps the config as Python text. A function, a ``lambda`` or an object has no such
-    text. A lazy config keeps every function that it defines or imports; other configs drop functions at their top level
-    and keep those in dicts and lists. Move the function into a module of the project, and refer to it by a string or by
-    ``custom_imports``. lrdecay asks mmengine for the text and does not run the config's functions.
+    mmengine's ``Runner`` logs and dumps the config as Python text. A function, a ``lambda`` or an object cannot be
+    written as Python text. A lazy config keeps every function that it defines or imports. Other configs drop functions
+    at their top level, but keep functions in dicts and lists. Move the function into a module of the project, and refer
+    to it by a string or by ``custom_imports``. lrdecay asks mmengine for the text and does not run the config's
+    functions.
     """
     if paths := context.group_map.training.unwritable or ():
         yield Fault(

@@ -73,8 +73,9 @@ def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
 
     The training lrs differ from those in the config, and the logged base_lr shows the config's value.
 
-    mmengine's Runner multiplies after it builds the optimizer and before it builds the schedulers: batch size per GPU ×
-    GPUs / ``base_batch_size``. Gradient accumulation is not included.
+    mmengine's Runner multiplies the lr of every group by batch size per GPU × GPUs / ``base_batch_size``. It does this
+    after it builds the optimizer and before it builds the schedulers. The factor does not include gradient
+    accumulation.
     """
     run = context.dry_run
     if run is not None and run.lr_factor is not None and run.lr_factor != 1:
@@ -103,9 +104,10 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
 
     The group map shows these parameters as trained, but while they are frozen their lr and weight decay have no effect.
 
-    Hooks may freeze parameters for some epochs, and a custom ``train()`` may count epochs. The optimizer is built
-    earlier, so the tensors stay in their groups without a gradient. Parameters that ``train()`` freezes before the
-    first iteration (``frozen_stages`` of many backbones) are frozen in the group map, and LRD103 reports them.
+    Hooks may freeze parameters for some epochs, and a custom ``train()`` may freeze them after a number of epochs. The
+    optimizer is built earlier, so the tensors stay in their groups without a gradient. Parameters that ``train()``
+    freezes before the first iteration (``frozen_stages`` of many backbones) are frozen in the group map, and LRD103
+    reports them.
     """
     grouped = {name for group in context.dry_run.groups for name in group.parameters} if context.dry_run else set()
     train_mode = context.group_map.training.train_mode
@@ -136,8 +138,8 @@ def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
 
     When a warm-up is built, it sets the lr to the first value of the warm-up, and the lr stays there.
 
-    mmengine's ParamSchedulerHook steps schedulers. ``default_hooks=dict(param_scheduler=None)`` removes it, and a
-    different hook under that name replaces it.
+    mmengine's ParamSchedulerHook steps schedulers. ``default_hooks=dict(param_scheduler=None)`` removes this hook. A
+    different hook under the name ``param_scheduler`` replaces it.
     """
     run = context.dry_run
     if run is not None and context.schedulers and not run.steps_schedulers:

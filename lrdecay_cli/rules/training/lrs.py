@@ -32,7 +32,7 @@ def group_without_lr(context: RuleContext) -> Iterator[Fault]:
 
     transformers' Adafactor has ``lr=None`` by default and computes its own step sizes. mmengine's schedulers multiply
     the lr of every group when they are built. Without schedulers, mmengine's RuntimeInfoHook raises when it logs the lr
-    of the first group. Set an lr in the optimizer; with an lr, Adafactor also needs ``relative_step=False``.
+    of the first group. Set an lr in the optimizer. With an lr, Adafactor also needs ``relative_step=False``.
     """
     # A live optimizer need not train with mmengine.
     if context.group_map.checkpoint is not None or context.group_map.live:
@@ -94,11 +94,11 @@ def lr_by_position(context: RuleContext) -> Iterator[Fault]:
 
     The group starts at the lr intended for biases, which may be a hundred times its own.
 
-    mmyolo's ``YOLOv5ParamSchedulerHook`` warms up the third group from ``warmup_bias_lr`` (0.1) and all others from 0.
-    mmyolo's YOLOv5 and YOLOv7 constructors put the biases into the third group. Other constructors put other tensors
-    there: the third group may be ``layer_1_decay``. Set ``warmup_bias_lr=0``, or use ``ParamSchedulerHook`` with
-    schedulers. lrdecay runs the hook on identical groups to find the groups whose lr it sets by position. A group that
-    holds all biases, and only biases, is correct.
+    mmyolo's ``YOLOv5ParamSchedulerHook`` warms up the third group from ``warmup_bias_lr`` (0.1) and all other groups
+    from 0. mmyolo's YOLOv5 and YOLOv7 constructors put the biases into the third group. Other constructors put other
+    tensors there: the third group may be ``layer_1_decay``. Set ``warmup_bias_lr=0``, or use ``ParamSchedulerHook``
+    with schedulers. lrdecay runs the hook on identical groups to find the groups whose lr it sets by position. The rule
+    does not report a group that holds all biases and only biases.
     """
     groups = context.group_map.groups
     for each in context.group_map.training.positioned_lrs or ():

@@ -26,8 +26,9 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
 
     DAdaptSGD uses the first group's weight decay for all groups. timm's ``corrected_weight_decay`` and heavyball's
     AdamC multiply weight decay by lr² ÷ highest lr. With ``decoupled_weight_decay`` or ``decouple_lr``, Lion and
-    optimi's optimizers divide by the lr that they were built with: at that lr, a weight decay of 0.05 removes 5 % of a
-    weight per step. lrdecay measures this by class, version and option.
+    optimi's optimizers multiply weight decay by the current lr ÷ the lr at construction. At the lr of the construction,
+    a weight decay of 0.05 removes 5 % of a weight per step. lrdecay measures these effects for each class, version and
+    option.
     """
     for optimizer in context.optimizers:
         effects, groups = optimizer.effects, optimizer.groups
@@ -70,8 +71,8 @@ def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
     Groups with the same lr then move by different factors: norms and biases without weight decay take full steps, and
     weights take steps of about their norm × lr.
 
-    LAMB and LARS do this by design (the trust ratio), and recipes tuned for them rely on it. The finding matters if a
-    weight decay of 0 should exempt parameters from weight decay and change nothing else.
+    LAMB and LARS do this by design (the trust ratio), and recipes tuned for them rely on it. The finding matters if you
+    set a weight decay of 0 only to exempt parameters from weight decay, because their step size changes too.
     """
     for optimizer in context.optimizers:
         if optimizer.effects.norm != "with weight decay" or optimizer.decays[0] or not optimizer.decays[-1]:
@@ -112,10 +113,11 @@ def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
 
     The real schedule differs from the configured one: a warm-up or a decay acts late, too weakly, or not at all.
 
-    Schedule-free optimizers average over steps and need no schedule. MADGRAD sums gradients with the lrs at which they
-    arrived. Rprop has its own step sizes. lrdecay takes ten steps, halves every lr, and divides the second step after
-    that by the same step of an unchanged run. A ratio of 0.5 means that the schedule acts at once. An optimizer that
-    reaches 0.5 within a hundred steps is not reported. An example is LARS, which keeps the lr in its momentum.
+    Schedule-free optimizers average over steps and need no schedule. MADGRAD multiplies each gradient by the lr of its
+    step and adds the product to a sum, which later lrs do not change. Rprop has its own step sizes. lrdecay takes ten
+    steps, halves every lr, and takes two more steps. It divides the last step by the same step of a run with unchanged
+    lrs. A ratio of 0.5 means that the schedule acts at once. An optimizer that reaches 0.5 within a hundred steps is
+    not reported. An example is LARS, whose momentum contains the lr of earlier steps.
     """
     if not context.schedulers:
         return

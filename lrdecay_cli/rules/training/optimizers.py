@@ -103,9 +103,10 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     The lr scales of layer decay then have another effect: a layer that should train at a tenth of the head's lr trains
     at a third of it, or at the same lr.
 
-    lrdecay measures it with equal weights and gradients in every group: the change of an element per step, relative to
-    the group with the highest lr. MADGRAD uses the cube root of lr squared, Rprop and AdaBound ignore the lr after some
-    steps, and torch's Adafactor caps it. DAdaptAdaGrad and others use the first group's lr for all groups.
+    lrdecay gives every group equal weights and gradients. It measures how much an element changes per step, relative to
+    the group with the highest lr. MADGRAD uses the cube root of lr squared. Rprop and AdaBound ignore the lr after some
+    steps. torch's Adafactor limits the lr to a maximum. DAdaptAdaGrad and others use the first group's lr for all
+    groups.
     """
     if context.dry_run is None:
         for optimizer in context.optimizers:
@@ -141,10 +142,10 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
 
     The weights are not regularised, although the group map shows a weight decay.
 
-    Layer-decay constructors write ``weight_decay`` into every group; an optimizer without weight decay accepts the key
+    Layer-decay constructors write ``weight_decay`` into every group. An optimizer without weight decay accepts this key
     and never reads it. A half-precision tensor as lr has the same effect: AdamW multiplies weights by ``1 - lr *
-    weight_decay``, which bfloat16 rounds to 1 if the product is below about 0.002. lrdecay measures this: a step with a
-    gradient of zero leaves the weight unchanged.
+    weight_decay``, which bfloat16 rounds to 1 if the product is below about 0.002. lrdecay takes a step with a gradient
+    of zero: the rule reports the group if the step leaves the weight unchanged.
     """
     kept = {group.precision("lr") or "" for group in context.group_map.groups}
     halves = kept & {"float16", "bfloat16"}
@@ -190,8 +191,8 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
     An lr of 0 should keep parameters unchanged. Some optimizers update them anyway, so pretrained layers that look
     frozen drift.
 
-    Rprop starts from the lr and then uses its own step size. Some others decay or update weights at any lr. Freeze
-    the parameters with ``requires_grad=False`` (``frozen_stages``) instead.
+    Rprop takes only its first step size from the lr. Some other optimizers decay or update weights at any lr. Set
+    ``requires_grad=False`` (or ``frozen_stages``) instead of an lr of 0.
     """
     found: list[tuple[str, Sequence[str]]] = []
     if context.dry_run:

@@ -40,8 +40,9 @@ def train_mode_fails(context: RuleContext) -> Iterator[Fault]:
     mmengine's loops call ``model.train()`` before the first iteration, so the run fails after it has loaded data and
     weights.
 
-    Modules that freeze parts of themselves override ``train()`` and may name a part that this model lacks:
-    ``frozen_stages`` beyond the last stage. Parameters frozen before the error are reported as frozen.
+    Modules that freeze parts of themselves override ``train()``. ``train()`` raises if the model lacks the part to
+    freeze, for example if ``frozen_stages`` is beyond the last stage. Parameters frozen before the error are reported
+    as frozen.
     """
     train_mode = context.group_map.training.train_mode
     if train_mode and train_mode.error:

@@ -39,10 +39,10 @@ _OWN = (
     good=Example(_FSDP.format("use_orig_params=True, sharding_strategy='NO_SHARD'")),
 )
 def flat_parameters(context: RuleContext) -> Iterator[Fault]:
-    """FSDP merges parameters of several groups into a flat one with a single lr and weight decay.
+    """FSDP merges parameters of several groups into one flat parameter with a single lr and weight decay.
 
-    Layer decay, lr multipliers and weight-decay exemptions have no effect, because the constructor sees one tensor for
-    all of them.
+    The constructor sees one flat tensor instead of the separate parameters, so layer decay, lr multipliers and
+    weight-decay exemptions have no effect.
 
     mmengine wraps the model before it builds the optimizer. With ``use_orig_params=False`` FSDP replaces the parameters
     of each unit by one flat parameter. With ``use_orig_params=True``, the default of mmengine's wrapper, FSDP keeps the
@@ -82,7 +82,8 @@ def flat_parameters(context: RuleContext) -> Iterator[Fault]:
 def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     """The constructor gives tensors another lr or weight decay once the model is wrapped.
 
-    The group map shows the unwrapped model; a distributed training has other groups.
+    The group map shows the groups of the unwrapped model, but a distributed training uses the groups of the wrapped
+    model.
 
     FSDP cuts parameters into 1-D pieces before the optimizer is built. Constructors that exempt 1-D tensors from weight
     decay (mmdet's and mmpretrain's layer decay, ``flat_decay_mult``) then exempt every parameter. A wrapper around

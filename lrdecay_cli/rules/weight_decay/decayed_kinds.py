@@ -53,13 +53,13 @@ _NOUNS: dict[Kind, str] = {
 def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     """Parameters of normalisation layers are decayed like weights.
 
-    Weight decay shrinks the gain of a norm, which rescales the output and regularises nothing.
+    Weight decay shrinks the gain of a norm. A smaller gain rescales the output but does not regularise the model.
 
-    lrdecay recognises norms by module (batch, instance, group and layer norm), and custom ones by a type or name with
-    "norm" (RMSNorm, LayerNorm2d, GRN) and one value per channel. ``norm_decay_mult`` only matches the first kind; for
-    the others use ``flat_decay_mult`` or ``custom_keys``. The rule reports configs in which some norms are exempt and
-    others are not. It also reports AdamW and similar optimizers with a weight decay of 0.01 or more. SGD with the usual
-    1e-4 for all parameters is not reported.
+    lrdecay recognises torch's norms by module (batch, instance, group and layer norm). It recognises custom norms
+    (RMSNorm, LayerNorm2d, GRN) by their type or name, if the parameter has one value per channel. ``norm_decay_mult``
+    applies only to torch's norms; for custom norms use ``flat_decay_mult`` or ``custom_keys``. The rule reports configs
+    in which some norms are exempt and others are not. It also reports AdamW and similar optimizers with a weight decay
+    of 0.01 or more. SGD with the usual 1e-4 for all parameters is not reported.
     """
     # One fault for all norms, except those whose exemption a custom key overrides.
     yield from _decayed_faults(context, "norm", beside_others=False)
@@ -77,10 +77,10 @@ def biases_decayed(context: RuleContext) -> Iterator[Fault]:
 
     Decaying a bias adds no regularisation; it only shifts activations.
 
-    ``bias_decay_mult`` only matches parameters named ``bias``. It does not match ``in_proj_bias`` of an attention
-    layer, or the convolutions that compute the offsets of a deformable convolution. ``flat_decay_mult`` matches all 1-D
-    parameters. The finding is a warning if some biases are exempt and others are not. It is an info if AdamW or a
-    similar optimizer decays all biases by 0.01 or more, which many configs do.
+    ``bias_decay_mult`` applies only to parameters named ``bias``. It does not apply to ``in_proj_bias`` of an attention
+    layer, or to the convolutions that compute the offsets of a deformable convolution. ``flat_decay_mult`` applies to
+    all 1-D parameters. The finding is a warning if some biases are exempt and others are not. It is an info if AdamW or
+    a similar optimizer decays all biases by 0.01 or more, which many configs do.
     """
     offsets = [name for name in context.kinds if "offset" in context.tensors[name].traits]
     yield from _decayed_faults(context, "bias", strong="info", beside_others=False, leave_out=offsets)
@@ -107,8 +107,8 @@ flat_decay_mult=0.0,
 def positions_decayed(context: RuleContext) -> Iterator[Fault]:
     """Position embeddings or relative position tables are decayed like weights.
 
-    The model looks these parameters up and never multiplies them with an input, so weight decay shrinks them without
-    regularising anything.
+    The model looks these parameters up and never multiplies them with an input. Weight decay therefore shrinks these
+    parameters without regularising the model.
 
     lrdecay recognises absolute embeddings by name (``pos_embed``, ``position_embeddings``) or as an embedding inside a
     positional encoding, and relative position tables by names such as ``relative_position_bias_table`` and
@@ -166,7 +166,7 @@ def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
     contributes little.
 
     lrdecay recognises gammas by name (``gamma``, ``gamma_1``, ``layer_scale``, ``ls1.weight``) or by module type, if
-    the parameter has one value per channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not match them;
+    the parameter has one value per channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not apply to gammas.
     ``flat_decay_mult`` does.
 
     The rule reports a config in either of two cases: it exempts other parameters from weight decay, or it trains with

@@ -177,7 +177,7 @@ _OPTION = "optim_wrapper.optimizer.weight_decay"
     good=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, weight_decay=0.0))"),
 )
 def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
-    """The constructor copies the optimizer's weight decay into groups, but the config sets none.
+    """The constructor copies the optimizer's weight decay into groups, but the config sets no weight decay.
 
     These groups have weight decay ``None``, and the optimizer raises at its first step.
 
