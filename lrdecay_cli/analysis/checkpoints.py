@@ -78,7 +78,7 @@ def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
 
 
 def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
-    """Yield notes on whether training began with the config's lrs, so that only the schedule changed them."""
+    """Yield notes that compare the lrs at the start of the saved training with the config's lrs."""
     configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     held = [(group, parameter.name) for group, parameter in saved.grouped()]
     known = [(group, name) for group, name in held if group.options.get("initial_lr") is not None]
@@ -98,6 +98,6 @@ def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
 
 
 def _warning(problem: str, names: Sequence[str], saved: GroupMap) -> Note:
-    """Return a warning with the names of tensors, folded into patterns."""
+    """Return a warning. The names of its tensors are folded into patterns."""
     folded = fold_names(names, saved.names(duplicates=True))
     return Note(problem, "warning", tuple(f"{pattern}  ({len(members)})" for pattern, members in folded))

@@ -44,7 +44,7 @@ class Comparison(NamedTuple):
 
 
 def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
-    """Return the comparisons of a condition, which must all hold; a range includes both ends.
+    """Return the comparisons of a condition; the condition holds if all of them hold. A range includes both ends.
 
     Raises:
         LrdecayError: at ``where``, if it is not a condition.
@@ -72,5 +72,5 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
 
 
 def condition_text(condition: Condition) -> str:
-    """Return the condition as a message writes it."""
+    """Return the text of a condition for a message."""
     return condition.strip() if isinstance(condition, str) else f"== {condition:g}"

@@ -84,7 +84,10 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
 
 
 def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:
-    """Yield one row for groups with equal training. Groups without names are shown as patterns."""
+    """Yield one row for all groups that train equally.
+
+    Groups without names are shown as patterns of their parameters.
+    """
     universe = Universe(name for group in run.groups for name in group.parameters)
     frozen = {*run.frozen}
     alike: dict[tuple[object, ...], list[GroupRun]] = {}

@@ -34,5 +34,5 @@ def notes_among(findings: Iterable[Finding], chosen: Sequence[str], universe: Se
 
 
 def headline(finding: Finding) -> str:
-    """Code, name and message."""
+    """Return code, name and message of a finding."""
     return f"{finding.code} {finding.name}: {finding.message}"

@@ -23,12 +23,12 @@ class LrPair(NamedTuple):
 
     @property
     def factor(self) -> float | None:
-        """The second lr over the first; None if it is not a number."""
+        """Return the second lr divided by the first; None if the result is not a number."""
         return ratio(self.before, self.after)
 
 
 def lr_pairs(before: GroupMap, after: GroupMap, renamed: Mapping[str, str] | None = None) -> dict[str, LrPair]:
-    """Return each tensor that trains in one group and has an lr on both sides, by its first name."""
+    """Return the lrs of each tensor that in both maps trains in one group with an lr, by its name in the first map."""
     olds, news = (_training(side) for side in (before, after))
     pairs: dict[str, LrPair] = {}
     for name, (_, lr) in olds.items():
@@ -38,7 +38,7 @@ def lr_pairs(before: GroupMap, after: GroupMap, renamed: Mapping[str, str] | Non
 
 
 def ratio(before: float | None, after: float | None) -> float | None:
-    """Return the second number over the first; None if the result is not finite."""
+    """Return the second number divided by the first; None if the result is not finite."""
     if before is None or after is None or not before or not math.isfinite(before) or not math.isfinite(after):
         return None
     found = after / before
@@ -46,7 +46,7 @@ def ratio(before: float | None, after: float | None) -> float | None:
 
 
 def factor_of(before: Any, after: Any) -> float | None:
-    """Return the second lr of a change over the first; None if either is not a number or the first is 0."""
+    """Return the second lr of a change divided by the first; None if an lr is not a number or the first is 0."""
     if not isinstance(before, float) or not isinstance(after, float):
         return None
     return ratio(before, after)
@@ -63,7 +63,7 @@ def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
 
 
 def effect_of(name: str, pairs: Collection[LrPair]) -> Effect | None:
-    """Return the lrs of a module on both sides; None if no parameter of it trains."""
+    """Return the lrs of a module in both maps; None if none of the module's parameters trains."""
     before, after = mean_lrs(pairs)
     if before is None or after is None:
         return None

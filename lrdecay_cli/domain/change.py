@@ -61,14 +61,15 @@ IN_GROUPS: tuple[Aspect, ...] = ("group", "layer_id", "lr_scale", "lr", "weight_
 
 Unset = Literal["absent", "not recorded"]
 """Why a side has no value of a setting: its config does not set it (``absent``), or the map or checkpoint does not
-record it (``not recorded``)."""
+record it (``not recorded``).
+"""
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One aspect of one parameter that differs."""
 
     parameter: str
-    """Its name in the first map; for an added parameter, in the second map."""
+    """The parameter's name in the first map; for an added parameter, the name in the second map."""
     aspect: Aspect
     before: Any
     after: Any
@@ -85,7 +86,10 @@ class FoldedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The value after; for a rename the new pattern."""
     parameters: tuple[str, ...]
     factor: float | None = None
-    """For a changed lr: the second over the first. Null for other aspects, or if the first is 0 or not a number."""
+    """For a changed lr: the second lr divided by the first.
+
+    Null for other aspects, or if the first lr is 0 or not a number.
+    """
 
     @property
     def tensors(self) -> int:
@@ -94,18 +98,21 @@ class FoldedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A setting of the whole run that differs: a cause of changes, but itself no change of a parameter."""
+    """A setting of the whole run that differs. It may cause changes of parameters."""
 
     name: str
     """Its path in the map: ``base_lr``, ``constructor.options.decay_rate``."""
     before: Any
     after: Any
     before_option: Option | msgspec.UnsetType = msgspec.UNSET
-    """The option of the first config behind it; for a dict, the first entry that differs. Unset if none is known."""
+    """The option in the first config that sets the value; for a dict, the first entry that differs.
+
+    Unset if unknown.
+    """
     after_option: Option | msgspec.UnsetType = msgspec.UNSET
     """The same for the second config."""
     before_unset: Unset | msgspec.UnsetType = msgspec.UNSET
-    """Why ``before`` is null although the config sets no null; unset if there is a value."""
+    """If the first side has no value (``before`` is null): why. Unset if there is a value, null included."""
     after_unset: Unset | msgspec.UnsetType = msgspec.UNSET
     """The same for ``after``."""
 
@@ -139,8 +146,8 @@ Grouping = Literal["parameter", "layer", "module"]
 class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A layer or a module with all its differences, as ``diff --by`` groups them.
 
-    Both lrs are means, weighted by elements, over the tensors that train in a group on both sides. They are null if no
-    such tensor exists or one has no lr.
+    Both lrs are means, weighted by elements, over the tensors that train in a group on both sides. Both are null if no
+    such tensor exists, or if one of these tensors has no lr.
     """
 
     name: str
@@ -160,7 +167,7 @@ class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lr_before: float | None
     lr_after: float | None
     factor: float | None
-    """``lr_after`` over ``lr_before``."""
+    """``lr_after`` divided by ``lr_before``."""
     lowest_factor: float | None
     """The lowest factor of any tensor."""
     highest_factor: float | None
@@ -175,7 +182,7 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     before: ConfigSource
     after: ConfigSource
     identical: bool
-    """True without changes and with the same future lrs; a setting that changes no parameter does not count."""
+    """True if no parameter and no future lr differs. A setting that changes no parameter does not count."""
     settings: tuple[SettingChange, ...]
     changes: tuple[FoldedChange, ...]
     coming: Coming | None = None
@@ -221,7 +228,7 @@ class BaselineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: str
     state: State
     changes: int | None
-    """Parameters that differ from the file's earlier content; null if there was none."""
+    """Parameters that differ from the earlier content of the file; null for a new file."""
 
 
 class BaselineResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -47,16 +47,16 @@ class GroupedParameter(Parameter, frozen=True, forbid_unknown_fields=True):
     requires_grad: bool
     """False for a frozen parameter: the constructor put it into a group, or ``train()`` froze it later."""
     provenance: Provenance | None
-    """Why it is in its group by lrdecay's rules, for comparison with the real group; null if it was only observed."""
+    """How lrdecay's rules compute the numbers, for comparison with the real group; null if lrdecay knows no rules."""
     foreign: bool = False
-    """True if the optimizer has it from elsewhere: the model does not register it, and the group gives its name."""
+    """True for a tensor of the optimizer that the model does not register. The group gives the name of the tensor."""
 
 
 class Duplicate(Parameter, frozen=True, forbid_unknown_fields=True):
     """A further name of a tensor that is listed under its first name."""
 
     of: str
-    """The first name."""
+    """The first name of the tensor."""
 
 
 class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
@@ -65,18 +65,18 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     name: str
     layer_id: int | None
     lr_scale: float | None
-    """As the constructor recorded it, else lr over base lr; null without a base lr."""
+    """The scale that the constructor recorded, otherwise lr divided by base lr; null without a base lr."""
     lr: float | None
     weight_decay: float | None
     options: Mapping[str, Any]
     """Every other option of the group (betas, eps, momentum, custom keys)."""
     parameters: tuple[GroupedParameter, ...]
     optimizer: str = ""
-    """Name of its optimizer, if there are several; it is the prefix of the group's name."""
+    """Name of the optimizer if there are several, which is also the prefix of the group's name; otherwise empty."""
     named: bool = True
-    """True if the constructor named it; else its name is its number."""
+    """True if the constructor named the group; otherwise the name is the group's number."""
     precisions: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
-    """Precision of numbers with less than double precision, by key: ``float32``, ``float16``, ``bfloat16``.
+    """Precision (``float32``, ``float16``, ``bfloat16``) of numbers below double precision, by key.
 
     Unset if all are doubles.
     """
@@ -101,52 +101,58 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
 
 
 class Tensor(Brief, frozen=True):
-    """One name of a tensor with everything that the map knows about it: a row of :meth:`GroupMap.tensors`."""
+    """One name of a tensor, with all facts in the map about the tensor: an element of :meth:`GroupMap.tensors`."""
 
     name: str
     shape: tuple[int, ...]
     numel: int
     state: TensorState
     module: Module | None
-    """The module that registers it; None for a foreign tensor, and for a checkpoint that is read without a config."""
+    """The module that registers the tensor; None for a foreign tensor, and for a checkpoint read without a config."""
     position: int
-    """Its index in the model's order of tensors; one after the last if no module registers it."""
+    """Index in the model's order of tensors. A tensor that no module registers comes after all others."""
     seen: str
-    """Its name for mmengine's constructors, which unwrap a model inside ``.module``; empty if they do not see it."""
+    """The name that mmengine's constructors see: they unwrap a model inside ``.module``.
+
+    Empty if they see no such tensor.
+    """
     group: ParameterGroup | None = None
-    """None if it is in no group."""
+    """The group with the tensor; None without a group."""
     provenance: Provenance | None = None
     foreign: bool = False
-    """True if the optimizer has it from elsewhere: the model does not register it."""
+    """True for a tensor of the optimizer that the model does not register."""
     of: str = ""
-    """For a duplicate: the first name."""
+    """For a duplicate: the first name of the tensor. Otherwise empty."""
     times: int = 1
-    """How often groups hold it at the same time: several times in one group, or by several optimizers that all step."""
+    """Number of group entries with the tensor.
+
+    Above 1: one group lists it twice, or several optimizers step it at once.
+    """
     by_train: bool = False
-    """True if ``model.train()`` changed its ``requires_grad`` after the optimizer was built."""
+    """True if ``model.train()`` changed ``requires_grad`` after the optimizer was built."""
     averaged: bool = False
-    """True if its module is a moving average of another module: no optimizer has to hold it."""
+    """True if the tensor is in a moving average of another module. Such a tensor needs no optimizer."""
     later: tuple[tuple[ParameterGroup, Provenance | None], ...] = ()
-    """Its groups in other optimizers that take turns, each with its provenance there."""
+    """If several optimizers step the tensor in turn: the groups in the other optimizers, each with the provenance."""
 
     @property
     def lr(self) -> float | None:
-        """The lr of its group; None without a group."""
+        """The lr of the tensor's group; None without a group."""
         return self.group.lr if self.group else None
 
     @property
     def lr_scale(self) -> float | None:
-        """The lr scale of its group; None without a group."""
+        """The lr scale of the tensor's group; None without a group."""
         return self.group.lr_scale if self.group else None
 
     @property
     def weight_decay(self) -> float | None:
-        """The weight decay of its group; None without a group."""
+        """The weight decay of the tensor's group; None without a group."""
         return self.group.weight_decay if self.group else None
 
     @property
     def layer_id(self) -> int | None:
-        """The layer id of its group; None without a group."""
+        """The layer id of the tensor's group; None without a group."""
         return self.group.layer_id if self.group else None
 
     def headline(self) -> str:
@@ -187,29 +193,29 @@ class Tensor(Brief, frozen=True):
 
     @property
     def frozen_by_train(self) -> bool:
-        """True if ``model.train()`` froze it."""
+        """True if ``model.train()`` froze the tensor."""
         return self.by_train and not self.trainable
 
     @property
     def status(self) -> str:
-        """The label with the effect of ``train()``: ``frozen by train()``."""
+        """The label, or ``frozen by train()`` if ``train()`` froze the tensor."""
         if not self.by_train:
             return self.label
         return f"{self.label}, thawed by train()" if self.trainable else f"{self.label} by train()"
 
     @property
     def label(self) -> str:
-        """The state in reports: ``frozen``, in a group or not."""
+        """The state as reports show it: ``frozen`` for any frozen tensor, in a group or not."""
         return "frozen" if self.state == "frozen_in_group" else self.state
 
     @property
     def traits(self) -> tuple[Trait, ...]:
-        """The traits of its module."""
+        """The traits of the tensor's module."""
         return self.module.traits if self.module else ()
 
     @property
     def module_type(self) -> str:
-        """The module's class name; empty where no module registers it."""
+        """The class name of the module; empty if no module registers the tensor."""
         return self.module.type if self.module else ""
 
     @property

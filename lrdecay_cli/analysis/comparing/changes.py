@@ -45,8 +45,8 @@ def diff(
 ) -> Iterator[Change]:
     """Yield every change from one map to the other, in the order of the first map; added parameters come last.
 
-    A parameter's group, numbers and options are compared if both maps hold it in a group; otherwise ``added``,
-    ``removed`` or ``state`` reports the side that has it. With ``only``, these three aspects are also reported if
+    Group, numbers and options of a parameter are compared only if the parameter is in a group in both maps. Otherwise
+    ``added``, ``removed`` or ``state`` reports the difference. With ``only``, these three aspects are also reported if
     only one side has a compared value.
 
     Args:
@@ -56,7 +56,8 @@ def diff(
         only: names of the aspects to compare; None for all.
 
     Raises:
-        LrdecayError: an unknown aspect or an invalid tolerance. Raised at once, not with the first change.
+        LrdecayError: an unknown aspect or an invalid tolerance. Raised at the call, before the first change is
+            requested.
     """
     check_tolerance(rtol)
     wanted = frozenset(ASPECTS) if only is None else known_aspects(only)
@@ -64,7 +65,7 @@ def diff(
 
 
 def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
-    """True if only one side has a compared value. The other side lacks the tensor or has the tensor in no group."""
+    """True if only one of the two maps has a compared value; in the other the tensor is missing or in no group."""
     if change.aspect in ("added", "removed") and not compared.isdisjoint(("frozen", "shape")):
         return True
     has_values = change.aspect == "state" or str(change.before or change.after).startswith("grouped")
@@ -72,7 +73,7 @@ def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
 
 
 def one_side(change: Change) -> Literal["before", "after"] | None:
-    """Return the side for a tensor that only one side has, or has in a group; None for other changes."""
+    """Return the only map that has a tensor, or has it in a group: ``before`` or ``after``. None for other changes."""
     if change.aspect in ("added", "removed"):
         return "after" if change.aspect == "added" else "before"
     states = (str(change.before), str(change.after))
@@ -137,7 +138,7 @@ def renames(before: GroupMap, after: GroupMap) -> dict[str, str]:
 
 
 def _traits(tensor: Tensor) -> Hashable:
-    """Return the properties that a renamed parameter must keep."""
+    """Return the properties of a tensor that a rename does not change."""
     groups = [held.group for held in tensor.in_groups() if held.group]
     numbers = [(group_label(group), *(getattr(group, number) for number in NUMBERS)) for group in groups]
     # As text, because NaN does not equal itself.
@@ -147,7 +148,7 @@ def _traits(tensor: Tensor) -> Hashable:
 def _state(tensor: Tensor) -> str:
     """Return the state of a tensor: ``grouped``, ``frozen``, ``missing`` or ``duplicate``.
 
-    ``grouped`` includes the number of groups if a tensor is in several.
+    For a tensor in several groups, ``grouped`` includes their number.
     """
     state = "grouped" if tensor.group else tensor.state
     return state if tensor.times == 1 else f"{state} {'twice' if tensor.times == 2 else f'{tensor.times} times'}"
@@ -193,7 +194,7 @@ def _group_changes(
 def _turn_changes(
     old: Tensor, new: Tensor, optimizers: tuple[str, str], rtol: float
 ) -> Iterator[tuple[Aspect, Any, Any]]:
-    """Yield changes of a tensor in several alternately stepped optimizers. Differing values are listed by optimizer."""
+    """Yield changes of a tensor that several optimizers step in turn. Values that differ are listed by optimizer."""
     before, after = (
         {held.group.optimizer: held.group for held in side.in_groups() if held.group} for side in (old, new)
     )
@@ -214,21 +215,21 @@ def _turn_changes(
 
 
 def group_options(group: ParameterGroup) -> dict[str, Any]:
-    """Return the compared options of a group, with their precisions as ``<key> precision``."""
+    """Return the compared options of a group. A key ``<key> precision`` gives the precision of an option."""
     return {key: value for key, value in _all_options(group).items() if key not in _IDENTITY}
 
 
 def _all_options(group: ParameterGroup) -> dict[str, Any]:
-    """Return every other option of the group.
-
-    An option below Python's precision adds a key such as ``lr precision``.
-    """
+    """Return every further option of the group. A value below double precision adds a key such as ``lr precision``."""
     precisions = group.precisions or {}
     return {**group.options, **{f"{key} precision": precision for key, precision in precisions.items()}}
 
 
 def _unchanged(old: ParameterGroup, new: ParameterGroup, key: str, was: Any, now: Any, rtol: float = 0.0) -> bool:
-    """True if a value of two groups is equal; a float32 tensor and a Python float may differ by rounding."""
+    """True if the value of ``key`` is equal in two groups.
+
+    A float32 tensor and a Python float may differ by rounding.
+    """
     # An lr scale that was not recorded is computed from the lr.
     kept = "lr" if key == "lr_scale" else key
     precisions = old.precision(kept), new.precision(kept)

@@ -16,7 +16,7 @@ _VERBS = {"begin": "begins", "end": "ends"}
 
 
 def coming_tables(coming: Coming | None) -> Iterator[Table]:
-    """Yield a table with one row for groups whose values will differ equally; no table if all values are equal."""
+    """Yield a table of future values: one row for groups with equal differences. No table if all values are equal."""
     if coming is None or not coming.values:
         return
     parameters = {value.parameter for value in coming.values}
@@ -48,7 +48,7 @@ def coming_tables(coming: Coming | None) -> Iterator[Table]:
 
 
 def coming_rows(coming: Coming | None) -> Iterator[tuple[Any, ...]]:
-    """Yield data rows: each value at the first difference and in the last iteration."""
+    """Yield the rows of the CSV table: each differing value, at the first difference and in the last iteration."""
     for value in coming.values if coming else ():
         of = (" ".join(value.where), f"future {value.parameter} at iteration {value.iteration}")
         yield (*of, value.before, value.after, value.tensors)
@@ -57,7 +57,7 @@ def coming_rows(coming: Coming | None) -> Iterator[tuple[Any, ...]]:
 
 
 def coming_summary(coming: Coming | None) -> str:
-    """Return the part of the summary about future lrs; empty if they were not compared."""
+    """Return the part of the summary about future lrs; empty if no future lrs were compared."""
     if coming is None or coming.unjudged or coming.finished:
         return ""
     if not coming.values:
@@ -66,7 +66,7 @@ def coming_summary(coming: Coming | None) -> str:
 
 
 def coming_notes(coming: Coming | None) -> Iterator[Note]:
-    """Yield notes on the scheduler settings that a checkpoint restores, and their consequences."""
+    """Yield notes on the scheduler settings that mmengine restores from a checkpoint, and on the consequences."""
     if coming is None:
         return
     if coming.unjudged:
@@ -98,7 +98,7 @@ def coming_notes(coming: Coming | None) -> Iterator[Note]:
 
 
 def when(iteration: int, coming: Coming) -> str:
-    """Return an iteration, with its epoch if one begins there."""
+    """Return an iteration as text, with the epoch if an epoch begins there."""
     per_epoch = coming.iterations_per_epoch
     epoch = f" (epoch {iteration // per_epoch:,})" if per_epoch and iteration % per_epoch == 0 else ""
     return f"iteration {iteration:,}{epoch}"
@@ -137,7 +137,7 @@ def _in_epochs(value: Any, scheduler: RestoredScheduler, coming: Coming) -> Any:
 
 
 def _rest(lrs: Sequence[ComingValue], side: int, other: int, coming: Coming) -> Note | None:
-    """Return a note that the lrs of one side stay constant while those of the other side change."""
+    """Return a note if the lrs of one map stay constant while the lrs of the other map change; otherwise None."""
     rests = [(value.rests_before, value.rests_after) for value in lrs]
     ends = [(value.last_before, value.last_after)[side] for value in lrs]
     still = max(rest[side] for rest in rests)

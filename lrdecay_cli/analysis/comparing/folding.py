@@ -20,8 +20,8 @@ _Parting = tuple[int, tuple[str, ...], tuple[str, ...]]
 def fold(changes: Iterable[Change], names_before: Sequence[str], names_after: Sequence[str]) -> list[FoldedChange]:
     """Fold parameters with equal changes into patterns.
 
-    A pattern matches only parameters with its change: among the first map's names for removed or renamed parameters,
-    among the second map's for added ones, among both for all others.
+    A pattern matches only parameters with the same change. It is tested on the names of the first map for removed or
+    renamed parameters, on the names of the second map for added parameters, and on all names otherwise.
 
     Args:
         changes: from :func:`diff`, each change once.
@@ -29,7 +29,7 @@ def fold(changes: Iterable[Change], names_before: Sequence[str], names_after: Se
         names_after: every parameter name of the second map.
 
     Returns:
-        The folded changes in the order of their first members; each change is in exactly one of them.
+        The folded changes in the order of their first members; each change is in exactly one folded change.
     """
     before, after = Universe(names_before), Universe(names_after)
     both = Universe([*names_before, *names_after])
@@ -92,13 +92,13 @@ def _parting(before: str, after: str) -> _Parting:
 def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) -> dict[str, str]:
     """Return the new name by the old name, for every parameter of every renamed module.
 
-    A module counts as renamed under three conditions: none of its parameters kept its name; a completely new module
-    has the same parameters with the same traits; and the match is unique on both sides, except for modules under the
-    same parent or numbered siblings, which keep their order.
+    A module counts as renamed under three conditions. None of its parameters kept its name. A completely new module has
+    the same parameters with the same traits. The match is unique on both sides; modules under the same parent and
+    numbered siblings need no unique match, they keep their order.
 
     Args:
         before: the properties that a rename keeps, by parameter name.
-        after: the same for the other side.
+        after: the same properties in the second map.
     """
     contents: dict[Hashable, int] = {}
     gone = _whole_modules(before, after, contents)

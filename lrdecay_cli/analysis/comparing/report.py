@@ -37,9 +37,9 @@ from lrdecay_cli.text.spelling import as_key
 
 
 def check_aspects(only: Sequence[str] | None, rtol: float) -> frozenset[Aspect] | None:
-    """Return the aspects of ``--only`` (separated by commas), None for all. Raises LrdecayError for an unknown one.
+    """Return the aspects in ``only``, a text separated by commas; None for all aspects.
 
-    Call it before a model is built for a comparison.
+    Raises LrdecayError for an unknown aspect. Call this function before a model is built for a comparison.
     """
     check_tolerance(rtol)
     if not only:
@@ -69,7 +69,7 @@ def comparison(
         verbose: list every parameter of a pattern.
         coming: the future values of both sides, if one resumes from a checkpoint.
         origins: where the options of both sides are set, for configs.
-        by: the unit of a row.
+        by: what a row stands for: ``parameter``, ``layer`` or ``module``.
         sources: both sides as the user named them; empty to use the paths in the maps.
     """
     changes = tuple(diff(before, after, rtol=rtol, only=only))
@@ -140,7 +140,7 @@ def comparison(
 
 
 def _describe(setting: SettingChange) -> str:
-    """Return a change with its place: ``6 → 7, configs/_base_/convnext.py:2``."""
+    """Return the change of a setting with the place that sets it: ``6 → 7, configs/_base_/convnext.py:2``."""
     places = [f", {option.origin.place}" for option in (setting.after_option, setting.before_option) if option]
     return f"{shown_setting(setting)}{''.join(places[:1])}"
 
@@ -173,7 +173,7 @@ def _lead(
 
 
 def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Yield notes on code that acts only in the training of one side. Maps do not show its effect."""
+    """Yield notes on code that only one of the two configs runs, and only in training. Maps do not show the effect."""
     olds, news = ({(each.name, each.may) for each in side.training.unrun or ()} for side in (before, after))
     if before.checkpoint or after.checkpoint or olds == news:
         return
@@ -182,10 +182,7 @@ def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 
 def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Yield notes on differences that the batch causes.
-
-    Causes are ``auto_scale_lr``, and constructors that use the number of GPUs.
-    """
+    """Yield notes on differences caused by batch size or number of GPUs (``auto_scale_lr``, the constructor)."""
     batches = [(side.config.path, side.batch) for side in (before, after) if side.batch]
     if before.lr_factor != after.lr_factor:
         texts = tuple(f"{path}: {describe_factor(batch)}" for path, batch in batches if batch.lr_factor is not None)

@@ -15,7 +15,10 @@ from lrdecay_cli.origins.of_maps import changed_option, keys_of_setting
 
 
 def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
-    """Return the settings of the whole run that differ, one option each. Omits the maps' origin and environment."""
+    """Return the settings of the whole run that differ, one record per option.
+
+    Omits the source and the environment of the maps.
+    """
     olds, news = dict(run_settings(before)), dict(run_settings(after))
     return [
         SettingChange(name, old, new, before_unset=_unset(before, name, olds), after_unset=_unset(after, name, news))
@@ -25,9 +28,10 @@ def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
 
 
 def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset | UnsetType:
-    """Return the reason why a side has no value of a setting; unset if there is a value.
+    """Return why a map has no value for a setting; unset if there is a value.
 
-    A checkpoint may hold the config as text; its base numbers are those that the constructor recorded.
+    A checkpoint may contain the config as text; its base lr and weight decay are the values that the constructor
+    recorded.
     """
     recorded = {
         "constructor": group_map.constructor.type,
@@ -45,7 +49,10 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
 
 
 def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
-    """Return the setting with the options behind it, for each side whose config is known."""
+    """Return the setting with the config options that set it.
+
+    An option is missing if the config of its side is unknown.
+    """
     keys = keys_of_setting(setting.name)
     if keys is None:
         return setting
@@ -55,7 +62,7 @@ def with_options(setting: SettingChange, before: ConfigOrigins | None, after: Co
 
 
 def run_settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
-    """Yield path in the map and value of every setting that :func:`settings` compares."""
+    """Yield every setting that :func:`settings` compares: its path in the map, and its value."""
     yield "model.type", group_map.model.type
     yield "model.backbone", group_map.model.backbone
     yield "base_lr", group_map.base_lr

@@ -81,10 +81,10 @@ def option_causes(options: Iterable[Option], *, proven: bool = False) -> tuple[C
 def package_causes(
     changes: Sequence[Change], before: GroupMap, after: GroupMap, *, proven: bool = False
 ) -> tuple[Cause, ...]:
-    """Return causes in the packages' code, inferred from the changes of the groups for equal options.
+    """Return causes in the code of packages, inferred from changes of the groups that no option explains.
 
     Args:
-        changes: the changes of the groups, which the options do not explain.
+        changes: the changes of the groups.
         before: the map of the first side.
         after: the map of the second side.
         proven: True if a build shows that the options are not the cause.
@@ -158,7 +158,7 @@ def training_values(group_map: GroupMap) -> dict[str, Any]:
 
 
 def record_causes(before: ScanRecord, after: ScanRecord) -> tuple[Cause, ...]:
-    """Return the differences between two records of scans without maps; empty if they show none."""
+    """Return the causes that two scan records without maps show; empty if the records are equal."""
     if before.digest and before.digest == after.digest:
         return ()
     fields = (*_RECORDED, *_RECORDED_NUMBERS)

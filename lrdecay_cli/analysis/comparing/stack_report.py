@@ -88,7 +88,7 @@ def _cause_text(cause: Cause) -> str:
 
 
 def _short(value: Any) -> Any:
-    """Return a mapping, or a list of mappings, in a few words; the document has all of it."""
+    """Return a mapping, or a list of mappings, in a few words. The JSON document contains the full value."""
     if isinstance(value, Mapping):
         kind = [f"type={value['type']!r}"] if "type" in value else []
         rest = len(value) - len(kind)
@@ -99,7 +99,7 @@ def _short(value: Any) -> Any:
 
 
 def _extent(configs: Iterable[ChangedConfig]) -> str:
-    """Return the size of the difference: of one config, or of the first if several differ in size."""
+    """Return the size of the difference of the first of ``configs``."""
     several = list(configs)
     texts = list(dict.fromkeys(map(_extent_of, several)))
     return texts[0] if len(texts) == 1 else f"{texts[0]} in {several[0].config}"

@@ -88,7 +88,10 @@ def cause_sentence(
     cause: Cause | None,
     packages: Sequence[PackageChange],
 ) -> str:
-    """Name the settings that cause the changes, with their places; else the stack. Empty if no cause is known."""
+    """Name the settings that cause the changes, with their places; without such settings, name the packages.
+
+    Empty if no cause is known.
+    """
     behind: set[str] = set()
     for aspect in {change.aspect for change in changes}:
         behind.update(_BEHIND.get(aspect, ("model.",)))
@@ -133,13 +136,13 @@ def _lr_change(changes: Sequence[Change], pairs: Mapping[str, LrPair]) -> str:
 
 
 def _values(aspect: Aspect, changes: Sequence[Change]) -> str:
-    """Return ``: 0.05 → 0`` if the aspect changes alike in all tensors, else an empty text."""
+    """Return ``: 0.05 → 0`` if the aspect changes equally in all tensors; otherwise an empty text."""
     pairs = {shown_change(change.before, change.after) for change in changes if change.aspect == aspect}
     return f": {pairs.pop()}" if aspect in ("weight_decay", "optimizer") and len(pairs) == 1 else ""
 
 
 def _setting(setting: SettingChange) -> tuple[str, str]:
-    """Return the difference of a setting and the place that sets it; the place is empty if it is unknown."""
+    """Return the difference of a setting, and the place that sets the setting; an unknown place is empty."""
     option = setting.after_option or setting.before_option or None
     name = setting.name.rpartition(".options.")[2]
     values = shown_setting(setting)

@@ -30,7 +30,7 @@ LONG_COLUMNS = (
     _FACTOR,
 )
 _NOT_RECORDED = ("lr_scale",)
-"""Aspects with a value in every group: if it is missing, the map lacks the numbers to compute it."""
+"""Aspects that every group has. If the value is missing, the map lacks the numbers to compute the value."""
 
 # The most important columns first.
 _VITAL = ("lr_scale", "lr", "weight_decay")
@@ -49,7 +49,7 @@ def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names:
 
     Args:
         changes: every change.
-        folded: the same changes, folded: renames are taken from here.
+        folded: the same changes, folded. Renames are read from this argument.
         names: every parameter of both maps.
     """
     profiles: dict[str, _Profile] = {}

@@ -30,7 +30,7 @@ _AT_ZERO = {"trains": "moves it although its lr is 0 (LRD804)", "decays": "decay
 
 
 class Explainer:
-    """Explains the parameters of one map by its constructor's rules."""
+    """Explains the parameters of one map by the rules of the map's constructor."""
 
     def __init__(self, group_map: GroupMap) -> None:
         self._map = group_map
@@ -44,7 +44,7 @@ class Explainer:
             self._refusal = f"lrdecay's rules do not apply: {error}"
 
     def explain(self, chosen: Sequence[Tensor], *, folded: bool = True) -> list[Explanation]:
-        """Return an explanation for each tensor, in their order; with ``folded``, tensors can share an explanation."""
+        """Return one explanation per tensor, in order. With ``folded``, tensors with equal explanations share one."""
         alike: dict[object, list[tuple[Tensor, Explanation]]] = {}
         for index, tensor in enumerate(chosen):
             item = self._one(tensor)
@@ -58,7 +58,7 @@ class Explainer:
         return [self._together(members) for members in alike.values()]
 
     def patterns(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Patterns that match exactly these parameters of the map."""
+        """Return patterns that match exactly these parameters of the map."""
         return tuple(pattern for pattern, _ in self._universe.fold(names))
 
     def _one(self, tensor: Tensor) -> Explanation:
@@ -136,7 +136,7 @@ class Explainer:
         return "recomputed", "; ".join([exact, *self._departures(group)])
 
     def _departures(self, group: ParameterGroup) -> Iterator[str]:
-        """Yield the measured deviations of the optimizer from the group's numbers."""
+        """Yield sentences about differences between the group's numbers and the measured behaviour of its optimizer."""
         effects = self._map.optimizer.effects.get(group.optimizer)
         if effects is None:
             return

@@ -98,7 +98,7 @@ def explanation(
 
 
 def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
-    """Return the matches of all patterns, once each, in the map's order. Every pattern has to match something."""
+    """Return each tensor that matches a pattern, once, in the map's order. Raises if a pattern matches nothing."""
     if not patterns:
         return []
 
@@ -110,7 +110,10 @@ def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
 
 
 def _options(origins: ConfigOrigins, explanations: Sequence[Explanation], *, everything: bool) -> Iterator[Option]:
-    """Yield the options with an effect: lr, weight decay, constructor and its options. Omits unmatched custom keys."""
+    """Yield the options that affect the explained parameters: lr, weight decay, constructor and constructor options.
+
+    Omits custom keys that match none of the parameters.
+    """
     for keys in ((*OPTIMIZER, "lr"), (*OPTIMIZER, "weight_decay"), (*WRAPPER, "constructor")):
         yield from origins.options(keys)
     matching = {rule.rule for each in explanations for rule in each.considered if rule.outcome != "no match"}
@@ -134,7 +137,7 @@ def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 
 
 def _unread(options: Mapping[str, Any], reads: frozenset[str], prefix: str) -> Iterator[str]:
-    """Yield the topmost options that the constructor did not read."""
+    """Yield the paths that the constructor did not read. For an unread dict, yields only the path of the dict."""
     for key, value in options.items():
         path = f"{prefix}{key}"
         if path not in reads:

@@ -75,7 +75,7 @@ def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Tab
 
 
 def why_not_table(item: WhyNot) -> Table:
-    """Return a row per number: the rule for the members, the rule for this parameter, and the required difference."""
+    """Return one row per number: the rule for the group's members, the rule for this parameter, and the difference."""
     title = f"{_title(item.patterns, item.parameters, item.groups)}, not in {item.not_in}"
     more = f" and {len(item.nearest) - 2} more" if len(item.nearest) > 2 else ""
     rows = [("", "compared with", f"{', '.join(item.nearest[:2])}{more}")]
@@ -86,7 +86,7 @@ def why_not_table(item: WhyNot) -> Table:
 
 
 def _without_repeats(lines: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Yield the lines. Of successive equal first cells, only the first keeps its text."""
+    """Yield the lines. A first cell that is equal to the one above becomes empty."""
     text = ""
     for first, second, third in lines:
         yield "" if first == text else first, second, third
@@ -125,7 +125,7 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
 
 
 def _visible_rules(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
-    """Yield all rules; without ``verbose``, keys that the name does not contain are combined into one entry."""
+    """Yield all rules. Without ``verbose``, keys that the parameter's name does not contain share one entry."""
     keys = [item for item in section if item.basis == "custom_key"]
     absent = [item for item in keys if item.outcome == "no match"]
     hidden = absent if len(absent) > 1 and not verbose else []
@@ -146,7 +146,7 @@ def _number(explanation: Explanation, part: str) -> tuple[str, str] | None:
 
 
 def observed_options(group_map: GroupMap) -> Iterator[Table]:
-    """Yield the options that an unknown constructor was observed to read, in its order."""
+    """Yield a table of the options that an unknown constructor read, in the order of reading."""
     if constructor_of(group_map).known or group_map.training.reads is None:
         return
     rows = [

@@ -32,7 +32,7 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
     """Compare each tensor outside the group ``name`` with the group's most similar members.
 
     Raises:
-        LrdecayError: the group does not exist or is empty, or all of the tensors are in it.
+        LrdecayError: the group does not exist or is empty, or all chosen tensors are already in the group.
     """
     group = _group(group_map, name)
     held = [tensor for tensor in group_map.memberships() if tensor.group is group]
@@ -153,7 +153,7 @@ def _other_number(part: Part, here: Explanation, members: Sequence[Explanation])
 
 
 def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, ours: RuleTrace | None) -> str:
-    """Return the property of the parameter or the config that would have to differ."""
+    """Return what would have to change, in the parameter or the config, to be treated like the members."""
     if here.provenance is None or there.provenance is None:
         return "unknown: the numbers were only observed"
     met = _met(here, theirs)
@@ -205,7 +205,7 @@ def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, flo
 
 
 def _met(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
-    """Return the outcome for this parameter of the rule that decides for the members."""
+    """Return the outcome, for this parameter, of the rule that decides for the group's members."""
     return next((item for item in here.considered if theirs is not None and item.rule == theirs.rule), None)
 
 

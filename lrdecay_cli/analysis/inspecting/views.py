@@ -19,7 +19,7 @@ PARAMETERS = Column("parameters", "parameters", "integer")
 SHARE = Column("share", "share", "share")
 
 FROZEN = Column("frozen", "frozen", "integer")
-"""Number of tensors of a row that do not train; shown if groups contain such tensors."""
+"""Column with the number of frozen tensors of a row; shown only if groups contain frozen tensors."""
 WHERE = Column("where", "where", "name", vital=True)
 
 _NUMBERS = (LAYER, SCALE, LR, WEIGHT_DECAY, TENSORS, PARAMETERS, SHARE)
@@ -180,7 +180,8 @@ class _Node:
 
 
 def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """Return one row per module or parameter, down to modules with uniform lr and weight decay, in the model's order.
+    """Return a tree of modules in the model's order, one row per module. A module with equal lrs and weight decays is
+    a leaf.
 
     Neighbours with numeric names (blocks of a stage) and equal contents share a row: ``0-2``.
     """
@@ -198,7 +199,7 @@ def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def _side_by_side(values: Sequence[Any]) -> Any:
-    """Return a number in alternately stepped optimizers: one value if all are equal, else all values."""
+    """Return a number of a tensor that several optimizers step in turn: the common value, otherwise all values."""
     distinct = list(dict.fromkeys(values))
     return distinct[0] if len(distinct) == 1 else " / ".join(_distinct_texts(distinct))
 
@@ -241,7 +242,7 @@ def _shown(node: _Node) -> _Rates:
 
 
 def _in_order(children: list[_Node]) -> list[_Node]:
-    """Children in order: numbers by value, because a constructor may use any order; names as in the model."""
+    """Return the children in order: numeric names by value (constructors may use any order), others as in the model."""
     numbered = all(child.name.isdecimal() for child in children)
     if numbered:
         return sorted(children, key=lambda child: int(child.name))
