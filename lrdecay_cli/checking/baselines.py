@@ -283,21 +283,61 @@ def kept_configs(folder: str) -> Iterator[tuple[str, str]]:
             where="--output",
             fix=f"make baselines: lrdecay baseline CONFIGS -o {shlex.quote(folder)}",
         )
-    for path in sorted(path for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES and path.is_file()):
-        raw = read_bytes(str(path))
-        if path.suffix == SUFFIXES["json"]:
-            if looks_like_map(raw):
-                yield str(path), _from_here(read_map(str(path)).config.path, folder)
-        elif HEAD.encode() in raw:
-            named = re.search(rb'^config = (".*")\s*$', raw, re.MULTILINE)
-            try:
-                config = json.loads(named[1]) if named else None
-            except ValueError:
-                config = None
-            if not isinstance(config, str):
-                fix = f"write it again: lrdecay baseline CONFIG -o {shlex.quote(folder)}"
-                raise LrdecayError("does not name its config", where=str(path), fix=fix)
+    for path in _files_of(folder):
+        if (config := _config_of(path, folder)) is not None:
             yield str(path), _from_here(config, folder)
+
+
+def lost_configs(folder: str, targets: Iterable[str], checked: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield every baseline below ``folder`` whose config would lie in a directory of ``targets`` but is gone.
+
+    Args:
+        folder: value of ``--baseline``.
+        targets: names on the command line; only directories count.
+        checked: the configs found there, whose baselines are not read.
+    """
+    inside = [os.path.abspath(target) for target in targets if Path(target).is_dir()]  # noqa: PTH100
+    if not inside or not Path(folder).is_dir():
+        return
+    known = {_whole_path(folder, config).with_suffix("") for config in checked}
+    for path in _files_of(folder):
+        if path.with_suffix("") in known:
+            continue
+        try:
+            config = _config_of(path, folder)
+        except LrdecayError:
+            continue
+        # A name from another working directory says nothing about a file here.
+        if config is None or SEPARATOR in config or _whole_path(folder, config).with_suffix("") != path.with_suffix(""):
+            continue
+        places = [Path(os.path.abspath(place)) for place in (config, Path(folder).parent / config)]  # noqa: PTH100
+        if not any(place.exists() for place in places) and any(
+            place.is_relative_to(each) for place in places for each in inside
+        ):
+            probed(str(path), *map(str, places))
+            yield str(path), config
+
+
+def _files_of(folder: str) -> list[Path]:
+    return sorted(path for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES and path.is_file())
+
+
+def _config_of(path: Path, folder: str) -> str | None:
+    """Return the config that a baseline names; None for another file."""
+    raw = read_bytes(str(path))
+    if path.suffix == SUFFIXES["json"]:
+        return read_map(str(path)).config.path if looks_like_map(raw) else None
+    if HEAD.encode() not in raw:
+        return None
+    named = re.search(rb'^config = (".*")\s*$', raw, re.MULTILINE)
+    try:
+        config = json.loads(named[1]) if named else None
+    except ValueError:
+        config = None
+    if not isinstance(config, str):
+        fix = f"write it again: lrdecay baseline CONFIG -o {shlex.quote(folder)}"
+        raise LrdecayError("does not name its config", where=str(path), fix=fix)
+    return config
 
 
 def _from_here(config: str, folder: str) -> str:

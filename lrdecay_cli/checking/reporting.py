@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import get_args
@@ -60,7 +61,13 @@ def baseline_report(result: BaselineResult) -> Result[BaselineResult]:
 
 
 def report_of(
-    result: CheckResult, *, statistics: bool = False, verbose: bool = False, maps: Sequence[GroupMap] = ()
+    result: CheckResult,
+    *,
+    statistics: bool = False,
+    verbose: bool = False,
+    maps: Sequence[GroupMap] = (),
+    compared: bool = False,
+    notes: Sequence[Note] = (),
 ) -> Result[CheckResult]:
     """Return a report on a check result.
 
@@ -69,13 +76,15 @@ def report_of(
         statistics: show a table of counts instead of the findings.
         verbose: show every parameter name instead of patterns, and suppressed findings.
         maps: the checked maps.
+        compared: the maps were compared with their baselines; the summary says so if none differs.
+        notes: further notes.
     """
     by_rule = _statistics(result.counting())
     report = Report(
         facts=(),
         tables=(by_rule,) if statistics else (),
-        notes=(*_unknown_notes(result, maps), *_unjudged_notes(result.unjudged)),
-        summary=summary_of(result),
+        notes=(*_unknown_notes(result, maps), *notes, *_unjudged_notes(result.unjudged)),
+        summary=f"{summary_of(result)}{_equality_of(result) if compared else ''}",
         rows=by_rule if statistics else _rows(result.findings),
         sections=() if statistics else sections_of(result, verbose),
     )
@@ -156,6 +165,25 @@ def _describe_configs(configs: Sequence[str], verbose: bool) -> str:
     if verbose or len(configs) <= _CONFIGS_SHOWN:
         return ", ".join(configs)
     return f"{', '.join(configs[: _CONFIGS_SHOWN - 1])} and {len(configs) - _CONFIGS_SHOWN + 1} more"
+
+
+def removal(path: str) -> str:
+    """Return what to do with the baseline of a config that is gone."""
+    return f"if the config was deleted: git rm {shlex.quote(path)}"
+
+
+def lost_notes(lost: Sequence[tuple[str, str]]) -> tuple[Note, ...]:
+    """Return a note on baselines whose configs are gone, given as pairs; empty if there are none."""
+    lines = tuple(f"{path}: there is no {config}; {removal(path)}" for path, config in lost)
+    return (Note(f"{count(len(lines), 'baseline')} without a config", "warning", lines),) if lines else ()
+
+
+def _equality_of(result: CheckResult) -> str:
+    """``; no parameter differs from the baselines``; empty if one does, or if not all configs were compared."""
+    differs = any(finding.code == "LRD701" for finding in result.findings)
+    if differs or result.unjudged or not result.checked:
+        return ""
+    return f"; no parameter differs from the {'baseline' if len(result.checked) == 1 else 'baselines'}"
 
 
 def _unjudged_notes(unjudged: Sequence[Skipped]) -> tuple[Note, ...]:

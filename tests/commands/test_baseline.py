@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from lrdecay_cli.checking.baseline_text import to_text
-from lrdecay_cli.checking.baselines import SUFFIXES, baseline_path, kept_configs
+from lrdecay_cli.checking.baselines import SUFFIXES, baseline_path, kept_configs, lost_configs
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.files import read_map
@@ -274,6 +275,49 @@ def test_of_several_one_without_baseline_does_not_keep_the_others_from_being_jud
     )
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_baseline_whose_config_is_gone_is_named(form: str, maps: Path, here: Run) -> None:
+    """Only where its config would be checked: a folder of baselines may hold those of other configs."""
+    here("baseline", "maps", "-o", "golden", "--form", form)
+    file = f"golden/configs/b{SUFFIXES[form]}"
+    (maps.parent / "configs").mkdir()
+    (maps.parent / "configs/b.py").touch()
+    shutil.copy(maps / "a.json", maps.parent / "configs")
+
+    def said(*targets: str) -> str:
+        done = here("check", "--select", "LRD7", *targets, "--baseline", "golden")
+        assert done.code == 0, done
+        return done.out
+
+    assert [*lost_configs("golden", ["configs"], ["configs/a.py"])] == []
+    (maps.parent / "configs/b.py").unlink()
+    note = f"{file}: there is no configs/b.py; if the config was deleted: git rm {file}\n"
+    assert note in said("configs")
+    for target in ("configs/a.json", "maps"):
+        assert "git rm" not in said(target)
+    update = here("baseline", "--update", "-o", "golden")
+    assert update.code == 2
+    assert f"configs/b.py: error: no such config; if the config was deleted: git rm {file}" in update.out
+    (maps.parent / "golden/configs" / f"a{SUFFIXES[form]}").unlink()
+    update = here("baseline", "--update", "-o", "golden")
+    assert (update.code, f"git rm {file}" in update.err) == (2, True)
+
+
+def test_the_summary_says_that_nothing_differs(maps: Path, here: Run) -> None:
+    here("baseline", "maps", "-o", "golden")
+
+    def last(*words: str) -> str:
+        return here("check", "--select", "LRD7", *words).out.splitlines()[-1]
+
+    assert last("maps") == "no findings in 2 configs"
+    assert last("maps", "--baseline", "golden") == "no findings in 2 configs; no parameter differs from the baselines"
+    alone = last("maps/a.json", "--baseline", "golden")
+    assert alone == "no findings in 1 config; no parameter differs from the baseline"
+    assert last("maps", "--baseline", "golden", "--ignore", "LRD701") == "no findings in 2 configs"
+    write(maps / "a.json", decay_map(lr=0.2))
+    assert last("maps", "--baseline", "golden") == "1 error in 2 configs"
+
+
 @pytest.mark.parametrize(
     ("markers", "keys"),
     [
@@ -319,7 +363,7 @@ def test_real_configs(tmp_path: Path) -> None:
         (tmp_path / f"configs/{name}.py").write_text(text)
     assert lrdecay("baseline", "configs", "-o", "golden", cwd=tmp_path).out.endswith("baselines: 2 written\n")
     same = lrdecay("check", "configs", "--baseline", "golden", "--select", "LRD7", cwd=tmp_path)
-    assert (same.code, same.out) == (0, "no findings in 2 configs\n")
+    assert (same.code, same.out) == (0, "no findings in 2 configs; no parameter differs from the baselines\n")
     config = tmp_path / "configs/a.py"
     config.write_text(config.read_text().replace("=6", "=7"))
     inside = lrdecay("check", "a.py", "b.py", "--baseline", "../golden", "--select", "LRD7", cwd=tmp_path / "configs")

@@ -51,15 +51,18 @@ def baseline(
     """
     from pathlib import Path
 
+    from msgspec.structs import replace
+
     from lrdecay_cli import __version__
     from lrdecay_cli.app.requests.checks import gather, is_config, named_by
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.settings import baseline_of
     from lrdecay_cli.checking.baselines import FORMS, check_folder, kept_configs, write_baselines
-    from lrdecay_cli.checking.reporting import baseline_report
+    from lrdecay_cli.checking.reporting import baseline_report, removal
     from lrdecay_cli.domain.change import BASELINE_SCHEMA_VERSION, BaselineResult
     from lrdecay_cli.domain.errors import LrdecayError, not_one_of
     from lrdecay_cli.domain.group_map import Tool
+    from lrdecay_cli.files.config_path import SEPARATOR
 
     destinations = output.destinations()
     known = next((each for each in FORMS if each == form), None)
@@ -74,6 +77,8 @@ def baseline(
     # The folder that the documentation uses, if neither an option nor a settings file names one.
     usual = "baselines" if update and Path("baselines").is_dir() else None
     given = folder or baseline_of(context) or usual
+    files: dict[str, str] = {}
+    gone: set[str] = set()
     if not update:
         if not targets:
             fix = "name configs, or update the existing baselines with --update"
@@ -83,14 +88,22 @@ def baseline(
         place = check_folder(given, configs, maps=len(names) - len(configs))
     else:
         place = check_folder(given, ())
-        names = list(dict.fromkeys(config for _, config in kept_configs(place)))
+        files = {config: path for path, config in kept_configs(place)}
+        names = [*files]
         if not names:
             raise LrdecayError("no baseline found", where=place, fix=f"create one: lrdecay baseline CONFIGS -o {place}")
+        gone = {name for name in names if is_config(name) and SEPARATOR not in name and not Path(name).exists()}
+        if len(names) == len(gone) == 1:
+            raise LrdecayError("no such config", where=names[0], fix=removal(files[names[0]]))
     gathered = gather(names, build.request(), jobs=build.workers)
+    unjudged = tuple(
+        replace(each, problem=f"no such config; {removal(files[each.config])}") if each.config in gone else each
+        for each in gathered.unjudged
+    )
     check_folder(place, [group_map.config.path for group_map in gathered.maps])
     records = tuple(write_baselines(place, gathered.maps, form=known, write=not check))
-    result = BaselineResult(BASELINE_SCHEMA_VERSION, Tool("lrdecay", __version__), records, gathered.unjudged)
+    result = BaselineResult(BASELINE_SCHEMA_VERSION, Tool("lrdecay", __version__), records, unjudged)
     destinations.write(baseline_report(result))
-    if gathered.unjudged:
+    if unjudged:
         raise typer.Exit(CANNOT_JUDGE)
     raise typer.Exit(DIFFERENT if any(target.state in ("missing", "outdated") for target in records) else CLEAN)

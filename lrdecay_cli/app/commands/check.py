@@ -108,7 +108,8 @@ def check(
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.console import write_stdout
     from lrdecay_cli.app.shell.settings import settings_of
-    from lrdecay_cli.checking.reporting import check_severity, report_of
+    from lrdecay_cli.checking.baselines import lost_configs
+    from lrdecay_cli.checking.reporting import check_severity, lost_notes, report_of
     from lrdecay_cli.rules import chosen_rules
 
     destinations = output.destinations()
@@ -137,7 +138,12 @@ def check(
             write_plan(plan)
             result, maps = run_check(targets, request.anew(), demands, jobs=build.workers)
         print_lines(plan.summary(written=True))
-    text = destinations.write(report_of(result, statistics=statistics, verbose=build.verbose, maps=maps))
+    lost = [*lost_configs(baseline, targets, result.configs)] if baseline else []
+    compared = bool(baseline) and any(rule.code == "LRD701" for rule in rules)
+    report = report_of(
+        result, statistics=statistics, verbose=build.verbose, maps=maps, compared=compared, notes=lost_notes(lost)
+    )
+    text = destinations.write(report)
     if result.unjudged:
         raise typer.Exit(CANNOT_JUDGE)
     code = DIFFERENT if result.failing() and not exit_zero else CLEAN
