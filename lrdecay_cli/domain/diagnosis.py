@@ -12,24 +12,25 @@ DIAGNOSIS_SCHEMA_VERSION = 2
 
 Severity = Literal["error", "warning", "info"]
 """``error``: nothing can be inspected, or an installed library cannot be imported. ``warning``: some configs do not
-build. ``info``: it works, but with a difference that may surprise."""
+build. ``info``: configs build, but with a difference that may be unexpected.
+"""
 
 
 class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A package that Python would import here."""
 
     name: str
-    """Its import name."""
+    """The import name of the package."""
     version: str | None
-    """The version in its own ``version.py``, else the recorded one."""
+    """The version in the package's own ``version.py``; without that file, the version in the installed metadata."""
     distributions: tuple[str, ...]
     """``NAME VERSION`` of every installed distribution that contains it; several can overwrite each other."""
     location: str
     """The folder or file that would be imported."""
     build: str | None = None
-    """The build that it was compiled for: ``cpu``, ``cu130``, ``rocm6.0``; null if not recorded."""
+    """The platform that the package was compiled for: ``cpu``, ``cu130``, ``rocm6.0``; null if not recorded."""
     operators: bool | None = None
-    """True if it has compiled operators; null for a package that never has any."""
+    """True if the installed package has compiled operators; null for a package that never has operators."""
 
 
 class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +43,7 @@ class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: str
     """The consequence."""
     command: str | None
-    """The command that fixes it and keeps an installed torch unchanged; null if no command can."""
+    """The command that fixes the problem without replacing an installed torch; null if no such command exists."""
 
     def line(self) -> str:
         """Return problem and consequence as one line."""
@@ -56,9 +57,9 @@ class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     zoo: str
     """The library whose configs need it."""
     folders: tuple[str, ...]
-    """Folders of the zoo with configs that need it."""
+    """Folders of the zoo with configs that need the package."""
     which: str
-    """Which configs of these folders; empty for all."""
+    """Which configs of these folders need the package; empty for all of them."""
     command: str
 
 
@@ -90,7 +91,7 @@ class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     platform: str
     packages: tuple[Package, ...]
     stubs: tuple[Stub, ...]
-    """What replaces compiled operators: inferred from versions, or observed if trials were made."""
+    """The stubs of compiled operators: observed with ``--full``, otherwise inferred from versions."""
     issues: tuple[Issue, ...]
     needs: tuple[Need, ...]
     devices: tuple[Device, ...] | None

@@ -50,6 +50,6 @@ class Displayed(Brief, frozen=True, dict=True):
         return render("terminal", self)
 
     def _repr_html_(self) -> str:
-        """HTML for a notebook: a part of the command's page without scripts."""
+        """Return HTML for a notebook: a part of the command's page, without scripts."""
         html: str = render("fragment", self)
         return html

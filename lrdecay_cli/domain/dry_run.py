@@ -18,7 +18,7 @@ from lrdecay_cli.text.counting import count
 
 DRY_RUN_SCHEMA_VERSION = 1
 TOLERANCE = 0.01
-"""Tolerance between a measured step and the lr's ratio, relative to the ratio: weight decay contributes too."""
+"""Relative tolerance between a measured step and the lr's ratio. The step also includes weight decay."""
 
 Stage = Literal["construction", "auto_scale_lr", "param_scheduler", "resume", "hook", "train()", "optimizer"]
 """The source of a change.
@@ -42,7 +42,7 @@ class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     stage: Stage
     name: str
-    """The class and method: ``WildFreezeHook.before_train``; for a stage without one, the stage."""
+    """Class and method that made the change: ``WildFreezeHook.before_train``; otherwise the stage."""
     iteration: int
     """The first iteration after the change."""
 
@@ -60,9 +60,9 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The effect of the optimizer on one group, measured with equal weights and gradients."""
 
     step: float | None
-    """Mean change of an element, relative to the group with the highest lr; null if nothing can move."""
+    """Mean change of an element, relative to the group with the highest lr; null if no element can move."""
     expected: float | None
-    """The lr over the highest lr."""
+    """The group's lr divided by the highest lr."""
     decay: DecayUse | None
     """What pulls its weights toward zero in a step without a gradient; null without weight decay and without a pull."""
 
@@ -86,9 +86,9 @@ class GroupRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     named: bool
-    """True if the constructor named it; else its name is its position."""
+    """True if the constructor named the group; otherwise the name is the group's position."""
     parameters: tuple[str, ...]
-    """Names of its tensors, in the optimizer's order."""
+    """Names of the group's tensors, in the optimizer's order."""
     built_lr: float | None
     """The lr from the constructor."""
     weight_decay: float | None
@@ -101,11 +101,11 @@ class GroupRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first iteration with the highest lr."""
     last: LrAt
     causes: tuple[Cause, ...]
-    """What set its lr after construction, each source once, with the first time."""
+    """What set the group's lr after construction: each source once, with its first change."""
     effect: Effect | None
     """Null if the optimizer could not take a step."""
     from_gpus: tuple[Formula, ...] = ()
-    """How the constructor computed its numbers from the number of GPUs; empty if it did not."""
+    """Formulas of the group's numbers that contain the number of GPUs; empty without any."""
 
 
 class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,7 +114,7 @@ class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     reason: str
     failed: bool = False
-    """True if it could not run here, so that its effect is unknown; False if it only logs, saves or measures."""
+    """True if the part could not run here, so its effect is unknown. False if the part only logs, saves or measures."""
 
 
 class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,11 +141,11 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
     epochs: int | None
     """Null for an iteration-based loop."""
     lr_factor: float | None
-    """The factor of auto_scale_lr on every lr; null if it is off."""
+    """The factor of ``auto_scale_lr`` for every lr; null if ``auto_scale_lr`` is off."""
     optimizers: Mapping[str, str]
     """Class by optimizer name; a single optimizer has the empty name."""
     effects: Mapping[str, OptimizerEffects]
-    """The measured effects of each class, by the same names; without classes that were not measured."""
+    """The measured effects of each class, by the same names. Omits classes that were not measured."""
     groups: tuple[GroupRun, ...]
     first_log: LogLine | None
     """The first log line with an lr; null if none is logged."""
@@ -157,7 +157,7 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
     steps_schedulers: bool
     """True if a hook steps the parameter schedulers: mmengine's ParamSchedulerHook or one of the project."""
     step_error: str | None
-    """The exception of the optimizer's first step; null if it succeeds."""
+    """The exception of the optimizer's first step; null if the step succeeds."""
     unmoved: tuple[str, ...]
     """Parameters that require a gradient and have an lr above 0, but did not move in the first steps."""
     moved_at_zero: tuple[str, ...]
@@ -170,7 +170,7 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
 
     @property
     def optimizer_labels(self) -> tuple[str, ...]:
-        """Each class once, with the measured distribution and version: ``AdamW (torch 2.13.0)``."""
+        """Return each class once, with the measured distribution and version: ``AdamW (torch 2.13.0)``."""
         labels = (self.effects[name].label if name in self.effects else kind for name, kind in self.optimizers.items())
         return tuple(dict.fromkeys(labels))
 

@@ -20,7 +20,7 @@ class LrdecayError(Exception):
     Args:
         problem: what is wrong, as a sentence without a full stop.
         where: the file, config key or parameter with the problem; empty if ``problem`` names it.
-        fix: what the user can do, empty if nothing is known to help.
+        fix: what the user can do; empty if no fix is known.
         status: the error in one word, for a table of many configs: ``no-model``, ``no-optim-wrapper``,
             ``needs <package>``, ``broken upstream`` (an installed package's config that fails by its own fault), else
             ``error``.

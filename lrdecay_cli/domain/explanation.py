@@ -35,15 +35,16 @@ never read   is in the config, but the constructor does not read it
 
 Certainty = Literal["recomputed", "observed", "disagrees"]
 """``recomputed``: the rules give the numbers of the real group bit for bit. ``observed``: the numbers are read from
-the real optimizer, and lrdecay knows no rule for them. ``disagrees``: the rules give other numbers than it has."""
+the real optimizer, and lrdecay knows no rule for them. ``disagrees``: the rules give other numbers than it has.
+"""
 
 
 class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule, key or option that the constructor considers, in its order, with the outcome."""
+    """A rule, key or option that the constructor considers, with the outcome for a parameter."""
 
     about: tuple[Part, ...]
     rule: str
-    """As the config or the constructor writes it: ``custom_keys['norm']``, ``backbone.stages.2.<block>``."""
+    """The rule as the config or the constructor writes it: ``custom_keys['norm']``, ``backbone.stages.2.<block>``."""
     outcome: Outcome
     reason: str = ""
     condition: str = ""
@@ -74,12 +75,12 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: str
     """``grouped``, ``frozen``, ``missing`` or ``duplicate``. A frozen parameter may still be in a group."""
     groups: tuple[str, ...]
-    """The groups that hold one of the parameters; empty if none does."""
+    """The groups with at least one of the parameters; empty if all parameters are in no group."""
     considered: tuple[RuleTrace, ...]
     provenance: Provenance | None
-    """The numbers with their formulas; null if they were only observed."""
+    """The numbers with their formulas; null if the numbers were only observed."""
     numbers: Numbers | None
-    """Null for parameters in no group."""
+    """The numbers of the real group; null for parameters in no group."""
     remarks: tuple[str, ...]
     certainty: Certainty
     certainty_reason: str
@@ -92,7 +93,7 @@ class Divergence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     there: str
     """The rule that decides for the members."""
     here: str
-    """The outcome of that rule for the parameter, and the rule that decides instead."""
+    """The outcome of the same rule for the parameter, and the rule that decides instead."""
     needed: str
     """What the parameter would need to be treated like the members."""
 
@@ -103,10 +104,10 @@ class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patterns: tuple[str, ...]
     parameters: tuple[str, ...]
     groups: tuple[str, ...]
-    """The groups that hold them."""
+    """The groups that hold these parameters."""
     not_in: str
     nearest: tuple[str, ...]
-    """Patterns of the most similar members: those are compared."""
+    """Patterns of the most similar members of the group. The parameters are compared with these members."""
     partings: tuple[Divergence, ...]
     """In the constructor's order of decisions; the first is where the treatment starts to differ."""
     verdict: str
@@ -126,7 +127,7 @@ class Explanations(Displayed, frozen=True, forbid_unknown_fields=True):
     asked: tuple[str, ...]
     """The patterns as given."""
     reads: tuple[str, ...] | None
-    """Options in the order in which the constructor first read them; null if that was not recorded."""
+    """Options in the order in which the constructor first read them; null if the reads were not recorded."""
     never_read: tuple[str, ...]
     """Options that the config sets and the constructor does not read."""
     explanations: tuple[Explanation, ...]

@@ -17,7 +17,7 @@ from lrdecay_cli.text.counting import count
 CHECK_SCHEMA_VERSION = 2
 
 Severity = Literal["info", "warning", "error"]
-"""``error``: it ruins or wastes a run. ``warning``: most likely a mistake. ``info``: worth knowing."""
+"""``error``: the mistake ruins or wastes a run. ``warning``: most likely a mistake. ``info``: a notable fact."""
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """From lowest to highest."""
@@ -30,7 +30,7 @@ class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     """Where the suppression is written: a settings file and its key, or a config and its line."""
     until: str | None = None
-    """The last day on which it is valid, ``YYYY-MM-DD``; null for no limit."""
+    """The last day on which the suppression is valid, ``YYYY-MM-DD``; null for no limit."""
     line: int | msgspec.UnsetType = msgspec.UNSET
     """The line of the comment in the config; unset for a settings file."""
 
@@ -39,18 +39,18 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One mistake in one config, with all affected parameters."""
 
     code: str
-    """Of the rule: ``LRD301``."""
+    """Code of the rule: ``LRD301``."""
     name: str
-    """Of the rule: ``scale-above-one``."""
+    """Name of the rule: ``scale-above-one``."""
     severity: Severity
     config: str
-    """As named on the command line, or as found in a named directory."""
+    """Path of the config, as named on the command line or as found in a named directory."""
     message: str
     """What is wrong, with its numbers, as a sentence without a full stop."""
     parameters: tuple[str, ...] = ()
     """The affected parameters, in the model's order; empty for a finding about an option alone."""
     patterns: tuple[str, ...] = ()
-    """The same as patterns, which match no other parameter."""
+    """Patterns that match exactly these parameters."""
     option: str = ""
     """Path in the config of the affected option; empty if there is none."""
     why: str
@@ -65,12 +65,13 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     place: Place | msgspec.UnsetType = msgspec.UNSET
     """Where the option gets its value; unset without an option, or if only running the config gives the value."""
     replaces: tuple[Place, ...] = ()
-    """The places that set the option before, the first one first."""
+    """Earlier places that set the option, whose values were overridden; in order."""
     bases: tuple[Place, ...] = ()
     """The ``_base_`` entry for the file of ``place``, then the entry for the file with that entry, up to the config."""
     changed: str = ""
     """What changed since the baseline: the settings with their values, else a summary of the tensors; empty without a
-    baseline."""
+    baseline.
+    """
 
     def headline(self) -> str:
         """Rule, severity and message."""
@@ -79,7 +80,7 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Cause(Brief, frozen=True):
-    """The findings with one cause. Several configs inherit the cause from one place, or have the same text."""
+    """Findings with the same cause: configs that inherit an option from the same place, or have the same text."""
 
     findings: tuple[Finding, ...]
 
@@ -89,12 +90,12 @@ class Cause(Brief, frozen=True):
 
     @property
     def finding(self) -> Finding:
-        """The first finding, which represents all."""
+        """Return the first finding, as the example of this cause."""
         return self.findings[0]
 
     @property
     def configs(self) -> tuple[str, ...]:
-        """The affected configs, in the order of the findings."""
+        """Return the affected configs, in the order of the findings."""
         return tuple(finding.config for finding in self.findings)
 
     @property
@@ -108,10 +109,7 @@ class Cause(Brief, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """The finding's fingerprint.
-
-        Several findings have a common one that is independent of the number of configs.
-        """
+        """Return the fingerprint. For several findings, it is independent of the number of configs."""
         place = self.finding.place
         if len(self.findings) == 1 or not place:
             return self.finding.fingerprint
@@ -130,8 +128,9 @@ class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tensors: int
     groups: int
     read: bool = False
-    """True if an exported map or a checkpoint was judged. Its config's text is unknown: findings have no places, and
-    comments cannot suppress them."""
+    """True if an exported map or a checkpoint was judged. The text of the config is then unknown: findings have no
+    places, and comments cannot suppress findings.
+    """
 
 
 NO_BASELINE = "no baseline"
@@ -183,7 +182,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
     """Address of the page with all rules, for formats that link to it; empty if none is given."""
 
     def headline(self) -> str:
-        """The result of the check, with the number of findings of each severity and the number of configs."""
+        """Return the result of the check, the number of findings of each severity, and the number of configs."""
         numbers = Counter(finding.severity for finding in self.counting())
         summary = (
             ", ".join(f"{numbers[each]} {each}" for each in reversed(SEVERITIES) if numbers[each]) or "no findings"
@@ -192,7 +191,8 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         return f"{verdict}: {summary} in {count(len(self.checked), 'config')}"
 
     def raise_on_failure(self) -> CheckResult:
-        """Return the result itself, or raise if a finding fails it: ``check(group_map).raise_on_failure()`` in a test.
+        """Return the result itself, or raise if a finding fails the check: ``check(group_map).raise_on_failure()`` in
+        a test.
 
         Raises:
             CheckFailed: there is a finding of ``fail_on`` or above. Its message is the report, which pytest shows.
@@ -241,7 +241,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
 
     @property
     def records(self) -> tuple[Finding | Skipped, ...]:
-        """The records for formats with one line per record."""
+        """Return findings and skipped configs, for formats with one line per record."""
         return (*self.findings, *self.unjudged)
 
 

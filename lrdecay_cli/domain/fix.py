@@ -13,9 +13,11 @@ from lrdecay_cli.text.python_source import as_python
 
 Keys = tuple[str | int, ...]
 Action = Literal["set", "delete", "rename", "move", "append"]
-"""``set`` an option to a value, and create missing dicts around it; ``delete`` it; ``rename`` its last key (at the top
+"""``set`` an option to a value, and create missing dicts around the option; ``delete`` an option; ``rename`` its last
+key (at the top
 level also to the key of another dict, into which it is merged); ``move`` it to another dict; ``append`` a value to a
-list, which is created if missing."""
+list, which is created if missing.
+"""
 
 
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,7 +55,8 @@ class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     edits: tuple[Edit, ...]
     automatic: bool = True
     """True if ``check --fix`` applies it; False if it changes something that a user must decide: the constructor, the
-    optimizer or the rate."""
+    optimizer or the rate.
+    """
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.edits))
@@ -66,8 +69,7 @@ class EditError(ValueError):
 def keys_of_path(path: str) -> Keys:
     """Return the keys of a path that :func:`path_of` wrote.
 
-    Raises:
-        ValueError: it is not such a path.
+    Raises: ValueError: it is not such a path.
     """
     keys: list[str | int] = []
     rest = path

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 """Beside the texts of schema 1 it has the facts in them as fields: ``foreign``, ``optimizer``, ``named``, ``types``,
-and ``basis``, ``cause`` and ``expression`` of a formula. Maps of schema 1 are lifted as they are read."""
+and ``basis``, ``cause`` and ``expression`` of a formula. Maps of schema 1 are lifted as they are read.
+"""
 READABLE = (1, SCHEMA_VERSION)
 
 __all__ = [
@@ -66,10 +67,12 @@ class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The source of the map."""
 
     path: str
-    """As given on the command line."""
+    """Path of the source, as given on the command line."""
     sha256: str
-    """Of the config's resolved text: bases merged, overrides applied, keys sorted. For a checkpoint, of its pickle,
-    which is everything except the tensors."""
+    """SHA-256 of the config's resolved text: bases merged, overrides applied, keys sorted. For a checkpoint, SHA-256
+    of its
+    pickle, which contains everything except the tensors.
+    """
     overrides: Mapping[str, Any]
     """``--cfg-options`` as given."""
 
@@ -115,28 +118,28 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     missing: tuple[Parameter, ...]
     duplicates: tuple[Duplicate, ...]
     stubs: tuple[Stub, ...] = msgspec.field(name="stand_ins")
-    """Replacements for missing parts. The JSON name is that of schema 1."""
+    """Replacements for missing dependencies. In JSON the field keeps its name from schema 1."""
     modules: Mapping[str, Module]
     """Every module that registers parameters, by its path, in the model's order."""
     training: Training
     checkpoint: Checkpoint | None
     """The checkpoint that the map was read from; null for a config."""
     wrapping: Wrapping | msgspec.UnsetType = msgspec.UNSET
-    """If the config names a model wrapper: its effect. The groups are those of the unwrapped model."""
+    """The effect of the model wrapper, if the config names one. ``groups`` are the groups of the unwrapped model."""
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
     """Unset if nothing depends on the batch, and in maps of older versions of lrdecay."""
     distributions: Mapping[str, Distribution] | msgspec.UnsetType = msgspec.UNSET
     """Distribution of each package of ``stack``, if known. Unset for a checkpoint and in maps of older versions."""
 
     live: LiveOptimizer | msgspec.UnsetType = msgspec.UNSET
-    """Set if the groups come from a running program's optimizer, without a config."""
+    """Facts about the program's optimizers, if the groups come from a running program without a config."""
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return every tensor once: grouped tensors in the optimizer's order, then frozen, missing and duplicates."""
         return self._tensors
 
     def memberships(self) -> tuple[Tensor, ...]:
-        """Return :meth:`tensors`. A tensor of several alternately stepped optimizers has an entry for each."""
+        """Return :meth:`tensors`, with an entry for each optimizer if several optimizers step a tensor in turn."""
         if not self.optimizer.turns:
             return self._tensors
         return tuple(held for tensor in self._tensors for held in tensor.in_groups())
@@ -155,7 +158,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
                 yield group, parameter
 
     def headline(self) -> str:
-        """Config, optimizer, number of groups and tensors, and their lrs."""
+        """Return config, optimizer, numbers of groups and tensors, and the range of lrs."""
         totals = self.model.totals
         lrs = sorted(group.lr for group in self.groups if group.lr is not None)
         span = [f"lr {span_of(lrs)}"] if lrs else []
@@ -166,7 +169,10 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return f"{self.config.path}: {', '.join([self.model.type, self.optimizer.type, held, *span, *missing])}"
 
     def __getitem__(self, name: str) -> Tensor:
-        """Return the tensor with this name; a shared tensor has several. A KeyError suggests similar names."""
+        """Return the tensor with this name.
+
+        A shared tensor has several names. Raises a KeyError that suggests similar names.
+        """
         found = self._by_name.get(name)
         if found is None:
             raise _unknown("parameter", name, self._by_name, self.config.path)
@@ -214,7 +220,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def lr_factor(self) -> float:
-        """The factor of ``auto_scale_lr``: lr = base lr × lr scale × factor. 1 if it is off."""
+        """Return the factor of ``auto_scale_lr`` in lr = base lr × lr scale × factor; 1 if ``auto_scale_lr`` is off."""
         return (self.batch.lr_factor if self.batch else None) or 1.0
 
     @property
@@ -224,7 +230,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def registered(self) -> Mapping[str, Module]:
-        """The module of every registered name, in the model's order; empty for a checkpoint alone."""
+        """Return the module of every registered parameter name, in the model's order; empty for a checkpoint alone."""
         return {
             f"{path}.{own}" if path else own: module
             for path, module in self.modules.items()

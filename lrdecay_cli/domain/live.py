@@ -9,24 +9,24 @@ class LiveScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An lr scheduler of the program."""
 
     type: str
-    """Its class, with the module."""
+    """The class of the scheduler, with the module."""
     interval: str = ""
     """When Lightning steps it: after each ``epoch`` or ``step``; empty if unknown."""
     minimum: float | None = None
     """The final lr of every group (``eta_min``); null if there is none."""
     steps: int | None = None
-    """Its length in steps (for CyclicLR, of one cycle); null if unknown."""
+    """Length of the schedule in steps (for CyclicLR: of one cycle); null if unknown."""
 
     @property
     def name(self) -> str:
-        """Its class name."""
+        """Return the class name of the scheduler."""
         return self.type.rpartition(".")[2]
 
 
 class LiveOptimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The schedulers of an optimizer, and whether its lr scales are applied."""
+    """The schedulers of a running program, and whether they apply ``lr_scale``."""
 
     schedulers: tuple[LiveScheduler, ...]
-    """The schedulers of the program, and the schedulers that those contain."""
+    """The schedulers of the program, including schedulers inside other schedulers."""
     scales_applied: bool
     """True if the lr of a group is multiplied by its ``lr_scale``, as timm's schedulers do."""

@@ -61,12 +61,12 @@ AtZero = Literal["stands still", "decays", "trains", "refused", "not measured"]
 """The behaviour of a group at lr 0 beside a group with another lr; ``decays``: only weight decay moves it."""
 
 NormUse = Literal["no", "always", "with weight decay", "not measured"]
-"""Whether a step grows with the norm of the weights, so that groups with one lr move by different factors."""
+"""Whether a step grows with the norm of the weights. If so, groups with equal lrs move by different factors."""
 
 Demand = Literal[
     "one group", "one lr", "2-D tensors", "sparse gradients", "a closure", "train()", "no further keys", "unknown"
 ]
-"""A requirement of an optimizer, which raises otherwise: certain tensors or groups, or a call that mmengine lacks."""
+"""A requirement of an optimizer, which raises without it: certain tensors or groups, or a call that mmengine lacks."""
 
 
 class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,7 +84,7 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     module: str
     """The module that defines the class."""
     name: str
-    """Its class name."""
+    """The class name."""
     distribution: str
     """The distribution with the class; empty for a project's own class."""
     version: str
@@ -97,8 +97,10 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Step, counted from 1, and the movement of the group at a tenth of the lr relative to the other group's."""
     refusals: tuple[Refusal, ...] = ()
     halved: float | None = None
-    """Movement after every lr is halved, relative to the movement without it: 0.5 if schedules act at once or within a
-    hundred steps."""
+    """Movement after every lr is halved, divided by the movement without the change. 0.5 means: a new lr acts at once
+    or
+    within a hundred steps.
+    """
     rewrites_lr: bool = False
     """True if a step assigns ``group['lr']``."""
     options: Mapping[str, Any] = {}
@@ -110,5 +112,5 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
     def refusal(self, demand: Demand) -> Refusal | None:
-        """Return the exception without ``demand``; None if the optimizer does not require ``demand``."""
+        """Return the exception that the optimizer raises without ``demand``; None if it does not require ``demand``."""
         return next((refusal for refusal in self.refusals if refusal.demand == demand), None)

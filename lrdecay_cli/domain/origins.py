@@ -18,14 +18,15 @@ COMMAND_LINE = "--cfg-options"
 Mechanism = Literal["assignment", "edit", "data", "cfg-options", "scope"]
 """How an option gets its value: ``assignment`` of a name or an entry of a literal, ``edit`` of an existing dict or
 list (``a.b = 1``, ``a['b'] = 1``, ``.update(...)``), an entry of a JSON or YAML file, ``--cfg-options``, or the
-``_scope_`` that mmengine adds to settings from the config of another package."""
+``_scope_`` that mmengine adds to settings from the config of another package.
+"""
 
 Passage = Literal["variable", "base-variable", "import", "template", "environment"]
 """What passes a value on: a name, ``_base_.name``, ``read_base``, ``{{ fileDirname }}``, ``{{$NAME:default}}``."""
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A range of a file. Lines and columns count from 1, columns in characters; ``end_column`` is behind the last."""
+    """A range of a file. Lines and columns count from 1. ``end_column`` is behind the last character."""
 
     file: str
     """As the config names the file: ``configs/_base_/convnext.py``, ``mmdet::_base_/default_runtime.py``."""
@@ -43,7 +44,7 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Via(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name that passes a value on."""
+    """A name, such as a variable, through which an option gets its value."""
 
     kind: Passage
     name: str
@@ -55,9 +56,9 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A value and the place that sets it."""
 
     value: Any = None
-    """As JSON holds it; null also if it is unknown."""
+    """The value in JSON types; null also if the value is unknown."""
     unknown: str = ""
-    """Why only running the config can give the value; empty if it is known."""
+    """Why only running the config can give the value; empty if the value is known."""
     place: Place
     """The place of the expression that makes the value."""
     key: Place | None = None
@@ -76,14 +77,14 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An option of the merged config with a value: not a dict or list that has entries."""
+    """An option of the merged config. Its value is a plain value, or an empty dict or list."""
 
     option: str
-    """Its path, as findings write it: ``optim_wrapper.paramwise_cfg.custom_keys['norm.weight'].lr_mult``."""
+    """Path of the option, as in findings: ``optim_wrapper.paramwise_cfg.custom_keys['norm.weight'].lr_mult``."""
     keys: tuple[str | int, ...]
     origin: Origin
     overridden: tuple[Origin, ...] = ()
-    """The values that it replaces, the first set first."""
+    """Earlier values that this value overrides, in the order in which they were set."""
 
 
 class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

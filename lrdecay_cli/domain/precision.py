@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping
 
 EPSILON: Mapping[str, float] = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-"""The distance from 1 to the next number, by name of the precision. Source: ``torch.finfo``."""
+"""The distance from 1 to the next larger number, by name of the precision. Source: ``torch.finfo``."""
 CLOSE = 1e-9
 """Python floats within this relative distance differ only by rounding."""
 
@@ -27,7 +27,7 @@ def alike(first: float, other: float, *precisions: str | None) -> bool:
 
 
 def rounded(value: float, precision: str | None) -> float:
-    """Return ``value`` rounded to a precision of :data:`EPSILON`; None is double.
+    """Return ``value`` rounded to a precision of :data:`EPSILON`; unchanged for None (double precision).
 
     Rounds to nearest, ties to even, via float32, as ``torch.tensor(value, dtype=...)`` does.
     """

@@ -36,20 +36,23 @@ NUMBERS: tuple[Number, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
 
 
 class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step from a name or number to the next, with everything to recompute it by hand."""
+    """One step of the computation from a name to a number, with all inputs to recompute the step by hand."""
 
     rule: str
     """The rule that matched, in symbols, for people: ``backbone.stages.2.<block> -> 3 + block // 3``."""
     formula: str
     """The same with numbers: ``3 + 7 // 3``. A Python expression that evaluates to ``result``."""
     result: int | float | None
-    """The result of the formula. ``None`` only if the optimizer has no such option or no value for it."""
+    """The result of the formula.
+
+    ``None`` only if the optimizer does not have the option, or has no value for the option.
+    """
     inputs: Mapping[str, int | float] = {}
     """The inputs by their names in ``expression``: ``{"block": 7}``."""
     basis: Basis = "computed"
     cause: str = ""
     expression: str = ""
-    """The computation in symbols: ``3 + block // 3``; empty for a number that was read."""
+    """The computation in symbols: ``3 + block // 3``; empty for a number that is not computed."""
 
 
 def arrow(
@@ -68,7 +71,7 @@ def by_name(
 
 
 def computed(expression: str, formula: str, result: int | float, inputs: Mapping[str, int | float]) -> Formula:
-    """Return a number that depends only on other numbers, so that its rule is the expression."""
+    """Return a formula whose inputs are other numbers. Its rule is the expression."""
     return Formula(expression, formula, result, inputs, "computed", "", expression)
 
 
@@ -78,6 +81,6 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     layer_id: Formula | None
     """Null for a constructor without layer ids."""
     lr_scale: Formula | None
-    """Likewise."""
+    """Null for a constructor without lr scales."""
     lr: Formula
     weight_decay: Formula

@@ -10,7 +10,8 @@ from lrdecay_cli.domain.group_map import GroupMap
 
 Kind = Literal["name", "text", "integer", "rate", "scale", "share", "factor", "tree"]
 """How a column is printed: ``rate`` is a learning rate or weight decay, ``scale`` an lr scale (with a bar if there is
-room), ``share`` a fraction of 1, ``factor`` a ratio (``×0.12``), ``tree`` a :class:`Branch`."""
+room), ``share`` a fraction of 1, ``factor`` a ratio (``×0.12``), ``tree`` a :class:`Branch`.
+"""
 
 Level = Literal["info", "warning", "error"]
 
@@ -27,12 +28,12 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A column of a table."""
 
     key: str
-    """For machines and ``--sort``: lower case, underscores."""
+    """Name of the column in data formats and for ``--sort``: lower case, underscores."""
     title: str
-    """For people."""
+    """Heading of the column for readers."""
     kind: Kind = "text"
     vital: bool = False
-    """True if a narrow terminal drops every other column before this one."""
+    """True if a narrow terminal drops this column only after all columns without this flag."""
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,16 +59,16 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     level: Level
     label: str
-    """Its name: ``LRD301 scale-above-one``."""
+    """Name of the item: ``LRD301 scale-above-one``."""
     text: str
     details: tuple[str, ...] = ()
     """Separate lines, mostly patterns."""
     facts: tuple[tuple[str, str], ...] = ()
-    """Label and value, in order."""
+    """Pairs of label and value, in order."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Items with one subject, mostly a config."""
+    """Items about the same subject, in most cases a config."""
 
     title: str
     items: tuple[Item, ...]
@@ -117,7 +118,7 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The readable report."""
+    """The report of a command for readers."""
 
     facts: tuple[tuple[str, str], ...]
     """Labels and values in order; the head of the report."""
@@ -126,13 +127,13 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     summary: str
     """One line: the total, or the verdict."""
     rows: Table | None = None
-    """The tables for CSV, if the report's tables are folded too much for machines; None to use the report's tables."""
+    """Tables for CSV, if the report's own tables are folded; None if CSV uses the report's tables."""
     sections: tuple[Section, ...] = ()
     """Shown before the tables."""
     code: str = ""
     """Python to paste, shown unchanged."""
     based_on: str = ""
-    """The config that a file with the code inherits from, as the user named it; empty if it inherits from none."""
+    """If the code is a config that inherits from another config: that config, as the user named it. Otherwise empty."""
     pages: tuple[Page, ...] = ()
     """Shown after the tables."""
     chart: Chart | None = None
@@ -150,10 +151,10 @@ class Result(msgspec.Struct, Generic[Document], frozen=True):
     """The result of one run of a command."""
 
     document: Document
-    """The record for machines; formats such as JSON write it."""
+    """The record that formats such as JSON write."""
     report: Report
     maps: tuple[GroupMap, ...] = ()
-    """The group maps behind a document without maps, for an HTML page."""
+    """Group maps for an HTML page, if the document itself contains none."""
 
 
 AnyResult = Result[msgspec.Struct]

@@ -13,14 +13,14 @@ SCAN_SCHEMA_VERSION = 1
 
 OK = "ok"
 NOT_FOR_TRAINING = ("no-model", "no-optim-wrapper")
-"""Statuses of configs that are not for training; they are no failures."""
+"""Statuses of configs that are not for training. These statuses do not count as failures."""
 
 
 class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The result for one config. The numbers are null unless its status is ``ok``."""
 
     config: str
-    """As named on the command line, or as found in a named directory."""
+    """Path of the config, as named on the command line or as found in a named directory."""
     status: str
     """``ok``, a status of :class:`lrdecay_cli.domain.errors.LrdecayError`, ``timeout`` or ``crashed``."""
     problem: str = ""
@@ -39,16 +39,19 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     missing: int | None = None
     """Trainable tensors in no group."""
     sha256: str | None = None
-    """Of the config's resolved text."""
+    """SHA-256 of the config's resolved text."""
     constructor_module: str = ""
     """The module that defines the constructor's class."""
     digest: str | None = None
     """SHA-256 of everything that ``diff`` compares: equal for equal groups. Null in scans of older versions too."""
 
     settings: Mapping[str, str] = {}
-    """Digests of the backbone (of a model without one: of the model), to see whether another config has the same.
+    """Digests of the backbone's groups, to compare configs. For a model without a backbone, digests of the whole
+    model's
+    groups.
     ``layer ids``, ``lr scales`` and ``weight decays`` are digests by name, ``base lr`` is the number. Two configs are
-    comparable only if their ``names`` are equal. Empty in scans of older versions."""
+    comparable only if their ``names`` are equal. Empty in scans of older versions.
+    """
 
     @property
     def failed(self) -> bool:

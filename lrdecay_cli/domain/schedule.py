@@ -29,7 +29,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """The length of a config's run and the settings that change values over the run, in plain values."""
 
     where: str
-    """The config as given."""
+    """Path of the config, as given."""
     by_epoch: bool
     """True for a loop over epochs (EpochBasedTrainLoop), False for one over iterations (IterBasedTrainLoop)."""
     loop: str
@@ -41,7 +41,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     dataset: str | None = None
     """Type of the training set, without wrappers."""
     annotations: str | None = None
-    """Its annotation file."""
+    """Annotation file of the training set."""
     repeats: int = 1
     """How often an epoch repeats the dataset: the product of every RepeatDataset's ``times``."""
     batch_size: int | None = None
@@ -77,37 +77,40 @@ class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One parameter scheduler as it was built and run."""
 
     path: str
-    """Its place in the config: ``param_scheduler[0]``."""
+    """Path of the scheduler in the config: ``param_scheduler[0]``."""
     optimizer: str
-    """Name of its optimizer; empty with a single optimizer."""
+    """Name of the optimizer that it changes; empty with a single optimizer."""
     type: str
     parameter: str
-    """The option that it changes: ``lr``, ``momentum`` (for Adam and the like the first beta) or another one."""
+    """The option that it changes: ``lr``, ``momentum`` (for Adam and similar: the first beta) or another option."""
     by_epoch: bool
-    """True if it steps after every epoch, False if after every iteration."""
+    """True if the scheduler steps after every epoch; False if it steps after every iteration."""
     converted: bool
-    """True if the config counts epochs and it was converted to iterations (``convert_to_iter_based``)."""
+    """True if the scheduler counts epochs in the config and was converted to iterations (``convert_to_iter_based``)."""
     begin: int
-    """In its own steps: epochs or iterations."""
+    """First step, counted in the scheduler's own steps: epochs or iterations."""
     end: int | None
-    """In its own steps, exclusive; null for no end."""
+    """End, exclusive, counted in the scheduler's own steps; null for no end."""
     first_step: int | None
-    """The first step of the run that it can change; null if it changes none."""
+    """The first step of the run in which the scheduler can change a value; null if there is none."""
     last_step: int | None
-    """The last one."""
+    """The last step of the run in which the scheduler can change a value; null if there is none."""
     warm_up: bool
-    """True if it raises the lr from the start of the run."""
+    """True if the scheduler raises the lr from the start of the run."""
     monitor: str | None
-    """The validation metric that it reacts to (ReduceOnPlateau): its changes are not known before training."""
+    """The validation metric that a ReduceOnPlateau scheduler follows; its changes are unknown before training."""
     options: Mapping[str, Any]
-    """Its other settings in the config."""
+    """Further settings of the scheduler in the config."""
     first_drop: int | None = None
-    """For a metric that never improves: the first epoch (iteration in a loop without epochs) with a lower value, even
-    after the run's end; null if the config does not validate or validates at changing intervals."""
+    """ReduceOnPlateau with a metric that never improves: the first epoch with a lower value (for a loop without
+    epochs: the
+    first iteration), even after the end of the run. Null if the config does not validate or changes its validation
+    interval.
+    """
     stepped: int | None = None
-    """How often the training steps it, counting all hooks; null if only mmengine's ParamSchedulerHook does."""
+    """Number of the scheduler's steps in the run, by all hooks; null if only mmengine's ParamSchedulerHook steps it."""
     expected: int | None = None
-    """How often mmengine's ParamSchedulerHook would step it; null likewise."""
+    """Number of steps that mmengine's ParamSchedulerHook alone would make; null if ``stepped`` is null."""
 
 
 class Moments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,14 +125,14 @@ class Moments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first step with the highest value."""
     lowest: float
     end: float
-    """In the last step."""
+    """The value in the last step."""
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Groups with the same scheduled values at every step."""
 
     label: str
-    """A name for people, unique among the curves; it ends in ``(frozen)`` if no parameter requires a gradient."""
+    """A readable, unique name. It ends in ``(frozen)`` if no parameter of the curve requires a gradient."""
     optimizer: str
     groups: tuple[str, ...]
     """In the optimizer's order."""
@@ -139,24 +142,24 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tensors: int
     parameters: int
     where: tuple[str, ...]
-    """Patterns that match exactly its parameters."""
+    """Patterns that match exactly the curve's parameters."""
     head: bool
-    """True if it contains most of the parameters that the model calls a head."""
+    """True if the curve contains most parameters of the model's head modules."""
     moments: Mapping[str, Moments]
-    """By scheduled option; ``lr`` is always included."""
+    """The important values by scheduled option; ``lr`` is always included."""
     values: Mapping[str, tuple[float, ...]]
-    """The same, at each of :attr:`Schedule.samples`."""
+    """Values by scheduled option, one at each of :attr:`Schedule.samples`."""
 
 
 class LogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An lr in mmengine's log line."""
 
     key: str
-    """As printed: ``lr``, ``base_lr``, with the optimizer's name in front if there are several."""
+    """The key as printed: ``lr``, ``base_lr``, with the optimizer's name in front if there are several."""
     group: str | None
-    """The group with this lr, an optimizer's first; null for ``base_lr``, which belongs to no group."""
+    """The group with this lr: an optimizer's first group. Null for ``base_lr``, which belongs to no group."""
     curve: int | None
-    """The curve with this group."""
+    """The curve that contains this group."""
     moments: Moments
 
 
@@ -174,7 +177,7 @@ class Setter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A hook other than mmengine's ParamSchedulerHook that sets the lr of groups."""
 
     cause: Cause
-    """Its class and method, and the first step after the change."""
+    """Class and method of the hook, and the first step after the change."""
     groups: tuple[str, ...]
 
 
@@ -190,7 +193,7 @@ class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in_validation: tuple[LeftOut, ...]
     """Hooks and schedulers that may change lrs during validation, which is not run."""
     tried: tuple[int, ...]
-    """The numbers of iterations per epoch that were tested, if the config gives none and the results are equal."""
+    """The numbers of iterations per epoch that were tested, because the config gives none; all gave the same result."""
 
 
 class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
@@ -209,14 +212,14 @@ class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
     log: tuple[LogEntry, ...]
     meetings: tuple[Meeting, ...]
     complete: bool
-    """True if ``samples`` has every step with a change; False if some are left out."""
+    """True if ``samples`` contains every step with a change; False if some of these steps are left out."""
     samples: tuple[int, ...]
     """Steps. If a value differs between two neighbours, it changed between them."""
     curves: tuple[Curve, ...]
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
     """The batch that the lrs are computed for, as in the group map."""
     rehearsal: Rehearsal | None = None
-    """Null if only mmengine's ParamSchedulerHook sets values; the schedulers were then run without the loop."""
+    """Observations of the dry run. Null if only mmengine's ParamSchedulerHook sets values: then no dry run is made."""
 
     def headline(self) -> str:
         """Return the length of the run, and the number of schedulers and curves."""
@@ -268,7 +271,7 @@ class Series:
         return self.rows[track :: len(self.tracks)]
 
     def of(self, parameter: str) -> Iterator[int]:
-        """Yield the tracks of an option, for groups only."""
+        """Yield the indexes of the tracks of an option; omits mmengine's base settings."""
         return (i for i, track in enumerate(self.tracks) if track.parameter == parameter and track.groups)
 
 

@@ -19,17 +19,17 @@ class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     parameters: str
     """A glob (``backbone.*``), a module (``backbone.stages.2``) or a pattern from a report."""
     config: str = "*"
-    """A glob for the configs that it applies to."""
+    """A glob for the configs that the assertion applies to."""
     lr: Condition | None = None
     lr_scale: Condition | None = None
     weight_decay: Condition | None = None
     layer_id: Condition | None = None
     frozen: bool | None = None
-    """True to require that they take no gradient."""
+    """True to require that the parameters take no gradient."""
     group: str | None = None
-    """A glob for the name of their group."""
+    """A glob that the name of the parameters' group has to match."""
     message: str = ""
-    """Why the project wants it; shown with each failure."""
+    """Why the project requires the condition; shown with each failure."""
     severity: Severity = "error"
     source: str = ""
     """Where it is defined, for people. Not a key of the settings file; likewise the next fields."""
@@ -38,7 +38,7 @@ class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     table: str = ""
     """Its table in that file: ``tool.lrdecay.assert``."""
     number: int = 0
-    """Its number among the tables of that name, from 1."""
+    """Number of the assertion among the tables of the same name, from 1."""
 
     @property
     def key(self) -> str:
@@ -56,7 +56,7 @@ class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     config: str = "*"
     reason: str = ""
     until: date | None = None
-    """The last day on which it is valid."""
+    """The last day on which the suppression is valid."""
     source: str = ""
     """Where it is defined, for people. Not a key of the settings file; likewise the next fields."""
     place: str = ""

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The installed distribution: the package ``mmdet`` comes from ``mmdet``, ``onedl-mmdetection`` or another fork."""
+    """The installed distribution of a package: ``mmdet`` may come from ``mmdet``, ``onedl-mmdetection`` or a fork."""
 
     name: str
     version: str
@@ -21,7 +21,7 @@ class PackageChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A package of both maps with another distribution or version."""
 
     package: str
-    """Its import name; also the name of a distribution that the map does not record."""
+    """Import name of the package. Also used as the distribution's name if the map does not record one."""
     before: Distribution
     after: Distribution
 

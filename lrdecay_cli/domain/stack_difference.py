@@ -38,7 +38,7 @@ class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aspect: str = ""
     """The aspect of a parameter that differs, as in :data:`lrdecay_cli.domain.change.Aspect`; empty for other kinds."""
     proven: bool = False
-    """True if a build proves it: the second environment with the first config's options."""
+    """True if a build proves the cause: the second environment with the options of the first config."""
 
 
 class ChangedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,7 +84,7 @@ class StackDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: int
     tool: Tool
     before: str
-    """As named on the command line."""
+    """The first side, as named on the command line."""
     after: str
     identical: bool
     """True if both sides have the same configs with the same groups."""

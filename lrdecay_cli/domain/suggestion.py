@@ -52,7 +52,7 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lr_after: float
     """Mean lr with the suggestion."""
     factor: float | None
-    """``lr_after`` over ``lr_before``; null if ``lr_before`` is 0."""
+    """``lr_after`` divided by ``lr_before``; null if ``lr_before`` is 0."""
     lowest_factor: float | None
     """The lowest factor of any tensor."""
     highest_factor: float | None
@@ -65,9 +65,9 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     without: tuple[str, ...]
     """``custom_keys['backbone']``."""
     backbone: Effect
-    """Its effect on the backbone."""
+    """The effect of this variant on the backbone."""
     snippet: str
-    """As :class:`Suggestion` has it."""
+    """Python code, as in :attr:`Suggestion.snippet`."""
 
 
 class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +80,7 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasons: tuple[str, ...]
     """The reasons for these options, one sentence each."""
     faults: tuple[Finding, ...]
-    """The findings about the config's own decay; empty if it fits or there is none."""
+    """The findings about the config's own decay; empty if the decay fits or the config has no decay."""
     fits: bool
     """True if the config has a decay that fits."""
     kept: tuple[Option, ...] = ()
@@ -88,7 +88,7 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     left_out: tuple[Option, ...] = ()
     """Entries that are dropped."""
     refused: str = ""
-    """Why the config's own constructor raises; empty if it does not."""
+    """Why the config's own constructor raises; empty if the constructor succeeds."""
     covering: tuple[str, ...] = ()
     """Kept custom keys with an ``lr_mult`` for the whole backbone."""
 
@@ -108,7 +108,7 @@ class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
     faults: tuple[str, ...]
     """The findings about the config's own decay, as code, name and message."""
     refused: str
-    """Why the config does not build: its own constructor raises; empty if it builds."""
+    """Why the config's own constructor raises; empty if the config builds."""
     kept: tuple[Option, ...]
     """Entries of the config's own ``paramwise_cfg`` that are kept, besides the decay itself."""
     left_out: tuple[Option, ...]
@@ -127,7 +127,7 @@ class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
     """Null if no custom key of the backbone is kept."""
 
     def headline(self) -> str:
-        """The suggested decay, or that the config's own decay fits."""
+        """Return the suggested decay in words, or that the config's own decay fits."""
         options = ", ".join(f"{key}={value!r}" for key, value in self.suggested.options.items())
         verdict = "the decay fits" if self.fits else f"{self.suggested.type}({options})"
         return f"{self.config.path}: {verdict}"

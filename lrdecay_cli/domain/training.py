@@ -14,7 +14,8 @@ from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 
 Naming = Literal["recorded", "by position"]
 """The source of the parameter names of a checkpoint: ``recorded`` in its groups by the constructor, or taken from a
-config's groups ``by position``, as a resumed run assigns them."""
+config's groups ``by position``, as a resumed run assigns them.
+"""
 
 
 UNKNOWN = "unknown"
@@ -22,7 +23,7 @@ UNKNOWN = "unknown"
 
 
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A checkpoint, besides its groups. The lr of a group is the saved one, at that point of the schedule."""
+    """Facts about a checkpoint. Its groups have the saved lrs, which include the schedule up to that point."""
 
     epoch: int | None
     iteration: int | None
@@ -30,9 +31,9 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``mmengine`` and its version, as recorded in the checkpoint."""
     names: Naming
     config: str | None
-    """The config or exported map that its groups were compared with; null if none was given."""
+    """The config or exported map that the saved groups were compared with; null if the user gave none."""
     misfit: str | None
-    """Why a run of that config would not resume from it; null if it would, or without a config."""
+    """Why a run of that config cannot resume from the checkpoint; null if it can resume, or without a config."""
     unclaimed: int
     """Tensors of the saved model in no group: buffers and frozen parameters. 0 if a config lists them."""
 
@@ -42,12 +43,13 @@ class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     type: str
     options: Mapping[str, Any]
-    """Its ``paramwise_cfg``."""
+    """The constructor's ``paramwise_cfg``."""
     module: str = ""
     """The module that defines the class; empty if the class was not loaded, and in maps of schema 1."""
     copy_of: str = ""
     """The known constructor whose rules recompute every number of the map, if the class is from an unknown module and
-    contains that constructor's name; else empty."""
+    contains that constructor's name; else empty.
+    """
 
 
 class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,14 +59,16 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wrapper: str
     """The optimizer wrapper that the config names."""
     options: Mapping[str, Any]
-    """The config's other options of the optimizer."""
+    """Further options of the optimizer in the config."""
     types: Mapping[str, str] = {}
     """Class by optimizer name; a single optimizer has the empty name."""
     effects: Mapping[str, OptimizerEffects] = {}
-    """The measured effects of each class, by the same names; without classes that were not measured."""
+    """The measured effects of each class, by the same names. Omits classes that were not measured."""
     turns: tuple[tuple[str, ...], ...] | msgspec.UnsetType = msgspec.UNSET
-    """Sets of optimizers that take turns, by name: only one of a set steps at a time, so a tensor may be in a group of
-    each. Unset if all of them step."""
+    """Sets of optimizers, by name, of which only one steps at a time. A tensor may be in a group of each optimizer of
+    a set.
+    Unset if all optimizers step in every iteration.
+    """
 
 
 def takes_turn(turns: Sequence[Sequence[str]], holders: Sequence[str], optimizer: str) -> bool:
@@ -73,7 +77,7 @@ def takes_turn(turns: Sequence[Sequence[str]], holders: Sequence[str], optimizer
 
 
 class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The sums over the model's parameters; each is counted once, under its first name."""
+    """Sums over the model's parameters. A parameter with several names is counted once."""
 
     tensors: int
     parameters: int
@@ -87,13 +91,13 @@ class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The model that was built."""
+    """The model that was built from the config."""
 
     type: str
     backbone: str | None
     totals: Totals
     averages: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Paths of modules that are moving averages of others, so no optimizer has to update them. Unset without any."""
+    """Paths of modules that are moving averages of other modules and need no optimizer. Unset without such modules."""
 
 
 Trait = Literal["norm", "depthwise", "conv2d", "deformable", "offset"]
@@ -128,15 +132,15 @@ class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The loop of training, validation or test, with the arguments of its class."""
 
     type: str
-    """Its class name, from the config or as the Runner chooses it by ``by_epoch``."""
+    """Class name of the loop, from the config or chosen by the Runner from ``by_epoch``."""
     settings: Mapping[str, Any]
-    """The config's settings for it."""
+    """The config's settings for the loop."""
     takes: tuple[str, ...] | None
-    """Names of its arguments, without those that the Runner passes; null if no such class is registered."""
+    """Argument names of the class, without arguments that the Runner passes; null if the class is not registered."""
     needs: tuple[str, ...]
-    """Its required arguments."""
+    """Names of the required arguments."""
     takes_more: bool
-    """True if it accepts other names too (``**kwargs``), so that ``takes`` may be incomplete."""
+    """True if the class accepts ``**kwargs``: ``takes`` may then be incomplete."""
 
 
 class TrainMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,16 +151,16 @@ class TrainMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thaws: tuple[str, ...]
     """Parameters that started requiring a gradient."""
     error: str | None
-    """Its exception on one line; null if it succeeded."""
+    """The exception of ``train()`` on one line; null if ``train()`` succeeded."""
 
 
 class UnusedParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """DDP's option to search for parameters without a gradient in every iteration."""
 
     option: str
-    """Path in the config of the option that controls it, even if it is not set."""
+    """Path in the config of this option, even if the config does not set it."""
     found: bool
-    """Its value."""
+    """The option's value."""
 
 
 class PositionedLr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,9 +172,9 @@ class PositionedLr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Path of its settings in the config."""
     position: int
     lr: float
-    """The lr in the first iteration, independent of the group's own lr."""
+    """The assigned lr in the first iteration. It does not depend on the lr from the constructor."""
     argument: str = ""
-    """The setting of the hook with this value; empty if none or several have it."""
+    """The hook's setting with this value; empty if no setting or several settings have the value."""
 
 
 class RefusedScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -194,7 +198,8 @@ class UnrunCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Path of its settings in the config."""
     may: tuple[Literal["lr", "freezing", "groups"], ...]
     """What it changes, as far as its code shows: the lr of groups, ``requires_grad``, or the groups. Empty if
-    unknown."""
+    unknown.
+    """
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -211,25 +216,26 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Paths within ``paramwise_cfg`` that come from a base and that the config itself does not set."""
     asked: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     """Missing paths within ``paramwise_cfg`` that the constructor tried to read, in that order; unset in maps of older
-    versions."""
+    versions.
+    """
     from_bases: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Entries of ``RUNNER_KEYS`` that come from a base and that the config itself does not set; likewise."""
+    """Entries of ``RUNNER_KEYS`` that come from a base and that the config itself does not set. Unset in older maps."""
     scheduler_modules: Mapping[str, str] = {}
     """The module that defines a scheduler's class, by the name in the config; not for mmengine's classes."""
     loops: Mapping[str, Loop] | msgspec.UnsetType = msgspec.UNSET
-    """By ``train_cfg``, ``val_cfg`` and ``test_cfg``, as far as the config has them; likewise."""
+    """Loops by ``train_cfg``, ``val_cfg`` and ``test_cfg``, if the config has these keys. Unset in older maps."""
     train_mode: TrainMode | msgspec.UnsetType = msgspec.UNSET
     """The changes by ``model.train()``; unset in maps of older versions and for a checkpoint without a config."""
     positioned_lrs: tuple[PositionedLr, ...] | msgspec.UnsetType = msgspec.UNSET
-    """The lrs that hooks of the config assign to single groups by position; unset without any."""
+    """The lrs that hooks of the config assign to single groups by position; unset without such hooks."""
     refused_schedulers: tuple[RefusedScheduler, ...] | msgspec.UnsetType = msgspec.UNSET
-    """The parts of ``param_scheduler`` that mmengine rejects; unset without any."""
+    """The schedulers in ``param_scheduler`` that mmengine rejects; unset if it accepts all of them."""
     unwritable: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     """Paths in the config of values that mmengine cannot write as text; unset without any."""
     unrun: tuple[UnrunCode, ...] | msgspec.UnsetType = msgspec.UNSET
     """Hooks, training loops and strategies that may change what trains and at which lr; unset without any."""
     unused_parameters: UnusedParameters | msgspec.UnsetType = msgspec.UNSET
-    """Whether DistributedDataParallel searches for parameters without a gradient; likewise."""
+    """Whether DistributedDataParallel searches for parameters without a gradient."""
 
 
 class WrappedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -255,7 +261,7 @@ class Wrapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flat: tuple[str, ...]
     """Names of the parameters within a flat parameter, which has a single lr and weight decay."""
     refused: Literal["wrapper", "constructor"] | None
-    """What raises, so that the training cannot start: the wrapper, or the constructor for the wrapped model."""
+    """If the training cannot start: what raises, the wrapper or the constructor for the wrapped model."""
     failure: str | None
     """The exception."""
 
@@ -264,7 +270,7 @@ class Launch(msgspec.Struct, frozen=True):
     """The launch options of a training that may affect learning rates and weight decays."""
 
     gpus: int | None = None
-    """None if the user does not give it."""
+    """Number of GPUs; None if the user does not give the number."""
     batch_size: int | None = None
     """Batch size of one GPU; None for the config's."""
     auto_scale_lr: bool = False
@@ -272,44 +278,50 @@ class Launch(msgspec.Struct, frozen=True):
 
     @property
     def world_size(self) -> int:
-        """Number of GPUs; 1 if the user does not give it."""
+        """Number of GPUs; 1 if the user does not give the number."""
         return self.gpus or 1
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The user's values, as command-line options."""
+        """Return the user's values as command-line options."""
         numbers = (("--gpus", self.gpus), ("--batch-size", self.batch_size))
         switch = ("--auto-scale-lr",) if self.auto_scale_lr else ()
         return (*(f"{name} {value}" for name, value in numbers if value is not None), *switch)
 
 
 PLAIN_LAUNCH = Launch()
-"""The default: 1 GPU, the config's batch size and its own ``auto_scale_lr``."""
+"""The default: 1 GPU, and the batch size and ``auto_scale_lr`` of the config."""
 
 
 class OnOtherGpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A number that depends on the number of GPUs."""
+    """A number of a group that depends on the number of GPUs."""
 
     number: Literal["lr", "weight_decay"]
-    """As the constructor computes it, without ``auto_scale_lr``."""
+    """The number from the constructor, without ``auto_scale_lr``."""
     group: str
-    """The first group with it."""
+    """The first group with this number."""
     here: float | None
     gpus: int
     there: float | None
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The batch for which the groups are made. Recorded if a number depends on the batch or the user gave its size."""
+    """The batch size and the number of GPUs that the groups are for. Recorded if a number depends on them, or if the
+    user
+    gave the batch size.
+    """
 
     gpus: int
     gpus_given: bool
-    """True if the user gave the number of GPUs; else 1 GPU is assumed."""
+    """True if the user gave the number of GPUs; otherwise 1 GPU is assumed."""
     size: int | None
     """Batch size of one GPU; null if neither the user nor the config gives it."""
     base_size: int | float | None = None
     """``auto_scale_lr.base_batch_size``, if ``auto_scale_lr`` is on."""
     lr_factor: float | None = None
-    """The factor of ``auto_scale_lr`` on every lr: ``gpus * size / base_size``; null if it is off."""
+    """The factor of ``auto_scale_lr`` on every lr: ``gpus * size / base_size``; null if ``auto_scale_lr`` is off."""
     differs: OnOtherGpus | None = None
-    """The first number that the constructor computes differently for other GPUs; null if none, or if not tested."""
+    """The first number that the constructor computes differently for another number of GPUs; null if all numbers are
+    equal,
+    or if this was not tested.
+    """

@@ -40,13 +40,13 @@ class PartingCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: CauseKind
     proven: bool
-    """True if the plan with this cause and the earlier ones gives every logged lr."""
+    """True if the plan, corrected by this cause and the causes before, gives every logged lr."""
     name: str = ""
     """The config, the hook's class and method, or the checkpoint or run that was resumed."""
     factor: float | None = None
     """The factor on every lr."""
     gpus: int | None = None
-    """The number of GPUs that this implies."""
+    """The number of GPUs that this cause implies."""
     iterations_per_epoch: int | None = None
     """Iterations per epoch of the run."""
     settings: tuple[str, ...] = ()
@@ -57,22 +57,22 @@ class LoggedCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One logged lr over the iterations of a segment, with the planned lr."""
 
     key: str
-    """As logged: ``lr``, ``base_lr``, ``generator.lr``, ``lr/layer_0``."""
+    """Key as logged: ``lr``, ``base_lr``, ``generator.lr``, ``lr/layer_0``."""
     group: str | None
-    """The group with this lr; null for ``base_lr``."""
+    """The group with this lr; null for ``base_lr``, which belongs to no group."""
     entries: int
-    """Number of its values in the log; if there are more than a thousand, some are left out below."""
+    """Number of logged values. Above a thousand, ``logged`` and ``planned`` omit some of them."""
     iterations: tuple[int, ...]
     logged: tuple[float | None, ...]
     """Null for a number that is not finite."""
     planned: tuple[float | None, ...]
     """Null in iterations beyond the plan."""
     parts_at: int | None
-    """The first logged iteration with a difference; null if all are equal."""
+    """The first logged iteration in which the lrs differ; null if all are equal."""
     logged_there: float | None = None
     planned_there: float | None = None
     ratio: float | None = None
-    """Logged over planned in that iteration."""
+    """Logged lr divided by planned lr in that iteration."""
     constant_ratio: bool = False
     """True if the ratio is the same in every iteration of the segment."""
 
@@ -83,24 +83,24 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     """The timestamp, which is the folder's name."""
     config: ConfigSource
-    """The config of its plan."""
+    """The config that the plan is computed from."""
     log: str
     """The log file, relative to the work directory."""
     first: int
     """The first iteration in the log."""
     last: int
-    """The last one."""
+    """The last iteration in the log."""
     planned_iterations: int
     iterations_per_epoch: int | None
-    """Null if unknown and not needed."""
+    """Number of iterations per epoch; null if unknown and not needed."""
     iterations_per_epoch_from: str
-    """Its source, in words: ``the log``."""
+    """The source of ``iterations_per_epoch``, in words: ``the log``."""
     gpus: int | None
-    """From its text log; null without one."""
+    """Number of GPUs, from the text log; null without a text log."""
     resumed: bool
     curves: tuple[LoggedCurve, ...]
     parts_at: int | None
-    """The first iteration in which any of its lrs differs from the plan."""
+    """The first iteration in which a logged lr differs from the plan; null if all are equal."""
     causes: tuple[PartingCause, ...]
     """In the order in which they act."""
 
