@@ -14,14 +14,14 @@ from lrdecay_cli.text.spelling import question, similar_names
 def select(
     group_map: GroupMap, pattern: str | None, *, where: str = "--filter", duplicates: bool = False
 ) -> list[Tensor]:
-    """Return the tensors whose name, module or group matches ``pattern``; all of them for None.
+    """Return the tensors whose name, module or group matches ``pattern``; all tensors for None.
 
-    A tensor is returned once for each of the optimizers that take turns with it.
+    If several optimizers step a tensor in turn, the tensor is returned once for each of these optimizers.
 
     Args:
         group_map: where to look.
         pattern: a parameter, a module (``backbone.stages.2``) or a group, or a glob for any of these.
-        where: the option or argument with the pattern, for the error.
+        where: the command-line option or argument with the pattern, for the error message.
         duplicates: match further names of shared tensors too.
 
     Raises:
@@ -48,8 +48,8 @@ def suggest_module(pattern: str, names: Iterable[str], groups: Iterable[str] = (
 
     Args:
         pattern: the typed pattern.
-        names: the parameter names it was compared with; they define the modules.
-        groups: the group names it was compared with.
+        names: the parameter names in the map, which also give the modules.
+        groups: the group names in the map.
     """
     found = dict.fromkeys(name.rsplit(".", n)[0] for name in names for n in range(name.count("."), -1, -1))
     like = similar_names(pattern, [*found, *groups])

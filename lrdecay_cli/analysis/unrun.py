@@ -35,6 +35,6 @@ def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
 
 
 def _describe(each: UnrunCode, *, several: bool) -> str:
-    """Return ``FreezeHook (custom_hooks[0]) may freeze parameters``; for several configs without the option."""
+    """Return ``FreezeHook (custom_hooks[0]) may freeze parameters``; for several configs, the text omits the option."""
     may = listed(_MAY[what] for what in each.may) or "change what trains"
     return f"{each.name}{'' if several else f' ({each.option})'} may {may}"

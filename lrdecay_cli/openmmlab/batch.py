@@ -93,7 +93,7 @@ class BuiltGroups:
         where: the config's name, for errors.
         batch: result of :func:`batch_of`.
         launch: number of GPUs and options of the training.
-        reload: loads the config again; None if the config did not use the number of GPUs.
+        reload: function that loads the config again; None if the config did not use the number of GPUs.
 
     Raises:
         LrdecayError: as :func:`build_optimizer` does.

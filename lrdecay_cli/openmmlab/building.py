@@ -36,7 +36,7 @@ DEMANDING_WRAPPERS = ("AmpOptimWrapper", "ApexOptimWrapper", "DeepSpeedOptimWrap
 
 
 class BuiltModel(NamedTuple):
-    """A model, and the stubs that were used to build it."""
+    """A model, and the stubs that replaced missing dependencies in its build."""
 
     model: nn.Module
     stubs: tuple[Stub, ...]
@@ -44,7 +44,7 @@ class BuiltModel(NamedTuple):
 
 @dataclass(frozen=True)
 class BuiltOptimizer:
-    """The optimizers that a constructor made, by name; a single one has the empty name."""
+    """The optimizers that a constructor made, by name; a single optimizer has the empty name."""
 
     optimizers: Mapping[str, torch.optim.Optimizer]
     constructor: type
@@ -52,7 +52,7 @@ class BuiltOptimizer:
     reads: tuple[str, ...] | None
     """Paths within ``paramwise_cfg`` that the constructor read; None if not recorded."""
     asked: tuple[str, ...] | None = None
-    """Paths that the constructor asked for and the config lacks."""
+    """Paths that the constructor looked up and the config lacks."""
     wrapper: Any = None
     """The wrapper around the optimizers, as the constructor returned it."""
     scheduled: bool = False
@@ -67,7 +67,7 @@ def training_scope(config: Config) -> Iterator[None]:
 
 
 def check_trainable(config: Config, where: str) -> None:
-    """Raise LrdecayError unless the config has a model and an optimizer wrapper, before either is built."""
+    """Raise LrdecayError unless the config has a model and an optimizer wrapper. Called before anything is built."""
 
     def refused(problem: str, fix: str = "", status: str = "error") -> LrdecayError:
         return LrdecayError(problem, where=where, fix=fix, status=status, final=True)
@@ -152,7 +152,10 @@ def _constructed(config: Config, model: nn.Module, constructor: type) -> BuiltOp
 
 
 def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[Stub, ...]]:
-    """Return the config with mmengine's plain wrapper in place of GPU wrappers. Keeps the options that it accepts."""
+    """Return the config with mmengine's plain wrapper in place of GPU wrappers.
+
+    Keeps the options that the plain wrapper accepts.
+    """
     swapped: list[Stub] = []
     several = [value for value in wrapper_config.values() if isinstance(value, dict) and "optimizer" in value]
     for settings in [wrapper_config, *several]:
@@ -168,7 +171,10 @@ def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[Stub, ...]]:
 
 
 def optimizers_of(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
-    """Return the optimizers in a wrapper by name, a single one as "". Raises TypeError for another object."""
+    """Return the optimizers in a wrapper by name; a single optimizer has the empty name.
+
+    Raises TypeError for another object.
+    """
     if isinstance(wrapper, OptimWrapperDict):
         return {name: each.optimizer for name, each in wrapper.items()}
     if isinstance(wrapper, OptimWrapper):

@@ -27,7 +27,7 @@ from lrdecay_cli.openmmlab.failures.translate import LOADING, translate_errors
 from lrdecay_cli.openmmlab.zoo_lookups import remembered_zoos
 
 _DEEPEST = 20
-"""Limit on nested bases, against circles."""
+"""Limit on nested bases, to stop at circular bases."""
 _FEW_BITS = 2000
 """Integers with fewer bits are below any limit on digits that Python accepts."""
 
@@ -141,9 +141,10 @@ def set_options(config: Config, settings: Iterable[tuple[Sequence[str | int], An
 
 
 def is_helper(file: str | None, name: str) -> bool:
-    """True if the file that sets a top-level name also uses the name. The file is the config's own, else its base.
+    """True if the file that sets a top-level name also uses the name.
 
-    A base's variable stays in the config after a child has changed the values made from it.
+    The file is the config itself if it sets the name, otherwise a base. A base's variable stays in the config after a
+    child has changed the values made from it.
     """
     files = [file] if file and file.endswith(".py") else []
     for _ in range(_DEEPEST):

@@ -150,7 +150,7 @@ def _unscaled(optimizers: Mapping[str, Any], fresh: Mapping[str, Any], factor: f
     Args:
         optimizers: by name; their lrs return at the end.
         fresh: the same optimizers, built again: their lrs are exact, and a division would round.
-        factor: the factor of every lr.
+        factor: the factor of ``auto_scale_lr`` on every lr.
     """
     groups = [group for optimizer in optimizers.values() for group in optimizer.param_groups] if factor != 1 else []
     exact = [group["lr"] for optimizer in fresh.values() for group in optimizer.param_groups]

@@ -36,7 +36,7 @@ class Given(NamedTuple):
     """The optimizers of a program."""
 
     optimizers: dict[str, Any]
-    """By name; a single one has the empty name."""
+    """Optimizers by name; a single optimizer has the empty name."""
     schedulers: list[Scheduled]
 
 
@@ -255,7 +255,7 @@ def _as_started(optimizer: Any, applied: bool) -> Any:
 
 
 def _base_lr(optimizer: Any, started: Any) -> float | None:
-    """Return the lr that the optimizer was built with; None unless a group has this lr or an ``lr_scale``."""
+    """Return the lr that the optimizer was built with; None if no group has this lr or an ``lr_scale``."""
     default = _number(getattr(optimizer, "defaults", {}).get("lr"))
     if default is None:
         return None

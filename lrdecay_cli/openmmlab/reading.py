@@ -55,7 +55,7 @@ def read_groups(
         optimizers: optimizers of ``model`` by name; the name prefixes the names of its groups.
         base_lrs: base lr by optimizer name, for the scale of groups without their own ``lr_scale``.
         provenance: by parameter name, for parameters that lrdecay's own rules explain.
-        scheduled: read the starting values, before parameter schedulers changed the groups.
+        scheduled: True to read the values from before parameter schedulers changed the groups.
         turns: sets of optimizers that step alternately: all optimizers in a set may hold the same tensor.
         name_of: converts a name in the model to a name in the map.
     """
@@ -183,7 +183,7 @@ def ratio(lr: float | None, base_lr: float | None, precision: str | None = None)
 
 
 def common(values: Iterable[float | None]) -> float | None:
-    """Return the value if all are equal, else None."""
+    """Return the value if all values are equal; otherwise None."""
     found = set(values)
     return found.pop() if len(found) == 1 else None
 

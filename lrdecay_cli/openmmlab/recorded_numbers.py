@@ -22,16 +22,16 @@ class Recorded(msgspec.Struct, frozen=True):
     """The formula of a number."""
 
     expression: str
-    """In symbols: ``base_weight_decay * gpus``."""
+    """The computation in symbols: ``base_weight_decay * gpus``."""
     formula: str
-    """With numbers: ``0.0005 * 8``."""
+    """The computation with numbers: ``0.0005 * 8``."""
     inputs: Mapping[str, int | float]
-    """By their symbols."""
+    """The numbers by their symbols."""
     rank: int = _ATOM
 
 
 class _Number:
-    """Common methods; the second base class is float or int."""
+    """Common methods of recorded numbers. A subclass also inherits from float or int."""
 
     recorded: Recorded
 

@@ -54,9 +54,9 @@ class Wrapped(NamedTuple):
 
     model: nn.Module
     names: Mapping[int, tuple[str, ...]]
-    """The names of the model's parameters in each parameter of the wrapped model, by its ``id``."""
+    """Names of the model's parameters in each parameter of the wrapped model, by the ``id`` of that parameter."""
     built: BuiltOptimizer | None
-    """None if the constructor raises."""
+    """The optimizer that the constructor built; None if the constructor raises."""
     facts: Wrapping
 
     def parameters(self) -> dict[str, nn.Parameter]:

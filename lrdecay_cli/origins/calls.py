@@ -22,7 +22,10 @@ _MOST = 10_000
 
 
 def call(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
-    """Return the value of a call. A call that has to be run may change its arguments, so they become unknown."""
+    """Return the value of a call.
+
+    If the call has to be run, all its arguments become unknown, because the call may change them.
+    """
     if isinstance(expression.func, ast.Attribute):
         holder = evaluator.value(expression.func.value)
         name = expression.func.attr

@@ -34,7 +34,7 @@ class Evaluator:
 
     Args:
         source: the file.
-        names: the values of its names; statements change it.
+        names: the values of the file's names; statements change this dict.
 
     Attributes:
         raised: expressions that raise an exception when the config is run, with the exceptions.
@@ -145,7 +145,7 @@ class Evaluator:
         return Value(slot.node, (Handing("variable", name, span), *slot.via) if name != "_base_" else ())
 
     def items(self, elements: list[ast.expr]) -> Iterator[Slot]:
-        """Yield the entries of a list, including those of ``*others``."""
+        """Yield the entries of a list, including the entries of ``*others``."""
         for element in elements:
             if isinstance(element, ast.Starred):
                 value = self.value(element.value)
@@ -204,7 +204,7 @@ class Evaluator:
         return computed(as_plain(node)[key], span, holder.via)
 
     def bounds(self, index: ast.Slice) -> slice:
-        """Return the evaluated slice."""
+        """Return the slice with evaluated bounds."""
         parts = (index.lower, index.upper, index.step)
         return slice(*(None if part is None else as_plain(self.value(part).node) for part in parts))
 

@@ -23,12 +23,12 @@ class _ContinueLoop(Exception):  # noqa: N818
 
 
 class Executor(Evaluator):
-    """Evaluate the statements of one file; ``names`` holds what they assign."""
+    """Evaluates the statements of one file. ``names`` contains the assigned values."""
 
     rounds = 0
 
     def run(self, statements: Iterable[ast.stmt]) -> None:
-        """Evaluate statements in order. If one has to be run, the values that it may change become unknown."""
+        """Evaluate statements in order. If a statement has to be run, the values that it may change become unknown."""
         for statement in statements:
             try:
                 self._run(statement)
@@ -196,7 +196,10 @@ class Executor(Evaluator):
         self.run_inside(statement.orelse)
 
     def forget_changed(self, statement: ast.AST, reason: str) -> None:
-        """Mark as unknown all values that a statement may assign or change if it has to be run."""
+        """Mark all values as unknown that a statement may assign or change.
+
+        Call this for statements that have to be run.
+        """
         span = self.source.span(statement) if isinstance(statement, ast.stmt) else None
         for node in ast.walk(statement):
             if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):

@@ -56,7 +56,7 @@ def is_builtin(module: str) -> bool:
 
 
 def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
-    """Return the imports of the first ``with read_base():``, and all statements with the imports in its place."""
+    """Return the imports in the first ``with read_base():``, and all statements; the imports replace the block."""
     for position, statement in enumerate(tree.body):
         if isinstance(statement, ast.With):
             imports = [line for line in statement.body if isinstance(line, ast.ImportFrom)]

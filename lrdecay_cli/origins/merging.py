@@ -37,7 +37,7 @@ def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
 
     Args:
         child: a dict; a true or false ``_delete_`` is removed from it.
-        base: a dict; a list too with ``list_keys``.
+        base: a dict; with ``list_keys`` also a list.
         list_keys: True if keys of digits are list indexes.
 
     Raises Unmergeable when mmengine raises.
@@ -106,7 +106,7 @@ def _deep_merged(child: Slot, base: Slot) -> Slot:
 
 
 def _taken(node: Node) -> bool | None:
-    """Return the value of ``_delete_``, which is removed; None if it is unknown."""
+    """Remove ``_delete_`` and return its value; None if the value is unknown."""
     slot = node.data.pop(DELETE, None)
     if slot is None:
         return False

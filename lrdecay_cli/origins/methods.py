@@ -123,7 +123,7 @@ def _copy(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) ->
 
 
 def shallow_copy(node: Node) -> Node:
-    """Return ``.copy()`` of a container; any other value itself."""
+    """Return ``.copy()`` of a container; any other value is returned unchanged."""
     if node.kind not in (*MAPPINGS, "list"):
         return node
     copy = Node(node.kind, {} if node.kind in MAPPINGS else list(node.data), node.span)
@@ -184,7 +184,7 @@ def _index(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) -
 
 
 def method_of(node: Node, name: str) -> Callable[[Evaluator, Node, ast.Call, Span], Node] | None:
-    """Return the method of a dict or list that can be evaluated; None for one that has to be run."""
+    """Return the function that evaluates this method of a dict or list; None if the method has to be run."""
     if name == "merge":
         return _merge if node.kind == "config" else None
     return _METHODS.get((_TYPES.get(node.kind, ""), name))

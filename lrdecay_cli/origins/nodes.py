@@ -13,7 +13,8 @@ from lrdecay_cli.origins.sources import Span
 
 Kind = Literal["scalar", "dict", "config", "list", "tuple", "object", "function", "placeholder", "unknown"]
 """``config``: mmengine's ConfigDict. ``object``: a module or an imported object. ``placeholder``: the string that
-mmengine uses for ``{{_base_.x}}`` until the file has run."""
+mmengine uses for ``{{_base_.x}}`` until the file has run.
+"""
 
 MAPPINGS = ("dict", "config")
 SEQUENCES = ("list", "tuple")
@@ -28,7 +29,10 @@ class Handing(NamedTuple):
 
 
 class Node:
-    """A value; ``data`` is a dict or list of slots for a container, the reason for an unknown value."""
+    """A value.
+
+    ``data`` is a dict or list of slots for a container, the reason for an unknown value, otherwise the value.
+    """
 
     __slots__ = ("constant", "data", "kind", "span")
 
@@ -50,14 +54,14 @@ class Node:
 
 
 class Slot(NamedTuple):
-    """The value of a name, a key or an index, and the values before."""
+    """The value of a name, key or index, with the earlier values that it replaced."""
 
     node: Node
     mechanism: Mechanism = "assignment"
     key: Span | None = None
     via: tuple[Handing, ...] = ()
     replaced: tuple[Slot, ...] = ()
-    """First to last; they have no earlier values themselves."""
+    """Replaced values, the oldest first. Their own ``replaced`` is empty."""
 
     def over(self, old: Slot | None) -> Slot:
         """Return the slot with the value of ``old`` as the first replaced value."""
@@ -72,7 +76,7 @@ def unknown(reason: str, span: Span | None) -> Node:
 
 
 def slots_of(node: Node) -> Iterator[Slot]:
-    """Yield the slots of a container; none for any other value."""
+    """Yield the slots of a container; nothing for any other value."""
     if node.kind in MAPPINGS:
         yield from node.data.values()
     elif node.kind in SEQUENCES:

@@ -27,7 +27,7 @@ _HOLDERS: Mapping[str, Keys] = {"optimizer.options.": OPTIMIZER, "constructor.op
 
 
 def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | None:
-    """Return the origins of a config that was built; None if its text cannot be read, or if it is not a config."""
+    """Return the origins of a config that was built; None if the source cannot be read or is not a config."""
     with suppress(LrdecayError):
         origins = config_origins(source, options)
         return None if origins.raised else origins
@@ -35,7 +35,7 @@ def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | N
 
 
 def keys_of_setting(name: str) -> Keys | None:
-    """Return the keys of the option for a map's setting, ``constructor.options.num_layers``; None without one."""
+    """Return the config keys for a map's setting, ``constructor.options.num_layers``; None if no option sets it."""
     for prefix, holder in _HOLDERS.items():
         if name.startswith(prefix):
             return (*holder, name.removeprefix(prefix))
@@ -52,7 +52,7 @@ def changed_option(keys: Keys, value: Any, other: Any, origins: ConfigOrigins) -
 
 
 def _is_same(own: Any, value: Any) -> bool:
-    """True if a config's value equals the map's. Maps store types by their names without a scope."""
+    """True if a value of the config equals the value in the map. Maps store types by name, without a scope."""
     if isinstance(own, str) and isinstance(value, str):
         return own.rpartition(".")[2] == value.rpartition(".")[2]
     return bool(own == value)

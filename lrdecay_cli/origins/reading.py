@@ -28,7 +28,7 @@ _BASE = "_base_"
 
 
 class ConfigReader:
-    """Read a config with its bases.
+    """Reads a config with its bases.
 
     Args:
         texts: texts to use instead of files, by their resolved paths.
@@ -171,7 +171,7 @@ class ConfigReader:
         return Node("dict", kept)
 
     def _lazy(self, shown: str, path: Path, at: Span | None = None) -> tuple[Node, set[str]]:
-        """Return the names of a lazy file as a ConfigDict, and the names that only imports create."""
+        """Return the values of a lazy file as a ConfigDict by name, and the names that only imports create."""
         self._entered(shown, Path(os.path.realpath(path)), at)
         source, tree = self._tree(shown, path, self._source(shown, path))
         imports, body = lazy_style.base_block(tree)

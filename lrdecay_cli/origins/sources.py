@@ -40,9 +40,9 @@ class Source:
     """A file's text, and the substituted text that mmengine parses.
 
     Attributes:
-        shown: its name in messages.
+        shown: name of the file in messages.
         path: the file.
-        original: its content.
+        original: content of the file.
         text: the text to parse.
         placeholders: the path ``x`` by the string that replaces ``{{_base_.x}}``.
         templates: ranges of ``original`` that are replaced, with the names in them.
@@ -82,7 +82,10 @@ class Source:
         return begin + (column if text.isascii() else len(text.encode()[:column].decode(errors="replace")))
 
     def substitute(self, pattern: str, replacement: Callable[[re.Match[str]], str], name: str) -> None:
-        """Replace each match in ``text``; ``name`` is the entry for ``templates``, a template for ``Match.expand``."""
+        """Replace each match in ``text``.
+
+        ``name`` is recorded in ``templates``; it is a template for ``Match.expand``.
+        """
         matches = list(re.finditer(pattern, self.text))
         if not matches:
             return

@@ -21,9 +21,9 @@ class PlannedLrs(NamedTuple):
     """The lrs that the log would contain."""
 
     groups: Mapping[str, str | None]
-    """By log key, the group with that lr; None for ``base_lr``."""
+    """The group with the lr, by log key; None for ``base_lr``."""
     at: Callable[[str, int], float | None]
-    """The lr for a key and an iteration; None if there is none."""
+    """Function that returns the lr for a log key and an iteration; None without a planned lr."""
     length: int
     """Number of iterations of the run."""
 
@@ -51,7 +51,7 @@ def schedule_lrs(run: Run, length: RunLength, group_map: GroupMap, *, beyond: bo
 
 
 Trace = Sequence[tuple[int, Sequence[float | None]]]
-"""Iterations, ascending, and the lr of every group from there to the next one."""
+"""Iterations, ascending, each with the lrs of all groups from this iteration until the next entry."""
 
 
 def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: GroupMap, length: int) -> PlannedLrs:

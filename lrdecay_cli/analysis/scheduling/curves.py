@@ -22,11 +22,11 @@ class Member(msgspec.Struct, frozen=True):
     optimizer: str
     groups: tuple[str, ...]
     tracks: Mapping[str, int]
-    """By scheduled option."""
+    """Indexes of the tracks, by scheduled option."""
 
 
 def members(series: Series) -> list[Member]:
-    """Groups with equal values of every track throughout, in the order of their first groups."""
+    """Return one member for all groups with equal values in every step, in the order of the first groups."""
     holders: dict[tuple[str, tuple[str, ...]], dict[str, int]] = {}
     for index, track in enumerate(series.tracks):
         if track.groups:
@@ -179,7 +179,7 @@ def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> t
 
 
 def _order(values: Sequence[float]) -> tuple[object, ...]:
-    """Return a value that changes if any two curves meet, part or cross."""
+    """Return a value that changes whenever two curves meet, part or cross."""
     order = sorted(range(len(values)), key=lambda curve: (values[curve], curve))
     return tuple(
         (curve, _compare(values[curve], values[before]) == 0)

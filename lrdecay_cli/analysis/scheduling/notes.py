@@ -126,7 +126,7 @@ def _first_drop(scheduler: RunScheduler, length: RunLength) -> str:
 
 
 def _meetings(schedule: Schedule) -> Iterator[Note]:
-    """Yield each meeting as a note; a gradual merge of all curves is one note."""
+    """Yield one note for each meeting of curves; if all curves merge gradually, yield a single note."""
     listed_meetings = list(schedule.meetings)
     if _end_as_one(schedule):
         meets = [meeting for meeting in listed_meetings if meeting.kind == "meet"]
@@ -158,7 +158,7 @@ def _meeting(meeting: Meeting, schedule: Schedule) -> str:
 
 
 def _batch(plan: TrainingPlan, schedule: Schedule) -> Iterator[Note]:
-    """Yield notes on the batch: the size that the lr is for if ``auto_scale_lr`` is off, and the user's values."""
+    """Yield notes on the batch: the user's values, and the batch size for the lr if ``auto_scale_lr`` is off."""
     batch, base = schedule.batch, plan.base_batch_size
     if not batch or not batch.gpus_given or batch.size is None or batch.lr_factor is not None or base is None:
         return

@@ -26,7 +26,7 @@ def schedule_report(
 
     Args:
         schedule: the schedule to report.
-        plan: the config's statements about its run.
+        plan: the settings of the run in the config.
         verbose: show versions, and the groups of every curve.
         findings: the rules' findings in the config's schedulers.
     """

@@ -23,7 +23,7 @@ def run_length(
     """Return the length of a run.
 
     Args:
-        plan: the config's statements about its run.
+        plan: the settings of the run in the config.
         iterations_per_epoch: ``--iters-per-epoch``.
         dataset_size: ``--dataset-size``, samples before any RepeatDataset.
         gpus: ``--gpus``, the GPUs that share the samples of an epoch.
@@ -77,7 +77,7 @@ def _iterations_per_epoch(
 
 
 def _needs_iterations(plan: TrainingPlan) -> str:
-    """Return the reason why a schedule requires the number of iterations per epoch; empty if it does not."""
+    """Return why a schedule requires the number of iterations per epoch; empty if it does not."""
     for path, settings in plan.schedulers:
         called = f"{settings['type']} at {path}"
         if settings.get("convert_to_iter_based"):

@@ -38,7 +38,8 @@ def effects(before: GroupMap, after: GroupMap) -> tuple[tuple[Effect, ...], Effe
 
 
 def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> Variant | None:
-    """Return the suggestion without the ``lr_mult`` of the whole backbone; None without one or if it is 0.
+    """Return the suggestion without the ``lr_mult`` of the whole backbone. None if there is no such ``lr_mult``, or if
+    it is 0.
 
     A custom key multiplies the decay's lr, so the lrs without it are computed from those with it.
     """
@@ -98,7 +99,7 @@ def faster_note(backbone: Effect | None) -> Iterator[Note]:
 
 
 def variant_note(variant: Variant | None) -> Iterator[Note]:
-    """Yield the effect of the suggestion without the custom keys of the backbone that it keeps."""
+    """Yield a note with the effect of the variant that drops the backbone's custom keys."""
     if variant is None:
         return
     factor, highest = variant.backbone.factor, variant.backbone.highest_factor

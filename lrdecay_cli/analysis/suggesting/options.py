@@ -37,7 +37,7 @@ def backbone_prefix(group_map: GroupMap) -> str:
 
 
 class PresentOptions(NamedTuple):
-    """The config's options besides its decay: kept and dropped ones."""
+    """The kept and the dropped options of the config, besides the decay itself."""
 
     carried: dict[str, Any]
     """The options that lrdecay's own constructor can take over."""
@@ -48,7 +48,7 @@ class PresentOptions(NamedTuple):
 
 
 def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, refused: bool) -> PresentOptions:
-    """Return the current options: those for lrdecay's own constructor, those that are kept, and those that are dropped.
+    """Return the current options in three sets: options for lrdecay's own constructor, kept options, dropped options.
 
     Custom keys of the head are kept, and so are options that lrdecay's constructor supports. An ``lr_mult`` of the
     whole backbone stays and multiplies the decay: without it the backbone would train faster than now. The decay
@@ -58,7 +58,7 @@ def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, r
         group_map: the map of the config as it is.
         names: every parameter name of the model.
         prefix: the prefix of the backbone's parameter names.
-        refused: True if its constructor raised, so that it is unknown which options it reads.
+        refused: True if the config's constructor raised: then it is unknown which options the constructor reads.
     """
     spec = constructor_of(group_map)
     ours = spec is OURS

@@ -25,7 +25,7 @@ class UsualRate(msgspec.Struct, frozen=True):
 
 
 MENDED = ("LRD202", "LRD203", "LRD204", "LRD205", "LRD206", "LRD207", "LRD208", "LRD301")
-"""Findings about layer ids and scales of a decay; such a decay is replaced."""
+"""Findings about layer ids and lr scales of a decay. A decay with such a finding is replaced."""
 
 _DEEP_VIT = 12
 _RATES = {
@@ -50,7 +50,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
         group_map: the map of the config; if its own constructor raises, the map without that constructor.
         findings: the rules' findings in it.
         mmdet: True if MMDetection is installed, whose constructor supports ConvNeXt.
-        refused: why the config's own constructor raises; empty if it does not.
+        refused: why the config's own constructor raises; empty if the constructor succeeds.
 
     Raises:
         LrdecayError: the model has no backbone to decay, or the config has several optimizers.

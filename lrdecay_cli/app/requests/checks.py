@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lrdecay_cli.rules.context.policy import Baseline
 
 TODAY = "LRDECAY_TODAY"
-"""Environment variable: the date to use instead of today when suppressions expire."""
+"""Environment variable with a date to use instead of today, to decide whether suppressions have expired."""
 
 
 class Demands(msgspec.Struct, frozen=True):
@@ -111,8 +111,8 @@ def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
     """Return the group map of each of ``names``, which come from :func:`named_by`.
 
     Raises:
-        LrdecayError: the only config does not build, or a map cannot be read. Of several configs, one that does not
-            build is recorded as not judged, and the others are judged.
+        LrdecayError: the only config does not build, or a map cannot be read. If one of several configs does not
+            build, it is recorded as not judged, and the other configs are judged.
     """
     configs = [name for name in names if is_config(name)]
     if len(names) < 2 or (request.cfg_options and not configs):

@@ -38,7 +38,7 @@ from lrdecay_cli.processes.streams import stdout_to_stderr
 
 
 def training_run(work_dir: str, config: str | None, request: Request, options: PlanOptions) -> TrainingRun:
-    """Compare the lrs that a training logged with its plan.
+    """Compare the logged lrs of a training with the lrs that its config plans.
 
     Args:
         work_dir: the work directory of the training.
@@ -66,7 +66,7 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
 
 
 class _Comparing:
-    """Compare each start of one training with its plan, and find the causes of differences."""
+    """Compares each start of one training with the plan, and finds the causes of differences."""
 
     def __init__(self, work_dir: str, config: str | None, request: Request, options: PlanOptions) -> None:
         self._work_dir, self._config, self._request = work_dir, config, request
@@ -113,7 +113,7 @@ class _Comparing:
         observed: int | None,
         length_source: str,
     ) -> Iterator[PartingCause]:
-        """Yield the causes of a difference. Causes are combined until they explain every logged lr."""
+        """Yield the causes of a difference. Each cause corrects the plan; stops when the plan gives every logged lr."""
         stamp = stamps[index]
         lines, base = stamp.lines, plan
         if observed and plan.plan.by_epoch and plan.length.iterations_per_epoch not in (None, observed):

@@ -72,7 +72,7 @@ class Request(msgspec.Struct, frozen=True):
         return cls(overrides, device, verbose, exact, caching, isolated, named_by, launch)
 
     def anew(self) -> Request:
-        """Return the same request without the cache, for files that changed since the cache looked at them."""
+        """Return the same request without the cache, for files that changed after the cache checked them."""
         caching = Caching((*self.cfg_options, *self.launch.options), self.device, wanted=False, verbose=self.verbose)
         return msgspec.structs.replace(self, caching=caching)
 
@@ -183,7 +183,10 @@ def is_text_baseline(source: str) -> bool:
 
 
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
-    """Return the config or map that names the checkpoints' parameters: ``--config``, else the only other source."""
+    """Return the config or map that names the checkpoints' parameters: ``--config``, otherwise the only other source.
+
+    None without such a source.
+    """
     if request.named_by is None:
         return others[0] if checkpoints and len(set(others)) == 1 else None
     if not checkpoints:

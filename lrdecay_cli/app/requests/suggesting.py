@@ -82,17 +82,17 @@ class Suggested(NamedTuple):
     lazy: bool
     """True if the snippet goes to the end of a config in the lazy style."""
     left: tuple[Finding, ...]
-    """Findings in the groups that it makes."""
+    """Findings in the groups with the proposal."""
     variant: Variant | None
-    """The proposal without the custom keys of the backbone that it keeps; None if it keeps none."""
+    """The proposal without the backbone's custom keys; None if the proposal keeps no such keys."""
 
 
 def proposal_for(before: GroupMap, refused: str) -> tuple[Proposal, tuple[Finding, ...]]:
     """Return the proposal for a config and the rules' findings in it. Raises LrdecayError as :func:`propose` does.
 
     Args:
-        before: its map; if the config's own constructor raises, the map without that constructor.
-        refused: why the config's own constructor raises; empty if it does not.
+        before: the map of the config; if the config's own constructor raises, the map without that constructor.
+        refused: why the config's own constructor raises; empty if the constructor succeeds.
     """
     findings = findings_among(before, (UNREAD,) if refused else (*JUDGED, UNREAD))
     return propose(before, findings, mmdet=find_spec("mmdet") is not None, refused=refused), findings
@@ -101,7 +101,7 @@ def proposal_for(before: GroupMap, refused: str) -> tuple[Proposal, tuple[Findin
 def build_suggestion(
     config: str, before: GroupMap, proposal: Proposal, findings: Sequence[Finding], request: Request
 ) -> Suggested:
-    """Build the proposal; use lrdecay's own constructor if another one would cause new findings.
+    """Build the proposal; use lrdecay's own constructor if the proposed constructor causes new findings.
 
     Raises:
         LrdecayError: no decay is known to fit.

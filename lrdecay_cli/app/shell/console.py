@@ -15,9 +15,9 @@ from lrdecay_cli.files.writing import write_text
 from lrdecay_cli.formats import Canvas, check_format, render
 
 last_result: AnyResult | None = None
-"""What was written last in this process."""
+"""The result that was written last in this process."""
 pages_reload = False
-"""Whether an HTML page that is written to a file is going to be written again (``--watch``)."""
+"""True if an HTML page in a file will be rewritten (``--watch``)."""
 COLOR_CHOICES = ("auto", "always", "never")
 STDOUT = "-"
 _BY_SUFFIX = {
@@ -25,7 +25,7 @@ _BY_SUFFIX = {
     ".md": "markdown",
     ".txt": "text",
 }
-"""The format of a file that is given without one."""
+"""The format by the suffix of a file, for files given without a format."""
 
 
 class Destinations:
@@ -38,7 +38,8 @@ class Destinations:
         color: ``--color``.
 
     Raises:
-        LrdecayError: an unknown format or one for other commands, an unknown colour choice, or an output that is not
+        LrdecayError: an unknown format or a format for other commands, an unknown colour choice, or an output that is
+            not
         ``FORMAT=PATH``.
     """
 

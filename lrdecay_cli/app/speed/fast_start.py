@@ -26,7 +26,7 @@ _AGAIN = "_LRDECAY_AGAIN"
 # Functions that swallow exceptions: callbacks of weak references (importlib uses one for each import) and destructors.
 _SWALLOWING = ("cb", "remove", "_remove", "__del__")
 _A_MOMENT = 0.005
-"""Seconds."""
+"""Delay of a repeated interrupt, in seconds."""
 
 _console = False
 _plain = False
@@ -82,7 +82,7 @@ def retry_by(retry: Callable[[], NoReturn]) -> None:
 
 
 def be_plain() -> None:
-    """Build like a retry, without shortcuts."""
+    """Disable the shortcuts for builds, as in a retry."""
     global _plain
     _plain = True
 
@@ -112,7 +112,7 @@ def leave(code: int) -> NoReturn:
 def shortcuts(*, verbose: bool) -> Iterator[None]:
     """Import the stack and build inside this context; if that raises, the command restarts without shortcuts.
 
-    Output to stderr is held back meanwhile, since a retry repeats it.
+    Output to stderr is delayed until the block ends, because a retry would repeat it.
     """
     from lrdecay_cli.openmmlab.lazy_imports import stack_imports
     from lrdecay_cli.processes.streams import holding_stderr

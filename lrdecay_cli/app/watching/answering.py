@@ -31,7 +31,7 @@ class Output(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """The dependencies of the answer, and data that speeds up the next one."""
+    """The dependencies of an answer, and data that speeds up the next answer."""
 
     code: int
     kind: str = ""
@@ -90,7 +90,7 @@ def answer(arguments: Sequence[str], writer: int, *, inherited: Sequence[str], w
         arguments: the command line.
         writer: the descriptor for a :class:`Output`, unless a retry follows; closed afterwards.
         inherited: the files of modules that the parent loaded.
-        warm: True if the stack is among them; then nothing is cached.
+        warm: True if the parent loaded the stack; then nothing is cached.
         plain: take no shortcuts.
     """
     # The process ends after one command: garbage collection is not worth its time.

@@ -29,7 +29,7 @@ class Known:
         return sum(found is not None for found in self._known.own.values())
 
     def uncertain(self) -> set[str]:
-        """Files that changed while they were read, perhaps by the config itself."""
+        """Return files that changed while they were read, perhaps by the config itself."""
         return {path for path, found in self._known.own.items() if found == MEANWHILE}
 
     def concerns(self, path: str) -> bool:

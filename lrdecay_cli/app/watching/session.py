@@ -207,7 +207,7 @@ class Session:
         return "; ".join(filter(None, parts))
 
     def _load_ahead(self, found: Answer) -> None:
-        """Import the modules that the next child needs, as known from the last one."""
+        """Import the modules that the next child needs, as known from the last child."""
         if not self._warm and ("torch" in found.modules or self._needs_stack()):
             self._load_stack()
         wanted = [

@@ -109,9 +109,9 @@ class SavedGroup:
     name: str
     """Name as in a map of the config; with several optimizers it starts with the optimizer's name."""
     optimizer: str
-    """The optimizer's name; empty for a single one."""
+    """The optimizer's name; empty for a single optimizer."""
     options: Mapping[str, Any]
-    """All entries except the tensors, in plain values."""
+    """All entries of the group except the tensors, as plain values."""
     precisions: Mapping[str, str]
     """Precision, by key, of numbers stored below Python's precision."""
     names: tuple[str, ...] | None
@@ -124,7 +124,7 @@ class SavedGroup:
 
     @property
     def first_lr(self) -> float | None:
-        """The lr at the start of training, before any schedule."""
+        """Return the lr at the start of training, before any schedule; None if unknown."""
         initial = self.options.get("initial_lr")
         return number(self.options.get("lr") if initial is None else initial)
 
@@ -217,12 +217,12 @@ class Progress(NamedTuple):
     """Progress of a training when it saved a checkpoint."""
 
     iteration: int
-    """The next iteration of a run that resumes from it."""
+    """The first iteration of a run that resumes from the checkpoint."""
     iterations_per_epoch: int | None
 
 
 def progress_of(path: str) -> Progress | None:
-    """Return the progress that a checkpoint records, or None. LrdecayError as :func:`load_checkpoint`.
+    """Return the progress that a checkpoint records, or None. Raises LrdecayError like :func:`load_checkpoint`.
 
     Source: mmengine 0.10.7, ``Runner.save_checkpoint`` (``meta``) and ``RuntimeInfoHook.before_train`` (message hub).
     """

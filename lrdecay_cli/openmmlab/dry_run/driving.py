@@ -24,7 +24,7 @@ _IN_VALIDATION = ("before_val", "before_val_epoch", "before_val_iter", "after_va
 
 
 class Drive:
-    """Run a loop that the runner has built, as its own ``run`` would.
+    """Runs a training loop that the runner has built, like the loop's own ``run``.
 
     Source: mmengine 0.10.7, ``mmengine/runner/loops.py``, EpochBasedTrainLoop and IterBasedTrainLoop.
 
@@ -78,7 +78,7 @@ class Drive:
         return self._runner.optimizer_steps.whole_shapes() if self._has_own_train else nullcontext()
 
     def _iterate(self, length: int) -> None:
-        """Run ``length`` iterations: the first ones fully, the others only where something can change."""
+        """Run ``length`` iterations: the first iterations fully, the later iterations only if something can change."""
         runner, loop = self._runner, self._loop
         begun = loop._iter
         while loop._iter < begun + length and not loop.stop_training:

@@ -138,7 +138,7 @@ def _moved(
     """Return the mean absolute change of each group's elements in one step; None without trainable tensors.
 
     Args:
-        optimizer: a copy of it takes the step.
+        optimizer: a copy of this optimizer takes the step.
         dtype: of weights, gradients and state.
         gradients: gradient of each element, by group, in every step.
         step: number of the step, from 1; the weights are reset before each.

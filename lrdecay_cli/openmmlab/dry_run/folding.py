@@ -28,7 +28,7 @@ class Folded:
         self, schedulers: Sequence[_ParamScheduler], groups: Sequence[tuple[str, dict[str, Any]]] = ()
     ) -> None:
         self.followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        """Representative and group, for each other group."""
+        """Pairs of a representative and a group that gets its values."""
         self.representative = list(range(len(groups)))
         """The position of each group's representative."""
         self._scheduled = list(dict.fromkeys(scheduler.param_name for scheduler in schedulers))

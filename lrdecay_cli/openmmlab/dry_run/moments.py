@@ -12,7 +12,7 @@ from lrdecay_cli.openmmlab.dry_run.watching import lrs_of
 from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
 Trace = list[tuple[int, list[float | None]]]
-"""Iterations and the lr of every group in them; a missing iteration has the values of the one before."""
+"""Iterations and the lr of every group in them; a missing iteration has the values of the iteration before."""
 
 
 class Moments:

@@ -66,7 +66,7 @@ def read_saved(path: str) -> Saved:
 class _Side(NamedTuple):
     series: Series
     ahead: int
-    """Number of iterations that it is ahead of the plan at the same position."""
+    """Number of iterations that this training is ahead of the plan at the same position."""
     end: int
     settings: list[dict[str, Any]]
 

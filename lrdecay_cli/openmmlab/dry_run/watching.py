@@ -26,11 +26,11 @@ class Watch:
     def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
         self.parameters = parameters
         self.iteration = 0
-        """The next iteration: the first one that sees the current changes."""
+        """The next iteration, which is the first iteration with the current changes."""
         self._optimizers: Mapping[str, torch.optim.Optimizer] = {}
         self.states: list[StateChange] = []
         self.causes: list[dict[str, Cause]] = []
-        """What has set each group's lr, by name, with the first time of each."""
+        """The sources that set each group's lr, by the source's name, each with its first change."""
         self.built: list[tuple[float | None, float | None]] = []
         """lr and weight decay of every group, as the constructor set them."""
         self._tensors = list(self.parameters.values())

@@ -38,7 +38,7 @@ _KINDS = (TypeError, AttributeError, ValueError, KeyError)
 
 
 def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where: str) -> LrdecayError:
-    """Return a clearer error if lrdecay knows the cause of the constructor's ``error``, else ``error`` itself."""
+    """Return a clearer error if lrdecay knows the cause of the constructor's ``error``; otherwise return ``error``."""
     if _SHARED in str(error):
         names: dict[int, list[str]] = {}
         for name, parameter in model.named_parameters(remove_duplicate=False):

@@ -102,7 +102,7 @@ class Need:
     installed: str | None
     """The installed version."""
     source: str = ""
-    """Where to install it from; empty for the package index."""
+    """Where to install the package from; empty for the package index."""
     within: str = ""
     """The versions that the importing package asserts; empty if only the table here applies."""
     cause: str = ""

@@ -126,7 +126,7 @@ class Accepted(NamedTuple):
 
     names: frozenset[str]
     all: bool
-    """True if it accepts no other arguments. A class outside mmengine may use ``**kwargs`` freely."""
+    """True if the class accepts no other arguments. A class outside mmengine may use ``**kwargs`` freely."""
 
 
 def accepted_by(kind: type) -> Accepted:

@@ -24,8 +24,8 @@ def effects_in(
     optimizer whose second instance cannot be built, or takes no step for an unknown reason.
 
     Args:
-        optimizers: as built.
-        settings: of each in the config, as its class accepts them.
+        optimizers: the built optimizers, by name.
+        settings: options of each optimizer in the config, in the form that its class accepts.
     """
     found = {}
     for name, optimizer in optimizers.items():

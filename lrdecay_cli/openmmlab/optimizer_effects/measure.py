@@ -44,7 +44,7 @@ def measure(
 
     Args:
         build: builds an optimizer.
-        lr: lr of the faster group; the other has a tenth of it.
+        lr: lr of the faster group; the other group has a tenth of this lr.
         shape: shape of the tensors.
         distribution: distribution of the class, recorded with its ``version`` and the measured ``options``.
     """

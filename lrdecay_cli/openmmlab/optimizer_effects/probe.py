@@ -27,7 +27,7 @@ _LONGEST = 1000
 
 
 def close(value: float, expected: float) -> bool:
-    """True if a measured pull, or a ratio of two, equals the expected one within the tolerance."""
+    """True if a measured pull, or a ratio of two pulls, equals the expected value within the tolerance."""
     return math.isclose(value, expected, rel_tol=_CLOSE)
 
 

@@ -82,7 +82,7 @@ class StubOptimizer:
         del optimizer.param_groups[len(held) :]
 
     def holders(self) -> Iterator[tuple[list[tuple[str, ...]], dict[str, Any]]]:
-        """Yield the options that schedulers change with the groups of each kind; mmengine's base settings have none."""
+        """Yield options that schedulers change, with their groups; mmengine's base settings belong to no group."""
         held = self.wrapper.optimizer.param_groups
         if self._stacked:
             yield self._members, held[0]
@@ -113,7 +113,7 @@ def _stacked(values: Sequence[Any]) -> Any:
 def stub_optimizers(
     config: Config, group_map: GroupMap, no_matter: Sequence[str] | None, *, stacked: bool
 ) -> dict[str, StubOptimizer]:
-    """Return a stub for each optimizer, by name; a single one has the empty name."""
+    """Return a stub for each optimizer, by name; a single stub has the empty name."""
     wrapper: Mapping[str, Any] = config.optim_wrapper
     named = {name: own for name, own in wrapper.items() if isinstance(own, Mapping) and "optimizer" in own}
     of = {name: [group for group in group_map.groups if group.optimizer == name] for name in named}
@@ -133,7 +133,7 @@ class BuiltScheduler(NamedTuple):
 
     optimizer: str
     path: str
-    """Its path in the config."""
+    """The scheduler's path in the config."""
     settings: Mapping[str, Any]
     scheduler: _ParamScheduler
 

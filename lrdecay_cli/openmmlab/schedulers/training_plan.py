@@ -31,14 +31,14 @@ SCHEDULING = "param_scheduler does not build"
 
 @dataclass(frozen=True)
 class PlannedConfig:
-    """A loaded config and its plan."""
+    """A loaded config and the settings of its training run."""
 
     config: Config
     plan: TrainingPlan
     overrides: Mapping[str, Any]
     """Values of ``--cfg-options``."""
     reload: Callable[[], Config] | None = None
-    """Loads the config again, if it used the number of GPUs."""
+    """Function that loads the config again; None if the config did not use the number of GPUs."""
 
 
 def load_plan(
@@ -68,7 +68,7 @@ class SchedulerConfig(NamedTuple):
     """One scheduler of ``param_scheduler``."""
 
     path: str
-    """In the config."""
+    """The scheduler's path in the config."""
     optimizer: str | None
     """Its optimizer's name; None for any."""
     settings: Mapping[str, Any]

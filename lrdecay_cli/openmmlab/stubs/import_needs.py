@@ -56,7 +56,7 @@ IMPORT_NEEDS: Mapping[str, Mapping[str, str]] = {
     "mmselfsup": {"sklearn": "its clustering uses it"},
     "mmyolo": {"prettytable": "its reports use it"},
 }
-"""By package: the packages that it imports and their use."""
+"""By package: the packages that this package imports, and what they are used for."""
 
 _COMPILED = {"xtcocotools._mask": "mmpose"}
 """Packages whose compiled modules do not load with another major version of numpy, and their importers."""
@@ -109,7 +109,7 @@ class _StubLoader(importlib.abc.Loader):
         return self.finder.made.setdefault(spec.name, stub_module(spec.name))
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Nothing to execute."""
+        """Do nothing: a stub has no code to execute."""
 
 
 class _CompiledNeeds(importlib.abc.MetaPathFinder):
