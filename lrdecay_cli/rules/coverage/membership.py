@@ -32,10 +32,10 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
 
     The parameter keeps its initial value for the whole run. Its gradient is still computed, and nothing warns.
 
-    This happens when a constructor builds groups from a list of names or modules and drops the rest. Add a group for
-    the remaining parameters. To exclude a parameter on purpose, freeze it: set ``requires_grad=False`` or use the
-    module's option, such as ``frozen_stages``. The rule does not report copies that hold a moving average: mmengine's
-    averaged models, and the modules in ``module_keys`` of mmagic's ``ExponentialMovingAverageHook``.
+    This happens when a constructor builds groups from a list of names or modules and leaves out all other parameters.
+    Add a group for the other parameters. To exclude a parameter on purpose, freeze it: set ``requires_grad=False`` or
+    use the module's option, such as ``frozen_stages``. The rule does not report copies that hold a moving average:
+    mmengine's averaged models, and the modules in ``module_keys`` of mmagic's ``ExponentialMovingAverageHook``.
     """
     trained = [tensor for tensor in context.group_map.tensors() if tensor.trainable and not tensor.averaged]
     missing = [tensor for tensor in trained if tensor.state == "missing"]
@@ -81,8 +81,8 @@ class HeadAgain($DEFAULT):
 def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
     """A tensor is in several optimizers, or twice in one group.
 
-    Each step updates the tensor once per occurrence: the effective lr doubles, and two independent momentum buffers act
-    on it.
+    Each step updates the tensor once for each occurrence. With two occurrences, the effective lr doubles. In two
+    optimizers, two independent momentum buffers act on the tensor.
 
     PyTorch raises if a tensor is in two groups of one optimizer. It only warns if a tensor is twice in one group. It
     cannot see a second optimizer. Give each optimizer the parameters of its own part of the model. A constructor that
@@ -117,11 +117,12 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
     parameter trains. If anything unfreezes it, it will train at that lr.
 
     Without ``paramwise_cfg``, mmengine's default constructor passes all of ``model.parameters()`` to the optimizer,
-    frozen stages included. Most detectors on ResNet are trained this way. Other constructors skip frozen parameters.
+    also the parameters of frozen stages. Most detectors on ResNet are trained with this constructor. Other constructors
+    skip frozen parameters.
 
     Swin, CSPDarknet, CSPNeXt, Darknet, MobileNetV2 and EfficientNet apply ``frozen_stages`` in ``train()``. The
     training loop calls ``train()`` after the optimizer is built, so no constructor can skip these parameters. Logs that
-    list the groups when the optimizer is built show them as trained. LRD819 describes the effect under
+    list the groups when the optimizer is built show these parameters as trained. LRD819 describes the effect under
     DistributedDataParallel.
     """
     frozen = [tensor for tensor in context.group_map.tensors() if tensor.state == "frozen_in_group"]

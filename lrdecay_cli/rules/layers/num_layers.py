@@ -85,9 +85,9 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     these unused ids then trains far too slowly. If ``num_layers`` is too small, deep blocks share the lr of the last
     stage or of the head, or train faster than the head.
 
-    MMDetection's ConvNeXt rules give one layer id to every three blocks of the third stage, so the depth of that stage
-    decides ``num_layers``: 5 for a depth of 6, 6 for a depth of 9, 12 for a depth of 27. Transformers have one layer id
-    per block. Change ``num_layers`` whenever you change the backbone.
+    MMDetection's ConvNeXt rules give one layer id to every three blocks of the third stage, so the depth of the third
+    stage decides ``num_layers``: 5 for a depth of 6, 6 for a depth of 9, 12 for a depth of 27. Transformers have one
+    layer id per block. Change ``num_layers`` whenever you change the backbone.
     """
     # One fault, with the layers that train too slowly or too fast.
     given, fitting = context.num_layers, context.fitting_num_layers

@@ -63,11 +63,11 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     them the head's lr, up to a hundred times that of the layers around them.
 
     Tokens, position embeddings and stems are pretrained. mmpretrain's constructor gives register and mask tokens the
-    head's lr; only another constructor can assign them to their stage. The norm after the last block is not reported,
-    because it is normally trained with the head. MMDetection's constructor gives ``backbone.norm0`` to ``norm3`` of
-    ConvNeXt the head's lr. A classifier has only ``norm3``. In a detector, ``norm0`` to ``norm2`` are therefore new,
-    and the rule reports them as info. Modules that an adapter adds to a pretrained backbone (``spm``, ``interactions``,
-    ``level_embed``, prompts, queries) are new and not reported.
+    head's lr; only another constructor can assign them to their stage. The rule does not report the norm after the last
+    block, because this norm is normally trained with the head. MMDetection's constructor gives ``backbone.norm0`` to
+    ``norm3`` of ConvNeXt the head's lr. A classifier has only ``norm3``. In a detector, ``norm0`` to ``norm2`` are
+    therefore new, and the rule reports these norms as info. Modules that an adapter adds to a pretrained backbone
+    (``spm``, ``interactions``, ``level_embed``, prompts, queries) are new, so the rule does not report them.
     """
     # One fault for pretrained tensors, one for norms that a detector adds.
     backbone = context.backbone
@@ -206,8 +206,8 @@ optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True,
 def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     """The backbone's names have a prefix that hides them from the constructor.
 
-    The constructor looks for names that begin with ``backbone.`` (dot included) and gives all others the head's lr. The
-    whole backbone then trains without decay.
+    The constructor looks for names that begin with ``backbone.`` (dot included) and gives all other parameters the
+    head's lr. The whole backbone then trains without decay.
 
     This happens when the model is a part of another model (``student.backbone``) or is wrapped twice (a second
     ``.module``). It also happens in detectors that call their backbone ``img_backbone``.
@@ -252,9 +252,9 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
 
     All blocks train at the head's lr at any decay rate. Pretrained features are overwritten early, and nothing warns.
 
-    MMDetection's constructor accepts every class with ``ConvNeXt`` in its name, does not check parameter names, and
-    expects four stages. mmpretrain's constructor calls the backbone's ``get_layer_depth``. In HiViT, that method looks
-    for ``layers``, but the modules are called ``blocks``.
+    MMDetection's constructor accepts every class with ``ConvNeXt`` in its name and expects four stages. It does not
+    check the parameter names. mmpretrain's constructor calls the backbone's ``get_layer_depth``. In HiViT, that method
+    looks for ``layers``, but the modules are called ``blocks``.
     """
     backbone = context.backbone
     blocks = [tensor for row in backbone.blocks.values() for tensor in row]

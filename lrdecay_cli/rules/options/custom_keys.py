@@ -42,7 +42,8 @@ options."""
 def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
     """A custom key sets a field that is neither a multiplier nor an option of the optimizer.
 
-    The field is stored in the parameter group and ignored; lr and weight decay stay unchanged.
+    The field is stored in the parameter group, but the optimizer ignores it. The lr and the weight decay stay
+    unchanged.
 
     A custom key may set ``lr_mult``, ``decay_mult`` and options that the optimizer accepts per group (``betas``,
     ``momentum``). The official ViTPose-B config writes ``decay_multi`` and therefore decays parameters that it should
@@ -216,8 +217,8 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
     Parameters outside the intended module get the key's lr or weight decay.
 
     Keys are substrings: ``neck`` matches ``backbone.layer1.bottleneck``, ``head`` matches ``roi_head`` and ``bn``
-    matches ``subnet``. Add a dot (``neck.``) or use a longer part of the name. Keys for a kind of parameter in all
-    modules (``norm``, ``pos_embed``) are not reported.
+    matches ``subnet``. Add a dot to the key (``neck.``) or use a longer part of the name. The rule does not report keys
+    for a kind of parameter in all modules (``norm``, ``pos_embed``).
     """
     # The constructor may see a model inside another one.
     own = "module." if all(name.startswith("module.") for name in context.tensors) else ""

@@ -36,7 +36,7 @@ _MULTIPLIERS = ("lr_mult", "decay_mult")
 def option_without_effect(context: RuleContext) -> Iterator[Fault]:
     """The constructor reads an option that has no effect.
 
-    The author expects an effect, so the run differs from the plan.
+    The author expects the option to change an lr or a weight decay, but the training runs without this change.
 
     A decay multiplier has no effect if the optimizer's ``weight_decay`` is missing or 0. MMPretrain's decay constructor
     ignores ``lr_mult``. Other multipliers may apply to no parameter of the model. ``norm_decay_mult`` applies only to

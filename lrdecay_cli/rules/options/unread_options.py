@@ -45,12 +45,12 @@ from lrdecay_cli.rules.options.deleting import MISSPELT
 def option_never_read(context: RuleContext) -> Iterator[Fault]:
     """The constructor never reads an option of ``paramwise_cfg``.
 
-    The option has no effect at any value, and nothing reports it: no error, no warning, no line in the log.
+    The option has no effect at any value. The training gives no error, no warning and no line in the log.
 
     lrdecay records what the constructor reads while it runs. MMDetection's decay constructor reads ``num_layers``,
-    ``decay_rate`` and ``decay_type``, and ignores ``custom_keys`` and every ``*_mult`` next to them. The default
-    constructor reads no decay rate. If the groups already match the option, the finding is an info. LRD502 reports
-    options from a base config, LRD503 misspelt ones.
+    ``decay_rate`` and ``decay_type``. It ignores ``custom_keys`` and every ``*_mult``. The default constructor reads no
+    decay rate. If the groups already match the option, the finding is an info. LRD502 reports options from a base
+    config, LRD503 misspelt ones.
 
     Put keys that match parameter names in ``custom_keys``. Only mmaction2's constructor for Swin reads such keys
     directly in ``paramwise_cfg``.

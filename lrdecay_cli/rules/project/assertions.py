@@ -28,7 +28,7 @@ NUMBERS = ("lr", "lr_scale", "weight_decay", "layer_id")
 def assertion_fails(context: RuleContext) -> Iterator[Fault]:
     """A parameter violates an assertion of the project's settings.
 
-    The settings file states a requirement, and the config does not fulfil it.
+    The settings file states a requirement that the config does not fulfil.
 
     Write assertions as ``[[assert]]`` in ``lrdecay.toml`` or ``[[tool.lrdecay.assert]]`` in ``pyproject.toml``.
 

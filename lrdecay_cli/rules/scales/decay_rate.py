@@ -38,12 +38,12 @@ from lrdecay_cli.rules.api import (
 def scale_above_one(context: RuleContext) -> Iterator[Fault]:
     """A group trains above the base lr although the decay rate is below 1.
 
-    Layers that should train slower than the head train faster, and their pretrained weights are lost in the first
-    epochs.
+    Layers that should train slower than the head train faster than the head, and their pretrained weights are lost in
+    the first epochs.
 
     This happens when a layer id exceeds ``num_layers + 1``, so that the exponent of the decay rate turns negative. With
-    MMDetection's constructor, the usual cause is a ``num_layers`` of a shallower backbone. Set ``num_layers`` to fit
-    the backbone. A custom key that raises an lr on purpose is not reported.
+    MMDetection's constructor, the usual cause is a ``num_layers`` that fits a shallower backbone. Set ``num_layers`` to
+    fit the backbone. The rule does not report a custom key that raises an lr on purpose.
     """
     decay = context.decay_rate if context.decay_option else context.observed_rate
     if decay is None or not 0 < decay < 1:
@@ -91,7 +91,7 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
     With a rate above 1 the decay is reversed: the stem trains fastest and the head slowest. With a rate of 0 no layer
     below the head trains. A negative rate gives every second layer a negative lr, which increases the loss.
 
-    Use a rate between 0.6 and 0.95; the deeper the backbone, the closer to 1.
+    Use a rate between 0.6 and 0.95. For a deeper backbone, use a rate closer to 1.
     """
     # One fault, with the parameters whose lr becomes higher, 0 or negative.
     decay = context.decay_rate
@@ -135,9 +135,9 @@ def no_decay(context: RuleContext) -> Iterator[Fault]:
     Every layer gets the base lr, as with the default constructor. Only the weight decay may differ.
 
     If this is intended, do nothing. Otherwise set the rate: ``decay_rate`` for MMDetection's constructor,
-    ``layer_decay_rate`` for mmpretrain's, whose default is 1. MMDetection's constructor without options, after
-    ``paramwise_cfg=None`` or ``dict(_delete_=True)``, puts all parameters into one group. Norms and biases are then
-    decayed too, so the finding is a warning.
+    ``layer_decay_rate`` for mmpretrain's, whose default is 1. If MMDetection's constructor has no options
+    (``paramwise_cfg=None`` or ``dict(_delete_=True)``), it puts all parameters into one group. Norms and biases then
+    get weight decay too, so the finding is a warning.
     """
     if context.without_options:
         yield _without_options(context)

@@ -208,8 +208,8 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
 
     After ``T_max`` the cosine climbs back towards the full lr, although the last epochs should have the lowest lr.
 
-    ``T_max`` counts from ``begin`` and defaults to ``end - begin``. A common cause is an ``end`` that was changed
-    without ``T_max``.
+    ``T_max`` counts from ``begin`` and defaults to ``end - begin``. A common cause: ``end`` was changed, but ``T_max``
+    was not.
     """
     for scheduler in context.all_schedulers:
         half = scheduler.value("T_max", 0)

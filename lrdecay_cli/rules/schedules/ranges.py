@@ -42,9 +42,9 @@ _EARLY = 0.5
 def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
     """Milestones or the range of a scheduler lie beyond the end of the training or of the scheduler.
 
-    The lr never drops, or stops half-way down.
+    The lr never falls, or stops falling before it reaches its final value.
 
-    This happens when ``max_epochs`` is changed without ``param_scheduler``, or the reverse. Milestones count from the
+    This happens when only one of ``max_epochs`` and ``param_scheduler`` is changed. Milestones count from the
     scheduler's ``begin``. A milestone at or after the scheduler's ``end`` has no effect: move ``end`` together with the
     milestones.
     """
@@ -127,10 +127,10 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
     The factors of overlapping schedulers multiply, so the lr falls much faster than either scheduler intends. A
     12-epoch schedule in a 36-epoch training leaves two thirds of the training at an lr of 0 or a hundredth.
 
-    The second case happens when ``max_epochs`` is raised without ``param_scheduler``. The finding is an info if the
-    scheduler's ``end`` fits the training, but its last milestone is in the first half. A warm-up may overlap with any
-    scheduler, because it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set the lr directly and allow no
-    other scheduler at the same time.
+    The lr reaches its minimum too early when ``max_epochs`` is raised and ``param_scheduler`` is not changed. The
+    finding is an info if the scheduler's ``end`` fits the training, but its last milestone is in the first half. A
+    warm-up may overlap with any scheduler, because it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set
+    the lr directly and allow no other scheduler at the same time.
     """
     # One fault for each pair, and one for each scheduler that ends too early.
     lowering = [

@@ -58,8 +58,9 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     lrdecay recognises torch's norms by module (batch, instance, group and layer norm). It recognises custom norms
     (RMSNorm, LayerNorm2d, GRN) by their type or name, if the parameter has one value per channel. ``norm_decay_mult``
     applies only to torch's norms; for custom norms use ``flat_decay_mult`` or ``custom_keys``. The rule reports configs
-    in which some norms are exempt and others are not. It also reports AdamW and similar optimizers with a weight decay
-    of 0.01 or more. SGD with the usual 1e-4 for all parameters is not reported.
+    in which some norms are exempt from weight decay and other norms are not. It also reports AdamW and similar
+    optimizers with a weight decay of 0.01 or more. It does not report SGD with the usual weight decay of 1e-4 for all
+    parameters.
     """
     # One fault for all norms, except those whose exemption a custom key overrides.
     yield from _decayed_faults(context, "norm", beside_others=False)
@@ -79,8 +80,9 @@ def biases_decayed(context: RuleContext) -> Iterator[Fault]:
 
     ``bias_decay_mult`` applies only to parameters named ``bias``. It does not apply to ``in_proj_bias`` of an attention
     layer, or to the convolutions that compute the offsets of a deformable convolution. ``flat_decay_mult`` applies to
-    all 1-D parameters. The finding is a warning if some biases are exempt and others are not. It is an info if AdamW or
-    a similar optimizer decays all biases by 0.01 or more, which many configs do.
+    all 1-D parameters. The finding is a warning if some biases are exempt from weight decay and other biases are not.
+    It is an info if AdamW or a similar optimizer decays all biases with a weight decay of 0.01 or more, as in many
+    configs.
     """
     offsets = [name for name in context.kinds if "offset" in context.tensors[name].traits]
     yield from _decayed_faults(context, "bias", strong="info", beside_others=False, leave_out=offsets)
@@ -111,8 +113,9 @@ def positions_decayed(context: RuleContext) -> Iterator[Fault]:
     parameters without regularising the model.
 
     lrdecay recognises absolute embeddings by name (``pos_embed``, ``position_embeddings``) or as an embedding inside a
-    positional encoding, and relative position tables by names such as ``relative_position_bias_table`` and
-    ``rel_pos_h``. A module that computes positions (a convolution called ``pos_embed``) is not reported.
+    positional encoding. It recognises relative position tables by names such as ``relative_position_bias_table`` and
+    ``rel_pos_h``. The rule does not report a module that computes positions, such as a convolution called
+    ``pos_embed``.
 
     The rule reports a config in either of two cases: it exempts other parameters from weight decay, or it trains with
     AdamW or a similar optimizer and a weight decay of 0.01 or more.
@@ -142,8 +145,8 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     A token is an input of the model, not a weight, so weight decay shrinks the input of the attention layers.
 
     lrdecay recognises class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global
-    tokens by name. Exemption lists often contain ``cls_token`` and miss newer tokens. Queries of a detector are not
-    reported: Mask2Former exempts them, and DETR decays them.
+    tokens by name. Exemption lists often contain ``cls_token`` and miss newer tokens. The rule does not report the
+    queries of a detector: Mask2Former exempts queries, and DETR decays them.
 
     The rule reports a config in either of two cases: it exempts other parameters from weight decay, or it trains with
     AdamW or a similar optimizer and a weight decay of 0.01 or more.

@@ -38,10 +38,10 @@ def _with_attribute(name: str, index: str) -> Example:
 def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
     """A name in an exemption list exempts no parameter.
 
-    The author expects parameters with this name to be exempt, but they are decayed.
+    The author expects parameters with this name to be exempt from weight decay, but the optimizer decays them.
 
     MMDetection's decay constructor compares ``pos_embed`` and ``cls_token`` with a parameter's full name, such as
-    ``backbone.pos_embed``, so its list never matches. Other constructors read a list from ``paramwise_cfg``
+    ``backbone.pos_embed``, so its list exempts no parameter. Other constructors read a list from ``paramwise_cfg``
     (``no_decay_names``, ``skip_weight_decay``). lrdecay reports an item of the list if no parameter name contains it,
     or if every parameter whose name contains it is decayed.
     """
