@@ -38,8 +38,8 @@ from lrdecay_cli.rules.api import (
 def scale_above_one(context: RuleContext) -> Iterator[Fault]:
     """A group trains above the base lr although the decay rate is below 1.
 
-    Layers that should train slower than the head train faster than the head, and their pretrained weights are lost in
-    the first epochs.
+    Layers that should train slower than the head train faster, and their pretrained weights are lost in the first
+    epochs.
 
     This happens when a layer id exceeds ``num_layers + 1``, so that the exponent of the decay rate turns negative. With
     MMDetection's constructor, the usual cause is a ``num_layers`` that fits a shallower backbone. Set ``num_layers`` to
