@@ -191,8 +191,8 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         return f"{verdict}: {summary} in {count(len(self.checked), 'config')}"
 
     def raise_on_failure(self) -> CheckResult:
-        """Return the result itself, or raise if a finding fails the check: ``check(group_map).raise_on_failure()`` in
-        a test.
+        """Return the result itself, or raise if a finding fails the check: ``check(group_map).raise_on_failure()`` in a
+        test.
 
         Raises:
             CheckFailed: there is a finding of ``fail_on`` or above. Its message is the report, which pytest shows.

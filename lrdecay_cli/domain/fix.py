@@ -13,10 +13,9 @@ from lrdecay_cli.text.python_source import as_python
 
 Keys = tuple[str | int, ...]
 Action = Literal["set", "delete", "rename", "move", "append"]
-"""``set`` an option to a value, and create missing dicts around the option; ``delete`` an option; ``rename`` its last
-key (at the top
-level also to the key of another dict, into which it is merged); ``move`` it to another dict; ``append`` a value to a
-list, which is created if missing.
+"""``set`` an option to a value, and create missing dicts around the option; ``delete`` an option; ``rename`` an
+option's last key (at the top level also to the key of another dict, into which it is merged); ``move`` an option to
+another dict; ``append`` a value to a list, which is created if missing.
 """
 
 

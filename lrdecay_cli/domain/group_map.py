@@ -69,9 +69,8 @@ class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     """Path of the source, as given on the command line."""
     sha256: str
-    """SHA-256 of the config's resolved text: bases merged, overrides applied, keys sorted. For a checkpoint, SHA-256
-    of its
-    pickle, which contains everything except the tensors.
+    """SHA-256 of the config's resolved text: bases merged, overrides applied, keys sorted. For a checkpoint, SHA-256 of
+    its pickle, which contains everything except the tensors.
     """
     overrides: Mapping[str, Any]
     """``--cfg-options`` as given."""

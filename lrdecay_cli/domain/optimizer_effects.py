@@ -98,8 +98,7 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     refusals: tuple[Refusal, ...] = ()
     halved: float | None = None
     """Movement after every lr is halved, divided by the movement without the change. 0.5 means: a new lr acts at once
-    or
-    within a hundred steps.
+    or within a hundred steps.
     """
     rewrites_lr: bool = False
     """True if a step assigns ``group['lr']``."""

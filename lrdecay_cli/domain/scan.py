@@ -47,10 +47,8 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     settings: Mapping[str, str] = {}
     """Digests of the backbone's groups, to compare configs. For a model without a backbone, digests of the whole
-    model's
-    groups.
-    ``layer ids``, ``lr scales`` and ``weight decays`` are digests by name, ``base lr`` is the number. Two configs are
-    comparable only if their ``names`` are equal. Empty in scans of older versions.
+    model's groups. ``layer ids``, ``lr scales`` and ``weight decays`` are digests by name, ``base lr`` is the number.
+    Two configs are comparable only if their ``names`` are equal. Empty in scans of older versions.
     """
 
     @property

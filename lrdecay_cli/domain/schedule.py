@@ -102,9 +102,8 @@ class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Any]
     """Further settings of the scheduler in the config."""
     first_drop: int | None = None
-    """ReduceOnPlateau with a metric that never improves: the first epoch with a lower value (for a loop without
-    epochs: the
-    first iteration), even after the end of the run. Null if the config does not validate or changes its validation
+    """ReduceOnPlateau with a metric that never improves: the first epoch with a lower value (for a loop without epochs:
+    the first iteration), even after the end of the run. Null if the config does not validate or changes its validation
     interval.
     """
     stepped: int | None = None

@@ -65,9 +65,8 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     effects: Mapping[str, OptimizerEffects] = {}
     """The measured effects of each class, by the same names. Omits classes that were not measured."""
     turns: tuple[tuple[str, ...], ...] | msgspec.UnsetType = msgspec.UNSET
-    """Sets of optimizers, by name, of which only one steps at a time. A tensor may be in a group of each optimizer of
-    a set.
-    Unset if all optimizers step in every iteration.
+    """Sets of optimizers, by name, of which only one steps at a time. A tensor may be in a group of each optimizer of a
+    set. Unset if all optimizers step in every iteration.
     """
 
 
@@ -306,9 +305,9 @@ class OnOtherGpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The batch size and the number of GPUs that the groups are for. Recorded if a number depends on them, or if the
-    user
-    gave the batch size.
+    """The batch size and the number of GPUs that the groups are for.
+
+    Recorded if a number depends on them, or if the user gave the batch size.
     """
 
     gpus: int
@@ -322,6 +321,5 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The factor of ``auto_scale_lr`` on every lr: ``gpus * size / base_size``; null if ``auto_scale_lr`` is off."""
     differs: OnOtherGpus | None = None
     """The first number that the constructor computes differently for another number of GPUs; null if all numbers are
-    equal,
-    or if this was not tested.
+    equal, or if this was not tested.
     """

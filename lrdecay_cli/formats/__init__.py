@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Not msgspec records: --help lists the formats and works without msgspec.
 class Canvas(NamedTuple):
-    """The destination of a report."""
+    """The properties of the output that a report is rendered for."""
 
     width: int | None = None
     """Width of the terminal in columns; None if there is no terminal and nothing may be cut."""
@@ -33,12 +33,11 @@ class Format(NamedTuple):
     function: str
     """``module:function``. It returns text, or bytes for a pixel image."""
     reads: Literal["report", "document", "result"]
-    """Its input: the document for machines, the report and a :class:`Canvas` for people, or the whole result and a
-    canvas."""
+    """Input of the function: the document; the report and a :class:`Canvas`; or the whole result and a canvas."""
     commands: tuple[str, ...] = ()
-    """The commands that support it; empty for all."""
+    """The commands that support the format; empty for all commands."""
     needs: tuple[str, str, str] | None = None
-    """An optional package: import name, name, and the fix if it is missing."""
+    """A required optional package: import name, name, and the fix if the package is missing."""
 
 
 FORMATS = {
@@ -67,7 +66,7 @@ FORMATS = {
 
 
 def formats_of(command: str) -> tuple[str, ...]:
-    """The formats that a command supports."""
+    """Return the names of the formats that a command supports."""
     return tuple(name for name, known in FORMATS.items() if command in (known.commands or (command,)))
 
 
@@ -77,7 +76,7 @@ def suits(name: str, command: str) -> bool:
 
 
 def render(name: str, result: AnyResult, canvas: Canvas) -> str | bytes:
-    """``result`` in the format ``name``. Raises LrdecayError for an unknown name or an unsupported result."""
+    """Return ``result`` in the format ``name``. Raises LrdecayError for an unknown name or an unsupported result."""
     check_format(name)
     known = FORMATS[name]
     module, _, function = known.function.partition(":")

@@ -30,8 +30,10 @@ _KINDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
 def github_annotations(document: msgspec.Struct) -> str:
-    """One annotation for each cause, ten of each severity; the others as log lines. Raises LrdecayError for other
-    documents."""
+    """Return one annotation for each cause, at most ten of each severity; further causes become log lines.
+
+    Raises LrdecayError for other documents.
+    """
     result = check_result(document, "github")
     left = dict.fromkeys(_KINDS.values(), MOST)
     lines: list[str] = []

@@ -19,12 +19,12 @@ from lrdecay_cli.text.printing import printable
 
 
 def json_text(document: msgspec.Struct) -> str:
-    """The document. Raises LrdecayError if a number in it is not finite."""
+    """Return the document as JSON text. Raises LrdecayError if a number in it is not finite."""
     return to_json(document)
 
 
 def ndjson_lines(document: msgspec.Struct) -> str:
-    """The records of the document. Raises LrdecayError if it has no records."""
+    """Return the records of the document, one JSON line each. Raises LrdecayError if the document has no records."""
     if not isinstance(document, (CheckResult, Scan)):
         raise LrdecayError("ndjson is only for scan and check", fix="use json")
     return "".join(msgspec.json.encode(record).decode() + "\n" for record in document.records)

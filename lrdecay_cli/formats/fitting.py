@@ -26,7 +26,7 @@ class Fitting(msgspec.Struct, frozen=True):
     columns: tuple[int, ...]
     """Which columns are drawn."""
     widths: tuple[int, ...]
-    """Width of each in characters."""
+    """Width of each drawn column in characters."""
     gap: int = 3
     """Characters between columns."""
     bars: int = 0

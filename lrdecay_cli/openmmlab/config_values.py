@@ -105,8 +105,9 @@ def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool
 
 
 def find_registered(registry: Registry, named: Any, scope: str | None = None) -> Any:
-    """Look up ``named`` in a registry, in ``scope`` or the default one; None if unknown. Returns ``named`` unchanged
-    if it is not a string.
+    """Look up ``named`` in a registry, in ``scope`` or the default one; None if unknown.
+
+    Returns ``named`` unchanged if it is not a string.
 
     Source: mmengine 0.10.7, ``Registry.get``, which returns None for most unknown names and raises RuntimeError for
     names that cannot be a module path (``''``, ``'.AdamW'``).

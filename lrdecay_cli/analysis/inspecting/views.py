@@ -180,8 +180,9 @@ class _Node:
 
 
 def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """Return a tree of modules in the model's order, one row per module. A module with equal lrs and weight decays is
-    a leaf.
+    """Return a tree of modules in the model's order, one row per module.
+
+    A module with equal lrs and weight decays is a leaf.
 
     Neighbours with numeric names (blocks of a stage) and equal contents share a row: ``0-2``.
     """

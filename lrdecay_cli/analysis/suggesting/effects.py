@@ -38,8 +38,9 @@ def effects(before: GroupMap, after: GroupMap) -> tuple[tuple[Effect, ...], Effe
 
 
 def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> Variant | None:
-    """Return the suggestion without the ``lr_mult`` of the whole backbone. None if there is no such ``lr_mult``, or if
-    it is 0.
+    """Return the suggestion without the ``lr_mult`` of the whole backbone.
+
+    None if there is no such ``lr_mult``, or if it is 0.
 
     A custom key multiplies the decay's lr, so the lrs without it are computed from those with it.
     """

@@ -55,7 +55,7 @@ class Cell(NamedTuple):
 
 
 def render(result: AnyResult, canvas: Canvas) -> str:
-    """The result as a page in ASCII, which survives every encoding of a pipe; of ``canvas`` only ``reloads`` counts.
+    """The result as a page in ASCII, which survives every encoding of a pipe; uses only ``reloads`` of ``canvas``.
 
     No hostile name can raise an exception.
     """

@@ -21,7 +21,7 @@ class Part(NamedTuple):
     name: str
     """Also the id of the section, and the key of its data in the scripts' ``DATA``."""
     title: str
-    """Its heading and its link in the contents; empty for parts of the page's head."""
+    """Heading of the section and text of its link in the contents; empty for parts of the page's head."""
     context: Callable[[AnyResult], dict[str, Any]] = lambda _: {}
     """Data for its template besides the report."""
     data: Callable[[AnyResult], Any] | None = None
@@ -34,9 +34,9 @@ class Page(NamedTuple):
     """A page before assembly."""
 
     kind: str
-    """Its kind in two words."""
+    """The kind of the page in two words."""
     title: str
-    """Its subject."""
+    """The subject of the page."""
     parts: tuple[Part, ...]
 
 
@@ -96,7 +96,7 @@ _KINDS = {
     "StackDifference": "Environments",
     "Diagnosis": "Installation",
 }
-"""What a page without parts of its own shows, by its record."""
+"""Kinds of pages without specific parts, by the class of the record."""
 
 
 def page_of(result: AnyResult) -> Page:
