@@ -26,7 +26,7 @@ def key_trace(
 
 
 def overridden_by(winner: str, key: str) -> str:
-    """Return the key that overrides another one in the same name, and why."""
+    """Return the text about the key that overrides ``key``, with the reason: ``by the longer 'norm.weight'``."""
     if len(winner) != len(key):
         return f"by the {'longer' if len(winner) > len(key) else 'shorter'} {winner!r}"
     return f"by {winner!r}: equally long, {'first' if winner < key else 'last'} in the alphabet"

@@ -58,7 +58,7 @@ def file_places(places: Iterable[Place]) -> Iterator[FilePlace]:
 
 
 def worst_first(result: CheckResult) -> list[Cause]:
-    """Return the causes that are not suppressed: causes that fail the run first, otherwise in the given order."""
+    """Return the causes that are not suppressed: errors first, then warnings, then info."""
     order = ("error", "warning", "info")
     counting = (cause for cause in result.causes() if cause.finding.suppressed is None)
     return sorted(counting, key=lambda cause: order.index(cause.finding.severity))

@@ -35,7 +35,7 @@ _START = (
 
 
 def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
-    """Build on the workers of the Dask cluster at ``address``. If a worker dies, another one takes over."""
+    """Build on the workers of the Dask cluster at ``address``. If a worker dies, another worker takes over."""
     try:
         from distributed import Client
         from distributed.comm.addressing import get_address_host_port
