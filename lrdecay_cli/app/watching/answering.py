@@ -95,6 +95,8 @@ def answer(arguments: Sequence[str], writer: int, *, inherited: Sequence[str], w
     """
     # The process ends after one command: garbage collection is not worth its time.
     gc.disable()
+    # Python takes bytecode for current if the source has the same size and was saved in the same second.
+    sys.dont_write_bytecode = True
     if warm:
         folder.keep_nothing()
     dependencies.begin(inherited)
