@@ -60,7 +60,8 @@ class Project:
         done = subprocess.run(
             [sys.executable, "-X", "importtime", "-m", "lrdecay_cli", *arguments],
             cwd=self.root / "work",
-            env={**self.environment(**environment), **measured()},
+            # A test may switch the measurement off.
+            env={**self.environment(), **measured(), **environment},
             capture_output=True,
             encoding="utf-8",
             check=False,
