@@ -36,7 +36,8 @@ SELFSUP_KEYS = f"{PARAMWISE}.custom_keys"
 PGGAN = "mmagic::pggan/pggan_8xb4-12Mimgs_celeba-cropped-128x128.py"
 DCGAN = "mmagic::dcgan/dcgan_1xb128-5epoches_lsun-bedroom-64x64.py"
 REALESRNET = "mmagic::real_esrgan/realesrnet_c64b23g32_4xb12-lr2e-4-1000k_df2k-ost.py"
-SEARCH = str(Path(__file__).with_name("search_config.py"))
+# From the root of the repository, so that the map is the same wherever that lies.
+SEARCH = "tests/family/search_config.py"
 GENERATOR = "optim_wrapper.generator"
 
 CONFIGS: dict[str, tuple[str, ...]] = {
