@@ -34,16 +34,6 @@ def is_mmcv_style(key: str, value: Any) -> bool:
     return key == "optimizer_config" or any(name in value for name in _NEEDED.get(key, ()))
 
 
-def mmcv_style_keys(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return top-level names of a config that are MMCV 1 settings with an effect: not ``grad_clip=None`` alone."""
-    present = {key: config.get(key) for key in KEYS}
-    return tuple(
-        key
-        for key, value in present.items()
-        if is_mmcv_style(key, value) and (key in SCHEDULE_KEYS or as_mmengine({key: value}))
-    )
-
-
 def as_mmengine(
     given: Mapping[str, Any], *, length: float | None = None, in_epochs: bool | None = None
 ) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.fix import Edit, EditError, Fix, Keys, apply_edits, fitting, path_of
@@ -40,11 +40,6 @@ Splices = dict[Path, list[Splice]]
 
 class Refused(Exception):  # noqa: N818
     """A fix that cannot be written into the config's files, with a one-line reason."""
-
-
-class _Wish(NamedTuple):
-    config: str
-    edit: Edit
 
 
 class Planner:

@@ -11,7 +11,7 @@ import bisect
 import json
 import keyword
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -380,13 +380,6 @@ class Script:
     def statement_at(self, offset: int) -> ast.stmt | None:
         """Return the top-level statement that contains an offset."""
         return next((each for each in self._tree.body if self.span(each)[0] <= offset < self.span(each)[1]), None)
-
-    def statements_of(self, name: str) -> Iterator[ast.stmt]:
-        """Yield the top-level statements that assign only this name."""
-        for statement in self._tree.body:
-            match statement:
-                case ast.Assign(targets=[ast.Name(id=target)]) if target == name:
-                    yield statement
 
     def appended(self, statement: str) -> Splice:
         """Return a splice that adds a statement at the end."""
