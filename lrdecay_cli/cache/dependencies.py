@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from lrdecay_cli.cache.evidence import UNREADABLE, content, is_installed, names_in, stamp
+from lrdecay_cli.cache.evidence import UNREADABLE, content, empty_evidence, is_installed, names_in, stamp
 from lrdecay_cli.cache.folder import cache_folder
 from lrdecay_cli.cache.gathering import module_files, source_of
 from lrdecay_cli.cache.recording import record
@@ -104,7 +104,7 @@ def dependencies() -> Evidence:
         modules |= {source_of(path) for path in seen.compiled if not is_installed(path)}
         paths = {*seen.opened, *(modules - _questions.inherited), *filter(_is_asked_for, tuple(_questions.paths))}
         missing = _questions.missing - set(seen.opened)
-        found = nothing()
+        found = empty_evidence()
         for path in sorted(paths):
             own_output = path in seen.written and path not in seen.opened
             if not _counts(path) or own_output or f"{path}{os.sep}".startswith(temporary):
@@ -125,20 +125,6 @@ def dependencies() -> Evidence:
         for folder in seen.listed:
             found["listed"][folder] = None
         return _as_it_is(found, _questions.known, temporary)
-
-
-def nothing() -> Evidence:
-    """Return empty evidence."""
-    return {
-        "variables": {},
-        "environment": None,
-        "stems": [],
-        "search": {},
-        "packages": {},
-        "listed": {},
-        "installed": {},
-        "own": {},
-    }
 
 
 def _as_it_is(found: Evidence, others: Iterable[Evidence], temporary: tuple[str, ...]) -> Evidence:

@@ -47,6 +47,20 @@ if TYPE_CHECKING:
         """By path outside installed packages: content and real path."""
 
 
+def empty_evidence() -> Evidence:
+    """Return evidence of no inputs, to be filled."""
+    return {
+        "variables": {},
+        "environment": None,
+        "stems": [],
+        "search": {},
+        "packages": {},
+        "listed": {},
+        "installed": {},
+        "own": {},
+    }
+
+
 class Checked:
     """Comparisons that one command has made. They are reused, because several results depend on the same files."""
 

@@ -14,6 +14,7 @@ from lrdecay_cli.cache.evidence import (
     all_variables,
     content,
     distribution_files,
+    empty_evidence,
     is_installed,
     names_among,
     names_in,
@@ -75,16 +76,9 @@ class InputChangedError(Exception):
 def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Evidence | str:
     """Return evidence of all inputs, or the reason for none: a file changed at ``before`` (ns since 1970) or later."""
     first = environment.at_first
-    evidence: Evidence = {
-        "variables": {name: variable(first, name) for name in sorted(environment.names)},
-        "environment": all_variables(first) if environment.all else None,
-        "stems": [],
-        "search": {},
-        "packages": {},
-        "listed": {},
-        "installed": {},
-        "own": {},
-    }
+    evidence = empty_evidence()
+    evidence["variables"] = {name: variable(first, name) for name in sorted(environment.names)}
+    evidence["environment"] = all_variables(first) if environment.all else None
     seen.stems.update(name.partition(".")[0] for name in list(sys.modules))
     seen.search.update(sys.path)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from io import BytesIO
 
@@ -32,7 +32,8 @@ def svg_chart(report: Report, canvas: Canvas) -> str:
     chart = _chart_of(report, "svg")
     title = dict(report.facts).get("config", "")
     scale = scale_of(chart)
-    parts = [*_grid(chart, scale), *_lines(chart, scale), *_legend(chart)]
+    steps = line_steps(chart)
+    parts = [*_grid(chart, scale), *_lines(chart, scale, steps), *_legend(chart, steps)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'role="img" aria-labelledby="title summary">\n'
@@ -80,15 +81,14 @@ def _grid(chart: Chart, scale: Scale) -> Iterator[str]:
     yield f'<text x="{right}" y="{below + 42}" text-anchor="end">{_text(axis_title(chart))}</text>'
 
 
-def _lines(chart: Chart, scale: Scale) -> Iterator[str]:
-    for step, line in zip(line_steps(chart), chart.lines, strict=True):
+def _lines(chart: Chart, scale: Scale, steps: Sequence[int]) -> Iterator[str]:
+    for step, line in zip(steps, chart.lines, strict=True):
         points = (f"{_x(chart, at)},{_y(scale, value)}" for at, value in zip(chart.steps, line.values, strict=True))
         drawn = " ".join(dict.fromkeys(points))
         yield (f'<polyline class="line r{step}" points="{drawn}"><title>{_text(line.label)}</title></polyline>')
 
 
-def _legend(chart: Chart) -> Iterator[str]:
-    steps = line_steps(chart)
+def _legend(chart: Chart, steps: Sequence[int]) -> Iterator[str]:
     named, left_out = _legend_entries(chart)
     for place, index in enumerate(named):
         x, y = WIDTH - _RIGHT + 16, _TOP + 8 + 18 * place

@@ -20,7 +20,7 @@ from markupsafe import Markup
 from lrdecay_cli.domain.report import AnyResult, Table
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.html_page.parts import page_of
-from lrdecay_cli.formats.palette import ramp, range_of_tables, style_sheet
+from lrdecay_cli.formats.palette import ScaleRange, ramp, range_of_tables, style_sheet
 from lrdecay_cli.formats.values import (
     bar_length,
     cell_text,
@@ -67,7 +67,7 @@ def render(result: AnyResult, canvas: Canvas) -> str:
     environment.filters.update(
         printable=printable,
         full=full,
-        cells=partial(_cells, result.report.tables),
+        cells=partial(_cells, result.report.tables, range_of_tables(result.report.tables)),
         breakable=lambda name: Markup(".<wbr>").join(name.split(".")),
     )
     styles = (*_STYLES, *(name for part in page.parts for name in part.styles), "print")
@@ -129,10 +129,10 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _cells(together: Sequence[Table], table: Table) -> list[list[Cell]]:
+def _cells(together: Sequence[Table], common: ScaleRange, table: Table) -> list[list[Cell]]:
     """The cells of a table; bars of the tables ``together`` have one scale."""
     columns = table.columns
-    scales = range_of_tables(together if any(table is each for each in together) else (table,))
+    scales = common if any(table is each for each in together) else range_of_tables((table,))
 
     def cell(index: int, value: Any) -> Cell:
         kind = columns[index].kind
