@@ -104,7 +104,7 @@ def test_the_page_of_commands_has_the_formats_of_each() -> None:
     page = Path(__file__, "../../../docs/commands.md").resolve().read_text(encoding="utf-8")
     rows = re.findall(r"^  \| (.+?) \| (?:also )?(`.+`) \|$", page, re.MULTILINE)
     told = {names: re.findall(r"`(\w+)`", listed) for names, listed in rows}
-    common = told.pop("all that report")
+    common = told.pop("all commands with a report")
     for command in WITH_FORMATS:
         more = next((listed for names, listed in told.items() if f"`{command}`" in names), [])
         assert sorted([*common, *more]) == sorted(formats_of(command)), command
