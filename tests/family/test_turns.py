@@ -55,10 +55,10 @@ def test_all_that_step_at_once_hold_it_too_often(pggan: GroupMap) -> None:
     assert "LRD102" not in {found.code for found in findings_of(pggan, RULES)}
     together = with_optimizer(pggan, turns=msgspec.UNSET)
     (found,) = [found for found in findings_of(together, RULES) if found.code == "LRD102"]
-    assert found.message == "74 tensors are in groups up to 6 times, and each step updates them as often"
+    assert found.message == "74 tensors are in groups up to 6 times, so each step updates them up to 6 times"
     by_part = with_optimizer(pggan, turns=(("generator_4", "generator_8"), *(pggan.optimizer.turns or ())[1:]))
     (found,) = [found for found in findings_of(by_part, RULES) if found.code == "LRD102"]
-    assert found.message == "36 tensors are in groups up to 5 times, and each step updates them as often"
+    assert found.message == "36 tensors are in groups up to 5 times, so each step updates them up to 5 times"
 
 
 def with_optimizer(group_map: GroupMap, **changed: object) -> GroupMap:

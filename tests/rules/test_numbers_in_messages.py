@@ -65,4 +65,4 @@ def test_without_an_optimizer_the_fix_is_an_optimizer() -> None:
 def test_number_of_occurrences_in_groups(times: int, told: str) -> None:
     found = group_map({"group": {"parameters": {"a.weight": (2,)}}}, duplicates={"a.weight": "a.weight"})
     found = msgspec.structs.replace(found, duplicates=found.duplicates * times)
-    assert message(found, "LRD102") == f"1 tensor is in groups {told}, and each step updates it as often"
+    assert message(found, "LRD102") == f"1 tensor is in groups {told}, so each step updates it {told}"

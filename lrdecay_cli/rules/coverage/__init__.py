@@ -1,1 +1,1 @@
-"""Rules 1xx: parameters in no group, in several, or in one without being trained."""
+"""Rules 1xx: parameters that are in no group, in several groups, or in a group but not trained."""

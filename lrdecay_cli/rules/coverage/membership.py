@@ -1,4 +1,4 @@
-"""Rules about parameters that are in no group, in several, or in a group without being trained."""
+"""Rules about parameters that are in no group, in several groups, or in a group but not trained."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ _TWO_GROUPS = "optim_wrapper = dict(constructor='TwoGroups', paramwise_cfg=dict(
 def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
     """A trainable parameter is in no group, so the optimizer never updates it.
 
-    The parameter keeps its initial value for the whole run. Its gradient is still computed, and nothing warns.
+    A parameter in no group keeps its initial value for the whole run. Its gradient is still computed, and no warning
+    appears.
 
-    This happens when a constructor builds groups from a list of names or modules and leaves out all other parameters.
-    Add a group for the other parameters. To exclude a parameter on purpose, freeze it: set ``requires_grad=False`` or
-    use the module's option, such as ``frozen_stages``. The rule does not report copies that hold a moving average:
-    mmengine's averaged models, and the modules in ``module_keys`` of mmagic's ``ExponentialMovingAverageHook``.
+    Parameters are in no group if the constructor builds groups from a list of names or modules and leaves out all other
+    parameters. Add a group for the other parameters. To exclude a parameter on purpose, freeze it: set
+    ``requires_grad=False`` or an option of the module, such as ``frozen_stages``.
+
+    The rule does not report moving averages of parameters: mmengine's averaged models, and the modules listed in
+    ``module_keys`` of mmagic's ``ExponentialMovingAverageHook``.
     """
     trained = [tensor for tensor in context.group_map.tensors() if tensor.trainable and not tensor.averaged]
     missing = [tensor for tensor in trained if tensor.state == "missing"]
@@ -81,21 +84,24 @@ class HeadAgain($DEFAULT):
 def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
     """A tensor is in several optimizers, or twice in one group.
 
-    Each step updates the tensor once for each occurrence. With two occurrences, the effective lr doubles. In two
-    optimizers, two independent momentum buffers act on the tensor.
+    Each step updates a tensor that occurs twice in a group two times, so its effective lr doubles. If two optimizers
+    have the tensor, each updates it with its own momentum.
 
-    PyTorch raises if a tensor is in two groups of one optimizer. It only warns if a tensor is twice in one group. It
-    cannot see a second optimizer. Give each optimizer the parameters of its own part of the model. A constructor that
-    walks over modules meets a shared tensor twice: set ``bypass_duplicate=True`` to let mmengine's constructor skip it.
+    PyTorch raises an error if a tensor is in two groups of one optimizer. It only warns if a tensor is twice in one
+    group, and it does not compare different optimizers. Give each optimizer the parameters of its own part of the
+    model.
+
+    If two modules share a tensor, a constructor that iterates over modules adds the tensor twice. Set
+    ``bypass_duplicate=True`` to make mmengine's constructor skip the second occurrence.
     """
     again = {tensor.name: tensor.times for tensor in context.group_map.tensors() if tensor.group and tensor.times > 1}
     if not again:
         return
     most = max(again.values())
+    times = "twice" if most == 2 else f"up to {most} times"
     yield Fault(
         f"{count(len(again), 'tensor')} {verb(len(again), 'is', 'are')} in groups"
-        f" {'twice' if most == 2 else f'up to {most} times'}, and each step updates"
-        f" {verb(len(again), 'it', 'them')} as often",
+        f" {times}, so each step updates {verb(len(again), 'it', 'them')} {times}",
         "put each parameter into one group of one optimizer",
         parameters=again,
     )
@@ -113,17 +119,17 @@ def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
 def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
     """A frozen parameter is in a group.
 
-    The parameter gets no gradient, and PyTorch's optimizers skip it. But the group's size and lr suggest that the
-    parameter trains. If anything unfreezes it, it will train at that lr.
+    A frozen parameter gets no gradient, so PyTorch's optimizers skip it. But the size and lr of its group suggest that
+    it trains. If the parameter is unfrozen later, it trains at that lr.
 
-    Without ``paramwise_cfg``, mmengine's default constructor passes all of ``model.parameters()`` to the optimizer,
-    also the parameters of frozen stages. Most detectors on ResNet are trained with this constructor. Other constructors
-    skip frozen parameters.
+    Without ``paramwise_cfg``, mmengine's default constructor passes all ``model.parameters()`` to the optimizer,
+    including the parameters of frozen stages. Most detectors with a ResNet backbone are trained with this constructor.
+    Other constructors skip parameters that are frozen when the optimizer is built.
 
     Swin, CSPDarknet, CSPNeXt, Darknet, MobileNetV2 and EfficientNet apply ``frozen_stages`` in ``train()``. The
-    training loop calls ``train()`` after the optimizer is built, so no constructor can skip these parameters. Logs that
-    list the groups when the optimizer is built show these parameters as trained. LRD819 describes the effect under
-    DistributedDataParallel.
+    training loop calls ``train()`` after the optimizer is built, so no constructor can skip these frozen parameters.
+    Logs that list the groups when the optimizer is built show these parameters as trained. LRD819 reports them if
+    DistributedDataParallel waits for their gradients.
     """
     frozen = [tensor for tensor in context.group_map.tensors() if tensor.state == "frozen_in_group"]
     built, by_train = ([tensor for tensor in frozen if tensor.by_train is later] for later in (False, True))
@@ -163,12 +169,12 @@ _DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict("
 def lr_zero_as_frozen(context: RuleContext) -> Iterator[Fault]:
     """Parameters have lr 0 instead of being frozen.
 
-    Gradients are still computed and stored, the optimizer keeps state for the parameters, and running statistics of
-    batch norms still change.
+    At lr 0, gradients are still computed and stored, the optimizer keeps state for the parameters, and running
+    statistics of batch norms still change.
 
-    The cause is usually ``lr_mult=0``. Freeze the parameters with ``frozen_stages`` of the backbone or
-    ``requires_grad=False`` instead of an lr of 0. Freezing also saves time and memory. ``norm_eval=True`` freezes the
-    statistics of batch norms. LRD804 reports optimizers that update parameters at lr 0.
+    The usual cause of lr 0 is ``lr_mult=0``. Freeze the parameters instead, with the backbone's ``frozen_stages`` or
+    with ``requires_grad=False``. Freezing also saves time and memory. ``norm_eval=True`` freezes the statistics of
+    batch norms. LRD804 reports optimizers that update parameters even at lr 0.
     """
     # One fault for each custom key that sets the lr to 0, and one for all other groups at lr 0.
     trainable = [(group, parameter) for group, parameter in context.group_map.grouped() if parameter.requires_grad]
@@ -208,11 +214,12 @@ _EXPORT = "export the map again: lrdecay inspect CONFIG --format json"
     "LRD105", "totals-do-not-add-up", severity="error", bad=Example("", edit=_without_the_last_group), good=Example("")
 )
 def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
-    """The map does not account for every parameter of the model exactly once.
+    """The names, sizes or totals in the group map do not match the parameters of the model.
 
-    The map was edited or assembled by hand. It may differ from the real groups, and findings based on it may be wrong.
+    The group map was edited, or assembled by hand. It may differ from the real groups, so all findings for this map may
+    be wrong.
 
-    Export the map again with ``lrdecay inspect CONFIG --format json``.
+    Export the group map again with ``lrdecay inspect CONFIG --format json``.
     """
     # One fault each for names, sizes and totals.
     group_map = context.group_map
@@ -233,10 +240,10 @@ def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
         yield Fault(f"{count(len(unknown), 'tensor')} of the map {belong} to no module of the model", _EXPORT, unknown)
     sizes = [t.name for t in own if t.state != "duplicate" and math.prod(t.shape) != t.numel]
     if sizes:
-        yield Fault(f"shape and numel disagree for {count(len(sizes), 'tensor')}", _EXPORT, sizes)
+        yield Fault(f"the map's shape and numel disagree for {count(len(sizes), 'tensor')}", _EXPORT, sizes)
     wrong = list(_wrong_totals(group_map))
     if wrong and not (nowhere or unknown or sizes):
-        yield Fault(f"totals do not add up: {', '.join(wrong)}", _EXPORT, option="model.totals")
+        yield Fault(f"the map's totals do not add up: {', '.join(wrong)}", _EXPORT, option="model.totals")
 
 
 def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
@@ -273,18 +280,19 @@ _WITH_TEMPERATURE = "optim_wrapper = dict(constructor='WithTemperature', paramwi
     good=Example(_WITH_TEMPERATURE.format(True), _TEMPERATURE),
 )
 def tensor_not_of_the_model(context: RuleContext) -> Iterator[Fault]:
-    """The optimizer holds a tensor that is not a parameter of the model.
+    """The optimizer trains a tensor that is not a parameter of the model.
 
-    The tensor is trained, but it is missing from the model's state dict and from every checkpoint, so a resume or a
-    test loses its value. Often the tensor is a copy of a parameter, and the parameter itself does not train.
+    The optimizer updates the tensor, but the model's state dict and every checkpoint lack it, so its trained value is
+    lost when you resume or test. Often the tensor is a copy of a parameter, and the parameter itself does not train.
 
-    Register the module as a part of the model, and pass the model's own parameters to the optimizer.
+    Register the module that owns the tensor as a submodule of the model, and pass the model's own parameters to the
+    optimizer.
     """
     foreign = [tensor.name for tensor in context.group_map.tensors() if tensor.foreign]
     if not foreign:
         return
     yield Fault(
         f"{count(len(foreign), 'tensor')} in the optimizer {verb(len(foreign), 'does', 'do')} not belong to the model",
-        "pass the model's own parameters to the optimizer; register other modules as a part of the model",
+        "pass the model's own parameters to the optimizer; register other modules as submodules of the model",
         parameters=foreign,
     )

@@ -1,4 +1,4 @@
-"""Rules about the constructor's ``num_layers`` and the layer ids that it produces."""
+"""Rules about the constructor's option ``num_layers``, and about the layer ids computed with it."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ from lrdecay_cli.rules.api import (
     yields_to=("LRD203", "LRD206", "LRD301"),
 )
 def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
-    """A layer id is negative or above the head's.
+    """A layer id is negative, or above the layer id of the head.
 
-    The exponent of the decay rate depends on the layer id. With a layer id above the head's, the exponent is negative
-    and the layer trains faster than the head. With a layer id below 0, the layer trains slower than the stem.
+    The lr scale of a layer is a power of the decay rate, and the exponent is the head's layer id minus the layer's own
+    id. A layer id above the head's makes the exponent negative, so the layer trains faster than the head. A layer with
+    an id below 0 trains slower than the stem.
 
     Layer ids run from 0 (stem) to ``num_layers + 1`` (everything outside the backbone). Set ``num_layers`` to fit the
-    backbone, or correct how the constructor counts layers.
+    backbone, or correct the layer ids that your own constructor computes.
     """
     # One fault each for negative ids and for ids above the head's.
     layers = [(group, group.layer_id) for group in context.group_map.groups if group.layer_id is not None]
@@ -81,13 +82,13 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
 def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     """``num_layers`` does not fit the depth of the backbone.
 
-    If ``num_layers`` is too large, the layer ids between the blocks and the last stage are unused. Every layer below
-    these unused ids then trains far too slowly. If ``num_layers`` is too small, deep blocks share the lr of the last
-    stage or of the head, or train faster than the head.
+    If ``num_layers`` is too large, some layer ids below the last stage are unused, and every layer below these ids
+    trains far too slowly. If ``num_layers`` is too small, deep blocks get the lr of the last stage or of the head, or
+    train faster than the head.
 
-    MMDetection's ConvNeXt rules give one layer id to every three blocks of the third stage, so the depth of the third
-    stage decides ``num_layers``: 5 for a depth of 6, 6 for a depth of 9, 12 for a depth of 27. Transformers have one
-    layer id per block. Change ``num_layers`` whenever you change the backbone.
+    MMDetection's constructor gives one layer id to every three blocks of ConvNeXt's third stage. The depth of the third
+    stage therefore decides ``num_layers``: 5 for a depth of 6, 6 for a depth of 9, 12 for a depth of 27. Transformers
+    have one layer id per block. Change ``num_layers`` whenever you change the backbone.
     """
     # One fault, with the layers that train too slowly or too fast.
     given, fitting = context.num_layers, context.fitting_num_layers
@@ -114,7 +115,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
 def _too_large(
     members: list[BackboneTensor], layers: Mapping[str, int], given: int
 ) -> tuple[str, list[BackboneTensor]]:
-    """Return the gap in layer ids as text, and the tensors below it."""
+    """Return a text about unused layer ids, and the tensors of all layers below these ids."""
     ids = sorted({*layers.values()})
     end, above = max(pairwise(ids), key=lambda pair: pair[1] - pair[0], default=(given, given))
     wrong = [tensor for tensor in members if layers.get(tensor.name, given) <= end]
@@ -126,8 +127,10 @@ def _too_large(
 
 
 def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> tuple[str, list[BackboneTensor]]:
-    """Return blocks before the last stage (or in a single row) that reach the layer ids above them, and a text about
-    it."""
+    """Return a text about blocks with a layer id of the last stage, the head or above, and the tensors of these blocks.
+
+    In a backbone without stages, only layer ids of the head and above count.
+    """
     blocks = context.backbone.blocks
     last = max(blocks, default=())
     staged = len(last) > 1
@@ -150,13 +153,13 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
     yields_to=("LRD301",),
 )
 def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
-    """``stage_wise`` decay with a ``num_layers`` that is not the number of stages.
+    """The decay is ``stage_wise``, but ``num_layers`` is not the number of stages.
 
-    With ``stage_wise``, layer ids count stages, but the exponent still counts ``num_layers``. An example is
-    ``num_layers=6``, a value for ``layer_wise``: the last of four stages is then three decay factors below the head
-    instead of one. With ``num_layers=12``, it is nine decay factors below the head.
+    With ``decay_type='stage_wise'``, layer ids count stages, but the exponent of the decay rate still counts
+    ``num_layers``. For example, with four stages and ``num_layers=6``, the lr of the last stage is the head's lr ×
+    decay rate³ instead of the head's lr × decay rate. With ``num_layers=12`` it is the head's lr × decay rate⁹.
 
-    With four stages, ``num_layers=4`` puts the last stage one decay factor below the head.
+    For a backbone with four stages, set ``num_layers=4``. The lr of the last stage is then the head's lr × decay rate.
     """
     # One fault, with the whole backbone, or with the last stages if those are above the head.
     given, stages = context.num_layers, len(context.depths)
@@ -186,12 +189,12 @@ def _another_lr(group_map: GroupMap) -> GroupMap:
 
 @rule("LRD209", "explanation-disagrees", severity="error", bad=Example("", edit=_another_lr), good=Example(""))
 def explanation_disagrees(context: RuleContext) -> Iterator[Fault]:
-    """lrdecay's formulas give a parameter another layer id, lr or weight decay than the real group has.
+    """lrdecay computes another layer id, lr or weight decay for a parameter than its real group has.
 
-    Explanations and findings for this map may be wrong. The real group is the truth.
+    The training uses the values of the real group. lrdecay's explanations and findings for this map may be wrong.
 
-    Possible causes: the map was edited, the installed constructor is a version that lrdecay does not know, or lrdecay
-    has a bug. In the last case, please report it.
+    Possible causes: the map was edited, lrdecay does not know the installed version of the constructor, or lrdecay has
+    a bug. Please report a bug.
     """
     differing: dict[str, str] = {}
     for name, difference in named_disagreements(context.group_map):

@@ -54,13 +54,13 @@ _STAGE_DECAY = (
     yields_to=("LRD202", "LRD203", "LRD205", "LRD206", "LRD208", "LRD301"),
 )
 def layer_gap(context: RuleContext) -> Iterator[Fault]:
-    """Neighbouring layers are several decay steps apart.
+    """The lrs of neighbouring layers differ by several factors of the decay rate.
 
-    Each layer should train a little slower than the one above it. Every skipped layer id multiplies the lr of all
-    layers below the gap by one more decay factor. Often these layers are almost frozen.
+    Each layer should train a little slower than the layer above it. Every unused layer id between two layers multiplies
+    the lr of all layers below it by the decay rate once more. Often these layers barely train.
 
-    This happens when the constructor counts layer ids for a backbone of another depth, or when the head's id is too
-    high.
+    Layer ids are unused if the constructor counts the layers of a backbone of another depth, or if the head's layer id
+    is too high.
     """
     # One fault for each gap, with the tensors below it: found by layer ids, else by lrs of neighbouring blocks.
     if not context.spec.decays_layers:
@@ -71,7 +71,7 @@ def layer_gap(context: RuleContext) -> Iterator[Fault]:
     if len(layers) > 2:
         yield from _gaps_in_ids(context, layers)
     else:
-        yield from _cliffs(context)
+        yield from _large_steps(context)
 
 
 def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) -> Iterator[Fault]:
@@ -97,15 +97,15 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
 
 
 def _frozen_between(context: RuleContext, below: list[BackboneTensor], above: list[BackboneTensor]) -> bool:
-    """True if frozen blocks occupy the layer ids that no trainable tensor has."""
+    """Return True if frozen blocks lie between two layers, which explains the unused layer ids."""
     in_row = context.backbone.in_row
     low = max((tensor.block.place for tensor in below if tensor.block and in_row(tensor)), default=(-1,))
     high = min((tensor.block.place for tensor in above if tensor.block and in_row(tensor)), default=(math.inf,))
     return any(low < index < high for index in context.frozen_blocks)
 
 
-def _cliffs(context: RuleContext) -> Iterator[Fault]:
-    """Yield a fault for each step between blocks that is much larger than the usual step."""
+def _large_steps(context: RuleContext) -> Iterator[Fault]:
+    """Yield a fault for each pair of neighbouring blocks whose lrs differ by a much larger factor than usual."""
     rows = list(context.backbone.blocks.items())
     names = [context.backbone.block_name(index) for index, _ in rows]
     scales = [max(tensor.scale for tensor in row) for _, row in rows]
@@ -149,13 +149,13 @@ def _example(second_block: str) -> Example:
     yields_to=("LRD203", "LRD206", "LRD207", "LRD208", "LRD209", "LRD301", "LRD302", "LRD304", "LRD306"),
 )
 def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
-    """A deeper block trains slower than a shallower one, or at the head's lr.
+    """A deeper block trains slower than a shallower block, or at the head's lr.
 
-    In layer-wise decay a deeper layer has a higher lr. A block that breaks this order usually has a name or number that
-    the constructor misread.
+    In layer-wise decay, a deeper layer has a higher lr. A block that breaks this order usually has a name or number
+    that the constructor misreads.
 
-    ``custom_keys`` match anywhere in a name: ``backbone.layers.1`` also matches ``backbone.layers.11``. Write
-    ``backbone.layers.1.`` with the dot. In a constructor of your own, check how block ids are counted.
+    A key in ``custom_keys`` matches anywhere in a name: ``backbone.layers.1`` also matches ``backbone.layers.11``. End
+    the key with a dot: ``backbone.layers.1.``. In a constructor of your own, check how it counts blocks.
     """
     # One fault for blocks that break the order, one for blocks at the head's lr.
     option = context.spec.lr_place
@@ -168,8 +168,8 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
         others = [tensor for tensor in backbone.tensors if tensor.block and tensor.block.series in series]
         yield Fault(
             f"{count(len(places), 'block')} of the backbone {verb(len(places), 'breaks', 'break')} the order of lrs:"
-            f" lr scale {span(tensor.scale for tensor in wrong)} between neighbours with"
-            f" {span(tensor.scale for tensor in others if tensor.name not in names)}",
+            f" {verb(len(places), 'it has', 'they have')} lr scale {span(tensor.scale for tensor in wrong)}, but the"
+            f" other blocks have {span(tensor.scale for tensor in others if tensor.name not in names)}",
             _fix(context, wrong),
             names,
             option,
@@ -182,7 +182,8 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
     if whole and below and not any(index[0] == 0 for index in whole):
         yield Fault(
             f"{count(len(whole), 'block')} of the backbone {verb(len(whole), 'trains', 'train')} at the head's"
-            f" lr scale {rate(backbone.head_scale or 1)}; the others have {span(tensor.scale for tensor in below)}",
+            f" lr scale {rate(backbone.head_scale or 1)}; the other blocks have"
+            f" {span(tensor.scale for tensor in below)}",
             "count the head as a separate layer above the last block"
             if context.spec.decays_layers
             else "change nothing if this is intended for the last blocks; otherwise set an lr_mult below the head's",
@@ -193,9 +194,9 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
 
 
 def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
-    """Yield the same parameter of each block in order of depth, once per row of modules in the backbone.
+    """Yield lists of one parameter per block, in order of depth, such as the ``norm.weight`` of every block.
 
-    A row has at least three members: ``ln1`` and ``ln2``, or ``conv1`` and ``conv2``, are not numbered by depth.
+    Apart from the blocks, a series needs at least three modules: ``ln1`` and ``ln2`` are not numbered by depth.
     """
     rows: dict[tuple[str, str], list[BackboneTensor]] = {}
     for tensor in context.backbone.tensors:
@@ -217,6 +218,6 @@ def _fix(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
 
 
 def _numbered(context: RuleContext, wrong: Sequence[BackboneTensor]) -> list[str]:
-    """Return the custom keys that end in a number and also match names with more digits."""
+    """Return the custom keys that end in a number and also match longer numbers: ``layers.1`` matches ``layers.11``."""
     found = [(tensor.name, match[0]) for tensor in wrong if (match := context.custom_lr_mult(tensor.name))]
     return sorted({key for name, key in found if re.search(rf"{re.escape(key)}(?<=\d)\d", name)})

@@ -1,4 +1,4 @@
-"""A rule about constructors whose options repeat the depths of the backbone."""
+"""A rule about constructors with an option that repeats the number of blocks in each stage of the backbone."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NUMBER = re.compile(r"(?i)^(?:depth|(?:num|n)_blocks|(?:backbone|vit|model)_dep
 
 
 class _Depths(NamedTuple):
-    """An option that states the number of blocks."""
+    """A constructor option for the number of blocks, its value, and the model's real numbers."""
 
     option: str
     given: tuple[int, ...]
     real: tuple[int, ...]
-    """The depths of the model, in the same form as ``given``."""
+    """The model's number of blocks per stage, in the same form as ``given``."""
 
     @property
     def right(self) -> Any:
@@ -68,12 +68,13 @@ _COUNTED = (
 def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
     """The constructor's ``depths`` option does not match the model.
 
-    The constructor counts layers per stage from this option. If the model has fewer blocks, some layer ids are unused.
-    If the model has more blocks, some blocks share a layer id or get a layer id above the head's.
+    The constructor uses ``depths`` to count the layers of each stage. If the model has fewer blocks than ``depths``
+    states, some layer ids are unused. If the model has more blocks, some blocks share a layer id or get a layer id
+    above the head's.
 
     InternImage's constructor and similar constructors have two options: ``depths`` repeats the backbone's depths, and
-    ``num_layers`` is the sum of the depths. Change both options whenever you change the backbone, because nothing
-    checks that they fit the backbone.
+    ``num_layers`` is the sum of the depths. Change both options whenever you change the backbone, because no code
+    compares them with the backbone.
     """
     found = _other_depths(context)
     if found is None:
@@ -98,8 +99,10 @@ def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
 
 
 def _num_layers(context: RuleContext, found: _Depths) -> int | None:
-    """Return the ``num_layers`` that puts the head right above the last block once ``depths`` is correct; None if
-    unknown."""
+    """Return the ``num_layers`` that puts the head one layer above the last block, given correct ``depths``.
+
+    Return None if the layer ids of the head or the blocks are unknown.
+    """
     num_layers, head = context.options.get("num_layers"), context.head_id
     last = max(context.backbone.blocks, default=None)
     top = max((tensor.group.layer_id or 0 for tensor in context.backbone.blocks[last]), default=0) if last else 0
@@ -111,7 +114,9 @@ def _num_layers(context: RuleContext, found: _Depths) -> int | None:
 
 
 def _other_depths(context: RuleContext) -> _Depths | None:
-    """Return the first option that the constructor reads and that looks like the model's depths with other numbers."""
+    """Return the first option that the constructor reads and that has the form of the model's depths, but other
+    numbers.
+    """
     real = _depths(context)
     if not context.spec.decays_layers or not real:
         return None
@@ -129,8 +134,10 @@ def _other_depths(context: RuleContext) -> _Depths | None:
 
 
 def _depths(context: RuleContext) -> tuple[int, ...]:
-    """Return the blocks per stage of the backbone's main row, frozen ones included; one number for a row without
-    stages."""
+    """Return the number of blocks in each stage of the backbone, including frozen blocks.
+
+    A backbone without stages gives a single number.
+    """
     series = context.backbone.main_series
     own = (name.removeprefix(context.prefix) for name in context.tensors if name.startswith(context.prefix))
     places = {block.place for block in map(block_of, own) if block and block.series == series}

@@ -57,17 +57,22 @@ _WITH_REGISTERS = "model = dict(backbone=dict(type='ConvNeXtRegisters'))\n"
     yields_to=("LRD207", "LRD208", "LRD303", "LRD305"),
 )
 def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
-    """Parameters of the backbone train at the head's lr, while the rest of the backbone decays.
+    """Some parameters of the backbone train at the head's lr, although the other backbone parameters have a lower lr.
 
-    If these tensors are pretrained, they should train slowly. The constructor does not recognise their names and gives
-    them the head's lr, up to a hundred times that of the layers around them.
+    The constructor does not recognise the names of these parameters and gives them the head's lr, up to a hundred times
+    the lr of the layers around them. If the parameters are pretrained, they should train slowly.
 
-    Tokens, position embeddings and stems are pretrained. mmpretrain's constructor gives register and mask tokens the
-    head's lr; only another constructor can assign them to their stage. The rule does not report the norm after the last
-    block, because this norm is normally trained with the head. MMDetection's constructor gives ``backbone.norm0`` to
-    ``norm3`` of ConvNeXt the head's lr. A classifier has only ``norm3``. In a detector, ``norm0`` to ``norm2`` are
-    therefore new, and the rule reports these norms as info. Modules that an adapter adds to a pretrained backbone
-    (``spm``, ``interactions``, ``level_embed``, prompts, queries) are new, so the rule does not report them.
+    Tokens, position embeddings and stems are pretrained, so they should have the lr of their stage. mmpretrain's
+    constructor gives register and mask tokens the head's lr. To give them the lr of their stage, use another
+    constructor.
+
+    The rule does not report the norm after the last block, because this norm is normally trained with the head.
+    MMDetection's constructor gives ``backbone.norm0`` to ``norm3`` of ConvNeXt the head's lr. A classifier has only
+    ``norm3``. A detector adds ``norm0`` to ``norm2``, which are not pretrained, so the rule reports these three norms
+    as info.
+
+    Adapters add new modules to a pretrained backbone: ``spm``, ``interactions``, ``level_embed``, prompts, queries. New
+    modules may train at the head's lr, so the rule does not report them.
     """
     # One fault for pretrained tensors, one for norms that a detector adds.
     backbone = context.backbone
@@ -107,9 +112,9 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
         if tensor.name not in behind or (tensor.block and tensor.block.place[0] < stages)
     }
     fallen = [tensor for tensor in fallen if _series(tensor) in named]
-    outputs = [tensor for tensor in fallen if _stage_given_out(context, tensor) is not None]
+    outputs = [tensor for tensor in fallen if _output_stage(context, tensor) is not None]
     pretrained = [tensor for tensor in fallen if tensor not in outputs]
-    new = [tensor for tensor in outputs if (_stage_given_out(context, tensor) or 0) < stages]
+    new = [tensor for tensor in outputs if (_output_stage(context, tensor) or 0) < stages]
     blocks_have = f"its blocks have {span(tensor.scale for tensor in slow)}"
     if pretrained:
         yield Fault(
@@ -138,8 +143,8 @@ def _at_head(fallen: Sequence[BackboneTensor], head: float) -> str:
 _OUTPUT_NORM = re.compile(r"norm(\d+)\.", re.ASCII)
 
 
-def _stage_given_out(context: RuleContext, tensor: BackboneTensor) -> int | None:
-    """Return the stage that an output norm belongs to; None if the family has no norm per output stage."""
+def _output_stage(context: RuleContext, tensor: BackboneTensor) -> int | None:
+    """Return the number in an output norm's name, which is the number of its stage; None for other parameters."""
     if context.family is None or not context.family.output_norms:
         return None
     found = _OUTPUT_NORM.match(tensor.name.removeprefix(context.prefix))
@@ -147,7 +152,9 @@ def _stage_given_out(context: RuleContext, tensor: BackboneTensor) -> int | None
 
 
 def _series(tensor: BackboneTensor) -> str:
-    """Return the name that a norm shares with the norms of other stages; else its own name."""
+    """Return the name without its number, which norms of all stages share; the full name of a parameter without a
+    number.
+    """
     return tensor.block.series if tensor.block else tensor.name
 
 
@@ -204,13 +211,13 @@ optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True,
     yields_to=("LRD305",),
 )
 def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
-    """The backbone's names have a prefix that hides them from the constructor.
+    """The parameter names of the backbone begin with a prefix that the constructor does not expect.
 
     The constructor looks for names that begin with ``backbone.`` (dot included) and gives all other parameters the
     head's lr. The whole backbone then trains without decay.
 
-    This happens when the model is a part of another model (``student.backbone``) or is wrapped twice (a second
-    ``.module``). It also happens in detectors that call their backbone ``img_backbone``.
+    Backbone names have another prefix if the model is a part of another model (``student.backbone``), if it is wrapped
+    twice (a second ``.module``), or if the detector calls its backbone ``img_backbone``.
     """
     if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
@@ -250,11 +257,14 @@ class PlainConvNeXt(ConvNeXt):
 def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     """The constructor does not recognise the names of the backbone's blocks, so no block is decayed.
 
-    All blocks train at the head's lr at any decay rate. Pretrained features are overwritten early, and nothing warns.
+    All blocks train at the head's lr, and the decay rate has no effect. The training overwrites pretrained features
+    early, and no warning appears.
 
-    MMDetection's constructor accepts every class with ``ConvNeXt`` in its name and expects four stages. It does not
-    check the parameter names. mmpretrain's constructor calls the backbone's ``get_layer_depth``. In HiViT, that method
-    looks for ``layers``, but the modules are called ``blocks``.
+    MMDetection's constructor accepts every backbone class with ``ConvNeXt`` in its name and expects four stages. It
+    does not check the parameter names.
+
+    mmpretrain's constructor calls the backbone's method ``get_layer_depth``. HiViT's method looks for modules called
+    ``layers``, but HiViT's modules are called ``blocks``.
     """
     backbone = context.backbone
     blocks = [tensor for row in backbone.blocks.values() for tensor in row]

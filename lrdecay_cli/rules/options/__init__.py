@@ -1,1 +1,1 @@
-"""Rules 5xx: options that are unused or contradict each other."""
+"""Rules 5xx: options of the constructor that are unused, or that contradict each other."""

@@ -1,4 +1,4 @@
-"""Rules about custom keys that override each other or an option."""
+"""Rules about entries of ``custom_keys`` that override each other or another option."""
 
 from __future__ import annotations
 
@@ -46,16 +46,18 @@ from lrdecay_cli.rules.options.custom_keys import known_settings
     ),
 )
 def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
-    """For some parameters, a longer custom key overrides a shorter key and drops the settings of the shorter key.
+    """A longer custom key overrides a shorter key for some parameters and drops the settings of the shorter key.
 
-    mmengine applies only the longest key that a parameter's name contains. It drops the settings of all shorter keys
-    and does not merge them.
+    For each parameter, mmengine applies only the longest custom key that the parameter's name contains. It ignores the
+    settings of all shorter keys and does not merge them.
 
     With ``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` the backbone's norms are decayed,
-    because ``backbone`` is longer than ``norm``. Conversely, ``'backbone.norm': dict(decay_mult=0)`` overrides the key
-    ``backbone`` for the backbone's norms, and these norms train at the full lr. Keys of equal length are tried in
-    alphabetical order. The rule does not report a longer key that matches fewer parameters and sets the same fields: it
-    overrides on purpose.
+    because ``backbone`` is longer than ``norm``. With the longer key ``'backbone.norm': dict(decay_mult=0)`` instead of
+    ``'norm'``, these norms are exempt from weight decay, but they train at the full lr.
+
+    If two custom keys of equal length match a parameter, mmengine applies the first key in alphabetical order. The rule
+    does not report a longer key that matches fewer parameters and sets the same fields, because it overrides on
+    purpose.
     """
     reported = set()
     for matches, winner, names, dropped in _overrides(context):
@@ -88,7 +90,10 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
 
 
 def _overrides(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str], dict[str, Any]]]:
-    """Yield a key, the key that overrides it, the parameters concerned, and the settings that are dropped for them."""
+    """Yield each custom key that another key overrides, with that other key.
+
+    The third and fourth value are the parameters concerned, and the settings that they lose.
+    """
     for matches in context.custom_keys.values():
         for winner in dict.fromkeys(matches.overridden.values()):
             dropped = _dropped(context, matches, context.custom_keys[winner])
@@ -97,7 +102,10 @@ def _overrides(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str
 
 
 def _dropped(context: RuleContext, shadowed: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
-    """Return settings of the overridden key that the winner neither has nor overrides on purpose."""
+    """Return the settings of a custom key that its parameters lose because the key ``winner`` overrides it.
+
+    Settings that ``winner`` has too, or changes on purpose, do not count.
+    """
     refines = {*winner.wins, *winner.overridden} <= {*shadowed.wins, *shadowed.overridden}
     dropped = {}
     known = known_settings(context, shadowed.key)
@@ -157,11 +165,14 @@ def _fix(
 def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
     """A custom key disables an option such as ``norm_decay_mult`` for the parameters that the key matches.
 
-    ``*_mult`` options do not apply to a parameter that a custom key matches, even if the key only sets the lr.
+    Options such as ``norm_decay_mult`` do not apply to a parameter that a custom key matches, even if the key only sets
+    the lr.
 
     With ``norm_decay_mult=0`` and ``custom_keys={'backbone': dict(lr_mult=0.1)}``, every norm of the backbone is
-    decayed. mmengine looks up the key first, and treats a key without ``decay_mult`` as ``decay_mult=1``. The rule does
-    not report a key that matches only parameters of the option and sets the field itself.
+    decayed. mmengine applies the custom key first, and treats a key without ``decay_mult`` as ``decay_mult=1``.
+
+    The rule does not report a custom key that sets the same field as the option and matches only parameters of the
+    option.
     """
     # One fault for each key and option. LRD506 reports keys that override each other.
     multipliers = context.multipliers
@@ -227,11 +238,11 @@ def _tied(key: str) -> Example:
 def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
     """A custom key matches only the second name of a shared tensor, but mmengine uses only the first name.
 
-    The constructor sees a shared tensor once, under its first name, so the key never applies to it.
+    The constructor processes a shared tensor once, under its first name, so a key for the second name never applies.
 
-    With ``bypass_duplicate=True`` mmengine skips a tensor that it has already seen under another name. Examples are a
-    head that shares convolutions across levels, and tied embeddings. The lr and weight decay of the tensor follow its
-    first name in the model's order.
+    With ``bypass_duplicate=True``, mmengine skips a tensor that it has already processed under another name. Examples
+    are tied embeddings, or a head that shares convolutions across levels. The lr and weight decay of the tensor follow
+    its first name in the model's order.
     """
     first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
     for key, matches in context.custom_keys.items():

@@ -1,4 +1,4 @@
-"""Rules about custom keys that match nothing or too much, and about their settings."""
+"""Rules about entries of ``custom_keys`` that match no or too many parameters, and about their settings."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from lrdecay_cli.rules.api import (
 )
 
 _TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
-"""Options allowed in a custom key if every group comes from that key, so that no other group shows the optimizer's
-options."""
+"""Optimizer options that a custom key may set, used if a key creates all groups and no other group shows the options.
+"""
 
 
 @rule(
@@ -42,12 +42,12 @@ options."""
 def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
     """A custom key sets a field that is neither a multiplier nor an option of the optimizer.
 
-    The field is stored in the parameter group, but the optimizer ignores it. The lr and the weight decay stay
-    unchanged.
+    mmengine stores the unknown field in the parameter group, but the optimizer ignores it. The lr and the weight decay
+    stay unchanged.
 
     A custom key may set ``lr_mult``, ``decay_mult`` and options that the optimizer accepts per group (``betas``,
-    ``momentum``). The official ViTPose-B config writes ``decay_multi`` and therefore decays parameters that it should
-    exempt.
+    ``momentum``). For example, the official ViTPose-B config writes ``decay_multi`` instead of ``decay_mult``, and
+    therefore decays parameters that it should exempt.
     """
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)
@@ -70,7 +70,7 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
 
 
 def known_settings(context: RuleContext, key: str) -> set[str]:
-    """Return the settings that a custom key may have, as far as the map shows."""
+    """Return the settings that a custom key may have: multipliers, and options of the optimizer and of other groups."""
     # Options of groups that the key did not create, and the optimizer's options in the config.
     own = {*context.custom_keys[key].wins}
     others = [
@@ -82,7 +82,7 @@ def known_settings(context: RuleContext, key: str) -> set[str]:
 
 
 _MULTIPLIERS = {option for spec in CONSTRUCTORS for option in spec.options if option.endswith("_mult")}
-"""Options that belong next to ``custom_keys``."""
+"""Options that belong in ``paramwise_cfg``, beside ``custom_keys`` and not in it."""
 _PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")
 _HINT = ": keys are plain text, not globs or regular expressions"
 
@@ -97,12 +97,15 @@ _HINT = ": keys are plain text, not globs or regular expressions"
 def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     """A custom key matches no parameter name.
 
-    The key's settings never apply: a backbone that should train at a tenth of the lr trains at the full lr.
+    The settings of the custom key never apply. For example, a backbone that should train at a tenth of the lr trains at
+    the full lr.
 
-    A key is plain text, not a glob or regular expression, and must be a substring of a parameter name. Names have no
-    leading dot, so ``.backbone`` matches nothing. For a key that resembles no name, there are two exceptions, because
-    configs list keys for a whole model family. If the key sets weight decay to 0, or if it comes from a base config,
-    the finding is an info. If both are true, the rule does not report the key.
+    A custom key must be a substring of a parameter name. It is plain text, not a glob or a regular expression.
+    Parameter names have no leading dot, so ``.backbone`` matches nothing.
+
+    Configs often list keys for a whole model family. If a key resembles no name, the finding is therefore an info if
+    the key sets weight decay to 0, or if it comes from a base config. If both are true, the rule does not report the
+    key.
     """
     inherited = {*context.group_map.training.inherited}
     for key, matches in context.custom_keys.items():
@@ -144,7 +147,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
 
 
 def _globbed(context: RuleContext, key: str) -> list[str]:
-    """Return the names that the key would match as a glob or regular expression; empty if it is neither."""
+    """Return the parameter names that a key would match as a glob or regular expression; empty if it is plain text."""
     inner = key.strip("*.")
     if not _is_pattern(inner):
         return []
@@ -164,7 +167,10 @@ def _is_pattern(key: str) -> bool:
 
 
 def _globs(inner: str) -> Iterator[list[str]]:
-    """Yield globs of whole labels first, because ``[0-2]`` should not match ``layers.10``; then of parts of labels."""
+    """Yield lists of globs to try in turn: first globs for whole labels of a name, then globs for parts of labels.
+
+    A label is the text between two dots. Whole labels are first, because ``[0-2]`` should not match ``layers.10``.
+    """
     choices = _BRACES.search(inner)
     options = choices[1].split(",") if choices else [""]
     globs = [f"{inner[: choices.start()]}{each}{inner[choices.end() :]}" for each in options] if choices else [inner]
@@ -174,13 +180,14 @@ def _globs(inner: str) -> Iterator[list[str]]:
 
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _OF_REGEX = re.compile(r"[\\^$|+?()]|\.\*\w|\w\.\*")
-"""Syntax that occurs in regular expressions but not in globs of names."""
+"""Syntax that occurs in regular expressions, but not in globs of names."""
 
 
 def _better(context: RuleContext, key: str, *, spelled: bool) -> str | None:
-    """Return the part of a name that the key probably means.
+    """Return the part of a parameter name that the user probably intended with this key; None if there is none.
 
-    ``spelled`` allows misspelt keys; a key from a base may be correct for other models.
+    Misspelt keys are corrected only if ``spelled`` is True, because a key from a base config may be correct for other
+    models.
     """
     for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
         if plain and plain != key and any(plain in name for name in context.tensors):
@@ -214,11 +221,11 @@ def _distilling(key: str, to: str) -> Example:
 def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
     """A custom key that names one module of the model also matches names in other modules.
 
-    Parameters outside the intended module get the key's lr or weight decay.
+    Parameters outside the intended module get the lr or weight decay of the custom key.
 
-    Keys are substrings: ``neck`` matches ``backbone.layer1.bottleneck``, ``head`` matches ``roi_head`` and ``bn``
-    matches ``subnet``. Add a dot to the key (``neck.``) or use a longer part of the name. The rule does not report keys
-    for a kind of parameter in all modules (``norm``, ``pos_embed``).
+    A custom key matches any name that contains it: ``neck`` matches ``backbone.layer1.bottleneck``, ``head`` matches
+    ``roi_head``, and ``bn`` matches ``subnet``. Add a dot to the key (``neck.``) or use a longer part of the name. The
+    rule does not report keys for one kind of parameter in all modules (``norm``, ``pos_embed``).
     """
     # The constructor may see a model inside another one.
     own = "module." if all(name.startswith("module.") for name in context.tensors) else ""
@@ -250,7 +257,7 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
 
 
 def _is_word(key: str, name: str) -> bool:
-    """True if the key occurs in the name without a letter directly before or after it."""
+    """Return True if the key occurs in the name without a letter directly before or after it."""
     for found in re.finditer(f"(?={re.escape(key)})", name):
         before, behind = name[: found.start()][-1:], name[found.start() + len(key) :][:1]
         if not (before.isalpha() and key[:1].isalpha()) and not (behind.isalpha() and key[-1:].isalpha()):
@@ -271,7 +278,7 @@ def _fix(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str])
 
 
 def _common(names: list[str], key: str) -> str:
-    """Return the shortest path that all names share and that is longer than the key; empty if there is none."""
+    """Return the shortest module path that contains all names and is longer than the key; empty if there is none."""
     parts = names[0].split(".")
     for end in range(1, len(parts)):
         path = ".".join(parts[:end])

@@ -1,4 +1,4 @@
-"""A rule about ``_delete_`` in a dict that no base config has."""
+"""A rule about ``_delete_`` in a dict that no base config contains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from lrdecay_cli.domain.fix import path_of
 from lrdecay_cli.rules.api import Example, Fault, Fix, RuleContext, delete_option, rename_option, rule
 
 _HARMLESS = "paramwise_cfg"
-"""Constructors do not read ``_delete_`` there; every other place refuses unknown settings."""
+"""The setting in which ``_delete_`` does no harm, because constructors do not read it there. Others refuse unknown
+keys."""
 MISSPELT = ("_delete", "delete_", "__delete__", "_delete__", "delete", "_deleted_", "_del_")
 
 
@@ -21,13 +22,15 @@ MISSPELT = ("_delete", "delete_", "__delete__", "_delete__", "delete", "_deleted
     good=Example("optim_wrapper = dict(clip_grad=dict(max_norm=1.0))"),
 )
 def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
-    """``_delete_`` is in a dict that no base config has, so it stays among the options.
+    """``_delete_`` is in a dict that no base config contains, so mmengine treats it as an option.
 
-    mmengine removes ``_delete_`` only when it merges the dict into a base's dict. In any other dict, ``_delete_``
-    stays: the class, loop or function that receives the dict refuses it, when the run starts or at its first step.
+    mmengine removes ``_delete_`` only when it merges the dict into a dict of the base config. In any other dict,
+    ``_delete_`` stays, and the class, loop or function that receives the dict refuses it: when the run starts, or at
+    its first step.
 
-    This happens when a dict is copied from another config, or when the config's base was changed. Constructors do not
-    read ``_delete_``, so the finding in ``paramwise_cfg`` is an info. A misspelt ``_delete_`` deletes nothing either.
+    ``_delete_`` deletes nothing if you copied the dict from another config, or changed the base of the config.
+    Constructors do not read ``_delete_``, so the finding in ``paramwise_cfg`` is an info. A misspelt ``_delete_``
+    deletes nothing either.
     """
     # One fault for each.
     training = context.group_map.training

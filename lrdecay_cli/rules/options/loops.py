@@ -1,4 +1,4 @@
-"""A rule about settings of the training, validation and test loops."""
+"""A rule about the settings of the training, validation and test loops."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from lrdecay_cli.rules.api import (
 )
 
 _LENGTHS = {"max_epochs": "by_epoch=True", "max_iters": "by_epoch=False"}
-"""Each setting for the length of the training, and the setting that selects the loop which reads it."""
+"""Each setting for the length of the training, and the value of ``by_epoch`` with which mmengine reads it."""
 CLASSES = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop", "mmdet.TeacherStudentValLoop")
-"""Registered loop classes, to suggest one for an unknown name in any scope. Source: mmengine 0.10 and mmdet 3.3."""
+"""Registered loop classes, used to suggest a class for an unknown name. Source: mmengine 0.10 and mmdet 3.3."""
 
 _DROPS = "{}=dict(_delete_=True, ...) drops settings of the base"
 
@@ -35,13 +35,15 @@ _DROPS = "{}=dict(_delete_=True, ...) drops settings of the base"
 def loop_refused(context: RuleContext) -> Iterator[Fault]:
     """``train_cfg``, ``val_cfg`` or ``test_cfg`` has settings that mmengine refuses when the run starts.
 
-    The run builds the model, then raises before its first step: the loop class does not accept these settings.
+    The loop class does not accept these settings. The run builds the model, then raises before its first step.
 
-    ``by_epoch=True`` selects ``EpochBasedTrainLoop``, which needs ``max_epochs``. Otherwise mmengine uses
-    ``IterBasedTrainLoop``, which needs ``max_iters``. To use another class, set ``type`` and remove ``by_epoch``:
-    mmengine refuses both together. lrdecay reads the accepted settings from the class's signature. If the signature
-    ends in ``**kwargs``, lrdecay reports only probable misspellings, as warnings. ``test_cfg`` is used only after
-    training, so its findings are warnings too.
+    With ``by_epoch=True``, mmengine uses ``EpochBasedTrainLoop``, which needs ``max_epochs``. Otherwise it uses
+    ``IterBasedTrainLoop``, which needs ``max_iters``. To use another class, set ``type`` and remove ``by_epoch``,
+    because mmengine refuses ``type`` and ``by_epoch`` together.
+
+    lrdecay reads the accepted settings from the signature of the loop class. If the signature ends in ``**kwargs``,
+    lrdecay reports only probable misspellings, as warnings. ``test_cfg`` is used only after training, so its findings
+    are warnings too.
     """
     for path, loop in (context.group_map.training.loops or {}).items():
         for fault in _faults(path, loop):
@@ -53,7 +55,7 @@ _RENAMED = {
     **dict.fromkeys(("total_iters", "iters", "num_iters", "max_iterations", "max_steps"), "max_iters"),
     **dict.fromkeys(("interval", "eval_interval", "evaluation_interval"), "val_interval"),
 }
-"""Names of these settings in earlier versions and other projects."""
+"""Names of mmengine's settings in earlier versions and other projects."""
 
 
 def _renamed(setting: str, loop: Loop) -> str | None:

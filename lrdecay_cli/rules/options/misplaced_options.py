@@ -1,4 +1,4 @@
-"""A rule about settings in a place where mmengine ignores them, and about settings of MMCV 1."""
+"""A rule about top-level settings that mmengine ignores, including settings of MMCV 1."""
 
 from __future__ import annotations
 
@@ -62,12 +62,13 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
     mmengine reads the optimizer and its groups from ``optim_wrapper``, the schedule from ``param_scheduler`` and the
     length of the training from ``train_cfg``. It accepts every other top-level name without a warning.
 
-    A top-level ``paramwise_cfg`` is the most common case. Another is the settings of MMCV 1: ``optimizer``,
-    ``optimizer_config``, ``fp16``, ``lr_config``, ``momentum_config`` and ``runner``. For these, the fix is the
-    mmengine equivalent, computed from their values. A top-level name that resembles one of mmengine's
-    (``optim_wraper``, ``param_schedulers``) is reported as misspelt. The rule does not report a variable that the
-    config or its base uses in other settings. It reports a top-level ``max_epochs`` that was set instead of
-    ``train_cfg.max_epochs``.
+    The most common misplaced setting is a top-level ``paramwise_cfg``. The settings of MMCV 1 are also ignored:
+    ``optimizer``, ``optimizer_config``, ``fp16``, ``lr_config``, ``momentum_config`` and ``runner``. For these
+    settings, the fix is the mmengine equivalent of their values.
+
+    A top-level name that resembles a name of mmengine (``optim_wraper``, ``param_schedulers``) is reported as misspelt.
+    The rule does not report a variable that the config or its base uses in other settings. It does report a top-level
+    ``max_epochs`` if the config sets it instead of ``train_cfg.max_epochs``.
     """
     training = context.group_map.training
     old = {key: value for key, value in training.misplaced.items() if is_mmcv_style(key, value)}
@@ -104,7 +105,7 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
 
 
 def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
-    """Return the options of the setting to be moved that the constructor never reads."""
+    """Return the options in a misplaced setting that the constructor would not read in the right place either."""
     if not context.spec.known or not place.startswith(PARAMWISE):
         return []
     options = ["custom_keys"] if place != PARAMWISE else value if isinstance(value, Mapping) else []
@@ -112,10 +113,10 @@ def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
 
 
 def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit | Fix]:
-    """Return edits that move a setting to its place.
+    """Return edits that move a setting to the place where mmengine reads it.
 
-    If the place already has a value, two dicts without a common key are merged entry by entry; other values get no
-    edits. In ``train_cfg`` the fix replaces the value, but is not automatic.
+    If that place already has a dict and the two dicts have no common key, the edits move each entry. In ``train_cfg``,
+    the edit replaces the value, but is not automatic. For all other existing values, no edits are returned.
     """
     training = context.group_map.training
     present = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
@@ -131,7 +132,11 @@ def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit
 
 
 def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
-    """Yield a fault for a setting of MMCV 1, with its mmengine equivalent; all parts of ``optim_wrapper`` together."""
+    """Yield a fault for a setting of MMCV 1, with its mmengine equivalent as the fix.
+
+    Several settings may have one equivalent, such as ``optim_wrapper``. The fault of the first setting then has the
+    fix, and the other faults refer to it.
+    """
     training = context.group_map.training
     present: dict[str, Any] = {
         "optim_wrapper": training.optim_wrapper,
@@ -177,7 +182,11 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
 
 
 def _with_weight_decay(context: RuleContext, translated: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add torch's default weight decay if MMCV 1 left it out and the constructor copies it: LRD408."""
+    """Return translated MMCV 1 settings with a weight decay if the constructor copies it from the optimizer.
+
+    The added value is torch's default. Without it, the translated config would have the mistake of LRD408: groups with
+    weight decay ``None``.
+    """
     optimizer = translated.get("optimizer")
     if not context.spec.decays_layers or not isinstance(optimizer, Mapping) or "weight_decay" in optimizer:
         return translated
@@ -186,7 +195,7 @@ def _with_weight_decay(context: RuleContext, translated: Mapping[str, Any]) -> M
 
 
 def _translated(replaced: Iterable[str], place: str, translated: Any) -> list[Edit]:
-    """Return edits that write the mmengine equivalent and delete the settings that it replaces."""
+    """Return edits that write the mmengine equivalent and delete the MMCV 1 settings that it replaces."""
     removed = [delete_option((name,)) for name in replaced]
     if place == "optim_wrapper" and isinstance(translated, Mapping):
         return [*(set_option((place, name), value) for name, value in translated.items()), *removed]
@@ -194,7 +203,7 @@ def _translated(replaced: Iterable[str], place: str, translated: Any) -> list[Ed
 
 
 def _over_base(training: Training, place: str, settings: Any) -> Any:
-    """Return the settings with ``_delete_`` where entries of a base would conflict with them."""
+    """Return the settings, with ``_delete_`` added where entries of a base config would conflict with them."""
     if place not in (training.from_bases or ()):
         return settings
     if place == "train_cfg":
@@ -214,7 +223,7 @@ def _at(found: Any, place: str) -> Any:
 
 
 def _holds(placed: Any, value: Any) -> bool:
-    """True if the right place already has the same value, and maybe more."""
+    """Return True if the right place already contains the value. For dicts, it may contain further entries."""
     if isinstance(placed, Mapping) and isinstance(value, Mapping):
         return all(key in placed and _holds(placed[key], item) for key, item in value.items())
     return bool(placed == value)

@@ -1,4 +1,4 @@
-"""A rule about options that change nothing."""
+"""A rule about constructor options that have no effect."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ def option_without_effect(context: RuleContext) -> Iterator[Fault]:
     The author expects the option to change an lr or a weight decay, but the training runs without this change.
 
     A decay multiplier has no effect if the optimizer's ``weight_decay`` is missing or 0. MMPretrain's decay constructor
-    ignores ``lr_mult``. Other multipliers may apply to no parameter of the model. ``norm_decay_mult`` applies only to
-    torch's norms, ``dwconv_decay_mult`` only to 2-D depth-wise convolutions, and ``dcn_offset_lr_mult`` only to
-    deformable convolutions. For a multiplier of 1, or a key that matches only frozen parameters, the finding is an
-    info.
+    ignores ``lr_mult``.
+
+    A multiplier may apply to no parameter of the model. ``norm_decay_mult`` applies only to torch's norms,
+    ``dwconv_decay_mult`` only to 2-D depth-wise convolutions, and ``dcn_offset_lr_mult`` only to deformable
+    convolutions. For a multiplier of 1, or a custom key that matches only frozen parameters, the finding is an info.
     """
     # One fault for each option that does nothing; decay multipliers without a weight decay together.
     yield from _nothing_to_multiply(context)

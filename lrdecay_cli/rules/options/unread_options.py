@@ -1,6 +1,6 @@
-"""Rules about options that the constructor never reads: of another constructor, inherited, or misspelt.
+"""Rules about options that the constructor never reads: options of another constructor, inherited or misspelt ones.
 
-lrdecay records which options a constructor reads while it runs. Lists of known options only serve for suggestions.
+lrdecay records which options a constructor reads while it runs. Lists of known options are used only for suggestions.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
 
     The option has no effect at any value. The training gives no error, no warning and no line in the log.
 
-    lrdecay records what the constructor reads while it runs. MMDetection's decay constructor reads ``num_layers``,
-    ``decay_rate`` and ``decay_type``. It ignores ``custom_keys`` and every ``*_mult``. The default constructor reads no
-    decay rate. If the groups already match the option, the finding is an info. LRD502 reports options from a base
-    config, LRD503 misspelt ones.
+    lrdecay records which options the constructor reads while it runs. MMDetection's decay constructor reads
+    ``num_layers``, ``decay_rate`` and ``decay_type``. It ignores ``custom_keys`` and every option that ends in
+    ``_mult``. mmengine's default constructor reads no decay rate. If the groups already match the option, the finding
+    is an info. LRD502 reports unread options from a base config, LRD503 misspelt options.
 
-    Put keys that match parameter names in ``custom_keys``. Only mmaction2's constructor for Swin reads such keys
-    directly in ``paramwise_cfg``.
+    Write settings for parameter names into ``custom_keys``. Only mmaction2's constructor for Swin reads them directly
+    from ``paramwise_cfg``.
     """
     # One fault for each option, one for all layer-decay options together, one for keys outside custom_keys.
     inherited = {*context.group_map.training.inherited}
@@ -94,7 +94,7 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
 
 
 def _is_bare_key(context: RuleContext, option: str) -> bool:
-    """True if an option looks like an entry of ``custom_keys``: part of a name, with settings of a group."""
+    """Return True if an option should be an entry of ``custom_keys``: it is part of a name and has group settings."""
     value = context.options.get(option)
     is_key = isinstance(value, Mapping) and bool(value) and {*value} <= {"lr_mult", "decay_mult", "lr", "weight_decay"}
     reads_keys = context.spec.custom_keys is not None and option != "custom_keys"
@@ -102,8 +102,10 @@ def _is_bare_key(context: RuleContext, option: str) -> bool:
 
 
 def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
-    """Return a fault that moves the keys into ``custom_keys``, so that each tensor gets the settings of all matching
-    keys."""
+    """Return a fault that moves keys from ``paramwise_cfg`` into ``custom_keys``.
+
+    mmengine applies only the longest matching key, so the fix merges the settings of all keys that match a tensor.
+    """
     given: Mapping[str, Any] = context.options.get("custom_keys") or {}
     moved = {option: dict(context.options[option]) for option in sorted(options)}
     keys = {**given, **moved}
@@ -156,7 +158,7 @@ def _edits(context: RuleContext, options: list[str], known: list[ConstructorSpec
 
 
 def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
-    """Return the path of an option in ``paramwise_cfg``; its keys may contain dots."""
+    """Return the path of an option as a tuple of keys, because a key in ``paramwise_cfg`` may contain dots."""
 
     def below(options: Mapping[str, Any], path: str) -> tuple[str, ...] | None:
         if path in options:
@@ -172,7 +174,7 @@ def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
 
 
 def _rate_here(context: RuleContext, option: str) -> str:
-    """Return the constructor's name for the decay rate if the option is another constructor's name for it."""
+    """Return the constructor's name for the decay rate if ``option`` is the name in another constructor; else empty."""
     here = context.spec.rate_option
     is_rate = option in RATE_ELSEWHERE or any(option == known.rate_option for known in CONSTRUCTORS)
     known = context.spec.known and is_rate and here and here != option and here not in context.options
@@ -205,8 +207,8 @@ def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec])
 def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     """The constructor never reads options that the config inherits from ``_base_``.
 
-    The config changed the constructor but kept the options of the former constructor. These options of the base config
-    no longer have an effect, and no message says so.
+    The config replaced the constructor of its base, but kept the options of the base's constructor. These options have
+    no effect, and no message reports it.
 
     mmengine merges a dict with the same dict of the base config: ``paramwise_cfg=dict(decay_rate=0.7, ...)`` keeps
     ``norm_decay_mult`` from the base. Set ``_delete_=True`` in ``paramwise_cfg`` to drop inherited options. If the
@@ -242,12 +244,12 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     good=default_with("norm_decay_mult=0.0, bias_decay_mult=0.0"),
 )
 def option_misspelt(context: RuleContext) -> Iterator[Fault]:
-    """An option of ``paramwise_cfg`` is a misspelling of one that the constructor reads.
+    """An option of ``paramwise_cfg`` is a misspelling of an option that the constructor reads.
 
     The constructor looks up the correct name, does not find it, and uses its default without a warning.
 
-    For a constructor of your own, lrdecay takes the names that the constructor looked up while it built the groups as
-    correct.
+    lrdecay records the names that your own constructor looks up while it builds the groups, and assumes that these
+    names are correct.
     """
     inherited = {*context.group_map.training.inherited}
     for option in _unread_options(context):
@@ -272,9 +274,9 @@ def option_misspelt(context: RuleContext) -> Iterator[Fault]:
 
 
 def _unread_options(context: RuleContext) -> Iterator[str]:
-    """Yield options of ``paramwise_cfg`` that the constructor did not read; a dict counts as one option.
+    """Yield the options of ``paramwise_cfg`` that the constructor did not read; a dict counts as one option.
 
-    Entries of ``custom_keys`` are included only if lrdecay does not know the constructor: other rules check keys.
+    For a constructor that lrdecay knows, entries of ``custom_keys`` are left out, because other rules check them.
     """
     reads = context.group_map.training.reads
     if reads is None or context.spec.options_are_keys:
@@ -297,17 +299,17 @@ _OF_KEYS = ("lr_mult", "decay_mult", "lr", "weight_decay")
 
 
 def _readers(option: str) -> list[ConstructorSpec]:
-    """Return the known constructors that read this option, or that have another name for the decay rate."""
+    """Return the known constructors that read this option; for a name of the decay rate, all with a decay rate."""
     if option in RATE_ELSEWHERE:
         return [spec for spec in CONSTRUCTORS if spec.rate_option]
     return [spec for spec in CONSTRUCTORS if option in spec.options]
 
 
 def _suggest_option(context: RuleContext, option: str) -> str | None:
-    """Return the option of this constructor that a misspelt one resembles; None if it is a known option or resembles
-    none.
+    """Return the option of this constructor that a misspelt option resembles; None without a suggestion.
 
-    For an unknown constructor, return an option that it looked up in vain in the same dict: ``custom_keys.head.lr``.
+    A constructor that lrdecay does not know may look up a missing option: ``custom_keys.head.lr``. A misspelt option in
+    the same dict is then compared with that name.
     """
     if context.spec.known:
         # An option of a project without a package, or of a custom key.
@@ -324,7 +326,7 @@ def _suggest_option(context: RuleContext, option: str) -> str | None:
 
 
 def _value_of(options: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a path within ``options``, whose keys may contain dots; None if there is none."""
+    """Return the value at a dotted path within ``options``; None if the path does not exist. Keys may contain dots."""
     if path in options:
         return options[path]
     inner = (

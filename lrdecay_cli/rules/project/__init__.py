@@ -1,1 +1,1 @@
-"""Rules 7xx: baselines and assertions of the project."""
+"""Rules 7xx: differences from the project's baselines, and failed assertions."""

@@ -1,4 +1,4 @@
-"""Rules about the project's assertions: failed ones, and ones that match no parameter."""
+"""Rules about the project's assertions: assertions that fail, and assertions that match no parameter."""
 
 from __future__ import annotations
 
@@ -32,12 +32,16 @@ def assertion_fails(context: RuleContext) -> Iterator[Fault]:
 
     Write assertions as ``[[assert]]`` in ``lrdecay.toml`` or ``[[tool.lrdecay.assert]]`` in ``pyproject.toml``.
 
-    ``parameters`` is a glob, a module or a pattern as printed in reports. ``lr``, ``lr_scale``, ``weight_decay`` and
-    ``layer_id`` accept ``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a number. ``frozen`` is true or false. ``group`` is
-    a glob. Numbers that differ by less than a billionth are treated as equal. ``config`` is a glob that limits the
-    assertion to some configs. ``message`` is printed with each failure. ``severity`` defaults to error. Assertions
-    about numbers do not check frozen parameters that are in no group. A trainable parameter in no group fails every
-    assertion except ``frozen``.
+    An assertion selects tensors with ``parameters``: a glob, a module or a pattern as printed in reports. It requires
+    values for ``lr``, ``lr_scale``, ``weight_decay`` or ``layer_id`` (``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a
+    number), ``frozen`` (true or false) or ``group`` (a glob). Numbers that differ by less than a billionth are treated
+    as equal.
+
+    Optional fields of an assertion: ``config`` is a glob that limits the assertion to some configs, ``message`` is
+    printed with each failure, and ``severity`` defaults to error.
+
+    Assertions about numbers do not check frozen parameters that are in no group. A trainable parameter in no group
+    fails every assertion except ``frozen``.
     """
     for assertion in context.policy.assertions:
         matching = _matching(assertion, context)
@@ -89,7 +93,7 @@ def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any, precision
 
 
 def _values(values: list[Any]) -> str:
-    """Return the distinct values as text: all of a few, else the range."""
+    """Return the distinct values as text: all values if there are few, else their range."""
     distinct = list(dict.fromkeys("not set" if value is None else _format(value) for value in values))
     if len(distinct) <= 3:
         return ", ".join(distinct)
@@ -116,9 +120,9 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
 
     The assertion checks nothing and would always pass. Usually a module was renamed, or the name is misspelt.
 
-    An assertion can have a ``config`` pattern. lrdecay looks at all checked configs that fit the pattern. If the
-    assertion finds no parameter in any of these configs, it is reported once. For an assertion about numbers, frozen
-    parameters in no group do not count.
+    An assertion with a ``config`` pattern applies to all checked configs that match the pattern. If the assertion
+    matches no parameter in any of these configs, it is reported once. For an assertion about numbers, frozen parameters
+    in no group do not count.
     """
     for assertion in context.policy.idle_assertions:
         matched = _matching(assertion, context)
@@ -135,5 +139,5 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
 
 
 def is_met(assertion: Assertion, context: RuleContext) -> bool:
-    """True if a map has a parameter that the assertion can check."""
+    """Return True if a map has a parameter that the assertion can check."""
     return any(assertion.frozen is not None or tensor.state != "frozen" for tensor in _matching(assertion, context))

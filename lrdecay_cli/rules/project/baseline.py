@@ -1,4 +1,4 @@
-"""A rule about the baseline that the project keeps of a config."""
+"""A rule that compares a config with the baseline that the project keeps for it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _ORDER = tuple(dict.fromkeys(("lr", "lr_scale", "weight_decay", *ASPECTS)))
 def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     """A parameter's group, lr or weight decay differs from the baseline.
 
-    The baseline is a reviewed map; an unintended difference changes the training.
+    The baseline is a reviewed group map. An unintended difference changes the training.
 
-    The rule runs if ``--baseline``, or ``baseline`` in the settings, names a baseline, a map, or a directory of them as
-    written by ``lrdecay baseline``. Numbers that differ by less than a billionth are treated as equal. The message
-    lists changed settings first, then groups, then tensors. If the difference is intended, write the baseline again.
+    The rule runs if ``--baseline``, or ``baseline`` in the settings, names a baseline, a group map, or a directory that
+    ``lrdecay baseline`` wrote. Numbers that differ by less than a billionth are treated as equal. The message lists
+    changed settings first, then groups, then tensors. If the difference is intended, write the baseline again.
     """
     baseline = context.policy.baseline
     if baseline is None:
@@ -73,7 +73,7 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
 def _describe_changes(
     before: GroupMap, after: GroupMap, profiles: Mapping[str, dict[str, tuple[Any, Any]]]
 ) -> Iterator[str]:
-    """Yield a text per change: groups first, then tensors, once per aspect."""
+    """Yield texts about the changes: first changed groups, then one text per changed aspect of the tensors."""
     if len(before.groups) != len(after.groups):
         yield f"{len(before.groups)} → {count(len(after.groups), 'group')}"
     for aspect, words in (("added", "more"), ("removed", "gone")):

@@ -1,4 +1,4 @@
-"""Rules about the decay rate, and about lrs above the base lr despite layer decay."""
+"""Rules about the decay rate of layer-wise lr decay, and about lrs above the base lr."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
     Layers that should train slower than the head train faster, and their pretrained weights are lost in the first
     epochs.
 
-    This happens when a layer id exceeds ``num_layers + 1``, so that the exponent of the decay rate turns negative. With
-    MMDetection's constructor, the usual cause is a ``num_layers`` that fits a shallower backbone. Set ``num_layers`` to
-    fit the backbone. The rule does not report a custom key that raises an lr on purpose.
+    A layer id above ``num_layers + 1`` makes the exponent of the decay rate negative, so the group trains above the
+    base lr. With MMDetection's constructor, the usual cause is a ``num_layers`` that fits a shallower backbone. Set
+    ``num_layers`` to fit your backbone. The rule does not report a custom key that raises an lr on purpose.
     """
     decay = context.decay_rate if context.decay_option else context.observed_rate
     if decay is None or not 0 < decay < 1:
@@ -88,10 +88,10 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
 def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
     """The decay rate is above 1, 0 or negative.
 
-    With a rate above 1 the decay is reversed: the stem trains fastest and the head slowest. With a rate of 0 no layer
-    below the head trains. A negative rate gives every second layer a negative lr, which increases the loss.
+    With a decay rate above 1, the stem trains fastest and the head slowest. With a decay rate of 0, no layer below the
+    head trains. A negative decay rate gives every second layer a negative lr, which increases the loss.
 
-    Use a rate between 0.6 and 0.95. For a deeper backbone, use a rate closer to 1.
+    Use a decay rate between 0.6 and 0.95. For a deeper backbone, use a rate closer to 1.
     """
     # One fault, with the parameters whose lr becomes higher, 0 or negative.
     decay = context.decay_rate
@@ -130,14 +130,16 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
     good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))"),
 )
 def no_decay(context: RuleContext) -> Iterator[Fault]:
-    """A constructor for layer-wise decay has a decay rate of 1, or none.
+    """A constructor for layer-wise lr decay has a decay rate of 1, or no decay rate.
 
-    Every layer gets the base lr, as with the default constructor. Only the weight decay may differ.
+    Every layer gets the base lr, as with mmengine's default constructor. Only the weight decay may differ from that of
+    the default constructor.
 
-    If this is intended, do nothing. Otherwise set the rate: ``decay_rate`` for MMDetection's constructor,
-    ``layer_decay_rate`` for mmpretrain's, whose default is 1. If MMDetection's constructor has no options
-    (``paramwise_cfg=None`` or ``dict(_delete_=True)``), it puts all parameters into one group. Norms and biases then
-    get weight decay too, so the finding is a warning.
+    If you want the same lr in all layers, do nothing. Otherwise set the decay rate: ``decay_rate`` for MMDetection's
+    constructor, ``layer_decay_rate`` (default: 1) for mmpretrain's constructor.
+
+    If MMDetection's constructor has no options (``paramwise_cfg=None`` or ``dict(_delete_=True)``), it puts all
+    parameters into one group. Norms and biases then get weight decay too, so the finding is a warning.
     """
     if context.without_options:
         yield _without_options(context)

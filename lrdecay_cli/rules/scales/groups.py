@@ -1,4 +1,4 @@
-"""Rules about groups: unusable lrs, an ``lr_scale`` that contradicts the lr, too many groups, the lr in the log."""
+"""Rules about groups: unusable lrs, an ``lr_scale`` that contradicts the lr, too many groups, and the lr in the log."""
 
 from __future__ import annotations
 
@@ -57,12 +57,13 @@ _HALF = "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_de
     yields_to=("LRD209", "LRD306"),
 )
 def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
-    """A group's lr is not its ``lr_scale`` × base lr.
+    """A group's lr differs from its ``lr_scale`` × base lr.
 
-    Either the lr or the ``lr_scale`` is wrong. The optimizer uses the lr. The constructor's log, and schedules computed
-    from ``lr_scale``, show another lr.
+    Either the lr or the ``lr_scale`` of the group is wrong. The optimizer uses the lr, but the constructor's log, and
+    schedules computed from ``lr_scale``, show another lr.
 
-    This happens when a constructor changes the lr or the ``lr_scale`` after it computed both, or when a map was edited.
+    A group's lr differs from ``lr_scale`` × base lr if the constructor changes one of the two after it computed both,
+    or if the map was edited.
     """
     base, groups = context.starting_base_lr, _mismatched(context)
     if base is None or not groups or all(group.has_lr(base) for group in groups):
@@ -90,12 +91,12 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
 
     No optimizer and no mmengine scheduler reads ``lr_scale``, so all layers train at the base lr without decay.
 
-    This happens with constructors from MAE and timm, whose training loops multiply the lr by ``lr_scale``. Set ``lr``
-    to base lr × ``lr_scale`` in the constructor.
+    Constructors from MAE and timm write only ``lr_scale`` into groups, because the training loops of these projects
+    multiply the lr by ``lr_scale``. For mmengine, set ``lr`` to base lr × ``lr_scale`` in the constructor.
 
     In your own program, timm's ``param_groups_layer_decay`` and ``create_optimizer_v2(layer_decay=…)`` give groups an
-    ``lr_scale``. Only timm's schedulers multiply the lr by it, when they are built. With torch's schedulers, Lightning,
-    or the Trainer of transformers, every group trains at the same lr.
+    ``lr_scale``. Only timm's schedulers multiply the lr by ``lr_scale``, when they are built. With torch's schedulers,
+    Lightning, or the Trainer of transformers, every group trains at the same lr.
     """
     base, groups = context.starting_base_lr, _mismatched(context)
     if base is None or not groups or any(not group.has_lr(base) for group in groups):
@@ -133,7 +134,7 @@ def unusable_lr(context: RuleContext) -> Iterator[Fault]:
     A negative lr increases the loss. An lr of NaN or infinity destroys the weights in the first step. If every lr is 0,
     nothing trains.
 
-    PyTorch checks the optimizer's default lr, but not the lr of a group.
+    PyTorch checks the default lr of an optimizer, but not the lr that a constructor sets for a group.
     """
     lrs = [(group, group.lr) for group in context.group_map.groups if group.lr is not None]
     wrong = [(group, lr) for group, lr in lrs if not math.isfinite(lr) or lr < 0]
@@ -172,11 +173,11 @@ _LEAST_SCALE = 1e-6
 def lr_underflow(context: RuleContext) -> Iterator[Fault]:
     """A learning rate is so small that its updates vanish in rounding.
 
-    A step of Adam is about as large as the lr. In single precision, a step below about 1e-9 does not change a weight
-    of 0.02. In half precision, steps thousands of times larger are lost too.
+    A step of Adam is about as large as the lr. In single precision, a step below about 1e-9 does not change a weight of
+    0.02. In half precision, even steps that are thousands of times larger change nothing.
 
-    This happens with a decay over many layers, or with several factors on top of each other. Raise the decay rate, or
-    freeze layers that should not train.
+    An lr becomes this small through layer decay over many layers, or if several factors multiply it. Raise the decay
+    rate, or freeze layers that should not train.
     """
     lrs = [(group, context.starting_lr(group) or 0.0) for group in context.group_map.groups]
     small = [
@@ -212,14 +213,14 @@ _MANY = 100
     good=Example(f"{_DEFAULT}None)"),
 )
 def many_small_groups(context: RuleContext) -> Iterator[Fault]:
-    """Hundreds of groups hold one tensor each, although they share a few settings.
+    """Hundreds of groups contain one tensor each, although many of them have equal settings.
 
     Optimizers process one group at a time, so fused and foreach implementations cannot process several tensors in one
-    kernel: each step launches hundreds of small kernels. The log and the checkpoint list every group.
+    kernel. Each step launches hundreds of small kernels. The log and the checkpoint list every group.
 
     mmengine's default constructor builds one group per tensor if ``paramwise_cfg`` has any option. mmpretrain's
-    constructor always builds one group per tensor. On a large model these groups cost a few percent of the step time. A
-    constructor that merges groups of equal settings avoids this cost.
+    constructor always builds one group per tensor. On a large model, these groups make a step a few percent slower. A
+    constructor that puts all tensors with equal settings into one group avoids this cost.
     """
     groups = context.group_map.groups
     single = [group for group in groups if len(group.parameters) == 1]
@@ -244,13 +245,13 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
     yields_to=("LRD209", "LRD302", "LRD306"),
 )
 def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
-    """The log prints the lr of the first group, and other groups have another lr.
+    """The log prints only the lr of the first group, but other groups have another lr.
 
-    mmengine's log prints as ``lr`` the lr of the first group only. If the first group is a slow backbone, the log may
-    show 2e-5 while the head trains at 2e-4. People then tune the wrong number.
+    The ``lr`` in mmengine's log is the lr of the first group only. If the first group is a slow backbone, the log may
+    show 2e-5 while the head trains at 2e-4, and people tune the wrong number.
 
-    Newer versions of mmengine also print ``base_lr``. This is the optimizer's own lr in the config, and
-    ``auto_scale_lr`` does not scale it. ``lrdecay inspect`` shows every group's lr.
+    Newer versions of mmengine also log ``base_lr``. This is the optimizer's lr in the config, without the factor of
+    ``auto_scale_lr``. ``lrdecay inspect`` shows the lr of every group.
     """
     base, groups = context.starting_base_lr, context.group_map.groups
     first = context.starting_lr(groups[0]) if groups else None

@@ -20,13 +20,13 @@ _COMMENT = "# lrdecay: ignore[LRD301] reproduces a published run"
     scope="project",
 )
 def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
-    """Unused suppression.
+    """A suppression is unused.
 
-    The mistake is fixed, or the suppression's ``parameters`` or ``config`` no longer fit anything. If the suppression
-    stays, it can hide the next mistake.
+    Either the mistake is fixed, or the ``parameters`` or ``config`` of the suppression no longer match anything. An
+    unused suppression can hide the next mistake.
 
-    A suppression is checked only if its rule ran. A suppression in a settings file is reported once, and only if it is
-    unused in all checked configs that its ``config`` pattern fits. Remove the suppression.
+    A suppression is checked only if its rule ran. A suppression in a settings file is reported once, if it is unused in
+    all checked configs that its ``config`` pattern matches. Remove an unused suppression.
     """
     for suppression in context.policy.suppressions:
         # LRD903 reports expired suppressions.
@@ -52,8 +52,8 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
 
     Without a reason, a reviewer cannot tell whether the suppression is still valid, so lrdecay ignores it.
 
-    Write the reason after the brackets of a comment (``# lrdecay: ignore[LRD301] reproduces a published run``), or as
-    ``reason`` in the settings.
+    In a suppression comment, write the reason after the brackets: ``# lrdecay: ignore[LRD301] reproduces a published
+    run``. In the settings, write the reason as ``reason``.
     """
     for suppression in context.policy.suppressions:
         # LRD904 reports suppressions without rules.
@@ -79,8 +79,8 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
 
     The ``until`` date of the suppression has passed, so lrdecay ignores the suppression.
 
-    ``until`` is the last day on which a suppression in the settings is valid. Fix the config, or set a later date. Run
-    with ``LRDECAY_TODAY=2027-02-01`` to see which suppressions will have expired by then.
+    ``until`` is the last day on which a suppression in the settings is valid. Fix the config, or set a later date. Set
+    the environment variable ``LRDECAY_TODAY=2027-02-01`` to list the suppressions that will have expired on that day.
     """
     for suppression in context.policy.suppressions:
         if suppression.expired:
@@ -105,10 +105,11 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
 def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
     """A suppression names no rule, or an unknown rule.
 
-    The suppression has no effect: the rule is misspelt or from another version, or the comment has the wrong syntax.
+    The suppression has no effect: the rule is misspelt or from another version of lrdecay, or the comment has the wrong
+    syntax.
 
-    Write a comment as ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several rules. Give
-    each rule's full code or name: a prefix such as ``LRD3`` would also hide future findings.
+    Write a suppression comment as ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several
+    rules. Give each rule's full code or name: a prefix such as ``LRD3`` would also hide future findings.
     """
     for suppression in context.policy.suppressions:
         unknown = ", ".join(suppression.unknown)

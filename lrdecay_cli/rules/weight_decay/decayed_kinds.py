@@ -1,4 +1,6 @@
-"""Rules about kinds of parameters that are usually exempt from weight decay, but are decayed."""
+"""Rules about biases, norms, embeddings and other parameters that are usually exempt from weight decay, but are
+decayed.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ from lrdecay_cli.rules.api import (
 from lrdecay_cli.rules.weight_decay.exemptions import all_vainly_exempt
 
 _STRONG = 0.01
-"""From this weight decay on, AdamW and similar optimizers regularise weights; SGD usually decays everything by 1e-4."""
+"""Weight decay from which AdamW and similar optimizers noticeably regularise weights; SGD usually has 1e-4 everywhere.
+"""
 _DECOUPLED = re.compile(r"(?i)adamw|lion|lamb|lars|adan|sophia|muon")
 
 _NOUNS: dict[Kind, str] = {
@@ -53,12 +56,13 @@ _NOUNS: dict[Kind, str] = {
 def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     """Parameters of normalisation layers are decayed like weights.
 
-    Weight decay shrinks the gain of a norm. A smaller gain rescales the output but does not regularise the model.
+    Weight decay shrinks the gain of a norm. A smaller gain rescales the output, but does not regularise the model.
 
     lrdecay recognises torch's norms by module (batch, instance, group and layer norm). It recognises custom norms
     (RMSNorm, LayerNorm2d, GRN) by their type or name, if the parameter has one value per channel. ``norm_decay_mult``
-    applies only to torch's norms; for custom norms use ``flat_decay_mult`` or ``custom_keys``. The rule reports configs
-    in which some norms are exempt from weight decay and other norms are not. It also reports AdamW and similar
+    applies only to torch's norms; for custom norms use ``flat_decay_mult`` or ``custom_keys``.
+
+    The rule reports configs in which only some norms are exempt from weight decay. It also reports AdamW and similar
     optimizers with a weight decay of 0.01 or more. It does not report SGD with the usual weight decay of 1e-4 for all
     parameters.
     """
@@ -80,9 +84,10 @@ def biases_decayed(context: RuleContext) -> Iterator[Fault]:
 
     ``bias_decay_mult`` applies only to parameters named ``bias``. It does not apply to ``in_proj_bias`` of an attention
     layer, or to the convolutions that compute the offsets of a deformable convolution. ``flat_decay_mult`` applies to
-    all 1-D parameters. The finding is a warning if some biases are exempt from weight decay and other biases are not.
-    It is an info if AdamW or a similar optimizer decays all biases with a weight decay of 0.01 or more, as in many
-    configs.
+    all 1-D parameters.
+
+    The finding is a warning if only some biases are exempt from weight decay. It is an info if AdamW or a similar
+    optimizer decays all biases with a weight decay of 0.01 or more, as in many configs.
     """
     offsets = [name for name in context.kinds if "offset" in context.tensors[name].traits]
     yield from _decayed_faults(context, "bias", strong="info", beside_others=False, leave_out=offsets)
@@ -109,16 +114,16 @@ flat_decay_mult=0.0,
 def positions_decayed(context: RuleContext) -> Iterator[Fault]:
     """Position embeddings or relative position tables are decayed like weights.
 
-    The model looks these parameters up and never multiplies them with an input. Weight decay therefore shrinks these
-    parameters without regularising the model.
+    The model looks up position embeddings and never multiplies them with an input. Weight decay therefore shrinks them
+    without regularising the model.
 
-    lrdecay recognises absolute embeddings by name (``pos_embed``, ``position_embeddings``) or as an embedding inside a
-    positional encoding. It recognises relative position tables by names such as ``relative_position_bias_table`` and
-    ``rel_pos_h``. The rule does not report a module that computes positions, such as a convolution called
-    ``pos_embed``.
+    lrdecay recognises absolute position embeddings by name (``pos_embed``, ``position_embeddings``), or as an embedding
+    inside a positional encoding. It recognises relative position tables by names such as
+    ``relative_position_bias_table`` and ``rel_pos_h``. The rule does not report a module that computes positions, such
+    as a convolution called ``pos_embed``.
 
-    The rule reports a config in either of two cases: it exempts other parameters from weight decay, or it trains with
-    AdamW or a similar optimizer and a weight decay of 0.01 or more.
+    The rule reports position embeddings in two cases: the config exempts other parameters from weight decay, or it
+    trains with AdamW or a similar optimizer and a weight decay of 0.01 or more.
     """
     # One fault each for absolute embeddings and relative tables, except those that LRD406 and LRD508 report.
     left_out = all_vainly_exempt(context)
@@ -145,11 +150,11 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     A token is an input of the model, not a weight, so weight decay shrinks the input of the attention layers.
 
     lrdecay recognises class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global
-    tokens by name. Exemption lists often contain ``cls_token`` and miss newer tokens. The rule does not report the
+    tokens by name. Exemption lists often contain ``cls_token`` but lack newer tokens. The rule does not report the
     queries of a detector: Mask2Former exempts queries, and DETR decays them.
 
-    The rule reports a config in either of two cases: it exempts other parameters from weight decay, or it trains with
-    AdamW or a similar optimizer and a weight decay of 0.01 or more.
+    The rule reports tokens in two cases: the config exempts other parameters from weight decay, or it trains with AdamW
+    or a similar optimizer and a weight decay of 0.01 or more.
     """
     # One fault for all tokens, except those that LRD406 and LRD508 report.
     yield from _decayed_faults(context, "token", leave_out=all_vainly_exempt(context))
@@ -165,15 +170,15 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
 def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
     """Layer-scale gammas are decayed like weights.
 
-    A gamma is the gain of a residual branch and starts near zero. Weight decay holds it near zero, so the branch
-    contributes little.
+    A layer-scale gamma is the gain of a residual branch and starts near zero. Weight decay keeps it near zero, so the
+    branch contributes little.
 
-    lrdecay recognises gammas by name (``gamma``, ``gamma_1``, ``layer_scale``, ``ls1.weight``) or by module type, if
-    the parameter has one value per channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not apply to gammas.
-    ``flat_decay_mult`` does.
+    lrdecay recognises layer-scale gammas by name (``gamma``, ``gamma_1``, ``layer_scale``, ``ls1.weight``) or by module
+    type, if the parameter has one value per channel. ``flat_decay_mult`` applies to gammas; ``norm_decay_mult`` and
+    ``bias_decay_mult`` do not.
 
-    The rule reports a config in either of two cases: it exempts other parameters from weight decay, or it trains with
-    AdamW or a similar optimizer and a weight decay of 0.01 or more.
+    The rule reports layer-scale gammas in two cases: the config exempts other parameters from weight decay, or it
+    trains with AdamW or a similar optimizer and a weight decay of 0.01 or more.
     """
     # One fault for all gammas, except those whose exemption a custom key overrides.
     yield from _decayed_faults(context, "layer-scale")
@@ -187,14 +192,14 @@ def _decayed_faults(
     beside_others: bool = True,
     leave_out: Iterable[str] = (),
 ) -> Iterator[Fault]:
-    """Yield a fault for a kind that is decayed although the config suggests that it should be exempt.
+    """Yield a fault for decayed parameters of a kind that the config suggests to exempt from weight decay.
 
     Args:
         context: the map.
-        kind: the kind of parameter.
-        strong: severity if all parameters of the kind have a weight decay as large as that of weights.
-        beside_others: True if exempt parameters of other kinds count as a sign.
-        leave_out: names that another rule reports, besides those whose exemption a custom key overrides.
+        kind: the kind of parameter, such as biases.
+        strong: severity if the weight decay is strong and no parameter of the kind is exempt.
+        beside_others: True to report the kind also if only parameters of other kinds are exempt.
+        leave_out: names that another rule reports. Names whose exemption a custom key overrides are always left out.
     """
     base = context.group_map.base_weight_decay
     is_strong = base is not None and base >= _STRONG and bool(_DECOUPLED.search(context.group_map.optimizer.type))
@@ -231,7 +236,7 @@ def _decayed_faults(
 
 
 _OWN = {"AdamW": 0.01}
-"""torch's only optimizer whose default weight decay is not 0."""
+"""Default weight decay of torch's optimizers, where it is not 0."""
 
 
 def _given(context: RuleContext) -> float | None:
@@ -267,9 +272,10 @@ def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tu
 
 
 def _weight_decay_given(context: RuleContext) -> tuple[str, list[Edit]]:
-    """Return what must be set first: multipliers apply to the configured weight decay, not to the optimizer's default.
+    """Return the fix that sets the optimizer's weight decay, as text and edits; empty if the config already sets it.
 
-    Source: mmengine 0.10.7, ``_validate_cfg`` of its default constructor, which raises without it.
+    Multipliers such as ``bias_decay_mult`` apply only to a weight decay in the config. Source: mmengine 0.10.7,
+    ``_validate_cfg`` of its default constructor, which raises without one.
     """
     optimizer = context.group_map.training.optim_wrapper.get("optimizer")
     base = context.group_map.base_weight_decay
@@ -284,7 +290,10 @@ _WEIGHT_DECAY = "optim_wrapper.optimizer.weight_decay"
 def _exempting_option(
     context: RuleContext, kind: Kind, names: list[str], *, beside_keys: bool
 ) -> tuple[str, list[Edit]]:
-    """Return the option that exempts parameters without a custom key."""
+    """Return the option of ``paramwise_cfg`` that exempts parameters from weight decay, as text and edits.
+
+    Custom keys are returned only if no other option matches all these parameters.
+    """
     tensors = [context.tensors[name] for name in names]
     if kind == "norm" and all("norm" in tensor.traits for tensor in tensors):
         option = "norm_decay_mult"

@@ -1,4 +1,4 @@
-"""Rules about exemptions that match nothing or everything, and about a missing weight decay."""
+"""Rules about exemptions from weight decay that match nothing or everything, and about a missing weight decay."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ def _with_attribute(name: str, index: str) -> Example:
     good=_with_attribute("cls_bias", ", 0, 0"),
 )
 def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
-    """A name in an exemption list exempts no parameter.
+    """A name in a list of exemptions from weight decay exempts no parameter.
 
     The author expects parameters with this name to be exempt from weight decay, but the optimizer decays them.
 
-    MMDetection's decay constructor compares ``pos_embed`` and ``cls_token`` with a parameter's full name, such as
-    ``backbone.pos_embed``, so its list exempts no parameter. Other constructors read a list from ``paramwise_cfg``
-    (``no_decay_names``, ``skip_weight_decay``). lrdecay reports an item of the list if no parameter name contains it,
-    or if every parameter whose name contains it is decayed.
+    MMDetection's decay constructor exempts ``pos_embed`` and ``cls_token``, but compares these names with full
+    parameter names such as ``backbone.pos_embed``. Its list therefore exempts no parameter. Other constructors read
+    such a list from ``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``).
+
+    lrdecay reports an item of an exemption list if no parameter name contains it, or if every parameter with the item
+    in its name is decayed.
     """
     # One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options.
     own = context.spec.exempt_names
@@ -74,20 +76,20 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
 
 
 def _listed_names(context: RuleContext) -> Iterator[tuple[str, str]]:
-    """Yield option and item of each list in the options that exempts names from weight decay."""
+    """Yield the option and each item of every list in ``paramwise_cfg`` that exempts names from weight decay."""
     for option, items in context.options.items():
         if _LISTED.search(option) and isinstance(items, (list, tuple)):
             yield from ((option, item) for item in items if isinstance(item, str) and item)
 
 
 def _vainly_exempt(context: RuleContext, item: str) -> list[str]:
-    """Return decayed parameters that match an item of such a list; empty if the item exempts any."""
+    """Return the parameters that match an item of an exemption list, if all of them are decayed; else an empty list."""
     matching = [name for name in context.weight_decays if f".{item}" in f".{name}"]
     return matching if all(context.weight_decays[name] for name in matching) else []
 
 
 def all_vainly_exempt(context: RuleContext) -> set[str]:
-    """Return the parameters that LRD406 reports: from every list, the constructor's own included."""
+    """Return all parameters that LRD406 reports: exemption lists contain their names, but the optimizer decays them."""
     items = [*context.spec.exempt_names, *(item for _, item in _listed_names(context))]
     return {name for item in items for name in _vainly_exempt(context, item)}
 
@@ -125,9 +127,9 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
 
     The model trains without the configured regularisation, and the log does not show it.
 
-    This happens when a constructor puts all unrecognised parameters into a group without weight decay, or when a custom
-    key with ``decay_mult=0`` matches every name (``e``, ``weight``). The rule also reports a whole module (backbone,
-    neck or head) with weight decay 0 while other modules are decayed, unless a custom key names that module.
+    All weights are exempt if a constructor puts all unrecognised parameters into a group without weight decay, or if a
+    custom key with ``decay_mult=0`` matches every name (``e``, ``weight``). The rule also reports a whole module
+    (backbone, neck or head) with weight decay 0 while other modules are decayed, unless a custom key names that module.
     """
     # One fault for the whole model, or one for each module at 0 that no custom key names.
     base = context.group_map.base_weight_decay
@@ -179,7 +181,7 @@ _OPTION = "optim_wrapper.optimizer.weight_decay"
 def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
     """The constructor copies the optimizer's weight decay into groups, but the config sets no weight decay.
 
-    These groups have weight decay ``None``, and the optimizer raises at its first step.
+    Some groups have weight decay ``None``, so the optimizer raises at its first step.
 
     MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group. If the config does not set it,
     the constructor copies ``None``, and the optimizer's default (0.01 for AdamW) does not replace ``None``.
