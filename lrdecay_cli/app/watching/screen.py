@@ -6,6 +6,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lrdecay_cli.app.shell.console import write_stdout
 from lrdecay_cli.text.printing import printable
@@ -13,14 +15,17 @@ from lrdecay_cli.text.printing import printable
 _HOME = "\x1b[H\x1b[J"
 """Move to the top left and clear the screen; the scrollback stays."""
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
+_ERASE_LINE = "\r\x1b[K"
 
 
 class Screen:
     """Prints answers to stdout, and a line about each to stderr."""
 
     def __init__(self) -> None:
-        self.redraws = sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
-        self._dims = sys.stderr.isatty() and self.redraws and not os.environ.get("NO_COLOR")
+        moves_cursor = os.environ.get("TERM", "") not in ("", "dumb")
+        self.redraws = sys.stdout.isatty() and moves_cursor
+        self._erases = sys.stderr.isatty() and moves_cursor
+        self._dims = self._erases and self.redraws and not os.environ.get("NO_COLOR")
         self._last = b""
         """The last answer with a report."""
         self._drawn = False
@@ -48,6 +53,23 @@ class Screen:
         """Print a line with the time to stderr."""
         text = f"lrdecay: {time.strftime('%H:%M:%S')}: {printable(line)}"
         print(f"{_DIM}{text}{_PLAIN}" if self._dims else text, file=sys.stderr, flush=True)  # noqa: T201
+
+    @contextmanager
+    def notice(self, line: str) -> Iterator[None]:
+        """Show a line on stderr while the block runs. A terminal erases the line afterwards; a pipe gets it once."""
+        if not self._erases:
+            self.log(line)
+            yield
+            return
+        # A line that wraps could not be erased.
+        text = f"lrdecay: {printable(line)}"[: shutil.get_terminal_size().columns - 1]
+        sys.stderr.write(f"{_DIM}{text}{_PLAIN}" if self._dims else text)
+        sys.stderr.flush()
+        try:
+            yield
+        finally:
+            sys.stderr.write(_ERASE_LINE)
+            sys.stderr.flush()
 
 
 def _write(out: bytes) -> None:

@@ -30,7 +30,7 @@ from lrdecay_cli.cache.evidence import is_installed, stamp
 from lrdecay_cli.cache.gathering import module_files
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.processes.children import Outcome, Worker
-from lrdecay_cli.text.counting import count
+from lrdecay_cli.text.counting import count, listed
 
 _PATIENCE = 1.0
 """Seconds to wait for an answer that is already outdated."""
@@ -244,7 +244,10 @@ class Session:
             from lrdecay_cli.openmmlab.preloading import preload_stack
             from lrdecay_cli.processes.building import needed_packages
 
-            preload_stack(needed_packages(name for name in named_by(self._targets) if is_config(name)))
+            packages = needed_packages(name for name in named_by(self._targets) if is_config(name))
+            line = f"loading {listed(['torch', *packages])}; edits are picked up when it is ready"
+            with self._screen.notice(line):
+                preload_stack(packages)
             if not self._exact:
                 from lrdecay_cli.openmmlab.shared_bases import share_bases
 
