@@ -1,4 +1,4 @@
-"""The differences between two group maps, and the results for baseline files."""
+"""Records of the differences between two group maps (``diff``), and of results for baseline files (``baseline``)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Aspect = Literal[
     "optimizer",
     "options",
 ]
-"""What can differ about a parameter, in the order of reports.
+"""The aspects of a parameter that can differ between two maps, in the order of reports.
 
 ============  ==============================================  ====================================================
 aspect        before and after                                reported for
@@ -41,11 +41,11 @@ added         None, its state                                 a name that only t
 removed       its state, None                                 a name that only the first model has
 renamed       the old name, the new name                      a module that moved with all its parameters unchanged
 state         ``grouped``, ``grouped twice``, ``frozen``,     ``frozen`` and ``missing`` tensors are in
-              ``missing``, ``duplicate``                      no group, ``duplicate`` is a further name of one
+              ``missing``, ``duplicate``                      no group, ``duplicate`` is another name of a tensor
 frozen        True if it takes no gradient                    ``requires_grad``, in a group or not
 shape         the tensor's shape                              every state
-group         the group's name, ``group_*`` for a numbered    grouped on both sides, likewise all that follow
-              one (numbers are arbitrary)
+group         the group's name; ``group_*`` for a numbered    a tensor in a group on both sides; the same applies to
+              group, because numbers are arbitrary            all rows below
 layer_id      a number or None
 lr_scale      a number or None
 lr            a number or None
@@ -60,13 +60,13 @@ IN_GROUPS: tuple[Aspect, ...] = ("group", "layer_id", "lr_scale", "lr", "weight_
 """Aspects that only a tensor in a group has."""
 
 Unset = Literal["absent", "not recorded"]
-"""Why a side has no value of a setting: its config does not set it (``absent``), or the map or checkpoint does not
-record it (``not recorded``).
+"""Why a side of the comparison has no value of a setting: its config does not set the value (``absent``), or its map or
+checkpoint does not record the value (``not recorded``).
 """
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One aspect of one parameter that differs."""
+    """A difference between two maps in one aspect of one parameter."""
 
     parameter: str
     """The parameter's name in the first map; for an added parameter, the name in the second map."""
@@ -76,7 +76,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FoldedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The same change of several parameters; the pattern matches exactly these."""
+    """The same change of several parameters, with a name pattern that matches exactly these parameters."""
 
     pattern: str
     aspect: Aspect
@@ -98,10 +98,13 @@ class FoldedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A setting of the whole run that differs. It may cause changes of parameters."""
+    """A setting of the whole run, such as the base lr, that differs between two maps.
+
+    Changes of single parameters may follow from it.
+    """
 
     name: str
-    """Its path in the map: ``base_lr``, ``constructor.options.decay_rate``."""
+    """The setting's path in the map: ``base_lr``, ``constructor.options.decay_rate``."""
     before: Any
     after: Any
     before_option: Option | msgspec.UnsetType = msgspec.UNSET
@@ -110,15 +113,15 @@ class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Unset if unknown.
     """
     after_option: Option | msgspec.UnsetType = msgspec.UNSET
-    """The same for the second config."""
+    """The option in the second config that sets the value; for a dict, the first entry that differs."""
     before_unset: Unset | msgspec.UnsetType = msgspec.UNSET
-    """If the first side has no value (``before`` is null): why. Unset if there is a value, null included."""
+    """Why the first side has no value (``before`` is null). Unset if the first side has a value, null included."""
     after_unset: Unset | msgspec.UnsetType = msgspec.UNSET
-    """The same for ``after``."""
+    """Why the second side has no value (``after`` is null). Unset if the second side has a value, null included."""
 
     @property
     def option(self) -> str:
-        """Its path in the config: ``optim_wrapper.paramwise_cfg.decay_rate``."""
+        """The setting's path in the config: ``optim_wrapper.paramwise_cfg.decay_rate``."""
         for prefix, path in _OPTIONS.items():
             if self.name == prefix or (prefix.endswith(".") and self.name.startswith(prefix)):
                 return path + self.name.removeprefix(prefix)
@@ -144,26 +147,26 @@ Grouping = Literal["parameter", "layer", "module"]
 
 
 class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A layer or a module with all its differences, as ``diff --by`` groups them.
+    """All differences in one layer or module: a row of ``diff --by layer`` or ``diff --by module``.
 
-    Both lrs are means, weighted by elements, over the tensors that train in a group on both sides. Both are null if no
-    such tensor exists, or if one of these tensors has no lr.
+    ``lr_before`` and ``lr_after`` are mean lrs of the tensors that train in a group on both sides. Each tensor counts
+    by its number of elements. Both means are null if there is no such tensor, or if one of these tensors has no lr.
     """
 
     name: str
-    """The module's path, or the layer id; ``3 → 4`` if the id differs."""
+    """The module's path, or the layer id. ``3 → 4`` if the layer id differs."""
     tensors: int
     """Number of tensors on either side."""
     parameters: int
     """Number of elements of these tensors."""
     changed: int
-    """Tensors that differ in any compared aspect, including those on one side only."""
+    """Number of tensors that differ in any compared aspect, including tensors that only one side has."""
     only_before: int
-    """Tensors that only the first side has, or has in a group."""
+    """Number of tensors that only the first map has, or that only the first map has in a group."""
     only_after: int
-    """The same for the second side."""
+    """Number of tensors that only the second map has, or that only the second map has in a group."""
     aspects: Mapping[str, int]
-    """Number of tensors by the aspect that differs."""
+    """Number of differing tensors by aspect."""
     lr_before: float | None
     lr_after: float | None
     factor: float | None
@@ -182,7 +185,7 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     before: ConfigSource
     after: ConfigSource
     identical: bool
-    """True if no parameter and no future lr differs. A setting that changes no parameter does not count."""
+    """True if all parameters and all future lrs are equal. A setting that changes no parameter does not count."""
     settings: tuple[SettingChange, ...]
     changes: tuple[FoldedChange, ...]
     coming: Coming | None = None
@@ -192,21 +195,26 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     cause: Cause | None = None
     """Why the maps of two configs differ; null if they are identical or none of the causes applies."""
     before_source: str = ""
-    """The first side as the user named it; ``before.path`` of an exported map is the config that it was built from."""
+    """The first side as the user named it. For an exported map, ``before.path`` is the config that the map was built
+    from.
+    """
     after_source: str = ""
-    """The same for the second side."""
+    """The second side as the user named it."""
     summary: tuple[str, ...] = ()
     """Up to three sentences: what changed, what exists on one side only, and why."""
     only_before: int = 0
-    """Tensors that only the first side has, or has in a group; with ``--only``, those without a compared value."""
+    """Number of tensors that only the first map has, or that only the first map has in a group.
+
+    With ``--only``: the tensors among them that have no value to compare.
+    """
     only_after: int = 0
-    """The same for the second side."""
+    """The same number for the second map."""
     by: Grouping = "parameter"
     parts: tuple[ChangedPart, ...] = ()
-    """Layers or modules with differences, in the model's order; empty for ``parameter``."""
+    """Layers or modules with differences, in the model's order. Empty if ``by`` is ``parameter``."""
 
     def headline(self) -> str:
-        """Both sides, and the number of tensors that differ by aspect."""
+        """Return the two sides, the number of tensors that differ, and the aspects that differ."""
         sides = f"{self.before_source or self.before.path} → {self.after_source or self.after.path}"
         if self.identical:
             return f"{sides}: identical"
@@ -218,17 +226,17 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
 BASELINE_SCHEMA_VERSION = 1
 
 State = Literal["written", "updated", "unchanged", "missing", "outdated"]
-"""The result for a file; ``missing`` and ``outdated`` occur with ``--check``, which writes nothing."""
+"""Result for a baseline file. ``missing`` and ``outdated`` occur only with ``--check``, which writes no file."""
 
 
 class BaselineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The baseline of one config."""
+    """The result of ``baseline`` for one config."""
 
     config: str
     file: str
     state: State
     changes: int | None
-    """Parameters that differ from the earlier content of the file; null for a new file."""
+    """Number of parameters that differ from the earlier content of the file. Null for a new file."""
 
 
 class BaselineResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

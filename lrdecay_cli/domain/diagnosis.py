@@ -1,4 +1,4 @@
-"""The findings of ``doctor`` about an environment: installed packages, problems and fixes."""
+"""Records of ``doctor``: installed packages, problems of the environment, and their fixes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from lrdecay_cli.domain.group_map import Stub, Tool
 DIAGNOSIS_SCHEMA_VERSION = 2
 
 Severity = Literal["error", "warning", "info"]
-"""``error``: nothing can be inspected, or an installed library cannot be imported. ``warning``: some configs do not
-build. ``info``: configs build, but with a difference that may be unexpected.
+"""``error``: no config can be inspected, or an installed library cannot be imported. ``warning``: some configs do not
+build. ``info``: all configs build, but a result may be unexpected.
 """
 
 
 class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A package that Python would import here."""
+    """A package, as Python imports it in this environment."""
 
     name: str
     """The import name of the package."""
     version: str | None
     """The version in the package's own ``version.py``; without that file, the version in the installed metadata."""
     distributions: tuple[str, ...]
-    """``NAME VERSION`` of every installed distribution that contains it; several can overwrite each other."""
+    """``NAME VERSION`` of every installed distribution that contains the package. Several distributions may have
+    overwritten each other's files.
+    """
     location: str
-    """The folder or file that would be imported."""
+    """The folder or file that Python imports."""
     build: str | None = None
     """The platform that the package was compiled for: ``cpu``, ``cu130``, ``rocm6.0``; null if not recorded."""
     operators: bool | None = None
@@ -34,7 +36,7 @@ class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A problem of the environment in one line, with its fix."""
+    """A problem of the environment, with its consequence and the command that fixes it."""
 
     severity: Severity
     package: str
@@ -51,33 +53,33 @@ class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A missing package that some configs of a zoo need to build."""
+    """A missing package without which some published configs of a library do not build."""
 
     package: str
     zoo: str
     """The library whose configs need it."""
     folders: tuple[str, ...]
-    """Folders of the zoo with configs that need the package."""
+    """Folders of the library with configs that need the package."""
     which: str
     """Which configs of these folders need the package; empty for all of them."""
     command: str
 
 
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A device that ``--device`` takes."""
+    """A device of this machine that the option ``--device`` accepts."""
 
     name: str
     description: str
 
 
 class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A test that was executed in a child process."""
+    """The result of a test import or test build that ``doctor`` ran in a child process."""
 
     subject: str
     """The module that was imported, or the config that was built."""
     ok: bool
     outcome: str
-    """The result, or the error in one line."""
+    """The result of the test, or its error in one line."""
 
 
 class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,7 +88,7 @@ class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: int
     tool: Tool
     usable: bool
-    """True without errors."""
+    """True if no issue has the severity ``error``."""
     python: str
     platform: str
     packages: tuple[Package, ...]
@@ -95,6 +97,6 @@ class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issues: tuple[Issue, ...]
     needs: tuple[Need, ...]
     devices: tuple[Device, ...] | None
-    """Null without trials: only torch knows the devices."""
+    """The devices of this machine. Null if no test ran, because only torch can list the devices."""
     trials: tuple[Trial, ...] | None
-    """Null without ``--full``."""
+    """Test imports and builds. Null without ``--full``."""

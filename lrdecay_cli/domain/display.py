@@ -1,7 +1,7 @@
-"""Display of records: one line as ``repr``, the report of the command as ``str`` and in a notebook.
+"""Base classes that display records: ``repr`` is one line; ``str`` and notebooks show the report of the command.
 
-Records contain only facts. The module that renders them is imported by name on demand, so ``domain/`` imports
-nothing above it, and a cached result loads nothing more.
+Records contain only data. The module that renders them is imported only when a record is displayed. So ``domain/`` does
+not import any higher package, and a command that uses a cached result stays fast.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ if TYPE_CHECKING:
     from typing import Any
 
 RENDERER = "lrdecay_cli.api.display"
-"""The module that renders records: ``text``, ``fragment``, ``terminal`` and ``plot``, each with the record first."""
+"""The module that renders records. Its functions ``text``, ``fragment``, ``terminal``, ``plot`` and ``save`` take the
+record as first argument.
+"""
 
 
 def render(function: str, record: object, *arguments: object) -> Any:
-    """Render a record with a function of :data:`RENDERER`."""
+    """Call a function of the module :data:`RENDERER` with a record, and return its result."""
     return getattr(import_module(RENDERER), function)(record, *arguments)
 
 
 class Brief(msgspec.Struct, frozen=True):
-    """A record with a ``repr`` of one line."""
+    """Base class for records with a ``repr`` of one line."""
 
     def headline(self) -> str:
-        """Return a description of the record in one line, without its class."""
+        """Return one line that describes the record, without its class name."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -39,17 +41,17 @@ class Brief(msgspec.Struct, frozen=True):
 
 
 class Displayed(Brief, frozen=True, dict=True):
-    """A record with a report: ``print`` shows the command's text, a notebook a table."""
+    """Base class for records with a report: ``print`` shows the command's text output, a notebook shows tables."""
 
     def __str__(self) -> str:
         text: str = render("text", self)
         return text.rstrip("\n")
 
     def __rich__(self) -> object:
-        """Return the report of the command for rich, as wide as the console."""
+        """Return the command's report in a form that rich prints at the full width of the console."""
         return render("terminal", self)
 
     def _repr_html_(self) -> str:
-        """Return HTML for a notebook: a part of the command's page, without scripts."""
+        """Return HTML for a notebook: part of the command's HTML page, without scripts."""
         html: str = render("fragment", self)
         return html

@@ -1,6 +1,6 @@
-"""The observations of a dry run of the training loop: changed values of groups, with source and time.
+"""Records of a dry run, which runs mmengine's training loop without data: who changed which group in which iteration.
 
-Iterations count from 0. A value at an iteration is the one that the optimizer uses in that iteration.
+Iterations count from 0. The value at an iteration is the value that the optimizer uses in this iteration.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lrdecay_cli.text.counting import count
 
 DRY_RUN_SCHEMA_VERSION = 1
 TOLERANCE = 0.01
-"""Relative tolerance between a measured step and the lr's ratio. The step also includes weight decay."""
+"""Relative tolerance between a group's measured and expected step. Measured steps include weight decay."""
 
 Stage = Literal["construction", "auto_scale_lr", "param_scheduler", "resume", "hook", "train()", "optimizer"]
 """The source of a change.
@@ -38,7 +38,7 @@ optimizer        the optimizer's own step
 
 
 class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The source and the time of a change."""
+    """The source of a change, and the first iteration with the changed value."""
 
     stage: Stage
     name: str
@@ -48,7 +48,7 @@ class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters that started or stopped requiring a gradient."""
+    """Parameters that started or stopped requiring a gradient at the same time, with the cause."""
 
     trainable: bool
     """``requires_grad`` after the change."""
@@ -57,18 +57,24 @@ class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The effect of the optimizer on one group, measured with equal weights and gradients."""
+    """The size of the optimizer's step for one group, compared with the step that the group's lr suggests.
+
+    All groups get equal weights and gradients for the measurement.
+    """
 
     step: float | None
-    """Mean change of an element, relative to the group with the highest lr; null if no element can move."""
+    """Mean change of an element, divided by that of the group with the highest lr. Null if no element can move."""
     expected: float | None
     """The group's lr divided by the highest lr."""
     decay: DecayUse | None
-    """What pulls its weights toward zero in a step without a gradient; null without weight decay and without a pull."""
+    """How weight decay acts on the group's weights, from a step without a gradient.
+
+    Null if the group has no weight decay and such a step does not change its weights.
+    """
 
     @property
     def deviates(self) -> bool:
-        """True if the step differs from the lr's ratio by more than float32 rounding explains."""
+        """True if the measured step differs from the expected step by more than the tolerance for rounding."""
         if self.step is None or self.expected is None:
             return False
         return abs(self.step - self.expected) > TOLERANCE * max(abs(self.expected), TOLERANCE)
@@ -82,11 +88,11 @@ class LrAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GroupRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One group over the run."""
+    """One parameter group over the run: its lr at important iterations, and what changed the lr."""
 
     name: str
     named: bool
-    """True if the constructor named the group; otherwise the name is the group's position."""
+    """True if the constructor named the group. Otherwise ``name`` is the group's position."""
     parameters: tuple[str, ...]
     """Names of the group's tensors, in the optimizer's order."""
     built_lr: float | None
@@ -96,39 +102,39 @@ class GroupRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     last_weight_decay: float | None
     first: LrAt
     after_warm_up: LrAt | None
-    """The lr in the first iteration after warm-up; null without a warm-up or if it does not end."""
+    """The lr in the first iteration after warm-up. Null if there is no warm-up, or if it does not end in the run."""
     peak: LrAt
     """The first iteration with the highest lr."""
     last: LrAt
     causes: tuple[Cause, ...]
-    """What set the group's lr after construction: each source once, with its first change."""
+    """The sources that changed the group's lr after construction, each with its first change."""
     effect: Effect | None
-    """Null if the optimizer could not take a step."""
+    """The measured step of the group. Null if the optimizer could not take a step."""
     from_gpus: tuple[Formula, ...] = ()
-    """Formulas of the group's numbers that contain the number of GPUs; empty without any."""
+    """Formulas of the group's numbers that contain the number of GPUs."""
 
 
 class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the training that the dry run leaves out."""
+    """A part of the training, such as a hook, that the dry run does not run."""
 
     name: str
     reason: str
     failed: bool = False
-    """True if the part could not run here, so its effect is unknown. False if the part only logs, saves or measures."""
+    """True if the part failed without data: its effect is unknown. False if it only logs, saves or measures."""
 
 
 class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A line that mmengine logs."""
+    """A log line of mmengine with learning rates."""
 
     iteration: int
     text: str
     """The line up to the last lr: ``Epoch(train)  [1][  50/7330]  base_lr: 1.0000e-04 lr: 3.4917e-06``."""
     lrs: Mapping[str, float]
-    """Values by their names in the log: ``base_lr``, and ``lr``, the first group's lr."""
+    """Values by their names in the log: ``base_lr``, and ``lr`` for the first group's lr."""
 
 
 class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
-    """All observations of a dry run."""
+    """All results of a dry run."""
 
     schema_version: int
     tool: Tool
@@ -139,13 +145,13 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
     iterations: int
     iterations_per_epoch: int
     epochs: int | None
-    """Null for an iteration-based loop."""
+    """Number of epochs. Null for an iteration-based loop."""
     lr_factor: float | None
     """The factor of ``auto_scale_lr`` for every lr; null if ``auto_scale_lr`` is off."""
     optimizers: Mapping[str, str]
-    """Class by optimizer name; a single optimizer has the empty name."""
+    """Class name by optimizer name. The name is empty if there is only one optimizer."""
     effects: Mapping[str, OptimizerEffects]
-    """The measured effects of each class, by the same names. Omits classes that were not measured."""
+    """Measured effects by optimizer name. Optimizers without a measurement are left out."""
     groups: tuple[GroupRun, ...]
     first_log: LogLine | None
     """The first log line with an lr; null if none is logged."""
@@ -155,27 +161,27 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
     hooks: tuple[str, ...]
     """Hooks that ran, in their order."""
     steps_schedulers: bool
-    """True if a hook steps the parameter schedulers: mmengine's ParamSchedulerHook or one of the project."""
+    """True if a hook steps the parameter schedulers: mmengine's ParamSchedulerHook, or a hook of the project."""
     step_error: str | None
-    """The exception of the optimizer's first step; null if the step succeeds."""
+    """The exception that the optimizer raises in its first step. Null if the step succeeds."""
     unmoved: tuple[str, ...]
     """Parameters that require a gradient and have an lr above 0, but did not move in the first steps."""
     moved_at_zero: tuple[str, ...]
     """Parameters that moved although their lr was 0 throughout the first steps."""
     left_out: tuple[LeftOut, ...]
     in_validation: tuple[LeftOut, ...] = ()
-    """Hooks and schedulers that may change the training during validation, which is not run."""
+    """Hooks and schedulers that may change the training during validation. The dry run does not run validation."""
     resumed_from: str | None = None
-    """The checkpoint whose groups and schedulers mmengine restored before the first iteration; null for a new run."""
+    """The checkpoint from which mmengine restored groups and schedulers at the start. Null for a new run."""
 
     @property
     def optimizer_labels(self) -> tuple[str, ...]:
-        """Return each class once, with the measured distribution and version: ``AdamW (torch 2.13.0)``."""
+        """Return each optimizer class once, with the measured distribution and version: ``AdamW (torch 2.13.0)``."""
         labels = (self.effects[name].label if name in self.effects else kind for name, kind in self.optimizers.items())
         return tuple(dict.fromkeys(labels))
 
     def headline(self) -> str:
-        """Return the length of the run, and the reason if it stopped early."""
+        """Return the number of iterations and groups, and the error if the run stopped early."""
         stopped = [f"stops: {self.step_error}"] if self.step_error else []
         parts = (count(self.iterations, "iteration"), count(len(self.groups), "group"), *stopped)
         return f"{self.config.path}: {', '.join(parts)}"

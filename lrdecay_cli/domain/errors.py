@@ -1,4 +1,4 @@
-"""The exception with a message for the user."""
+"""The exceptions with a message for the user."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ if TYPE_CHECKING:
 
 
 class LrdecayError(Exception):
-    """An error that prevents a result: exit code 2, one line on stderr.
+    """An error that stops a command. The user gets one line on stderr and exit code 2.
 
     Args:
         problem: what is wrong, as a sentence without a full stop.
         where: the file, config key or parameter with the problem; empty if ``problem`` names it.
         fix: what the user can do; empty if no fix is known.
         status: the error in one word, for a table of many configs: ``no-model``, ``no-optim-wrapper``,
-            ``needs <package>``, ``broken upstream`` (an installed package's config that fails by its own fault), else
-            ``error``.
-        final: the config itself causes it; retrying on the slow path cannot help.
+            ``needs <package>``, ``broken upstream`` (a mistake in a config of an installed package), or ``error``.
+        final: True if the config itself causes the error, so that a retry without shortcuts cannot succeed.
         key: the config key with the problem, ``paramwise_cfg.custom_keys['norm']``, if ``where`` names a file.
     """
 
@@ -47,21 +46,21 @@ class LrdecayError(Exception):
         super().__init__(self.line())
 
     def fields(self) -> dict[str, Any]:
-        """Return the arguments to create this error again."""
+        """Return the keyword arguments that create an equal error."""
         return {name: getattr(self, name) for name in ("problem", "where", "fix", "status", "final", "key")}
 
     def at(self, where: str) -> Self:
-        """Return a copy of the error, with the same class and cause, at another place."""
+        """Return a copy of the error, with the same class and cause, for another file, key or parameter."""
         return self.replaced(where=where)
 
     def replaced(self, **fields: Any) -> Self:
-        """Return a copy of the error, with the same class and cause, and other values for some fields."""
+        """Return a copy of the error, with the same class and cause, in which ``fields`` have new values."""
         error = type(self)(**{**self.fields(), **fields})
         error.__cause__ = self.__cause__
         return error
 
     def line(self) -> str:
-        """Return the message as one line: ``where: problem; fix``, control characters as escapes."""
+        """Return the message as one line, ``where: problem; fix``. Control characters are escaped."""
         # ``mmdet::`` already ends in colons.
         head = f"{self.where}{'' if self.where.endswith(':') else ':'} {self.problem}" if self.where else self.problem
         text = f"{head}; {self.fix}" if self.fix else head
@@ -69,19 +68,22 @@ class LrdecayError(Exception):
 
 
 class ConstructorRefused(LrdecayError):  # noqa: N818
-    """The model builds, but the config's own optimizer wrapper constructor raises."""
+    """The model builds, but the config's optimizer wrapper constructor raises an exception."""
 
 
 class InternalError(LrdecayError):
-    """A fault in a build, of lrdecay itself or of code in a config. The user gets the traceback."""
+    """An unexpected exception during a build, in lrdecay or in a config's code. The user gets the traceback."""
 
 
 class Interrupted(LrdecayError):  # noqa: N818
-    """The user stopped a command that can be continued later: exit code 130."""
+    """The user interrupted a command and can continue it later. The exit code is 130."""
 
 
 def not_one_of(problem: str, word: str, names: Iterable[str], *, where: str) -> LrdecayError:
-    """Return the error for a word that is not one of ``names``: suggests similar names and lists all of them."""
+    """Return the error for a word that is not in ``names``.
+
+    The error suggests the similar names and lists all names.
+    """
     # Imported late: every command imports this module, and regular expressions slow down a cached result.
     from lrdecay_cli.text.spelling import did_you_mean
 

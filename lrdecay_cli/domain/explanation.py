@@ -1,4 +1,6 @@
-"""Explanations of lr and weight decay: every rule considered, the numbers, and their certainty."""
+"""Records of ``explain``: the rules that the constructor considers for a parameter, the resulting numbers, their
+certainty.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from lrdecay_cli.text.counting import count
 EXPLANATION_SCHEMA_VERSION = 3
 
 Part = Literal["layer_id", "lr_scale", "lr", "weight_decay", "state", "options"]
-"""What a rule affects: a number of the parameter, whether it is in a group, or an option that is ignored."""
+"""What a rule affects: a number of the parameter, its membership in a group (``state``), or ignored options."""
 
 Outcome = Literal["applies", "overridden", "skipped", "no match", "no effect", "never read"]
 """The outcome of a rule.
@@ -24,23 +26,24 @@ Outcome = Literal["applies", "overridden", "skipped", "no match", "no effect", "
 ===========  ==============================================================================
 outcome      the rule
 ===========  ==============================================================================
-applies      decides
-overridden   matches, but another rule of its kind wins: a longer key, a later multiplier
+applies      determines the value
+overridden   matches, but another rule of the same kind takes precedence, such as a longer key
 skipped      is not tested, because another rule already decided
 no match     does not cover this parameter
-no effect    would decide, but there is nothing to change
+no effect    cannot change anything, for example a factor without a value to multiply
 never read   is in the config, but the constructor does not read it
 ===========  ==============================================================================
 """
 
 Certainty = Literal["recomputed", "observed", "disagrees"]
-"""``recomputed``: the rules give the numbers of the real group bit for bit. ``observed``: the numbers are read from
-the real optimizer, and lrdecay knows no rule for them. ``disagrees``: the rules give other numbers than it has.
+"""``recomputed``: lrdecay's rules give the numbers of the real group bit for bit. ``observed``: the numbers are from
+the real optimizer, and lrdecay has no rule for them. ``disagrees``: lrdecay's rules give other numbers than the real
+group.
 """
 
 
 class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule, key or option that the constructor considers, with the outcome for a parameter."""
+    """A rule, key or option that the constructor considers for a parameter, with the outcome."""
 
     about: tuple[Part, ...]
     rule: str
@@ -48,17 +51,17 @@ class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Outcome
     reason: str = ""
     condition: str = ""
-    """What a parameter needs for the rule to apply: ``be a bias, not of a norm layer or an offset``."""
+    """The condition for the rule to apply: ``be a bias, not of a norm layer or an offset``."""
     premise: str = ""
     """The condition without its exceptions: ``be a bias``."""
     basis: Basis | Literal["state"] = "computed"
     """The kind of rule."""
     cause: str = ""
-    """The key, pattern or option that decides, as in a :class:`Formula`."""
+    """The key, pattern or option that determines the value, as in a :class:`Formula`."""
 
 
 class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The numbers of the real group."""
+    """The numbers of the real parameter group."""
 
     layer_id: int | None
     lr_scale: float | None
@@ -67,7 +70,7 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The common explanation of lr and weight decay of some parameters."""
+    """How some parameters get their lr and weight decay. The same rules apply to all of these parameters."""
 
     patterns: tuple[str, ...]
     """Patterns that match exactly these parameters."""
@@ -78,38 +81,38 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The groups with at least one of the parameters; empty if all parameters are in no group."""
     considered: tuple[RuleTrace, ...]
     provenance: Provenance | None
-    """The numbers with their formulas; null if the numbers were only observed."""
+    """The numbers with their formulas. Null if the numbers were only observed."""
     numbers: Numbers | None
-    """The numbers of the real group; null for parameters in no group."""
+    """The numbers of the real group. Null for parameters in no group."""
     remarks: tuple[str, ...]
     certainty: Certainty
     certainty_reason: str
 
 
 class Divergence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first difference between a parameter and the members of a group."""
+    """The first rule that treats a parameter differently from the members of a group."""
 
     about: Part
     there: str
-    """The rule that decides for the members."""
+    """The rule that applies to the members."""
     here: str
-    """The outcome of the same rule for the parameter, and the rule that decides instead."""
+    """The outcome of this rule for the parameter, and the rule that applies instead."""
     needed: str
-    """What the parameter would need to be treated like the members."""
+    """The change to the parameter that would give it the same treatment as the members."""
 
 
 class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The reasons why some parameters are not in a group."""
+    """Why some parameters are not in a given group: the result of ``explain --why-not``."""
 
     patterns: tuple[str, ...]
     parameters: tuple[str, ...]
     groups: tuple[str, ...]
-    """The groups that hold these parameters."""
+    """The groups that contain these parameters."""
     not_in: str
     nearest: tuple[str, ...]
-    """Patterns of the most similar members of the group. The parameters are compared with these members."""
+    """Name patterns of the most similar members of the group. The parameters are compared with these members."""
     partings: tuple[Divergence, ...]
-    """In the constructor's order of decisions; the first is where the treatment starts to differ."""
+    """In the order of the constructor's decisions. The treatment starts to differ at the first."""
     verdict: str
 
 
@@ -125,7 +128,7 @@ class Explanations(Displayed, frozen=True, forbid_unknown_fields=True):
     known: bool
     """True if lrdecay knows the constructor's rules."""
     asked: tuple[str, ...]
-    """The patterns as given."""
+    """The patterns as the user gave them."""
     reads: tuple[str, ...] | None
     """Options in the order in which the constructor first read them; null if the reads were not recorded."""
     never_read: tuple[str, ...]
@@ -133,10 +136,12 @@ class Explanations(Displayed, frozen=True, forbid_unknown_fields=True):
     explanations: tuple[Explanation, ...]
     why_not: tuple[WhyNot, ...]
     options: tuple[Option, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Options of the config that affect the explained parameters, with the places that set them; unset for a map."""
+    """Options of the config that affect the explained parameters, with the places that set them. Unset for an exported
+    map.
+    """
 
     def headline(self) -> str:
-        """Return the question, and the number of explained tensors."""
+        """Return the patterns that the user asked for, and the number of explained tensors."""
         names = {name for each in self.explanations for name in each.parameters}
         names |= {name for each in self.why_not for name in each.parameters}
         return f"{self.config.path}: {', '.join(self.asked) or 'why not'}: {count(len(names), 'tensor')} explained"

@@ -1,4 +1,4 @@
-"""The findings of ``check`` as its JSON format writes them, and the pages about the rules."""
+"""Records of ``check``, as its JSON format writes them: findings, checked configs, and the pages about the rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The reason why a finding is suppressed."""
+    """The suppression that hides a finding: its reason, its source, and the last day on which it is valid."""
 
     reason: str
     source: str
@@ -36,7 +36,7 @@ class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One mistake in one config, with all affected parameters."""
+    """A mistake in one config, found by one rule, with all affected parameters."""
 
     code: str
     """Code of the rule: ``LRD301``."""
@@ -63,29 +63,35 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Identifies the finding by rule, config, option and parameters, independent of line numbers."""
     suppressed: Suppression | None = None
     place: Place | msgspec.UnsetType = msgspec.UNSET
-    """Where the option gets its value; unset without an option, or if only running the config gives the value."""
+    """Where the option gets its value. Unset if there is no option, or if the value is known only by running the
+    config.
+    """
     replaces: tuple[Place, ...] = ()
-    """Earlier places that set the option, whose values were overridden; in order."""
+    """Places that set the option earlier and are overridden, in order."""
     bases: tuple[Place, ...] = ()
-    """The ``_base_`` entry for the file of ``place``, then the entry for the file with that entry, up to the config."""
+    """The chain of ``_base_`` entries from the file of ``place`` up to the config."""
     changed: str = ""
-    """What changed since the baseline: the settings with their values, else a summary of the tensors; empty without a
-    baseline.
+    """What changed since the baseline: the changed settings with their values, otherwise a summary of the tensors.
+
+    Empty without a baseline.
     """
 
     def headline(self) -> str:
-        """Rule, severity and message."""
+        """Return rule, severity and message in one line."""
         ignored = " (suppressed)" if self.suppressed else ""
         return f"{self.code} {self.name} {self.severity}{ignored}: {self.message}"
 
 
 class Cause(Brief, frozen=True):
-    """Findings with the same cause: configs that inherit an option from the same place, or have the same text."""
+    """Findings of several configs with the same cause.
+
+    Either the configs inherit an option from the same place, or the findings have the same text.
+    """
 
     findings: tuple[Finding, ...]
 
     def headline(self) -> str:
-        """Return the first finding, and how many configs have it."""
+        """Return the first finding in one line, with the number of configs that have this cause."""
         return f"{self.finding.headline()} ({count(len(self.findings), 'config')})"
 
     @property
@@ -100,16 +106,16 @@ class Cause(Brief, frozen=True):
 
     @property
     def alike(self) -> bool:
-        """True if all findings have the same text, numbers included.
+        """True if message and fix of all findings are the same, numbers included.
 
-        A finding about changes since the baseline has its own fix for each config.
+        Fixes of changes since the baseline are not compared, because they differ between configs.
         """
         texts = {(finding.message, "" if finding.changed else finding.fix) for finding in self.findings}
         return len(texts) == 1
 
     @property
     def fingerprint(self) -> str:
-        """Return the fingerprint. For several findings, it is independent of the number of configs."""
+        """Return an identifier of this cause. For several findings it is independent of the number of configs."""
         place = self.finding.place
         if len(self.findings) == 1 or not place:
             return self.finding.fingerprint
@@ -119,35 +125,37 @@ class Cause(Brief, frozen=True):
 
 
 class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A group map that was judged."""
+    """A group map that ``check`` has tested with its rules."""
 
     config: str
     source: str
-    """What was judged: the config, or its exported map; ``-`` for stdin."""
+    """What was checked: the config, or its exported map. ``-`` for stdin."""
     sha256: str
     tensors: int
     groups: int
     read: bool = False
-    """True if an exported map or a checkpoint was judged. The text of the config is then unknown: findings have no
-    places, and comments cannot suppress findings.
+    """True if an exported map or a checkpoint was checked. ``check`` then does not know the text of the config:
+    findings have no places, and comments cannot suppress findings.
     """
 
 
 NO_BASELINE = "no baseline"
-"""Status of a config that was judged but not compared."""
+"""Status of a config that was checked, but has no baseline to compare with."""
 
 
 class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A config that could not be checked, or not be compared with a baseline."""
+    """A config that could not be checked, or that has no baseline to compare with."""
 
     config: str
     status: str
-    """The status in the words of ``scan``: ``needs <package>``, ``broken upstream``, ``error``, or ``no baseline``."""
+    """The status, with the same words as ``scan``: ``needs <package>``, ``broken upstream``, ``error``, or ``no
+    baseline``.
+    """
     problem: str
 
     @property
     def title(self) -> str:
-        """What is missing: the check, or only the baseline of a config that was checked."""
+        """``no baseline`` if only the baseline is missing, otherwise ``could not be checked``."""
         return NO_BASELINE if self.status == NO_BASELINE else "could not be checked"
 
 
@@ -159,7 +167,7 @@ class CheckFailed(AssertionError):  # noqa: N818
         super().__init__(f"{result.headline()}\n\n{result}")
 
     def __reduce__(self) -> tuple[type[CheckFailed], tuple[CheckResult]]:
-        """Pickle the error by its result: pytest-xdist sends exceptions between processes."""
+        """Return what pickle needs: the class and the result of the check. pytest-xdist pickles exceptions."""
         return type(self), (self.result,)
 
 
@@ -173,16 +181,16 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
     schema_version: int
     tool: Tool
     fail_on: Severity
-    """The lowest severity that fails the run."""
+    """The lowest severity that makes the check fail."""
     checked: tuple[CheckedMap, ...]
     unjudged: tuple[Skipped, ...]
     findings: tuple[Finding, ...]
-    """By config in the given order, then by severity, code and place."""
+    """In the order of the configs, then by severity, code and place."""
     rules_url: str = ""
     """Address of the page with all rules, for formats that link to it; empty if none is given."""
 
     def headline(self) -> str:
-        """Return the result of the check, the number of findings of each severity, and the number of configs."""
+        """Return whether the check passes, the number of findings of each severity, and the number of configs."""
         numbers = Counter(finding.severity for finding in self.counting())
         summary = (
             ", ".join(f"{numbers[each]} {each}" for each in reversed(SEVERITIES) if numbers[each]) or "no findings"
@@ -191,11 +199,11 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         return f"{verdict}: {summary} in {count(len(self.checked), 'config')}"
 
     def raise_on_failure(self) -> CheckResult:
-        """Return the result itself, or raise if a finding fails the check: ``check(group_map).raise_on_failure()`` in a
-        test.
+        """Return this result if the check passes. For tests: ``check(group_map).raise_on_failure()``.
 
         Raises:
-            CheckFailed: there is a finding of ``fail_on`` or above. Its message is the report, which pytest shows.
+            CheckFailed: a finding has the severity ``fail_on`` or a higher one. The message is the report, which pytest
+                shows.
         """
         # pytest leaves this frame out of the traceback.
         __tracebackhide__ = True
@@ -205,7 +213,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
 
     @property
     def configs(self) -> tuple[str, ...]:
-        """Every config once, judged ones first; one without a baseline is among both."""
+        """Every config once: first the checked configs, then those that could not be checked."""
         judged = [each.config for each in self.checked]
         return tuple(dict.fromkeys([*judged, *(each.config for each in self.unjudged)]))
 
@@ -214,18 +222,19 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         return tuple(finding for finding in self.findings if finding.suppressed is None)
 
     def fails(self, finding: Finding) -> bool:
-        """True if this finding alone fails the run."""
+        """True if this finding alone makes the check fail."""
         return finding.suppressed is None and SEVERITIES.index(finding.severity) >= SEVERITIES.index(self.fail_on)
 
     def failing(self) -> tuple[Finding, ...]:
-        """Return the findings at or above ``fail_on`` that are not suppressed."""
+        """Return the findings that make the check fail: not suppressed, and of severity ``fail_on`` or higher."""
         return tuple(filter(self.fails, self.findings))
 
     def causes(self) -> tuple[Cause, ...]:
-        """Return the findings grouped by cause, in the order of their first findings. Suppressed findings are separate.
+        """Return the findings grouped by cause, in the order of their first findings.
 
-        Findings of several configs share a cause if rule and option are the same, the option is set at the same place,
-        and the same settings changed. If the place is unknown, their texts must be the same.
+        Findings of several configs have the same cause if rule and option are the same, the option is set at the same
+        place, and the same settings changed. If the place is unknown, the texts of the findings must be the same. A
+        suppressed and a reported finding are never in the same group.
         """
         found: dict[tuple[object, ...], list[Finding]] = {}
         times: Counter[tuple[object, ...]] = Counter()
@@ -241,7 +250,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
 
     @property
     def records(self) -> tuple[Finding | Skipped, ...]:
-        """Return findings and skipped configs, for formats with one line per record."""
+        """Return findings and skipped configs in one sequence, for formats with one line per record."""
         return (*self.findings, *self.unjudged)
 
 
@@ -249,29 +258,29 @@ RULES_SCHEMA_VERSION = 1
 
 
 class ExampleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An example as files; an empty text means that the file is not needed."""
+    """The files of a rule's example, as text. An empty text means that the example has no such file."""
 
     config: str
-    """The config's lines beyond the base, which ``rule --all`` shows."""
+    """The config without its inherited lines. ``rule --all`` shows the base config."""
     plugin: str
     """A module that the config imports."""
     settings: str
-    """A lrdecay.toml."""
+    """The content of ``lrdecay.toml``."""
     baseline: str | None
-    """The config's lines when its baseline was made; null without a baseline."""
+    """The lines of the config for which the baseline was written. Null without a baseline."""
     program: str = ""
-    """In place of a config, a program with a model and an optimizer for ``lrdecay_cli.audit_optimizer``."""
+    """A program with a model and an optimizer, which calls ``lrdecay_cli.audit_optimizer``. It replaces the config."""
 
 
 class RulePage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One rule."""
+    """The documentation page of one rule."""
 
     code: str
     name: str
     severity: Severity
     summary: str
     why: str
-    """Why it matters, with code between double backticks."""
+    """Why the mistake matters, with code between double backticks."""
     details: tuple[str, ...]
     """Further paragraphs, with code between double backticks."""
     bad: ExampleText
@@ -279,7 +288,7 @@ class RulePage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RulePages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rules in the order of their codes."""
+    """The pages of several rules, in the order of their codes."""
 
     schema_version: int
     base: str

@@ -1,4 +1,4 @@
-"""Fixes of findings as edits of the merged config, and their application to a config."""
+"""Edits of a merged config that fix a finding, and functions that create and apply them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from lrdecay_cli.text.python_source import as_python
 
 Keys = tuple[str | int, ...]
 Action = Literal["set", "delete", "rename", "move", "append"]
-"""``set`` an option to a value, and create missing dicts around the option; ``delete`` an option; ``rename`` an
-option's last key (at the top level also to the key of another dict, into which it is merged); ``move`` an option to
-another dict; ``append`` a value to a list, which is created if missing.
+"""``set`` an option to a value, and create missing dicts around the option; ``delete`` an option; ``rename`` the last
+key of an option; ``move`` an option to another dict; ``append`` a value to a list, which is created if missing.
+
+A top-level dict can also be renamed to a key that another dict already has. The two dicts are then merged.
 """
 
 
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One change of the merged config."""
+    """A change of one option of the merged config."""
 
     action: Action
     option: str
@@ -28,9 +29,9 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     keys: Keys
     """The path as keys of dicts and indexes of lists."""
     value: Any = msgspec.UNSET
-    """For ``set`` and ``append``, as JSON holds it."""
+    """The new value for ``set`` and ``append``, in JSON types."""
     to: Keys | msgspec.UnsetType = msgspec.UNSET
-    """For ``rename`` and ``move``: the new keys."""
+    """The new path for ``rename`` and ``move``."""
 
     def __hash__(self) -> int:
         # The value may be a dict.
@@ -53,8 +54,8 @@ class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     edits: tuple[Edit, ...]
     automatic: bool = True
-    """True if ``check --fix`` applies it; False if it changes something that a user must decide: the constructor, the
-    optimizer or the rate.
+    """True if ``check --fix`` applies the fix. False if the fix changes the constructor, the optimizer or the decay
+    rate: the user must decide on these.
     """
 
     def __str__(self) -> str:
@@ -62,13 +63,14 @@ class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class EditError(ValueError):
-    """An edit does not fit the config: the option is missing, or has another type."""
+    """Raised if an edit does not fit the config: the option is missing, or has another type."""
 
 
 def keys_of_path(path: str) -> Keys:
-    """Return the keys of a path that :func:`path_of` wrote.
+    """Split the path of an option, as :func:`path_of` writes it, into keys.
 
-    Raises: ValueError: it is not such a path.
+    Raises:
+        ValueError: the text is not such a path.
     """
     keys: list[str | int] = []
     rest = path
@@ -91,39 +93,42 @@ def _edit(action: Action, option: str | Keys, **more: Any) -> Edit:
 
 
 def path_of(keys: Keys) -> str:
-    """Return the keys as findings write them: ``param_scheduler[0].eta_min``."""
+    """Return keys as the path of an option: ``param_scheduler[0].eta_min``."""
     words = (f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]" for key in keys)
     return "".join(words).removeprefix(".")
 
 
 def set_option(option: str | Keys, value: Any) -> Edit:
-    """Set an option to ``value``. Replaces a dict or list as a whole."""
+    """Return an edit that sets an option to ``value``. A dict or list is replaced as a whole."""
     return _edit("set", option, value=msgspec.to_builtins(value))
 
 
 def append_to(option: str | Keys, value: Any) -> Edit:
-    """Append ``value`` to a list."""
+    """Return an edit that appends ``value`` to a list."""
     return _edit("append", option, value=msgspec.to_builtins(value))
 
 
 def delete_option(option: str | Keys) -> Edit:
-    """Remove an option."""
+    """Return an edit that removes an option."""
     return _edit("delete", option)
 
 
 def rename_option(option: str | Keys, name: str) -> Edit:
-    """Rename the last key of an option."""
+    """Return an edit that renames the last key of an option."""
     keys = keys_of_path(option) if isinstance(option, str) else option
     return _edit("rename", keys, to=(*keys[:-1], name))
 
 
 def move_option(option: str | Keys, to: str | Keys) -> Edit:
-    """Move an option to the place where the stack reads it. The last key may change."""
+    """Return an edit that moves an option to the path ``to``. The last key may change."""
     return _edit("move", option, to=keys_of_path(to) if isinstance(to, str) else to)
 
 
 def fitting(config: Mapping[str, Any], edit: Edit) -> Edit:
-    """Adapt an edit of ``param_scheduler[0]`` to a config whose only scheduler is not in a list."""
+    """Return the edit, adapted to a config with a single scheduler that is not in a list.
+
+    The path ``param_scheduler[0].end`` becomes ``param_scheduler.end``.
+    """
     head = edit.keys[:2]
     if head == ("param_scheduler", 0) and isinstance(config.get("param_scheduler"), Mapping) and len(edit.keys) > 2:
         to = (head[0], *edit.to[2:]) if edit.to and edit.to[:2] == head else edit.to
@@ -132,7 +137,11 @@ def fitting(config: Mapping[str, Any], edit: Edit) -> Edit:
 
 
 def apply_edits(config: MutableMapping[str, Any], edits: Sequence[Edit]) -> None:
-    """Change a config in place. Raises EditError if an edit does not fit; earlier edits then stay applied."""
+    """Apply edits to a config in place.
+
+    Raises:
+        EditError: an edit does not fit the config. The edits before it stay applied.
+    """
     for edit in edits:
         _apply(config, fitting(config, edit))
 
@@ -153,7 +162,7 @@ def _apply(config: MutableMapping[str, Any], edit: Edit) -> None:
         case "rename" | "move":
             holder, last = _existing(config, edit.keys)
             to = tuple(edit.to or ())
-            if _held(config, to):
+            if _exists(config, to):
                 present, value = _value(config, to), holder[last]
                 if len(to) > 1 or not isinstance(present, MutableMapping) or not isinstance(value, Mapping):
                     raise EditError(f"{path_of(to)} is set too")
@@ -197,7 +206,7 @@ def _existing(config: Any, keys: Keys) -> tuple[Any, Any]:
     return holder, last
 
 
-def _held(config: Any, keys: Keys) -> bool:
+def _exists(config: Any, keys: Keys) -> bool:
     try:
         _existing(config, keys)
     except EditError:
@@ -206,7 +215,10 @@ def _held(config: Any, keys: Keys) -> bool:
 
 
 def _holder(config: Any, keys: Keys, *, make: bool) -> tuple[Any, Any]:
-    """Return the dict or list that holds the last of the keys, and that key."""
+    """Return the dict or list that contains the last key of a path, and the last key.
+
+    ``make`` creates missing dicts on the path.
+    """
     node = config
     for index, key in enumerate(keys):
         path = path_of(keys[:index]) or "the config"

@@ -1,7 +1,8 @@
-"""The group map: the group of every parameter in the optimizer, and the parameters in no group.
+"""The group map: it lists the parameter groups of an optimizer, and the parameters in no group.
 
 A parameter is a tensor that the model registers (``nn.Module.named_parameters``). ``numel`` counts its elements.
-Learning rates are absolute and per step, as the optimizer starts with them; ``lr_scale`` is the lr over the base lr.
+Learning rates are absolute and per step, before the first step of the training. ``lr_scale`` is the lr divided by the
+base lr.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
     import os
 
 SCHEMA_VERSION = 2
-"""Beside the texts of schema 1 it has the facts in them as fields: ``foreign``, ``optimizer``, ``named``, ``types``,
-and ``basis``, ``cause`` and ``expression`` of a formula. Maps of schema 1 are lifted as they are read.
+"""Version of the JSON format. Schema 1 has some facts only inside texts. Schema 2 adds them as fields: ``foreign``,
+``optimizer``, ``named``, ``types``, and ``basis``, ``cause`` and ``expression`` of a formula. Maps of schema 1 are
+converted when they are read.
 """
 READABLE = (1, SCHEMA_VERSION)
 
@@ -64,7 +66,7 @@ class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The source of the map."""
+    """The source of a group map: a config, a checkpoint or a running program."""
 
     path: str
     """Path of the source, as given on the command line."""
@@ -77,14 +79,14 @@ class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Stub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A missing or unusable dependency, with its replacement."""
+    """A stub: lrdecay replaces a missing or unusable dependency with it."""
 
     name: str
     reason: str
 
 
 class UnknownName(LrdecayError, KeyError):  # noqa: N818
-    """A parameter or a group that the map does not have."""
+    """Raised for the name of a parameter or group that is not in the map."""
 
     # KeyError shows its message as repr.
     def __str__(self) -> str:
@@ -92,19 +94,20 @@ class UnknownName(LrdecayError, KeyError):  # noqa: N818
 
 
 class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
-    """The groups that the config's own constructor built; every model parameter is listed exactly once.
+    """The parameter groups that the config's own constructor built. Every parameter of the model is listed exactly
+    once.
 
-    A parameter is in one group. If several optimizers step it alternately (``optimizer.turns``), it is in one group of
-    each.
+    Each parameter is in one group, is frozen, or is missing from all groups. If optimizers step alternately
+    (``optimizer.turns``), a parameter may be in one group of each.
 
-    ``group_map["backbone.norm3.weight"]`` is a :class:`Tensor`, ``in`` and ``for`` go over the names. ``print`` shows
-    what ``lrdecay inspect`` prints.
+    ``group_map["backbone.norm3.weight"]`` returns a :class:`Tensor`. ``in`` and ``for`` use parameter names. ``print``
+    shows the output of ``lrdecay inspect``.
     """
 
     schema_version: int
     tool: Tool
     stack: Mapping[str, str]
-    """Version of every package involved, by import name."""
+    """Version of every package that took part in the build, by import name."""
     device: str
     config: ConfigSource
     constructor: Constructor
@@ -126,7 +129,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     wrapping: Wrapping | msgspec.UnsetType = msgspec.UNSET
     """The effect of the model wrapper, if the config names one. ``groups`` are the groups of the unwrapped model."""
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
-    """Unset if nothing depends on the batch, and in maps of older versions of lrdecay."""
+    """Batch size and number of GPUs. Unset if no number depends on them, and in maps of older versions of lrdecay."""
     distributions: Mapping[str, Distribution] | msgspec.UnsetType = msgspec.UNSET
     """Distribution of each package of ``stack``, if known. Unset for a checkpoint and in maps of older versions."""
 
@@ -138,26 +141,32 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return self._tensors
 
     def memberships(self) -> tuple[Tensor, ...]:
-        """Return :meth:`tensors`, with an entry for each optimizer if several optimizers step a tensor in turn."""
+        """Return one entry for each tensor and group, in the order of :meth:`tensors`.
+
+        Only a tensor of several optimizers that step alternately has more than one entry.
+        """
         if not self.optimizer.turns:
             return self._tensors
         return tuple(held for tensor in self._tensors for held in tensor.in_groups())
 
     def names(self, *, duplicates: bool = False) -> list[str]:
-        """Return the name of every parameter, in the order of :meth:`tensors`. ``duplicates`` adds further names."""
+        """Return the name of every parameter, in the order of :meth:`tensors`.
+
+        With ``duplicates``, the further names of shared tensors are included.
+        """
         return [tensor.name for tensor in self._tensors if duplicates or tensor.state != "duplicate"]
 
     def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
-        """Yield every grouped parameter with its group, in the optimizer's order.
+        """Yield every parameter in a group, together with the group, in the optimizer's order.
 
-        Optimizers that take turns (``optimizer.turns``) may share a parameter: it is repeated for each of them.
+        If several optimizers step a parameter alternately (``optimizer.turns``), it is yielded once for each of them.
         """
         for group in self.groups:
             for parameter in group.parameters:
                 yield group, parameter
 
     def headline(self) -> str:
-        """Return config, optimizer, numbers of groups and tensors, and the range of lrs."""
+        """Return config, optimizer, number of groups and tensors, and the range of lrs in one line."""
         totals = self.model.totals
         lrs = sorted(group.lr for group in self.groups if group.lr is not None)
         span = [f"lr {span_of(lrs)}"] if lrs else []
@@ -168,9 +177,10 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return f"{self.config.path}: {', '.join([self.model.type, self.optimizer.type, held, *span, *missing])}"
 
     def __getitem__(self, name: str) -> Tensor:
-        """Return the tensor with this name.
+        """Return the tensor with this name. A shared tensor is found under each of its names.
 
-        A shared tensor has several names. Raises a KeyError that suggests similar names.
+        Raises:
+            KeyError: no parameter has this name. The message suggests similar names.
         """
         found = self._by_name.get(name)
         if found is None:
@@ -184,7 +194,11 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         return iter(self._by_name)
 
     def group(self, name: str) -> ParameterGroup:
-        """Return the group named ``name``: ``layer_3_decay``. A KeyError suggests similar names."""
+        """Return the group with this name, such as ``layer_3_decay``.
+
+        Raises:
+            KeyError: no group has this name. The message suggests similar names.
+        """
         found = {group.name: group for group in self.groups}
         if name not in found:
             raise _unknown("group", name, found, self.config.path)
@@ -193,7 +207,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     def rows(self) -> list[dict[str, Any]]:
         """Return a dict for each parameter in the model's order, for ``pandas.DataFrame(group_map.rows())``.
 
-        A tensor in the groups of several optimizers that take turns has a row for each. ``numel`` counts elements.
+        If several optimizers step a tensor alternately, it has one row for each group. ``numel`` counts elements.
         """
         return [tensor.row() for tensor in sorted(self.memberships(), key=lambda tensor: tensor.position)]
 
@@ -212,24 +226,27 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
         """Write the map as JSON atomically, in the format of ``lrdecay inspect --format json``.
 
         Raises:
-            LrdecayError: the file cannot be written or does not end with ``.json``, or the map has a number that JSON
-                cannot hold.
+            LrdecayError: the file cannot be written or does not end with ``.json``, or the map contains a NaN or an
+                infinity, which JSON does not support.
         """
         render("save", self, path)
 
     @property
     def lr_factor(self) -> float:
-        """Return the factor of ``auto_scale_lr`` in lr = base lr × lr scale × factor; 1 if ``auto_scale_lr`` is off."""
+        """The factor of ``auto_scale_lr``: lr = base lr × lr scale × factor. 1 if ``auto_scale_lr`` is off."""
         return (self.batch.lr_factor if self.batch else None) or 1.0
 
     @property
     def is_wrapped(self) -> bool:
-        """True if the model holds another model as ``.module``. mmengine's constructors then use the inner model."""
+        """True if the model contains the real model as ``.module``, which mmengine's constructors then use."""
         return any(path == "module" or path.startswith("module.") for path in self.modules)
 
     @cached_property
     def registered(self) -> Mapping[str, Module]:
-        """Return the module of every registered parameter name, in the model's order; empty for a checkpoint alone."""
+        """The module that registers each parameter, by parameter name, in the model's order.
+
+        Empty for a checkpoint that was read without a config.
+        """
         return {
             f"{path}.{own}" if path else own: module
             for path, module in self.modules.items()
@@ -288,7 +305,10 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
 
 
 def span_of(values: Sequence[float]) -> str:
-    """Return the range of ascending numbers in three digits; a single number if all digits are the same."""
+    """Return the range of ascending numbers as text, rounded to three digits: ``1e-05 to 0.0001``.
+
+    If both ends have the same text, the result is a single number.
+    """
     ends = [f"{value:.3g}" for value in (values[0], values[-1])]
     return " to ".join(dict.fromkeys(ends))
 

@@ -1,4 +1,4 @@
-"""The optimizer of a running program, whose groups were read without a config."""
+"""Facts about the optimizers of a running program, for groups that were read without a config."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import msgspec
 
 
 class LiveScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An lr scheduler of the program."""
+    """An lr scheduler of a running program."""
 
     type: str
-    """The class of the scheduler, with the module."""
+    """The class of the scheduler, with its module: ``torch.optim.lr_scheduler.StepLR``."""
     interval: str = ""
-    """When Lightning steps it: after each ``epoch`` or ``step``; empty if unknown."""
+    """When Lightning steps the scheduler: after each ``epoch`` or ``step``. Empty if unknown."""
     minimum: float | None = None
     """The final lr of every group (``eta_min``); null if there is none."""
     steps: int | None = None

@@ -1,6 +1,6 @@
-"""The measured effect of lr and weight decay on the groups of an optimizer class, from real steps.
+"""Records of how an optimizer class uses the lr and weight decay of its groups, measured in real steps.
 
-A measurement uses two groups with equal weights and equal gradients, one at a tenth of the other's lr.
+A measurement uses two groups with equal weights and equal gradients. One group has a tenth of the other group's lr.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any, Literal
 import msgspec
 
 LrUse = Literal["followed", "distorted", "first group's", "ignored", "refused", "not measured"]
-"""How far a group moves with its lr.
+"""How far the group at a tenth of the lr moves, compared with the other group.
 
 =============  =========================================================================================
 use            the group at a tenth of the lr
 =============  =========================================================================================
 followed       moves a tenth as far, in the first step and later
 distorted      moves by another factor: ``ratios``
-first group's  moves as far as the first group does
+first group's  moves as far as the other group: the optimizer uses the first group's lr for both groups
 ignored        moves as far as the other group; a tenth of both lrs changes nothing
 refused        the optimizer raises
 not measured   the optimizer takes no step
@@ -39,26 +39,26 @@ DecayUse = Literal[
     "ignored",
     "not measured",
 ]
-"""What pulls a weight toward zero.
+"""How weight decay changes a weight in one step.
 
 ===============================  =============================================================================
-use                              the pull
+use                              how far weight decay pulls the weight toward zero
 ===============================  =============================================================================
-lr × weight decay                of the weight: layer decay reduces it too
-weight decay alone               of the weight, whatever the lr
+lr × weight decay                by this fraction of the weight: layer decay reduces it too
+weight decay alone               by this fraction of the weight, at any lr
 in the gradient                  weight decay × weight is added to the gradient
-in the adaptive gradient         likewise, and a normalisation takes its size away
-lr × RMS(weight) × weight decay  of the weight
-lr² ÷ highest lr × weight decay  of the weight: layer decay counts twice
-lr ÷ first lr × weight decay     of the weight; the first lr is the one that the optimizer was built with
-lr × a factor × weight decay     of the weight; the factor is the optimizer's own, such as Prodigy's ``d``
-first group's                    uses the first group's weight decay for all groups
-ignored                          is none, although the group has a weight decay
+in the adaptive gradient         the same; the optimizer then normalises the gradient, which removes its size
+lr × RMS(weight) × weight decay  by this fraction of the weight
+lr² ÷ highest lr × weight decay  by this fraction of the weight: layer decay counts twice
+lr ÷ first lr × weight decay     by this fraction of the weight; the first lr is the lr at construction
+lr × a factor × weight decay     by this fraction of the weight; the optimizer sets the factor (Prodigy's ``d``)
+first group's                    the optimizer uses the first group's weight decay for all groups
+ignored                          not at all, although the group has a weight decay
 ===============================  =============================================================================
 """
 
 AtZero = Literal["stands still", "decays", "trains", "refused", "not measured"]
-"""The behaviour of a group at lr 0 beside a group with another lr; ``decays``: only weight decay moves it."""
+"""What happens to a group at lr 0 while another group has a positive lr. ``decays``: only weight decay moves it."""
 
 NormUse = Literal["no", "always", "with weight decay", "not measured"]
 """Whether a step grows with the norm of the weights. If so, groups with equal lrs move by different factors."""
@@ -66,11 +66,14 @@ NormUse = Literal["no", "always", "with weight decay", "not measured"]
 Demand = Literal[
     "one group", "one lr", "2-D tensors", "sparse gradients", "a closure", "train()", "no further keys", "unknown"
 ]
-"""A requirement of an optimizer, which raises without it: certain tensors or groups, or a call that mmengine lacks."""
+"""A requirement of an optimizer: certain tensors or groups, or a call that mmengine does not make.
+
+If the requirement is not met, the optimizer raises an exception.
+"""
 
 
 class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An exception of the optimizer."""
+    """An exception that an optimizer raises because a requirement is not met."""
 
     demand: Demand
     when: Literal["construction", "first step"]
@@ -79,14 +82,14 @@ class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The measurement of an optimizer class, with the options that change it."""
+    """The measured effects of one optimizer class, at certain options."""
 
     module: str
     """The module that defines the class."""
     name: str
     """The class name."""
     distribution: str
-    """The distribution with the class; empty for a project's own class."""
+    """The distribution that contains the class. Empty for a project's own class."""
     version: str
     """Version of the distribution that was measured."""
     lr: LrUse
@@ -94,22 +97,27 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     at_zero: AtZero
     norm: NormUse
     ratios: tuple[tuple[int, float], ...] = ()
-    """Step, counted from 1, and the movement of the group at a tenth of the lr relative to the other group's."""
+    """Pairs of step and ratio. Steps count from 1. The ratio is the movement of the group at a tenth of the lr, divided
+    by the movement of the other group.
+    """
     refusals: tuple[Refusal, ...] = ()
     halved: float | None = None
-    """Movement after every lr is halved, divided by the movement without the change. 0.5 means: a new lr acts at once
-    or within a hundred steps.
+    """Movement after every lr is halved, divided by the movement without this change.
+
+    0.5 means that a new lr acts at once or within a hundred steps.
     """
     rewrites_lr: bool = False
-    """True if a step assigns ``group['lr']``."""
+    """True if the optimizer's step assigns ``group['lr']``."""
     options: Mapping[str, Any] = {}
-    """Options for which the measurement holds; all others have their defaults."""
+    """The options of the measurement. All other options have their defaults."""
 
     @property
     def label(self) -> str:
-        """Class, distribution and version that were measured: ``Rprop (torch 2.13.0)``."""
+        """The measured class with distribution and version: ``Rprop (torch 2.13.0)``."""
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
     def refusal(self, demand: Demand) -> Refusal | None:
-        """Return the exception that the optimizer raises without ``demand``; None if it does not require ``demand``."""
+        """Return the exception that the optimizer raises if ``demand`` is not met; None if it does not have this
+        requirement.
+        """
         return next((refusal for refusal in self.refusals if refusal.demand == demand), None)

@@ -1,4 +1,4 @@
-"""Records of the places that set a config's options, and of overridden values."""
+"""Records of the places in files that set the options of a config, and of the values that they override."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from lrdecay_cli.text.python_source import as_python
 ORIGINS_SCHEMA_VERSION = 1
 
 COMMAND_LINE = "--cfg-options"
-"""The file name of a :class:`Place` on the command line; its line is the number of the option, from 1."""
+"""The file name of a :class:`Place` on the command line. The line is then the number of the option, counted from 1."""
 
 Mechanism = Literal["assignment", "edit", "data", "cfg-options", "scope"]
-"""How an option gets its value: ``assignment`` of a name or an entry of a literal, ``edit`` of an existing dict or
-list (``a.b = 1``, ``a['b'] = 1``, ``.update(...)``), an entry of a JSON or YAML file, ``--cfg-options``, or the
-``_scope_`` that mmengine adds to settings from the config of another package.
+"""How an option gets its value: ``assignment`` of a name or of an entry of a literal; ``edit`` of an existing dict or
+list (``a.b = 1``, ``a['b'] = 1``, ``.update(...)``); ``data``, an entry of a JSON or YAML file; ``cfg-options`` on the
+command line; ``scope``, the ``_scope_`` that mmengine adds to settings from the config of another package.
 """
 
 Passage = Literal["variable", "base-variable", "import", "template", "environment"]
-"""What passes a value on: a name, ``_base_.name``, ``read_base``, ``{{ fileDirname }}``, ``{{$NAME:default}}``."""
+"""How a config passes a value on: by a name, ``_base_.name``, ``read_base``, ``{{ fileDirname }}`` or
+``{{$NAME:default}}``.
+"""
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A range of a file. Lines and columns count from 1. ``end_column`` is behind the last character."""
+    """A range of a file. Lines and columns count from 1. ``end_column`` is one after the last character."""
 
     file: str
-    """As the config names the file: ``configs/_base_/convnext.py``, ``mmdet::_base_/default_runtime.py``."""
+    """The file as the config names it: ``configs/_base_/convnext.py``, ``mmdet::_base_/default_runtime.py``."""
     line: int
     column: int
     end_line: int
@@ -39,12 +41,12 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.file if self.file == COMMAND_LINE else f"{self.file}:{self.line}"
 
     def exact(self) -> str:
-        """Return ``file:line:column``, as editors open it."""
+        """Return ``file:line:column``, the format that editors open."""
         return self.file if self.file == COMMAND_LINE else f"{self.file}:{self.line}:{self.column}"
 
 
 class Via(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name, such as a variable, through which an option gets its value."""
+    """A name, such as a variable, that passes a value on to an option."""
 
     kind: Passage
     name: str
@@ -53,42 +55,45 @@ class Via(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A value and the place that sets it."""
+    """A value of an option, and the place that sets it."""
 
     value: Any = None
     """The value in JSON types; null also if the value is unknown."""
     unknown: str = ""
-    """Why only running the config can give the value; empty if the value is known."""
+    """Why the value is known only by running the config. Empty if the value is known."""
     place: Place
-    """The place of the expression that makes the value."""
+    """The place of the expression that gives the value."""
     key: Place | None = None
-    """The place of the option's key, keyword or target; null for an entry of a list."""
+    """The place of the key, keyword or assignment target of the option. Null for an entry of a list."""
     text: str
-    """The source of the expression, without line breaks."""
+    """The source text of the expression, without line breaks."""
     constant: bool
-    """True if a literal at ``place`` is the value, so that editing it changes the value."""
+    """True if the value is a literal at ``place``, so that an edit of the literal changes the value."""
     mechanism: Mechanism
     via: tuple[Via, ...] = ()
     """Names between the option and the value, or in the expression, in the order of evaluation."""
 
     def shown(self) -> str:
-        """Return the value as Python; for an unknown value the expression."""
+        """Return the value as Python source. If the value is unknown, return the source of its expression."""
         return self.text if self.unknown else as_python(self.value)
 
 
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An option of the merged config. Its value is a plain value, or an empty dict or list."""
+    """An option of the merged config, with the place that sets it and the values that it overrides.
+
+    A dict or list with entries has no own record: each entry has one.
+    """
 
     option: str
     """Path of the option, as in findings: ``optim_wrapper.paramwise_cfg.custom_keys['norm.weight'].lr_mult``."""
     keys: tuple[str | int, ...]
     origin: Origin
     overridden: tuple[Origin, ...] = ()
-    """Earlier values that this value overrides, in the order in which they were set."""
+    """Earlier values that the current value overrides, in the order in which they were set."""
 
 
 class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The places that set options of a config."""
+    """The result of ``where``: for each option of a config, the place that sets it."""
 
     schema_version: int
     tool: Tool
@@ -98,7 +103,10 @@ class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def option_path(keys: Iterable[str | int]) -> str:
-    """Return keys as a path: ``model.backbone.depth``. Other keys are in brackets: ``custom_keys['norm.weight']``."""
+    """Return keys as a path: ``model.backbone.depth``.
+
+    A key that is not an identifier is in brackets: ``custom_keys['norm.weight']``.
+    """
     path = ""
     for key in keys:
         if isinstance(key, str) and not key.isidentifier():

@@ -1,4 +1,4 @@
-"""Overrides of config options as Python values. ``--cfg-options`` gives overrides as text."""
+"""Overrides of config options with Python values, for the Python API. ``--cfg-options`` accepts only texts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import Any
 
 
 class TypedOverride(str):
-    """An override whose value cannot be written as ``key=text``: a string with commas, a dict, an empty list.
+    """An override with a value that ``key=text`` cannot express: a string with commas, a dict, an empty list.
 
-    Its text cannot come from a command line, so its cache key differs from that of ``key=text``.
+    As a string it is ``python: key=value``, which no command line can give. So its cache key is never that of
+    ``key=text``.
     """
 
     key: str
     value: Any
 
     def __new__(cls, key: str, value: Any) -> TypedOverride:
-        """Return the override of the option ``key``, a path with dots, by ``value``."""
+        """Return an override that sets the option ``key``, a path with dots, to ``value``."""
         made = super().__new__(cls, f"python: {key}={value!r}")
         made.key, made.value = key, value
         return made

@@ -1,4 +1,6 @@
-"""Precisions below Python's, in which some optimizers store the numbers of their groups."""
+"""Compare and round numbers of groups. Some optimizers store them in float32, float16 or bfloat16, not as Python
+floats.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,12 @@ CLOSE = 1e-9
 
 
 def tolerance(precision: str | None) -> float:
-    """Return the maximal relative rounding error of a number of this precision."""
+    """Return the largest relative rounding error of a number in this precision."""
     return EPSILON[precision] if precision else CLOSE
 
 
 def alike(first: float, other: float, *precisions: str | None) -> bool:
-    """True if two numbers of these precisions differ only by rounding."""
+    """True if two numbers differ only by rounding to the coarsest of ``precisions``."""
     coarsest = max(precisions, key=tolerance)
     # Below the smallest normal number one step is larger than the tolerance.
     return math.isclose(first, other, rel_tol=tolerance(coarsest)) or rounded(first, coarsest) == rounded(
@@ -27,7 +29,7 @@ def alike(first: float, other: float, *precisions: str | None) -> bool:
 
 
 def rounded(value: float, precision: str | None) -> float:
-    """Return ``value`` rounded to a precision of :data:`EPSILON`; unchanged for None (double precision).
+    """Return ``value`` rounded to a precision of :data:`EPSILON`. None means double precision: no rounding.
 
     Rounds to nearest, ties to even, via float32, as ``torch.tensor(value, dtype=...)`` does.
     """

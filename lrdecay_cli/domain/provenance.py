@@ -1,4 +1,4 @@
-"""The computation of a parameter's layer id, lr scale, lr and weight decay."""
+"""Records of how a parameter's layer id, lr scale, lr and weight decay are computed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import msgspec
 Basis = Literal[
     "computed", "name", "fallback", "reported", "observed", "exemption", "custom_key", "option", "given", "default"
 ]
-"""What determines a number.
+"""What determines a number of a parameter.
 
 ==========  =========================================================  =============================================
 basis       what determines it                                         ``cause``
 ==========  =========================================================  =============================================
 computed    the numbers of other formulas: ``lr_scale * base_lr``
-name        a pattern that matches its name                            the pattern: ``backbone.stages.2.<block>``
-fallback    no pattern matches its name                                ``everything else``
+name        a pattern that matches the parameter's name                the pattern: ``backbone.stages.2.<block>``
+fallback    no pattern matches the parameter's name                    ``everything else``
 reported    the backbone's method, which lrdecay's constructor calls   the method: ``ResNet.get_layer_depth``
 observed    the model's own method, by an unknown rule
 exemption   a kind of parameter without weight decay                   the kind: ``1-D tensor``
-custom_key  a custom key contained in its name                         the key: ``norm``
+custom_key  a custom key that is part of the parameter's name          the key: ``norm``
 option      a multiplier of ``paramwise_cfg``                          the option: ``norm_decay_mult``
-given       the config's own lr or weight decay
-default     the optimizer's: the config gives none
+given       the lr or weight decay in the config
+default     the optimizer's default: the config gives no value
 ==========  =========================================================  =============================================
 """
 
@@ -32,16 +32,16 @@ FALLBACK = "everything else"
 
 Number = Literal["layer_id", "lr_scale", "lr", "weight_decay"]
 NUMBERS: tuple[Number, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
-"""The numbers that a group gives its parameters, in the order of computation."""
+"""The numbers that a parameter gets from its group, in the order of computation."""
 
 
 class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step of the computation from a name to a number, with all inputs to recompute the step by hand."""
+    """A formula for one number of a parameter, with all inputs, so that the reader can recompute the number by hand."""
 
     rule: str
-    """The rule that matched, in symbols, for people: ``backbone.stages.2.<block> -> 3 + block // 3``."""
+    """The rule that matched, in symbols, for readers: ``backbone.stages.2.<block> -> 3 + block // 3``."""
     formula: str
-    """The same with numbers: ``3 + 7 // 3``. A Python expression that evaluates to ``result``."""
+    """The formula with numbers: ``3 + 7 // 3``. A Python expression that evaluates to ``result``."""
     result: int | float | None
     """The result of the formula.
 
@@ -58,7 +58,7 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def arrow(
     basis: Basis, cause: str, expression: str, formula: str, result: int | float, inputs: Mapping[str, int | float] = {}
 ) -> Formula:
-    """Return a formula with the rule ``<cause> -> <expression>``."""
+    """Return a formula with its rule in the form ``<cause> -> <expression>``."""
     label = f"custom_keys[{cause!r}]" if basis == "custom_key" else cause
     return Formula(f"{label} -> {expression}", formula, result, inputs, basis, cause, expression)
 
@@ -66,17 +66,17 @@ def arrow(
 def by_name(
     pattern: str, expression: str, formula: str, result: int, inputs: Mapping[str, int | float] = {}
 ) -> Formula:
-    """Return the layer id of a parameter whose name matches ``pattern``."""
+    """Return the formula for the layer id of a parameter with a name that matches ``pattern``."""
     return arrow("name", pattern, expression, formula, result, inputs)
 
 
 def computed(expression: str, formula: str, result: int | float, inputs: Mapping[str, int | float]) -> Formula:
-    """Return a formula whose inputs are other numbers. Its rule is the expression."""
+    """Return a formula with other numbers as inputs. The expression is also its rule."""
     return Formula(expression, formula, result, inputs, "computed", "", expression)
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All steps from a parameter's name to the optimizer's numbers for it."""
+    """The formulas of all numbers of one parameter, from its name to its lr and weight decay."""
 
     layer_id: Formula | None
     """Null for a constructor without layer ids."""

@@ -1,4 +1,4 @@
-"""The result of a command: a data document, and a readable report that is independent of the output format."""
+"""The result of a command: a document for machines, and a report for readers. Every output format uses them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Level = Literal["info", "warning", "error"]
 
 
 class Branch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A cell of a tree: a module's path with the guide lines to it."""
+    """A table cell that shows a module's path as a branch of a tree, with guide lines."""
 
     guide: str
     label: str
@@ -45,7 +45,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A line below the tables; ``details`` are separate lines, mostly patterns."""
+    """A note below the tables. ``details`` are printed on separate lines, in most cases patterns."""
 
     text: str
     level: Level = "info"
@@ -55,7 +55,7 @@ class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry of a section: one finding, or another entry with a level, a name and a message."""
+    """An entry of a section, with a level, a name and a message. In most cases it is a finding."""
 
     level: Level
     label: str
@@ -68,24 +68,24 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Items about the same subject, in most cases a config."""
+    """Items about the same subject, in most cases about one config."""
 
     title: str
     items: tuple[Item, ...]
 
 
 class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A paragraph of a page, or code."""
+    """Part of a page: a paragraph or a block of code."""
 
     text: str
-    """A paragraph on one line, with code between double backticks; code with its own lines."""
+    """A paragraph in one line, with code between double backticks. A block of code keeps its lines."""
     code: str = ""
     """The language of the code; empty for a paragraph."""
     title: str = ""
 
 
 class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A text to read: a rule's documentation."""
+    """A page of text, such as the documentation of a rule."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -100,16 +100,16 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Values over a run, as lines from step to step."""
+    """A line chart of values over the steps of a run."""
 
     title: str
-    """What is drawn: ``lr``."""
+    """The drawn value: ``lr``."""
     unit: str
     """The unit of a step: ``iteration`` or ``epoch``."""
     length: int
     """Number of steps of the run."""
     part: int | None
-    """Iterations per epoch, to mark epochs; None if steps are the only unit."""
+    """Iterations per epoch, to mark epochs on the axis. None if the chart has no epochs."""
     steps: tuple[int, ...]
     lines: tuple[Line, ...]
     """From the slowest groups to the fastest."""
@@ -121,25 +121,25 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The report of a command for readers."""
 
     facts: tuple[tuple[str, str], ...]
-    """Labels and values in order; the head of the report."""
+    """Pairs of label and value at the top of the report, in order."""
     tables: tuple[Table, ...]
     notes: tuple[Note, ...]
     summary: str
-    """One line: the total, or the verdict."""
+    """One line with the total or the verdict."""
     rows: Table | None = None
-    """Tables for CSV, if the report's own tables are folded; None if CSV uses the report's tables."""
+    """Complete tables for CSV, if the tables of the report combine rows. None if CSV uses the tables of the report."""
     sections: tuple[Section, ...] = ()
     """Shown before the tables."""
     code: str = ""
-    """Python to paste, shown unchanged."""
+    """Python code for the user to copy. Formats do not change it."""
     based_on: str = ""
-    """If the code is a config that inherits from another config: that config, as the user named it. Otherwise empty."""
+    """The config that ``code`` inherits from, as the user named it. Empty if it does not inherit from a config."""
     pages: tuple[Page, ...] = ()
     """Shown after the tables."""
     chart: Chart | None = None
-    """Charts, which formats that can draw put above the tables."""
+    """Formats with pictures show it above the tables."""
     lead: tuple[str, ...] = ()
-    """Up to three sentences at the top: the result in words."""
+    """Up to three sentences at the top, with the result in words."""
     next_step: str = ""
     """The command to run next, shown after the summary; empty if none is needed."""
 
@@ -151,10 +151,10 @@ class Result(msgspec.Struct, Generic[Document], frozen=True):
     """The result of one run of a command."""
 
     document: Document
-    """The record that formats such as JSON write."""
+    """The record that JSON and other data formats write."""
     report: Report
     maps: tuple[GroupMap, ...] = ()
-    """Group maps for an HTML page, if the document itself contains none."""
+    """Group maps for the HTML page, if the document contains none."""
 
 
 AnyResult = Result[msgspec.Struct]

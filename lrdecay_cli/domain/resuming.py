@@ -1,7 +1,8 @@
-"""The future lrs of a training that resumes from a checkpoint, compared with the plan of its config.
+"""Records of the lrs that a training will use after it resumes from a checkpoint, compared with the plan of its config.
 
-Source: mmengine 0.10.7, ``Runner.resume``: the optimizer's groups and the whole state of every scheduler are restored
-from the checkpoint, by position; the config's lr, weight decay, ``end``, ``T_max`` and the like are ignored.
+Source: mmengine 0.10.7, ``Runner.resume``. mmengine restores the optimizer's groups and the whole state of every
+scheduler from the checkpoint, by position. It ignores the config's lr, weight decay, ``end``, ``T_max`` and similar
+settings.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import msgspec
 
 
 class RestoredSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A setting of a scheduler that differs between the two sides."""
+    """A scheduler setting that differs between the two compared sides."""
 
     name: str
     before: Any
@@ -20,21 +21,21 @@ class RestoredSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RestoredScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scheduler of the config whose settings differ between the two sides."""
+    """A scheduler of the config with settings that differ between the two compared sides."""
 
     path: str
-    """Its path in the config: ``param_scheduler[0]``."""
+    """The scheduler's path in the config: ``param_scheduler[0]``."""
     optimizer: str
     type: str
     by_epoch: bool
-    """True if ``begin`` and ``end`` count epochs, on the side of ``after``."""
+    """True if ``begin`` and ``end`` of the second side (``after``) count epochs."""
     settings: tuple[RestoredSetting, ...]
     foreign: tuple[str, ...]
-    """Saved attributes that the scheduler's class does not have, because another class saved them."""
+    """Saved attributes that the scheduler's class does not have. A scheduler of another class saved them."""
 
 
 class ComingValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Groups whose future scheduled value differs between the two sides."""
+    """Groups that will get different values from the schedulers on the two compared sides."""
 
     parameter: str
     """``lr``, or another option that schedulers change."""
@@ -43,41 +44,42 @@ class ComingValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Patterns that match exactly the parameters of these groups."""
     tensors: int
     iteration: int
-    """The first iteration with different values."""
+    """The first iteration in which the values differ."""
     before: float
-    """The value of the first side in that iteration; ``after`` is the value of the second side."""
+    """The value of the first side in this iteration. ``after`` is the value of the second side."""
     after: float
     last_before: float
-    """The value of the first side in the last compared iteration; ``last_after`` is the value of the second side."""
+    """The value of the first side in the last compared iteration. ``last_after`` is the value of the second side."""
     last_after: float
     rests_before: int
-    """The iteration from which the first side's value stays constant; ``rests_after`` is for the second side."""
+    """The value of the first side is constant from this iteration on. ``rests_after`` is for the second side."""
     rests_after: int
 
 
 class Coming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The future scheduled values of two compared maps.
+    """The values that schedulers will set in the future on the two compared sides.
 
-    The values of a checkpoint continue from its saved state; the values of a config are planned from the start."""
+    The values of a checkpoint continue from its saved state. The values of a config are planned from the start.
+    """
 
     first: int
     """The first compared iteration: where the training resumes."""
     last: int
     """The last compared iteration."""
     iterations_per_epoch: int | None
-    """Null for an iteration-based loop."""
+    """Iterations per epoch. Null for an iteration-based loop."""
     schedulers: int
     """Number of schedulers in the config."""
     groups: int
     """Number of parameter groups of the config."""
     saved: tuple[int | None, int | None]
-    """Number of schedulers in each side's checkpoint; null for a config, and for a checkpoint without schedulers."""
+    """Number of schedulers in each side's checkpoint. Null for a config, and for a checkpoint without schedulers."""
     restored: tuple[RestoredScheduler, ...]
     values: tuple[ComingValue, ...]
     """The values that differ; empty if all are equal in every iteration."""
     finished: bool = False
     """True if a checkpoint is from the end of the config's training: no iterations remain."""
     unjudged: str | None = None
-    """Why the values were not compared; null if they were."""
+    """Why the values were not compared. Null if they were compared."""
     fix: str | None = None
     """How to make the comparison possible."""

@@ -1,4 +1,4 @@
-"""The results of ``scan`` for many configs, as its JSON format writes them."""
+"""Records of ``scan``, as its JSON format writes them: one result for each config."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SCAN_SCHEMA_VERSION = 1
 
 OK = "ok"
 NOT_FOR_TRAINING = ("no-model", "no-optim-wrapper")
-"""Statuses of configs that are not for training. These statuses do not count as failures."""
+"""Statuses of configs that are not for training. They do not count as failures."""
 
 
 class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The result for one config. The numbers are null unless its status is ``ok``."""
+    """The result of ``scan`` for one config. All numbers are null unless the status is ``ok``."""
 
     config: str
     """Path of the config, as named on the command line or as found in a named directory."""
@@ -43,35 +43,38 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     constructor_module: str = ""
     """The module that defines the constructor's class."""
     digest: str | None = None
-    """SHA-256 of everything that ``diff`` compares: equal for equal groups. Null in scans of older versions too."""
+    """SHA-256 of everything that ``diff`` compares, so that equal groups have equal digests. Null in scans of older
+    versions.
+    """
 
     settings: Mapping[str, str] = {}
-    """Digests of the backbone's groups, to compare configs. For a model without a backbone, digests of the whole
-    model's groups. ``layer ids``, ``lr scales`` and ``weight decays`` are digests by name, ``base lr`` is the number.
-    Two configs are comparable only if their ``names`` are equal. Empty in scans of older versions.
+    """Digests of the backbone's groups, to compare configs. If the model has no backbone: digests of all groups.
+
+    ``layer ids``, ``lr scales`` and ``weight decays`` are digests of names and numbers; ``base lr`` is the number
+    itself. Two configs are comparable only if their ``names`` are equal. Empty in scans of older versions.
     """
 
     @property
     def failed(self) -> bool:
-        """True if a training config has no map."""
+        """True if the config is for training, but lrdecay could not build its group map."""
         return self.status not in (OK, *NOT_FOR_TRAINING)
 
 
 class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scan, or a shard of one: its records in the order of their configs' names."""
+    """The results of a scan or of one of its shards, in the order of the config names."""
 
     schema_version: int
     tool: Tool
     device: str
     overrides: tuple[str, ...]
-    """``--cfg-options`` as given, then the options for how the training is started: ``--gpus 8``."""
+    """``--cfg-options`` as given, then the launch options of the training: ``--gpus 8``."""
     records: tuple[ScanRecord, ...]
     shard: str | None = None
     """``i/n`` for the i-th of n shards, null for the whole scan."""
 
 
 def record_of(config: str, group_map: GroupMap) -> ScanRecord:
-    """Return the record of a config with a map."""
+    """Return the scan record of a config from its group map."""
     lrs = [group.lr for group in group_map.groups if group.lr is not None]
     scales = [group.lr_scale for group in group_map.groups if group.lr_scale is not None]
     totals = group_map.model.totals

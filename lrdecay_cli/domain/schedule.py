@@ -1,7 +1,7 @@
-"""The learning rates over a run: the plan of a training, the values that its schedulers set, and notes on them.
+"""Records of the learning rates over a run: the plan of a training, and the values that its schedulers set.
 
-A *step* is the unit of the run: an iteration, or an epoch if the number of iterations is unknown and nothing depends
-on it. Steps count from 0; the value at a step is the one that the optimizer uses in that step.
+A *step* is the unit of the run: an iteration, or an epoch if the number of iterations is unknown and no value depends
+on it. Steps count from 0. The value at a step is the value that the optimizer uses in this step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MeetingKind = Literal["meet", "part", "cross"]
 
 
 class TrainingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The length of a config's run and the settings that change values over the run, in plain values."""
+    """The length of a config's run, and the settings that change values over the run."""
 
     where: str
     """Path of the config, as given."""
@@ -37,13 +37,13 @@ class TrainingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     length: int
     """``max_epochs`` or ``max_iters``."""
     schedulers: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-    """Path in the config and settings of each scheduler, in order."""
+    """For each scheduler, in order: its path in the config, and its settings."""
     dataset: str | None = None
     """Type of the training set, without wrappers."""
     annotations: str | None = None
     """Annotation file of the training set."""
     repeats: int = 1
-    """How often an epoch repeats the dataset: the product of every RepeatDataset's ``times``."""
+    """How often an epoch repeats the dataset: the product of the ``times`` of all RepeatDatasets."""
     batch_size: int | None = None
     """Samples in a batch of one GPU."""
     batches_per_epoch: int | None = None
@@ -60,21 +60,21 @@ class TrainingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class RunLength(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The length of a run and its source."""
+    """The length of a run, and the source of this length."""
 
     unit: Unit
     steps: int
     """Number of epochs or iterations."""
     iterations_per_epoch: int | None
-    """Length of the dataloader; null if it is neither known nor needed."""
+    """Length of the dataloader. Null if it is unknown and not needed."""
     epochs: int | None
-    """Null for an iteration-based loop."""
+    """Number of epochs. Null for an iteration-based loop."""
     source: str
     """The source of the iterations per epoch, in words."""
 
 
 class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One parameter scheduler as it was built and run."""
+    """A parameter scheduler, as it was built and run."""
 
     path: str
     """Path of the scheduler in the config: ``param_scheduler[0]``."""
@@ -82,15 +82,15 @@ class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name of the optimizer that it changes; empty with a single optimizer."""
     type: str
     parameter: str
-    """The option that it changes: ``lr``, ``momentum`` (for Adam and similar: the first beta) or another option."""
+    """The option that the scheduler changes: ``lr``, ``momentum`` (for Adam and similar: the first beta) or another."""
     by_epoch: bool
     """True if the scheduler steps after every epoch; False if it steps after every iteration."""
     converted: bool
-    """True if the scheduler counts epochs in the config and was converted to iterations (``convert_to_iter_based``)."""
+    """True if mmengine converted the scheduler from epochs to iterations (``convert_to_iter_based``)."""
     begin: int
-    """First step, counted in the scheduler's own steps: epochs or iterations."""
+    """The scheduler's first step, in its own unit: epochs or iterations."""
     end: int | None
-    """End, exclusive, counted in the scheduler's own steps; null for no end."""
+    """The scheduler's end, exclusive, in its own unit: epochs or iterations. Null if it has no end."""
     first_step: int | None
     """The first step of the run in which the scheduler can change a value; null if there is none."""
     last_step: int | None
@@ -98,26 +98,31 @@ class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warm_up: bool
     """True if the scheduler raises the lr from the start of the run."""
     monitor: str | None
-    """The validation metric that a ReduceOnPlateau scheduler follows; its changes are unknown before training."""
+    """The validation metric that a ReduceOnPlateau scheduler follows. Its changes are unknown before the training."""
     options: Mapping[str, Any]
     """Further settings of the scheduler in the config."""
     first_drop: int | None = None
-    """ReduceOnPlateau with a metric that never improves: the first epoch with a lower value (for a loop without epochs:
-    the first iteration), even after the end of the run. Null if the config does not validate or changes its validation
+    """For ReduceOnPlateau, if the metric never improves: the first epoch with a lower value, even after the end of the
+    run.
+
+    For a loop without epochs it is the first iteration. Null if the config does not validate, or changes its validation
     interval.
     """
     stepped: int | None = None
-    """Number of the scheduler's steps in the run, by all hooks; null if only mmengine's ParamSchedulerHook steps it."""
+    """How often all hooks step the scheduler in the run. Null if only mmengine's ParamSchedulerHook steps it."""
     expected: int | None = None
-    """Number of steps that mmengine's ParamSchedulerHook alone would make; null if ``stepped`` is null."""
+    """How often mmengine's ParamSchedulerHook alone would step the scheduler. Null if ``stepped`` is null."""
 
 
 class Moments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A value at important moments, over every step of the run."""
+    """A scheduled value at the start, the peak, the lowest point and the end of the run, and after warm-up.
+
+    The peak and the lowest value are taken from all steps of the run.
+    """
 
     start: float
     after_warm_up: float | None
-    """At the first step after warm-up; null without a warm-up or if it does not end."""
+    """The value at the first step after warm-up. Null if there is no warm-up, or if it does not end in the run."""
     peak: float
     """The highest value."""
     peak_step: int
@@ -128,16 +133,18 @@ class Moments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Groups with the same scheduled values at every step."""
+    """Groups that have the same scheduled values at every step."""
 
     label: str
     """A readable, unique name. It ends in ``(frozen)`` if no parameter of the curve requires a gradient."""
     optimizer: str
     groups: tuple[str, ...]
-    """In the optimizer's order."""
+    """Names of the groups, in the optimizer's order."""
     layer_ids: tuple[int, ...]
     configured: tuple[float, ...]
-    """The lrs from the constructor, each once, ascending: several if schedulers ignore the initial lrs."""
+    """The lrs that the constructor set, each once, ascending. Groups with different lrs are in one curve if schedulers
+    ignore the initial lrs.
+    """
     tensors: int
     parameters: int
     where: tuple[str, ...]
@@ -145,25 +152,27 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     head: bool
     """True if the curve contains most parameters of the model's head modules."""
     moments: Mapping[str, Moments]
-    """The important values by scheduled option; ``lr`` is always included."""
+    """Important values by scheduled option. ``lr`` is always included."""
     values: Mapping[str, tuple[float, ...]]
-    """Values by scheduled option, one at each of :attr:`Schedule.samples`."""
+    """For each scheduled option, the values at the steps of :attr:`Schedule.samples`."""
 
 
 class LogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An lr in mmengine's log line."""
+    """A learning rate in mmengine's log line."""
 
     key: str
-    """The key as printed: ``lr``, ``base_lr``, with the optimizer's name in front if there are several."""
+    """The key in the log: ``lr`` or ``base_lr``. If there are several optimizers, it starts with the name of the
+    optimizer.
+    """
     group: str | None
-    """The group with this lr: an optimizer's first group. Null for ``base_lr``, which belongs to no group."""
+    """The group with this lr: the first group of an optimizer. Null for ``base_lr``, which belongs to no group."""
     curve: int | None
     """The curve that contains this group."""
     moments: Moments
 
 
 class Meeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first step at which curves become equal (``meet``), differ (``part``) or have swapped their order."""
+    """The first step at which curves become equal (``meet``), become different (``part``) or have changed order."""
 
     kind: MeetingKind
     step: int
@@ -176,27 +185,27 @@ class Setter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A hook other than mmengine's ParamSchedulerHook that sets the lr of groups."""
 
     cause: Cause
-    """Class and method of the hook, and the first step after the change."""
+    """Class and method of the hook, and the first step with the changed value."""
     groups: tuple[str, ...]
 
 
 class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Observations of a dry run in addition to the schedule, if hooks other than mmengine's set values."""
+    """Results of the dry run that ``schedule`` makes if another hook than ParamSchedulerHook may set values."""
 
     hooks: tuple[str, ...]
     """Hooks that ran, in their order."""
     setters: tuple[Setter, ...]
     states: tuple[StateChange, ...]
-    """Parameters that start or stop requiring a gradient; causes count in steps of the schedule."""
+    """Parameters that start or stop requiring a gradient. Their causes count in steps of the schedule."""
     left_out: tuple[LeftOut, ...]
     in_validation: tuple[LeftOut, ...]
-    """Hooks and schedulers that may change lrs during validation, which is not run."""
+    """Hooks and schedulers that may change lrs during validation. The dry run does not run validation."""
     tried: tuple[int, ...]
-    """The numbers of iterations per epoch that were tested, because the config gives none; all gave the same result."""
+    """The tested numbers of iterations per epoch, if the config gives no number. All of them had the same result."""
 
 
 class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
-    """Every scheduled value of every group over a run, as mmengine's schedulers set them."""
+    """All scheduled values of all groups over a run, as the schedulers set them."""
 
     schema_version: int
     tool: Tool
@@ -213,12 +222,16 @@ class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
     complete: bool
     """True if ``samples`` contains every step with a change; False if some of these steps are left out."""
     samples: tuple[int, ...]
-    """Steps. If a value differs between two neighbours, it changed between them."""
+    """The steps of the stored values. If the values at two neighbouring steps differ, the change is between the two
+    steps.
+    """
     curves: tuple[Curve, ...]
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
     """The batch that the lrs are computed for, as in the group map."""
     rehearsal: Rehearsal | None = None
-    """Observations of the dry run. Null if only mmengine's ParamSchedulerHook sets values: then no dry run is made."""
+    """Results of the dry run. Null if only mmengine's ParamSchedulerHook sets values, because no dry run is needed
+    then.
+    """
 
     def headline(self) -> str:
         """Return the length of the run, and the number of schedulers and curves."""
@@ -228,20 +241,20 @@ class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
 
 
 class Track(msgspec.Struct, frozen=True):
-    """One recorded value over a run."""
+    """A recorded option of some groups, such as their lr. Its values over a run are in a :class:`Series`."""
 
     optimizer: str
     parameter: str
     """``lr``, or another option of a group."""
     groups: tuple[str, ...]
-    """The groups with this value; empty for mmengine's base settings, which belong to no group."""
+    """The groups with this value. Empty for mmengine's base settings, which belong to no group."""
 
 
 class Series:
-    """Several values at every step of a run; stored only for steps with a change.
+    """The values of several tracks at every step of a run. Only steps at which a value changes are stored.
 
     Args:
-        tracks: the recorded values.
+        tracks: the recorded options.
         length: number of steps of the run.
     """
 
@@ -249,9 +262,11 @@ class Series:
         self.tracks = tracks
         self.length = length
         self.steps = array("q")
-        """Steps at which values were set, ascending, from 0; in between, the last values hold."""
+        """Ascending steps at which values were set, starting with 0. Between two of these steps the values stay the
+        same.
+        """
         self.rows = array("d")
-        """For each of these steps, a value for each track."""
+        """The values of all tracks at the first of ``steps``, then at the second, and so on."""
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -261,7 +276,7 @@ class Series:
         return self.rows[(bisect_right(self.steps, step) - 1) * len(self.tracks) + track]
 
     def row(self, index: int) -> array[float]:
-        """Return the values of all tracks from ``steps[index]`` to the next one."""
+        """Return the values of all tracks at ``steps[index]``. They are valid until ``steps[index + 1]``."""
         width = len(self.tracks)
         return self.rows[index * width : (index + 1) * width]
 
@@ -270,16 +285,16 @@ class Series:
         return self.rows[track :: len(self.tracks)]
 
     def of(self, parameter: str) -> Iterator[int]:
-        """Yield the indexes of the tracks of an option; omits mmengine's base settings."""
+        """Yield the index of each track that records the option ``parameter``, without mmengine's base settings."""
         return (i for i, track in enumerate(self.tracks) if track.parameter == parameter and track.groups)
 
 
 class Run(msgspec.Struct, frozen=True):
-    """The result of running a config's schedulers."""
+    """The result of running a config's schedulers: the values of every group at every step."""
 
     schedulers: tuple[RunScheduler, ...]
     series: Series
     stack: Mapping[str, str]
     log_keys: tuple[tuple[str, int], ...]
-    """The names in mmengine's log line, with their tracks."""
+    """Pairs of a key in mmengine's log line and the index of its track."""
     rehearsal: Rehearsal | None = None

@@ -1,4 +1,4 @@
-"""A project's settings file, decoded strictly."""
+"""Records of a project's settings file (``lrdecay.toml`` or ``[tool.lrdecay]``). Unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ Condition = int | float | str
 
 
 class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[tool.lrdecay.assert]]``, or ``[[assert]]`` in a lrdecay.toml: a condition on the matching parameters."""
+    """A condition on the parameters that match a pattern: ``[[tool.lrdecay.assert]]``, or ``[[assert]]`` in a
+    lrdecay.toml.
+    """
 
     parameters: str
-    """A glob (``backbone.*``), a module (``backbone.stages.2``) or a pattern from a report."""
+    """A glob (``backbone.*``), a module (``backbone.stages.2``) or a pattern that a report shows."""
     config: str = "*"
     """A glob for the configs that the assertion applies to."""
     lr: Condition | None = None
@@ -25,52 +27,58 @@ class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     weight_decay: Condition | None = None
     layer_id: Condition | None = None
     frozen: bool | None = None
-    """True to require that the parameters take no gradient."""
+    """True to require that the parameters do not require a gradient."""
     group: str | None = None
-    """A glob that the name of the parameters' group has to match."""
+    """A glob that must match the name of the parameters' group."""
     message: str = ""
     """Why the project requires the condition; shown with each failure."""
     severity: Severity = "error"
     source: str = ""
-    """Where it is defined, for people. Not a key of the settings file; likewise the next fields."""
+    """Where the assertion is defined, for readers. This and the next fields are not keys of the settings file."""
     place: str = ""
-    """The file that defines it."""
+    """The file that defines the assertion."""
     table: str = ""
-    """Its table in that file: ``tool.lrdecay.assert``."""
+    """The table in this file: ``tool.lrdecay.assert``."""
     number: int = 0
-    """Number of the assertion among the tables of the same name, from 1."""
+    """Number of the assertion among the tables with this name, from 1."""
 
     @property
     def key(self) -> str:
-        """``tool.lrdecay.assert[2]``; empty if it is not from a settings file."""
+        """Path of the assertion in the settings file: ``tool.lrdecay.assert[2]``. Empty if it is not from a settings
+        file.
+        """
         return f"{self.table}[{self.number - 1}]" if self.table else ""
 
 
 class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[tool.lrdecay.suppress]]``, or ``[[suppress]]`` in a lrdecay.toml, or a comment in a config."""
+    """A suppression of findings: ``[[tool.lrdecay.suppress]]``, ``[[suppress]]`` in a lrdecay.toml, or a comment in a
+    config.
+    """
 
     rule: tuple[str, ...]
     """Codes or names of rules."""
     parameters: str | None = None
-    """As in an assertion; None for every parameter."""
+    """A glob, module or pattern, as in an assertion. None for all parameters."""
     config: str = "*"
     reason: str = ""
     until: date | None = None
     """The last day on which the suppression is valid."""
     source: str = ""
-    """Where it is defined, for people. Not a key of the settings file; likewise the next fields."""
+    """Where the suppression is defined, for readers. This and the next fields are not keys of the settings file."""
     place: str = ""
-    """The file that defines it."""
+    """The file that defines the suppression."""
     key: str = ""
-    """Its key in a settings file: ``tool.lrdecay.suppress[2]``."""
+    """Path of the suppression in a settings file: ``tool.lrdecay.suppress[2]``."""
     line: int | None = None
-    """The place of the comment."""
+    """The line of the comment in the config."""
     comment: str = ""
-    """The comment itself, if it looks like a suppression but is malformed."""
+    """The text of a comment that looks like a suppression but is malformed."""
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    """Defaults for options of the same names; None if the settings file does not set them."""
+    """Defaults that the settings file sets for command-line options of the same names. None if it does not set an
+    option.
+    """
 
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] | None = None
@@ -86,7 +94,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings of a project."""
+    """All settings of a project's settings file."""
 
     path: str = ""
     """Path of the settings file, as printed; empty without one."""

@@ -1,4 +1,4 @@
-"""The packages behind two group maps, and whether they explain a difference between the maps."""
+"""Records of the packages behind two group maps, and whether they explain a difference between the maps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import msgspec
 
 
 class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The installed distribution of a package: ``mmdet`` may come from ``mmdet``, ``onedl-mmdetection`` or a fork."""
+    """The installed distribution of a package. The package ``mmdet`` may come from ``mmdet``, ``onedl-mmdetection`` or
+    a fork.
+    """
 
     name: str
     version: str
@@ -18,7 +20,7 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PackageChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A package of both maps with another distribution or version."""
+    """A package that has another distribution or version in the second map."""
 
     package: str
     """Import name of the package. Also used as the distribution's name if the map does not record one."""
@@ -27,14 +29,14 @@ class PackageChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Cause = Literal["stack", "zoo", "config", "config or stack"]
-"""Why two maps of configs differ.
+"""Why the maps of two configs differ.
 
 ===============  ======================================================================================
 cause            what differs
 ===============  ======================================================================================
 stack            the packages; the resolved config is the same
-zoo              the packages, and with them their own config of that name (``mmdet::…``)
+zoo              the packages, and with them the config that they contain under this name (``mmdet::…``)
 config           the config or its overrides; the packages are the same
-config or stack  both: the config may inherit from a package, so either may be the cause
+config or stack  config and packages; the config may inherit from a package, so either may be the cause
 ===============  ======================================================================================
 """

@@ -1,4 +1,4 @@
-"""Suggested decay settings for a model, as ``suggest --format json`` writes them."""
+"""Records of ``suggest``, as its JSON format writes them: the decay settings that fit a model, and their effect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUGGESTION_SCHEMA_VERSION = 1
 
 
 class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The parameters that share a layer id and an lr scale."""
+    """All parameters with the same layer id and the same lr scale."""
 
     layer_id: int | None
     lr_scale: float | None
@@ -26,25 +26,26 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry of the config's own ``paramwise_cfg``, with the tensors that it matches."""
+    """An entry of the config's own ``paramwise_cfg``. For a custom key: with the number of tensors that match it."""
 
     name: str
-    """``norm_decay_mult``, ``custom_keys['roi_head']``."""
+    """Name of the entry: ``norm_decay_mult``, ``custom_keys['roi_head']``."""
     value: Any
     backbone: int | None
-    """Tensors of the backbone whose names contain the custom key; None for other options."""
+    """Number of backbone tensors with the custom key in their names. None for other options."""
     elsewhere: int | None
-    """The same for the rest of the model."""
+    """Number of all other tensors with the custom key in their names. None for other options."""
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The lr of a module now and with the suggestion, over its trainable tensors.
+    """The mean lr of a module's trainable tensors, now and with the suggestion.
 
-    Means are weighted by elements: a tensor with a million elements counts a thousand times one with a thousand.
+    Each tensor counts by its number of elements: a tensor with a million elements counts a thousand times as much as a
+    tensor with a thousand elements.
     """
 
     name: str
-    """The module's path: ``backbone`` as a whole, or one of its children; for a list, one entry."""
+    """The module's path: the whole ``backbone``, one of its children, or one entry of a list of modules."""
     tensors: int
     parameters: int
     lr_before: float
@@ -60,10 +61,10 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The suggestion without the custom keys of the backbone that it keeps."""
+    """The suggestion without the config's custom keys for the backbone, which the suggestion itself keeps."""
 
     without: tuple[str, ...]
-    """``custom_keys['backbone']``."""
+    """The custom keys that this variant drops: ``custom_keys['backbone']``."""
     backbone: Effect
     """The effect of this variant on the backbone."""
     snippet: str
@@ -71,7 +72,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A constructor and its options, not yet built."""
+    """A suggested constructor and its options, before lrdecay builds the groups with them."""
 
     constructor: str
     options: Mapping[str, Any]
@@ -80,21 +81,21 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasons: tuple[str, ...]
     """The reasons for these options, one sentence each."""
     faults: tuple[Finding, ...]
-    """The findings about the config's own decay; empty if the decay fits or the config has no decay."""
+    """Findings about the config's own decay. Empty if the decay fits or if the config has no decay."""
     fits: bool
-    """True if the config has a decay that fits."""
+    """True if the config has a decay that fits the model."""
     kept: tuple[Option, ...] = ()
-    """Entries of the config's own ``paramwise_cfg`` that are kept, besides the decay itself."""
+    """Entries of the config's own ``paramwise_cfg`` that the suggestion keeps, without the options of the decay."""
     left_out: tuple[Option, ...] = ()
-    """Entries that are dropped."""
+    """Entries of the config's own ``paramwise_cfg`` that the suggestion drops."""
     refused: str = ""
     """Why the config's own constructor raises; empty if the constructor succeeds."""
     covering: tuple[str, ...] = ()
-    """Kept custom keys with an ``lr_mult`` for the whole backbone."""
+    """The kept custom keys with an ``lr_mult`` that match the whole backbone."""
 
 
 class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
-    """The suggested settings and their effect on the model."""
+    """The suggested decay settings and their effect on the model."""
 
     schema_version: int
     tool: Tool
@@ -106,28 +107,32 @@ class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
     suggested: Constructor
     reasons: tuple[str, ...]
     faults: tuple[str, ...]
-    """The findings about the config's own decay, as code, name and message."""
+    """Findings about the config's own decay, each as code, name and message."""
     refused: str
     """Why the config's own constructor raises; empty if the config builds."""
     kept: tuple[Option, ...]
-    """Entries of the config's own ``paramwise_cfg`` that are kept, besides the decay itself."""
+    """Entries of the config's own ``paramwise_cfg`` that the suggestion keeps, without the options of the decay."""
     left_out: tuple[Option, ...]
-    """Entries that are dropped."""
+    """Entries of the config's own ``paramwise_cfg`` that the suggestion drops."""
     snippet: str
-    """Python: a config that inherits from this one, or lines for the end of a lazy config; empty if the decay fits."""
+    """Python code with the suggestion: a config that inherits from the user's config, or lines for the end of a lazy
+    config.
+
+    Empty if the decay fits.
+    """
     before: tuple[Layer, ...]
     """The layers now; empty if the config does not build."""
     after: tuple[Layer, ...]
     """The layers as built with the snippet; unchanged if the decay fits."""
     effect: tuple[Effect, ...] = ()
-    """By module, in the model's order; empty if the decay fits or the config does not build."""
+    """The effect on each module, in the model's order. Empty if the decay fits or the config does not build."""
     backbone_effect: Effect | None = None
-    """The same for the whole backbone."""
+    """The effect on the whole backbone."""
     variant: Variant | None = None
-    """Null if no custom key of the backbone is kept."""
+    """The suggestion without the config's custom keys for the backbone. Null if it keeps no such key."""
 
     def headline(self) -> str:
-        """Return the suggested decay in words, or that the config's own decay fits."""
+        """Return the suggested decay in one line, or that the config's own decay fits."""
         options = ", ".join(f"{key}={value!r}" for key, value in self.suggested.options.items())
         verdict = "the decay fits" if self.fits else f"{self.suggested.type}({options})"
         return f"{self.config.path}: {verdict}"

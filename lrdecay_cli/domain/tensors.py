@@ -1,4 +1,4 @@
-"""A tensor of a model and the group that holds it: the records of a group map about single tensors.
+"""Records of a group map about single tensors and single groups.
 
 A parameter is a tensor that the model registers (``nn.Module.named_parameters``). ``numel`` counts its elements.
 """
@@ -17,7 +17,7 @@ from lrdecay_cli.domain.training import Module, Trait
 from lrdecay_cli.text.counting import count
 
 TensorState = Literal["grouped", "frozen_in_group", "frozen", "missing", "duplicate"]
-"""Where a tensor is and whether it trains.
+"""Whether a tensor is in a group, and whether it trains.
 
 ===============  =====================================================================
 state            the tensor
@@ -26,10 +26,10 @@ grouped          is in a group and trains
 frozen_in_group  is in a group, but ``requires_grad`` is False
 frozen           is in no group, and ``requires_grad`` is False
 missing          is trainable but in no group: no optimizer updates it
-duplicate        is listed under another name: this is a further name
+duplicate        is already listed under its first name; this is another name of it
 ===============  =====================================================================
 
-``requires_grad`` is its value in the first iteration: ``model.train()`` may change it after the optimizer is built.
+``requires_grad`` is the value in the first iteration: ``model.train()`` may change it after the optimizer is built.
 """
 
 
@@ -45,15 +45,15 @@ class GroupedParameter(Parameter, frozen=True, forbid_unknown_fields=True):
     """A parameter in a group."""
 
     requires_grad: bool
-    """False for a frozen parameter: the constructor put it into a group, or ``train()`` froze it later."""
+    """False for a frozen parameter: it was frozen when the constructor grouped it, or ``train()`` froze it later."""
     provenance: Provenance | None
-    """How lrdecay's rules compute the numbers, for comparison with the real group; null if lrdecay knows no rules."""
+    """The numbers as lrdecay's rules compute them, to compare with the real group. Null if lrdecay has no rules."""
     foreign: bool = False
-    """True for a tensor of the optimizer that the model does not register. The group gives the name of the tensor."""
+    """True for a tensor that the optimizer has but the model does not register. Its name comes from the group."""
 
 
 class Duplicate(Parameter, frozen=True, forbid_unknown_fields=True):
-    """A further name of a tensor that is listed under its first name."""
+    """Another name of a shared tensor, which the map lists under its first name."""
 
     of: str
     """The first name of the tensor."""
@@ -69,20 +69,20 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     lr: float | None
     weight_decay: float | None
     options: Mapping[str, Any]
-    """Every other option of the group (betas, eps, momentum, custom keys)."""
+    """All other options of the group (betas, eps, momentum, custom keys)."""
     parameters: tuple[GroupedParameter, ...]
     optimizer: str = ""
-    """Name of the optimizer if there are several, which is also the prefix of the group's name; otherwise empty."""
+    """Name of the optimizer, which is also the prefix of the group's name. Empty if there is only one optimizer."""
     named: bool = True
-    """True if the constructor named the group; otherwise the name is the group's number."""
+    """True if the constructor named the group. Otherwise ``name`` is the group's number."""
     precisions: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
-    """Precision (``float32``, ``float16``, ``bfloat16``) of numbers below double precision, by key.
+    """Precision (``float32``, ``float16``, ``bfloat16``) of the group's numbers that are not double precision, by key.
 
-    Unset if all are doubles.
+    Unset if all numbers are double precision.
     """
 
     def headline(self) -> str:
-        """Name of the group, number of tensors, and their lr and weight decay."""
+        """Return name, number of tensors, layer id, lr and weight decay of the group in one line."""
         numbers = (("layer", self.layer_id), ("lr scale", self.lr_scale), ("lr", self.lr))
         known = [
             f"{label} {value:.4g}"
@@ -92,78 +92,80 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
         return f"{self.name}: {', '.join([count(len(self.parameters), 'tensor'), *known])}"
 
     def precision(self, key: str) -> str | None:
-        """Return the precision of one of the group's numbers; None for the double precision of Python floats."""
+        """Return the precision of one of the group's numbers. None means double precision, as in Python floats."""
         return self.precisions.get(key) if self.precisions else None
 
     def has_lr(self, lr: float) -> bool:
-        """True if ``lr``, a Python float, equals the group's lr within rounding."""
+        """True if ``lr`` equals the group's lr, except for rounding."""
         return self.lr is not None and alike(self.lr, lr, self.precision("lr"))
 
 
 class Tensor(Brief, frozen=True):
-    """One name of a tensor, with all facts in the map about the tensor: an element of :meth:`GroupMap.tensors`."""
+    """One name of a tensor, with everything that the map contains about it: an element of :meth:`GroupMap.tensors`."""
 
     name: str
     shape: tuple[int, ...]
     numel: int
     state: TensorState
     module: Module | None
-    """The module that registers the tensor; None for a foreign tensor, and for a checkpoint read without a config."""
+    """The module that registers the tensor. None for a foreign tensor, and for a checkpoint that was read without a
+    config.
+    """
     position: int
     """Index in the model's order of tensors. A tensor that no module registers comes after all others."""
     seen: str
-    """The name that mmengine's constructors see: they unwrap a model inside ``.module``.
+    """The name of the tensor for mmengine's constructors, which unwrap a model inside ``.module``.
 
-    Empty if they see no such tensor.
+    Empty if the constructors do not get this tensor.
     """
     group: ParameterGroup | None = None
-    """The group with the tensor; None without a group."""
+    """The group that contains the tensor. None if it is in no group."""
     provenance: Provenance | None = None
     foreign: bool = False
-    """True for a tensor of the optimizer that the model does not register."""
+    """True for a tensor that the optimizer has but the model does not register."""
     of: str = ""
     """For a duplicate: the first name of the tensor. Otherwise empty."""
     times: int = 1
-    """Number of group entries with the tensor.
+    """How often the tensor is in a group.
 
-    Above 1: one group lists it twice, or several optimizers step it at once.
+    Above 1, a group lists the tensor twice, or several optimizers step it in the same iteration.
     """
     by_train: bool = False
     """True if ``model.train()`` changed ``requires_grad`` after the optimizer was built."""
     averaged: bool = False
     """True if the tensor is in a moving average of another module. Such a tensor needs no optimizer."""
     later: tuple[tuple[ParameterGroup, Provenance | None], ...] = ()
-    """If several optimizers step the tensor in turn: the groups in the other optimizers, each with the provenance."""
+    """If several optimizers step the tensor alternately: the groups in the other optimizers, with provenance."""
 
     @property
     def lr(self) -> float | None:
-        """The lr of the tensor's group; None without a group."""
+        """The lr of the tensor's group. None if the tensor is in no group."""
         return self.group.lr if self.group else None
 
     @property
     def lr_scale(self) -> float | None:
-        """The lr scale of the tensor's group; None without a group."""
+        """The lr scale of the tensor's group. None if the tensor is in no group."""
         return self.group.lr_scale if self.group else None
 
     @property
     def weight_decay(self) -> float | None:
-        """The weight decay of the tensor's group; None without a group."""
+        """The weight decay of the tensor's group. None if the tensor is in no group."""
         return self.group.weight_decay if self.group else None
 
     @property
     def layer_id(self) -> int | None:
-        """The layer id of the tensor's group; None without a group."""
+        """The layer id of the tensor's group. None if the tensor is in no group."""
         return self.group.layer_id if self.group else None
 
     def headline(self) -> str:
-        """Name and shape of the tensor, its state, and the group with its numbers."""
+        """Return name, shape and state of the tensor, and its group, in one line."""
         shape = "×".join(map(str, self.shape)) or "scalar"
         further = f" of {self.of}" if self.of else ""
         group = f" in {self.group.headline()}" if self.group else ""
         return f"{self.name} ({shape}): {self.status}{further}{group}"
 
     def row(self) -> dict[str, Any]:
-        """Return the tensor as a row of a data frame: numbers, strings, and the shape as a list."""
+        """Return the tensor as a row of a data frame. Values are numbers and strings; the shape is a list."""
         return {
             "name": self.name,
             "state": self.state,
@@ -181,7 +183,10 @@ class Tensor(Brief, frozen=True):
         }
 
     def in_groups(self) -> Iterator[Tensor]:
-        """Yield the tensor once for each of its groups in alternately stepped optimizers."""
+        """Yield the tensor once for each of its groups.
+
+        Only a tensor of several optimizers that step alternately has more than one group.
+        """
         yield self
         for group, provenance in self.later:
             yield msgspec.structs.replace(self, group=group, provenance=provenance)
@@ -198,32 +203,34 @@ class Tensor(Brief, frozen=True):
 
     @property
     def status(self) -> str:
-        """The label, or ``frozen by train()`` if ``train()`` froze the tensor."""
+        """The label, followed by ``by train()`` or ``thawed by train()`` if ``model.train()`` changed
+        ``requires_grad``.
+        """
         if not self.by_train:
             return self.label
         return f"{self.label}, thawed by train()" if self.trainable else f"{self.label} by train()"
 
     @property
     def label(self) -> str:
-        """The state as reports show it: ``frozen`` for any frozen tensor, in a group or not."""
+        """The state in reports. It is ``frozen`` for every frozen tensor, in a group or not."""
         return "frozen" if self.state == "frozen_in_group" else self.state
 
     @property
     def traits(self) -> tuple[Trait, ...]:
-        """The traits of the tensor's module."""
+        """The traits of the tensor's module, such as ``norm``."""
         return self.module.traits if self.module else ()
 
     @property
     def module_type(self) -> str:
-        """The class name of the module; empty if no module registers the tensor."""
+        """Class name of the module that registers the tensor. Empty if no module registers it."""
         return self.module.type if self.module else ""
 
     @property
     def path(self) -> str:
-        """The module's path for a constructor; empty for the model itself."""
+        """The path of the tensor's module, as a constructor gets it. Empty for the model itself."""
         return self.seen.rpartition(".")[0]
 
     @property
     def own(self) -> str:
-        """The tensor's name within the module: ``weight``."""
+        """The name of the tensor within its module: ``weight``."""
         return self.name.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""The parts of a group map besides the groups: constructor, optimizer, modules, and the config's options.
+"""Records of a group map besides the groups: constructor, optimizer, modules, and training options of the config.
 
 With these records, rules and explanations work without torch.
 """
@@ -13,29 +13,29 @@ import msgspec
 from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 
 Naming = Literal["recorded", "by position"]
-"""The source of the parameter names of a checkpoint: ``recorded`` in its groups by the constructor, or taken from a
-config's groups ``by position``, as a resumed run assigns them.
+"""The source of parameter names for the groups of a checkpoint: ``recorded`` by the constructor in the groups, or ``by
+position``. By position means that the names are those of a config's groups, in the same order, as in a resumed run.
 """
 
 
 UNKNOWN = "unknown"
-"""The type of a constructor or optimizer that the source of a map does not name: a checkpoint, a live optimizer."""
+"""The type of a constructor or optimizer if the source of the map does not name it (checkpoints, running programs)."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Facts about a checkpoint. Its groups have the saved lrs, which include the schedule up to that point."""
+    """Facts about a checkpoint. Its groups have the saved lrs, as the schedulers had set them when it was saved."""
 
     epoch: int | None
     iteration: int | None
     written_by: str | None
-    """``mmengine`` and its version, as recorded in the checkpoint."""
+    """``mmengine`` with its version, as the checkpoint records it."""
     names: Naming
     config: str | None
-    """The config or exported map that the saved groups were compared with; null if the user gave none."""
+    """The config or exported map that the saved groups were compared with. Null if the user gave none."""
     misfit: str | None
-    """Why a run of that config cannot resume from the checkpoint; null if it can resume, or without a config."""
+    """Why a run of this config cannot resume from the checkpoint. Null if it can, or if no config was given."""
     unclaimed: int
-    """Tensors of the saved model in no group: buffers and frozen parameters. 0 if a config lists them."""
+    """Number of saved tensors in no group: buffers and frozen parameters. 0 if a config lists them."""
 
 
 class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,38 +45,42 @@ class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Any]
     """The constructor's ``paramwise_cfg``."""
     module: str = ""
-    """The module that defines the class; empty if the class was not loaded, and in maps of schema 1."""
+    """The module that defines the class. Empty if the class was not loaded, and in maps of schema 1."""
     copy_of: str = ""
-    """The known constructor whose rules recompute every number of the map, if the class is from an unknown module and
-    contains that constructor's name; else empty.
+    """For a class in an unknown module: the known constructor with the rules that give every number of the map. The
+    name of the class contains the name of this constructor. Otherwise empty.
     """
 
 
 class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The optimizer that holds the groups."""
+    """The optimizer of the groups, or several optimizers."""
 
     type: str
     wrapper: str
     """The optimizer wrapper that the config names."""
     options: Mapping[str, Any]
-    """Further options of the optimizer in the config."""
+    """All other options of the optimizer in the config."""
     types: Mapping[str, str] = {}
-    """Class by optimizer name; a single optimizer has the empty name."""
+    """Class name by optimizer name. The name is empty if there is only one optimizer."""
     effects: Mapping[str, OptimizerEffects] = {}
-    """The measured effects of each class, by the same names. Omits classes that were not measured."""
+    """Measured effects by optimizer name. Optimizers without a measurement are left out."""
     turns: tuple[tuple[str, ...], ...] | msgspec.UnsetType = msgspec.UNSET
-    """Sets of optimizers, by name, of which only one steps at a time. A tensor may be in a group of each optimizer of a
-    set. Unset if all optimizers step in every iteration.
+    """Sets of names of optimizers that step alternately: in each iteration, only one optimizer of a set takes a step.
+
+    A tensor may be in a group of each optimizer of a set. Unset if all optimizers step in every iteration.
     """
 
 
 def takes_turn(turns: Sequence[Sequence[str]], holders: Sequence[str], optimizer: str) -> bool:
-    """True if an optimizer is stepped alternately with all ``holders`` of a tensor. False for a holder itself."""
+    """True if ``optimizer`` steps alternately with all ``holders``, the optimizers that already have a tensor.
+
+    False if ``optimizer`` is one of the holders.
+    """
     return optimizer not in holders and any({optimizer, *holders} <= {*turn} for turn in turns)
 
 
 class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sums over the model's parameters. A parameter with several names is counted once."""
+    """Numbers of tensors and of elements in the model. A parameter with several names is counted once."""
 
     tensors: int
     parameters: int
@@ -96,7 +100,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backbone: str | None
     totals: Totals
     averages: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Paths of modules that are moving averages of other modules and need no optimizer. Unset without such modules."""
+    """Paths of modules that are moving averages of other modules and need no optimizer. Unset if there are none."""
 
 
 Trait = Literal["norm", "depthwise", "conv2d", "deformable", "offset"]
@@ -109,95 +113,99 @@ norm        is a batch, instance, group or layer norm (``isinstance``)
 depthwise   is a ``Conv2d`` with as many groups as input channels
 conv2d      is a ``Conv2d``
 deformable  is one of mmcv's ``DeformConv2d`` and ``ModulatedDeformConv2d``
-offset      is the child of a deformable one
+offset      is a child of a deformable convolution
 ==========  ===========================================================================================
 """
 
 RUNNER_KEYS = ("optim_wrapper", "param_scheduler", "train_cfg", "custom_imports", "custom_hooks", "auto_scale_lr")
-"""Top-level config keys that change what the optimizer does. Source: mmengine 0.10, ``Runner.from_cfg``."""
+"""Top-level config keys that affect the optimizer. Source: mmengine 0.10, ``Runner.from_cfg``."""
 
 
 class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A module that registers parameters of its own."""
+    """A module of the model that registers parameters of its own."""
 
     type: str
-    """Its class name."""
+    """Class name of the module."""
     traits: tuple[Trait, ...]
     parameters: tuple[str, ...]
-    """Names within the module, in the order of registration: ``("weight", "bias")``."""
+    """Names of the parameters within the module, in the order of registration: ``("weight", "bias")``."""
 
 
 class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The loop of training, validation or test, with the arguments of its class."""
+    """The loop class for training, validation or test, with its settings and the arguments that it accepts."""
 
     type: str
-    """Class name of the loop, from the config or chosen by the Runner from ``by_epoch``."""
+    """Class name of the loop, from the config or, if the config gives none, chosen by the Runner from ``by_epoch``."""
     settings: Mapping[str, Any]
     """The config's settings for the loop."""
     takes: tuple[str, ...] | None
-    """Argument names of the class, without arguments that the Runner passes; null if the class is not registered."""
+    """Names of the arguments that the class accepts, without those from the Runner. Null if the class is not
+    registered.
+    """
     needs: tuple[str, ...]
-    """Names of the required arguments."""
+    """Names of the arguments that the class requires."""
     takes_more: bool
-    """True if the class accepts ``**kwargs``: ``takes`` may then be incomplete."""
+    """True if the class accepts ``**kwargs``, so that ``takes`` may be incomplete."""
 
 
 class TrainMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The changes by ``model.train()``, which mmengine's loops call after the optimizer is built."""
+    """Parameters that ``model.train()`` freezes or unfreezes. mmengine's loops call it after the optimizer is built."""
 
     freezes: tuple[str, ...]
     """Parameters that stopped requiring a gradient after the optimizer was built, in the model's order."""
     thaws: tuple[str, ...]
     """Parameters that started requiring a gradient."""
     error: str | None
-    """The exception of ``train()`` on one line; null if ``train()`` succeeded."""
+    """The exception that ``train()`` raised, in one line. Null if ``train()`` succeeded."""
 
 
 class UnusedParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """DDP's option to search for parameters without a gradient in every iteration."""
+    """DDP's option ``find_unused_parameters``: look for parameters without a gradient in every iteration."""
 
     option: str
-    """Path in the config of this option, even if the config does not set it."""
+    """Path of the option in the config, even if the config does not set the option."""
     found: bool
-    """The option's value."""
+    """The value of the option."""
 
 
 class PositionedLr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An lr that a hook assigns to one group by the group's position."""
+    """An lr that a hook sets for one group, selected by its position in ``optimizer.param_groups``."""
 
     hook: str
-    """Its class name."""
+    """Class name of the hook."""
     option: str
-    """Path of its settings in the config."""
+    """Path of the hook's settings in the config."""
     position: int
     lr: float
-    """The assigned lr in the first iteration. It does not depend on the lr from the constructor."""
+    """The lr that the hook sets in the first iteration. It does not depend on the lr from the constructor."""
     argument: str = ""
-    """The hook's setting with this value; empty if no setting or several settings have the value."""
+    """The setting of the hook with this value. Empty if no setting, or more than one, has this value."""
 
 
 class RefusedScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scheduler that mmengine's Runner does not build, or that raises when it steps."""
+    """A scheduler that mmengine's Runner cannot build, or that raises an exception when it steps."""
 
     option: str
-    """Path in the config: of the scheduler, of the rejected setting, or ``param_scheduler``."""
+    """Path in the config of the scheduler or of the setting that mmengine rejects; or ``param_scheduler``."""
     problem: str
-    """The exception from mmengine, or the problem in words."""
+    """The exception of mmengine, or a description of the problem."""
     # The name in maps of schema 2, which stay readable.
     fix: str = msgspec.field(name="remedy")
-    """What to do; empty where only ``problem`` says it."""
+    """How to fix the problem. Empty if ``problem`` already says it."""
 
 
 class UnrunCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Code in the config that acts only during training. Group maps do not show its effect."""
+    """Code of the config that acts only during training, such as a hook. A group map does not show its effect."""
 
     name: str
-    """Its class."""
+    """Class name of the hook, loop or strategy."""
     option: str
     """Path of its settings in the config."""
     may: tuple[Literal["lr", "freezing", "groups"], ...]
-    """What it changes, as far as its code shows: the lr of groups, ``requires_grad``, or the groups. Empty if
-    unknown.
+    """What the code may change, according to its source: the lr of groups, ``requires_grad`` (``freezing``), or the
+    groups.
+
+    Empty if unknown.
     """
 
 
@@ -208,81 +216,88 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     param_scheduler: tuple[Any, ...]
     train_cfg: Mapping[str, Any]
     misplaced: Mapping[str, Any]
-    """Ignored settings of the optimizer wrapper, by their path in the config; and misspelt ``RUNNER_KEYS``."""
+    """Settings of the optimizer wrapper that mmengine ignores, by their path in the config, and misspelt
+    ``RUNNER_KEYS``.
+    """
     reads: tuple[str, ...] | None
-    """Paths within ``paramwise_cfg`` in the order in which the constructor first read them; null if not recorded."""
+    """Paths within ``paramwise_cfg`` that the constructor read, in order of first read. Null if not recorded."""
     inherited: tuple[str, ...]
-    """Paths within ``paramwise_cfg`` that come from a base and that the config itself does not set."""
+    """Paths within ``paramwise_cfg`` that a base config sets and the config itself does not set."""
     asked: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Missing paths within ``paramwise_cfg`` that the constructor tried to read, in that order; unset in maps of older
-    versions.
+    """Paths within ``paramwise_cfg`` that the constructor tried to read but the config does not set, in order.
+
+    Unset in maps of older versions.
     """
     from_bases: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Entries of ``RUNNER_KEYS`` that come from a base and that the config itself does not set. Unset in older maps."""
+    """Keys of ``RUNNER_KEYS`` that a base config sets and the config itself does not set. Unset in maps of older
+    versions.
+    """
     scheduler_modules: Mapping[str, str] = {}
-    """The module that defines a scheduler's class, by the name in the config; not for mmengine's classes."""
+    """The module that defines a scheduler's class, by the name in the config. Without mmengine's own classes."""
     loops: Mapping[str, Loop] | msgspec.UnsetType = msgspec.UNSET
-    """Loops by ``train_cfg``, ``val_cfg`` and ``test_cfg``, if the config has these keys. Unset in older maps."""
+    """Loops by the keys ``train_cfg``, ``val_cfg`` and ``test_cfg``, if the config has them. Unset in older maps."""
     train_mode: TrainMode | msgspec.UnsetType = msgspec.UNSET
-    """The changes by ``model.train()``; unset in maps of older versions and for a checkpoint without a config."""
+    """Changes that ``model.train()`` makes. Unset in maps of older versions, and for a checkpoint without a config."""
     positioned_lrs: tuple[PositionedLr, ...] | msgspec.UnsetType = msgspec.UNSET
-    """The lrs that hooks of the config assign to single groups by position; unset without such hooks."""
+    """The lrs that hooks of the config set for single groups by position. Unset if no hook does this."""
     refused_schedulers: tuple[RefusedScheduler, ...] | msgspec.UnsetType = msgspec.UNSET
-    """The schedulers in ``param_scheduler`` that mmengine rejects; unset if it accepts all of them."""
+    """The schedulers in ``param_scheduler`` that mmengine rejects. Unset if it accepts all of them."""
     unwritable: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Paths in the config of values that mmengine cannot write as text; unset without any."""
+    """Paths in the config of values that mmengine cannot write as text. Unset if there are none."""
     unrun: tuple[UnrunCode, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Hooks, training loops and strategies that may change what trains and at which lr; unset without any."""
+    """Hooks, training loops and strategies that may change which parameters train, and at which lr. Unset if there are
+    none.
+    """
     unused_parameters: UnusedParameters | msgspec.UnsetType = msgspec.UNSET
-    """Whether DistributedDataParallel searches for parameters without a gradient."""
+    """Whether DistributedDataParallel looks for parameters without a gradient."""
 
 
 class WrappedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A group that the constructor makes for the wrapped model."""
+    """A group that the constructor builds for the model inside its distributed wrapper."""
 
     lr: float | None
     weight_decay: float | None
     parameters: tuple[str, ...]
-    """Names in the model without its wrapper; for a flat parameter, the names of everything in it."""
+    """Parameter names without the wrapper. For a flat parameter of FSDP: the names of all parameters in it."""
 
 
 class Wrapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The effect of the model wrapper of a distributed training on the groups."""
+    """How the model wrapper of a distributed training, such as FSDP, changes the parameter groups."""
 
     type: str
-    """Its class name."""
+    """Class name of the wrapper."""
     option: str
-    """Path of its settings in the config; empty for mmengine's default wrapper."""
+    """Path of the wrapper's settings in the config. Empty for mmengine's default wrapper."""
     gpus: int
-    """Number of GPUs that the model was wrapped for."""
+    """Number of GPUs for which lrdecay wrapped the model."""
     groups: tuple[WrappedGroup, ...]
-    """The groups of the optimizer in training."""
+    """The groups of the optimizer for the wrapped model."""
     flat: tuple[str, ...]
-    """Names of the parameters within a flat parameter, which has a single lr and weight decay."""
+    """Names of the parameters inside a flat parameter. A flat parameter has a single lr and weight decay."""
     refused: Literal["wrapper", "constructor"] | None
-    """If the training cannot start: what raises, the wrapper or the constructor for the wrapped model."""
+    """What raises if the training cannot start: the ``wrapper``, or the ``constructor`` for the wrapped model."""
     failure: str | None
-    """The exception."""
+    """The exception that it raises."""
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """The launch options of a training that may affect learning rates and weight decays."""
+    """Options for the start of a training that may affect learning rates and weight decays."""
 
     gpus: int | None = None
-    """Number of GPUs; None if the user does not give the number."""
+    """Number of GPUs. None if the user did not give it."""
     batch_size: int | None = None
-    """Batch size of one GPU; None for the config's."""
+    """Batch size of one GPU. None to use the batch size of the config."""
     auto_scale_lr: bool = False
     """True to switch the config's ``auto_scale_lr`` on, like ``tools/train.py --auto-scale-lr``."""
 
     @property
     def world_size(self) -> int:
-        """Number of GPUs; 1 if the user does not give the number."""
+        """Number of GPUs. 1 if the user did not give it."""
         return self.gpus or 1
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Return the user's values as command-line options."""
+        """Return the values that the user gave, as command-line options."""
         numbers = (("--gpus", self.gpus), ("--batch-size", self.batch_size))
         switch = ("--auto-scale-lr",) if self.auto_scale_lr else ()
         return (*(f"{name} {value}" for name, value in numbers if value is not None), *switch)
@@ -293,33 +308,34 @@ PLAIN_LAUNCH = Launch()
 
 
 class OnOtherGpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A number of a group that depends on the number of GPUs."""
+    """A number of a group that has another value for another number of GPUs."""
 
     number: Literal["lr", "weight_decay"]
-    """The number from the constructor, without ``auto_scale_lr``."""
+    """Which number differs. It is the value from the constructor, before ``auto_scale_lr``."""
     group: str
-    """The first group with this number."""
+    """The first group in which the number differs."""
     here: float | None
     gpus: int
     there: float | None
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The batch size and the number of GPUs that the groups are for.
+    """The batch size and the number of GPUs for which the groups were computed.
 
-    Recorded if a number depends on them, or if the user gave the batch size.
+    Recorded only if a number depends on them, or if the user gave the batch size.
     """
 
     gpus: int
     gpus_given: bool
-    """True if the user gave the number of GPUs; otherwise 1 GPU is assumed."""
+    """True if the user gave the number of GPUs. Otherwise lrdecay assumes 1 GPU."""
     size: int | None
-    """Batch size of one GPU; null if neither the user nor the config gives it."""
+    """Batch size of one GPU. Null if neither the user nor the config gives it."""
     base_size: int | float | None = None
     """``auto_scale_lr.base_batch_size``, if ``auto_scale_lr`` is on."""
     lr_factor: float | None = None
-    """The factor of ``auto_scale_lr`` on every lr: ``gpus * size / base_size``; null if ``auto_scale_lr`` is off."""
+    """The factor by which ``auto_scale_lr`` multiplies every lr: ``gpus * size / base_size``. Null if it is off."""
     differs: OnOtherGpus | None = None
-    """The first number that the constructor computes differently for another number of GPUs; null if all numbers are
-    equal, or if this was not tested.
+    """The first number that the constructor computes differently for another number of GPUs.
+
+    Null if all numbers are equal, or if this was not tested.
     """

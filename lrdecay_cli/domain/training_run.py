@@ -1,6 +1,7 @@
-"""A training compared with its plan: logged lrs, and the lrs that config and schedulers determine.
+"""Records of a finished training, compared with its plan: the lrs in its log, and the lrs from its config and
+schedulers.
 
-Iterations count from 0; the log's own ``iter`` counts from 1.
+Iterations count from 0; ``iter`` in mmengine's log counts from 1.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from lrdecay_cli.domain.group_map import ConfigSource, Tool
 
 TRAINING_RUN_SCHEMA_VERSION = 1
 TOLERANCE = 1e-6
-"""Logged and planned lrs within this relative distance count as equal."""
+"""Logged and planned lrs with a relative difference up to this value count as equal."""
 
 CauseKind = Literal[
     "config", "iterations per epoch", "auto_scale_lr", "hook", "schedulers not stepped", "resume", "factor", "unknown"
@@ -24,29 +25,29 @@ CauseKind = Literal[
 kind                    what happened
 ======================  ==================================================================================
 config                  the run was started from another config
-iterations per epoch    an epoch had another number of iterations: other GPUs or batch size
+iterations per epoch    the epochs had another number of iterations: another number of GPUs or batch size
 auto_scale_lr           mmengine multiplied every lr by batch size × GPUs / ``base_batch_size``
 hook                    a hook set the lr
 schedulers not stepped  no hook steps the parameter schedulers
 resume                  mmengine restored schedulers and lrs of an earlier run from a checkpoint
-factor                  every logged lr is the same multiple of the planned one, for an unknown reason
-unknown                 none of these explains the logged lrs
+factor                  every logged lr is the planned lr times one factor, for an unknown reason
+unknown                 none of these causes explains the logged lrs
 ======================  ==================================================================================
 """
 
 
 class PartingCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A reason why logged lrs differ from the plan."""
+    """A cause of the difference between logged and planned lrs."""
 
     kind: CauseKind
     proven: bool
-    """True if the plan, corrected by this cause and the causes before, gives every logged lr."""
+    """True if the plan gives every logged lr after a correction for this cause and for the causes before it."""
     name: str = ""
-    """The config, the hook's class and method, or the checkpoint or run that was resumed."""
+    """The config, the class and method of the hook, or the checkpoint or run from which the training resumed."""
     factor: float | None = None
-    """The factor on every lr."""
+    """The factor between logged and planned lrs."""
     gpus: int | None = None
-    """The number of GPUs that this cause implies."""
+    """The number of GPUs that explains the difference."""
     iterations_per_epoch: int | None = None
     """Iterations per epoch of the run."""
     settings: tuple[str, ...] = ()
@@ -54,36 +55,36 @@ class PartingCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LoggedCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One logged lr over the iterations of a segment, with the planned lr."""
+    """A logged lr and the planned lr, over the iterations of a segment."""
 
     key: str
-    """Key as logged: ``lr``, ``base_lr``, ``generator.lr``, ``lr/layer_0``."""
+    """The key in the log: ``lr``, ``base_lr``, ``generator.lr``, ``lr/layer_0``."""
     group: str | None
-    """The group with this lr; null for ``base_lr``, which belongs to no group."""
+    """The group with this lr. Null for ``base_lr``, which belongs to no group."""
     entries: int
-    """Number of logged values. Above a thousand, ``logged`` and ``planned`` omit some of them."""
+    """Number of logged values. If it is above a thousand, ``logged`` and ``planned`` contain only some of them."""
     iterations: tuple[int, ...]
     logged: tuple[float | None, ...]
-    """Null for a number that is not finite."""
+    """Logged values. Null for NaN and infinity."""
     planned: tuple[float | None, ...]
-    """Null in iterations beyond the plan."""
+    """Planned values. Null for iterations after the end of the plan."""
     parts_at: int | None
-    """The first logged iteration in which the lrs differ; null if all are equal."""
+    """The first logged iteration in which logged and planned lr differ. Null if they are equal in all iterations."""
     logged_there: float | None = None
     planned_there: float | None = None
     ratio: float | None = None
-    """Logged lr divided by planned lr in that iteration."""
+    """Logged lr divided by planned lr in the iteration ``parts_at``."""
     constant_ratio: bool = False
-    """True if the ratio is the same in every iteration of the segment."""
+    """True if this ratio is the same in every iteration of the segment."""
 
 
 class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One start of the training: everything logged under one timestamp."""
+    """One start of the training. mmengine logs it in a folder of its own, named by timestamp."""
 
     name: str
-    """The timestamp, which is the folder's name."""
+    """The timestamp: the name of the segment's folder."""
     config: ConfigSource
-    """The config that the plan is computed from."""
+    """The config from which the plan is computed."""
     log: str
     """The log file, relative to the work directory."""
     first: int
@@ -92,25 +93,25 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The last iteration in the log."""
     planned_iterations: int
     iterations_per_epoch: int | None
-    """Number of iterations per epoch; null if unknown and not needed."""
+    """Number of iterations per epoch. Null if it is unknown and not needed."""
     iterations_per_epoch_from: str
-    """The source of ``iterations_per_epoch``, in words: ``the log``."""
+    """The source of ``iterations_per_epoch`` in words, such as ``the log``."""
     gpus: int | None
-    """Number of GPUs, from the text log; null without a text log."""
+    """Number of GPUs, from the text log. Null if there is no text log."""
     resumed: bool
     curves: tuple[LoggedCurve, ...]
     parts_at: int | None
-    """The first iteration in which a logged lr differs from the plan; null if all are equal."""
+    """The first iteration in which a logged lr differs from the plan. Null if all lrs are equal."""
     causes: tuple[PartingCause, ...]
-    """In the order in which they act."""
+    """The causes of the difference, in the order in which they act."""
 
 
 class TrainingRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Every logged lr of a work directory, compared with its plan."""
+    """All logged lrs in a work directory of mmengine, compared with the plan."""
 
     schema_version: int
     tool: Tool
     work_dir: str
     equal: bool
     segments: tuple[Segment, ...]
-    """In the order of their timestamps."""
+    """The starts of the training, in the order of their timestamps."""
