@@ -1,1 +1,1 @@
-"""The command line: one file per command; options, console and exit codes are shared."""
+"""The command line: one file for each command, and the options, output and exit codes that they share."""

@@ -90,7 +90,7 @@ def test_update_renews_what_is_there(maps: Path, here: Run) -> None:
     [
         (
             ["--update", "maps"],
-            "--update: updates every existing baseline and takes no configs; leave out --update or the configs",
+            "--update: updates all existing baselines, so no configs can be given; leave out --update or the configs",
         ),
         (["--update", "-o", "none"], "--output: no directory none; make baselines: lrdecay baseline CONFIGS"),
         (["--update", "-o", "empty"], "empty: no baseline found; create one: lrdecay baseline CONFIGS -o empty"),

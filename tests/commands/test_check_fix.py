@@ -140,7 +140,7 @@ def plan(file: Path) -> FixPlan:
 def test_a_file_that_was_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "config.py"
     file.write_text("other = 1\n")
-    with pytest.raises(LrdecayError, match="changed during the check"):
+    with pytest.raises(LrdecayError, match="the file changed during the check"):
         write_plan(plan(file))
     assert file.read_text() == "other = 1\n"
 

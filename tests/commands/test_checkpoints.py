@@ -121,14 +121,14 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
     [
         (["inspect", "{checkpoint}"], "recorded no names, so its 6 parameters are known only by position"),
         (["explain", "{checkpoint}", "head"], "recorded no names, so its 6 parameters are known only by"),
-        (["schedule", "{checkpoint}"], "is a checkpoint; schedule needs a config; give the config"),
+        (["schedule", "{checkpoint}"], "the file is a checkpoint; schedule needs a config; give the config"),
         (["inspect", "{config}", "--config", "{config}"], "--config: needs a checkpoint"),
         (
             ["inspect", "{checkpoint}", "--config", "{checkpoint}"],
-            "--config: a checkpoint has no parameter names for another checkpoint",
+            "--config: a checkpoint cannot give the parameter names of another checkpoint",
         ),
         (["inspect", "{checkpoint}", "--config", "nowhere.py"], "nowhere.py: no such config"),
-        (["inspect", "{checkpoint}", "--cfg-options", "a=1"], "--cfg-options: needs a config to override"),
+        (["inspect", "{checkpoint}", "--cfg-options", "a=1"], "--cfg-options: there is no config to override"),
         (
             ["diff", "{checkpoint}", "{checkpoint}"],
             "name them with the training's config: --config {checkpoint.parent}",

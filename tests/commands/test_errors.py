@@ -238,7 +238,7 @@ USAGE = {
     "view": (["inspect", "a.py", "--by", "stage"], r"--by: unknown view 'stage'; one of group, layer"),
     "sort": (["inspect", "a.py", "--sort", "speed"], r"--sort: no column 'speed'"),
     "sort tree": (["inspect", "a.py", "--by", "module", "--sort", "lr"], r"cannot be sorted"),
-    "partial JSON": (["inspect", "a.py", "--format", "json", "--filter", "x*"], r"always holds every parameter"),
+    "partial JSON": (["inspect", "a.py", "--format", "json", "--filter", "x*"], r"always contains every parameter"),
     "device": (
         ["inspect", "convnext-t_layer-wise.py", "--device", "cuda:99"],
         r"no device 'cuda:99' on this machine; available: cpu, meta",

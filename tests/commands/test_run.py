@@ -269,7 +269,11 @@ def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.Cap
     [
         (None, None, "no such directory; give the work_dir of a training"),
         ("", None, "has no lr in the logs of 20260101_000000: it ended before its first log line"),
-        ('{"lr": 0.1, "step": 2}\n', None, "has no dumped config for 20260101_000000; name the config: lrdecay run"),
+        (
+            '{"lr": 0.1, "step": 2}\n',
+            None,
+            "the training dumped no config for 20260101_000000; name the config: lrdecay run",
+        ),
         ('{"lr": 0.1, "step": 2}\n', "", "config has no 'model'"),
         ('{"a.lr": 0.1, "epoch": 1, "step": 2}\n{"a.lr": 0.1, "epoch": 2, "step": 7}\n', "short", "logs a.lr, but"),
         (

@@ -286,7 +286,10 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
             ["project", "a.json"],
             f"project: not an environment, a scan or a folder of maps; did you mean project{os.sep}.venv?",
         ),
-        (["project/.venv", "a.json"], "--stacks: no configs to build are given; for example mmdet::, or configs/"),
+        (
+            ["project/.venv", "a.json"],
+            "--stacks: there are no configs to build; name configs, for example mmdet:: or configs/",
+        ),
         (["a.json", "b.json", "mmdet::"], "mmdet:: neither side is an environment that could build configs"),
         (["a.json", "b.json", "--rtol", "1e-3"], "--rtol: a scan's JSON has no groups for this comparison"),
         (
@@ -314,7 +317,10 @@ def test_what_cannot_be_compared_is_one_line(scans: Path, arguments: list[str], 
 
 def test_what_is_for_stacks_alone_is_refused_without(scans: Path) -> None:
     sides = ("maps-a/same.json", "maps-b/same.json")
-    assert "mmdet:: is a third source; diff compares two" in lrdecay_here("diff", *sides, "mmdet::", cwd=scans).err
+    assert (
+        "mmdet:: diff compares two sources, and this is a third one"
+        in lrdecay_here("diff", *sides, "mmdet::", cwd=scans).err
+    )
     assert "--jobs: needs --stacks" in lrdecay_here("diff", *sides, "--jobs", "2", cwd=scans).err
 
 

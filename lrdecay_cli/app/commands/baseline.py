@@ -1,4 +1,4 @@
-"""``lrdecay baseline``."""
+"""The command ``lrdecay baseline``."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ def baseline(
     folder: Annotated[
         Text, option("--output", "-o", "DIR", "Output directory. [default: baseline in the settings]")
     ] = None,
-    update: Annotated[bool, typer.Option("--update", help="Update existing baselines, each in its own form.")] = (
-        False
-    ),
+    update: Annotated[
+        bool, typer.Option("--update", help="Update all existing baselines; each keeps its form (text or JSON).")
+    ] = False,
     form: Annotated[
         Text,
         option(
             "--form",
             "FORM",
-            "text (for review) or json (the whole map). [default: the existing form, else text]",
+            "text (for review) or json (the whole map). [default: the form of the existing file, else text]",
             complete=completion.forms,
         ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is missing or outdated.")
+        bool, typer.Option("--check", help="Write nothing; exit with 1 if a baseline is missing or outdated.")
     ] = False,
     *,
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Write the baselines that check --baseline compares configs with.
+    """Write the groups of configs to baseline files for check.
 
-    Existing baselines are updated; a baseline that is already current is left untouched. Exit code 0, or 2 if a config
-    could not be built or a file could not be written.
+    check --baseline compares configs with these baselines. Existing baselines are updated; a baseline that is up to
+    date is not written again. The exit code is 0, or 2 if a config could not be built or a file could not be written.
 
     \b
     lrdecay baseline configs/ -o baselines/
@@ -70,7 +70,7 @@ def baseline(
         raise not_one_of(f"unknown form {form!r}", form, FORMS, where="--form")
     if update and targets:
         raise LrdecayError(
-            "updates every existing baseline and takes no configs",
+            "updates all existing baselines, so no configs can be given",
             where="--update",
             fix="leave out --update or the configs",
         )

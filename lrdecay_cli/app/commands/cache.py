@@ -1,4 +1,4 @@
-"""``lrdecay cache``."""
+"""The command ``lrdecay cache``."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ def clear() -> None:
 
     place = folder.cache_folder()
     if reason := folder.refusal(place):
-        raise LrdecayError(f"nothing was removed: {reason}", where=place, fix="check the folder and delete it by hand")
+        raise LrdecayError(
+            f"the cache was not deleted: {reason}", where=place, fix="check the folder and delete it by hand"
+        )
     removed = folder.clear(place)
     write_stdout(f"removed {removed} {'entry' if removed == 1 else 'entries'} from {place}\n")

@@ -1,4 +1,4 @@
-"""``lrdecay check``."""
+"""The command ``lrdecay check``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check(
         option(
             "--ignore",
             "CODE,...",
-            "Skip these rules. The longer of two matching prefixes wins.",
+            "Skip these rules. If --select and --ignore both match a rule, the longer code wins.",
             complete=completion.rules,
         ),
     ] = None,
@@ -55,7 +55,7 @@ def check(
         option(
             "--extend-ignore",
             "CODE,...",
-            "More rules to leave out, beside those of --ignore or the settings file.",
+            "Skip these rules too, in addition to those of --ignore or the settings file.",
             complete=completion.rules,
         ),
     ] = None,
@@ -83,10 +83,10 @@ def check(
         bool, typer.Option("--fix", help="Apply fixes to the configs' files, show the diff, and check again.")
     ] = False,
     diff: Annotated[
-        bool, typer.Option("--diff", help="Show what --fix would change and write nothing; exit with 1 if it would.")
+        bool, typer.Option("--diff", help="Show the changes that --fix would write; exit with 1 if there are any.")
     ] = False,
     rules_url: Annotated[
-        Text, option("--rules-url", "URL", "Address of the rule pages (docs/rules.md), for links in SARIF.")
+        Text, option("--rules-url", "URL", "URL of the rule pages (docs/rules.md), for links in SARIF.")
     ] = None,
     watch: Watch = False,
     *,
@@ -95,8 +95,8 @@ def check(
 ) -> None:
     """Report known mistakes in parameter groups and their options.
 
-    Exit code 0 without findings at or above --fail-on, 1 with such findings, 2 if a config could not be checked.
-    Exported maps are judged without torch.
+    The exit code is 0 if no finding is at or above --fail-on, 1 if a finding is, and 2 if a config could not be
+    checked. Checking exported maps needs no torch.
 
     \b
     lrdecay check config.py
@@ -104,7 +104,7 @@ def check(
     lrdecay check configs/ --format github --output sarif=lrdecay.sarif
     lrdecay check config.py --diff
     """
-    from lrdecay_cli.app.requests.checks import Demands, run_check
+    from lrdecay_cli.app.requests.checks import CheckOptions, run_check
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.console import write_stdout
     from lrdecay_cli.app.shell.settings import settings_of
@@ -114,7 +114,7 @@ def check(
 
     destinations = output.destinations()
     rules = chosen_rules(_split(select), [*_split(ignore), *_split(extend_ignore)])
-    demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context), rules_url or "")
+    check_options = CheckOptions(rules, check_severity(fail_on), baseline, settings_of(context), rules_url or "")
     request = build.request()
     if watch:
         from lrdecay_cli.app.watching.session import answer_again
@@ -124,11 +124,11 @@ def check(
         request.caching.forget()
     elif destinations.repeatable and not build.verbose:
         request.caching.begin_result()
-    result, maps = run_check(targets, request, demands, jobs=build.workers)
+    result, maps = run_check(targets, request, check_options, jobs=build.workers)
     if fix or diff:
         from lrdecay_cli.app.requests.fixes import plan_fixes, print_lines, write_plan
 
-        plan = plan_fixes(result, request, demands)
+        plan = plan_fixes(result, request, check_options)
         if diff:
             write_stdout(plan.diff())
             print_lines(plan.summary(written=False))
@@ -136,7 +136,7 @@ def check(
         if plan.after:
             sys.stderr.write(plan.diff())
             write_plan(plan)
-            result, maps = run_check(targets, request.anew(), demands, jobs=build.workers)
+            result, maps = run_check(targets, request.anew(), check_options, jobs=build.workers)
         print_lines(plan.summary(written=True))
     lost = [*lost_configs(baseline, targets, result.configs)] if baseline else []
     compared = bool(baseline) and any(rule.code == "LRD701" for rule in rules)

@@ -1,4 +1,4 @@
-"""``lrdecay diff``."""
+"""The command ``lrdecay diff``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def diff(
     only: Annotated[
         Texts,
         option(
-            "--only", "ASPECT,...", "Compare only lr, lr_scale, weight_decay, group, ...", complete=completion.aspects
+            "--only",
+            "ASPECT,...",
+            "Compare only these aspects: lr, lr_scale, weight_decay, group, ...",
+            complete=completion.aspects,
         ),
     ] = None,
     by: Annotated[
@@ -40,7 +43,7 @@ def diff(
         option(
             "--by",
             "ROWS",
-            "One row for each: parameter pattern, layer or module.",
+            "Unit of a row in the report: parameter, layer or module.",
             complete=completion.groupings,
         ),
     ] = "parameter",
@@ -51,12 +54,13 @@ def diff(
 ) -> None:
     """Compare the parameter groups of two configs or exported maps.
 
-    Every parameter is compared. Exit code 0 if the groups are the same, 1 if they differ, 2 if they could not be
-    compared. Two maps are compared without torch. For a config and a checkpoint, the future lrs of a resumed training
-    are compared too.
+    Every parameter is compared. For a config and a checkpoint, the future lrs of a resumed training are compared too.
+    The exit code is 0 if the groups are the same, 1 if they differ, and 2 if they could not be compared. Comparing two
+    maps needs no torch.
 
-    With --stacks, the Python of each environment builds every config; configs whose groups differ are listed by cause.
-    Nothing is installed or written there. A config that has a map on one side only counts as a difference.
+    With --stacks, A and B are Python environments. The Python of each environment builds every config. The report lists
+    the configs with different groups, by cause. lrdecay installs and writes nothing in the environments. A config that
+    builds in only one environment counts as a difference.
 
     \b
     lrdecay diff baseline.json config.py
@@ -80,7 +84,7 @@ def diff(
         _compare_stacks((before, after), targets or (), request, build, destinations, rtol, aspects, iters_per_epoch)
     if targets:
         raise LrdecayError(
-            "is a third source; diff compares two",
+            "diff compares two sources, and this is a third one",
             where=targets[0],
             fix="name the configs to build in both environments after --stacks A B",
         )
@@ -126,6 +130,6 @@ def _compare_stacks(
     document = stack_difference(places, targets, request, jobs=build.workers, rtol=rtol, only=only)
     if not document.compared and not (document.groups or document.only_before or document.only_after):
         skipped = document.unbuilt[0]
-        raise LrdecayError("no config has a map on either side", where=skipped.config, fix=skipped.problem)
+        raise LrdecayError("neither side has a group map of any config", where=skipped.config, fix=skipped.problem)
     destinations.write(stack_report(document, verbose=build.verbose))
     raise typer.Exit(CLEAN if document.identical else DIFFERENT)

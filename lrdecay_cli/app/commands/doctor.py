@@ -1,4 +1,4 @@
-"""``lrdecay doctor``."""
+"""The command ``lrdecay doctor``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lrdecay dry-run``."""
+"""The command ``lrdecay dry-run``."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ def dry_run(
         option(
             "--resume",
             "CHECKPOINT",
-            "Resume from this checkpoint (.pth); no code in it is run.",
+            "Resume from this checkpoint (.pth), without running code in it.",
             complete=completion.configs_and_checkpoints,
         ),
     ] = None,
     steps: Annotated[
-        int, option("--steps", "N", "Iterations in which the optimizer takes real steps.", at_least=1)
+        int, option("--steps", "N", "Number of iterations in which the optimizer takes real steps.", at_least=1)
     ] = 3,
     fail_on: FailOn = "error",
     *,
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Run the training loop without data; show what trains and its lr.
+    """Run the training loop without data; show the lr of each group.
 
-    mmengine's own Runner, hooks, schedulers and optimizer run the whole training on a model without weights. This
-    needs no data and no GPU, and writes no files. Hooks whose dependencies are missing are left out and listed.
+    mmengine's own Runner, hooks, schedulers and optimizer run the whole training on a model without weights. The report
+    also shows which parameters train. The dry run needs no data and no GPU, and writes no files. If a hook's
+    dependencies are missing, the dry run omits the hook and lists it.
 
     \b
     lrdecay dry-run config.py --iters-per-epoch 7330

@@ -1,4 +1,4 @@
-"""``lrdecay explain``."""
+"""The command ``lrdecay explain``."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ def explain(
     build: BuildOptions,
     output: OutputOptions,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Explain each parameter separately, with every key.")
+        bool,
+        typer.Option("--verbose", "-v", help="Explain each parameter separately, and list keys that do not match too."),
     ] = False,
 ) -> None:
     """Explain the lr and weight decay of parameters, rule by rule.
 
-    Lists every rule that was considered, the formula, and how certain it is. Maps are explained without torch.
+    Lists every rule that the constructor considers, the formula, and how certain the result is. Explaining an exported
+    map needs no torch.
 
     \b
     lrdecay explain config.py backbone.norm3

@@ -1,4 +1,4 @@
-"""``lrdecay inspect``."""
+"""The command ``lrdecay inspect``."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ def inspect(
         ),
     ],
     by: Annotated[
-        str, option("--by", "VIEW", "group, layer, parameter or module.", complete=completion.views)
+        str, option("--by", "VIEW", "Unit of a row: group, layer, parameter or module.", complete=completion.views)
     ] = "group",
-    pattern: Annotated[Text, option("--filter", "GLOB", "Only parameters whose name, module or group matches.")] = None,
+    pattern: Annotated[
+        Text, option("--filter", "GLOB", "Show only parameters that match by name, module or group.")
+    ] = None,
     sort: Annotated[
         Text,
         option(
             "--sort",
             "COLUMN",
-            "Sort by a column: its heading or its CSV name. -COLUMN: descending.",
+            "Sort by this column (heading or CSV name). -COLUMN sorts descending.",
             complete=completion.columns,
         ),
     ] = None,
@@ -59,7 +61,9 @@ def inspect(
     check_view(by, sort)
     if set(destinations.formats) == {"json"} and (pattern or sort or by != "group"):
         raise LrdecayError(
-            "a JSON map always holds every parameter", where="--format json", fix="leave out --by, --filter and --sort"
+            "a JSON map always contains every parameter",
+            where="--format json",
+            fix="leave out --by, --filter and --sort",
         )
     # The notes of the whole map differ from those of the report, which --filter narrows.
     if "html" in destinations.formats and (pattern or sort or by != "group"):

@@ -1,4 +1,4 @@
-"""``lrdecay rule``."""
+"""The command ``lrdecay rule``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def rule(
         Text,
         argument(
             "[CODE]",
-            "A rule's code or name: LRD301, scale-above-one. LRD3 lists the rules that start with it. [default: all]",
+            "A rule's code or name: LRD301, scale-above-one. LRD3 lists all rules with codes LRD3xx. [default: all]",
             completion.rules,
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""``lrdecay run``."""
+"""The command ``lrdecay run``."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def run(
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Compare the lrs that a training logged with its plan.
+    """Compare the lrs in a training's log with the planned lrs.
 
-    The plan is computed from the config and its schedulers. The report names the first iteration with another lr, the
-    ratio there, and the cause. It works while the training runs. Exit code 0 if the lrs are equal, 1 if they differ,
-    2 if they cannot be compared.
+    The config and its schedulers give the planned lrs. The report shows the first iteration with another lr, the logged
+    lr divided by the planned lr, and the cause. The command also works during the training. The exit code is 0 if the
+    lrs are equal, 1 if they differ, and 2 if they cannot be compared.
 
     \b
     lrdecay run work_dirs/mine

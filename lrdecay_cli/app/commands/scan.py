@@ -1,4 +1,4 @@
-"""``lrdecay scan`` and ``lrdecay merge``."""
+"""The commands ``lrdecay scan`` and ``lrdecay merge``."""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ def scan(
     jobs: Annotated[Whole, option("--jobs", "-j", "N", "Configs to build in parallel. [default: one per core]")] = None,
     timeout: Annotated[float, option("--timeout", "SECONDS", "Time limit for each config; 0 for no limit.")] = 120,
     memory: Annotated[float, option("--memory", "GIB", "Memory limit for each config; 0 for no limit.")] = 8,
-    maps: Annotated[Text, option("--maps", "DIR", "Write the JSON map of each config to this directory.")] = None,
-    resume: Annotated[
-        Text, option("--resume", "FILE", "Journal of finished configs; a repeated scan continues from it.")
+    maps: Annotated[
+        Text, option("--maps", "DIR", "Write the group map of each config to this directory, as JSON.")
     ] = None,
-    shard: Annotated[Text, option("--shard", "I/N", "Build only part I of N of the configs; see merge.")] = None,
+    resume: Annotated[
+        Text, option("--resume", "FILE", "Record finished configs in this file; the next scan skips them.")
+    ] = None,
+    shard: Annotated[
+        Text, option("--shard", "I/N", "Build only shard I of N of the configs; merge combines shards.")
+    ] = None,
     dask: Annotated[Text, option("--dask", "ADDRESS", "Build on a Dask cluster: tcp://scheduler:port.")] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Build many configs, each in its own process, and summarize.
+    """Build many configs, each in its own process, with a summary.
 
-    A directory stands for every .py file in it except those in _base_ folders. Exit code 0 if every training config
-    produced a map, 1 if some did not, 2 if there was nothing to scan.
+    In a directory, scan builds every .py file except those in _base_ folders. The exit code is 0 if every training
+    config gives a group map, 1 if some do not, and 2 if there is nothing to scan.
 
     \b
     lrdecay scan configs/ --maps maps/
@@ -60,10 +64,10 @@ def scan(
     destinations = output.destinations()
     for name, number in (("--jobs", 1 if jobs is None else jobs), ("--timeout", timeout + 1), ("--memory", memory + 1)):
         if number < 1:
-            raise LrdecayError("is too small", where=name, fix="leave it out for the default")
+            raise LrdecayError("is too small", where=name, fix="leave out the option to use the default")
     if not memory < 2**33:
         # The memory limit of a process is a 64-bit number of bytes.
-        raise LrdecayError("is too large", where="--memory", fix="give GiB; 0 for no limit")
+        raise LrdecayError("is too large", where="--memory", fix="give the limit in GiB; 0 for no limit")
     everything = configs_of(targets)
     if maps:
         check_maps(Path(maps), everything)
@@ -108,9 +112,9 @@ def merge(
     output: OutputOptions,
     verbose: Verbose = False,
 ) -> None:
-    """Combine the shards of a scan.
+    """Combine the shards of a scan into one report.
 
-    The exit code is that of the whole scan.
+    The exit code is the same as for one scan of all configs.
 
     \b
     lrdecay merge 1.json 2.json 3.json 4.json

@@ -1,4 +1,4 @@
-"""``lrdecay schedule``."""
+"""The command ``lrdecay schedule``."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def schedule(
 ) -> None:
     """Show the lr of every group over the run.
 
-    Builds the config's param_scheduler as mmengine's Runner does, and steps it through the whole run on stub
-    parameters in the real groups. If a hook may set an lr, the whole training loop runs dry with all hooks. Nothing is
-    trained.
+    Builds the config's schedulers as mmengine's Runner does. Steps them through the whole run, on an optimizer with the
+    real groups and stub parameters. If a hook may set an lr, lrdecay dry-runs the whole training loop with all hooks.
+    No model is trained.
 
     \b
     lrdecay schedule config.py --iters-per-epoch 7330

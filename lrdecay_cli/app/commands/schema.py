@@ -1,4 +1,4 @@
-"""``lrdecay schema``."""
+"""The command ``lrdecay schema``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def schema(
         str,
         argument(
             "[DOCUMENT]",
-            "map (what inspect writes), explain, diff, diff-stacks, check, schedule, dry-run, run, baseline, rules,"
+            "map (written by inspect), explain, diff, diff-stacks, check, schedule, dry-run, run, baseline, rules,"
             " scan, suggest or doctor.",
             completion.documents,
         ),
     ] = "map",
 ) -> None:
-    """Print the JSON Schema (2020-12) of the output of --format json.
+    """Print the JSON Schema (2020-12) of a command's JSON output.
 
     \b
     lrdecay schema > map.schema.json

@@ -1,4 +1,4 @@
-"""``lrdecay suggest``."""
+"""The command ``lrdecay suggest``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ def suggest(
 ) -> None:
     """Suggest a layer-wise lr decay that fits the config's model.
 
-    Prints Python to paste. The suggestion is tested first: real optimizers give the layers before and after. The config
-    is not changed. Exit code 0, also if the config's own decay already fits; 2 if there is nothing to decay or no
-    decay is known to fit. --format python prints the snippet alone, or a config that only names its base if the
-    decay already fits.
+    Prints Python to paste into the config; the config is not changed. lrdecay tests the suggestion first: the report's
+    layers before and after come from real optimizers. The exit code is 0, also if the config's own decay already fits.
+    It is 2 if there is nothing to decay or no known decay fits.
+
+    --format python prints only the snippet. If the config's own decay fits, the snippet only sets _base_ to the config.
 
     \b
     lrdecay suggest config.py
@@ -44,7 +45,7 @@ def suggest(
 
     destinations = output.destinations()
     if is_map(config) or is_checkpoint(config):
-        raise LrdecayError("suggest needs a config, to build it with the suggestion", where=config)
+        raise LrdecayError("suggest needs a config, because it builds the config with the suggestion", where=config)
     request = build.request()
     if watch:
         from lrdecay_cli.app.watching.session import answer_again

@@ -1,4 +1,4 @@
-"""``lrdecay where``."""
+"""The command ``lrdecay where``."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def where(
     cfg_options: CfgOptions = None,
     output: OutputOptions,
 ) -> None:
-    """Print where a config sets its options, and what they override.
+    """Print where a config sets its options, and overridden values.
 
     Prints file, line and column of each value. Follows bases, _delete_, variables, {{_base_.x}}, read_base and
-    --cfg-options. The config is read and not run; torch is not needed. Values that only running the config can give
-    are reported as unknown.
+    --cfg-options. The config is read but not run, so torch is not needed. A value that depends on running the config is
+    reported as unknown.
 
     \b
     lrdecay where config.py optim_wrapper.paramwise_cfg
@@ -44,5 +44,5 @@ def where(
     destinations = output.destinations()
     is_json = config.endswith(".json") and Path(config).is_file()
     if is_checkpoint(config) or (is_json and looks_like_map(read_bytes(config))):
-        raise LrdecayError("has no options: they are set in a config", where=config, fix="give the config")
+        raise LrdecayError("does not record where options are set", where=config, fix="give the config")
     destinations.write(found(config_origins(config, cfg_options or ()), options or ()))

@@ -1,1 +1,1 @@
-"""Turn command-line arguments into group maps and reports."""
+"""Compute the results of commands from their command-line arguments."""

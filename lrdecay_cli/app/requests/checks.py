@@ -1,4 +1,4 @@
-"""A run of ``check``: collect the maps to judge and the project's settings, and return the result."""
+"""Run ``check``: collect the group maps and the project's settings, apply the rules, and return the result."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ if TYPE_CHECKING:
     from lrdecay_cli.rules.context.policy import Baseline
 
 TODAY = "LRDECAY_TODAY"
-"""Environment variable with a date to use instead of today, to decide whether suppressions have expired."""
+"""Environment variable with a date. ``check`` uses it instead of today to decide which suppressions have expired."""
 
 
-class Demands(msgspec.Struct, frozen=True):
-    """The requirements by which ``check`` judges configs."""
+class CheckOptions(msgspec.Struct, frozen=True):
+    """Rules, baseline and settings that ``check`` uses, and the severity from which it fails."""
 
     rules: tuple[Rule, ...]
     fail_on: Severity
     baseline: str | None
     settings: Settings
     rules_url: str = ""
-    """Address of the rule pages, for SARIF."""
+    """URL of the rule pages, for links in SARIF."""
 
 
 class Gathered(msgspec.Struct, frozen=True):
-    """The maps to judge, in the order of the command line."""
+    """The group maps to check, in the order of the command line, and the configs without a map."""
 
     maps: tuple[GroupMap, ...]
     sources: tuple[str, ...]
-    """The file or config that each map was read or built from."""
+    """For each map, the file from which it was read, or the config from which it was built."""
     unjudged: tuple[Skipped, ...]
 
 
 def run_check(
-    targets: Sequence[str], request: Request, demands: Demands, *, jobs: int
+    targets: Sequence[str], request: Request, check_options: CheckOptions, *, jobs: int
 ) -> tuple[CheckResult, tuple[GroupMap, ...]]:
-    """Judge all ``targets``; return the result and the judged maps.
+    """Check all ``targets``; return the result and the checked group maps.
 
     Raises:
-        LrdecayError: nothing to check, or the only target cannot be checked.
+        LrdecayError: there is nothing to check, or the only target cannot be checked.
     """
     # Baselines need no rules: do not import them there.
     from lrdecay_cli.checking.checking import check_assertions, check_maps
@@ -68,14 +68,14 @@ def run_check(
         today = date.fromisoformat(given) if given else None
     except ValueError as error:
         raise LrdecayError(f"{given!r} is not a date", where=TODAY, fix="write it as 2027-01-31") from error
-    check_assertions(demands.settings.assertions)
+    check_assertions(check_options.settings.assertions)
     names = named_by(targets)
     configs = [name for name in names if is_config(name)]
     # Options to repeat in the commands that fixes name.
     options = (*(f"--cfg-options {shlex.quote(each)}" for each in request.cfg_options), *request.launch.options)
-    if demands.baseline and len(names) == len(configs):
+    if check_options.baseline and len(names) == len(configs):
         # Fail before anything is built.
-        missing_baselines(demands.baseline, {name: name for name in names}, targets=targets, options=options)
+        missing_baselines(check_options.baseline, {name: name for name in names}, targets=targets, options=options)
     gathered = gather(names, request, jobs=jobs)
     # Names for commands in fixes: stdin cannot be read again.
     sources = [
@@ -84,35 +84,36 @@ def run_check(
     ]
     named = {group_map.config.path: source for group_map, source in zip(gathered.maps, sources, strict=True)}
     lacking = (
-        missing_baselines(demands.baseline, named, targets=targets, options=options)
-        if demands.baseline and named
+        missing_baselines(check_options.baseline, named, targets=targets, options=options)
+        if check_options.baseline and named
         else ()
     )
     baselines: dict[str, Baseline] = {}
-    if demands.baseline:
+    if check_options.baseline:
         by_source = dict(zip(sources, gathered.maps, strict=True))
-        baselines = read_baselines(demands.baseline, by_source, targets=targets, options=options)
+        baselines = read_baselines(check_options.baseline, by_source, targets=targets, options=options)
     result = check_maps(
         gathered.maps,
-        demands.rules,
+        check_options.rules,
         sources=gathered.sources,
         unjudged=(*gathered.unjudged, *lacking),
-        settings=demands.settings,
+        settings=check_options.settings,
         baselines=baselines,
         comments={config: comment_suppressions(config) for config in configs},
-        fail_on=demands.fail_on,
+        fail_on=check_options.fail_on,
         today=today,
     )
-    result = msgspec.structs.replace(result, rules_url=demands.rules_url)
+    result = msgspec.structs.replace(result, rules_url=check_options.rules_url)
     return placed(result, {*configs}, request.cfg_options or ()), gathered.maps
 
 
 def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
-    """Return the group map of each of ``names``, which come from :func:`named_by`.
+    """Return the group map of each name that :func:`named_by` returned.
+
+    If one of several configs does not build, it is recorded as not checked, and the other configs are checked.
 
     Raises:
-        LrdecayError: the only config does not build, or a map cannot be read. If one of several configs does not
-            build, it is recorded as not judged, and the other configs are judged.
+        LrdecayError: the only config does not build, or a map cannot be read.
     """
     configs = [name for name in names if is_config(name)]
     if len(names) < 2 or (request.cfg_options and not configs):
@@ -141,7 +142,7 @@ def _read(name: str, request: Request) -> GroupMap | Skipped:
 
 
 def _without_name(name: str, error: LrdecayError) -> str:
-    """Return an error's line without the name of its config. Keeps a line number in the config."""
+    """Return the text of an error without the name of its config, but with the line number in the config."""
     return error.at("" if error.where == name else error.where.removeprefix(f"{name}: ")).line()
 
 
@@ -151,9 +152,9 @@ def is_config(name: str) -> bool:
 
 
 def named_by(targets: Sequence[str]) -> list[str]:
-    """Expand ``targets``: configs, exported maps, ``-``, checkpoints, directories of configs and maps, ``mmdet::DIR``.
+    """Return the configs, exported maps and checkpoints that ``targets`` name; expand directories and ``mmdet::DIR``.
 
-    Each file is returned once, under its first name.
+    ``-`` (a map on stdin) stays ``-``. A file that several targets name is returned once, under its first name.
 
     Raises:
         LrdecayError: a target does not exist.
@@ -188,7 +189,7 @@ def _of_target(target: str) -> list[str]:
 
 
 def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, GroupMap | Skipped | None]:
-    """Return the map or the failure of each config; None for a config that is not for training."""
+    """Return the group map or the failure of each config; None for a config that is not a training config."""
     from lrdecay_cli.app.shell.console import progress
     from lrdecay_cli.domain.scan import NOT_FOR_TRAINING
     from lrdecay_cli.processes.build_many import build_many, isolation

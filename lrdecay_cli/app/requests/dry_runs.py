@@ -1,4 +1,4 @@
-"""A dry run of a config's training, and the findings of the rules in it."""
+"""Dry-run the training of a config, and apply the rules about dry runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lrdecay_cli.rules import RULES
 
 
 class RunOptions(NamedTuple):
-    """Facts about the training that the config does not state."""
+    """Options of ``dry-run`` about the training, which the config does not contain."""
 
     iterations_per_epoch: int | None
     dataset_size: int | None
@@ -31,11 +31,11 @@ class RunOptions(NamedTuple):
 
 
 def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Severity) -> tuple[DryRun, CheckResult]:
-    """Dry-run the training of ``config``, and apply the rules about trainings to the observations.
+    """Dry-run the training of ``config``; return its record and the findings of the rules about dry runs (LRD8xx).
 
     Raises:
-        LrdecayError: the config is missing or does not build, the length of its run is not known, or it has no
-        auto_scale_lr to switch on.
+        LrdecayError: the config is missing or does not build, the length of its run is unknown, or it has no
+            auto_scale_lr to switch on.
     """
     check_is_config(config, "dry-run needs a config")
     check_config(config)

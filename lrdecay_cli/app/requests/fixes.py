@@ -1,4 +1,4 @@
-"""``check --fix`` and ``--diff``: test the fixes of findings, compute the new texts, show the diff, write the files."""
+"""Fix findings for ``check --fix`` and ``check --diff``: test the fixes, edit the texts of configs, write the files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from lrdecay_cli.app.requests.checks import Demands, is_config
+from lrdecay_cli.app.requests.checks import CheckOptions, is_config
 from lrdecay_cli.app.requests.sources import Request
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.domain.errors import LrdecayError
@@ -26,37 +26,40 @@ from lrdecay_cli.fixing.project import Project
 from lrdecay_cli.text.counting import count
 
 _PROJECT_RULES = ("LRD7", "LRD9")
-"""Rules about the project's own settings. A baseline differs from every config that is fixed."""
+"""Rules about baselines (LRD7xx) and suppressions (LRD9xx), which are not applied when a fix is tested.
+
+A fixed config always differs from its baseline.
+"""
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """A finding with the fix that is applied."""
+    """A finding and the fix to apply."""
 
     finding: Finding
     fix: Fix
 
 
 class Left(msgspec.Struct, frozen=True):
-    """A finding whose fix is not applied, with the reason."""
+    """A finding that is not fixed, and the reason."""
 
     finding: Finding
     reason: str
 
 
 class FixPlan(msgspec.Struct, frozen=True):
-    """The new texts of the files, and the findings that they fix."""
+    """The old and new texts of the files to edit, the findings that the new texts fix, and the findings that stay."""
 
     applied: tuple[Applied, ...]
     left: tuple[Left, ...]
     before: Mapping[Path, str]
     after: Mapping[Path, str]
-    """New texts by the resolved paths of the files."""
+    """The new text of each file, by the file's resolved path."""
 
     def diff(self) -> str:
-        """Return a unified diff of all files that ``git apply`` and ``patch -p1`` accept, like ``git diff --relative``.
+        """Return a unified diff of all files, like ``git diff --relative``, for ``git apply`` and ``patch -p1``.
 
-        Paths are relative to the working directory, or to the project's root if a file is not below the former: git
-        refuses ``..`` in a patch.
+        Paths are relative to the working directory. If a file is outside it, all paths are relative to the project's
+        root, because git rejects ``..`` in a patch.
         """
         here = Path.cwd().resolve()
         start = here if all(path.is_relative_to(here) for path in self.after) else Project().root
@@ -71,7 +74,7 @@ class FixPlan(msgspec.Struct, frozen=True):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
     def summary(self, *, written: bool) -> list[str]:
-        """Return readable lines: the fixed findings, then the remaining ones with the reason."""
+        """Return lines for the user: the fixed findings, then the findings that stay, each with the reason."""
         done = "fixed" if written else "would fix"
         lines = [f"{done} {each.finding.code} of {each.finding.config}: {each.fix}" for each in self.applied]
         lines += [f"not fixed: {each.finding.code} of {each.finding.config}: {each.reason}" for each in self.left]
@@ -79,17 +82,18 @@ class FixPlan(msgspec.Struct, frozen=True):
         return [*lines, f"{done} {findings} in {count(len(self.after), 'file')}"]
 
 
-def plan_fixes(result: CheckResult, request: Request, demands: Demands) -> FixPlan:
-    """Plan the fixes of a result's findings. Nothing is written.
+def plan_fixes(result: CheckResult, request: Request, check_options: CheckOptions) -> FixPlan:
+    """Return the plan that fixes the findings of a check. Nothing is written.
 
-    Each fix is first tested on the loaded config, which is built again: the finding has to be gone, and no other
-    finding above info may appear. With ``--isolate`` no config is built here; the check afterwards reports the effect.
+    Each fix is tested first: lrdecay edits the loaded config, builds it again and runs the rules. The fix is used only
+    if its finding disappears and no new finding above info appears. With ``--isolate`` this test is skipped, because it
+    would run the config in this process.
     """
     wanted: dict[str, list[Finding]] = {}
     left: list[Left] = []
     for finding in result.findings:
         # An info is not a mistake and may be intended.
-        counts = finding.severity != "info" or demands.fail_on == "info"
+        counts = finding.severity != "info" or check_options.fail_on == "info"
         if counts and finding.suppressed is None and _automatic(finding):
             if is_config(finding.config) and Path(finding.config.partition("::")[0]).suffix:
                 wanted.setdefault(finding.config, []).append(finding)
@@ -100,7 +104,7 @@ def plan_fixes(result: CheckResult, request: Request, demands: Demands) -> FixPl
         if request.isolated:
             chosen[config] = [Applied(finding, _automatic(finding)[0]) for finding in findings]
             continue
-        chosen[config], failed = _Trial(config, result, request, demands).chosen(findings)
+        chosen[config], failed = _Trial(config, result, request, check_options).chosen(findings)
         left += failed
     planner = Planner(
         {config: [each.fix for each in several] for config, several in chosen.items()}
@@ -120,14 +124,14 @@ def plan_fixes(result: CheckResult, request: Request, demands: Demands) -> FixPl
 
 
 def write_plan(plan: FixPlan) -> None:
-    """Write the new texts, each file completely or not at all. Raises LrdecayError if a file changed meanwhile."""
+    """Write the new text of each file atomically. Raises LrdecayError if a file changed since the check."""
     for path, text in sorted(plan.after.items()):
         try:
             unchanged = path.read_bytes() == plan.before[path].encode()
         except OSError as error:
             raise LrdecayError(f"cannot read: {error.strerror or error}", where=str(path)) from error
         if not unchanged:
-            raise LrdecayError("changed during the check", where=os.path.relpath(path), fix="run check again")
+            raise LrdecayError("the file changed during the check", where=os.path.relpath(path), fix="run check again")
         write_text(path, text.encode())
 
 
@@ -153,27 +157,28 @@ _MOST_ROUNDS = 3
 
 
 class _Verdict(NamedTuple):
-    """The findings with some fixes applied."""
+    """The result of building and checking a config with some fixes."""
 
     objection: str
     """Why the fixes are rejected; empty if they are accepted."""
     new: tuple[Finding, ...] = ()
     """New findings above info."""
     remaining: Mapping[str, Finding] = MappingProxyType({})
-    """All findings with the fixes applied, by fingerprint."""
+    """All findings that the config with the fixes has, by fingerprint."""
 
 
 class _Trial:
-    """Test fixes on the loaded config, before its text is edited."""
+    """Tests fixes on the loaded config, before the text of its file is edited."""
 
-    def __init__(self, config: str, result: CheckResult, request: Request, demands: Demands) -> None:
-        self.config, self.request, self.demands = config, request, demands
+    def __init__(self, config: str, result: CheckResult, request: Request, check_options: CheckOptions) -> None:
+        self.config, self.request, self.check_options = config, request, check_options
         self.before = [finding for finding in result.findings if finding.config == config]
 
     def chosen(self, findings: Sequence[Finding]) -> tuple[list[Applied], list[Left]]:
-        """Return the fixes that remove their findings and cause no others, and the findings without such a fix.
+        """Return the fixes that pass the test, and the findings without such a fix.
 
-        Findings are handled one after another: an earlier fix may remove a later finding too.
+        A fix passes if it removes its finding and causes no new one. Findings are tried one after another, because an
+        earlier fix may also remove a later finding.
         """
         kept: list[Applied] = []
         left: list[Left] = []
@@ -196,7 +201,10 @@ class _Trial:
         return kept, [each for each in left if each.finding.fingerprint in remaining]
 
     def _accepted(self, applied: Sequence[Applied]) -> tuple[list[Applied], _Verdict]:
-        """Return the fixes plus the fixes of findings that they cause, with the verdict on all of them."""
+        """Test these fixes together; if they cause new findings, add the fixes of the new findings and test again.
+
+        Return all fixes and the verdict on them.
+        """
         wanted = [*applied]
         for _ in range(_MOST_ROUNDS):
             verdict = self._verdict(wanted)
@@ -220,8 +228,8 @@ class _Trial:
         except LrdecayError as error:
             return _Verdict(f"the config does not build with the fix: {error.line()}")
         comments = {self.config: comment_suppressions(self.config)}
-        rules = [rule for rule in self.demands.rules if not rule.code.startswith(_PROJECT_RULES)]
-        result = check_maps([group_map], rules, settings=self.demands.settings, comments=comments)
+        rules = [rule for rule in self.check_options.rules if not rule.code.startswith(_PROJECT_RULES)]
+        result = check_maps([group_map], rules, settings=self.check_options.settings, comments=comments)
         after = [finding for finding in result.findings if not finding.code.startswith(_PROJECT_RULES)]
         known = {finding.fingerprint for finding in self.before}
         remaining = {finding.fingerprint: finding for finding in after}
@@ -229,7 +237,7 @@ class _Trial:
             if each.finding.fingerprint in remaining:
                 return _Verdict(f"the finding remains after: {each.fix}")
         new = tuple(f for f in after if f.fingerprint not in known and SEVERITIES.index(f.severity) > 0)
-        return _Verdict(f"it would cause {new[0].code}: {new[0].message}" if new else "", new, remaining)
+        return _Verdict(f"the fix would cause {new[0].code}: {new[0].message}" if new else "", new, remaining)
 
 
 def _changed(loaded: Any, edits: Sequence[Edit]) -> None:

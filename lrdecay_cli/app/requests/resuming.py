@@ -1,4 +1,4 @@
-"""Compare the future lrs of two sources, one of which resumes from a checkpoint."""
+"""Compare the future lrs of two trainings for ``diff``, if at least one of them resumes from a checkpoint."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def coming_of(
     iterations_per_epoch: int | None,
     rtol: float,
 ) -> Coming | None:
-    """Compare the future lrs of two sources, one of them a checkpoint; None without a checkpoint or without a config.
+    """Compare the future lrs of two sources; return None without a checkpoint or without a config.
 
-    If the lrs cannot be compared, the record holds the reason and nothing is raised: the groups are compared anyway.
+    If the lrs cannot be compared, the returned record contains the reason, and no error is raised. ``diff`` compares
+    the groups in any case.
 
     Raises:
         LrdecayError: ``--iters-per-epoch`` is given without a config and a checkpoint.

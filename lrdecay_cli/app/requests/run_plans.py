@@ -1,4 +1,4 @@
-"""Plan the lrs of each start of a training: build the config and run its schedulers."""
+"""Compute the planned lrs for ``lrdecay run``: build a training's config and run its schedulers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DECIDING = ("optim_wrapper", "param_scheduler", "train_cfg", "auto_scale_lr", "
 
 
 class PlanOptions(NamedTuple):
-    """Options for the length of an epoch, which the config does not state."""
+    """Command-line options for the number of iterations per epoch, which the config does not contain."""
 
     iterations_per_epoch: int | None
     dataset_size: int | None
@@ -34,12 +34,12 @@ class PlanOptions(NamedTuple):
 
     @property
     def any_length(self) -> bool:
-        """True if an option gives the length of an epoch."""
+        """True if the options give the number of iterations per epoch."""
         return self.iterations_per_epoch is not None or self.dataset_size is not None
 
 
 class Plan(NamedTuple):
-    """A loaded and built config with the run of its schedulers."""
+    """A loaded and built config, and the values of its schedulers over the whole run."""
 
     path: str
     planned: Any
@@ -50,16 +50,16 @@ class Plan(NamedTuple):
 
     @property
     def plan(self) -> TrainingPlan:
-        """The config's own statements about its run."""
+        """The facts about the training that the config contains: epochs, batch size, schedulers."""
         plan: TrainingPlan = self.planned.plan
         return plan
 
     def lrs(self, *, beyond: bool = False) -> PlannedLrs:
-        """Return the lrs that the log would print; see :func:`schedule_lrs`."""
+        """Return the lrs that a training with this plan would log; see :func:`schedule_lrs`."""
         return schedule_lrs(self.run, self.length, self.group_map, beyond=beyond)
 
     def deciding(self) -> dict[str, Any]:
-        """Return the settings that determine the lrs, as plain values."""
+        """Return the settings of the config that determine the lrs, as plain Python values."""
         from lrdecay_cli.openmmlab.config_values import plain
 
         config = self.planned.config
@@ -68,13 +68,13 @@ class Plan(NamedTuple):
 
 
 class Plans:
-    """The plans of one work directory, each computed once.
+    """Computes the plans of the configs of one work directory, each plan once.
 
     Args:
         work_dir: the work directory of the training.
         config: the config that the user names, or None.
-        request: how configs are built.
-        options: the planned length of an epoch.
+        request: options for building configs.
+        options: the number of iterations per epoch, from the command line.
     """
 
     def __init__(self, work_dir: str, config: str | None, request: Request, options: PlanOptions) -> None:
@@ -84,9 +84,9 @@ class Plans:
         self._plans: dict[tuple[str, RunLength], Plan] = {}
 
     def observed(self, stamp: Stamp, path: str) -> tuple[int | None, str]:
-        """Return iterations per epoch of the logged run, and the source of this number.
+        """Return the number of iterations per epoch of the logged run, and its source: the log or a checkpoint.
 
-        ``path``: the run's config or a similar one.
+        Returns None if neither records the number. ``path`` is the config to use if the run dumped no config.
         """
         if stamp.iterations_per_epoch is not None:
             return stamp.iterations_per_epoch, "the log"
@@ -105,7 +105,7 @@ class Plans:
     def of(
         self, path: str, lines: Sequence[LogLine], observed: int | None, length_source: str, options: PlanOptions | None
     ) -> Plan:
-        """Return the plan of a config. The length of an epoch comes from the options, else from the logged run."""
+        """Return the plan of a config. The iterations per epoch come from ``options``, or else from the logged run."""
         planned, group_map = self.build(path)
         plan: TrainingPlan = planned.plan
         if options and options.any_length:
@@ -116,7 +116,7 @@ class Plans:
                 gpus=options.gpus or 1,
             )
         else:
-            if observed is None and plan.by_epoch and {line.epoch for line in lines} == {1} and not _counts(plan):
+            if observed is None and plan.by_epoch and {line.epoch for line in lines} == {1} and not _needs_length(plan):
                 # Any length works that is at least as long as the logged part of the first epoch.
                 observed, length_source = lines[-1].iteration + 1, "at least, from the log of the first epoch"
             if observed is None and plan.by_epoch:
@@ -133,7 +133,10 @@ class Plans:
         return self._plans[path, length]
 
     def build(self, path: str) -> tuple[Any, GroupMap]:
-        """Load and build a config; return it with its groups. Raises LrdecayError if it does not build."""
+        """Load and build a config; return the loaded config and its groups.
+
+        Raises LrdecayError if it does not build.
+        """
         if path not in self._built:
             check_config(path)
             # Overrides apply to the config that the user names: a dumped config already contains its own.
@@ -150,7 +153,10 @@ class Plans:
         return self._built[path]
 
     def without_statistics(self, stamp: Stamp) -> Stamp:
-        """Return the stamp without log keys that hold statistics (``log_processor.custom_cfg``) instead of values."""
+        """Return one start of the training without log keys that contain statistics.
+
+        ``log_processor.custom_cfg`` may log a mean or another statistic of a value, instead of the current value.
+        """
         if stamp.config is None:
             return stamp
         custom = (self.build(stamp.config)[0].config.get("log_processor") or {}).get("custom_cfg") or ()
@@ -163,7 +169,10 @@ class Plans:
         return stamp._replace(lines=left)
 
     def is_resumed(self, stamp: Stamp) -> bool:
-        """True if a start of the training resumed from a checkpoint, by its config or by its first epoch."""
+        """True if this start of the training resumed from a checkpoint.
+
+        Its config sets ``resume``, or its first logged epoch is above 1.
+        """
         if stamp.config is None:
             return (stamp.lines[0].epoch or 1) > 1
         return bool(self.build(stamp.config)[0].config.get("resume")) or (stamp.lines[0].epoch or 1) > 1
@@ -171,7 +180,7 @@ class Plans:
     def resumed_from(self, stamp: Stamp, base: Plan) -> str | None:
         """Return the checkpoint from which a training resumed.
 
-        None without a resume, or if the file no longer exists.
+        Returns None if it did not resume or the file no longer exists.
         """
         if not self.is_resumed(stamp):
             return None
@@ -188,7 +197,7 @@ class Plans:
         return None
 
 
-def _counts(plan: TrainingPlan) -> bool:
+def _needs_length(plan: TrainingPlan) -> bool:
     """True if a scheduler depends on the number of iterations per epoch or of the run."""
     return any(
         settings.get("convert_to_iter_based") or (not settings.get("by_epoch", True) and "end" not in settings)

@@ -1,4 +1,4 @@
-"""Compare each start of a training with its plan, and find the causes of differences."""
+"""Compare the logged lrs of each start of a training with the planned lrs, and find the causes of differences."""
 
 from __future__ import annotations
 
@@ -43,17 +43,18 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
     Args:
         work_dir: the work directory of the training.
         config: the config to compare with; None for the config that each start of the training dumped.
-        request: how configs are built.
-        options: the planned length of an epoch; without it, the length is read from the log or a checkpoint.
+        request: options for building configs.
+        options: the planned number of iterations per epoch; by default, the log or a checkpoint gives the number.
 
     Raises:
-        LrdecayError: no log, no config, a config that does not build, or an unknown length of an epoch.
+        LrdecayError: the log or the config is missing, the config does not build, or the number of iterations per
+            epoch is unknown.
     """
     stamps = read_stamps(work_dir)
     if config is not None:
         check_is_config(config, "run needs a config to compare with")
     elif request.cfg_options:
-        raise LrdecayError("needs a config to override", where="--cfg-options", fix="give WORK_DIR and CONFIG")
+        raise LrdecayError("there is no config to override", where="--cfg-options", fix="give WORK_DIR and CONFIG")
     comparing = _Comparing(work_dir, config, request, options)
     segments = tuple(comparing.segment(index, stamps) for index in range(len(stamps)))
     return TrainingRun(
@@ -66,19 +67,19 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
 
 
 class _Comparing:
-    """Compares each start of one training with the plan, and finds the causes of differences."""
+    """Compares the logged lrs of one training with the planned lrs, and finds the causes of differences."""
 
     def __init__(self, work_dir: str, config: str | None, request: Request, options: PlanOptions) -> None:
         self._work_dir, self._config, self._request = work_dir, config, request
         self._plans = Plans(work_dir, config, request, options)
 
     def segment(self, index: int, stamps: list[Stamp]) -> Segment:
-        """Compare the lrs logged after one start of the training with the planned ones."""
+        """Compare the lrs that the training logged after one of its starts with the planned lrs."""
         stamp = stamps[index] = self._plans.without_statistics(stamps[index])
         path = self._config or stamp.config
         if path is None:
             fix = f"name the config: lrdecay run {self._work_dir} CONFIG"
-            raise LrdecayError(f"has no dumped config for {stamp.name}", where=self._work_dir, fix=fix)
+            raise LrdecayError(f"the training dumped no config for {stamp.name}", where=self._work_dir, fix=fix)
         observed, length_source = self._plans.observed(stamp, path)
         plan = self._plans.of(path, stamp.lines, observed, length_source, self._plans.options)
         lrs = plan.lrs()
@@ -113,7 +114,10 @@ class _Comparing:
         observed: int | None,
         length_source: str,
     ) -> Iterator[PartingCause]:
-        """Yield the causes of a difference. Each cause corrects the plan; stops when the plan gives every logged lr."""
+        """Yield the causes of a difference between the logged and the planned lrs.
+
+        Each cause changes the plan. The search ends when the changed plan gives every logged lr.
+        """
         stamp = stamps[index]
         lines, base = stamp.lines, plan
         if observed and plan.plan.by_epoch and plan.length.iterations_per_epoch not in (None, observed):
@@ -154,7 +158,7 @@ class _Comparing:
         yield from causes or [PartingCause("unknown", False)]
 
     def _scaling(self, stamp: Stamp, base: Plan) -> tuple[float | None, int]:
-        """Return the factor of auto_scale_lr on every lr (None if it is off), and the number of GPUs."""
+        """Return the factor by which auto_scale_lr multiplies every lr (None if it is off), and the number of GPUs."""
         plan = base.plan
         if not plan.auto_scale_lr or not plan.base_batch_size or not plan.batch_size:
             return None, stamp.gpus or 1
@@ -166,7 +170,7 @@ class _Comparing:
         return gpus * plan.batch_size / plan.base_batch_size, gpus
 
     def _gpus_of_epoch(self, plan: TrainingPlan, observed: int) -> int | None:
-        """Return the number of GPUs that gives the observed epoch length, if the size of the dataset is known."""
+        """Return the number of GPUs that gives the observed iterations per epoch, if the dataset's size is known."""
         size = self._plans.options.dataset_size
         if size is None or not plan.batch_size:
             return None
@@ -178,10 +182,10 @@ class _Comparing:
     def _dry_run_causes(
         self, stamp: Stamp, base: Plan, lrs: PlannedLrs, factor: float | None, gpus: int
     ) -> Iterator[PartingCause]:
-        """Yield the causes of a difference that a dry run finds: ``auto_scale_lr`` and hooks.
+        """Yield the causes of a difference that a dry run of the config finds, such as ``auto_scale_lr`` and hooks.
 
-        If the logged training was resumed, the dry run resumes from the same checkpoint. Yields nothing if the config
-        cannot run.
+        If the logged training was resumed, the dry run resumes from the same checkpoint. Yields nothing if the dry run
+        fails.
         """
         checkpoint = self._plans.resumed_from(stamp, base)
         logged: list[tuple[int, list[float | None]]] = []

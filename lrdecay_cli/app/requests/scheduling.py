@@ -1,4 +1,4 @@
-"""The schedule of a config: its groups (cached or built), then its plan, then the run of its schedulers."""
+"""Compute the schedule of a config: get its groups, load its schedulers, and step them through the run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lrdecay_cli.processes.streams import stdout_to_stderr
 
 
 def check_is_config(source: str, reason: str) -> None:
-    """Raise LrdecayError if ``source`` is a checkpoint or a group map; ``reason`` says why that is not enough."""
+    """Raise LrdecayError if ``source`` is a checkpoint or a group map. ``reason`` is appended to the message."""
     if is_map(source) or is_checkpoint(source):
-        what = "checkpoint" if is_checkpoint(source) else "group map"
-        raise LrdecayError(f"is a {what}; {reason}", where=source, fix="give the config")
+        kind = "checkpoint" if is_checkpoint(source) else "group map"
+        raise LrdecayError(f"the file is a {kind}; {reason}", where=source, fix="give the config")
 
 
 def scheduled(
@@ -30,10 +30,13 @@ def scheduled(
     dataset_size: int | None,
     every: int | None,
 ) -> tuple[Schedule, TrainingPlan, tuple[Finding, ...]]:
-    """Run the schedulers of ``config`` through the whole training, and apply the rules about schedulers.
+    """Return the schedule of ``config`` over the whole run, its training plan, and the findings about schedulers.
 
-    ``request`` says how the config is built; the other arguments and the errors are those of :func:`run_length` and
-    :func:`schedule_of`. Raises LrdecayError also for a config that cannot be built.
+    ``request`` contains the options for building the config. For the other arguments see :func:`run_length` and
+    :func:`schedule_of`.
+
+    Raises:
+        LrdecayError: as these two functions do, or if the config cannot be built.
     """
     check_is_config(config, "schedule needs a config")
     check_config(config)

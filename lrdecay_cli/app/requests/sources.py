@@ -1,4 +1,7 @@
-"""Group maps from command-line sources: maps are read, configs built, checkpoints loaded without running their code."""
+"""Return the group maps of command-line sources.
+
+Exported maps are read, configs are built, and checkpoints are loaded without running code in them.
+"""
 
 from __future__ import annotations
 
@@ -31,24 +34,24 @@ if TYPE_CHECKING:
 _CONFIG_KEYS = ("model", "optim_wrapper", "optimizer", "_base_", "custom_imports", "default_scope")
 
 TIMEOUT = 120.0
-"""Time limit of a confined config, in seconds of wall time and of CPU time of its processes."""
+"""Time limit for a config in a sandbox, in seconds. It applies to the wall time and to the CPU time of each process."""
 MEMORY = 8 << 30
-"""Memory limit of a confined config, in bytes."""
+"""Memory limit for a config in a sandbox, in bytes."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """How to build configs."""
+    """Options for building configs."""
 
     cfg_options: tuple[str, ...]
     device: str
     verbose: bool
     exact: bool
-    """True with ``--exact``: take no shortcut."""
+    """True with ``--exact``: build without shortcuts."""
     caching: Caching
     isolated: bool = False
-    """True with ``--isolate``: load configs in confined processes."""
+    """True with ``--isolate``: load configs in sandboxed processes."""
     named_by: str | None = None
-    """``--config``: the config or exported map that names the parameters of checkpoints."""
+    """Value of ``--config``: the config or exported map with the parameter names of checkpoints."""
     launch: Launch = Launch()
     """How the training is started: GPUs, batch size, ``auto_scale_lr``."""
 
@@ -65,14 +68,14 @@ class Request(msgspec.Struct, frozen=True):
         named_by: str | None = None,
         launch: Launch = PLAIN_LAUNCH,
     ) -> Request:
-        """Return the request of a command's options. ``exact`` and ``isolated`` also switch the cache off."""
+        """Return a request with the options of a command. ``exact`` and ``isolated`` also switch the cache off."""
         overrides = tuple(cfg_options or ())
         wanted = not (no_cache or exact or isolated)
         caching = Caching((*overrides, *launch.options), device, wanted=wanted, verbose=verbose)
         return cls(overrides, device, verbose, exact, caching, isolated, named_by, launch)
 
     def anew(self) -> Request:
-        """Return the same request without the cache, for files that changed after the cache checked them."""
+        """Return the same request without the cache: the files changed after the cache checked them."""
         caching = Caching((*self.cfg_options, *self.launch.options), self.device, wanted=False, verbose=self.verbose)
         return msgspec.structs.replace(self, caching=caching)
 
@@ -87,7 +90,10 @@ class Request(msgspec.Struct, frozen=True):
         )
 
     def audited(self, config: str, change: Callable[[Any], None] | None = None) -> GroupMap:
-        """Build a config in this process and return its map; ``change`` is applied to the loaded config first."""
+        """Build a config in this process and return its group map.
+
+        ``change`` edits the loaded config before the build.
+        """
         from lrdecay_cli.processes.building import audited
 
         return audited(config, self.build_spec(), change)
@@ -96,9 +102,11 @@ class Request(msgspec.Struct, frozen=True):
 def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     """Return the group map of each source: a config, an exported map, ``-`` for a map on stdin, or a checkpoint.
 
-    The config of ``request`` provides the parameter names of a checkpoint; without this config, the only other source
-    does. The rest of ``request`` concerns configs. Raises LrdecayError if a map cannot be read or built, or if a
-    required package is not installed.
+    ``request.named_by`` gives the parameter names of a checkpoint; if it is None, the only other source does. The other
+    options of ``request`` apply to configs.
+
+    Raises:
+        LrdecayError: a map cannot be read or built, or a required package is not installed.
     """
     checkpoints = [source for source in dict.fromkeys(sources) if is_checkpoint(source)]
     plain = [source for source in sources if source not in checkpoints]
@@ -106,7 +114,7 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     wanted = list(dict.fromkeys([*plain, *filter(None, [naming])]))
     maps = [source for source in wanted if is_map(source)]
     if request.cfg_options and set(maps) == set(wanted):
-        raise LrdecayError("needs a config to override", where="--cfg-options", fix="give a config")
+        raise LrdecayError("there is no config to override", where="--cfg-options", fix="give a config")
     if request.launch.options and set(maps) == set(wanted):
         problem = "needs a config: an exported map or a checkpoint is not built again"
         raise LrdecayError(problem, where=request.launch.options[0], fix="give a config")
@@ -137,10 +145,10 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
 
 
 def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
-    """Return the maps of two sources, like :func:`group_maps_of`.
+    """Return the group maps of the two sources of ``diff``, like :func:`group_maps_of`.
 
-    A work directory stands for its last checkpoint. The other source provides the parameter names of this checkpoint.
-    If the other source does not fit, or is a checkpoint too, the config that the training dumped provides the names.
+    For a work directory, its last checkpoint is used. The other source gives the parameter names of this checkpoint. If
+    the other source does not fit, or is a checkpoint too, the config that the training dumped gives the names.
     """
     sources = (before, after)
     texts = [source for source in sources if is_text_baseline(source)]
@@ -169,7 +177,7 @@ def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
 
 
 def origins_of(source: str, request: Request) -> ConfigOrigins | None:
-    """Return the places that set the options of a source; None if the source is not a config."""
+    """Return where the files of a config set each option; None if the source is not a config."""
     from lrdecay_cli.origins import known_origins
 
     if is_work_dir(source) or is_checkpoint(source) or is_map(source):
@@ -178,22 +186,24 @@ def origins_of(source: str, request: Request) -> ConfigOrigins | None:
 
 
 def is_text_baseline(source: str) -> bool:
-    """True if ``source`` is a baseline file in the text form."""
+    """True if ``source`` is a baseline in its text form."""
     return source.endswith(".txt") and Path(source).is_file() and read_bytes(source).startswith(TEXT_BASELINE)
 
 
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
-    """Return the config or map that names the checkpoints' parameters: ``--config``, otherwise the only other source.
+    """Return the config or map with the parameter names of the checkpoints.
 
-    None without such a source.
+    This is the value of ``--config``, or else the only other source; None if there is neither.
     """
     if request.named_by is None:
         return others[0] if checkpoints and len(set(others)) == 1 else None
     if not checkpoints:
-        raise LrdecayError("needs a checkpoint", where="--config", fix="leave it out, or give a .pth")
+        raise LrdecayError(
+            "needs a checkpoint", where="--config", fix="leave out --config, or give a checkpoint (.pth)"
+        )
     if is_checkpoint(request.named_by):
         raise LrdecayError(
-            "a checkpoint has no parameter names for another checkpoint",
+            "a checkpoint cannot give the parameter names of another checkpoint",
             where="--config",
             fix="give a config or an exported map",
         )
@@ -201,7 +211,7 @@ def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request)
 
 
 def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
-    """Return the map of each config. Raises the LrdecayError of the first config without a map."""
+    """Return the group map of each config. If configs fail, raise the LrdecayError of the first one."""
     options, jobs = request.build_spec(), len(configs)
     with ExitStack() as stack:
         if request.isolated:
@@ -248,7 +258,7 @@ def _map(outcome: BuildOutcome, request: Request) -> GroupMap:
 
 
 def is_map(source: str) -> bool:
-    """True if ``source`` is read as a group map: stdin, or a .json file that is not an mmengine config."""
+    """True if lrdecay reads ``source`` as a group map: stdin, a text baseline, or a .json file that is not a config."""
     if source == "-" or is_text_baseline(source):
         return True
     if not source.endswith(".json") or "::" in source:

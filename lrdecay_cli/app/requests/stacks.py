@@ -1,4 +1,4 @@
-"""Compare the two sides of ``diff --stacks``: build configs in environments, and read scans and maps."""
+"""Run ``diff --stacks``: build configs in environments or read scans and maps, and compare the two sides."""
 
 from __future__ import annotations
 
@@ -36,20 +36,23 @@ def stack_difference(
     """Compare the groups of every config in two environments.
 
     Args:
-        places: for each side an environment's folder or Python, a scan's JSON file, or the folder of its maps.
+        places: the two sides: for each, the folder or Python of an environment, the JSON file of a scan, or the folder
+            of a scan's maps.
         targets: configs, folders or zoos to build in each environment; none if both sides are scans.
-        request: how configs are built.
-        jobs: how many configs are built at a time.
+        request: options for building configs.
+        jobs: number of configs to build in parallel.
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare; None for all.
 
     Raises:
-        LrdecayError: a place is none of these, an environment cannot build, or there is nothing to compare.
-        Interrupted: Ctrl-C.
+        LrdecayError: a side is none of these, an environment cannot build, or there is nothing to compare.
+        Interrupted: the user pressed Ctrl-C.
     """
     pythons = [None if place.endswith(".json") else python_of(place) for place in places]
     if any(pythons) and not targets:
-        raise LrdecayError("no configs to build are given", where="--stacks", fix="for example mmdet::, or configs/")
+        raise LrdecayError(
+            "there are no configs to build", where="--stacks", fix="name configs, for example mmdet:: or configs/"
+        )
     if targets and not any(pythons):
         problem = "neither side is an environment that could build configs"
         raise LrdecayError(problem, where=targets[0], fix=suggest_environment(places[0]))
@@ -75,7 +78,7 @@ def stack_difference(
                     if index:
                         # The second environment tests the causes.
                         stack.enter_context(here.pop_all())
-                        build = _shown(environment.build, "trying causes")
+                        build = _shown(environment.build, "testing causes")
             before, after = sides
             if not ({*before.configs()} | {*after.configs()}):
                 raise LrdecayError("no config found", where=" ".join(targets) or places[0], fix="check the path")
@@ -102,11 +105,11 @@ def _built(environment: Environment, folder: Path) -> Built:
     return side
 
 
-def _shown(build: Build, what: str) -> Build:
+def _shown(build: Build, label: str) -> Build:
     """Return ``build`` with a progress bar."""
 
     def shown(tasks: Sequence[Task]) -> Iterator[BuildOutcome]:
-        with progress(len(tasks), what) as advance:
+        with progress(len(tasks), label) as advance:
             for outcome in build(tasks):
                 advance(outcome.status not in (OK, *NOT_FOR_TRAINING))
                 yield outcome

@@ -1,4 +1,4 @@
-"""Build the suggestion for a config: collect the findings, propose a decay, and build the config with the proposal."""
+"""Compute the suggestion for a config: collect its findings, propose a decay, and build the config with it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,13 @@ from lrdecay_cli.domain.report import Result
 from lrdecay_cli.domain.suggestion import Proposal, Suggestion, Variant
 
 JUDGED = ("LRD1", "LRD2", "LRD3", "LRD4")
-"""Findings about groups, which a new decay replaces."""
+"""Prefixes of the rules about groups. Their findings decide whether a new decay is needed."""
 UNREAD = "LRD510"
-"""The finding about settings that mmengine ignores; a suggestion leaves them unchanged."""
+"""The rule about settings that mmengine ignores; a suggestion leaves these settings unchanged."""
 
 
 def ungrouped_map(config: str, request: Request) -> GroupMap:
-    """Return the map of a config whose constructor raises.
-
-    The model is built without that constructor and its options.
-    """
+    """Return the group map of a config if its constructor raises: the model is built without the constructor."""
     with fast_start.shortcuts(verbose=request.verbose):
         from lrdecay_cli.openmmlab.snippets import without_constructor
 
@@ -40,15 +37,15 @@ def ungrouped_map(config: str, request: Request) -> GroupMap:
 
 
 def suggestion_for(config: str, request: Request, *, ask_style: bool = False) -> tuple[Result[Suggestion], Proposal]:
-    """Return the suggestion for a config after a test build, with its report and the proposal behind it.
+    """Return the tested suggestion for a config with its report, and the proposal on which it is based.
 
     Args:
         config: a config.
-        request: how it is built.
-        ask_style: find out whether the config is in the lazy style where its own decay fits, too.
+        request: options for building the config.
+        ask_style: detect whether the config is a lazy config, even if its own decay fits.
 
     Raises:
-        LrdecayError: the config does not build, or no decay is known to fit.
+        LrdecayError: the config does not build, or no known decay fits.
     """
     refused = ""
     try:
@@ -74,25 +71,25 @@ def suggestion_for(config: str, request: Request, *, ask_style: bool = False) ->
 
 
 class Suggested(NamedTuple):
-    """A proposal that was built."""
+    """A proposal with the results of its test build."""
 
     proposal: Proposal
     after: GroupMap
     snippet: str
     lazy: bool
-    """True if the snippet goes to the end of a config in the lazy style."""
+    """True if the snippet is for the end of a lazy config."""
     left: tuple[Finding, ...]
-    """Findings in the groups with the proposal."""
+    """Findings about the groups that the config with the proposal has."""
     variant: Variant | None
-    """The proposal without the backbone's custom keys; None if the proposal keeps no such keys."""
+    """The proposal without custom keys of the backbone; None if the proposal contains no such keys."""
 
 
 def proposal_for(before: GroupMap, refused: str) -> tuple[Proposal, tuple[Finding, ...]]:
-    """Return the proposal for a config and the rules' findings in it. Raises LrdecayError as :func:`propose` does.
+    """Return the proposal for a config and the findings in the config. Raises LrdecayError as :func:`propose` does.
 
     Args:
-        before: the map of the config; if the config's own constructor raises, the map without that constructor.
-        refused: why the config's own constructor raises; empty if the constructor succeeds.
+        before: the group map of the config. If the config's own constructor raises, the map without this constructor.
+        refused: the error of the config's own constructor; empty if the constructor succeeds.
     """
     findings = findings_among(before, (UNREAD,) if refused else (*JUDGED, UNREAD))
     return propose(before, findings, mmdet=find_spec("mmdet") is not None, refused=refused), findings
@@ -101,10 +98,10 @@ def proposal_for(before: GroupMap, refused: str) -> tuple[Proposal, tuple[Findin
 def build_suggestion(
     config: str, before: GroupMap, proposal: Proposal, findings: Sequence[Finding], request: Request
 ) -> Suggested:
-    """Build the proposal; use lrdecay's own constructor if the proposed constructor causes new findings.
+    """Build the config with the proposal. If the proposed constructor causes new findings, try lrdecay's constructor.
 
     Raises:
-        LrdecayError: no decay is known to fit.
+        LrdecayError: no known decay fits.
     """
     found = _built(config, before, proposal, request)
     if _new(found.left, findings) and not proposal.constructor.endswith(OURS.name):
@@ -152,7 +149,7 @@ def _new(left: Sequence[Finding], findings: Sequence[Finding]) -> set[str]:
 
 
 def in_lazy_style(config: str, request: Request) -> bool:
-    """True for a lazy config: a text config cannot be based on it."""
+    """True if the config is a lazy config (``read_base``), from which a text config cannot inherit."""
     with fast_start.shortcuts(verbose=request.verbose):
         from lrdecay_cli.openmmlab.snippets import is_lazy
 

@@ -1,6 +1,6 @@
-"""The command line around the commands: options, settings, console, completion; and the exit codes.
+"""Code that all commands share: options, settings, output, shell completion and exit codes.
 
-Every command and every format uses the same codes.
+All commands and formats use the exit codes in this module.
 """
 
 CLEAN = 0
@@ -11,4 +11,4 @@ CANNOT_JUDGE = 2
 """Usage error, bad input, missing package or internal error."""
 INTERRUPTED = 130
 TERMINATED = 143
-"""Ended by SIGTERM; the code is the shell's convention."""
+"""The process received SIGTERM; the code is 128 + 15, as in shells."""

@@ -1,4 +1,7 @@
-"""Rewrite command-line arguments for the parser. A start that uses a cached result imports this module too."""
+"""Rewrite command-line arguments before they are parsed.
+
+A command with a cached result imports this module too, so it imports as little as possible.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,18 @@ COMMANDS = (
     *("inspect", "explain", "where", "diff", "check", "baseline", "rule", "suggest", "schedule", "dry-run"),
     *("run", "scan", "merge", "doctor", "schema", "cache"),
 )
-"""In the order of ``--help``."""
+"""All commands, in the order of ``--help``."""
 WATCH = "watch"
-"""``check --watch``."""
+"""The short form of ``check --watch``."""
 _CFG_OPTIONS = "--cfg-options"
 _SUFFIXES = (".py", ".json", ".yaml", ".yml", ".pth", ".pt", ".ckpt")
 
 
 def with_command(arguments: Sequence[str]) -> list[str]:
-    """Insert the command that fits before a path that is given without a command.
+    """Return ``arguments``; if they start with a path, insert a command before it.
 
-    ``run`` for a work directory, ``check`` for another directory or a folder of a zoo, ``inspect`` for everything else
-    that looks like a path: a config, an exported map, a checkpoint.
+    The command is ``run`` for a work directory, ``check`` for another directory or a folder of a zoo, and ``inspect``
+    for a config, an exported map or a checkpoint.
     """
     first = arguments[0] if arguments else ""
     if first == WATCH:
@@ -44,9 +47,9 @@ def _looks_like_path(word: str) -> bool:
 
 
 def spread_cfg_options(arguments: Sequence[str]) -> list[str]:
-    """Repeat ``--cfg-options`` before each of several values that follow it.
+    """Return ``arguments`` with ``--cfg-options`` before each of its values.
 
-    ``tools/train.py`` takes ``--cfg-options a=1 b=2``; a click option takes one value each time.
+    ``tools/train.py`` accepts ``--cfg-options a=1 b=2``. A click option accepts only one value each time.
     """
     spread: list[str] = []
     following = False

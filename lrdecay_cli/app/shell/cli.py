@@ -1,4 +1,4 @@
-"""The application of the command line: its commands, imported when they are called."""
+"""Build the Typer application of the command line. A command is imported when it is called."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ import typer
 from lrdecay_cli import __version__
 from lrdecay_cli.app.shell.arguments import COMMANDS, WATCH
 
-# Commands in the module of another one.
+# Commands in the module of another command.
 _MODULES = {"merge": "scan"}
 
 
 def command_line(arguments: Sequence[str]) -> Callable[..., Any]:
-    """Return the application for ``arguments``, with only the called command.
+    """Return the Typer application with only the command that ``arguments`` call.
 
-    If the first argument is not the name of a command, all commands are included.
-
-    Each command adds two milliseconds to every start, and to the first call of a Python program.
+    If the first argument is not the name of a command, the application has all commands. Each command takes two
+    milliseconds to add, at every start and in the first call from a Python program.
     """
     return _application(arguments[0] if arguments and arguments[0] in COMMANDS else "")
 
@@ -48,7 +47,7 @@ def _application(called: str) -> Callable[..., Any]:
     if not called:
         from lrdecay_cli.app.commands.check import check
 
-        # For --help: with_command() puts the option in its place.
+        # Only for --help: with_command() replaces the command by check --watch.
         app.command(name=WATCH, short_help="Check again whenever a file changes: check --watch.")(check)
     return typer.main.get_command(app)
 

@@ -1,4 +1,4 @@
-"""Completions for the Tab key: configs, zoo names, rules, formats and other words."""
+"""Completions for the Tab key: configs, names in a zoo, rules, formats and other words."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from lrdecay_cli import formats
 from lrdecay_cli.domain.errors import LrdecayError
 
 REQUEST = "_LRDECAY_COMPLETE"
-"""Environment variable that the shell's completion script sets, in Typer's format."""
+"""Environment variable that the shell's completion script sets. Its name and values follow Typer."""
 _SEPARATOR = "::"
 # Limit in bytes: a file of this size is read in a fraction of a second.
 _LARGEST_MAP = 8_000_000
 
 
 def answer(run: Callable[[], int]) -> int:
-    """Run the command line ``run`` to answer the shell's request.
+    """Answer the shell's completion request by calling ``run``, lrdecay's command-line function.
 
-    bash splits ``mmdet::conv`` into three words and replaces only the last one. So the whole word is completed, and
-    bash gets the part after the colons.
+    bash splits ``mmdet::conv`` into three words and replaces only the last word. Therefore the whole word is completed,
+    and bash gets only the part after the colons.
     """
     if os.environ[REQUEST] != "complete_bash":
         return _ended(run)
@@ -47,7 +47,10 @@ def _ended(run: Callable[[], int]) -> int:
 
 
 def joined(line: str, index: int) -> tuple[list[str], int, str]:
-    """Join the words around ``::``; return the words, the index of the current one, and the prefix that bash keeps."""
+    """Join the words that bash splits at ``::``.
+
+    Return the joined words, the index of the word to complete, and the beginning of this word that bash keeps.
+    """
     words: list[str] = []
     current, known = index, ""
     for position, word in enumerate(line.split("\n") if "\n" in line else line.split()):
@@ -64,7 +67,7 @@ def joined(line: str, index: int) -> tuple[list[str], int, str]:
 
 
 def configs(incomplete: str) -> list[str]:
-    """Return configs, exported maps and folders that start with the typed text; in a zoo, one level at a time."""
+    """Return configs, exported maps and folders that start with the typed text. In a zoo, return one folder level."""
     from lrdecay_cli.files.config_path import SUFFIXES
     from lrdecay_cli.files.packages import ZOOS
 
@@ -83,9 +86,9 @@ def configs_and_checkpoints(incomplete: str) -> list[str]:
 
 
 def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return modules and parameters of the exported map that was typed before, one level of their paths at a time.
+    """Return modules and parameters of the exported map on the command line, one level of dotted names at a time.
 
-    A config or a checkpoint has no completions: building or loading it takes too long.
+    Returns nothing for a config or a checkpoint, because building or loading it takes too long.
     """
     from lrdecay_cli.files import read_map
 
@@ -103,7 +106,7 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def options_of_config(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return options of the config that was typed before, one level of their paths at a time."""
+    """Return options of the config on the command line, one level of dotted names at a time."""
     from lrdecay_cli.domain.origins import option_path
     from lrdecay_cli.origins import config_origins
 
@@ -142,7 +145,7 @@ def settings_files(incomplete: str) -> list[str]:
 
 
 def rules(incomplete: str) -> list[tuple[str, str]]:
-    """Return rule codes with their names, or names with their codes. Completes the last of several codes."""
+    """Return rule codes with their names, or names with their codes. Of several typed codes, complete the last."""
     from lrdecay_cli.rules import RULES
 
     before, comma, last = incomplete.rpartition(",")
@@ -157,19 +160,19 @@ def rules(incomplete: str) -> list[tuple[str, str]]:
 
 
 def formats_of(command: str) -> Callable[[str], list[str]]:
-    """Return the completion of a command's ``--format``."""
+    """Return the completion function for a command's ``--format``."""
     return lambda incomplete: _beginning(formats.formats_of(command), incomplete)
 
 
 def outputs_of(command: str) -> Callable[[str], list[str]]:
-    """Return the completion of a command's ``--output``: names of formats followed by ``=``."""
+    """Return the completion function for a command's ``--output``. It completes names of formats followed by ``=``."""
     return lambda incomplete: [f"{name}=" for name in _beginning(formats.formats_of(command), incomplete)]
 
 
 def _words(module: str, constant: str, *, several: bool = False) -> Callable[[str], list[str]]:
-    """Return a completion with the words of a constant; its module is imported when the shell asks.
+    """Return a completion function for the words in a constant. It imports the constant's module when it is called.
 
-    ``several`` is for an option that takes several words separated by commas.
+    ``several``: the option accepts several words, separated by commas.
     """
 
     def words(incomplete: str) -> list[str]:
@@ -189,12 +192,15 @@ aspects = _words("domain.change", "ASPECTS", several=True)
 
 
 def devices(incomplete: str) -> list[str]:
-    """Return all valid names of devices, including devices that this machine lacks."""
+    """Return all device names that ``--device`` accepts, including devices that this machine lacks."""
     return _beginning(("cpu", "meta", "cuda", "mps"), incomplete)
 
 
 def columns(incomplete: str) -> list[str]:
-    """Return columns to sort ``inspect``'s views by. Omits the leading hyphen, which the shell treats as an option."""
+    """Return the columns by which ``inspect --sort`` can sort.
+
+    The hyphen for descending order is omitted: the shell would treat the word as an option.
+    """
     from lrdecay_cli.analysis.inspecting.report import VIEWS
 
     views = (columns for by, (columns, _) in VIEWS.items() if by != "module")
@@ -221,7 +227,7 @@ def _files(incomplete: str, suffixes: Iterable[str]) -> list[str]:
 
 
 def _entries(folder: Path, beginning: str, suffixes: Iterable[str]) -> list[str]:
-    """Return folders, with a trailing slash, and files with these suffixes. A typed dot also shows hidden ones."""
+    """Return folders (with a trailing slash) and files with these suffixes; hidden entries only after a typed dot."""
     try:
         entries = sorted(folder.iterdir())
     except OSError:

@@ -1,4 +1,4 @@
-"""Write reports: to stdout in one format, to files in other formats. Also a progress bar on stderr."""
+"""Write reports to stdout and to files, and show a progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lrdecay_cli.files.writing import write_text
 from lrdecay_cli.formats import Canvas, check_format, render
 
 last_result: AnyResult | None = None
-"""The result that was written last in this process."""
+"""The last result that this process wrote."""
 pages_reload = False
-"""True if an HTML page in a file will be rewritten (``--watch``)."""
+"""True with ``--watch``: HTML files will be rewritten, so an open page has to reload itself."""
 COLOR_CHOICES = ("auto", "always", "never")
 STDOUT = "-"
 _BY_SUFFIX = {
@@ -25,22 +25,22 @@ _BY_SUFFIX = {
     ".md": "markdown",
     ".txt": "text",
 }
-"""The format by the suffix of a file, for files given without a format."""
+"""The format for each file suffix, for ``--output`` with a path but no format."""
 
 
 class Destinations:
-    """The formats and paths of the command line, checked before any work is done.
+    """The formats and paths to which a command writes its report. They are checked before the command starts.
 
     Args:
-        command: the command that reports; not every format supports every command.
-        stdout_format: ``--format``, or None for rich on a terminal and text elsewhere.
-        outputs: ``--output`` values, each ``FORMAT=PATH``, or a path whose suffix is that of a format; ``-`` is stdout.
-        color: ``--color``.
+        command: the name of the command; some formats support only some commands.
+        stdout_format: value of ``--format``; None for rich on a terminal and text elsewhere.
+        outputs: values of ``--output``: ``FORMAT=PATH``, or only a path if its suffix gives the format; ``-`` is
+            stdout.
+        color: value of ``--color``.
 
     Raises:
-        LrdecayError: an unknown format or a format for other commands, an unknown colour choice, or an output that is
-            not
-        ``FORMAT=PATH``.
+        LrdecayError: a format is unknown or does not support the command, the colour choice is unknown, or a value of
+            ``--output`` is not ``FORMAT=PATH``.
     """
 
     def __init__(self, command: str, stdout_format: str | None, outputs: Sequence[str] | None, color: str) -> None:
@@ -68,14 +68,14 @@ class Destinations:
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """Every format that will be written."""
+        """The format of each report to write."""
         return tuple(name for name, _ in self._places)
 
     @property
     def repeatable(self) -> bool:
-        """True if the only output is text on stdout. Only such output is cached.
+        """True if the output may be cached: it goes only to stdout and is neither a page nor a PNG picture.
 
-        The cache does not see the templates and scripts of a page or the fonts of a picture.
+        The cache does not record the templates and scripts of a page, or the fonts of a picture.
         """
         return len(self._places) == 1 and self._places[0][1] == STDOUT and self._places[0][0] not in ("html", "png")
 
@@ -108,12 +108,15 @@ class Destinations:
 
 
 def write_stdout(text: str | bytes) -> None:
-    """Write to stdout; characters that its encoding lacks are escaped.
+    """Write ``text`` to stdout; escape characters that the encoding of stdout lacks.
 
-    Raises LrdecayError if writing fails or a terminal would get bytes, BrokenPipeError if the reader closed the pipe.
+    Raises LrdecayError if writing fails, or if ``text`` is bytes and stdout is a terminal. Raises BrokenPipeError if
+    the reader closed the pipe.
     """
     if isinstance(text, bytes) and sys.stdout.isatty():
-        raise LrdecayError("a terminal cannot show this picture", where="stdout", fix="--output png=PATH writes a file")
+        raise LrdecayError(
+            "a terminal cannot show this picture", where="stdout", fix="write a file with --output png=PATH"
+        )
     encoding = sys.stdout.encoding or "utf-8"
     try:
         if isinstance(text, bytes):
@@ -129,8 +132,8 @@ def write_stdout(text: str | bytes) -> None:
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[Callable[[bool], None]]:
-    """Show how many of ``total`` items are done, how many failed, and the time left.
+def progress(total: int, label: str) -> Iterator[Callable[[bool], None]]:
+    """Show a progress bar on stderr with ``label``: done items of ``total``, failed items, and the time left.
 
     Yields a function to call after each item, with True if the item failed. Shows nothing if stderr is not a terminal.
     """
@@ -142,7 +145,7 @@ def progress(total: int, what: str) -> Iterator[Callable[[bool], None]]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[failed]}"), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total, failed="")
+        task = bar.add_task(label, total=total, failed="")
         failures = 0
 
         def advance(failed: bool) -> None:

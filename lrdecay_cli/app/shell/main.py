@@ -1,4 +1,4 @@
-"""The console entry point: convert every result or exception to an exit code and at most one line on stderr."""
+"""Entry point of the console command: turn each result or exception into an exit code and at most one stderr line."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str], *, console: bool = False) -> int:
-    """Run ``arguments`` and return the exit code; an exception becomes a code and a line on stderr.
+    """Run the command that ``arguments`` call, and return its exit code.
 
-    ``console`` allows shortcuts that must not happen in a Python program: see :mod:`lrdecay_cli.app.speed.fast_start`.
+    An exception becomes an exit code and one line on stderr. ``console`` is True in the console command: it allows the
+    shortcuts of :mod:`lrdecay_cli.app.speed.fast_start`, which would disturb another Python program.
     """
     try:
         return _run(arguments, console)
@@ -145,7 +146,7 @@ def _usage_line(error: Exception) -> str:
 
 
 def _trouble_here(error: OSError) -> str:
-    """Return a description of the machine's fault that caused ``error``; empty if no fault is known."""
+    """Return why the machine caused ``error``: a full disk or a deleted working directory; else an empty string."""
     if error.errno == errno.ENOSPC:
         return f"cannot write: {error.strerror}"
     try:
@@ -166,5 +167,5 @@ def _fail(line: str, code: int = CANNOT_JUDGE) -> int:
 
 
 def _to_nowhere(stream: TextIO) -> None:
-    """Redirect the interpreter's flush at exit to the null device: the pipe is closed or the disk full."""
+    """Connect ``stream`` to the null device, because Python's flush at exit would fail: closed pipe or full disk."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,7 +1,7 @@
-"""Option blocks that several commands share, and the decorator that adds such options to a command.
+"""Blocks of options that several commands share, and the decorator that adds these options to a command.
 
-Without ``from __future__ import annotations``: the types of a block's fields are read when a command is created.
-typer reads them on Python 3.10 too, which cannot evaluate every ``X | None``: hence Optional.
+This module does not use ``from __future__ import annotations``: typer needs the types of the fields when a command is
+created. It uses ``Optional``, because Python 3.10 cannot evaluate every ``X | None``.
 """
 
 import inspect
@@ -29,12 +29,12 @@ Whole = Optional[int]  # noqa: UP045
 
 
 def argument(metavar: str, text: str, complete: Callable[..., Any]) -> Any:
-    """Return a typer argument with its help and its completion."""
+    """Return a typer argument with its help text and its completion function."""
     return typer.Argument(metavar=metavar, help=text, autocompletion=complete)
 
 
 def option(*words: str, complete: Callable[..., Any] | None = None, at_least: int | None = None, **more: Any) -> Any:
-    """Return a typer option. ``words`` are its flags, the name of its value (metavar) and its help."""
+    """Return a typer option. ``words`` are its flags, the name of its value (metavar) and its help text."""
     *flags, metavar, text = words
     return typer.Option(*flags, metavar=metavar, help=text, autocompletion=complete, min=at_least, **more)
 
@@ -47,20 +47,27 @@ ItersPerEpoch = Annotated[
 ]
 DatasetSize = Annotated[
     Whole,
-    option("--dataset-size", "N", "Training samples after filtering; gives the iterations per epoch.", at_least=1),
+    option(
+        "--dataset-size",
+        "N",
+        "Number of training samples after filtering, to compute the iterations per epoch.",
+        at_least=1,
+    ),
 ]
 FailOn = Annotated[
     str,
     option(
         "--fail-on",
         "SEVERITY",
-        "Exit with 1 at this severity or above: error, warning or info.",
+        "Exit with 1 if a finding has this severity or above: error, warning or info.",
         complete=completion.severities,
     ),
 ]
 CfgOptions = Annotated[Texts, option("--cfg-options", "KEY=VALUE", "Override the config, as in mmengine: a=1 b.c=2.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Keep running; answer again when a file changes.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show versions, stubs and the stack's warnings.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Keep running; report again when a file changes.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Also show package versions, stubs and the packages' warnings.")
+]
 
 
 class BuildOptions(msgspec.Struct, frozen=True):
@@ -72,7 +79,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
     named_by: Annotated[
         Text,
         option(
-            "--config", "CONFIG", "Config or map that names a checkpoint's parameters.", complete=completion.configs
+            "--config", "CONFIG", "Config or map with the parameter names of a checkpoint.", complete=completion.configs
         ),
     ] = None
     cfg_options: CfgOptions = None
@@ -82,7 +89,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
             "--device", "DEVICE", "Device to build on: cpu, meta, cuda, cuda:N or mps.", complete=completion.devices
         ),
     ] = "cpu"
-    gpus: Annotated[Whole, option("--gpus", "N", "Number of GPUs that train. [default: 1]", at_least=1)] = None
+    gpus: Annotated[Whole, option("--gpus", "N", "Number of GPUs in the training. [default: 1]", at_least=1)] = None
     batch_size: Annotated[
         Whole, option("--batch-size", "N", "Batch size per GPU. [default: the config's]", at_least=1)
     ] = None
@@ -90,27 +97,27 @@ class BuildOptions(msgspec.Struct, frozen=True):
         bool, typer.Option("--auto-scale-lr", help="Switch the config's auto_scale_lr on, as tools/train.py does.")
     ] = False
     verbose: Verbose = False
-    exact: Annotated[bool, typer.Option("--exact", help="Take no shortcuts: slower, same result.")] = False
+    exact: Annotated[bool, typer.Option("--exact", help="Build without shortcuts: slower, same result.")] = False
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Neither read nor write the cache (LRDECAY_NO_CACHE=1).")
+        bool, typer.Option("--no-cache", help="Neither read nor write the cache, like LRDECAY_NO_CACHE=1.")
     ] = False
     isolate: Annotated[
-        bool, typer.Option("--isolate", help="Run configs in a sandbox: no network, no writes, limits.")
+        bool,
+        typer.Option("--isolate", help="Run configs in a sandbox: no network, no writes, limited time and memory."),
     ] = False
 
     @property
     def workers(self) -> int:
-        """Number of configs to build in parallel: ``--jobs``, or one for each core that this process may use."""
+        """Number of configs to build in parallel: ``--jobs``, else the number of cores that this process may use."""
         affinity = getattr(os, "sched_getaffinity", None)
         return self.jobs or (len(affinity(0)) if affinity else os.cpu_count()) or 1
 
     @property
     def launch(self) -> "Launch":
-        """Return the start of the training: GPUs, batch size and scaling.
+        """The start of the training: number of GPUs, batch size and ``auto_scale_lr``.
 
-        Raises LrdecayError for numbers that are too large.
-
-        The limit exists because PyTorch lists every rank of a process group.
+        Raises LrdecayError for numbers that are too large. The number of GPUs is limited because PyTorch lists every
+        rank of a process group.
         """
         from lrdecay_cli.domain.training import Launch
 
@@ -120,7 +127,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
         return Launch(self.gpus, self.batch_size, self.auto_scale_lr)
 
     def request(self) -> "Request":
-        """Return the build request of these options."""
+        """Return the build request with these options."""
         from lrdecay_cli.app.requests.sources import Request
 
         return Request.of(
@@ -136,7 +143,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
 
 
 def _format_option(command: str) -> Any:
-    """Return ``--format``, with the formats that the command supports."""
+    """Return the option ``--format`` of a command; its help lists the formats that the command supports."""
     text = f"{either(formats_of(command))}. [default: rich on a terminal, else text]"
     return option("--format", "-f", "FORMAT", text, complete=completion.formats_of(command))
 
@@ -160,14 +167,14 @@ class OutputOptions(msgspec.Struct, frozen=True):
     ] = "auto"
 
     def destinations(self) -> "Destinations":
-        """Return the checked formats and paths."""
+        """Return the formats and paths to write to. Raises LrdecayError if one is invalid."""
         from lrdecay_cli.app.shell.console import Destinations
 
         return Destinations(self.command, self.format_name, self.output, self.color)
 
 
 class _SettingsOptions(msgspec.Struct, frozen=True):
-    """Options of every command; they are read before all others."""
+    """Options that every command has; ``--settings`` and ``--no-settings`` are processed before all others."""
 
     _no_settings: Annotated[
         bool,
@@ -189,7 +196,7 @@ class _SettingsOptions(msgspec.Struct, frozen=True):
         ),
     ] = None
     _traceback: Annotated[
-        bool, typer.Option("--traceback", help="Show an error's traceback (LRDECAY_TRACEBACK=1).")
+        bool, typer.Option("--traceback", help="Show an error's traceback, like LRDECAY_TRACEBACK=1.")
     ] = False
 
 
@@ -204,13 +211,15 @@ _ORDER = (
 def expanded(
     *, without: Sequence[str] = (), first: Sequence[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the options of the blocks that a command takes by keyword, as separate typer options.
+    """Return a decorator that turns a command's option blocks into separate typer options.
 
-    A parameter of the command that has the name of a block's field replaces that option; the block gets its value too.
+    An option block is a keyword parameter of a struct type, such as :class:`BuildOptions`. Each field of the struct
+    becomes an option. If the command itself has a parameter with the name of a field, this parameter replaces the
+    field's option, and its value also goes into the block.
 
     Args:
-        without: fields that the command does not offer.
-        first: fields that its help shows first.
+        without: fields that the command does not offer as options.
+        first: parameters that ``--help`` lists first.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -249,7 +258,7 @@ def _is_block(kind: object) -> bool:
 
 
 def _options(block: type[msgspec.Struct], command: str) -> Iterator[tuple[str, inspect.Parameter]]:
-    """Yield one command parameter for each field that is an option."""
+    """Yield name and command parameter of each field that is an option."""
     for field in msgspec.structs.fields(block):
         kind, *declared = get_args(field.type) or (field.type,)
         if declared:

@@ -1,4 +1,7 @@
-"""Settings as defaults of options. The command line wins over ``LRDECAY_*``, which wins over the settings file."""
+"""Use settings as defaults of command-line options.
+
+The command line overrides ``LRDECAY_*`` variables, and these variables override the settings file.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ _origins: dict[str, str] = {}
 
 
 def apply_settings(context: typer.Context, path: str | None) -> str | None:
-    """Turn the settings into the command's defaults: the callback of ``--settings``.
+    """Set the defaults of the command's options from the settings. This is the callback of ``--settings``.
 
-    Without a settings file and a variable nothing is imported: that takes 40 microseconds.
+    If there is no settings file and no ``LRDECAY_*`` variable, it imports nothing and takes 40 microseconds.
 
     Raises:
         LrdecayError: the file is missing or invalid.
@@ -51,14 +54,14 @@ def apply_settings(context: typer.Context, path: str | None) -> str | None:
 
 
 def without_settings(context: typer.Context, wanted: bool) -> bool:
-    """Return ``wanted``: the callback of ``--no-settings``. Raises LrdecayError with ``--settings``."""
+    """Return ``wanted``; raise LrdecayError if ``--settings`` is given too. Callback of ``--no-settings``."""
     # The callbacks run in the order of the command line.
     _check_alone(wanted, context.params.get("_settings"))
     return wanted
 
 
 def settings_of(context: typer.Context) -> Settings:
-    """Return the project's settings, for a command that has ``--settings``."""
+    """Return the settings that :func:`apply_settings` read for the present command."""
     from lrdecay_cli.domain.settings import Settings
 
     found: Settings = context.meta.get(_META) or Settings()
@@ -66,15 +69,15 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 def baseline_of(context: typer.Context) -> str | None:
-    """Return the baseline that the settings or the environment name, as a path relative to the working directory."""
+    """Return the baseline from the settings or the environment, as a path relative to the working directory."""
     value = _values(settings_of(context)).get("baseline")
     return None if value is None else str(value)
 
 
 def with_source(error: LrdecayError, arguments: Sequence[str]) -> LrdecayError:
-    """Return the error.
+    """Return the error with the place where its option was set, if that is a settings file or a variable.
 
-    Its place is the settings file or variable, if the option that caused the error was set there.
+    An error of an option on the command line is returned unchanged.
     """
     key = error.where.removeprefix("--")
     typed = any(argument.partition("=")[0] == error.where for argument in arguments)
@@ -89,7 +92,7 @@ def _check_alone(unwanted: bool, path: str | None) -> None:
 
 
 def _files(path: str | None) -> list[tuple[str, bytes]]:
-    """Return path and content of each candidate settings file; only one if ``--settings`` names it."""
+    """Return path and content of each file that may contain settings, or only of the file that ``--settings`` names."""
     path = path or os.environ.get(f"{_PREFIX}SETTINGS") or None
     if path is not None:
         from lrdecay_cli.files import read_bytes
@@ -105,7 +108,10 @@ def _files(path: str | None) -> list[tuple[str, bytes]]:
 
 
 def _values(settings: Settings) -> dict[str, Any]:
-    """Return the options that the environment or the settings set; the environment wins. Records the source of each."""
+    """Return the options that the environment or the settings set, and record the source of each.
+
+    The environment overrides the settings.
+    """
     import msgspec
 
     values: dict[str, Any] = {}

@@ -1,4 +1,7 @@
-"""Find the settings file with the standard library alone: this runs before a cached result is used."""
+"""Find the settings file.
+
+This module needs only the standard library, because it runs before a cached result is used.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ if TYPE_CHECKING:
 
 
 def settings_files(start: str | None = None) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of the files that may hold settings for ``start`` (default: the working directory).
+    """Yield path and content of each file that may contain the settings for the folder ``start``.
 
-    Searches from there up to the root of the repository; in each directory ``lrdecay.toml``, then a ``pyproject.toml``
-    that contains the word lrdecay. The first file with settings counts.
+    By default, ``start`` is the working directory. The search goes from ``start`` up to the root of the repository. In
+    each folder it finds ``lrdecay.toml``, then a ``pyproject.toml`` that contains the word lrdecay. The caller uses the
+    first file that contains settings.
 
     Raises:
         OSError: an existing file cannot be read.

@@ -1,1 +1,1 @@
-"""Fast start of commands: lazy imports and cached results."""
+"""Make commands start fast, by lazy imports and cached results."""

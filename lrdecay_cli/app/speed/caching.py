@@ -1,4 +1,4 @@
-"""Look up and store the results of one command in the cache."""
+"""Use the cache for one command: look up and store group maps and the command's report."""
 
 from __future__ import annotations
 
@@ -31,14 +31,13 @@ _COMPRESSION = 1
 
 
 class Caching:
-    """The cache for one command.
+    """The cache as one command uses it.
 
     Args:
-        cfg_options: everything besides the config and the device that a map depends on: overrides, GPUs, batch size,
-            ``--auto-scale-lr``.
-        device: where models are built.
-        wanted: false for ``--no-cache``.
-        verbose: report on stderr what came from the cache, and why something did not.
+        cfg_options: the options that a group map depends on: overrides, GPUs, batch size, ``--auto-scale-lr``.
+        device: the device on which models are built.
+        wanted: False with ``--no-cache``.
+        verbose: print to stderr which maps come from the cache, and why others do not.
     """
 
     def __init__(self, cfg_options: Sequence[str], device: str, *, wanted: bool = True, verbose: bool = False) -> None:
@@ -54,7 +53,10 @@ class Caching:
         self._building = False
 
     def cached(self, config: str) -> GroupMap | Failure | None:
-        """Return the cached result of a config if still valid: its map, or the failure "not for training"."""
+        """Return the cached map of a config, or its cached failure "not for training".
+
+        Returns None if nothing valid is cached.
+        """
         key = self._key(config)
         if not key:
             return None
@@ -69,9 +71,9 @@ class Caching:
         return kept
 
     def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
-        """Call ``build`` for a config and cache its result. Raises what ``build`` raises.
+        """Call ``build`` for a config, cache its result and return it. Errors of ``build`` are raised again.
 
-        The only failure that is cached is "not for training", since it follows from the config's text alone.
+        Of all failures, only "not for training" is cached, because it depends only on the config's text.
         """
         # Before the build: it may change the working directory, sys.path or the environment.
         key = self._key(config)
@@ -102,18 +104,22 @@ class Caching:
         # A config that was loaded earlier may have changed this process. That is fine for this command, but the result
         # must not be cached as the result of this config alone.
         reason = (
-            evidence if isinstance(evidence, str) else None if first else "it is not the first config of this command"
+            evidence
+            if isinstance(evidence, str)
+            else None
+            if first
+            else "an earlier config of this command may have affected it"
         )
         raw = zlib.compress(msgspec.json.encode(built), _COMPRESSION)
         if reason is None and _decoded(raw) != built:
-            reason = "it holds a number that JSON cannot"
+            reason = "JSON cannot represent a number in it"
         if isinstance(evidence, str) or reason is not None:
             self._log(f"not cached: {reason}")
         elif entries.store(KIND, key, raw, evidence):
             self._evidence = evidence
 
     def begin(self) -> None:
-        """Start recording dependencies for results that forked child processes build."""
+        """Start recording the dependencies of maps that forked child processes build."""
         if self._wanted and not is_read_only():
             from lrdecay_cli.cache.recording import record
 
@@ -121,14 +127,17 @@ class Caching:
             self._building = True
 
     def loaded(self) -> None:
-        """Record the modules that are loaded now, so that forked children need not do it again."""
+        """Record the modules that are loaded now, so that forked child processes need not record them again."""
         if self._wanted and not is_read_only():
             from lrdecay_cli.cache.recording import record
 
             record().evidence()
 
     def begin_result(self) -> None:
-        """Start recording the inputs of this command's report besides the maps. Call this before anything is read."""
+        """Start recording the inputs of this command's report, other than group maps.
+
+        Call it before any input is read.
+        """
         self._answering = self._wanted and self._device in _DEVICES and front.is_cacheable() and not is_read_only()
         if self._answering:
             from lrdecay_cli.cache.recording import record
@@ -136,7 +145,7 @@ class Caching:
             record()
 
     def cache_result(self, text: str, code: int) -> None:
-        """Cache the command's stdout, if all its inputs since :meth:`begin_result` were recorded."""
+        """Cache the command's stdout, if all inputs since :meth:`begin_result` were recorded."""
         if not self._answering:
             return
         from lrdecay_cli.cache.gathering import merged
@@ -170,7 +179,7 @@ class Caching:
         return self._keys[config]
 
     def cache_report(self, text: str) -> None:
-        """Cache ``inspect``'s stdout about the last map, if the map and the command line are its only inputs."""
+        """Cache the stdout of ``inspect``, if its only inputs are the last map and the command line."""
         if self._evidence is None or is_read_only():
             return
         from lrdecay_cli.cache.gathering import with_modules
@@ -180,7 +189,7 @@ class Caching:
             front.cache_report(text, wider)
 
     def forget(self) -> None:
-        """Disable caching of the report, because the cache cannot record an input (a checkpoint, stdin)."""
+        """Do not cache the report, because the cache cannot record one of its inputs: a checkpoint or stdin."""
         self._evidence = None
         self._answering = False
 

@@ -1,10 +1,10 @@
-"""Shortcuts that make one command fast, and the restart without them.
+"""Shortcuts that make a console command fast, and the retry of the command without shortcuts.
 
-A console command that builds a config disables garbage collection, defers heavy imports, skips weight initialisation
-and exits without tearing the interpreter down. If anything fails, the whole command runs again with all imports and
-with initialisation, so that every error is the one that a plain build raises. Errors that the config itself causes
-are final and not retried, see :class:`lrdecay_cli.domain.errors.LrdecayError`. A Python program that imports lrdecay
-is never affected.
+A console command that builds a config disables garbage collection, defers slow imports, skips weight initialisation and
+exits without shutting the interpreter down. If anything fails, the whole command runs again without these shortcuts, so
+that the user sees the error of an ordinary build. Errors that the config itself causes are final: the command is not
+retried, see :class:`lrdecay_cli.domain.errors.LrdecayError`. These shortcuts do not affect a Python program that
+imports lrdecay.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _AGAIN = "_LRDECAY_AGAIN"
 # Functions that swallow exceptions: callbacks of weak references (importlib uses one for each import) and destructors.
 _SWALLOWING = ("cb", "remove", "_remove", "__del__")
 _A_MOMENT = 0.005
-"""Delay of a repeated interrupt, in seconds."""
+"""Seconds until an interrupt that Python would swallow is raised again."""
 
 _console = False
 _plain = False
@@ -39,7 +39,7 @@ _folder = ""
 
 
 def begin() -> None:
-    """Allow shortcuts in this process. The console entry calls it before anything else."""
+    """Allow shortcuts in this process. The console command calls this function first."""
     global _console, _plain, _environment, _folder
     _console = True
     _plain = os.environ.pop(_AGAIN, None) is not None
@@ -60,7 +60,7 @@ def was_terminated() -> bool:
 
 
 def _terminate(_: int, frame: FrameType | None) -> None:
-    """Exit as on Ctrl-C, which removes children, temporary files and folders; a second SIGTERM ends at once."""
+    """Exit as on Ctrl-C, so that child processes and temporary files are removed. A second SIGTERM ends at once."""
     global _terminated
     _terminated = True
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -68,7 +68,7 @@ def _terminate(_: int, frame: FrameType | None) -> None:
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt; if Python would swallow it here, raise it a moment later."""
+    """Raise KeyboardInterrupt. If Python would swallow the exception here, raise it a moment later."""
     if frame is None or frame.f_code.co_name not in _SWALLOWING or not hasattr(signal, "setitimer"):
         raise KeyboardInterrupt
     signal.signal(signal.SIGALRM, _interrupt)
@@ -76,7 +76,7 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
 
 
 def retry_by(retry: Callable[[], NoReturn]) -> None:
-    """Set the function to call after a failed fast attempt. By default this process restarts."""
+    """Set the function that retries after an attempt with shortcuts failed. By default, the command restarts."""
     global _retry
     _retry = retry
 
@@ -100,7 +100,7 @@ def is_plain() -> bool:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process without tearing the interpreter down: with torch loaded that takes a second."""
+    """End the process without shutting the interpreter down, which takes a second if torch is loaded."""
     if not _unhurried:
         os._exit(code)
     # The output of a config's exit handlers must not get into the report.
@@ -110,9 +110,10 @@ def leave(code: int) -> NoReturn:
 
 @contextmanager
 def shortcuts(*, verbose: bool) -> Iterator[None]:
-    """Import the stack and build inside this context; if that raises, the command restarts without shortcuts.
+    """Use shortcuts in a ``with`` block that imports the stack and builds; if it raises, retry without shortcuts.
 
-    Output to stderr is delayed until the block ends, because a retry would repeat it.
+    Output to stderr is delayed until the block ends, because a retry would repeat it. The stack is torch and the
+    OpenMMLab packages.
     """
     from lrdecay_cli.openmmlab.lazy_imports import stack_imports
     from lrdecay_cli.processes.streams import holding_stderr
@@ -136,7 +137,7 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
 
 
 def _start_over(held: HeldStderr, reason: str) -> None:
-    """Replace this process by the same command without shortcuts. Returns if no interpreter can be run."""
+    """Restart the command without shortcuts, in place of this process. Returns only if no Python can be started."""
     if _retry is not None:
         held.drop()
         _retry()
@@ -148,9 +149,9 @@ def _start_over(held: HeldStderr, reason: str) -> None:
 
 
 def start_over(**variables: str) -> None:
-    """Replace this process by the same command with more environment variables, as it was started.
+    """Restart the command in place of this process, with additional environment variables.
 
-    Returns if no interpreter can be run, or if this is not the console's process.
+    Returns only if no Python can be started, or if this process is not a console command.
     """
     if not _console or not sys.executable or not _folder:
         return
