@@ -31,8 +31,9 @@ def test_on_a_terminal_each_answer_takes_the_place_of_the_last(tmp_path: Path) -
         # An edit while the stack is loaded is answered afterwards; the notice is erased.
         watch.until("loading torch and mmdet; edits are picked up when it is ready")
         replace(tmp_path / "base.py", BASE.format(lr=0.5))
-        second = watch.answer("\r\x1b[K", CLEAR, "0.5", "base.py changed", "lr differs in 2 of 2 tensors, all higher")
+        second = watch.answer(CLEAR, "0.5", "base.py changed", "lr differs in 2 of 2 tensors, all higher")
         assert "\n" not in second.partition(CLEAR)[0]
+        assert "ready\x1b[0m\r\x1b[K" in watch.shown
 
         # A plug-in is imported anew.
         replace(tmp_path / "watched_plug.py", PLUG.format(width=4))
@@ -56,7 +57,11 @@ def test_on_a_terminal_each_answer_takes_the_place_of_the_last(tmp_path: Path) -
         watch.answer("0.0625", "other.py changed")
         assert watch.shown[before:].count(CLEAR) == 1
 
+        # A child waits for the next change, and ends too.
+        (spare,) = watch.children()
         assert watch.end() == 130
+        with pytest.raises(ProcessLookupError):
+            os.kill(spare, 0)
         assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == [
             *("base.py", "config.py", "notes.txt", "other.py", "watched_plug.py"),
         ]

@@ -7,6 +7,7 @@ import pty
 import select
 import signal
 import sys
+import time
 from pathlib import Path
 
 from tests.commands import preloaded
@@ -90,6 +91,15 @@ class Watch:
     def answer(self, *texts: str) -> str:
         """The next answer on a terminal, which has ``texts`` in this order."""
         return self.until(*texts, _SHOWN)
+
+    def children(self) -> list[int]:
+        """The ids of its child processes, as soon as it has one. Linux only."""
+        pid = self._command.pid
+        end = time.monotonic() + _LONGEST
+        while not (found := Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        return [*map(int, found)]
 
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Its exit code after a signal."""

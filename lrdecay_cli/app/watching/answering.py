@@ -83,12 +83,10 @@ def collect_streams() -> None:
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
-def answer(arguments: Sequence[str], writer: int, *, inherited: Sequence[str], warm: bool, plain: bool) -> bytes:
-    """Run the command, and return an :class:`Answer`.
+def prepare(*, inherited: Sequence[str], warm: bool, plain: bool) -> None:
+    """Set up the child before it runs the command, and start to record the dependencies.
 
     Args:
-        arguments: the command line.
-        writer: the descriptor for a :class:`Output`, unless a retry follows; closed afterwards.
         inherited: the files of modules that the parent loaded.
         warm: True if the parent loaded the stack; then nothing is cached.
         plain: take no shortcuts.
@@ -104,12 +102,22 @@ def answer(arguments: Sequence[str], writer: int, *, inherited: Sequence[str], w
     if plain:
         fast_start.be_plain()
     console.pages_reload = True
+    from lrdecay_cli.app.shell import main  # noqa: F401
+
+
+def run_command(words: Sequence[str], writer: int) -> bytes:
+    """Run the command, and return an :class:`Answer`.
+
+    Args:
+        words: the command line.
+        writer: the descriptor for an :class:`Output`, unless a retry follows; closed afterwards.
+    """
     from lrdecay_cli.app.shell.main import run
 
     code, retry = CANNOT_JUDGE, False
     stdout = sys.stdout
     try:
-        code = run(arguments)
+        code = run(words)
     except _RetryError:
         retry = True
     stdout.flush()

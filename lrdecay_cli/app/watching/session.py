@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import NoReturn
@@ -21,15 +20,16 @@ from lrdecay_cli.app.requests.checks import is_config, named_by
 from lrdecay_cli.app.shell import CANNOT_JUDGE
 from lrdecay_cli.app.shell.options import BuildOptions
 from lrdecay_cli.app.speed import fast_start
-from lrdecay_cli.app.watching.answering import LENGTH, Answer, Output, answer, collect_streams
+from lrdecay_cli.app.watching.answering import Answer
 from lrdecay_cli.app.watching.difference import difference
 from lrdecay_cli.app.watching.known import Known
+from lrdecay_cli.app.watching.run import Run
 from lrdecay_cli.app.watching.screen import Screen
 from lrdecay_cli.app.watching.watcher import Watcher
 from lrdecay_cli.cache.evidence import is_installed, stamp
 from lrdecay_cli.cache.gathering import module_files
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.processes.children import Outcome, Worker
+from lrdecay_cli.processes.children import Outcome
 from lrdecay_cli.text.counting import count, listed
 
 _PATIENCE = 1.0
@@ -85,6 +85,8 @@ class Session:
         self._tried: set[str] = set()
         self._attempts = 0
         self._shown = time.monotonic()
+        self._spare: Run | None = None
+        """A child that waits for the next change, because a fork of this process takes 15 ms."""
         self._note_modules()
 
     def run(self) -> NoReturn:
@@ -102,6 +104,7 @@ class Session:
 
     def close(self) -> None:
         """Stop watching."""
+        self._drop_spare()
         self._watcher.close()
 
     def _answer(self, changed: Sequence[str]) -> Answer:
@@ -124,33 +127,47 @@ class Session:
 
     def _outcome(self, *, plain: bool) -> Outcome | None:
         """Return the outcome of a child whose output was shown; None if inputs changed during its run."""
-        reader, writer = os.pipe()
-        work = partial(answer, self._words, writer, inherited=[*self._stamps], warm=self._warm, plain=plain)
-        worker = Worker(work, collect_streams)
-        os.close(writer)
-        os.set_blocking(reader, False)
-        output: bytearray | None = bytearray()
+        run = self._new_run(plain=plain)
         began = time.monotonic()
         poller = self._poller()
-        poller.register(worker.fileno(), select.POLLIN)
-        poller.register(reader, select.POLLIN)
-        late = False
+        poller.register(run.fileno(), select.POLLIN)
+        poller.register(run.reader, select.POLLIN)
+        shown = late = False
         try:
+            run.start()
             while True:
                 self._poll(poller, _LOOK)
-                outcome = worker.poll()
-                if output is not None and (whole := _received(reader, output)) is not None:
-                    poller.unregister(reader)
-                    self._screen.show(whole.out, whole.err)
-                    self._shown, output = time.monotonic(), None
+                outcome = run.poll()
+                if not shown and (output := run.output()) is not None:
+                    poller.unregister(run.reader)
+                    self._screen.show(output.out, output.err)
+                    self._shown, shown = time.monotonic(), True
                 if outcome is not None:
                     return outcome
                 late = late or self._is_late()
                 if late and time.monotonic() - began > _PATIENCE:
                     return None
         finally:
-            worker.stop()
-            os.close(reader)
+            run.stop()
+
+    def _new_run(self, *, plain: bool) -> Run:
+        """Return the spare child if it can run the command now, otherwise another child."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            if not plain and spare.poll() is None:
+                return spare
+            spare.stop()
+        return Run(self._words, inherited=[*self._stamps], warm=self._warm, plain=plain)
+
+    def _keep_spare(self) -> None:
+        # Without the stack, results are cached, and the evidence of a result starts with its process.
+        if self._warm and self._spare is None:
+            self._spare = Run(self._words, inherited=[*self._stamps], warm=True, plain=False)
+
+    def _drop_spare(self) -> None:
+        if self._spare is not None:
+            self._spare.stop()
+            self._spare = None
 
     def _poller(self) -> select.poll:
         poller = select.poll()
@@ -176,6 +193,7 @@ class Session:
     def _next_change(self) -> list[str]:
         """Wait until a dependency changes, and return the changes."""
         self._attempts = 0
+        self._keep_spare()
         while True:
             self._poll(self._poller(), None)
             paths = self._watcher.take()
@@ -272,22 +290,11 @@ class Session:
             if path in self._stamps and stamp(path) != self._stamps[path]:
                 self._stamps[path] = stamp(path)
                 self._screen.log(f"{_names([path])}, which is loaded: restarting")
-                self._watcher.close()
+                self.close()
                 fast_start.start_over()
                 self._screen.log("cannot restart: end the command and start it again")
                 self._watcher = Watcher()
                 self._watcher.follow(self._known.folders)
-
-
-def _received(reader: int, received: bytearray) -> Output | None:
-    """Return a child's output when it is complete; ``received`` grows until then."""
-    with suppress(BlockingIOError):
-        while chunk := os.read(reader, 1 << 20):
-            received += chunk
-    length = int.from_bytes(received[:LENGTH], "little")
-    if len(received) < LENGTH or len(received) < LENGTH + length:
-        return None
-    return msgspec.msgpack.decode(received[LENGTH : LENGTH + length], type=Output)
 
 
 def _names(changed: Sequence[str]) -> str:
