@@ -102,7 +102,7 @@ def dumped_config(work_dir: str) -> str:
     if beside:
         names = ", ".join(Path(path).name for path in beside[:4])
         raise LrdecayError(f"has several configs: {names}", where=work_dir, fix="name one of them")
-    raise LrdecayError("has no dumped config", where=work_dir, fix="give the config that it was trained with")
+    raise LrdecayError("has no dumped config", where=work_dir, fix="give the config of the training")
 
 
 def checkpoints(work_dir: str) -> list[str]:

@@ -1,1 +1,1 @@
-"""The only package that imports torch, mmengine, mmcv and mmdet: builds a config's model and parameter groups."""
+"""Build the model and parameter groups of a config. Only this package of lrdecay imports torch and OpenMMLab."""

@@ -1,4 +1,4 @@
-"""Build the group map of a config: the entry point for commands and for Python users."""
+"""Build the group map of a config. Commands and the Python API start here."""
 
 from __future__ import annotations
 
@@ -65,19 +65,19 @@ def audit(
     launch: Launch = PLAIN_LAUNCH,
     change: Callable[[Config], None] | None = None,
 ) -> GroupMap:
-    """Build a training config's model, run its own constructor and read the groups back.
+    """Build the model of a training config, run the config's own constructor and return the parameter groups.
 
     Args:
         config: path of a config, or ``<package>::<path>`` for the zoo of an installed package.
         cfg_options: overrides, each ``key=value`` as for mmengine's ``--cfg-options``.
         device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``.
-        verbose: show the stack's warnings and log lines on stderr.
-        exact: initialise the model too, which takes longer and more memory.
+        verbose: show warnings and log lines of torch and OpenMMLab on stderr.
+        exact: also initialise the weights of the model, which takes more time and memory.
         launch: number of GPUs, and whether ``auto_scale_lr`` is switched on.
-        change: changes the loaded config before anything is built.
+        change: function that changes the loaded config before anything is built.
 
     Raises:
-        ConstructorRefused: the model builds and the constructor fails.
+        ConstructorRefused: the model builds, but the constructor fails.
         LrdecayError: the config, model or device is not available, or ``auto_scale_lr`` lacks a batch size.
     """
     check_device(device)
@@ -129,7 +129,7 @@ def group_map_of(
     device: str,
     stubs: tuple[Stub, ...],
 ) -> GroupMap:
-    """Return the group map of a ``config`` that :func:`audit` or mmengine's Runner has built."""
+    """Return the group map of a model and optimizer that :func:`audit` or mmengine's Runner built from ``config``."""
     wrapper = config.optim_wrapper
     options: Mapping[str, Any] = wrapper.get("paramwise_cfg") or {}
     path = options.get("backbone", "backbone") if built.constructor is LayerDecayConstructor else "backbone"

@@ -1,4 +1,7 @@
-"""Check that a config, the stack that builds it and a device are available. Importable without the stack."""
+"""Check that a config exists, that torch and mmengine are installed, and that a device is available.
+
+This module can be imported without torch and mmengine.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,24 @@ from lrdecay_cli.files import find_config
 
 
 def check_config(config: str) -> None:
-    """Raise LrdecayError unless the config exists and the stack to build it is installed."""
+    """Raise LrdecayError unless the config exists and torch and mmengine are installed."""
     find_config(config)
     check_stack(config)
 
 
 def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = ("torch", "mmengine")) -> None:
-    """Raise LrdecayError, about ``config``, unless torch and mmengine are installed."""
+    """Raise LrdecayError unless the packages in ``needed`` are installed. The error names ``config`` as its place."""
     try:
         Path.cwd()
     except OSError as error:
         # Intel's library, which torch loads, would end the process without a message.
-        fix = "change to another one"
+        fix = "change to another directory"
         raise LrdecayError("the working directory no longer exists", where=config, fix=fix) from error
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
         fix = 'pip install "lrdecay-cli[stack]" for a complete stack, or "lrdecay-cli[mmdet]" to add to your own'
-        raise LrdecayError(f"a {what} needs {' and '.join(missing)}, not installed here", where=config, fix=fix)
+        are = "is" if len(missing) == 1 else "are"
+        raise LrdecayError(f"a {what} needs {' and '.join(missing)}, which {are} not installed", where=config, fix=fix)
 
 
 def available_devices() -> list[str]:
@@ -42,9 +46,10 @@ def available_devices() -> list[str]:
 
 
 def check_device(device: str) -> str:
-    """Return ``device`` if a model can be built there.
+    """Return ``device`` if a model can be built on it.
 
-    Otherwise raise a LrdecayError that lists the available devices.
+    Raises:
+        LrdecayError: the device is unknown or not available. The fix lists the available devices.
     """
     import re
 

@@ -1,4 +1,7 @@
-"""Effects of batch size and number of GPUs on groups: ``auto_scale_lr``, and constructors that use the number."""
+"""Compute how batch size and number of GPUs change the groups.
+
+``auto_scale_lr`` scales the lr with the batch size. Some constructors use the number of GPUs.
+"""
 
 from __future__ import annotations
 
@@ -27,21 +30,21 @@ from lrdecay_cli.openmmlab.recorded_numbers import formula_of, named
 from lrdecay_cli.openmmlab.world import world_of
 
 GPUS = "gpus"
-"""Name of the number of GPUs in formulas."""
+"""Symbol of the number of GPUs in formulas."""
 _OTHER_GPUS = (1, 2, 8, 64)
-"""Other numbers of GPUs to try a constructor with, if it uses the number."""
+"""If a constructor uses the number of GPUs, lrdecay also runs it with these numbers."""
 
 Numbers = list[tuple[float | None, float | None]]
-"""lr and weight decay of each group, as the constructor set them."""
+"""lr and weight decay of each group, as set by the constructor."""
 
 
 def batch_of(config: Config, launch: Launch, where: str) -> Batch:
-    """Return the batch of a training of ``config``, with the factor by which ``auto_scale_lr`` multiplies the lr.
+    """Return the batch size of a training, and the factor by which ``auto_scale_lr`` multiplies the lr.
 
-    Switches ``auto_scale_lr`` on if ``launch.auto_scale_lr`` is set.
+    Switches ``auto_scale_lr`` on in ``config`` if ``launch.auto_scale_lr`` is set.
 
     Raises:
-        LrdecayError: ``auto_scale_lr`` is on and lacks its ``base_batch_size`` or the batch size.
+        LrdecayError: ``auto_scale_lr`` is on, but its ``base_batch_size`` or the batch size is missing.
     """
     given, loader = config.get(OPTION), config.get("train_dataloader") or {}
     scaling: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
@@ -75,7 +78,7 @@ def batch_of(config: Config, launch: Launch, where: str) -> Batch:
 
 
 class _Scaling(Runner):  # type: ignore[misc]
-    """The part of mmengine's Runner that ``scale_lr`` needs."""
+    """A mmengine Runner with only the attributes that its method ``scale_lr`` reads."""
 
     def __init__(self, batch: Batch) -> None:
         self._world_size = batch.gpus
@@ -85,18 +88,18 @@ class _Scaling(Runner):  # type: ignore[misc]
 
 
 class BuiltGroups:
-    """The groups that a constructor makes for one launch, and how they depend on the number of GPUs.
+    """The groups that a constructor makes, and their dependence on the number of GPUs.
 
     Args:
         config: the loaded config.
-        model: built from it.
-        where: the config's name, for errors.
+        model: built from the config.
+        where: the config's name in error messages.
         batch: result of :func:`batch_of`.
         launch: number of GPUs and options of the training.
-        reload: function that loads the config again; None if the config did not use the number of GPUs.
+        reload: function that loads the config again; None if the config does not use the number of GPUs.
 
     Raises:
-        LrdecayError: as :func:`build_optimizer` does.
+        LrdecayError: the constructor fails.
     """
 
     def __init__(
@@ -115,9 +118,10 @@ class BuiltGroups:
         self._asked = questions.asked or reload is not None
 
     def finished(self, group_map: GroupMap, *, scale: bool = True) -> GroupMap:
-        """Return the map of the groups, scaled by ``auto_scale_lr``.
+        """Return ``group_map`` with the lrs that ``auto_scale_lr`` computes.
 
-        Values that depend on the number of GPUs have formulas.
+        If a value depends on the number of GPUs, the map also gets its formula. ``scale=False`` keeps the lrs as they
+        are.
         """
         batch, numbers = self.batch, numbers_of(self.built)
         if self._asked:
@@ -140,7 +144,7 @@ class BuiltGroups:
             if gpus == self.batch.gpus:
                 continue
             there: Numbers = []
-            # The constructor may fail for that number: then its groups stay unknown.
+            # If the constructor fails for this number, its groups stay unknown.
             with suppress(LrdecayError), world_of(gpus):
                 config = self._reload() if self._reload else self._config
                 there = numbers_of(build_optimizer(config, self._model, self._where))
@@ -154,9 +158,10 @@ class BuiltGroups:
         return None
 
     def _recorded(self, group_map: GroupMap, real: Numbers) -> GroupMap:
-        """Return the map with formulas.
+        """Return ``group_map`` with the formulas of lr and weight decay.
 
-        The constructor computed them from numbers that record their own computation.
+        Runs the constructor again with numbers that record each computation (:mod:`.recorded_numbers`). ``real``
+        contains the values of the first run.
         """
         config = copy.deepcopy(self._config)
         optimizer = config.optim_wrapper.get("optimizer") or {}
@@ -180,7 +185,7 @@ class BuiltGroups:
 
 
 def formulas_with_gpus(group: ParameterGroup) -> tuple[Formula, ...]:
-    """Return the recorded formulas of a group that contain the number of GPUs."""
+    """Return the formulas of lr and weight decay of a group that contain the number of GPUs."""
     why = group.parameters[0].provenance if group.parameters else None
     return tuple(step for step in (why.lr, why.weight_decay) if GPUS in step.inputs) if why else ()
 
@@ -196,7 +201,7 @@ def numbers_of(built: BuiltOptimizer) -> Numbers:
 
 
 def _provenance(options: Mapping[str, Any], lr: float | None, weight_decay: float | None) -> Provenance | None:
-    """Return the formulas of a group; None if a computed number differs from the real one."""
+    """Return the formulas of a group's lr and weight decay; None if a formula gives another value than the real one."""
     steps = [_step(options.get(key), real, key) for key, real in (("lr", lr), ("weight_decay", weight_decay))]
     return Provenance(None, None, steps[0], steps[1]) if steps[0] and steps[1] else None
 

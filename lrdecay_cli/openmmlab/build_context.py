@@ -1,7 +1,7 @@
-"""Context managers for building a model on a given device, without output, random numbers, weights or network.
+"""Context managers for building a model: choose the device, and avoid output, random numbers, weights and network.
 
-Parameter groups depend on a model's structure alone. So lrdecay initialises and reads nothing, and undoes every patch
-after the build.
+Parameter groups depend only on the structure of a model. So lrdecay neither initialises nor loads weights. Every patch
+is undone after the build.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from lrdecay_cli.openmmlab.stubs.model_files import no_remote_files, no_weights,
 
 @contextmanager
 def constructing(device: str, config_file: str | None = None, *, initialised: bool = False) -> Iterator[list[Stub]]:
-    """Build modules in this block without weights or network, and without memory on ``meta``.
+    """Let modules in this block build without weights and network, and on ``meta`` also without memory.
 
     Args:
-        device: ``meta`` puts parameters there; the caller handles any other device.
-        config_file: the model's config, to find other configs that it names relative to its repository.
+        device: ``meta`` puts parameters on the meta device. For any other device, the caller moves the model.
+        config_file: the model's config. Paths of other configs in it are relative to its repository.
         initialised: draw the random numbers that initialise parameters.
 
     Yields:
-        A list that receives the stubs of weights and vocabularies as they are used.
+        A list that receives a stub for each file of weights or vocabulary that the build requests.
     """
     stubs: list[Stub] = []
     with (
@@ -57,13 +57,13 @@ def constructing(device: str, config_file: str | None = None, *, initialised: bo
 def _no_initialisation() -> Iterator[None]:
     """Make the in-place functions of ``torch.nn.init`` return their tensor unchanged.
 
-    Groups and error texts stay the same. A build is about 20 times faster: no random numbers are drawn, and memory that
-    is never written costs nothing.
+    Groups and error messages stay the same. A build is about 20 times faster, because it draws no random numbers and
+    does not write to the memory of the weights.
     """
     active = True
 
     def untouched(original: Callable[..., Any]) -> Callable[..., Any]:
-        # A module first imported in this block may keep this function, so it must know when the block has ended.
+        # A module first imported in this block may store this function, so the function checks if the block has ended.
         def initialise(*args: Any, **kwargs: Any) -> Any:
             if not active:
                 return original(*args, **kwargs)
@@ -85,9 +85,9 @@ def _no_initialisation() -> Iterator[None]:
 
 @contextmanager
 def no_network() -> Iterator[None]:
-    """Refuse every connection while a model is built: lrdecay downloads nothing.
+    """Refuse every network connection while a model is built.
 
-    A refused attempt raises the same audit event as a real one.
+    A refused connection raises the same Python audit event as a real connection.
     """
 
     def no_connection(connection: socket.socket, address: Any) -> None:
@@ -110,14 +110,15 @@ def no_network() -> Iterator[None]:
 
 
 class _RefusedConnectionError(NotHereError, ConnectionRefusedError):
-    """A refused connection; an OSError, because libraries expect one."""
+    """Raised for a refused connection. It is an OSError because libraries handle OSErrors."""
 
 
 @contextmanager
 def _parameters_on_meta() -> Iterator[None]:
-    """Move each parameter to the meta device when a module registers it; tied parameters stay tied.
+    """Move each parameter to the meta device when a module registers it. Tied parameters stay tied.
 
-    ``with torch.device("meta")`` is not enough: mmpretrain's ConvNeXt calls ``.item()`` on its own ``linspace``.
+    ``with torch.device("meta")`` does not work for all models: mmpretrain's ConvNeXt calls ``.item()`` on its own
+    ``linspace``.
     """
     load_meta_kernels()
     register = nn.Module.register_parameter
@@ -144,10 +145,10 @@ def _parameters_on_meta() -> Iterator[None]:
 
 @contextmanager
 def fresh_managers() -> Iterator[None]:
-    """Remove the default scope, logger, message hub and visualizer that a Runner leaves in its process.
+    """After the block, remove the default scope, logger, message hub and visualizer that a Runner has created in it.
 
-    mmengine returns the newest of each as the current one, and reuses them for the next Runner of the same name
-    (experiment name and start second). Source: mmengine 0.10.7, ``utils/manager.py``, ``Runner.__init__``.
+    Otherwise mmengine would return these objects as the current ones, and reuse them for the next Runner of the same
+    name (experiment name and start second). Source: mmengine 0.10.7, ``utils/manager.py``, ``Runner.__init__``.
     """
     before = {kind: set(kind._instance_dict) for kind in _kinds_of(ManagerMixin)}
     try:
@@ -166,7 +167,10 @@ def _kinds_of(kind: Any) -> Iterator[Any]:
 
 @contextmanager
 def without_prints() -> Iterator[None]:
-    """Drop printed output where log lines are dropped: mmseg's constructor prints a line for each parameter."""
+    """Discard printed output in this block if log lines are disabled.
+
+    mmseg's constructor prints a line for each parameter.
+    """
     if logging.root.manager.disable < logging.CRITICAL:
         yield
         return
@@ -176,9 +180,10 @@ def without_prints() -> Iterator[None]:
 
 @contextmanager
 def quiet_stack(verbose: bool) -> Iterator[None]:
-    """Send the stack's output to stderr; drop its warnings and log lines unless ``verbose``.
+    """Send the output of torch and OpenMMLab to stderr. Unless ``verbose``, discard their warnings and log lines.
 
-    mmdet's constructor logs a line for each parameter, and mmengine's logger writes to the stdout it was made with.
+    mmdet's constructor logs a line for each parameter. mmengine's logger writes to the stdout of the time when it was
+    created.
     """
     logger = MMLogger.get_current_instance()
     console = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]

@@ -1,4 +1,4 @@
-"""Build a loaded config's model, and its optimizer with the config's own constructor."""
+"""Build the model of a loaded config, and run the config's own constructor to build the optimizer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DEMANDING_WRAPPERS = ("AmpOptimWrapper", "ApexOptimWrapper", "DeepSpeedOptimWrap
 
 
 class BuiltModel(NamedTuple):
-    """A model, and the stubs that replaced missing dependencies in its build."""
+    """A model, and the stubs that replaced missing packages and files during its build."""
 
     model: nn.Module
     stubs: tuple[Stub, ...]
@@ -44,30 +44,30 @@ class BuiltModel(NamedTuple):
 
 @dataclass(frozen=True)
 class BuiltOptimizer:
-    """The optimizers that a constructor made, by name; a single optimizer has the empty name."""
+    """The optimizers that a constructor built, by name. A single optimizer has the empty name."""
 
     optimizers: Mapping[str, torch.optim.Optimizer]
     constructor: type
     stubs: tuple[Stub, ...]
     reads: tuple[str, ...] | None
-    """Paths within ``paramwise_cfg`` that the constructor read; None if not recorded."""
+    """Options that the constructor read, as paths within ``paramwise_cfg``; None if not recorded."""
     asked: tuple[str, ...] | None = None
-    """Paths that the constructor looked up and the config lacks."""
+    """Options that the constructor looked up, but that are not in the config."""
     wrapper: Any = None
-    """The wrapper around the optimizers, as the constructor returned it."""
+    """The optimizer wrapper that the constructor returned."""
     scheduled: bool = False
     """True if parameter schedulers may have changed the groups."""
 
 
 @contextmanager
 def training_scope(config: Config) -> Iterator[None]:
-    """Set the default registry scope of mmengine's Runner for this config inside the block."""
+    """Inside this block, use the config's default registry scope, as mmengine's Runner does."""
     with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
         yield
 
 
 def check_trainable(config: Config, where: str) -> None:
-    """Raise LrdecayError unless the config has a model and an optimizer wrapper. Called before anything is built."""
+    """Raise LrdecayError unless the config has a model and an optimizer wrapper. Builds nothing."""
 
     def refused(problem: str, fix: str = "", status: str = "error") -> LrdecayError:
         return LrdecayError(problem, where=where, fix=fix, status=status, final=True)
@@ -93,7 +93,11 @@ def check_trainable(config: Config, where: str) -> None:
 
 
 def build_model(config: Config, where: str, device: str, *, initialised: bool = False) -> BuiltModel:
-    """Build ``config.model`` on ``device``. Raises LrdecayError if it does not build."""
+    """Build ``config.model`` on ``device``.
+
+    Raises:
+        LrdecayError: the model does not build.
+    """
     stubs: list[Stub] = []
 
     def build() -> nn.Module:
@@ -109,7 +113,7 @@ def build_model(config: Config, where: str, device: str, *, initialised: bool = 
     with translate_errors(BUILDING, where, config):
         model = build_with_stubs(build, stubs.append)
         if not isinstance(model, nn.Module):
-            raise TypeError(f"{type_name(type(model))} is not a torch.nn.Module")
+            raise TypeError(f"the type of the model is {type_name(type(model))}, not torch.nn.Module")
         model = model if device in ("cpu", "meta") else model.to(device)
         return BuiltModel(model, tuple(sorted({*stubs}, key=lambda stub: stub.name)))
 
@@ -123,13 +127,17 @@ def check_shapes(model: nn.Module, where: str) -> None:
 
 
 def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:
-    """Run the constructor that the config names, with the real optimizer class. Raises LrdecayError if that fails."""
+    """Run the config's constructor with the real optimizer class.
+
+    Raises:
+        LrdecayError: the constructor fails.
+    """
     with translate_errors(GROUPING, where, config):
         # mmengine's own error is "None is not callable".
         check_registered(OPTIMIZERS, config.optim_wrapper.get("optimizer") or {}, where, config)
         named, constructor = config.optim_wrapper.get("constructor"), constructor_of(config.optim_wrapper)
         spec = known_constructor(config.optim_wrapper) if isinstance(named, str) else None
-        # lrdecay has registered its own constructor: without this check the config would build only here.
+        # lrdecay has registered its own constructor. Without this check, the config would build here, but not train.
         if spec and not all(module in sys.modules for module in spec.imports):
             place = f"{where}: optim_wrapper.constructor"
             fix = f"add custom_imports = dict(imports={[*spec.imports]})"
@@ -152,9 +160,10 @@ def _constructed(config: Config, model: nn.Module, constructor: type) -> BuiltOp
 
 
 def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[Stub, ...]]:
-    """Return the config with mmengine's plain wrapper in place of GPU wrappers.
+    """Replace optimizer wrappers that need a GPU by mmengine's plain ``OptimWrapper``.
 
-    Keeps the options that the plain wrapper accepts.
+    Returns the changed config, with only the options that the plain wrapper accepts, and a stub for each replaced
+    class.
     """
     swapped: list[Stub] = []
     several = [value for value in wrapper_config.values() if isinstance(value, dict) and "optimizer" in value]
@@ -171,12 +180,13 @@ def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[Stub, ...]]:
 
 
 def optimizers_of(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
-    """Return the optimizers in a wrapper by name; a single optimizer has the empty name.
+    """Return the optimizers in a wrapper by name. A single optimizer has the empty name.
 
-    Raises TypeError for another object.
+    Raises:
+        TypeError: ``wrapper`` is not an optimizer wrapper.
     """
     if isinstance(wrapper, OptimWrapperDict):
         return {name: each.optimizer for name, each in wrapper.items()}
     if isinstance(wrapper, OptimWrapper):
         return {"": wrapper.optimizer}
-    raise TypeError(f"it returned a {type_name(type(wrapper))}, not an OptimWrapper")
+    raise TypeError(f"the constructor returned a {type_name(type(wrapper))}, not an OptimWrapper")

@@ -1,6 +1,6 @@
-"""Collect the config's facts about training, loops and modules, for rules that need no torch.
+"""Collect facts of a config about training, loops and modules, so that rules can run without torch.
 
-Loops are looked up, not built.
+Classes of loops are looked up in the registry, but not built.
 """
 
 from __future__ import annotations
@@ -47,10 +47,13 @@ def training_of(
     asked: tuple[str, ...] | None = None,
     train_mode: TrainMode | UnsetType = UNSET,
 ) -> Training:
-    """Return the training facts of ``config``, with the options of ``paramwise_cfg`` that its constructor read.
+    """Return the settings of ``config`` that determine the training.
 
-    ``asked``: options that the constructor looked up and the config lacks. Both are None if not recorded.
-    ``train_mode``: changes by ``train()``.
+    Args:
+        config: the loaded config.
+        reads: options of ``paramwise_cfg`` that the constructor read; None if not recorded.
+        asked: options that the constructor looked up, but that are not in the config; None if not recorded.
+        train_mode: parameters that ``model.train()`` freezes or unfreezes.
     """
     schedulers = config.get("param_scheduler") or ()
     wrapper = plain(config.optim_wrapper)
@@ -78,7 +81,10 @@ def training_of(
 
 
 def _unwritable(config: Config) -> tuple[str, ...]:
-    """Return paths of values that mmengine cannot write to a file. Tests only values whose text is not valid Python."""
+    """Return the paths of values that mmengine cannot write to a config file.
+
+    Only values whose text is not valid Python are tested.
+    """
     found: list[str] = []
     pending: list[tuple[str, Any]] = [("", config._cfg_dict)]
     entered: set[int] = set()
@@ -104,7 +110,7 @@ def _is_python(text: str) -> bool:
 
 
 def _is_written(value: Any) -> bool:
-    """True if mmengine can write a config that contains only this value as text (``Config.pretty_text``)."""
+    """True if mmengine's ``Config.pretty_text`` can write a config that contains only this value."""
     try:
         return bool(Config({"value": value}).pretty_text)
     except SyntaxError:
@@ -140,9 +146,10 @@ def _scheduler_modules(schedulers: Iterable[Any], scope: str | None) -> Iterator
 
 
 def averages_of(config: Config, model: nn.Module) -> tuple[str, ...]:
-    """Return paths of modules that are moving averages of others: averaged models, and modules that a hook averages.
+    """Return the paths of modules that are moving averages of other modules.
 
-    Source: mmagic 1.2.0, ``engine/hooks/ema.py``, whose ``module_keys`` are names in the model (``generator_ema``).
+    These are averaged models, and modules that are listed in an EMA hook. Source: mmagic 1.2.0,
+    ``engine/hooks/ema.py``: its option ``module_keys`` lists names of modules in the model (``generator_ema``).
     """
     modules = dict(model.named_modules())
     found = averaged_models(model)
@@ -168,7 +175,7 @@ def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str
 
 
 def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every path with its last key, which may itself contain dots."""
+    """Yield the path of every option together with its last key. A key may contain dots."""
     for key, value in options.items():
         yield f"{prefix}{key}", str(key)
         if isinstance(value, Mapping):
@@ -176,15 +183,16 @@ def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def loops_of(config: Config) -> dict[str, Loop]:
-    """Return the loop of every key of ``LOOP_KEYS`` in the config, including keys with the value None."""
+    """Return the loop of every key of ``LOOP_KEYS`` that is a dict in the config."""
     with training_scope(config):
         return {key: _loop(key, config[key]) for key in LOOP_KEYS if isinstance(config.get(key), Mapping)}
 
 
 def loop_class(given: Mapping[str, Any]) -> Any:
-    """Return the class of a loop's ``type``, in its own ``_scope_`` or the default one; None if unregistered.
+    """Return the class of a loop's ``type``; None if it is not registered.
 
-    The wheel of mmselfsup 1.0.0 lacks the module that registers its loops: mmengine's own class is used then.
+    The class is looked up in the loop's ``_scope_``, else in the default scope. The wheel of mmselfsup 1.0.0 lacks the
+    module that registers its loops. In this case, mmengine's own class is returned.
     """
     try:
         return find_registered(LOOPS, given["type"], given.get("_scope_"))
@@ -217,6 +225,6 @@ def _loop(key: str, given: Mapping[str, Any]) -> Loop:
 
 
 def _own(arguments: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
-    """Return the class's keyword arguments, except those that the Runner passes."""
+    """Return the keyword arguments of a loop class, without the arguments that the Runner passes."""
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [argument for argument in arguments if argument.kind in by_name and argument.name not in _FROM_RUNNER]

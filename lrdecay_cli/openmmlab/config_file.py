@@ -1,7 +1,7 @@
-"""Load a training config as mmengine's training entry point does (``mmdet/tools/train.py``), and read its text.
+"""Load a training config as OpenMMLab's training script does (``mmdet/tools/train.py``), and read its source text.
 
-The text shows what a config inherits from its bases, and which top-level names are helper variables rather than
-misplaced settings.
+The text shows which options a config inherits from its bases. It also shows if a top-level name is a helper variable or
+a misplaced option.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ from lrdecay_cli.openmmlab.failures.translate import LOADING, translate_errors
 from lrdecay_cli.openmmlab.zoo_lookups import remembered_zoos
 
 _DEEPEST = 20
-"""Limit on nested bases, to stop at circular bases."""
+"""Limit on nested bases, so that circular bases end the search."""
 _FEW_BITS = 2000
-"""Integers with fewer bits are below any limit on digits that Python accepts."""
+"""Python can always write an integer with fewer bits as text, with any limit on digits."""
 
 
 def load_config(given: str, overrides: dict[str, Any]) -> Config:
-    """Load a config with its bases and custom imports, then apply ``--cfg-options``.
+    """Load a config with its bases and custom imports, then apply ``--cfg-options``, in the order of
+    ``tools/train.py``.
 
-    The order is that of ``tools/train.py``. The working directory is importable, as in a training from the project's
-    root. Being last on ``sys.path``, the directory hides no installed package.
+    The working directory becomes importable, as in a training that is started in the project's root. It is the last
+    entry of ``sys.path``, so it does not hide installed packages.
     """
     path = find_config(given)
     for place in config_places(given):
@@ -53,7 +54,9 @@ def load_config(given: str, overrides: dict[str, Any]) -> Config:
 
 
 def _refuse_long_integers(config: Any, where: str) -> None:
-    """Raise LrdecayError for an integer that Python cannot write as text: mmengine fails when it logs the config."""
+    """Raise LrdecayError for an integer that Python cannot write as text, because mmengine fails when it logs the
+    config.
+    """
     entered = set()
     pending: list[tuple[tuple[str, ...], Any]] = [((), config)]
     while pending:
@@ -63,7 +66,7 @@ def _refuse_long_integers(config: Any, where: str) -> None:
                 raise LrdecayError(
                     "the integer has more digits than Python can write",
                     where=": ".join(filter(None, (where, ".".join(place)))),
-                    fix="use a shorter one",
+                    fix="use a smaller one",
                     final=True,
                 )
         elif isinstance(value, (dict, list, tuple, set, frozenset)) and id(value) not in entered:
@@ -86,15 +89,18 @@ def _is_long(value: int) -> bool:
 
 
 def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
-    """Parse ``["a.b=1", "c=[1,2]"]`` as mmengine's DictAction does. A :class:`TypedOverride` needs no parsing.
+    """Parse options such as ``["a.b=1", "c=[1,2]"]`` as mmengine's DictAction does.
 
-    Raises LrdecayError for an option that is not ``key=value``.
+    A :class:`TypedOverride` already has a parsed value.
+
+    Raises:
+        LrdecayError: an option does not have the form ``key=value``.
     """
     typed = {option.key: option.value for option in options if isinstance(option, TypedOverride)}
     options = [option for option in options if not isinstance(option, TypedOverride)]
     for option in options:
         if "=" not in option.lstrip("="):
-            raise LrdecayError(f"{option!r} is not key=value", where="--cfg-options")
+            raise LrdecayError(f"{option!r} does not have the form key=value", where="--cfg-options")
     parser = ArgumentParser(exit_on_error=False, add_help=False)
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
     try:
@@ -105,25 +111,25 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
 
 
 def resolved_sha256(config: Config) -> str:
-    """Return the SHA-256 (hex) of the config with bases merged and overrides applied; the same on every run."""
+    """Return the SHA-256 (hex) of a config after merging its bases and overrides. It is the same on every run."""
     text = json.dumps(resolved_values(config), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def resolved_values(config: Config) -> Any:
-    """Return the config with bases merged and overrides applied, in plain values."""
+    """Return a config after merging its bases and overrides, as plain dicts, lists and numbers."""
     return plain(config.to_dict() if hasattr(config, "to_dict") else config._cfg_dict.to_dict())
 
 
 def set_options(config: Config, settings: Iterable[tuple[Sequence[str | int], Any, bool]]) -> None:
-    """Set options of a loaded config.
+    """Set or remove options of a loaded config.
 
     Args:
         config: changed in place.
-        settings: path (keys of mappings, indices of lists), value, and True to remove the option instead.
+        settings: for each option its path (keys of dicts, indices of lists), its value, and True to remove it.
 
     Raises:
-        LrdecayError: the path of an option does not exist in the config.
+        LrdecayError: a path does not exist in the config.
     """
     for path, value, absent in settings:
         place: Any = config._cfg_dict
@@ -137,14 +143,14 @@ def set_options(config: Config, settings: Iterable[tuple[Sequence[str | int], An
                 # As mmengine reads it: mappings within lists too.
                 place[path[-1]] = ConfigDict(value=value)["value"]
         except (LookupError, TypeError) as error:
-            raise LrdecayError("the config has no such path", where=".".join(map(str, path))) from error
+            raise LrdecayError("the config has no option with this path", where=".".join(map(str, path))) from error
 
 
 def is_helper(file: str | None, name: str) -> bool:
-    """True if the file that sets a top-level name also uses the name.
+    """True if a top-level name is a helper variable: the config file that sets the name also uses it.
 
-    The file is the config itself if it sets the name, otherwise a base. A base's variable stays in the config after a
-    child has changed the values made from it.
+    If the config itself does not set the name, its bases are searched. A helper variable of a base stays in the merged
+    config, even if the child config overrides the values that the base computed from it.
     """
     files = [file] if file and file.endswith(".py") else []
     for _ in range(_DEEPEST):

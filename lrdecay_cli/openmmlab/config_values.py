@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 def plain(value: Any) -> Any:
-    """Return ``value`` with mappings as dicts, sequences as lists, one-element tensors as numbers, classes as names.
+    """Return ``value`` as JSON types: dicts, lists, strings, numbers, booleans and None.
 
-    A number that is not finite becomes its name in ``NOT_FINITE``. Any other object becomes its class's name: its repr
-    may contain an address, which differs in each run.
+    One-element tensors become numbers, and classes become their names. A number that is not finite becomes its name in
+    ``NOT_FINITE``. Any other object becomes the name of its class, because its repr may contain a memory address, which
+    differs in each run.
     """
     if isinstance(value, float):
         return finite_or_name(value)
@@ -57,7 +58,10 @@ def _is_array(value: Any) -> bool:
 
 
 def precision_of(value: Any) -> str | None:
-    """Return the precision (a key of ``EPSILON``) of a value or of the first in a sequence; None for Python floats."""
+    """Return the precision (a key of ``EPSILON``) of a tensor or array; None for Python floats.
+
+    For a list or tuple, return the precision of the first item that has one.
+    """
     if isinstance(value, (list, tuple)):
         # Numbers only: nested lists may be larger than any memory.
         return next(filter(None, (precision_of(each) for each in value if not isinstance(each, (list, tuple)))), None)
@@ -66,14 +70,18 @@ def precision_of(value: Any) -> str | None:
 
 
 def type_name(value: Any) -> str:
-    """Return the name of a registered type: a string unchanged, a class or function by its own name."""
+    """Return the name of a registered type. A string is returned unchanged."""
     if isinstance(value, str):
         return value
     return str(getattr(value, "__name__", None) or type(value).__name__)
 
 
 def number(value: Any) -> float | None:
-    """Return a learning rate or weight decay as a float; None stays None. Raises TypeError for other values."""
+    """Return a learning rate or weight decay as a float; None if ``value`` is None.
+
+    Raises:
+        TypeError: ``value`` is not a number.
+    """
     if value is None:
         return None
     if _is_array(value):
@@ -86,10 +94,13 @@ def number(value: Any) -> float | None:
 
 
 def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool]]:
-    """For a call of ``kind``, yield each class that receives arguments, its arguments, and whether it has ``**kwargs``.
+    """Yield each class that receives arguments in a call of ``kind``, its arguments, and whether it accepts
+    ``**kwargs``.
 
-    The class or function comes first. Its bases follow as long as each class passes on ``**kwargs``. Raises TypeError
-    or ValueError for signatures that Python does not know.
+    The first class or function is ``kind`` itself. A base class follows if the class before it passes on ``**kwargs``.
+
+    Raises:
+        TypeError, ValueError: Python cannot find a signature.
     """
     for each in kind.__mro__[:-1] if isinstance(kind, type) else (kind,):
         if not isinstance(kind, type):
@@ -105,12 +116,13 @@ def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool
 
 
 def find_registered(registry: Registry, named: Any, scope: str | None = None) -> Any:
-    """Look up ``named`` in a registry, in ``scope`` or the default one; None if unknown.
+    """Return the class that is registered as ``named``; None if there is none. A ``named`` that is not a string is
+    returned.
 
-    Returns ``named`` unchanged if it is not a string.
+    Searches the registry scope ``scope``, or the default scope without it.
 
-    Source: mmengine 0.10.7, ``Registry.get``, which returns None for most unknown names and raises RuntimeError for
-    names that cannot be a module path (``''``, ``'.AdamW'``).
+    Source: mmengine 0.10.7, ``Registry.get``. It returns None for most unknown names, but raises RuntimeError for names
+    that cannot be a module path (``''``, ``'.AdamW'``).
     """
     if not isinstance(named, str):
         return named
@@ -120,14 +132,16 @@ def find_registered(registry: Registry, named: Any, scope: str | None = None) ->
 
 
 def stack_versions(kinds: Iterable[type], *packages: str) -> dict[str, str]:
-    """Return the versions of mmengine, torch, ``packages`` and every package that defines one of the classes."""
+    """Return the versions of mmengine, torch, ``packages``, and the packages that define the classes in ``kinds``."""
     names = sorted({"mmengine", "torch", *packages, *(kind.__module__.partition(".")[0] for kind in kinds)})
     versions = {name: getattr(sys.modules.get(name), "__version__", None) for name in names}
     return {name: str(version) for name, version in versions.items() if version is not None}
 
 
 def distributions_of_stack(stack: Mapping[str, str]) -> dict[str, Distribution]:
-    """Return the installed distribution of each package of :func:`stack_versions` that has one."""
+    """Return the installed distribution of each package in ``stack``, if there is one. ``stack`` maps packages to
+    versions.
+    """
     files = {name: str(getattr(sys.modules[name], "__file__", None) or "") for name in stack}
     found = {name: _imported_from(name, files[name], version) for name, version in stack.items()}
     return {name: distribution for name, distribution in found.items() if distribution is not None}
@@ -135,5 +149,7 @@ def distributions_of_stack(stack: Mapping[str, str]) -> dict[str, Distribution]:
 
 @cache
 def _imported_from(package: str, file: str, version: str) -> Distribution | None:
-    """Return the distribution of an imported package. Cached, because a process imports a package only once."""
+    """Return the distribution of an imported package. The result is cached, because a process imports a package only
+    once.
+    """
     return distribution_behind(package, Path(file).parent, version)

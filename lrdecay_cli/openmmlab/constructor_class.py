@@ -1,4 +1,4 @@
-"""Find a config's constructor by its class, because two constructors may have the same name."""
+"""Find a config's optimizer wrapper constructor by class. The name is not enough, because two classes may share it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lrdecay_cli.openmmlab.config_values import find_registered, type_name
 
 
 def constructor_of(wrapper_config: Mapping[str, Any]) -> type:
-    """Return the class of the constructor that ``optim_wrapper`` names."""
+    """Return the class of the constructor in the config's ``optim_wrapper``."""
     named = wrapper_config.get("constructor", DEFAULT.name)
     found: type = find_registered(OPTIM_WRAPPER_CONSTRUCTORS, named) if isinstance(named, (str, type)) else type(named)
     return found
 
 
 def known_constructor(wrapper_config: Mapping[str, Any]) -> ConstructorSpec | None:
-    """Return the spec of a constructor's class; None if lrdecay does not know the class."""
+    """Return lrdecay's description of the constructor in ``optim_wrapper``; None if lrdecay does not know its class."""
     written = type_name(wrapper_config.get("constructor", DEFAULT.name))
     return find_constructor(written, getattr(constructor_of(wrapper_config), "__module__", ""))

@@ -1,4 +1,4 @@
-"""lrdecay's own optimizer wrapper constructor, for training with the decay of :mod:`lrdecay_cli.decay`."""
+"""Define lrdecay's own optimizer wrapper constructor, which trains with the layer decay of :mod:`lrdecay_cli.decay`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _DEFAULT: Any = getattr(optim, DEFAULT.name)
 
 
 def _registered(constructor: type) -> type:
-    """Register the class under the name that configs write and that a dumped config looks up in this module.
+    """Register ``constructor`` under the name ``OURS.name``, and make it importable from this module.
 
-    If mmpose has registered its own class under that name, configs name ours by its path.
+    Configs use this name. A dumped config imports the class from this module. If mmpose has already registered its own
+    class under the name, configs must use the import path of lrdecay's class.
     """
     constructor.__name__ = constructor.__qualname__ = OURS.name
     globals()[OURS.name] = constructor
@@ -41,9 +42,9 @@ def _registered(constructor: type) -> type:
 
 @_registered
 class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
-    """Layer-wise or stage-wise learning-rate decay for any backbone with identifiable layers.
+    """Apply layer-wise or stage-wise learning-rate decay to any backbone with identifiable layers.
 
-    The options are those of :mod:`lrdecay_cli.decay.constructor_options`, see ``docs/constructor.md``::
+    :mod:`lrdecay_cli.decay.constructor_options` and ``docs/constructor.md`` describe the options::
 
         custom_imports = dict(imports=['lrdecay_cli.training'])
         optim_wrapper = dict(
@@ -55,7 +56,7 @@ class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
     ``param_names``, in addition to ``lr``, ``weight_decay`` and ``params``.
 
     Raises:
-        DecayError: at creation, for invalid options; when called, for options that do not fit the model.
+        DecayError: options are invalid (raised at creation) or do not fit the model (raised by the call).
     """
 
     def _validate_cfg(self) -> None:
@@ -63,7 +64,7 @@ class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
         ConstructorOptions.from_paramwise_cfg(self.paramwise_cfg)
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_kwargs: Any) -> None:
-        """Append the groups of ``module``, the whole model, to ``params``."""
+        """Append the parameter groups of ``module``, the whole model, to ``params``."""
         plan = plan_for(module, self.optimizer_cfg, self.paramwise_cfg)
         tensors = dict(module.named_parameters())
         for group in plan.groups:
@@ -75,9 +76,12 @@ class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
 
 
 def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapping[str, Any] | None) -> Plan:
-    """Return the groups of ``model``, with the formula of each number.
+    """Return the parameter groups of ``model``, with the formulas of their lr and weight decay.
 
-    ``model`` is the whole model without a wrapper. If ``optimizer`` sets no weight decay, the class's default is used.
+    Args:
+        model: the whole model without a wrapper.
+        optimizer: the optimizer config. Without ``weight_decay``, the default of the optimizer class is used.
+        paramwise_cfg: options of the constructor.
 
     Raises:
         DecayError: the options are invalid or do not fit the model.
@@ -101,9 +105,10 @@ def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapp
 
 
 def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[str, Provenance]:
-    """Return provenance by parameter name for lrdecay's own constructor; empty for any other.
+    """Return the provenance of each parameter by name if ``constructor`` is lrdecay's own; else an empty dict.
 
-    For other constructors, :func:`lrdecay_cli.constructors.recomputation.with_provenance` computes it from the map.
+    For other constructors, :func:`lrdecay_cli.constructors.recomputation.with_provenance` computes the provenance from
+    the group map.
     """
     if constructor is not LayerDecayConstructor:
         return {}
@@ -116,13 +121,18 @@ def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[
 
 
 def unwrapped_model(model: nn.Module) -> nn.Module:
-    """Return the model that mmengine's constructors group: ``.module`` of a wrapper, else the model itself."""
+    """Return the model whose parameters mmengine's constructors group: ``model.module`` of a wrapper, else ``model``
+    itself.
+    """
     inner = getattr(model, "module", None)
     return inner if isinstance(inner, nn.Module) else model
 
 
 def layer_depth_of(model: nn.Module) -> Callable[[str], tuple[int, int]] | None:
-    """Return the model's own ``get_layer_depth``; None if it has none."""
+    """Return the model's method ``get_layer_depth``, which maps a parameter name to layer id and number of layers.
+
+    None if the model has no such method.
+    """
     own: Any = getattr(unwrapped_model(model), "get_layer_depth", None)
 
     def layer_depth(name: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Read the group map of a starting training from its live optimizer."""
+"""Read the group map of a training that starts, from its live optimizer."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ register_hook: Callable[[], Callable[[type], type]] = HOOKS.register_module
 
 
 class LiveGroupsHook(Hook):  # type: ignore[misc]
-    """Read the group map once, after the optimizer is built and a checkpoint is resumed.
+    """Base class of hooks that read the group map once, when the optimizer is built and a checkpoint is loaded.
 
-    With ``log_lr`` it also logs the lr of every curve of :func:`analysis.logged_curves.curve_names` through mmengine's
-    Visualizer, in the iterations that LoggerHook logs.
+    With ``log_lr``, the hook also logs the lr of every curve of :func:`analysis.logged_curves.curve_names`. It uses
+    mmengine's Visualizer, in the iterations in which LoggerHook logs.
     """
 
     # After hooks that freeze parameters before training or set the lr of an iteration.
@@ -39,7 +39,9 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
     log_lr = False
 
     def before_train(self, runner: Any) -> None:
-        """Read the groups of ``runner.optim_wrapper`` and judge them. mmengine calls this on every rank."""
+        """Read the groups of ``runner.optim_wrapper`` and pass them to :meth:`judge`. mmengine calls this on every
+        rank.
+        """
         logger = runner.logger if is_main_process() else None
         group_map = live_map(runner)
         if logger is not None and group_map.batch:
@@ -50,7 +52,7 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
             logger.warning("Parameter groups: log_lr logs nothing without LoggerHook; set default_hooks.logger")
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Log on the first rank the lr of this iteration. mmengine calls this on every rank."""
+        """Log the lrs of this iteration on the first rank. mmengine calls this on every rank."""
         if not self.log_lr or not _is_logged(runner, batch_idx):
             return
         optimizers = optimizers_of(runner.optim_wrapper).values()
@@ -70,7 +72,7 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
         self._groups, self._names = group_map.groups, curve_names(group_map.groups)
 
     def judge(self, group_map: GroupMap, work_dir: Path, logger: Any) -> None:
-        """Process the map; ``logger`` is None on every rank but the first."""
+        """Check or save the group map. ``logger`` is None on all ranks except the first."""
         raise NotImplementedError
 
 
@@ -79,7 +81,10 @@ def _logger_hook(runner: Any) -> LoggerHook | None:
 
 
 def _is_logged(runner: Any, batch_idx: int) -> bool:
-    """True if LoggerHook logs this iteration. Source: mmengine 0.10.7, ``LoggerHook.after_train_iter``."""
+    """True if LoggerHook logs in this iteration.
+
+    Source: mmengine 0.10.7, ``LoggerHook.after_train_iter``.
+    """
     hook = _logger_hook(runner)
     if hook is None:
         return False
@@ -90,13 +95,16 @@ def _is_logged(runner: Any, batch_idx: int) -> bool:
 
 
 def live_map(runner: Any) -> GroupMap:
-    """Return the map of a Runner's optimizer.
+    """Return the group map of a Runner's optimizer. As in ``inspect``, lrs are those before any schedule.
 
-    Its groups have their starting values, before any schedule, as in ``inspect``.
+    Differences from the map of ``inspect``:
 
-    The map of ``inspect`` differs in device and stubs. Also, ``inspect`` does not see changes to the config by the
-    training script, nor changes to groups by a resumed checkpoint or by code. The scaling of ``auto_scale_lr`` is
-    included, with its factor. A second run of the constructor finds the options that the constructor reads.
+    - device and stubs differ;
+    - the map includes changes that the training script makes to the config, and changes of groups by a resumed
+      checkpoint or by code;
+    - lrs include ``auto_scale_lr``, and the map contains its factor.
+
+    The constructor runs a second time, to find the options that it reads.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     config, optimizers = runner.cfg, optimizers_of(runner.optim_wrapper)
@@ -133,9 +141,9 @@ def live_map(runner: Any) -> GroupMap:
 
 
 def lr_factor(runner: Any) -> float:
-    """Return the factor of ``auto_scale_lr`` for every lr of a Runner; 1 if it is off.
+    """Return the factor by which ``auto_scale_lr`` multiplies every lr of a Runner; 1 if it is off.
 
-    Source: mmengine 0.10.7, ``Runner.scale_lr``. A resumed optimizer has the lr of the run that saved it.
+    Source: mmengine 0.10.7, ``Runner.scale_lr``. If the run was resumed, the optimizer has the lr of the saved run.
     """
     scaling = runner.auto_scale_lr or {}
     if not scaling.get("enable", False):
@@ -145,12 +153,12 @@ def lr_factor(runner: Any) -> float:
 
 @contextmanager
 def _unscaled(optimizers: Mapping[str, Any], fresh: Mapping[str, Any], factor: float) -> Iterator[None]:
-    """Restore the lr that every group was built with inside the block.
+    """Inside the block, give every group the lr that the constructor set, without ``auto_scale_lr``.
 
     Args:
-        optimizers: by name; their lrs return at the end.
-        fresh: the same optimizers, built again: their lrs are exact, and a division would round.
-        factor: the factor of ``auto_scale_lr`` on every lr.
+        optimizers: the optimizers by name. Their lrs are restored after the block.
+        fresh: the same optimizers, built again. Their lrs are exact; a division by ``factor`` would round.
+        factor: the factor by which ``auto_scale_lr`` multiplied every lr.
     """
     groups = [group for optimizer in optimizers.values() for group in optimizer.param_groups] if factor != 1 else []
     exact = [group["lr"] for optimizer in fresh.values() for group in optimizer.param_groups]

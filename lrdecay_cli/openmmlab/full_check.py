@@ -1,7 +1,7 @@
-"""Test the stack: import each package and build a model of each zoo. Runs in its own process.
+"""Test the installed packages: import each package and build a model of each zoo, in a separate process.
 
-A package compiled for another torch may end the interpreter instead of raising. So each step is announced on stdout
-before it runs, one JSON object per line.
+A package that was compiled for another torch may end the interpreter instead of raising. So the name of each step is
+written to stdout before the step runs, as one JSON object per line.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ ZOO_MODELS = {
     "mmdet": "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
     "mmpretrain": "mmpretrain::resnet/resnet18_8xb16_cifar10.py",
 }
-"""A small config of each zoo that needs the same steps as a large one."""
+"""For each zoo, a small config. Building it takes the same steps as building a large config."""
 
 
 def main(modules: Sequence[str]) -> None:
-    """Import the modules in order, list the devices and build a model of each zoo; report on stdout."""
+    """Import the modules in order, list the devices, and build a model of each zoo. The results go to stdout as JSON
+    lines.
+    """
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         # Output of packages at import is not part of the report.
         os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""Read the group map of any PyTorch model and its optimizers, without a config. Needs only torch."""
+"""Read the group map of any PyTorch model and its optimizers. Needs torch, but no config and no mmengine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lrdecay_cli.openmmlab.reading import common, read_groups
 
 _WHERE = "audit_optimizer"
 _LIGHTNINGS = "epoch"
-"""When Lightning steps a scheduler without ``interval``."""
+"""Interval at which Lightning steps a scheduler if ``interval`` is not set."""
 _PARALLEL = ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
 # Wrappers of modules inside a model: removed from parameter names.
 _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?:\.|$)")
@@ -33,15 +33,15 @@ _NAMES = ("group_name", "name")
 
 
 class Given(NamedTuple):
-    """The optimizers of a program."""
+    """The optimizers and schedulers of a program."""
 
     optimizers: dict[str, Any]
-    """Optimizers by name; a single optimizer has the empty name."""
+    """The optimizers by name. A single optimizer has the empty name."""
     schedulers: list[Scheduled]
 
 
 class Scheduled(NamedTuple):
-    """A scheduler, and the interval at which it is stepped."""
+    """A scheduler, and the interval at which the program steps it."""
 
     scheduler: Any
     interval: str
@@ -55,15 +55,17 @@ def live_optimizer_map(
     base_lr: float | None = None,
     name: str | None = None,
 ) -> GroupMap:
-    """Read the groups of ``optimizer`` by identity of the model's tensors, without running or changing the model.
+    """Return the group map of a model and its optimizer. The model is neither run nor changed.
 
-    Same arguments as :func:`lrdecay_cli.audit_optimizer`.
+    Tensors in groups are identified as parameters of the model by object identity. The arguments are those of
+    :func:`lrdecay_cli.audit_optimizer`.
 
     Raises:
-        LrdecayError: ``model`` is not a module, or there is no optimizer.
+        LrdecayError: ``model`` is not a ``torch.nn.Module``, or there is no optimizer.
     """
     if not isinstance(model, nn.Module):
-        raise LrdecayError(f"{type(model).__name__} is not a torch.nn.Module", where=_WHERE, fix="give the model")
+        problem = f"the type of the model is {type(model).__name__}, not torch.nn.Module"
+        raise LrdecayError(problem, where=_WHERE, fix="give the model first, then the optimizer")
     inner = _unwrapped(model)
     given = optimizers_of(optimizer)
     listed = [*given.schedulers, *_flat(schedulers, "")]
@@ -118,9 +120,8 @@ _DISTRIBUTED = ("torch.distributed", "deepspeed", "fairscale")
 
 
 def _measurable(optimizers: Mapping[str, Any]) -> dict[str, torch.optim.Optimizer]:
-    """Return the torch optimizers whose effect can be measured.
-
-    Omits those of distributed libraries, such as DeepSpeed.
+    """Return the optimizers with measurable effects: torch's optimizers, except those of distributed libraries
+    (DeepSpeed).
     """
     return {
         key: each
@@ -130,8 +131,9 @@ def _measurable(optimizers: Mapping[str, Any]) -> dict[str, torch.optim.Optimize
 
 
 def optimizers_of(given: Any) -> Given:
-    """Return the optimizers of a program: one, several, a dict of them, or the result of Lightning's hook.
+    """Return the optimizers and schedulers of a program.
 
+    ``given`` is an optimizer, a sequence or dict of optimizers, or the result of Lightning's ``configure_optimizers``.
     Source: lightning 2.6, ``LightningModule.configure_optimizers``: an optimizer; a dict with ``optimizer`` and
     ``lr_scheduler``; a sequence of either; two lists, of optimizers and of schedulers.
     """
@@ -159,12 +161,12 @@ def optimizers_of(given: Any) -> Given:
                 fix="give a torch optimizer, a list or a dict of optimizers",
             )
     if not found:
-        raise LrdecayError("there is no optimizer", where=_WHERE, fix="build it first")
+        raise LrdecayError("there is no optimizer", where=_WHERE, fix="build the optimizer first")
     return Given({"": next(iter(found.values()))} if len(found) == 1 else found, schedulers)
 
 
 def _bare(optimizer: Any) -> Any:
-    """Unwrap an optimizer: Lightning's LightningOptimizer, accelerate's AcceleratedOptimizer, mmengine's wrapper."""
+    """Return the torch optimizer inside the wrappers of Lightning, accelerate and mmengine."""
     for _ in range(8):
         inner = getattr(optimizer, "optimizer", None)
         if not isinstance(getattr(inner, "param_groups", None), list):
@@ -174,9 +176,10 @@ def _bare(optimizer: Any) -> Any:
 
 
 def _flat(schedulers: Any, interval: str) -> Iterator[Scheduled]:
-    """Yield each scheduler, and the schedulers that it runs one after another.
+    """Yield each scheduler, followed by the schedulers that it runs one after another.
 
-    Unwraps Lightning's ``lr_scheduler`` dicts.
+    A ``lr_scheduler`` dict of Lightning yields the scheduler in it. ``interval`` applies to schedulers without their
+    own.
     """
     if isinstance(schedulers, Mapping):
         interval = str(schedulers.get("interval", interval))
@@ -191,7 +194,7 @@ def _flat(schedulers: Any, interval: str) -> Iterator[Scheduled]:
 
 
 def _live_scheduler(scheduled: Scheduled) -> LiveScheduler:
-    """Return the record of a scheduler.
+    """Return a scheduler's record for the group map.
 
     Source: torch 2.13.0, ``optim/lr_scheduler.py``: ``eta_min`` is one lr for all groups.
     """
@@ -207,7 +210,7 @@ def _live_scheduler(scheduled: Scheduled) -> LiveScheduler:
 
 
 def _is_timms(scheduler: Any) -> bool:
-    """True if a scheduler is timm's, which multiplies each group's lr by its ``lr_scale``.
+    """True for a scheduler of timm, which multiplies each group's lr by the group's ``lr_scale``.
 
     Source: timm 1.0, ``Scheduler.update_groups``.
     """
@@ -216,9 +219,8 @@ def _is_timms(scheduler: Any) -> bool:
 
 
 def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
-    """True if a scheduler has multiplied the lrs by ``lr_scale``.
-
-    Then lr over ``initial_lr`` is proportional to ``lr_scale``.
+    """True if the lr of each group already includes its ``lr_scale``: lr over ``initial_lr`` is proportional to
+    ``lr_scale``.
     """
     factors, scales = [], set()
     for optimizer in optimizers:
@@ -234,9 +236,9 @@ def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
 
 
 def _as_started(optimizer: Any, applied: bool) -> Any:
-    """Return the groups as they were before schedulers changed them.
+    """Return the optimizer's groups as they were before schedulers changed them.
 
-    ``applied``: lrs include the factor ``lr_scale``.
+    ``applied``: the current lrs include the factor ``lr_scale``, so the returned lrs include it too.
     """
     groups = []
     for group in optimizer.param_groups:
@@ -255,7 +257,10 @@ def _as_started(optimizer: Any, applied: bool) -> Any:
 
 
 def _base_lr(optimizer: Any, started: Any) -> float | None:
-    """Return the lr that the optimizer was built with; None if no group has this lr or an ``lr_scale``."""
+    """Return the lr with which the optimizer was built.
+
+    None if no group has this lr, or this lr times its ``lr_scale``.
+    """
     default = _number(getattr(optimizer, "defaults", {}).get("lr"))
     if default is None:
         return None
@@ -274,7 +279,7 @@ def _number(value: Any) -> float | None:
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
-    """Return the model inside wrappers of torch.compile, DataParallel and DistributedDataParallel."""
+    """Return the model inside the wrappers of torch.compile, DataParallel, DistributedDataParallel and FSDP."""
     for _ in range(8):
         kind = type(model)
         around = "_orig_mod" if "_orig_mod" in model._modules and kind.__name__ == "OptimizedModule" else ""
@@ -288,5 +293,5 @@ def _unwrapped(model: nn.Module) -> nn.Module:
 
 
 def _name_of(name: str) -> str:
-    """Return a name in the model itself, without the wrappers of torch.compile, FSDP and checkpointing."""
+    """Return the name of a parameter or module without the parts that torch.compile, FSDP and checkpointing add."""
     return _WRAPPERS.sub("", name).rstrip(".") if "_" in name else name

@@ -1,4 +1,4 @@
-"""Find the modules of a model that register parameters. Needs only torch."""
+"""Find the modules of a model that have parameters of their own. Needs only torch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from lrdecay_cli.domain.training import Module, Trait
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
-"""Classes that mmengine's default constructor treats as norms. Source: mmengine 0.10.7, ``parrots_wrapper.py``."""
+"""Classes of norm layers in mmengine's default constructor. Source: mmengine 0.10.7, ``parrots_wrapper.py``."""
 
 _AVERAGED = (("mmengine.model.averaged_model", "BaseAveragedModel"), ("torch.optim.swa_utils", "AveragedModel"))
 
 
 def averaged_models(model: nn.Module) -> list[str]:
-    """Return paths of modules that are moving averages of other modules. Their parameters need no optimizer.
+    """Return the paths of modules that are moving averages of other modules. An optimizer does not train their
+    parameters.
 
     Source: mmengine 0.10.7, ``model/averaged_model.py``; torch 2.13.0, ``optim/swa_utils.py``.
     """
@@ -31,9 +32,9 @@ def averaged_models(model: nn.Module) -> list[str]:
 
 
 def modules_of(model: nn.Module, name_of: Callable[[str], str] = str) -> dict[str, Module]:
-    """Return every module of ``model`` that registers parameters, by path. A shared module is listed under each path.
+    """Return every module with parameters of its own, by path. A shared module is listed under each of its paths.
 
-    ``name_of`` converts a path in the model to a path in the map.
+    ``name_of`` converts a path in the model to a path in the group map.
     """
     # A model that contains one has imported its module.
     ops = sys.modules.get("mmcv.ops")

@@ -1,4 +1,4 @@
-"""Record which options of ``paramwise_cfg`` a constructor reads while it makes the groups."""
+"""Record which options of ``paramwise_cfg`` a constructor reads while it builds the groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _DEFAULT: Any = getattr(optim, DEFAULT.name)
 
 
 class OptionReads:
-    """The paths that were read, in order of first use: ``custom_keys``, ``custom_keys.norm.decay_mult``."""
+    """Recorder of the options that a constructor reads: ``custom_keys``, ``custom_keys.norm.decay_mult``.
+
+    Paths are in the order of their first use.
+    """
 
     def __init__(self) -> None:
         self._paths: dict[str, None] = {}
@@ -25,27 +28,30 @@ class OptionReads:
         self._paused = 0
 
     def watched(self, paramwise_cfg: Any) -> Any:
-        """Return ``paramwise_cfg`` as an equal dict that records here which options are read."""
+        """Return a copy of ``paramwise_cfg`` that records here each option that is read."""
         return _watched(paramwise_cfg, "", self) if isinstance(paramwise_cfg, Mapping) else paramwise_cfg
 
     def note(self, path: str, *, there: bool) -> None:
-        """Record that a path was read (``there``) or is missing."""
+        """Record that an option was looked up. ``there``: the option exists in the config."""
         if not self._paused:
             (self._paths if there else self._asked).setdefault(path)
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Return every path that was read."""
+        """Return the paths of all options that were read."""
         return tuple(self._paths)
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """Return paths that were looked up and are missing: options that the constructor knows and the config lacks."""
+        """Return the paths of options that the constructor looked up, but that the config does not set."""
         return tuple(self._asked)
 
     @contextmanager
     def unseen_validation(self) -> Iterator[None]:
-        """Pause recording during mmengine's validation, which every constructor that inherits from mmengine's runs."""
+        """Inside this block, do not record reads by mmengine's validation of the options.
+
+        mmengine runs this validation for every constructor that inherits from its own.
+        """
         validate = _DEFAULT._validate_cfg
 
         def unseen(constructor: Any) -> None:
@@ -70,7 +76,10 @@ def _watched(options: Mapping[str, Any], prefix: str, reads: OptionReads) -> _Wa
 
 
 def _recording(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a dict method to first record the key in its arguments, or every key if the method has no key argument."""
+    """Return a dict method that records the key in its arguments before the call.
+
+    If a method such as ``items`` has no key argument, every key is recorded.
+    """
 
     def recording(self: _WatchedOptions, *arguments: Any, **named: Any) -> Any:
         self._note(*(arguments[:1] or dict.keys(self)))
@@ -80,9 +89,9 @@ def _recording(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _WatchedOptions(ConfigDict):  # type: ignore[misc]
-    """Options that record each read of a value, through any method of a dict or a ConfigDict.
+    """A ConfigDict that records each read of a value, through any method of dict or ConfigDict.
 
-    Iterating over names or copying is not a read.
+    Iterating over keys or copying does not count as a read.
     """
 
     _watch: tuple[str, OptionReads] = ("", OptionReads())

@@ -1,4 +1,4 @@
-"""Check whether this program has registered its own classes with mmengine. Imports nothing of the stack."""
+"""Check if the current program has registered its own classes with mmengine. Needs neither torch nor mmengine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _STACK = frozenset(
         *("torch_npu", "dadaptation", "lion_pytorch", "sophia", "Sophia", "bitsandbytes", "transformers"),
     )
 )
-"""Packages that a build imports by itself. Earlier registration does not change results."""
+"""Packages that a build always imports. It does not matter if their classes were registered earlier."""
 
 
 def has_own_registrations() -> bool:
-    """True if a registry contains types that a fresh process does not register by itself."""
+    """True if a registry contains a class that a new process would not register by itself."""
     module = sys.modules.get("mmengine.registry")
     if module is None:
         return False
@@ -33,7 +33,7 @@ def has_own_registrations() -> bool:
 
 
 def _registered(registry: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield the types in a registry and its children."""
+    """Yield the registered classes of a registry and its children."""
     if id(registry) in seen:
         return
     seen.add(id(registry))

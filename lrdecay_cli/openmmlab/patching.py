@@ -1,4 +1,7 @@
-"""Replace attributes temporarily and restore them exactly. Defines the error for files that this machine lacks."""
+"""Replace attributes temporarily, and restore them exactly.
+
+Also defines the error for files that this machine does not have.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from typing import Any
 _INHERITED = object()
 
 PatchOf = Callable[[types.ModuleType], AbstractContextManager[Any]]
-"""Maps a newly imported module to the patches that it needs."""
+"""Function that takes a newly imported module and returns a context manager with patches for it."""
 
 
 @contextmanager
 def patched(owner: Any, **replacements: Any) -> Iterator[None]:
-    """Set attributes of a module or class inside the ``with`` block. Afterwards restore or delete each attribute."""
+    """Inside the ``with`` block, set attributes of a module or class. Afterwards restore or delete each attribute."""
     originals = {name: vars(owner).get(name, _INHERITED) for name in replacements}
     try:
         for name, replacement in replacements.items():
@@ -37,8 +40,8 @@ def patched(owner: Any, **replacements: Any) -> Iterator[None]:
 def patched_functions(owner: types.ModuleType, **replacements: Callable[..., Any]) -> Iterator[None]:
     """Replace functions of a module, also for code that imported them by name (``from owner import f``).
 
-    A plain function object stays and gets another body, so its users need not be found. Any other object is replaced
-    as an attribute of the module.
+    A Python function object gets another body, so all code that imported it runs the replacement. Any other callable is
+    replaced only as an attribute of the module.
     """
     with ExitStack() as stack:
         for name, replacement in replacements.items():
@@ -67,7 +70,7 @@ def _forward(*args: Any, _replacement: Callable[..., Any], **kwargs: Any) -> Any
 
 
 def copied(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a copy of the function that stays unchanged while the original is patched."""
+    """Return a copy of the function. The copy stays unchanged while the original is patched."""
     if not isinstance(function, types.FunctionType):
         return function
     copy = types.FunctionType(
@@ -79,9 +82,9 @@ def copied(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def patched_on_import(patches: Mapping[str, PatchOf]) -> Iterator[None]:
-    """Apply each module's patches now if it is already imported, else when something imports it.
+    """Patch each module: now if it is already imported, otherwise when it is imported.
 
-    This avoids importing a slow and rarely used package only to patch it.
+    So a slow and rarely used package is not imported only to patch it.
     """
     with ExitStack() as stack:
         for name, patch in patches.items():
@@ -105,7 +108,7 @@ def patched_on_import(patches: Mapping[str, PatchOf]) -> Iterator[None]:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Find a module with the other finders, and call ``imported`` with it after its execution."""
+    """Import finder that calls ``imported`` with a module after its execution. Other finders find the module."""
 
     def __init__(self, names: set[str], imported: Callable[[types.ModuleType], None]) -> None:
         self._names = names
@@ -132,11 +135,11 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 class NotHereError(RuntimeError):
-    """Raised for a file or model that this machine lacks and lrdecay does not download.
+    """Raised if a model needs a file or another model that this machine does not have. lrdecay does not download it.
 
-    Passes through code of the stack.
+    The error is raised inside code of torch or OpenMMLab, which may pass it on.
 
-    ``needs`` names the missing thing in a table of many configs. ``fix`` is the instruction to get it.
+    ``needs`` names the missing file or model in a table of many configs. ``fix`` is the instruction to get it.
     """
 
     # All arguments but the first have defaults: code of the stack may raise it again with the message alone.

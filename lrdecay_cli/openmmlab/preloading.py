@@ -1,4 +1,4 @@
-"""Import the stack once for many processes forked from this one."""
+"""Import torch and OpenMMLab once, for many processes that are forked from this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOKED_UP_WITH = "pkg_resources"
 
 
 def preload_stack(packages: Iterable[str]) -> None:
-    """Import torch, mmengine and the registering modules of ``packages``, and prepare for forks."""
+    """Import torch, mmengine and the modules of ``packages`` that register types, and prepare this process to fork."""
     import_torch()
     import torch
 

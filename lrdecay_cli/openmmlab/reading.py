@@ -1,4 +1,4 @@
-"""Read the groups of a real optimizer: find names by tensor identity, and list every model parameter."""
+"""Read the groups of a real optimizer. Tensors get their names by object identity with the model's parameters."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _OWN_FIELDS = {"params", "param_names", "param_name", "group_name", "lr", "weigh
 
 
 class HoldsGroups(Protocol):
-    """The attributes of a PyTorch optimizer that are needed to read its groups."""
+    """The only attribute of an optimizer that is needed to read its groups."""
 
     param_groups: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class ReadGroups:
-    """The part of a group map that comes from the optimizer and the model."""
+    """The fields of a group map that come from the optimizer and the model."""
 
     groups: tuple[ParameterGroup, ...]
     frozen: tuple[Parameter, ...]
@@ -49,15 +49,16 @@ def read_groups(
     turns: Sequence[Sequence[str]] = (),
     name_of: Callable[[str], str] = str,
 ) -> ReadGroups:
-    """Read every group of every optimizer.
+    """Return all groups of all optimizers, and the parameters of the model outside the groups.
 
     Args:
-        optimizers: optimizers of ``model`` by name; the name prefixes the names of its groups.
-        base_lrs: base lr by optimizer name, for the scale of groups without their own ``lr_scale``.
-        provenance: by parameter name, for parameters that lrdecay's own rules explain.
-        scheduled: True to read the values from before parameter schedulers changed the groups.
-        turns: sets of optimizers that step alternately: all optimizers in a set may hold the same tensor.
-        name_of: converts a name in the model to a name in the map.
+        model: the model.
+        optimizers: optimizers of ``model`` by name. The name becomes a prefix of the names of its groups.
+        base_lrs: base lr of each optimizer, to compute the lr scale of groups without ``lr_scale``.
+        provenance: provenance by parameter name, for parameters with a known formula.
+        scheduled: schedulers may have changed the groups; read the values from before.
+        turns: sets of optimizers that step alternately. All optimizers in a set may contain the same tensor.
+        name_of: function that converts a name in the model to a name in the map.
     """
     first_names: dict[int, str] = {}
     parameters: dict[str, nn.Parameter] = {}
@@ -119,9 +120,9 @@ def read_groups(
 
 
 def size_of(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
-    """Return shape and number of elements.
+    """Return shape and number of elements of a tensor.
 
-    A parameter without a shape before the first forward (``LazyLinear``) has 0.
+    The number is 0 for a parameter that has no shape before the first forward pass (``LazyLinear``).
     """
     return ((0, 0), 0) if is_lazy(tensor) else (tuple(tensor.shape), tensor.numel())
 
@@ -136,13 +137,16 @@ def read_group(
     first_lr: Any = None,
     precisions: Mapping[str, str] | None = None,
 ) -> ParameterGroup:
-    """Convert an entry of ``param_groups`` to a group of the map.
+    """Convert an entry of ``param_groups`` to a group of the group map.
 
     Args:
-        optimizer: its name; empty for a single optimizer.
-        base_lr: the divisor for its scale, if it has no ``lr_scale`` of its own.
-        first_lr: the lr at the start of training, if the entry's ``lr`` has changed since.
-        precisions: precisions of the entry's numbers if ``options`` has plain values; None to read them from the entry.
+        name: name of the group.
+        optimizer: name of its optimizer; empty for a single optimizer.
+        options: the entry of ``param_groups``.
+        base_lr: divisor for the lr scale, if the entry has no ``lr_scale``.
+        parameters: the parameters of the group.
+        first_lr: the lr at the start of training, if the current ``lr`` may differ.
+        precisions: precision of each number, if ``options`` contains plain values; None to find it from ``options``.
     """
     if precisions is None:
         precisions = precisions_of(options)
@@ -165,13 +169,14 @@ def read_group(
 
 
 def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the precision, by key, of each value of a group that is stored below Python's precision."""
+    """Return the precision of each option with a lower precision than a Python float, by key."""
     found = ((str(key), precision_of(value)) for key, value in options.items() if key != "params")
     return {key: precision for key, precision in found if precision}
 
 
 def ratio(lr: float | None, base_lr: float | None, precision: str | None = None) -> float | None:
-    """Return ``lr / base_lr`` as the shortest decimal that gives ``lr`` bit for bit: 0.1, not 0.09999999999999999.
+    """Return ``lr / base_lr`` as the shortest decimal that gives ``lr`` bit for bit: 0.1 instead of
+    0.09999999999999999.
 
     ``precision`` is the precision of ``lr``; None for a Python float.
     """
@@ -183,13 +188,13 @@ def ratio(lr: float | None, base_lr: float | None, precision: str | None = None)
 
 
 def common(values: Iterable[float | None]) -> float | None:
-    """Return the value if all values are equal; otherwise None."""
+    """Return the common value if all values are equal; otherwise None."""
     found = set(values)
     return found.pop() if len(found) == 1 else None
 
 
 def uniquely_named(groups: list[ParameterGroup]) -> tuple[ParameterGroup, ...]:
-    """Return the groups in order with unique names: repeated names get ``#2``, ``#3``."""
+    """Return the groups with unique names: repeated names get ``#2``, ``#3``. The order stays the same."""
     seen: dict[str, int] = {}
     named = []
     for group in groups:

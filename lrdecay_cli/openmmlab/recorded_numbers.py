@@ -1,7 +1,8 @@
-"""Numbers that record how they were computed, to show as a formula how a constructor uses the number of GPUs.
+"""Numbers that record their own computation.
 
-All other code sees ordinary floats and ints. ``int()``, ``math`` and tensors return plain numbers, so a formula is
-either complete or absent.
+lrdecay gives them to a constructor to show, as a formula, how the constructor uses the number of GPUs. For all other
+code they are ordinary floats and ints. The results of ``int()``, ``math`` and tensors are plain numbers without a
+formula. So a formula is never incomplete.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ _SUM, _PRODUCT, _ATOM = 1, 2, 3
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """The formula of a number."""
+    """The computation of a number, as text."""
 
     expression: str
-    """The computation in symbols: ``base_weight_decay * gpus``."""
+    """The computation with symbols: ``base_weight_decay * gpus``."""
     formula: str
-    """The computation with numbers: ``0.0005 * 8``."""
+    """The computation with values: ``0.0005 * 8``."""
     inputs: Mapping[str, int | float]
-    """The numbers by their symbols."""
+    """The value of each symbol."""
     rank: int = _ATOM
 
 
 class _Number:
-    """Common methods of recorded numbers. A subclass also inherits from float or int."""
+    """Methods of recorded numbers. Its subclasses also inherit from float or int."""
 
     recorded: Recorded
 
@@ -55,15 +56,18 @@ class _Number:
 
 
 class RecordedFloat(_Number, float):
-    """A float with its formula."""
+    """A float that records its computation."""
 
 
 class RecordedInt(_Number, int):
-    """An int with its formula."""
+    """An int that records its computation."""
 
 
 def named(name: str, value: int | float) -> Any:
-    """Return a number with ``name`` as its symbol in formulas; a number that cannot be recorded is unchanged."""
+    """Return ``value`` as a recorded number with the symbol ``name``.
+
+    A value that is not finite is returned unchanged, and so is any value if ``name`` is not an identifier.
+    """
     if not math.isfinite(value) or not name.isidentifier():
         return value
     return _kept(value, Recorded(name, _text(value), {name: value}))
@@ -74,7 +78,7 @@ def _text(value: int | float) -> str:
 
 
 def formula_of(number: Any) -> Formula | None:
-    """Return how a number was computed; None for a plain number."""
+    """Return the formula of a recorded number; None for a plain number."""
     if not isinstance(number, _Number):
         return None
     how = number.recorded
@@ -128,7 +132,7 @@ def _combined(function: Callable[[Any, Any], Any], sign: str, rank: int, left: A
 
 
 def _install(name: str, function: Callable[[Any, Any], Any], sign: str, rank: int) -> None:
-    """Add a recording operator to both classes."""
+    """Define an operator for recorded numbers. Its result is a recorded number."""
 
     def forward(self: Any, other: Any) -> Any:
         return _combined(function, sign, rank, self, other)

@@ -50,7 +50,7 @@ def test_options_of_one_config_make_the_other_that_one(
 
 def test_an_option_without_a_place_is_an_error() -> None:
     config = load_config(PAIRS[0][0], {})
-    with pytest.raises(LrdecayError, match=r"^model\.nowhere\.depth: the config has no such path$"):
+    with pytest.raises(LrdecayError, match=r"^model\.nowhere\.depth: the config has no option with this path$"):
         set_options(config, [(("model", "nowhere", "depth"), 1, False)])
 
 

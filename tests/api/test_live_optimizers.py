@@ -285,7 +285,9 @@ def test_optimizers_in_every_form() -> None:
     for given in (None, [], {}, "AdamW", model, [one, None]):
         with pytest.raises(lrdecay_cli.LrdecayError, match=r"^audit_optimizer: [^\n]+$"):
             lrdecay_cli.audit_optimizer(model, given)
-    with pytest.raises(lrdecay_cli.LrdecayError, match=r"SGD is not a torch\.nn\.Module; give the model"):
+    with pytest.raises(
+        lrdecay_cli.LrdecayError, match=r"type of the model is SGD, not torch\.nn\.Module; give the model"
+    ):
         lrdecay_cli.audit_optimizer(one, model)
 
 

@@ -119,8 +119,8 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["inspect", "{checkpoint}"], "recorded no names, so its 6 parameters are known only by position"),
-        (["explain", "{checkpoint}", "head"], "recorded no names, so its 6 parameters are known only by"),
+        (["inspect", "{checkpoint}"], "contains no parameter names: its 6 parameters have only positions"),
+        (["explain", "{checkpoint}", "head"], "contains no parameter names: its 6 parameters have only"),
         (["schedule", "{checkpoint}"], "the file is a checkpoint; schedule needs a config; give the config"),
         (["inspect", "{config}", "--config", "{config}"], "--config: needs a checkpoint"),
         (

@@ -52,11 +52,11 @@ CONFIGS = {
     ),
     "endless integer": (
         GOOD + "train_cfg = dict(milestones=[1, 10**5000])\n",
-        r"config\.py: train_cfg\.milestones\.1: the integer has more digits than Python can write; use a shorter one",
+        r"config\.py: train_cfg\.milestones\.1: the integer has more digits than Python can write; use a smaller one",
     ),
     "no module": (
         'model = dict(type="collections.OrderedDict", a=1)\n' + ADAMW.format(""),
-        r"model does not build: TypeError: OrderedDict is not a torch\.nn\.Module",
+        r"model does not build: TypeError: the type of the model is OrderedDict, not torch\.nn\.Module",
     ),
     "lazy module": (
         'model = dict(type="torch.nn.LazyLinear", out_features=2)\n' + ADAMW.format(""),
@@ -68,7 +68,7 @@ CONFIGS = {
     ),
     "unknown model, by the old name of its package": (
         CONV.replace('"mmpretrain.ConvNeXt"', '"mmcls.ConvNeXt"') + ADAMW.format(""),
-        r"'mmcls\.ConvNeXt' at model\.backbone\.type .*; mmcls is mmpretrain now: write mmpretrain\.ConvNeXt",
+        r"'mmcls\.ConvNeXt' at model\.backbone\.type .*; mmcls is now part of mmpretrain: write mmpretrain\.ConvNeXt",
     ),
     "optimizer without a name": (
         CONV + ADAMW.replace("AdamW", "").format(""),
@@ -84,7 +84,7 @@ CONFIGS = {
     ),
     "other scope": (
         CONV.replace('default_scope = "mmpretrain"', "").replace("mmpretrain.Image", "Image") + ADAMW.format(""),
-        r"unknown model 'ImageClassifier'.*mmpretrain has one: set default_scope='mmpretrain'",
+        r"unknown model 'ImageClassifier'.*mmpretrain has this type: set default_scope='mmpretrain'",
     ),
     "unknown constructor": (
         CONV + ADAMW.format(', constructor="LearningRateDecayConstructor"'),
@@ -155,7 +155,7 @@ CONFIGS = {
         "model = dict(type=Linear, in_features='x', out_features=1)\nval_evaluator = Metric\n" + ADAMW.format(""),
         r"model does not build in Linear: TypeError: ",
     ),
-    "exits when loaded": ("import sys\nsys.exit(0)\n", r"config does not load: it calls sys\.exit\(0\)"),
+    "exits when loaded": ("import sys\nsys.exit(0)\n", r"config does not load: its code calls sys\.exit\(0\)"),
     "custom import": (
         'custom_imports = dict(imports=["no_such_plugin"])\n',
         r"custom_imports \['no_such_plugin'\]: No module named 'no_such_plugin'; .*PYTHONPATH",
@@ -246,7 +246,7 @@ USAGE = {
     "unknown device": (["inspect", "convnext-t_layer-wise.py", "--device", "gpu"], r"unknown device 'gpu'"),
     "cfg-options": (
         ["inspect", "convnext-t_layer-wise.py", "--cfg-options", "lr"],
-        r"--cfg-options: 'lr' is not key=value",
+        r"--cfg-options: 'lr' does not have the form key=value",
     ),
     "only": (["diff", "a.json", "b.json", "--only", "lr,weight"], r"--only: no aspect 'weight'.*weight_decay"),
     "only twice": (["diff", "a.json", "b.json", "--only", "lr", "--only", "nothing"], r"--only: no aspect 'nothing'"),

@@ -185,7 +185,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "stack": (_bomb_by_stack, r"not a pickle of torch\.save \(STACK_GLOBAL\)"),
     "legacy": (_legacy, "is a bare pickle, the format of torch before 1.6"),
     "tar": (_tar, "is a tar archive, the format of torch before 1.6"),
-    "other directory": (_other_directory, "is not a valid checkpoint .*two directories in one file"),
+    "other directory": (_other_directory, "is not a valid checkpoint .*two zip directories in one file"),
     "cut": (_cut, "is damaged or cut off"),
     "flipped": (_flipped, "is damaged or cut off"),
     "zip bomb": (_zip_bomb, "has compressed entries"),

@@ -298,7 +298,7 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
         ),
         (
             ["project/.venv", "a.json", "mmdet::"],
-            "project/.venv: a config needs torch and mmengine, not installed here; name an environment that has it",
+            "project/.venv: a config needs torch and mmengine, which are not installed; name an environment",
         ),
         (["false", "a.json", "mmdet::"], "false: lrdecay cannot run there: exit code 1; try "),
         (["a.json", "maps-a/same.json"], "maps-a/same.json: is not a scan: object contains unknown field"),

@@ -81,7 +81,7 @@ def test_recorded_names_need_no_config(run_of: Callable[[str], Run], name: str) 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name not in RECORDED])
 def test_names_that_nobody_recorded_are_asked_for(run_of: Callable[[str], Run], name: str) -> None:
-    with pytest.raises(LrdecayError, match=r"recorded no names.*--config .*/vis_data/config.py"):
+    with pytest.raises(LrdecayError, match=r"contains no parameter names.*--config .*/vis_data/config.py"):
         checkpoint_map(str(run_of(name).checkpoint))
 
 
@@ -183,7 +183,7 @@ def test_the_text_of_a_config_is_named_where_there_is_one(run_of: Callable[[str]
         del checkpoint["meta"]["cfg"]
 
     for change, told in ((_drop_group, True), (without_text, False)):
-        with pytest.raises(LrdecayError, match="give the config that it was trained with") as refused:
+        with pytest.raises(LrdecayError, match="give the config of the training") as refused:
             checkpoint_map(str(resaved(run, tmp_path, change)), config)
         assert ("meta['cfg']" in refused.value.line()) is told
 

@@ -72,7 +72,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 class {}:
     pass
 """
-NOWHERE = "no installed package registers it{}: import its module with custom_imports=dict(imports=[...])"
+NOWHERE = "no installed package registers {}{}: import its module with custom_imports=dict(imports=[...])"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ NOWHERE = "no installed package registers it{}: import its module with custom_im
             "mmcv_custom/decay.py",
             ("", "OwnConstructor"),
             None,
-            "mmcv_custom/decay.py registers it: set custom_imports=dict(imports=['mmcv_custom.decay'])",
+            "mmcv_custom/decay.py registers OwnConstructor: set custom_imports=dict(imports=['mmcv_custom.decay'])",
             id="by its class",
         ),
         pytest.param(
@@ -91,16 +91,23 @@ NOWHERE = "no installed package registers it{}: import its module with custom_im
             "src/own/__init__.py",
             ("name='OwnConstructor'", "Other"),
             {"custom_imports": {"imports": ["own.models"]}},
-            "src/own/__init__.py registers it: add 'own' to custom_imports.imports, with src on PYTHONPATH",
+            "src/own/__init__.py registers OwnConstructor: add 'own' to custom_imports.imports, with src on PYTHONPATH",
             id="by its name in the registry, beside other imports",
         ),
-        pytest.param("OwnConstructor", "own.py", ("", "OwnConstructor2"), None, NOWHERE.format(""), id="by nothing"),
+        pytest.param(
+            "OwnConstructor",
+            "own.py",
+            ("", "OwnConstructor2"),
+            None,
+            NOWHERE.format("OwnConstructor", ""),
+            id="by nothing",
+        ),
         pytest.param(
             "CustomLayerDecayOptimizerConstructor",
             "own.py",
             ("", "Other"),
             None,
-            NOWHERE.format(" (InternImage has one of that name)"),
+            NOWHERE.format("CustomLayerDecayOptimizerConstructor", " (InternImage defines one with this name)"),
             id="of a published project",
         ),
     ],

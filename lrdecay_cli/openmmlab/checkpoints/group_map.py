@@ -1,4 +1,4 @@
-"""Build the group map of the optimizer that a checkpoint saved."""
+"""Build the group map of the optimizer in a checkpoint."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ from lrdecay_cli.optimizers import effects_of
 def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     """Return the group map of a checkpoint: the groups with which a resumed run continues.
 
-    ``lr`` is the saved lr, with the schedule applied. ``lr_scale`` is the constructor's recorded scale, else
-    ``initial_lr`` over the base lr. The config text in the checkpoint is never run: it provides the names of model,
-    constructor and optimizer.
+    In the map, ``lr`` is the saved lr, which includes the schedule. ``lr_scale`` is the scale that the constructor
+    saved, or else ``initial_lr`` over the base lr. The names of model, constructor and optimizer come from the config
+    text in the checkpoint. lrdecay does not execute this text.
 
     Args:
         path: the checkpoint.
-        config: map of the config that it was trained with. It names parameters by position if the constructor recorded
-            no names, and distinguishes frozen parameters from buffers.
+        config: group map of the training's config. If the checkpoint has no parameter names, the config names
+            parameters by position. It also distinguishes frozen parameters from buffers.
 
     Raises:
         LrdecayError: the checkpoint cannot be read, contains no optimizer, or its parameters cannot be named.
@@ -69,25 +69,25 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     saved = saved_groups(loaded, path)
     shapes = saved_shapes(loaded)
     meta = _dict(loaded.get("meta"))
-    # Settings of the run that wrote it, from the config text; empty if that is missing or unreadable.
+    # Settings of the training, from the config text in the checkpoint; empty if the text is missing or unreadable.
     settings = settings_of(meta.get("cfg"))
     wrapper = _dict(settings.get("optim_wrapper"))
     wrong = misfit(saved, shapes, config) if config else None
     recorded = all(group.names is not None for group in saved)
     if not recorded and config is None:
         size = sum(len(group.shapes) for group in saved)
-        problem = f"its constructor recorded no names, so its {size} parameters are known only by position"
+        problem = f"contains no parameter names: its {size} parameters have only positions"
         fix = f"name them with the training's config: --config {_config_beside(path)}"
         raise LrdecayError(problem, where=path, fix=fix)
     if not recorded and config and wrong:
-        its_text = " (its text is in the checkpoint: meta['cfg'])" if settings else ""
-        fix = f"give the config that it was trained with{its_text}"
+        its_text = " (the checkpoint contains its text: meta['cfg'])" if settings else ""
+        fix = f"give the config of the training{its_text}"
         raise LrdecayError(f"does not fit {config.config.path}: {wrong}", where=path, fix=fix)
     fitting = None if wrong else config
     names = [group.names or () for group in saved]
     if config and not recorded:
         names = [tuple(parameter.name for parameter in group.parameters) for group in counterparts(saved, config)]
-    # The base lr of each optimizer's scales: the saved one, else the one in the checkpoint's config.
+    # Base lr of each optimizer: the saved value, else the value in the checkpoint's config.
     bases = {}
     for name in dict.fromkeys(group.optimizer for group in saved):
         found = base_of([group for group in saved if group.optimizer == name])
@@ -145,7 +145,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
         checkpoint=Checkpoint(
             epoch=_count(meta.get("epoch")),
             iteration=_count(meta.get("iter")),
-            # After three numbers mmengine writes the hash of the repository it was run in.
+            # mmengine appends the hash of the current repository, which differs between machines.
             written_by=f"mmengine {'.'.join(version.split('.')[:2])}"
             if isinstance(version, str) and len(version) < 100
             else None,
@@ -157,7 +157,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     )
     if fitting is None:
         return read
-    # The same model, tensor by tensor, so facts of the built model apply.
+    # The tensors are those of the built model, so facts about the built model apply.
     return msgspec.structs.replace(
         read,
         model=fitting.model,
@@ -215,7 +215,7 @@ def _groups(
 
 
 def _config_beside(path: str) -> str:
-    """Return the config that the training dumped into the folder of its checkpoint; ``CONFIG`` if there is none."""
+    """Return the config that the training saved in the folder of its checkpoint; ``CONFIG`` if there is none."""
     try:
         return dumped_config(str(Path(path).parent))
     except LrdecayError:
@@ -223,14 +223,15 @@ def _config_beside(path: str) -> str:
 
 
 def _optimizer(wrapper: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the settings of an optimizer by name: with several, ``optim_wrapper`` has a key for each."""
+    """Return the config of the optimizer ``name``. With several optimizers, ``optim_wrapper`` has a key for each."""
     return _dict((_dict(wrapper.get(name)) if name else wrapper).get("optimizer"))
 
 
 def _effects(types: Mapping[str, str], saved: Sequence[SavedGroup]) -> dict[str, OptimizerEffects]:
-    """Return the effects of those optimizers that are torch's own, which are recognised by name.
+    """Return the effects of torch's own optimizers on lr and weight decay, by optimizer name. Omits other optimizers.
 
-    Source: mmengine 0.10.7, ``register_torch_optimizers``; its ``Adafactor`` is the one of transformers.
+    The name of the class identifies an optimizer of torch. Source: mmengine 0.10.7, ``register_torch_optimizers``,
+    where ``Adafactor`` is the class of transformers.
     """
     found = {}
     for name, kind in types.items():
@@ -246,7 +247,7 @@ def _number(value: Any) -> float | None:
 
 
 def _type(settings: Mapping[str, Any], key: str = "type", default: str = UNKNOWN) -> str:
-    """Return a type as a config names it, with or without scope; the text of a lazy config includes the module."""
+    """Return the name of a type in a config. A scope such as ``mmdet.`` stays; a longer module path is removed."""
     named = settings.get(key)
     if not isinstance(named, str) or not named:
         return default

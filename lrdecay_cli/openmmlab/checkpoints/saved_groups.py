@@ -1,13 +1,14 @@
-"""Load a checkpoint and the parameter groups that its optimizer saved.
+"""Load a checkpoint, and read the parameter groups of its optimizer.
 
-Nothing in the file is run, because checkpoints may be hostile, and its tensors stay on disk.
+No code in the file is executed, because a checkpoint may be hostile. The data of tensors stays on disk.
 
-Sources: torch ``Optimizer.state_dict`` (``param_groups``, ``state``), mmengine 0.10.7 ``OptimWrapper.state_dict``
-(``base_param_settings``), ``AmpOptimWrapper`` (also ``loss_scaler``), ``OptimWrapperDict`` (such dicts by name).
+Sources for the format: torch ``Optimizer.state_dict`` (``param_groups``, ``state``), mmengine 0.10.7
+``OptimWrapper.state_dict`` (``base_param_settings``), ``AmpOptimWrapper`` (also ``loss_scaler``), ``OptimWrapperDict``
+(one such dict per optimizer name).
 
-mmengine restores an optimizer by position, never by name. Source: torch, ``Optimizer.load_state_dict``: it raises if
-the numbers of groups or parameters differ; then the first saved state goes to the first parameter, and so on. With
-several optimizers, mmengine's ``OptimWrapperDict`` restores each by its name.
+mmengine restores the state of an optimizer by position: the first saved state goes to the first parameter, and so on.
+It raises if the numbers of groups or parameters differ. Source: torch, ``Optimizer.load_state_dict``. With several
+optimizers, mmengine's ``OptimWrapperDict`` finds each optimizer by its name.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _NO_OPTIMIZER = "give a checkpoint that training saved (epoch_3.pth); published 
 
 
 class Inert:
-    """Replaces a class or function that a checkpoint names: accepts any arguments and does nothing."""
+    """Replacement for a class or function in a checkpoint. It accepts any arguments and does nothing."""
 
     def __init__(self, *_arguments: object) -> None:
         pass
@@ -50,14 +51,14 @@ class Inert:
 
 
 class InertDtype(Inert):
-    """Replaces ``numpy.dtype``: stores its code, so that numbers can be read."""
+    """Replacement for ``numpy.dtype``. It stores the type code, which :func:`numpy_number` needs."""
 
     def __init__(self, code: object = None, *_arguments: object) -> None:
         self.code = code
 
 
 def numpy_number(dtype: object = None, raw: object = None) -> float | int | Inert:
-    """Replaces ``numpy.core.multiarray.scalar``: returns the number in ``raw``, which is little-endian."""
+    """Return the number in the little-endian bytes ``raw``. Replaces ``numpy.core.multiarray.scalar``."""
     form = _FORMATS.get(str(getattr(dtype, "code", None)))
     if form and isinstance(raw, bytes) and len(raw) == struct.calcsize(f"<{form}"):
         number: float | int = struct.unpack(f"<{form}", raw)[0]
@@ -66,18 +67,18 @@ def numpy_number(dtype: object = None, raw: object = None) -> float | int | Iner
 
 
 _INERT: dict[str, Any] = {"dtype": InertDtype, "scalar": numpy_number}
-"""Replacements by the last part of a name; all other names become :class:`Inert`."""
+"""Replacements by the last part of a qualified name. All other names are replaced by :class:`Inert`."""
 
 
 def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
-    """Return a checkpoint's content and its pickle. Tensors are memory-mapped, not read.
+    """Return the content of a checkpoint and its pickle. Tensors are memory-mapped, so their data is not read.
 
-    Uses ``torch.load(weights_only=True, mmap=True)``. Objects that mmengine's message hub adds (histories, numpy
-    scalars) become objects that do nothing.
+    Uses ``torch.load(weights_only=True, mmap=True)``. The histories in mmengine's message hub become objects that do
+    nothing, and numpy scalars become numbers.
 
     Raises:
-        LrdecayError: :func:`files.checkpoint_archive.read_pickle` or torch refuses it, or this version of torch is
-            unsafe.
+        LrdecayError: :func:`files.checkpoint_archive.read_pickle` or torch rejects the file, or the installed torch
+            cannot load it safely.
     """
     pickled = read_pickle(path)
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < _SAFE_TORCH:
@@ -87,7 +88,7 @@ def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
     try:
         # Two zip readers may see two different archives in one file.
         if torch.PyTorchFileReader(path).get_record("data.pkl") != pickled:
-            raise ValueError("two directories in one file")
+            raise ValueError("two zip directories in one file")
         inert = [(_INERT.get(name.rpartition(".")[2], Inert), name) for name in STUBBED]
         with warnings.catch_warnings(), torch.serialization.safe_globals(inert):
             warnings.simplefilter("ignore")
@@ -107,30 +108,30 @@ class SavedGroup:
     """One entry of a saved ``param_groups``."""
 
     name: str
-    """Name as in a map of the config; with several optimizers it starts with the optimizer's name."""
+    """Name of the group as in a map of the config. With several optimizers it starts with the optimizer's name."""
     optimizer: str
     """The optimizer's name; empty for a single optimizer."""
     options: Mapping[str, Any]
     """All entries of the group except the tensors, as plain values."""
     precisions: Mapping[str, str]
-    """Precision, by key, of numbers stored below Python's precision."""
+    """Precision of each option with a lower precision than a Python float, by key."""
     names: tuple[str, ...] | None
-    """Names of its parameters, if the constructor recorded them."""
+    """Names of the group's parameters; None if the constructor saved no names."""
     shapes: tuple[Shape | None, ...]
-    """Shape of each parameter's optimizer state; None without state."""
+    """Shape of each parameter, from its optimizer state; None for a parameter without state."""
     base_lr: float | None
-    """The optimizer's lr before schedule and scale, as mmengine saved it."""
+    """The optimizer's lr before scale and schedule, as mmengine saved it."""
     base_weight_decay: float | None
 
     @property
     def first_lr(self) -> float | None:
-        """Return the lr at the start of training, before any schedule; None if unknown."""
+        """Return the lr at the start of training, before the schedule; None if unknown."""
         initial = self.options.get("initial_lr")
         return number(self.options.get("lr") if initial is None else initial)
 
 
 def saved_groups(checkpoint: Mapping[str, Any], path: str) -> list[SavedGroup]:
-    """Return the groups of all saved optimizers, in order.
+    """Return the groups of all optimizers in a checkpoint, in order.
 
     Raises:
         LrdecayError: there is no optimizer, or its groups do not have torch's format.
@@ -180,7 +181,10 @@ def _group(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int) ->
 
 
 def _names(group: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Return names stored by mmdet's decay constructor and torch (``param_names``) or mmpretrain's (``param_name``)."""
+    """Return the names of a group's parameters; None if the constructor saved no names.
+
+    mmdet's decay constructor and torch save them as ``param_names``, mmpretrain's constructor as ``param_name``.
+    """
     recorded = group.get("param_names")
     if recorded is None and isinstance(group.get("param_name"), str):
         recorded = [group["param_name"]]
@@ -199,7 +203,9 @@ def _shape(state: Any, key: Any) -> Shape | None:
 
 
 def _short(value: Any) -> Any:
-    """Return a group's value as plain data. Nested or very long lists, which could exceed memory, become type names."""
+    """Return a group's value as plain data. A nested or very long list, which could exceed memory, becomes its type's
+    name.
+    """
     if isinstance(value, (list, tuple)):
         simple = len(value) <= _LONGEST and not any(isinstance(item, (list, tuple, set, Mapping)) for item in value)
         return plain(value) if simple else type(value).__name__
@@ -207,24 +213,27 @@ def _short(value: Any) -> Any:
 
 
 def saved_shapes(checkpoint: Mapping[str, Any]) -> dict[str, Shape]:
-    """Return the shape, by name, of every tensor of the saved model, including buffers."""
+    """Return the shape of every parameter and buffer of the saved model, by name."""
     model = checkpoint.get("state_dict", checkpoint.get("model"))
     items: Iterator[tuple[Any, Any]] = iter(model.items() if isinstance(model, Mapping) else ())
     return {name: tuple(it.shape) for name, it in items if isinstance(name, str) and isinstance(it, torch.Tensor)}
 
 
 class Progress(NamedTuple):
-    """Progress of a training when it saved a checkpoint."""
+    """The position in a training at which a checkpoint was saved."""
 
     iteration: int
-    """The first iteration of a run that resumes from the checkpoint."""
+    """The first iteration after resuming from the checkpoint."""
     iterations_per_epoch: int | None
 
 
 def progress_of(path: str) -> Progress | None:
-    """Return the progress that a checkpoint records, or None. Raises LrdecayError like :func:`load_checkpoint`.
+    """Return the position in the training that a checkpoint records; None if it records none.
 
     Source: mmengine 0.10.7, ``Runner.save_checkpoint`` (``meta``) and ``RuntimeInfoHook.before_train`` (message hub).
+
+    Raises:
+        LrdecayError: :func:`load_checkpoint` fails.
     """
     loaded, _ = load_checkpoint(path)
 
@@ -244,10 +253,10 @@ def progress_of(path: str) -> Progress | None:
 
 
 def base_of(groups: Sequence[SavedGroup]) -> float | None:
-    """Return the base lr of one optimizer's scales, before any schedule.
+    """Return the base lr of an optimizer, before scale and schedule; None if its groups disagree.
 
-    Use a group that records its ``lr_scale``, preferably with a scale of 1. Without such a group, use the value that
-    mmengine saved, or else the lr of a single group. None if groups disagree.
+    The first available value is used: the lr of groups with ``lr_scale`` 1, lr over ``lr_scale`` of other groups, the
+    base lr that mmengine saved, the lr of a single group.
     """
     scaled = [
         (scale, group.first_lr)
@@ -264,13 +273,18 @@ def base_of(groups: Sequence[SavedGroup]) -> float | None:
 
 
 def counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[ParameterGroup]:
-    """Return the config's groups in the order of the saved optimizers, without groups of other optimizers."""
+    """Return the config's groups that correspond to the saved groups, in the same order.
+
+    Groups of optimizers that the checkpoint does not contain are omitted.
+    """
     optimizers = dict.fromkeys(group.optimizer for group in saved)
     return [group for optimizer in optimizers for group in config.groups if optimizer in ("", group.optimizer)]
 
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
-    """Compare the saved groups and shapes with the config's: return the first difference, or None if all are equal."""
+    """Return the first difference between the groups and shapes of a checkpoint and of the config; None if there is
+    none.
+    """
     expected = counterparts(saved, config)
     if not len(saved) == len(config.groups) == len(expected):
         named = sorted({group.optimizer for group in saved} - {""})

@@ -1,4 +1,4 @@
-"""Dry-run the training loop: use mmengine's own Runner, hooks, schedulers and optimizer, but no data and no weights."""
+"""Dry-run the training loop: run mmengine's own Runner, hooks, schedulers and optimizer without data and weights."""
 
 from lrdecay_cli.openmmlab.dry_run.running import dry_run
 

@@ -1,4 +1,4 @@
-"""Run a train loop as mmengine's loops do, in the iterations where something can change."""
+"""Run a train loop as mmengine does, but skip iterations in which no lr, weight decay or parameter can change."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from lrdecay_cli.openmmlab.schedulers.running import Stepper, first_drop, raises
 from lrdecay_cli.openmmlab.schedulers.training_plan import validates
 from lrdecay_cli.text.counting import listed
 
-# Their hooks only draw, count and log in a validation, except the one named below.
+# In validation, hooks of these packages only draw, count and log; EarlyStoppingHook is handled below.
 _STACK = ("mmengine.", "mmdet.", "mmpretrain.")
 _IN_VALIDATION = ("before_val", "before_val_epoch", "before_val_iter", "after_val_iter", "after_val_epoch", "after_val")
 
 
 class Drive:
-    """Runs a training loop that the runner has built, like the loop's own ``run``.
+    """Run the training loop of a config. Replaces the loop's method ``run``.
 
     Source: mmengine 0.10.7, ``mmengine/runner/loops.py``, EpochBasedTrainLoop and IterBasedTrainLoop.
 
     Args:
         runner: the :class:`~lrdecay_cli.openmmlab.dry_run.runner.DryRunner` that built the loop.
-        loop: the config's own loop, which counts epochs and iterations.
+        loop: the config's loop. It counts epochs and iterations.
     """
 
     def __init__(self, runner: Any, loop: Any) -> None:
@@ -74,11 +74,15 @@ class Drive:
         return runner.model
 
     def _shapes_for_train(self) -> AbstractContextManager[None]:
-        """Restore full shapes: a module's own ``train()`` may index its tensors (mmpretrain's LeViT does)."""
+        """Return a context in which tensors have their full shapes, because some ``train()`` methods index their
+        tensors.
+
+        An example is LeViT of mmpretrain.
+        """
         return self._runner.optimizer_steps.whole_shapes() if self._has_own_train else nullcontext()
 
     def _iterate(self, length: int) -> None:
-        """Run ``length`` iterations: the first iterations fully, the later iterations only if something can change."""
+        """Run ``length`` iterations: the first iterations in full, the others only if a value can change in them."""
         runner, loop = self._runner, self._loop
         begun = loop._iter
         while loop._iter < begun + length and not loop.stop_training:
@@ -109,9 +113,9 @@ class Drive:
             loop._iter += 1
 
     def _skip_through(self, length: int, first_batch: int) -> None:
-        """Run ``length`` iterations in which only schedulers can change something.
+        """Run ``length`` iterations in which only schedulers can change a value.
 
-        ``first_batch`` is the iteration of batch number 0.
+        ``first_batch`` is the iteration of the epoch's first batch.
         """
         runner, loop = self._runner, self._loop
         schedulers = each_scheduler(runner.param_schedulers) if self._steps_schedulers else ()
@@ -143,14 +147,17 @@ class Drive:
 
 
 def each_scheduler(schedulers: Any) -> Iterable[_ParamScheduler]:
-    """Return the schedulers of a Runner, for all its optimizers."""
+    """Return the schedulers of all optimizers of a Runner."""
     if isinstance(schedulers, Mapping):
         return (scheduler for several in schedulers.values() for scheduler in several)
     return schedulers or ()
 
 
 def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
-    """Yield hooks that may change the training during validation, with the possible change. Validation is not run."""
+    """Yield each hook that could change the training during validation, with its possible effect.
+
+    The dry run does not run validation.
+    """
     if not validates(runner.cfg):
         return
     for hook in runner.hooks:
@@ -166,9 +173,9 @@ def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
 
 
 def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
-    """Describe when a ReduceOnPlateau scheduler may lower values.
+    """Describe when a ReduceOnPlateau scheduler may lower its values.
 
-    A resumed scheduler may already have counted epochs.
+    If the run is resumed, the first epoch is unknown, because the scheduler may already have counted epochs.
     """
     action = f"it lowers the {scheduler.param_name} by the validation metric"
     by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
@@ -181,24 +188,27 @@ def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
 
 
 def is_quiet(hook: Hook) -> bool:
-    """True if a hook is known to change no recorded value. True for lrdecay's own hook, which only reads the groups."""
+    """True if a hook certainly changes no recorded value. lrdecay's own hook is quiet, because it only reads groups."""
     return isinstance(hook, LiveGroupsHook) or is_inert(type(hook))
 
 
 def overrides(hook: Hook, method: str) -> bool:
-    """True if a hook overrides this method."""
+    """True if a hook's class overrides ``method`` of mmengine's Hook."""
     return getattr(type(hook), method, None) is not getattr(Hook, method, None)
 
 
 def _acts_in_iterations(hook: Hook) -> bool:
-    """True if a hook may change something in any iteration."""
+    """True if a hook may change a value in any iteration."""
     if is_quiet(hook) or type(hook) is ParamSchedulerHook:
         return False
     return overrides(hook, "before_train_iter") or overrides(hook, "after_train_iter")
 
 
 def _warm_up_end(schedulers: Iterable[_ParamScheduler], epoch_length: int, iterations: int) -> int | None:
-    """Return the first iteration after all warm-ups; None if they last until the end."""
+    """Return the first iteration after all warm-ups of the lr.
+
+    None if there is no warm-up, or if it lasts until the end of training.
+    """
     ends = [
         scheduler.end * (epoch_length if scheduler.by_epoch else 1)
         for scheduler in schedulers

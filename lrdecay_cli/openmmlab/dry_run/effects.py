@@ -1,4 +1,4 @@
-"""Measure the effects of an optimizer on its groups. Measurements use copies with equal weights and gradients."""
+"""Measure the effect of each optimizer on its groups, on copies with equal weights and gradients."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from lrdecay_cli.openmmlab.config_values import number
 from lrdecay_cli.openmmlab.optimizer_effects.probe import WEIGHT, close, coupling, undisturbed
 
 _LATER = 10
-"""A step late enough for optimizers that become adaptive after the start (RAdam)."""
+"""Number of a step in which adaptive optimizers such as RAdam already adapt."""
 
 
 def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-    """Replace each parameter's tensor by a small tensor with as many dimensions, so that a step needs little memory.
+    """Replace each parameter's tensor by a small tensor with the same number of dimensions, so that steps need little
+    memory.
 
-    The first two dimensions keep their ratio, which some optimizers (Muon) use to scale a step. Optimizer state that
-    exists from the start (Adagrad) shrinks, too.
+    The first two dimensions keep their ratio, because some optimizers (Muon) scale a step by this ratio. Optimizer
+    state that exists before the first step (Adagrad) shrinks too.
 
     Returns:
-        Every parameter with a tensor of its former shape, whose elements all share one element's memory.
+        Every parameter with a tensor of its original shape. All elements of this tensor share the memory of one
+            element.
     """
     wholes = []
     for optimizer in optimizers:
@@ -49,13 +51,13 @@ def _small(shape: Sequence[int]) -> list[int]:
 
 
 def measured(optimizer: torch.optim.Optimizer) -> list[Effect]:
-    """Measure how an optimizer changes each group, in the optimizer's order.
+    """Return the effect of an optimizer on each of its groups, in the order of the groups.
 
     Args:
-        optimizer: as built, with shrunk parameters; not changed.
+        optimizer: a built optimizer with shrunk parameters. It is not changed.
 
     Raises:
-        Exception: the optimizer's error in a step.
+        Exception: the optimizer raises in a step.
     """
     with undisturbed():
         try:
@@ -83,7 +85,7 @@ def _measured(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[Effe
 
 
 def _decay_uses(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[DecayUse | None]:
-    """Return how each group's optimizer applies weight decay, measured with a gradient of zero."""
+    """Return how the optimizer applies weight decay in each group, measured in steps with a gradient of zero."""
     groups = optimizer.param_groups
     decays = [number(group.get("weight_decay")) or 0.0 for group in groups]
     still = [0.0] * len(groups)
@@ -109,10 +111,10 @@ def _any_alike(pulls: Iterable[float | None], coupled: Iterable[float | None]) -
 
 
 def _outside_gradient(pull: float | None, group: Mapping[str, Any], decay: float) -> DecayUse | None:
-    """Name the factor of weight decay that acts outside the gradient.
+    """Return by which factor an optimizer shrinks a weight, if it does not add the weight decay to the gradient.
 
     Args:
-        pull: change of a weight by the decay alone; None if not measured.
+        pull: change of a weight caused by weight decay alone; None if not measured.
         group: the group of the weight.
         decay: the group's weight decay.
     """
@@ -135,14 +137,15 @@ def _moved(
     step: int = 1,
     weight_decay: bool = True,
 ) -> list[float | None]:
-    """Return the mean absolute change of each group's elements in one step; None without trainable tensors.
+    """Return the mean absolute change of the elements of each group in one step; None for a group without trainable
+    tensors.
 
     Args:
-        optimizer: a copy of this optimizer takes the step.
-        dtype: of weights, gradients and state.
-        gradients: gradient of each element, by group, in every step.
-        step: number of the step, from 1; the weights are reset before each.
-        weight_decay: True if the groups keep their weight decay.
+        optimizer: the optimizer. A copy of it takes the step.
+        dtype: dtype of weights, gradients and state.
+        gradients: for each group, the gradient of every element in every step.
+        step: number of the measured step, from 1. The weights are reset before each step.
+        weight_decay: False sets the weight decay of all groups to 0.
     """
     # deepcopy of an optimizer copies only groups and state, not other attributes of a class, such as eps of LARS.
     twin = object.__new__(type(optimizer))

@@ -1,4 +1,4 @@
-"""Step groups that schedulers treat alike as one group."""
+"""Step groups with equal options as one group, so that a dry run with many groups is fast."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ _OWN = {"params", "param_names", "param_name", "group_name", "layer_id", "lr_sca
 
 
 class Folded:
-    """Let schedulers step one representative per kind of group; :meth:`spread` copies its values to the others.
+    """Let schedulers step one representative of all groups with equal options. :meth:`spread` copies its values to the
+    others.
 
-    Every group is stepped on its own if another project's scheduler may use a group's position, as with a list of
-    values.
+    If a scheduler comes from another project, every group is stepped separately, because that scheduler may use the
+    position of a group.
 
     Args:
-        schedulers: built on the real optimizers; changed to step the representatives.
+        schedulers: schedulers of the real optimizers. They are changed to step only the representatives.
         groups: every group of every optimizer, with the optimizer's name.
     """
 
@@ -28,9 +29,9 @@ class Folded:
         self, schedulers: Sequence[_ParamScheduler], groups: Sequence[tuple[str, dict[str, Any]]] = ()
     ) -> None:
         self.followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        """Pairs of a representative and a group that gets its values."""
+        """Pairs of a representative and another group, which gets the values of the representative."""
         self.representative = list(range(len(groups)))
-        """The position of each group's representative."""
+        """For each group, the position of its representative."""
         self._scheduled = list(dict.fromkeys(scheduler.param_name for scheduler in schedulers))
         if not schedulers or not all(map(_is_plain, schedulers)):
             return
@@ -52,7 +53,7 @@ class Folded:
             scheduler.optimizer = _View(scheduler.optimizer, [group for group, _ in kept])
 
     def spread(self) -> None:
-        """Copy the scheduled values of each representative to the groups of its kind."""
+        """Copy the scheduled values of each representative to the groups that it represents."""
         for representative, group in self.followers:
             for name in ("lr", *self._scheduled):
                 if name in representative:
@@ -63,7 +64,7 @@ class Folded:
 
 
 class _View:
-    """An optimizer that shows only some of its groups."""
+    """An optimizer with only some of its groups."""
 
     def __init__(self, optimizer: Any, groups: list[dict[str, Any]]) -> None:
         self._optimizer = optimizer

@@ -1,4 +1,7 @@
-"""Derive a training's schedule from a dry run, for configs in which other hooks than ParamSchedulerHook set lrs."""
+"""Derive the schedule of a training from a dry run.
+
+This is necessary if hooks other than ParamSchedulerHook set lrs.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,14 @@ _TRIED = (7, 11)
 def follow_training(
     planned: PlannedConfig, length: RunLength, *, batch_size: int, launch: Launch = PLAIN_LAUNCH, verbose: bool = False
 ) -> Run:
-    """Return every scheduled value over the training of a config, by schedulers and hooks alike.
+    """Return every scheduled value over a training, including values that hooks set.
 
     Args:
         planned: the config.
-        length: length of its run; for a run in epochs, different epoch lengths are tested.
+        length: length of the training. If it is counted in epochs, two epoch lengths are tried.
         batch_size: samples per GPU.
         launch: number of GPUs, and whether ``auto_scale_lr`` is switched on.
-        verbose: show the stack's warnings and log lines on stderr.
+        verbose: show warnings and log lines of torch and OpenMMLab on stderr.
 
     Raises:
         LrdecayError: the training does not start, or the lrs depend on an unknown number of iterations per epoch.
@@ -55,13 +58,13 @@ def follow_training(
         raise LrdecayError(
             f"{hooks}: the lr depends on the number of iterations per epoch, which is unknown",
             where=planned.plan.where,
-            fix="give --iters-per-epoch N, or --dataset-size N of training samples",
+            fix="give --iters-per-epoch N, or --dataset-size N (number of training samples)",
         )
     return first
 
 
 def rehearse(planned: PlannedConfig, length: RunLength, **options: Any) -> tuple[DryTraining, Recorder]:
-    """Return a dry run of the training and its records; the optimizer takes no step.
+    """Return a dry run without optimizer steps, and the recorder of its values.
 
     Options and errors are those of :func:`~lrdecay_cli.openmmlab.dry_run.running.dry_run`.
     """
@@ -70,7 +73,7 @@ def rehearse(planned: PlannedConfig, length: RunLength, **options: Any) -> tuple
 
 
 def run_of(training: DryTraining, recorder: Recorder, planned: PlannedConfig, length: RunLength) -> Run:
-    """Convert a dry run to the record of a scheduler run."""
+    """Convert a dry run and its recorded values to a :class:`Run`."""
     runner, found = training.runner, training.record
     series = recorder.series([group.name for group in found.groups], length.steps)
     several = runner.param_schedulers
@@ -109,7 +112,10 @@ def _setters(found: DryRun) -> Iterator[Setter]:
 
 
 def _by_epoch(run: Run, tried: int, length: RunLength) -> Run | None:
-    """Convert a run in iterations to one in epochs; None if a value changes within an epoch."""
+    """Convert a run in iterations to a run in epochs; None if a value changes within an epoch.
+
+    ``tried`` is the number of iterations per epoch.
+    """
     series, found = run.series, Series(run.series.tracks, length.steps)
     if any(step % tried for step in series.steps):
         return None

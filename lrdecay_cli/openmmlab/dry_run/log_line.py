@@ -1,4 +1,4 @@
-"""Capture the first line with an lr that mmengine logs, with its own hook and LogProcessor."""
+"""Capture the first line with an lr that mmengine logs, with mmengine's own hook and LogProcessor."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from lrdecay_cli.domain.dry_run import LogLine
 from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
-# The position in the run and every lr; after it come losses, time and memory of this machine.
+# Matches the position in the run and every lr. Losses, time and memory of this machine follow.
 _LRS = re.compile(r".*?\]  (?:\S*lr: \S+ ?)*")
 
 
 class FirstLog:
-    """Store the line in the iteration in which mmengine logs for the first time.
+    """Store mmengine's first log line of the training.
 
     Source: mmengine 0.10.7, ``hooks/logger_hook.py`` (``after_train_iter``) and ``hooks/runtime_info_hook.py``
-    (``before_train_iter``), which reads the lr before any other hook acts in the iteration.
+    (``before_train_iter``). The second hook reads the lr before any other hook changes it in the iteration.
     """
 
     def __init__(self) -> None:
         self.line: LogLine | None = None
-        """None before the first log."""
+        """The first log line; None before it is logged."""
         self._logger: LoggerHook | None = None
         self._info: RuntimeInfoHook | None = None
         self._at: int | None = None
 
     def register(self, hook: Any) -> None:
-        """Store a LoggerHook or RuntimeInfoHook of the training, given as an instance or a config."""
+        """Store ``hook`` if it is a LoggerHook or RuntimeInfoHook. It is an instance or a config."""
         settings = dict(hook) if isinstance(hook, Mapping) else {}
         given = settings.pop("type", type(hook))
         if given in (RuntimeInfoHook, "RuntimeInfoHook"):
             self._info = RuntimeInfoHook()
         elif given in (LoggerHook, "LoggerHook"):
-            # Its own file settings would make it write elsewhere.
+            # The hook's other settings would make it write files.
             known = {key: settings[key] for key in ("interval", "ignore_last") if key in settings}
             self._logger = LoggerHook(**known) if isinstance(hook, Mapping) else hook
 
     def follow(self, batch: int, iteration: int, length: int) -> None:
-        """Find the iteration before the training starts.
+        """Compute the iteration of the first log. Called before the training starts.
 
         Args:
-            batch: its index as the loop counts.
-            iteration: its index since the start.
-            length: batches of the data loader.
+            batch: index of the next iteration in the loop's own count.
+            iteration: index of the next iteration since the start of the training.
+            length: number of batches in the data loader.
         """
         if self._logger is None or self._info is None:
             return
@@ -59,7 +59,7 @@ class FirstLog:
         self._at = iteration + min(due) - batch if due else None
 
     def until(self, iteration: int) -> int:
-        """Return the number of iterations until the first log; a very large number afterwards."""
+        """Return the number of iterations until the first log; after the first log, a very large number."""
         return self._at - iteration if self._at is not None and self._at > iteration else NEVER
 
     def is_due(self, iteration: int) -> bool:
@@ -67,12 +67,12 @@ class FirstLog:
         return iteration == self._at
 
     def read(self, runner: Any, batch: int) -> None:
-        """Read the lr before hooks act in the iteration."""
+        """Read the lr, before the hooks of the iteration run."""
         assert self._info is not None
         self._info.before_train_iter(runner, batch)
 
     def write(self, runner: Any, batch: int) -> None:
-        """Store the line after hooks have acted."""
+        """Store the log line, after the hooks of the iteration have run."""
         tag, text = runner.log_processor.get_log_after_iter(runner, batch, "train")
         lrs = {key: float(value) for key, value in tag.items() if key.endswith("lr")}
         found = _LRS.match(text)

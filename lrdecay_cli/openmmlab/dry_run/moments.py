@@ -1,4 +1,4 @@
-"""Record the lr of each group at the reported iterations: first, after warm-up, peak and last."""
+"""Record the lr of each group at the start of training, after warm-up, at its maximum and at the end."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from lrdecay_cli.openmmlab.dry_run.watching import lrs_of
 from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
 Trace = list[tuple[int, list[float | None]]]
-"""Iterations and the lr of every group in them; a missing iteration has the values of the iteration before."""
+"""Pairs of an iteration and the lr of every group. In an omitted iteration, the lrs are those of the iteration before.
+"""
 
 
 class Moments:
     """Store the first, highest and last lr of every group, and its lr after warm-up.
 
     Args:
-        trace: receives every visited iteration; None for no trace.
-        logged: receives the lrs that mmengine's RuntimeInfoHook logs, before other hooks of an iteration.
-        recorder: receives every iteration, too.
+        trace: list that gets the lrs of every visited iteration; None for no trace.
+        logged: list that gets the lrs that mmengine's RuntimeInfoHook logs; other hooks change lrs only afterwards.
+        recorder: also records every visited iteration.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Moments:
         self._last: tuple[int, list[float | None]] = (0, [])
 
     def follow(self, folded: Folded, groups: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Record one group of each kind from now on."""
+        """Start recording. Of groups with equal options, only the representative is read."""
         kept = sorted({*folded.representative})
         places = {index: place for place, index in enumerate(kept)}
         self._kind_of = [places[index] for index in folded.representative]
@@ -48,11 +49,11 @@ class Moments:
 
     @property
     def followed(self) -> int:
-        """Return the number of recorded groups: those that exist before the first iteration."""
+        """Return the number of recorded groups. Groups that a hook adds during training are not recorded."""
         return len(self._kind_of)
 
     def note(self, iteration: int) -> None:
-        """Record the lrs of this iteration. Iterations must be in ascending order."""
+        """Record the lrs of this iteration. Iterations must come in ascending order."""
         lrs = lrs_of(self._groups)
         if not self._first:
             self._first = [LrAt(iteration, lr) for lr in lrs]
@@ -72,23 +73,25 @@ class Moments:
             self._logged.append((iteration, [lrs[index] for index in self._kind_of]))
 
     def note_logged(self, iteration: int) -> None:
-        """Record the logged lrs of this iteration, before its hooks act."""
+        """Record the lrs that mmengine logs for this iteration. Called before the hooks of the iteration run."""
         if self._logged is not None:
             lrs = lrs_of(self._groups)
             self._logged.append((iteration, [lrs[index] for index in self._kind_of]))
 
     def end(self, iterations: int) -> None:
-        """Record the most recent values again for the final one of ``iterations``: no value has changed since."""
+        """Record the most recent lrs as those of the last of ``iterations`` iterations: no lr has changed since."""
         self._last = (iterations - 1, self._last[1])
 
     def until(self, iteration: int) -> int:
-        """Return the number of iterations until the warm-up ends; a very large number afterwards."""
+        """Return the number of iterations until the warm-up ends; after the warm-up, a very large number."""
         if self.warm_up_end is None or iteration >= self.warm_up_end:
             return NEVER
         return self.warm_up_end - iteration
 
     def of_group(self, group: int) -> tuple[LrAt, LrAt | None, LrAt, LrAt]:
-        """Return first, after warm-up, peak and last lr of a group, by position."""
+        """Return the lr of a group at the start, after warm-up, at its maximum and at the end. ``group`` is its
+        position.
+        """
         index = self._kind_of[group]
         peak, peak_iteration = self._peaks[index]
         return (

@@ -1,4 +1,4 @@
-"""Take real steps of the real optimizers with a gradient of ones."""
+"""Take real steps of the real optimizers. Every element of a gradient is 1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lrdecay_cli.openmmlab.train_mode import describe_error
 
 
 class Steps:
-    """Take the first steps of a training, and measure the optimizers in these steps and in steps of copies.
+    """Take the first optimizer steps of a training, and measure the effects of the optimizers.
 
     Args:
         count: number of steps to take.
@@ -26,9 +26,9 @@ class Steps:
     def __init__(self, count: int) -> None:
         self._left = count
         self.error: str | None = None
-        """An optimizer's error in a step, or None."""
+        """The error that an optimizer raised in a step; None without an error."""
         self.effects: list[Effect] | None = None
-        """Effects by group; None if the optimizer could not take a step."""
+        """Effect of the optimizer on each group; None if the optimizer raised in a step."""
         self._wrapper: Any = None
         self._lrs: dict[int, list[float]] = {}
         self._trained: set[int] = set()
@@ -37,17 +37,17 @@ class Steps:
 
     @property
     def are_left(self) -> bool:
-        """True if the next iteration takes a step."""
+        """True if the next iteration takes an optimizer step."""
         return self._left > 0
 
     def prepare(self, wrapper: Any) -> None:
-        """Shrink the optimizers' tensors before anything copies them."""
+        """Shrink the tensors of the optimizers. Called before other code copies them."""
         self._wrapper = wrapper
         self._whole = shrink(optimizers_of(wrapper).values())
 
     @contextmanager
     def whole_shapes(self) -> Iterator[None]:
-        """Restore the original shapes of the optimizers' tensors inside the block; values are not restored."""
+        """Restore the original shapes of the optimizers' tensors inside the block, but not their values."""
         small = [parameter.data for parameter, _ in self._whole]
         for parameter, whole in self._whole:
             parameter.data = whole
@@ -58,17 +58,17 @@ class Steps:
                 parameter.data = data
 
     def measure(self, watch: Watch) -> None:
-        """Measure the effect of a step on each group, on copies."""
+        """Measure the effect of a step on each group, with copies of the optimizers."""
         try:
             self.effects = [effect for each in optimizers_of(self._wrapper).values() for effect in measured(each)]
         except Exception as error:
             self.error = describe_error(error)
-        # Other parameters have their full size in untouched memory, which a copy would fill.
+        # Parameters outside the groups are not copied: they have their full size, and a copy would need this memory.
         held = {id(parameter) for _, group in watch.groups for parameter in group["params"]}
         self._begun = {name: p.detach().clone() for name, p in watch.parameters.items() if id(p) in held}
 
     def take(self, wrapper: Any, watch: Watch) -> None:
-        """Update every parameter that requires a gradient, through the real wrapper."""
+        """Take a step through the real optimizer wrapper. It updates every parameter that requires a gradient."""
         self._left -= 1
         for index, lr in enumerate(watch.lrs()):
             self._lrs.setdefault(index, []).append(lr or 0.0)
@@ -87,11 +87,11 @@ class Steps:
                     return
 
     def unmoved(self, watch: Watch) -> tuple[str, ...]:
-        """Return parameters that had a gradient and an lr above 0 in some step, and did not move."""
+        """Return the parameters that did not move, although they had a gradient and in some step an lr above 0."""
         return self._named(watch, lambda lrs, moved, trained: trained and any(lrs) and not moved)
 
     def moved_at_zero(self, watch: Watch) -> tuple[str, ...]:
-        """Return parameters that moved although their lr was 0 in every step."""
+        """Return the parameters that moved, although their lr was 0 in every step."""
         return self._named(watch, lambda lrs, moved, trained: not any(lrs) and moved)
 
     def _named(self, watch: Watch, wanted: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Record every scheduled value over a dry run as a series of :mod:`lrdecay_cli.domain.schedule`."""
+"""Record every scheduled value of a dry run as a :class:`lrdecay_cli.domain.schedule.Series`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MISSING = math.nan
 
 @dataclass
 class _Kind:
-    """Groups whose recorded values have been equal so far."""
+    """Groups with equal recorded values so far, and these values."""
 
     members: list[int]
     columns: list[array[float]]
@@ -30,12 +30,12 @@ class _Kind:
 
 @dataclass
 class _Followed:
-    """A group, or mmengine's base settings, which belong to the optimizer wrapper."""
+    """A recorded set of options: of a group, or the base settings that mmengine stores in the optimizer wrapper."""
 
     optimizer: str
     options: dict[str, Any]
     groups: tuple[int, ...]
-    """Positions of the groups with its values."""
+    """Positions of the groups that share these options; empty for base settings."""
     parameters: tuple[str, ...]
 
     def values(self) -> tuple[float, ...]:
@@ -45,7 +45,7 @@ class _Followed:
 
 @dataclass
 class Recorder:
-    """Record lr, momentum and other scheduled options of every group at each iteration that changes one."""
+    """Record lr, momentum and other scheduled options of every group, in each iteration in which a value changes."""
 
     _steps: array[int] = field(default_factory=lambda: array("q"))
     _followed: list[_Followed] = field(default_factory=list)
@@ -56,13 +56,13 @@ class Recorder:
     def follow(
         self, wrapper: Any, groups: Sequence[tuple[str, dict[str, Any]]], folded: Folded, scheduled: Sequence[str]
     ) -> None:
-        """Record these groups from now on.
+        """Start recording these groups.
 
         Args:
             wrapper: the optimizer wrapper, which may have base settings.
             groups: every group of every optimizer, with the optimizer's name.
-            folded: which groups share their values.
-            scheduled: the options that schedulers change.
+            folded: the groups that share their values.
+            scheduled: names of the options that schedulers change.
         """
         self._scheduled = tuple(dict.fromkeys([_ALWAYS, *scheduled]))
         sharing: dict[int, list[int]] = {}
@@ -80,7 +80,7 @@ class Recorder:
         ]
 
     def note(self, iteration: int) -> None:
-        """Record the values of this iteration if any has changed. Iterations must be in ascending order."""
+        """Record the values of this iteration if a value has changed. Iterations must come in ascending order."""
         rows = [followed.values() for followed in self._followed]
         if rows == self._last:
             return
@@ -96,7 +96,9 @@ class Recorder:
                 column.append(value)
 
     def series(self, names: Sequence[str], length: int) -> Series:
-        """Return the records of groups with these names in a run of ``length`` iterations."""
+        """Return the recorded values. ``names`` are the names of the groups, and ``length`` is the number of
+        iterations.
+        """
         tracks, columns = [], []
         extra = [name for name in _BY_HOOKS if name not in self._scheduled]
         still = {name for name in extra if not any(self._varies(kind, name) for kind in self._kinds)}
@@ -116,7 +118,7 @@ class Recorder:
     def _split(
         self, members: Sequence[int], rows: Sequence[tuple[float, ...]], columns: Sequence[array[float]]
     ) -> list[_Kind]:
-        """Split the members by their current values; each new kind gets a copy of the shared columns."""
+        """Split groups into sets with equal current values. Each new set gets a copy of the values recorded so far."""
         alike: dict[Any, list[int]] = {}
         for member in members:
             followed = self._followed[member]

@@ -1,4 +1,4 @@
-"""Compare the future lrs of two trainings, with dry runs that resume as mmengine does."""
+"""Compare the future lrs of two trainings. The dry runs resume from checkpoints as mmengine does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOISE = 1e-9
 
 
 class Saved(NamedTuple):
-    """The position in the run at which a checkpoint was saved, and its epoch length."""
+    """The position in the training at which a checkpoint was saved, and the length of an epoch."""
 
     path: str
     epoch: int
@@ -37,11 +37,15 @@ class Saved(NamedTuple):
     iterations_per_epoch: int | None
     schedulers: int | None
     keys: Mapping[str, Sequence[tuple[str, ...]]]
-    """Attributes of each saved scheduler, by optimizer name; empty for a single optimizer."""
+    """For each optimizer name, the attribute names of its saved schedulers. A single optimizer has the empty name."""
 
 
 def read_saved(path: str) -> Saved:
-    """Read a checkpoint's position in its run. Raises LrdecayError if it is not recorded."""
+    """Return the position in the training at which a checkpoint was saved.
+
+    Raises:
+        LrdecayError: the checkpoint does not record epoch and iteration.
+    """
     loaded, _ = load_checkpoint(path)
     epoch, iteration = saved_place(loaded, path)
     hub = loaded.get("message_hub")
@@ -66,7 +70,8 @@ def read_saved(path: str) -> Saved:
 class _Side(NamedTuple):
     series: Series
     ahead: int
-    """Number of iterations that this training is ahead of the plan at the same position."""
+    """Iteration count of this training minus the count of the plan at the same position. Not 0 if epoch lengths differ.
+    """
     end: int
     settings: list[dict[str, Any]]
 
@@ -82,17 +87,17 @@ def coming_values(
     rtol: float = 0.0,
     verbose: bool = False,
 ) -> Coming:
-    """Compare the future values of two sides, from the later of their resume iterations.
+    """Compare the future values of two trainings, starting at the later one of their resume positions.
 
     Args:
         planned: the config.
-        length: length of its run in iterations.
-        sides: the checkpoints that two trainings resume from; None for a new training.
-        group_map: of the config.
+        length: length of the training in iterations.
+        sides: the checkpoint from which each training resumes; None for a new training.
+        group_map: group map of the config.
         batch_size: samples per GPU.
         launch: number of GPUs and options of the training.
         rtol: relative tolerance of values.
-        verbose: show the stack's warnings and log lines on stderr.
+        verbose: show warnings and log lines of torch and OpenMMLab on stderr.
 
     Raises:
         LrdecayError: a training does not start or cannot resume.
@@ -117,9 +122,7 @@ def coming_values(
         runners.append(training.runner)
         series = recorder.series([group.name for group in training.record.groups], length.steps)
         if not all(map(math.isfinite, series.rows)):
-            raise LrdecayError(
-                "an lr of the coming training is not a finite number", where=(saved.path if saved else "")
-            )
+            raise LrdecayError("an lr after resuming is not a finite number", where=(saved.path if saved else ""))
         ahead = saved.iteration - place if saved else 0
         end = int(training.runner.train_loop._iter)
         found.append(_Side(series, ahead, end, _settings(training.runner.param_schedulers)))
@@ -140,7 +143,10 @@ def coming_values(
 
 
 def _place(saved: Saved | None, per_epoch: int | None) -> int:
-    """Return the plan's iteration at which a training resumes. If epoch lengths differ, use the saved epoch."""
+    """Return the iteration of the plan at which a training resumes.
+
+    If the saved iteration does not match the plan's epoch length, the position is the start of the saved epoch.
+    """
     if saved is None:
         return 0
     fits = per_epoch is None or saved.epoch * per_epoch <= saved.iteration < (saved.epoch + 1) * per_epoch
@@ -220,6 +226,6 @@ def _tracks(series: Series) -> dict[tuple[str, str], int]:
 
 
 def _rests(at: Any, values: Any) -> int:
-    """Return the first of the iterations ``at`` from which a value no longer changes."""
+    """Return the first iteration after which a value no longer changes. ``at`` are the iterations of ``values``."""
     moving = numpy.flatnonzero(values != values[-1])
     return int(at[moving[-1] + 1] if len(moving) else at[0])

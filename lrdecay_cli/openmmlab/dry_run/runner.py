@@ -1,4 +1,6 @@
-"""mmengine's Runner without data, weights, network and permanent files."""
+"""Define a subclass of mmengine's Runner that uses no data, weights or network, and writes no files outside a scratch
+folder.
+"""
 
 from __future__ import annotations
 
@@ -39,20 +41,24 @@ _numbers = itertools.count()
 
 
 def saved_place(checkpoint: Mapping[str, Any], path: str) -> tuple[int, int]:
-    """Return the epoch and iteration at which a training resumes. Raises LrdecayError if they are not recorded."""
+    """Return the epoch and iteration at which a training resumes from a checkpoint.
+
+    Raises:
+        LrdecayError: the checkpoint does not record them.
+    """
     meta = checkpoint.get("meta")
     epoch, iteration = (meta.get("epoch"), meta.get("iter")) if isinstance(meta, Mapping) else (None, None)
     if type(epoch) is not int or type(iteration) is not int or epoch < 0 or iteration < 0:
         raise LrdecayError(
-            "does not record its epoch and iteration, which resuming needs",
+            "does not record its epoch and iteration, which a resumed training needs",
             where=path,
-            fix="give a checkpoint from mmengine's CheckpointHook",
+            fix="give a checkpoint that mmengine's CheckpointHook saved",
         )
     return epoch, iteration
 
 
 class Samples(Dataset):  # type: ignore[misc]
-    """A dataset with only a length; every sample is empty."""
+    """A dataset that has a length but no data: every sample is an empty dict."""
 
     def __init__(self, length: int) -> None:
         self._length = length
@@ -65,7 +71,10 @@ class Samples(Dataset):  # type: ignore[misc]
 
 
 class Group(dict[str, Any]):
-    """An optimizer's group as a plain dict: hooks write far more slowly to ConfigDicts of mmengine's constructor."""
+    """A parameter group as a plain dict.
+
+    mmengine's constructor creates ConfigDicts, and hooks write to them far more slowly.
+    """
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -82,22 +91,22 @@ class Blank(Visualizer):  # type: ignore[misc]
 
 
 class DryRunner(Runner):  # type: ignore[misc]
-    """A :class:`mmengine.runner.Runner` that omits everything listed in ``left_out``.
+    """A :class:`mmengine.runner.Runner` for dry runs. ``left_out`` lists the hooks and code that it does not run.
 
     Args:
         config: the training config.
         model: built from the config.
         optim_wrapper: result of the config's constructor for the model.
-        watch: records changes of the model.
+        watch: records changes of groups and parameters.
         work_dir: a scratch folder.
         batch_size: samples per GPU.
         iterations_per_epoch: length of the data loader.
         gpus: world size of the training.
         steps: number of iterations with real optimizer steps.
-        resume: the checkpoint to resume from; None to start anew.
-        trace: receives the lr of every group in every visited iteration.
-        logged: receives the lrs that mmengine logs.
-        recorder: receives every scheduled value.
+        resume: the checkpoint to resume from; None to start from iteration 0.
+        trace: list that gets the lr of every group in every visited iteration.
+        logged: list that gets the lrs that mmengine logs.
+        recorder: records every scheduled value.
     """
 
     def __init__(
@@ -125,9 +134,9 @@ class DryRunner(Runner):  # type: ignore[misc]
         self.folded = Folded([])
         self.first_log = FirstLog()
         self.built_schedulers: list[dict[str, Any]] = []
-        """Settings of each scheduler in the config, before a checkpoint restores others."""
+        """Settings of each scheduler in the config, before a checkpoint changes them."""
         self.scheduler_attributes: list[set[str]] = []
-        """State of each scheduler."""
+        """Names of each scheduler's attributes, which a checkpoint can restore."""
         self.resumed_from = resume
         self._gpus = gpus
         super().__init__(
@@ -152,32 +161,34 @@ class DryRunner(Runner):  # type: ignore[misc]
     # Methods that query the machine, change this process or write files.
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
-        """Set only the world size: no changes to process start, OpenCV's threads and the limit on open files."""
+        """Set only rank, world size and time stamp. mmengine would also change process start, OpenCV's threads and file
+        limits.
+        """
         self._rank, self._world_size = 0, self._gpus
         self._timestamp = time.strftime("%Y%m%d_%H%M%S")
 
     def set_randomness(
         self, seed: int | None = None, diff_rank_seed: bool = False, deterministic: bool = False
     ) -> None:
-        """Record the seed without seeding the generators of this process."""
+        """Store the seed, but do not seed the random generators of this process."""
         self._seed, self._deterministic = seed or 0, deterministic
 
     def build_logger(self, *_args: Any, **_kwargs: Any) -> MMLogger:
-        """Return a logger that writes no file."""
+        """Return a logger that does not write files."""
         return MMLogger.get_instance(self.experiment_name, log_level="ERROR")
 
     def build_visualizer(self, visualizer: Any = None) -> Visualizer:
-        """Return a visualizer without a canvas (it would import matplotlib) and without a writing backend."""
+        """Return a visualizer that writes nothing. It has no canvas, which would import matplotlib."""
         return Blank.get_instance(self.experiment_name)
 
     def _log_env(self, env_cfg: Mapping[str, Any]) -> None:
         pass
 
     def dump_config(self) -> None:
-        """Write nothing."""
+        """Do nothing, instead of writing the config to a file."""
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
-        """Return the model without a wrapper, because a wrapper would have the same parameters."""
+        """Return the model without a wrapper. With a wrapper, the parameters would be the same."""
         return model
 
     def _init_model_weights(self) -> None:
@@ -187,7 +198,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         pass
 
     def register_hook(self, hook: Any, priority: Any = None) -> None:
-        """Register a hook, or record the reason for its omission."""
+        """Register a hook. If a hook is omitted, add it to ``left_out`` with the reason."""
         named = hook.get("type") if isinstance(hook, Mapping) else type(hook)
         name = (named if isinstance(named, str) else str(getattr(named, "__name__", named))).rpartition(".")[2]
         if name in LEFT_OUT:
@@ -200,7 +211,7 @@ class DryRunner(Runner):  # type: ignore[misc]
             self.left_out.append(LeftOut(name, f"it cannot be built here ({describe_error(error)})", failed=True))
 
     def load_checkpoint(self, filename: str, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
-        """Read a checkpoint for resuming, without its tensors and without running anything in it."""
+        """Return a checkpoint for resuming. Its tensors are not read, and its code is not executed."""
         saved, _ = load_checkpoint(filename)
         saved_place(saved, filename)
         meta = {key: value for key, value in saved["meta"].items() if key != "config"}
@@ -221,7 +232,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         return checkpoint
 
     def load_or_resume(self) -> None:
-        """Resume, and record which lrs that sets."""
+        """Resume from the checkpoint, and record the lrs that this changes."""
         schedulers = list(each_scheduler(self.param_schedulers))
         self.built_schedulers = [settings_of_scheduler(scheduler) for scheduler in schedulers]
         self.scheduler_attributes = [{*vars(scheduler)} for scheduler in schedulers]
@@ -231,7 +242,7 @@ class DryRunner(Runner):  # type: ignore[misc]
     # Methods whose changes are recorded.
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
-        """Record the built optimizer and shrink its tensors."""
+        """Start recording the groups of the built optimizers, and shrink their tensors."""
         if not self.watch.built:
             for optimizer in optimizers_of(optim_wrapper).values():
                 optimizer.param_groups[:] = map(Group, optimizer.param_groups)
@@ -240,7 +251,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         return optim_wrapper
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None:
-        """Scale every lr as configured, and record the factor."""
+        """Apply ``auto_scale_lr`` to every lr, and store the factor."""
         with self.watch.acting("auto_scale_lr", "auto_scale_lr"):
             super().scale_lr(optim_wrapper, auto_scale_lr)
         if auto_scale_lr and auto_scale_lr.get("enable"):
@@ -250,7 +261,7 @@ class DryRunner(Runner):  # type: ignore[misc]
             self.optimizer_steps.measure(self.watch)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
-        """Build the schedulers, which set the lr of the first iteration."""
+        """Build the schedulers, and record the lrs that they set for the first iteration."""
         before = self.watch.lrs()
         built = super().build_param_scheduler(scheduler)
         begins = {type(each).__name__: None for each in each_scheduler(built) if each.begin == 0}
@@ -259,12 +270,12 @@ class DryRunner(Runner):  # type: ignore[misc]
         return built
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """Call all hooks and attribute changes to each."""
+        """Call all hooks. Each change of a value is attributed to the hook that caused it."""
         for hook in tuple(self._hooks):
             self.call_method(hook, fn_name, **kwargs)
 
     def call_method(self, hook: Hook, method: str, **kwargs: Any) -> None:
-        """Call a method of one hook; a hook that fails without data is left out from then on."""
+        """Call one method of a hook. A hook that fails because data is missing is not called again."""
         if not overrides(hook, method):
             return
         name = type(hook).__name__
@@ -293,7 +304,7 @@ class DryRunner(Runner):  # type: ignore[misc]
     # The loop.
 
     def build_train_loop(self, loop: Any) -> Any:
-        """Build the config's own loop. The dry run drives its iterations."""
+        """Build the config's loop, and replace its method ``run`` by :class:`Drive`."""
         built = super().build_train_loop(loop)
         if has_own_run(type(built)):
             reason = "it has its own run method; mmengine's loop ran instead"

@@ -1,4 +1,4 @@
-"""Dry-run the training of a config and report its result."""
+"""Dry-run the training of a config, and return the result."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _RUNNING = "the training does not start"
 
 
 class DryTraining(NamedTuple):
-    """A completed dry run."""
+    """The result of a dry run."""
 
     runner: DryRunner
     record: DryRun
@@ -62,22 +62,22 @@ def dry_run(
     recorder: Recorder | None = None,
     verbose: bool = False,
 ) -> DryTraining:
-    """Run the training of a config with mmengine's own Runner, on a model without weights and data.
+    """Run the training of a config with mmengine's own Runner, without weights and data.
 
     Args:
         planned: the config.
-        length: length of its run in iterations.
+        length: length of the training in iterations.
         batch_size: samples per GPU.
         launch: number of GPUs, and whether ``auto_scale_lr`` is switched on.
         steps: number of iterations with real optimizer steps.
-        resume: the checkpoint to resume from; None to start anew.
-        trace: receives the lr of every group in every visited iteration.
-        logged: receives the lrs that mmengine's RuntimeInfoHook logs, before most hooks of an iteration.
-        recorder: receives every scheduled value.
-        verbose: show the stack's warnings and log lines on stderr.
+        resume: the checkpoint to resume from; None to start from iteration 0.
+        trace: list that gets the lr of every group in every visited iteration.
+        logged: list that gets the lrs that mmengine's RuntimeInfoHook logs; most hooks change lrs only afterwards.
+        recorder: records every scheduled value.
+        verbose: show warnings and log lines of torch and OpenMMLab on stderr.
 
     Raises:
-        LrdecayError: the model, the optimizer or a scheduler does not build, or the run cannot start.
+        LrdecayError: the model, the optimizer or a scheduler does not build, or the training does not start.
     """
     config, where = planned.config, planned.plan.where
     with (
@@ -141,7 +141,7 @@ def dry_run(
 
 
 def _keeps_process_group(built: BuiltOptimizer) -> bool:
-    """True if an optimizer's steps need the process group that it was built in."""
+    """True if an optimizer stores a process group, which its steps then need."""
     values = (value for optimizer in built.optimizers.values() for value in vars(optimizer).values())
     return any(isinstance(value, dist.ProcessGroup) for value in values)
 
@@ -158,7 +158,7 @@ def _check_lrs(planned: PlannedConfig, group_map: GroupMap) -> None:
 def _not_begun(wrapping: Wrapping, where: str) -> LrdecayError:
     if wrapping.refused == "constructor":
         problem = f"{_RUNNING}: the constructor raises on the model wrapped in {wrapping.type}: {wrapping.failure}"
-        return LrdecayError(problem, where=where, fix="make it use model.module for a wrapped model")
+        return LrdecayError(problem, where=where, fix="let the constructor use model.module of a wrapped model")
     problem = f"{_RUNNING}: {wrapping.type} refuses the model: {wrapping.failure}"
     return LrdecayError(problem, where=where, fix=f"change {wrapping.option}")
 
@@ -175,7 +175,7 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
     formulas = {parameter.name: formulas_with_gpus(in_map) for in_map, parameter in group_map.grouped()}
     if (more := len(watch.groups) - runner.moments.followed) > 0:
         problem = f"a hook adds parameter groups during the training ({more}), which a dry run does not support"
-        raise LrdecayError(problem, where=group_map.config.path, fix="add them before the training")
+        raise LrdecayError(problem, where=group_map.config.path, fix="add the groups before the training")
     counted: Counter[str] = Counter()
     for index, (optimizer, group) in enumerate(watch.groups):
         own = str(group.get("group_name") or f"group_{counted[optimizer]}")

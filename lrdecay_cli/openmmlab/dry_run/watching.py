@@ -1,4 +1,4 @@
-"""Compare groups and parameters before and after each action, so that every change has a cause."""
+"""Find the cause of every change of an lr or ``requires_grad``: compare the values before and after each action."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _REQUIRES_GRAD = attrgetter("requires_grad")
 
 
 class Watch:
-    """Record the groups of optimizers, and which parameters of a model require a gradient.
+    """Record changes of the groups of optimizers, and of ``requires_grad`` of a model's parameters.
 
     Args:
-        parameters: of the model, by name; a model wrapper may join several into one.
+        parameters: parameters of the model by name. With a model wrapper, several names may share one parameter.
     """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
         self.parameters = parameters
         self.iteration = 0
-        """The next iteration, which is the first iteration with the current changes."""
+        """The next iteration. A change now first acts in this iteration."""
         self._optimizers: Mapping[str, torch.optim.Optimizer] = {}
         self.states: list[StateChange] = []
         self.causes: list[dict[str, Cause]] = []
-        """The sources that set each group's lr, by the source's name, each with its first change."""
+        """For each group, the sources that set its lr, by name, each with its first change."""
         self.built: list[tuple[float | None, float | None]] = []
-        """lr and weight decay of every group, as the constructor set them."""
+        """lr and weight decay of every group, as set by the constructor."""
         self._tensors = list(self.parameters.values())
         self._required = self._requirements()
         self._seen: list[float | None] | None = None
-        """The lrs after the last action: every change is attributed to an action."""
+        """The lrs after the last recorded action."""
 
     def follow(self, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
-        """Record the groups of these optimizers from now on."""
+        """Start recording the groups of these optimizers."""
         self._optimizers = optimizers
         self._seen = None
         self.causes = [{} for _ in self.groups]
@@ -47,12 +47,14 @@ class Watch:
 
     @property
     def groups(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return every group of every optimizer with the optimizer's name; resuming replaces the group objects."""
+        """Return every group of every optimizer with the optimizer's name. Not cached, because resuming replaces the
+        groups.
+        """
         return [(name, group) for name, optimizer in self._optimizers.items() for group in optimizer.param_groups]
 
     @contextmanager
     def acting(self, stage: Stage, name: str) -> Iterator[None]:
-        """Attribute all changes in this block to ``name``."""
+        """Attribute all changes in this block to the source ``name``."""
         before = self._seen or self.lrs()
         try:
             yield
@@ -63,7 +65,7 @@ class Watch:
                 self._note_states(required, Cause(stage, name, self.iteration))
 
     def attribute(self, before: list[float | None], stage: Stage, name: str) -> None:
-        """Record ``name`` as a cause for each group whose lr has changed."""
+        """Record ``name`` as a cause for each group with an lr different from ``before``."""
         self._seen = now = self.lrs()
         if now == before:
             return
@@ -76,11 +78,11 @@ class Watch:
         return lrs_of([group for optimizer in self._optimizers.values() for group in optimizer.param_groups])
 
     def values(self) -> list[tuple[float | None, float | None]]:
-        """Return lr and weight decay of every group."""
+        """Return the current lr and weight decay of every group."""
         return [(number(group.get("lr")), number(group.get("weight_decay"))) for _, group in self.groups]
 
     def frozen(self) -> tuple[str, ...]:
-        """Return names of the parameters that currently require no gradient."""
+        """Return the names of parameters that currently require no gradient."""
         return tuple(name for name, tensor in self.parameters.items() if not tensor.requires_grad)
 
     def _requirements(self) -> list[bool]:
@@ -99,7 +101,7 @@ class Watch:
 
 
 def lrs_of(groups: Sequence[dict[str, Any]]) -> list[float | None]:
-    """Return the lr of each group as a new number: some optimizers store a tensor and change it in place."""
+    """Return a copy of the lr of each group, because some optimizers store a tensor and change it in place."""
     # mmengine's constructor makes ConfigDicts, whose get is fifty times slower.
     lrs = [dict.get(group, "lr") for group in groups]
     return lrs if {*map(type, lrs)} == {float} else [number(lr) for lr in lrs]

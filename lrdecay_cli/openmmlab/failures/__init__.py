@@ -1,1 +1,1 @@
-"""Translate errors of the stack into one line: problem, place and fix."""
+"""Translate errors of torch and OpenMMLab into one line: problem, place and fix."""

@@ -1,6 +1,6 @@
 """Explain why a constructor fails although the model builds.
 
-Causes include unusable values in ``optim_wrapper``: a number in quotes, a number instead of a dict.
+One cause is a value of the wrong type in ``optim_wrapper``, for example a number in quotes.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ _KINDS = (TypeError, AttributeError, ValueError, KeyError)
 
 
 def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where: str) -> LrdecayError:
-    """Return a clearer error if lrdecay knows the cause of the constructor's ``error``; otherwise return ``error``."""
+    """Return an error that names the cause of the constructor's ``error``; ``error`` itself if the cause is unknown."""
     if _SHARED in str(error):
         names: dict[int, list[str]] = {}
         for name, parameter in model.named_parameters(remove_duplicate=False):
             names.setdefault(id(parameter), []).append(name)
         first, second = next(pair for pair in names.values() if len(pair) > 1)[:2]
         fix = f"modules are shared: set {_PARAMWISE}.bypass_duplicate=True"
-        return LrdecayError(f"{_SHARED}: {first} is {second}", where=where, fix=fix, final=True)
+        problem = f"{_SHARED}: {first} and {second} are the same tensor"
+        return LrdecayError(problem, where=where, fix=fix, final=True)
     if isinstance(error, UnknownTypeError):
         return error
     if misplaced := misplaced_options(error, config, where):
@@ -105,9 +106,10 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
 
 
 def _mixed_betas(config: Config) -> tuple[str, Sequence[float]] | None:
-    """Return path and betas of the first optimizer whose betas are an int and a float.
+    """Return path and betas of the first optimizer config that mixes an int and a float as betas; None if there is
+    none.
 
-    Source: torch 2.6.0, ``torch/optim/adam.py``: betas are both floats or both tensors.
+    Source: torch 2.6.0, ``torch/optim/adam.py``, requires that both betas are floats or both are tensors.
     """
     wrapper: Mapping[str, Any] = config.optim_wrapper
     several = {f"optim_wrapper.{name}.optimizer": each for name, each in wrapper.items() if isinstance(each, Mapping)}
@@ -119,7 +121,7 @@ def _mixed_betas(config: Config) -> tuple[str, Sequence[float]] | None:
 
 
 def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | None:
-    """Return the error with a fix if the optimizer table records this error of the class."""
+    """Return ``error`` with a fix if lrdecay's table of optimizers contains this error; else None."""
     cause = error.__cause__
     raised = f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}"
     rows = (row for row in table() for refusal in row.refusals if refusal.error == raised)
@@ -137,15 +139,15 @@ def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | Non
 
 
 def _is_accepted(row: OptimizerEffects, refusing: OptimizerEffects) -> bool:
-    """True if a row of the optimizer table has the same class and options that the class accepts."""
+    """True if a row of the table is for the same optimizer class, with options that the class accepts."""
     same = (row.module, row.name) == (refusing.module, refusing.name)
     return same and bool(row.options) and not row.refusals
 
 
 def _without_base_lr(config: Config, model: nn.Module) -> str | None:
-    """Return a multiplier that requires an lr although the config sets no lr; None if there is no multiplier.
+    """Return a multiplier that requires an lr, if the config has such a multiplier but no lr; else None.
 
-    Source: mmengine 0.10.7, ``add_params`` of its default constructor: every custom key multiplies the lr.
+    Source: mmengine 0.10.7, ``add_params`` of its default constructor. Every custom key multiplies the lr.
     """
     optimizer, options = config.optim_wrapper.get("optimizer"), config.optim_wrapper.get("paramwise_cfg") or {}
     if not isinstance(optimizer, Mapping) or optimizer.get("lr") is not None:
@@ -159,9 +161,9 @@ def _without_base_lr(config: Config, model: nn.Module) -> str | None:
 
 
 def _faults(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield problem and fix of each value of the wrong type.
+    """Yield problem and fix for each value of the wrong type in ``optim_wrapper``.
 
-    Source: mmengine's default constructor, which does not check types.
+    Source: mmengine's default constructor, which does not check these types.
     """
     wrapper: Mapping[str, Any] = config.optim_wrapper
     if "optimizer" in wrapper and wrapper["optimizer"] is None:

@@ -1,4 +1,4 @@
-"""Recognise errors about missing packages, wrong versions and modules of a project, and name the fix."""
+"""Find the package, version or project module that an error needs, and the command that installs it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _OLDER_MMCV = ">=2.0.0rc4,<2.1.0"
 _NAMED_ALONE = ("numpy", "huggingface_hub")
 
 _SOURCE = re.compile(r"pip install [\"'`]*(git\+https://\S+?/([\w.-]+?)(?:\.git)?)(?=[\s\"'`)]|\.?$)")
-"""A source address and the package name in it."""
+"""Matches the address of a git repository in a message; the second group is the name of its package."""
 _ASKS = (
     re.compile(r"requires the (\w+) library but it was not found"),
     re.compile(r"(?:pip|mim) install (?:-U |--upgrade )?[\"'`]*([A-Za-z][\w.-]*\w(?:\[\w+\])?)"),
@@ -96,27 +96,27 @@ _NUMPY_2 = re.compile(
 
 @dataclass(frozen=True)
 class Need:
-    """A package that is missing or installed in a version that does not work."""
+    """A package that is missing, or whose installed version does not work."""
 
     package: str
     installed: str | None
-    """The installed version."""
+    """The installed version; None if the package is missing."""
     source: str = ""
-    """Where to install the package from; empty for the package index."""
+    """Address to install the package from; empty for the package index."""
     within: str = ""
-    """The versions that the importing package asserts; empty if only the table here applies."""
+    """The versions that the importing package accepts; empty if it does not check versions."""
     cause: str = ""
-    """A more exact problem than "does not work with this stack"."""
+    """A more exact description of the problem than "does not work with this stack"."""
 
     @property
     def name(self) -> str:
-        """The package, with the required versions if the installed one does not work."""
+        """The package, with the required versions if it is installed in another version."""
         bound = self.within or _KNOWN_VERSIONS.get(self.package, ("", ""))[1]
         return f"{self.package}{bound}" if self.installed or self.package == "setuptools" else self.package
 
     @property
     def problem(self) -> str:
-        """The problem, without a place and a full stop."""
+        """The problem without a place and without a full stop."""
         if self.cause:
             return self.cause
         if self.installed:
@@ -125,7 +125,7 @@ class Need:
 
     @property
     def fix(self) -> str:
-        """The command that installs a working version."""
+        """The instruction that installs a working version, usually a command."""
         if self.package in _BUILT_BY_HAND:
             return f"it has no wheel: build it from {_BUILT_BY_HAND[self.package]}"
         if self.package == "torch":
@@ -143,7 +143,7 @@ class Need:
 
 
 def needed_package(error: BaseException) -> Need | None:
-    """Return the package that ``error`` or one of its causes needs; None for errors of another kind."""
+    """Return the package that ``error`` or one of its causes needs; None if the error has another reason."""
     for cause in chain(error):
         text = message_of(cause)
         if (source := _SOURCE.search(text)) and not _importable(source.group(2).lower()):
@@ -159,7 +159,7 @@ def needed_package(error: BaseException) -> Need | None:
             )
         if (old := _TOO_OLD.search(text)) and (installed := _version(old["name"])):
             by = f"{old['by']} {_version(old['by']) or ''}".strip()
-            problem = f"{old['name']} {installed} is installed, and {by} needs a newer one"
+            problem = f"{old['name']} {installed} is installed, but {by} needs a newer version"
             return Need(old["name"], installed, within=f">={old['version']}", cause=problem)
         if _VPD.search(text) and not _importable("ldm"):
             return Need("latent-diffusion", None)
@@ -174,9 +174,10 @@ def needed_package(error: BaseException) -> Need | None:
 
 
 def _need(asked: str, *, certain: bool) -> Need | None:
-    """Return the package that a message names.
+    """Return the package that an error message names; None if it is installed and works.
 
-    ``certain``: False if perhaps no version of the package has the module.
+    ``certain``: the message asks to install the package. Otherwise an import from the package failed, and maybe no
+    version of the package would help.
     """
     if asked == "mmpretrain[multimodal]":
         asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")
@@ -193,7 +194,7 @@ def _need(asked: str, *, certain: bool) -> Need | None:
 
 
 def _fails_to_import(error: BaseException) -> Need | None:
-    """Return a package that is too new for a module of the stack, so that the module raises at import."""
+    """Return the package that is too new for the module that failed to import; None if there is none."""
     modules = [frame.f_code for frame, _ in walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
     file = Path(modules[-1].co_filename if modules else "")
     if not {"site-packages", "dist-packages"} & {*file.parts}:
@@ -222,9 +223,9 @@ def _fits(version: str, within: str) -> bool:
 
 
 def _exchange(package: str, within: str) -> str:
-    """Return the command that changes a package's version without changing its requirements.
+    """Return the command that installs another version of a package without its dependencies.
 
-    Two distributions in one folder overwrite each other, so a fork is uninstalled first.
+    If a fork of the package is installed, the command uninstalls it first, because both would write to the same folder.
     """
     gone, wanted = [], []
     for name, bounds in [(package, within), *([("mmcv", _OLDER_MMCV)] if _takes_older_mmcv(package, within) else [])]:
@@ -238,20 +239,20 @@ def _exchange(package: str, within: str) -> str:
 
 
 def _takes_older_mmcv(package: str, within: str) -> bool:
-    """True if these versions of the package need an older mmcv than the installed one."""
+    """True if these versions of a package need an older mmcv than the installed version."""
     older = package == "mmcls" or (package == "mmdet" and not _fits("3.2.0", within))
     mmcv = _version_of("mmcv")
     return older and mmcv is not None and not _fits(mmcv, _OLDER_MMCV)
 
 
 def distribution_in_use(package: str) -> str:
-    """Return the installed distribution of an import name; empty if there is none."""
+    """Return the name of the installed distribution that provides an import name; empty if there is none."""
     names = distributions_bringing(package)
     return next((name for name in distributions_of(package) if name in names), next(iter(names), ""))
 
 
 def _version_of(package: str) -> str | None:
-    """Return the version of the installed distribution of an import name."""
+    """Return the version of the installed distribution that provides an import name; None if there is none."""
     name = distribution_in_use(package)
     return _version(name) if name else None
 
@@ -269,7 +270,7 @@ def _importable(module: str) -> bool:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and its causes, the innermost last."""
+    """Yield an error, then its causes from the outermost to the innermost."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -282,18 +283,19 @@ _PACKAGES = (*ZOOS, "mmcls", "mmcv", "mmdeploy", "timm", "transformers", "einops
 
 
 def is_own_module(module: str, listed: Sequence[str]) -> bool:
-    """True if ``custom_imports`` lists the missing module itself and no known package has its name.
+    """True if a missing module belongs to the user's project: ``custom_imports`` lists it, and no known package has its
+    name.
 
-    lrdecay never suggests installing an arbitrary name from a config.
+    For such a module lrdecay does not suggest ``pip install``, because the name comes from a config.
     """
     known = module in _PACKAGES or module in _BUILT_BY_HAND or module in _SOURCES
     return not known and any(name.partition(".")[0] == module for name in listed)
 
 
 def suggest_own_module(module: str, config: str) -> str:
-    """Return the fix that makes project code importable.
+    """Return a fix that makes a module of the user's project importable.
 
-    Names the code's folder if it is found in a parent of the config or of the working directory.
+    The fix names the folder of the module if a parent folder of the config or of the working directory contains it.
     """
     file = config_path(config)
     above = file.absolute().parents if file is not None else ()
@@ -306,7 +308,10 @@ def suggest_own_module(module: str, config: str) -> str:
 
 
 def suggest_submodule(missing: str) -> str:
-    """Suggest a name for ``package.module`` if the package is installed without that module; else empty."""
+    """Return a fix if the package of ``missing`` is installed without this submodule: the closest name, or its folder.
+
+    Empty if the package is not installed.
+    """
     package, _, name = missing.rpartition(".")
     spec = importlib.util.find_spec(package) if package and _importable(package) else None
     if spec is None or spec.submodule_search_locations is None:

@@ -1,4 +1,4 @@
-"""Find the line of a config, or of one of its bases, that causes an error."""
+"""Find the line of a config or of its base that causes an error."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _READERS = ("_file2dict", "_parse_lazy_import")
 
 
 def failing_place(error: BaseException, config: str) -> str | None:
-    """Return ``file:line`` of mmengine's error, or None if neither traceback nor config text shows it.
+    """Return ``file:line`` of the config code that causes an error; None if it is unknown.
 
     Args:
-        error: from mmengine's ``Config.fromfile``.
-        config: as the user gave it.
+        error: raised by mmengine's ``Config.fromfile``.
+        config: path as the user gave it.
     """
     shown: dict[Path, str] = {}
     place = None
@@ -31,7 +31,7 @@ def failing_place(error: BaseException, config: str) -> str | None:
         imports = origins.at("custom_imports.imports") if isinstance(error, ImportError) else None
         place = str(imports.origin.place) if imports else None
     except LrdecayError as text_error:
-        # Errors that the text alone shows, such as two bases that set one name: mmengine's error has no line.
+        # Some faults, such as two bases that set one name, have a line only in the error of lrdecay's reader.
         place = text_error.where if text_error.where.rpartition(":")[2].isdigit() else None
     if ran := _line_of_config(error):
         file, line = ran
@@ -40,7 +40,7 @@ def failing_place(error: BaseException, config: str) -> str | None:
 
 
 def _line_of_config(error: BaseException) -> tuple[Path, int] | None:
-    """Return the innermost line of a config that mmengine was running."""
+    """Return file and line of the config code in which the error was raised; None if no config code was running."""
     found, reader = None, ""
     for frame, line in walk_tb(error.__traceback__):
         if reader in _READERS and frame.f_code.co_name == "<module>":
@@ -56,7 +56,7 @@ def _from_here(file: Path) -> str:
 
 @contextmanager
 def add_places(config: str, cfg_options: Sequence[str]) -> Iterator[None]:
-    """Add the place that sets the key to a LrdecayError about a config key: ``config.py:5: paramwise_cfg.x``."""
+    """Add the place that sets an option to a LrdecayError about this option: ``config.py:5: paramwise_cfg.x``."""
     try:
         yield
     except LrdecayError as error:

@@ -1,4 +1,4 @@
-"""Find the module of a project that registers a class. Files are read as text; no code is run."""
+"""Find the module of a project that registers a class. The files are read as text and not executed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lrdecay_cli.files.config_path import SEPARATOR, config_path
 _ROOT_HAS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _LEFT_OUT = {"node_modules", "site-packages", "work_dirs", "data", "datasets", "venv", "env", "build", "dist"}
 _FILES, _BYTES, _DEPTH = 2000, 400_000, 8
-"""With more files the search takes too long."""
+"""Limits on number of files, file size and folder depth, so that the search stays fast."""
 
 
 def import_that_registers(name: str, config: str, *, beside: bool = False) -> str:
-    """Return a fix that imports the module which registers ``name``; empty if the project has none.
+    """Return a fix that imports the module which registers the class ``name``; empty if no module of the project does.
 
     Args:
         name: name of a class, without its scope.
-        config: as the user gave it.
-        beside: True if the config imports other modules.
+        config: path of the config, as the user gave it.
+        beside: True if the config already imports other modules.
     """
     root = _root(config)
     if root is None or not name.isidentifier():
@@ -48,12 +48,12 @@ def import_that_registers(name: str, config: str, *, beside: bool = False) -> st
                 if beside
                 else f"set custom_imports=dict(imports=[{module!r}])"
             )
-            return f"{shown} registers it: {do}{with_path}"
+            return f"{shown} registers {name}: {do}{with_path}"
     return ""
 
 
 def _root(config: str) -> Path | None:
-    """Return the folder of the config's project; None for a config of an installed package."""
+    """Return the root folder of the config's project; None for a config of an installed package."""
     file = config_path(config)
     if file is None or SEPARATOR in config or "site-packages" in file.absolute().parts:
         return None
@@ -78,7 +78,10 @@ def _sources(root: Path) -> Iterator[Path]:
 
 
 def _start(file: Path, root: Path) -> Path:
-    """Return the folder in which import names start: the nearest parent on ``sys.path``, else the project's folder."""
+    """Return the folder from which the import path of ``file`` starts.
+
+    This is the nearest parent folder on ``sys.path``, else the project's root or its ``src``.
+    """
     searched = {str(Path(place or ".").resolve()) for place in sys.path}
     above = [each for each in file.parents if each.is_relative_to(root)]
     source = root / "src"

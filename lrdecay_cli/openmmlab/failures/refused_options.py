@@ -1,4 +1,4 @@
-"""Errors about options that a class or constructor does not accept, with the place where they belong."""
+"""Build errors about options that a class or constructor does not accept, with a fix such as the correct place."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _NO_WEIGHT_DECAY = "base_wd should not be None"
 
 
 def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
-    """Return an error that names the config option; None if ``error`` does not concern an option.
+    """Return an error that names the option in the config; None if ``error`` is not about an option.
 
-    Source: ``_validate_cfg`` of mmengine's default constructor, for options that need a weight decay.
+    Source: ``_validate_cfg`` of mmengine's default constructor, which requires a weight decay for some options.
     """
     given: Mapping[str, Any] = config.optim_wrapper.get("paramwise_cfg") or {}
     cause = error.__cause__
@@ -52,9 +52,9 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
 
 
 def misplaced_options(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
-    """Return one error about all options in the wrong place; None if there are none.
+    """Return one error about all options in wrong places; None if there are none.
 
-    The stack itself stops at the first misplaced option, or at a required option that is missing from its place.
+    The own error of mmengine names only the first of them, or a required option that is missing in its correct place.
     """
     wrapper: Mapping[str, Any] = config.optim_wrapper
     optimizer = wrapper.get("optimizer")
@@ -85,7 +85,7 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
 def _misplaced(
     wrapper: Mapping[str, Any], optimizer: Mapping[str, Any], of_wrapper: Accepted, of_optimizer: Accepted
 ) -> Iterator[tuple[str, str]]:
-    """Yield every option in a wrong place, with the right place."""
+    """Yield the path of every option in a wrong place, and its correct path."""
     for option, value in wrapper.items():
         # A dict of that name may belong to another optimizer.
         of_another = option in OURS.options and isinstance(value, Mapping) and "optimizer" in value
@@ -118,22 +118,21 @@ _KEYWORD = re.compile(r"unexpected keyword argument '(?P<name>\w+)'")
 # mmengine's registry removes both, and may add the second.
 _OF_REGISTRY = ("type", "_scope_")
 WRAPPER_OPTIONS = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
-"""Options that ``optim_wrapper`` accepts besides those of its class; all of mmengine's classes accept them."""
+"""Options that ``optim_wrapper`` accepts besides those of its class. They are valid for all wrapper classes of
+mmengine.
+"""
 
 
 class Accepted(NamedTuple):
-    """The arguments of a class."""
+    """The arguments that a class accepts."""
 
     names: frozenset[str]
     all: bool
-    """True if the class accepts no other arguments. A class outside mmengine may use ``**kwargs`` freely."""
+    """True if the class accepts only these arguments. False for ``**kwargs`` of a class outside mmengine."""
 
 
 def accepted_by(kind: type) -> Accepted:
-    """Return the arguments that the class accepts.
-
-    Includes its bases' arguments as long as each class passes on ``**kwargs``.
-    """
+    """Return the arguments that a class accepts, including those that it passes to its bases through ``**kwargs``."""
     names, known = {*_OF_REGISTRY}, True
     try:
         for base, arguments, passes_on in arguments_of(kind):
@@ -145,16 +144,16 @@ def accepted_by(kind: type) -> Accepted:
 
 
 def refused_keyword(error: BaseException | None) -> str:
-    """Return the keyword argument that a TypeError rejects; empty for any other error."""
+    """Return the keyword argument that a TypeError names as unexpected; empty for any other error."""
     found = _KEYWORD.search(str(error)) if isinstance(error, TypeError) else None
     return found["name"] if found else ""
 
 
 def unknown_option(error: BaseException, kind: object, config: Any, where: str, *, final: bool) -> LrdecayError | None:
-    """Return the error for options that the class ``kind`` does not accept; None if the config does not set them.
+    """Return an error about options that the class ``kind`` does not accept; None if the config does not set them.
 
-    A config that changes ``type`` inherits the base's options for the old type: the fix covers this case.
-    ``final``: see :class:`lrdecay_cli.domain.errors.LrdecayError`.
+    A cause may be a config that changes ``type`` and inherits options for the old type from its base. The fix covers
+    this case. ``final``: see :class:`lrdecay_cli.domain.errors.LrdecayError`.
     """
     option = refused_keyword(error)
     if not option or not isinstance(kind, type):
@@ -195,7 +194,7 @@ _RENAMED = {
     "cumulative_iters": "accumulative_counts",
     "paramwise_options": "paramwise_cfg",
 }
-"""Names of these options in MMCV 1 and before."""
+"""mmengine's names of these options of MMCV 1 and older versions."""
 
 
 def _renamed(option: str, names: Set[str]) -> list[str]:
@@ -203,7 +202,7 @@ def _renamed(option: str, names: Set[str]) -> list[str]:
 
 
 def _at(config: Any, key: str) -> Any:
-    """Return the value at a dotted path; None if there is none or if the path goes through a list."""
+    """Return the value at a dotted path of a config; None if the path does not exist or contains a list."""
     for part in key.split(".") if key else ():
         config = config.get(part) if hasattr(config, "get") else None
     return config if key else None

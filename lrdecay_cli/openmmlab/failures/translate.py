@@ -1,6 +1,6 @@
-"""Translate exceptions of the stack into one line: the problem, its place in the config, and the fix.
+"""Translate exceptions of torch and OpenMMLab into one line: the problem, its place in the config, and the fix.
 
-A config that an installed package ships and that fails unchanged gets the status ``broken upstream``.
+If an unchanged config of an installed package fails, the error gets the status ``broken upstream``.
 """
 
 from __future__ import annotations
@@ -44,9 +44,12 @@ _LAZY = "mmengine.config.lazy"
 
 @contextmanager
 def translate_errors(stage: str, where: str, config: Any = None) -> Iterator[None]:
-    """Turn any exception in this block into a LrdecayError that names the stage and the place.
+    """Turn any exception in this block into a LrdecayError that names the failed stage and the place.
 
-    ``where`` is the config as the user gave it. The loaded ``config`` is searched for the key of a type that failed.
+    Args:
+        stage: description of the failure, such as "model does not build".
+        where: the config, as the user gave it.
+        config: the loaded config, to find the option that causes the error.
     """
     try:
         yield
@@ -66,7 +69,7 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
     if unknown := re.match(r"(\S+) is not in the (\S+)::(.+?) registry", text):
         return unknown_type(*unknown.groups(), where=where, config=config)
     if isinstance(error, SystemExit):
-        return LrdecayError(f"{stage}: it calls sys.exit({error.code!r})", where=where)
+        return LrdecayError(f"{stage}: its code calls sys.exit({error.code!r})", where=where)
     trace = error.__traceback__
     # The innermost registered type under construction.
     built = _local(trace, "obj_cls", callable, "build_from_cfg")
@@ -110,7 +113,9 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
 
 
 def _missing_data(error: BaseException, config: Any) -> tuple[str, str] | None:
-    """Return a model option and the file path in its value, if the error reports that this file does not exist."""
+    """Return the model option with a path that does not exist, and the path, if the error is about this path; else
+    None.
+    """
     text = message_of(error)
     if not (
         isinstance(error, FileNotFoundError) or re.search(r"(?:does|do) not exist|not found|[Nn]o such file", text)
@@ -133,7 +138,7 @@ def _strings(value: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[str, str
 
 
 def _of_arguments(error: BaseException) -> bool:
-    """True if the call itself failed: the class does not accept the arguments in the config's dict."""
+    """True if a class raised TypeError because it does not accept the arguments in the config."""
     return isinstance(error, TypeError) and _raised_in(error) == ("mmengine.registry.build_functions", "build_from_cfg")
 
 
@@ -183,7 +188,9 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
 
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:
-    """Return the value of a local variable from the innermost frame in which the value has the right type, or None."""
+    """Return the value of a local variable in the innermost frame where ``fits`` accepts the value; None if there is
+    none.
+    """
     frames = [frame for frame, _ in walk_tb(trace) if function in (None, frame.f_code.co_name)]
     values = [frame.f_locals.get(variable) for frame in frames]
     return next((value for value in reversed(values) if fits(value)), None)
@@ -198,9 +205,10 @@ _MACHINE = ("out of memory", "can't allocate", "cannot allocate", "too many open
 
 @contextmanager
 def classify_upstream_faults(config: str, cfg_options: Sequence[str], device: str) -> Iterator[None]:
-    """Give an unclassified LrdecayError in this block the status ``broken upstream`` if the package causes it.
+    """Set the status of LrdecayErrors in this block to ``broken upstream`` if an installed package causes them.
 
-    Errors caused by the user's overrides, this machine or its GPU keep their status.
+    Errors that already have a status keep it. So do errors that may come from overrides, the GPU or a lack of memory or
+    disk space.
     """
     try:
         yield
@@ -220,7 +228,7 @@ def classify_upstream_faults(config: str, cfg_options: Sequence[str], device: st
 
 
 def _shipping_package(config: str) -> str | None:
-    """Return name and version of the installed package whose config zoo contains the file, else None."""
+    """Return name and version of the installed package that contains the config; None for other configs."""
     with suppress(LrdecayError):
         path = find_config(config).absolute()
         installed = {".mim", "site-packages", "dist-packages"} & {*path.parts}

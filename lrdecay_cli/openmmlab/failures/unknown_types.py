@@ -1,4 +1,4 @@
-"""Errors about a ``type`` that no registry contains: its key in the config and the closest name."""
+"""Build errors about an unregistered ``type``: they name its key in the config and the closest registered name."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _RENAMED = {"mmcls": "mmpretrain", "mmselfsup": "mmpretrain"}
 
 
 class UnknownTypeError(LrdecayError):
-    """No registry contains this ``type``."""
+    """Raised if no registry contains a ``type`` of the config."""
 
 
 def check_registered(registry: Registry, settings: Mapping[str, Any], where: str, config: Any) -> None:
-    """Raise :func:`unknown_type` if ``settings["type"]`` is a name that is not registered."""
+    """Raise the error of :func:`unknown_type` if ``settings["type"]`` is not registered."""
     named, scope = settings.get("type"), settings.get("_scope_")
     if named is None or find_registered(registry, named, scope) is not None:
         return
@@ -41,7 +41,7 @@ def check_registered(registry: Registry, settings: Mapping[str, Any], where: str
 
 
 def unknown_type(name: str, scope: str, registry: str, *, where: str, config: Any) -> UnknownTypeError:
-    """Return the error for an unregistered ``type``, with its key in the config and the closest name."""
+    """Return the error for an unregistered ``type``, with the key in the config and the closest registered name."""
     key = key_of_type(config, name)
     known = _registered(registry)
     package, _, bare = name.rpartition(".")
@@ -60,9 +60,9 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     elif is_constructor:
         fix = suggest_constructor(name, scope, known) or _registered_nowhere(bare)
     elif bare in known and bare == name:
-        fix = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
+        fix = f"{known[bare]} has this type: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
     elif now and renamed:
-        fix = f"{package} is {now} now: write {now}.{renamed}"
+        fix = f"{package} is now part of {now}: write {now}.{renamed}"
     elif like:
         # A type of another package needs that package's name in front.
         bare_is_enough = here and "." not in name
@@ -92,9 +92,10 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
 
 
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
-    """True if all modules that may register the missing name, or a closer name, have been imported.
+    """True if every module that could register the missing name or a closer name has been imported.
 
-    A closer name in another scope is ruled out only if the missing name is ``near`` a name in its own scope.
+    ``near``: a registered name in the same scope resembles the missing name. Only then the deferred modules of other
+    scopes do not matter.
     """
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):
@@ -107,7 +108,7 @@ def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: 
 
 
 def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
-    """Return the scope of every registered type by the type's name, for registries of this kind.
+    """Return every registered type of this kind of registry: a dict from the type's name to its scope.
 
     Only registries in ``scopes`` are searched; without ``scopes``, mmengine's registry and its children.
     """
@@ -122,7 +123,7 @@ def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
 
 
 def key_of_type(config: Any, name: str, *, holding: str = "type") -> str:
-    """Return the dotted path of the first dict of this type in ``config`` that has the key ``holding``, else empty."""
+    """Return the dotted path of the first dict in ``config`` with this ``type`` and the key ``holding``; else empty."""
     # Reading a lazy config imports modules: an error there must not replace the one that is reported.
     with suppress(Exception):
         return _path_of_type(config, name, holding)
@@ -147,7 +148,7 @@ def _path_of_type(config: Any, name: str, holding: str, path: str = "") -> str:
 def _scope_at(config: Any, path: str) -> str:
     """Return the registry scope at a path of the config: the innermost ``_scope_``, else ``default_scope``.
 
-    Source: mmengine 0.10.7, ``registry/build_functions.py``: dicts inside a dict with a ``_scope_`` inherit it.
+    Source: mmengine 0.10.7, ``registry/build_functions.py``. A dict inherits the ``_scope_`` of the dict around it.
     """
     place = getattr(config, "_cfg_dict", config)
     scope = place.get("default_scope") if isinstance(place, Mapping) else None
@@ -159,7 +160,7 @@ def _scope_at(config: Any, path: str) -> str:
 
 
 REGISTRIES = ("optimizer wrapper constructor", "optimizer constructor")
-"""The names of this registry in mmengine and in MMDetection."""
+"""The registry of optimizer wrapper constructors, by its names in mmengine and in MMDetection."""
 
 # Importing their package registers them, and a config with a wrong name does not import it.
 _SCOPED = [spec for spec in CONSTRUCTORS if spec.scope]
@@ -167,7 +168,7 @@ _IMPORT_OURS = f"custom_imports = dict(imports={[*OURS.imports]})"
 
 
 def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) -> str:
-    """Return the fix for a constructor's name that ``scope`` does not know; empty if no known name is close.
+    """Return the fix for an unknown constructor name in a registry scope; empty if no known name is similar.
 
     ``registered`` maps the name of every registered constructor to its scope.
     """
@@ -197,7 +198,7 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
 
 
 def _has_unlike_words(name: str, like: str) -> bool:
-    """True if a name has a word that resembles no word of the other name. Then the names mean different classes."""
+    """True if a word in ``name`` resembles no word in ``like``. Then the two names mean different classes."""
     words, others = _CAMEL.findall(name), _CAMEL.findall(like)
     return not all(nearest(word, others, likeness=0.7) for word in words)
 
@@ -206,7 +207,7 @@ _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
 
 
 def _registered_nowhere(bare: str) -> str:
-    """Return the fix for a constructor that belongs to another repository."""
+    """Return the fix for a constructor that no installed package registers."""
     known = next((spec.project for spec in PUBLISHED if spec.name == bare), "")
-    of = f" ({known} has one of that name)" if known else ""
-    return f"no installed package registers it{of}: import its module with custom_imports=dict(imports=[...])"
+    of = f" ({known} defines one with this name)" if known else ""
+    return f"no installed package registers {bare}{of}: import its module with custom_imports=dict(imports=[...])"

@@ -1,1 +1,1 @@
-"""Import the stack lazily: only the used parts, fast and without output."""
+"""Import torch and OpenMMLab lazily: load only the modules that are used, fast and without output."""

@@ -1,6 +1,7 @@
 """Execute a deferred module when a registry looks up a type that the module registers.
 
-Otherwise the registry would lack the type, or find a different type with the same name in a parent registry.
+Without this, the registry would not find the type, or it would find another type with the same name in a parent
+registry.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ _AFTER_A_MISS = {OPTIMIZERS.name: (DEFERRED_OPTIMIZERS,)}
 
 
 def look_up_late_types() -> None:
-    """Let registries find types of deferred modules. Does nothing unless the console command defers imports.
+    """Patch mmengine's registries so that they find types of deferred modules.
 
-    Source: mmengine 0.10.7: ``Registry.get`` begins with ``import_from_location``.
+    Does nothing if imports are not deferred: only the console command defers them.
+
+    Source: mmengine 0.10.7. ``Registry.get`` begins with ``import_from_location``, which this function replaces.
     """
     plain = Registry.import_from_location
     if not defers_imports() or plain is _import_from_location:
@@ -42,5 +45,5 @@ def _import_from_location(registry: Registry) -> None:
 
 
 def late_modules(kind: str) -> tuple[str, ...]:
-    """Return the deferred modules that may register further types in registries of this name."""
+    """Return the deferred modules that may register further types. ``kind`` is the name of a registry."""
     return (*_AT_ONCE.get(kind, ()), *_AFTER_A_MISS.get(kind, ()))

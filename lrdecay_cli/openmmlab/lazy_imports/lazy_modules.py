@@ -1,7 +1,7 @@
-"""Lazy modules: executed at their first real use, not at import.
+"""Defer the execution of modules until their first real use.
 
-Lazy, not fake: calling a name of such a module, reading an attribute, subclassing or an isinstance test loads the real
-module at that moment. Importing a missing module fails as usual.
+A lazy module is not a stub. The real module is executed when code calls a name of the module, reads an attribute,
+subclasses a class or tests an instance. An import of a missing module fails as usual.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ _MACHINERY = ("__path__", "__file__", "__cached__")
 
 
 class LazyFinder(importlib.abc.MetaPathFinder):
-    """Find the modules of a table with the other finders, and defer their execution.
+    """Import finder that defers the execution of the modules in a table.
 
-    Modules inside a package of the table are deferred as long as the package is. Must be first in ``sys.meta_path``.
+    A module inside a package is deferred as long as the package is. The finder must be first in ``sys.meta_path``.
 
     Args:
-        table: by module, the names that ``from module import name`` imports without executing it; any other name
-            executes it. With ``*``, ``from module import *`` imports the other names until then.
-        first: modules that are executed before any other, in import order, if imported and still deferred. Includes
-            modules inside them.
-        alone: modules that are executed without the ``first`` ones.
+        table: for each module, the names that ``from module import name`` can import without executing the module. Any
+            other name executes the module. If the names include ``*``, then ``from module import *`` imports the other
+            names without executing the module.
+        first: modules that are executed before any other module, in import order, if they are imported and still
+            deferred. Their submodules are included.
+        alone: modules that are executed without executing the modules in ``first``.
         bare: modules in ``alone`` that are executed without their parent packages.
     """
 
@@ -52,7 +53,7 @@ class LazyFinder(importlib.abc.MetaPathFinder):
         self._executing_first = False
 
     def execute_first(self, name: str) -> None:
-        """Execute the modules that come before the module of that name."""
+        """Execute the modules in ``first``, unless the module ``name`` is executed without them."""
         if self._executing_first or _within(name, self.alone) or any(map(_is_initialising, self.first)):
             return
         self._executing_first = True
@@ -67,7 +68,10 @@ class LazyFinder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of the next finders with a deferring loader; None for other modules."""
+        """Return a module spec that defers execution; None for modules that are not deferred. The other finders find
+        the
+        module.
+        """
         parent = sys.modules.get(name.rpartition(".")[0])
         if name not in self.table and type(parent) is not LazyModule:
             return None
@@ -83,7 +87,7 @@ class LazyFinder(importlib.abc.MetaPathFinder):
 
 
 class _LazyLoader(importlib.abc.Loader):
-    """Create the module, and store the real loader for its execution."""
+    """Loader that creates a lazy module, and stores the real loader for its later execution."""
 
     def __init__(self, real: SourceFileLoader | SourcelessFileLoader, finder: LazyFinder) -> None:
         self.real = real
@@ -99,14 +103,14 @@ class _LazyLoader(importlib.abc.Loader):
         return module
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Defer the execution."""
+        """Do nothing: the execution is deferred."""
 
     def take(self, module: LazyModule, name: str, taker: dict[str, Any]) -> LazyName:
         self.takers[id(taker)] = taker
         return self.taken.setdefault(name, LazyName(module, name))
 
     def hand_over(self, module: types.ModuleType) -> None:
-        """Replace lazy names in other modules by the real objects."""
+        """Replace lazy names in other modules by the real objects of the executed module."""
         for taker in self.takers.values():
             for key, value in list(taker.items()):
                 for name, lazy in self.taken.items():
@@ -115,7 +119,7 @@ class _LazyLoader(importlib.abc.Loader):
 
 
 class LazyModule(types.ModuleType):
-    """A module that has not been executed yet; after execution an ordinary module."""
+    """A module that is not executed yet. After execution, its class is the ordinary module class."""
 
     def __getattribute__(self, name: str) -> Any:
         # vars(module)
@@ -148,7 +152,7 @@ class LazyModule(types.ModuleType):
 
 
 class LazyName:
-    """A class or function of a module that has not been executed yet; any use loads the real object."""
+    """Proxy for a class or function of a module that is not executed yet. Any use executes the module."""
 
     __slots__ = ("_module", "_name")
 
@@ -193,7 +197,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
 
 
 class LazyUnion(LazyName):
-    """``left | right`` in an annotation with a :class:`LazyName`; any use loads the real union."""
+    """Proxy for ``left | right`` in an annotation that contains a :class:`LazyName`. Any use executes the modules."""
 
     __slots__ = ("_left", "_right")
 
@@ -221,7 +225,10 @@ for _name, _function in _SPECIAL.items():
 
 
 def execute(module: types.ModuleType) -> None:
-    """Execute a deferred module after its parent packages. Raises the module's errors."""
+    """Execute a deferred module after its parent packages and the modules that must come first.
+
+    Raises the errors of the executed modules.
+    """
     if type(module) is not LazyModule:
         return
     state: _LazyLoader = contents(module)[_STATE]
@@ -230,7 +237,7 @@ def execute(module: types.ModuleType) -> None:
 
 
 def _execute(module: types.ModuleType) -> None:
-    """Execute a module after its parent packages."""
+    """Execute a deferred module after its parent packages."""
     package, _, child = module.__name__.rpartition(".")
     if type(module) is not LazyModule:
         return
@@ -264,17 +271,17 @@ def _execute(module: types.ModuleType) -> None:
 
 
 def any_failed() -> bool:
-    """True if a deferred module failed at its first use."""
+    """True if a deferred module raised at its first use."""
     return bool(_failures)
 
 
 def is_deferred(name: str) -> bool:
-    """True if the module of that name has been imported but not executed."""
+    """True if the module ``name`` has been imported but not executed."""
     return type(sys.modules.get(name)) is LazyModule
 
 
 def contents(module: types.ModuleType) -> dict[str, Any]:
-    """Return the current names in a module; ``vars(module)`` would execute it."""
+    """Return the current namespace of a module without executing the module, unlike ``vars(module)``."""
     names: dict[str, Any] = object.__getattribute__(module, "__dict__")
     return names
 
@@ -284,12 +291,12 @@ def _set_class(module: Any, kind: type[types.ModuleType]) -> None:
 
 
 def _is_initialising(package: str) -> bool:
-    """True while a package is being imported. Meanwhile, modules are executed in the package's own order."""
+    """True while a package is being imported. In this time, the package itself determines the order of execution."""
     return bool(getattr(getattr(sys.modules.get(package), "__spec__", None), "_initializing", False))
 
 
 def _within(name: str, packages: Collection[str]) -> bool:
-    """True if a module or one of its parent packages is in ``packages``."""
+    """True if ``packages`` contains the module ``name`` or one of its parent packages."""
     while name:
         if name in packages:
             return True
@@ -311,9 +318,9 @@ def _resolved(value: Any) -> Any:
 
 
 def _handed_on(value: Any, taker: dict[str, Any]) -> Any:
-    """Return a value of an executed module for a module that imported the value.
+    """Return the object that replaces an imported lazy name in the namespace ``taker``.
 
-    A lazy name of a third module stays lazy.
+    If the executed module imported the object lazily from a third module, the object stays lazy.
     """
     if type(value) is not LazyName:
         return value

@@ -1,7 +1,7 @@
-"""Import the stack: torch with interrupts delayed, slow and rarely used packages at their first use.
+"""Import torch and OpenMMLab. Slow packages that an audit does not use are imported only at their first use.
 
-An audit does not use the deferred packages; any use loads them. Only the console command defers imports, because that
-changes ``import`` in the whole process: see :mod:`lrdecay_cli.app.speed.fast_start`.
+Only the console command defers imports, because deferring changes ``import`` in the whole process: see
+:mod:`lrdecay_cli.app.speed.fast_start`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import LazyFinder, contents
 _META_KERNELS = "torch._meta_registrations"
 _COMPILER = "torch._dynamo"
 DEFERRED_OPTIMIZERS = "mmengine.optim.optimizer.zero_optimizer"
-"""Module that registers optimizers when executed."""
+"""Module that registers optimizer classes when it is executed."""
 
 # By module: the names that the stack imports from it. Any other name, and any use, loads it. Percentages: the import's
 # share of the CPU time of a plain build of ConvNeXt-T Mask R-CNN.
@@ -214,7 +214,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
 }
 
 REGISTERING = tuple(name for name in DEFERRED if name.startswith("mmpretrain.models."))
-"""Modules that register types of models when executed."""
+"""Modules that register model classes when they are executed."""
 
 # torch imports its modules in a fixed order; in another order they import each other in circles. So any use of one of
 # them, or of a module that may use them, executes all in that order.
@@ -246,16 +246,16 @@ _finder = LazyFinder(DEFERRED, first=_IN_ORDER, alone=_ALONE, bare=_SYMBOLIC_NUM
 
 
 def defer_slow_imports() -> None:
-    """Defer later imports of modules in ``DEFERRED``. Call it before torch is imported."""
+    """Defer imports of the modules in ``DEFERRED`` from now on. Call this before torch is imported."""
     if not defers_imports():
         sys.meta_path.insert(0, _finder)
         _speed_up_getmodule()
 
 
 def _speed_up_getmodule() -> None:
-    """Let ``inspect.getmodule`` find the module of a frame without checking the files of all modules.
+    """Patch ``inspect.getmodule`` to find the module of a frame without checking the files of all modules.
 
-    mmengine calls it for the scope of every new registry (0.10.7, ``Registry.infer_scope``).
+    mmengine calls ``inspect.getmodule`` for the scope of every new registry (0.10.7, ``Registry.infer_scope``).
     """
     search = inspect.getmodule
 
@@ -279,24 +279,24 @@ def defers_imports() -> bool:
 
 
 def load_meta_kernels() -> None:
-    """Load the kernels that ``--device meta`` needs."""
+    """Load torch's kernels for the meta device, which ``--device meta`` needs."""
     load_deferred(_META_KERNELS)
 
 
 def load_deferred(name: str) -> None:
-    """Execute a module now if it has been imported and deferred."""
+    """Execute the module ``name`` now if its execution is deferred."""
     if is_deferred(name):
         execute(sys.modules[name])
 
 
 def spare_compiler() -> None:
-    """Let optimizers handle parameter groups, states and steps without importing torch's compiler.
+    """Let optimizers work without importing torch's compiler.
 
-    The first use of an optimizer would import torch._dynamo only to disable it.
+    Otherwise the first use of an optimizer would import torch._dynamo only to disable it.
 
-    Source: torch 2.13.0. ``torch/_compile.py``: the decorator caches a function after its first call; here it is set to
-    the plain function beforehand. ``torch/optim/optimizer.py``, ``_use_grad_for_differentiable``: a step requests a
-    graph break, and here there is no graph.
+    Source: torch 2.13.0. In ``torch/_compile.py``, a decorator caches the method without compiler after its first call;
+    lrdecay fills this cache before. In ``torch/optim/optimizer.py``, ``_use_grad_for_differentiable`` calls
+    ``graph_break`` in each step; lrdecay replaces it by a function that does nothing, because no graph is compiled.
     """
     if not defers_imports():
         return
@@ -315,8 +315,8 @@ def spare_compiler() -> None:
 def import_torch() -> None:
     """Import torch. Ctrl-C and SIGTERM take effect after the import; a second signal takes effect at once.
 
-    C++ code of torch calls Python during the import. An exception from a signal handler there aborts the process
-    without clean-up (``terminate called after throwing an instance of 'pybind11::error_already_set'``).
+    torch's C++ code calls Python during the import. If a signal handler raises there, the process aborts without
+    clean-up (``terminate called after throwing an instance of 'pybind11::error_already_set'``).
     """
     handlers: dict[int, Any] = {}
     if "torch" not in sys.modules and threading.current_thread() is threading.main_thread():

@@ -1,4 +1,4 @@
-"""Find how a training's optimizers use the lr and weight decay of their groups, from the table or by measurement."""
+"""Find how optimizers use the lr and weight decay of their groups: from lrdecay's table or by measurement."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from lrdecay_cli.optimizers import effects_of
 def effects_in(
     optimizers: Mapping[str, torch.optim.Optimizer], settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, OptimizerEffects]:
-    """Return the effects of each optimizer by its name.
+    """Return the effects of each optimizer on lr and weight decay, by optimizer name.
 
-    Reads the table of effects if it contains the installed version of the class. Measures a second instance of the
-    class if the version is missing, the effect depends on the lr, or the lr is a half-precision tensor. Omits an
-    optimizer whose second instance cannot be built, or takes no step for an unknown reason.
+    The effects come from lrdecay's table if the table contains the installed version of the class. Otherwise they are
+    measured on a second instance of the class. They are also measured if the effect depends on the lr, or if the lr is
+    a half-precision tensor. An optimizer is omitted if no second instance can be built, or if that instance takes no
+    step for an unknown reason.
 
     Args:
         optimizers: the built optimizers, by name.
-        settings: options of each optimizer in the config, in the form that its class accepts.
+        settings: options of each optimizer in the config, as its class accepts them.
     """
     found = {}
     for name, optimizer in optimizers.items():
@@ -42,7 +43,7 @@ def effects_in(
 
 
 def installed_version(kind: type, distribution: str) -> str:
-    """Return the version of a class's distribution, without a local build label; empty for none."""
+    """Return the version of the distribution that provides a class, without a local build label; empty if unknown."""
     module = sys.modules.get(kind.__module__.partition(".")[0])
     version = getattr(module, "__version__", None)
     if version is None and distribution:
@@ -55,7 +56,10 @@ def installed_version(kind: type, distribution: str) -> str:
 
 
 def _half_precision_of(optimizer: torch.optim.Optimizer) -> torch.dtype | None:
-    """Return the half precision of a stored lr, in which ``1 - lr * weight_decay`` may round to 1."""
+    """Return the dtype of an lr that is a half-precision tensor, because then ``1 - lr * weight_decay`` may round to 1.
+
+    None if no lr is stored in half precision.
+    """
     lrs = [lr for group in optimizer.param_groups if isinstance(lr := group.get("lr"), torch.Tensor)]
     return next((lr.dtype for lr in lrs if lr.dtype in (torch.float16, torch.bfloat16)), None)
 

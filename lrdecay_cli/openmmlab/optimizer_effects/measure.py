@@ -1,4 +1,4 @@
-"""Measure how an optimizer class uses the lr and weight decay of its groups, with real steps on tiny tensors."""
+"""Measure how an optimizer class uses the lr and weight decay of its groups, in real steps with tiny tensors."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from lrdecay_cli.openmmlab.optimizer_effects.probe import STILL, WEIGHT, Build, 
 _DECAY = 0.05
 _TENTH = 0.1
 _EXACT = 0.01
-"""Tolerance between a ratio of steps and the ratio of the lrs."""
+"""Relative tolerance for a ratio of two changes, or of a change and an lr."""
 _STEPS = (1, 10, 100, 100_000)
-"""Steps in which the ratio of two groups is measured."""
+"""Numbers of the steps in which the changes of two groups are compared."""
 
 
 def measure(
@@ -40,13 +40,16 @@ def measure(
     version: str = "",
     options: Mapping[str, Any] | None = None,
 ) -> OptimizerEffects:
-    """Measure how optimizers of ``kind`` use the lr and weight decay of their groups.
+    """Measure how an optimizer class uses the lr and weight decay of its groups.
 
     Args:
-        build: builds an optimizer.
-        lr: lr of the faster group; the other group has a tenth of this lr.
+        kind: the optimizer class.
+        build: function that builds an optimizer.
+        lr: lr of the first group. The second group has a tenth of it.
         shape: shape of the tensors.
-        distribution: distribution of the class, recorded with its ``version`` and the measured ``options``.
+        distribution: distribution that provides the class.
+        version: version of this distribution.
+        options: options of the optimizer, recorded with the result.
     """
     identity: dict[str, Any] = {
         "module": kind.__module__,
@@ -81,7 +84,7 @@ def measure(
 
 
 def _tried(probing: Callable[[], Any]) -> Any:
-    """Return the measurement, or "not measured" if the optimizer raises. Some optimizers raise for zeros."""
+    """Return the result of a measurement; "not measured" if the optimizer raises. Some optimizers raise for zeros."""
     with suppress(Exception):
         return probing()
     return "not measured"
@@ -98,7 +101,12 @@ _OTHER_SHAPES = ((16,), (4, 4, 3, 3))
 
 
 def _find_demands(build: Build, lr: float, shape: tuple[int, ...]) -> tuple[Probe | None, tuple[Refusal, ...]]:
-    """Return a probe with the fewest demands that takes steps, and the errors of the class without these demands."""
+    """Return a :class:`Probe` that meets as few special demands as possible, and the error for each demand that is not
+    met.
+
+    A demand is a requirement of the optimizer that mmengine does not meet, for example a closure. The probe is None if
+    the optimizer takes no step.
+    """
     whole = Setup((lr, _TENTH * lr), (_DECAY, _DECAY), shape=shape)
     for dtype, count in ((dtype, n) for n in range(4) for dtype in (torch.float64, torch.float32)):
         for demands in combinations(_DEMANDS, count):
@@ -126,7 +134,7 @@ def _setup(whole: Setup, demands: Iterable[Demand]) -> Setup:
 
 
 def _failure(build: Build, setup: Setup) -> tuple[Any, str] | None:
-    """Return the stage and the error if the optimizer raises; None if it takes a step."""
+    """Return the stage and the error if the optimizer raises; None if it takes two steps."""
     when = "construction"
     try:
         optimizer, tensors = setup.start(build)
@@ -140,7 +148,10 @@ def _failure(build: Build, setup: Setup) -> tuple[Any, str] | None:
 
 
 def _norm(probe: Probe) -> NormUse:
-    """Measure two tensors with the same lr. The second tensor has ten times the weights."""
+    """Return whether the step of a tensor depends on the size of its weights.
+
+    Two tensors with the same lr are compared; the weights of the second are ten times as large.
+    """
     uneven = {"lrs": (probe.lr,) * 2, "weights": (WEIGHT, 10 * WEIGHT)}
 
     def grows(decay: float) -> bool:
@@ -221,13 +232,14 @@ def _decay_use(probe: Probe) -> DecayUse:
 
 
 def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weight: float) -> DecayUse:
-    """Name the factor of weight decay.
+    """Return the factor by which weight decay acts on a weight.
 
     Args:
-        whole: the pull.
+        whole: change of a weight caused by weight decay.
         lr: lr of the group.
-        by_lr: the pull at a tenth of the lr, divided by ``whole``; ``by_decay`` at ten times the weight decay,
-            ``by_weight`` at ten times the weight.
+        by_lr: the change at a tenth of the lr, divided by ``whole``.
+        by_decay: the change at ten times the weight decay, divided by ``whole``.
+        by_weight: the change at ten times the weight, divided by ``whole``.
     """
     if not close(by_decay, 10):
         return "in another way"
@@ -249,7 +261,7 @@ def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weigh
 
 
 def _at_zero(probe: Probe) -> AtZero:
-    """Measure a group at lr 0, together with a group at a positive lr, over a few steps."""
+    """Return what happens to a group with lr 0 beside a group with a positive lr, in the first steps."""
     if not probe.has_groups:
         return "refused"
     lrs = (probe.lr, 0.0)
@@ -266,9 +278,10 @@ def _at_zero(probe: Probe) -> AtZero:
 
 
 def _halved(probe: Probe) -> float | None:
-    """Return the second step after every lr is halved, as by a scheduler, divided by the same step without halving.
+    """Return the ratio of two changes: one after a scheduler has halved every lr, the other without halving.
 
-    Momentum that includes the lr, as in LARS, forgets the old lr within 100 steps: then the hundredth step counts.
+    The changes are those of the second step after halving. Momentum that includes the lr, as in LARS, forgets the old
+    lr within 100 steps. So if the ratio in the hundredth step is 0.5, the result is 0.5.
     """
     found = _change_halved(probe, _HALVED + 2)
     if found is None or math.isclose(found, 0.5, rel_tol=_EXACT):
@@ -278,13 +291,13 @@ def _halved(probe: Probe) -> float | None:
 
 
 _HALVED = 11
-"""Number of steps with the first lr."""
+"""Number of steps before the lr is halved."""
 
 
 def _change_halved(probe: Probe, steps: int, *, hold: bool = False) -> float | None:
-    """Return the last step's change at half the lr, divided by the change at the full lr.
+    """Return the change in the last step after halving the lr, divided by the change without halving.
 
-    ``hold``: see :class:`Probe`.
+    ``hold``: reset the weights before each step.
     """
     changes = []
     for factor in (1.0, 0.5):

@@ -1,4 +1,4 @@
-"""Take real steps of an optimizer on a few tiny tensors."""
+"""Take real steps of an optimizer with a few tiny tensors."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ import torch
 from lrdecay_cli.domain.optimizer_effects import DecayUse, Demand
 
 Build = Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]
-"""Builds an optimizer from groups, with their lr and weight decay, and from the config's lr."""
+"""Function that builds an optimizer. Arguments: groups with lr and weight decay, and the lr of the optimizer itself."""
 
 WEIGHT = 2.0**-6
-"""About the standard deviation of initialised weights; exact in float32."""
+"""Value of all weights: about the standard deviation of initialised weights, and exact in float32."""
 STILL = 1e-13
-"""Changes up to this count as no movement."""
+"""A smaller change counts as no change."""
 _CLOSE = 0.06
-"""Tolerance between two pulls: they include ``eps`` and the decay of the weight."""
+"""Relative tolerance for changes of a weight, which ``eps`` and weight decay may alter slightly."""
 _LONGEST = 1000
-"""Number of real steps; later ones are reached by setting the optimizer's step count, as a resume does."""
+"""Number of real steps. A later step is reached by setting the optimizer's step count, as resuming does."""
 
 
 def close(value: float, expected: float) -> bool:
-    """True if a measured pull, or a ratio of two pulls, equals the expected value within the tolerance."""
+    """True if a measured change, or a ratio of two changes, equals ``expected`` within the tolerance."""
     return math.isclose(value, expected, rel_tol=_CLOSE)
 
 
 def coupling(larger: float, whole: float) -> DecayUse:
-    """Name how weight decay acts in the gradient, from a weight's change after some steps.
+    """Return whether an optimizer adapts the step to the size of a gradient that includes the weight decay.
 
     Args:
-        larger: change with ten times the gradient.
-        whole: change with the gradient.
+        larger: change of a weight with ten times the gradient.
+        whole: change of a weight with the gradient.
     """
     return "in the gradient" if close(larger, 10 * whole) else "in the adaptive gradient"
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Use one thread in this block, which is enough for tiny tensors. Restore the random state afterwards."""
+    """Use only one thread in this block, which is enough for tiny tensors. Restore the random state afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -55,20 +55,20 @@ def undisturbed() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Setup:
-    """Inputs of a probe's optimizer: one tensor per group."""
+    """Inputs for a measured optimizer, with one tensor in each group."""
 
     lrs: tuple[float, ...]
     decays: tuple[float, ...] = (0.0, 0.0)
     weights: tuple[float, ...] = (WEIGHT, WEIGHT)
     gradient: float = 1.0
-    """Value of every element of every tensor."""
+    """Value of every element of every gradient."""
     shape: tuple[int, ...] = (16, 8)
     dtype: torch.dtype = torch.float64
     demands: tuple[Demand, ...] = ()
-    """Requirements beyond what mmengine provides."""
+    """Requirements of the optimizer that mmengine does not meet."""
 
     def start(self, build: Build) -> tuple[torch.optim.Optimizer, list[torch.Tensor]]:
-        """Return the optimizer and the tensors of its groups."""
+        """Build the optimizer. Returns the optimizer and the tensors of its groups."""
         count = 1 if "one group" in self.demands else len(self.lrs)
         tensors = [torch.nn.Parameter(torch.full(self.shape, each, dtype=self.dtype)) for each in self.weights[:count]]
         groups: list[dict[str, Any]] = [
@@ -85,7 +85,7 @@ class Setup:
         return optimizer, tensors
 
     def step(self, optimizer: torch.optim.Optimizer, tensors: Sequence[torch.Tensor]) -> None:
-        """Take a step."""
+        """Set the gradients and take a step."""
         for tensor in tensors:
             gradient = torch.full_like(tensor, self.gradient)
             tensor.grad = gradient.to_sparse() if "sparse gradients" in self.demands else gradient
@@ -96,11 +96,11 @@ class Setup:
 
 
 class Probe:
-    """An optimizer that takes steps if its requirements are met.
+    """An optimizer and a setup in which it takes steps.
 
     Args:
-        build: builds the optimizer.
-        base: the setup that probes vary; both groups have the same lr if the optimizer demands it.
+        build: function that builds the optimizer.
+        base: the setup that measurements vary. If the optimizer demands one lr, both groups have the same lr.
     """
 
     def __init__(self, build: Build, base: Setup) -> None:
@@ -108,7 +108,7 @@ class Probe:
 
     @property
     def lr(self) -> float:
-        """The lr of the faster group."""
+        """The highest lr of the groups."""
         return max(self.base.lrs)
 
     @property
@@ -118,16 +118,16 @@ class Probe:
 
     @property
     def has_groups(self) -> bool:
-        """True if there may be several groups."""
+        """True if the optimizer accepts several groups."""
         return "one group" not in self.base.demands
 
     def changes(self, steps: Iterable[int] = (1,), *, hold: bool = False, **varied: Any) -> dict[int, list[float]]:
-        """Return the signed mean change of each group's elements, by step number from 1.
+        """Return the signed mean change of the elements of each group, for each step in ``steps``.
 
         Args:
-            steps: which to return.
-            hold: put the weights back before every step.
-            varied: fields of the setup.
+            steps: numbers of the steps to return, from 1.
+            hold: reset the weights before every step.
+            varied: fields of the setup to change.
         """
         setup = replace(self.base, **varied)
         optimizer, tensors = setup.start(self.build)
@@ -147,17 +147,17 @@ class Probe:
 
     @cached_property
     def begins(self) -> int:
-        """Return the first step that moves a tensor: some optimizers only accumulate before."""
+        """Return the number of the first step that changes a tensor. Some optimizers only collect gradients at first."""
         moved = self.changes(range(1, 12))
         return next((step for step, changes in moved.items() if abs(changes[0]) > STILL), 1)
 
     def first(self, **varied: Any) -> list[float]:
-        """Return the changes of the first step that can move anything."""
+        """Return the change of each group in the first step that changes a tensor."""
         return self.changes((self.begins,), hold=self.begins > 1, **varied)[self.begins]
 
 
 def _set_step(optimizer: torch.optim.Optimizer, step: int) -> bool:
-    """Set an optimizer's step count as a restored state does; False if it has no count."""
+    """Set the step count of an optimizer, as loading a saved state does. False if the optimizer has no step count."""
     counts = [kept for kept in optimizer.state.values() if isinstance(kept, dict) and "step" in kept]
     for kept in counts:
         kept["step"] = torch.full_like(kept["step"], step) if isinstance(kept["step"], torch.Tensor) else step
