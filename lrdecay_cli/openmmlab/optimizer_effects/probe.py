@@ -147,7 +147,7 @@ class Probe:
 
     @cached_property
     def begins(self) -> int:
-        """Return the number of the first step that changes a tensor. Some optimizers only collect gradients before it."""
+        """Return the number of the first step that changes a tensor. Some optimizers only accumulate before."""
         moved = self.changes(range(1, 12))
         return next((step for step, changes in moved.items() if abs(changes[0]) > STILL), 1)
 
