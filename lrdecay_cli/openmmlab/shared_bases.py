@@ -1,8 +1,9 @@
-"""Share parsed configs of installed packages, and their paths, with processes forked from this one.
+"""Share parsed configs of installed packages with processes that are forked from this process.
 
-mmengine parses a zoo config with its own bases, and looks it up in a hundred metafiles. Children reuse the files that
-the parent has read. Children report further files that they read (:func:`read_here`), and the parent reads these while
-it waits (:func:`read_ahead`). This concerns installed packages alone. Only children read and run the user's own files.
+mmengine parses a zoo config together with its bases, and searches a hundred metafiles for its path. Child processes
+reuse the results of the parent. A child reports the further files that it has read (:func:`read_here`), and the parent
+reads them too while it waits (:func:`read_ahead`). This applies only to files of installed packages. The user's own
+files are read and executed only in child processes.
 
 Source: mmengine 0.10.7, ``Config._file2dict`` and ``Config._get_cfg_path``.
 """
@@ -26,18 +27,18 @@ from lrdecay_cli.files.config_path import config_path
 _BASES = re.compile(r"^_base_ *= *(\[[^\]]*\]|\([^)]*\)|['\"][^'\"]*['\"])", re.MULTILINE)
 _WORDS = re.compile(r"['\"]([^'\"]+)['\"]")
 _COMMON = 2
-"""Minimum number of configs that makes reading a base ahead worthwhile."""
+"""A base is read ahead if at least this number of configs uses it."""
 _LOOKUPS = ("is_installed", "get_installed_path", "_get_external_cfg_path")
 
 Parsed = tuple[dict[str, Any], str, dict[str, Any]]
-"""What ``Config._file2dict`` returns."""
+"""Result of ``Config._file2dict``."""
 
 _parsed: dict[str, tuple[Parsed, dict[str, list[int] | None]]] = {}
-"""By path: the config, and the stamps of all its files."""
+"""For each path: the parsed config, and the stamps of all its files."""
 _found: dict[tuple[str, ...], Any] = {}
-"""By function and arguments: a result other than False, or the raised ValueError."""
+"""For each lookup function and its arguments: the result, or the raised ValueError. A result of False is not stored."""
 _read: set[tuple[str, ...]] = set()
-"""Files and lookups of this process itself."""
+"""Files and lookups that this process itself has read."""
 _nested: list[str] = []
 """Installed files that are being parsed."""
 _sharing = False
@@ -45,7 +46,7 @@ _parse: Callable[..., Parsed] = Config._file2dict
 
 
 def share_bases() -> None:
-    """Let mmengine use the files read ahead, in this process and in its forks."""
+    """Patch mmengine, in this process and in its forks, to use the parsed files and lookups of this module."""
     global _sharing
     if _sharing:
         return
@@ -56,7 +57,7 @@ def share_bases() -> None:
 
 
 def share_common(configs: Iterable[str]) -> None:
-    """Read ahead the bases of installed packages that several of these configs name."""
+    """Read the bases of installed packages that at least two of these configs use."""
     named = Counter(base for config in configs for base in _bases_named(config))
     common = [base for base, times in named.items() if times >= _COMMON]
     if common:
@@ -65,7 +66,7 @@ def share_common(configs: Iterable[str]) -> None:
 
 
 def _bases_named(config: str) -> set[str]:
-    """Return the paths of a config's bases in its text, without bases of a package (``mmdet::``)."""
+    """Return the paths of the bases that an installed config names in its text. Omits names such as ``mmdet::...``."""
     file = config_path(config)
     if file is None or not is_installed(str(file)):
         return set()
@@ -75,12 +76,15 @@ def _bases_named(config: str) -> set[str]:
 
 
 def read_here() -> list[list[str]]:
-    """Return the files and lookups of this process, for the parent's :func:`read_ahead`."""
+    """Return the files and lookups that this process has read, as input for :func:`read_ahead` in the parent."""
     return [list(each) for each in _read]
 
 
 def read_ahead(wanted: Iterable[Iterable[str]]) -> None:
-    """Read files for children: pairs of ``_file2dict`` and a path, or of a lookup and its arguments."""
+    """Read files for child processes.
+
+    ``wanted`` contains ``_file2dict`` with a path, or the name of a lookup function with its arguments.
+    """
     for function, *arguments in wanted:
         # A child that needs it gets the error.
         with suppress(Exception):

@@ -1,4 +1,4 @@
-"""Write a suggestion as Python for a config, and build the config with it."""
+"""Write a suggestion as Python code for a config, and build the config with this code."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from lrdecay_cli.openmmlab.config_values import plain, type_name
 _LINE = 100
 
 Audit = Callable[[str, Callable[[Config], None] | None], GroupMap]
-"""Builds the config at a path after a change."""
+"""Function that loads the config at a path, changes it and returns its group map."""
 
 
 def without_constructor(config: str, audit: Audit) -> GroupMap:
-    """Return the map of a config whose constructor fails: its model with mmengine's default groups, without options.
+    """Return the group map of a config with a failing constructor, built with mmengine's default constructor without
+    options.
 
-    The map records the constructor and options of the config.
+    In the map, ``constructor`` and its options are those of the config.
     """
     own: dict[str, Any] = {}
 
@@ -44,17 +45,22 @@ def without_constructor(config: str, audit: Audit) -> GroupMap:
 
 
 def is_lazy(config: str) -> bool:
-    """True if the config is in mmengine's lazy style, which a text config cannot inherit from."""
+    """True if the config has mmengine's lazy style. A config in the text style cannot inherit from it."""
     path = find_config(config)
     return path.suffix == ".py" and bool(Config._is_lazy_import(str(path)))
 
 
 def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | None = None) -> str:
-    """Return Python code that applies the proposal: a config based on this one, or lines for the end of a lazy one.
+    """Return Python code that applies a suggestion.
+
+    The code is a new config that inherits from the given config. For a lazy config, the code consists of lines to
+    append.
 
     Args:
-        config: as the user gave it; ``now`` is its map.
-        base: path of the base of the new config; default: the config's own name, for a file saved beside it.
+        config: the config, as the user gave it.
+        proposal: the suggestion.
+        now: group map of the config.
+        base: value of ``_base_`` in the new config. By default, the new config is in the same folder.
     """
     if is_lazy(config):
         # A lazy config imports nothing before it is built, so it must name the class itself.
@@ -83,9 +89,9 @@ def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | N
 
 
 def built_with(config: str, proposal: Proposal, now: GroupMap, audit: Audit) -> GroupMap:
-    """Return the map of the config with the snippet, loaded as a user would load it.
+    """Return the group map of a config with the suggestion, loaded as a user would load it.
 
-    Writes only to a temporary directory.
+    Writes files only to a temporary directory.
     """
     if is_lazy(config):
         # Append to the loaded config: its relative imports work only in its own folder, where nothing is written.
@@ -99,7 +105,7 @@ def built_with(config: str, proposal: Proposal, now: GroupMap, audit: Audit) -> 
 
 
 def _dict(head: str, values: Mapping[str, Any]) -> str:
-    """Return ``head`` and ``dict(key=value, ...)`` on one line, or on several indented lines if that is too long."""
+    """Return ``head`` followed by ``dict(key=value, ...)``, on one line or, if too long, on several indented lines."""
     line = f"{head}dict({', '.join(f'{key}={value!r}' for key, value in values.items())})"
     if len(line) <= _LINE:
         return line

@@ -1,7 +1,8 @@
-"""Find parameters that the training loop's ``model.train()`` freezes or unfreezes after the optimizer is built.
+"""Find the parameters that the training loop freezes or unfreezes by ``model.train()``, after the optimizer is built.
 
-Source: mmengine 0.10.7, ``Runner.train`` builds the optimizer wrapper, and then ``mmengine/runner/loops.py`` calls
-``self.runner.model.train()`` before the first iteration. Swin, CSPDarknet and others apply ``frozen_stages`` there.
+Source: mmengine 0.10.7. ``Runner.train`` builds the optimizer wrapper. Then ``mmengine/runner/loops.py`` calls
+``self.runner.model.train()`` before the first iteration. Swin, CSPDarknet and other backbones apply ``frozen_stages``
+in this call.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from lrdecay_cli.domain.training import TrainMode
 
 @contextmanager
 def in_train_mode(model: nn.Module) -> Iterator[TrainMode]:
-    """Call ``train()`` as the loop does, then restore gradients and attributes.
+    """Call ``model.train()`` as the training loop does, and yield its changes. Afterwards restore the model.
 
-    Restoring is necessary because LeViT of mmpretrain 1.2.0 behaves differently at every second call. The yielded
-    record holds an error that ``train()`` raises.
+    The yielded record contains the error if ``train()`` raises. Gradients and attributes are restored because LeViT of
+    mmpretrain 1.2.0 behaves differently at every second call.
     """
     tensors = dict(model.named_parameters())
     required = [tensor.requires_grad for tensor in tensors.values()]
@@ -50,5 +51,5 @@ def in_train_mode(model: nn.Module) -> Iterator[TrainMode]:
 
 
 def describe_error(error: Exception) -> str:
-    """Return an exception's class and message on one line."""
+    """Return class and message of an exception on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())

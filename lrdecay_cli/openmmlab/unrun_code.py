@@ -1,6 +1,7 @@
-"""Find code of a config that acts only in training and is not run here: hooks, loops, strategies and ``forward``.
+"""Find code of a config that runs only in training, not in an audit: hooks, loops, strategies and ``forward``.
 
-Classes of OpenMMLab packages are judged by the names in their code. Classes of other packages stay unknown.
+For classes of OpenMMLab packages, the names in their code show what they may change. For classes of other packages this
+is unknown.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ _IN_TRAINING = ("train_step", "forward", "loss", "forward_train", "_run_forward"
 
 
 def unrun_code(config: Config) -> tuple[UnrunCode, ...] | UnsetType:
-    """Return the hooks, training loop and strategy of a config that are not run to build a map; unset without any."""
+    """Return hooks, training loop and strategy of a config that are not run to build a group map; UNSET if
+    there are none.
+    """
     found: list[UnrunCode] = []
     with training_scope(config), suppress(Exception):
         for option, hook in hooks_of(config):
@@ -59,7 +62,7 @@ def unrun_code(config: Config) -> tuple[UnrunCode, ...] | UnsetType:
 
 
 def has_own_run(loop: type) -> bool:
-    """True if a training loop has its own ``run``, different from mmengine's two loops."""
+    """True if a training loop has its own ``run`` method, different from that of mmengine's two loops."""
     methods = ("run", "run_epoch", "run_iter")
     return not any(
         all(getattr(loop, method, None) is getattr(known, method, None) for method in methods) for known in _LOOPS
@@ -67,7 +70,9 @@ def has_own_run(loop: type) -> bool:
 
 
 def freezing_in_forward(model: nn.Module) -> Iterator[LeftOut]:
-    """Yield classes of a model whose iteration code sets ``requires_grad``; that code needs data to run."""
+    """Yield classes of a model whose methods set ``requires_grad`` in each iteration. Running these methods
+    needs data.
+    """
     for kind in {type(module): None for module in model.modules()}:
         for method in _IN_TRAINING:
             if _sets_requires_grad(kind, method):
@@ -90,7 +95,10 @@ def _may(kind: type) -> tuple[Literal["lr", "freezing"], ...]:
 
 
 def _sets_requires_grad(kind: type, begin: str) -> bool:
-    """True if a method, or a method of the class that it names, sets ``requires_grad``; ``train()`` is run anyway."""
+    """True if a method sets ``requires_grad``, itself or through other methods of the class.
+
+    ``train()`` is not examined, because lrdecay runs it.
+    """
     pending, seen = [begin], {"train", "__init__"}
     while pending:
         name = pending.pop()
@@ -108,9 +116,11 @@ def _sets_requires_grad(kind: type, begin: str) -> bool:
 
 
 def _stores(code: CodeType) -> bool:
-    """True if code sets ``requires_grad`` of an attribute (``self.neck``) or of each of ``parameters()`` in a loop.
+    """True if code sets ``requires_grad`` of an attribute (``self.neck``) or, in a loop, of each item of
+    ``parameters()``.
 
-    Code that only reads ``requires_grad``, as checkpointing does, is ignored. Other local tensors are feature maps.
+    Code that only reads ``requires_grad``, as in checkpointing, does not count. Neither does code that sets it for
+    other local tensors, which are feature maps.
     """
     instructions = list(dis.get_instructions(code))
     looped, of_parameters = set[str](), False

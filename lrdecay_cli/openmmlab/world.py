@@ -1,6 +1,6 @@
-"""Set the number of GPUs that a config and its constructor see, and record whether the number is used.
+"""Simulate a number of GPUs for a config and its constructor, and record if they use this number.
 
-PyTorch's own process group, without communication, answers as in a training on that many GPUs.
+PyTorch's own process group returns the number as in a training. It does not communicate.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from torch.distributed import distributed_c10d
 from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions
 
 VARIABLE = "WORLD_SIZE"
-"""The environment variable that a launcher (torchrun) sets."""
+"""Environment variable with the number of GPUs, set by a launcher such as torchrun."""
 # These packages use it for themselves: rank, logging, launching.
 _LIBRARIES = ("torch", "mmengine", "transformers", "accelerate", "importlib", "os", "_collections_abc", "lrdecay_cli")
 
 
 class Questions:
-    """Records whether code outside the libraries requested the number of GPUs."""
+    """Record of whether code outside the libraries has requested the number of GPUs."""
 
     asked = False
 
 
 class _Noticed(int):
-    """A number of GPUs that records its use."""
+    """The number of GPUs as an int that records each use."""
 
     questions: Questions
 
@@ -62,7 +62,7 @@ for _name in (
 
 @contextmanager
 def process_group(size: int) -> Iterator[None]:
-    """Initialise PyTorch's process group of ``size`` processes without communication; close it afterwards."""
+    """Initialise PyTorch's process group for ``size`` processes, without communication. Close it afterwards."""
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
     dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=size)
@@ -74,12 +74,12 @@ def process_group(size: int) -> Iterator[None]:
 
 @contextmanager
 def world_of(gpus: int, *, given: bool = True, answer: Callable[[int], int] = int) -> Iterator[Questions]:
-    """Simulate a training on ``gpus`` GPUs inside the block.
+    """Simulate a training on ``gpus`` GPUs inside the block. Yields a record of whether code uses the number.
 
     Args:
         gpus: number of GPUs.
-        given: True if the user set it; else environment variables stay unchanged.
-        answer: converts the number for code that requests it from mmengine or PyTorch.
+        given: True if the user set the number. Otherwise environment variables stay unchanged.
+        answer: converts the number before it is returned to code that requests it from mmengine or PyTorch.
     """
     questions = Questions()
     with ExitStack() as stack:
@@ -144,7 +144,9 @@ def _is_library(module: str) -> bool:
 
 
 def _caller() -> str:
-    """Return the module that reads the environment, by ``os.environ[...]``, ``.get()``, ``in`` or ``os.getenv()``."""
+    """Return the name of the module that reads an environment variable, by any method of ``os.environ`` or
+    ``os.getenv()``.
+    """
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__name__") in ("os", "_collections_abc", __name__):
         frame = frame.f_back

@@ -1,7 +1,8 @@
-"""Find how the model wrapper of a distributed training changes the groups, with the real wrapper and model.
+"""Find how the model wrapper of a distributed training changes the groups. The real wrapper and the real model are
+used.
 
-mmengine wraps the model before it builds the optimizer, so the constructor gets the wrapped model. FSDP has already
-joined or cut its parameters into one-dimensional pieces.
+mmengine wraps the model before it builds the optimizer, so the constructor gets the wrapped model. In a model wrapped
+by FSDP, the original parameters are already joined or cut into one-dimensional pieces.
 
 Source: mmengine 0.10.7, ``runner/runner.py`` (``Runner.__init__``, ``wrap_model``), ``_strategy/single_device.py``
 (``prepare``), ``_strategy/fsdp.py`` (``_wrap_model``), ``_strategy/deepspeed.py`` (which builds the optimizer first).
@@ -42,31 +43,34 @@ _DEFERRED = ("mmengine.model.wrappers.fully_sharded_distributed", "mmengine._str
 
 
 class NamedWrapper(NamedTuple):
-    """A model wrapper that a config names."""
+    """The model wrapper in a config."""
 
     option: str
-    """Path of its settings in the config; empty for the default wrapper of a distributed training."""
+    """Path of the wrapper's settings in the config; empty for mmengine's default wrapper."""
     settings: dict[str, Any]
 
 
 class Wrapped(NamedTuple):
-    """A model inside its wrapper, and the optimizer that the constructor built for it."""
+    """A wrapped model, and the optimizer that the constructor built for it."""
 
     model: nn.Module
     names: Mapping[int, tuple[str, ...]]
-    """Names of the model's parameters in each parameter of the wrapped model, by the ``id`` of that parameter."""
+    """For each parameter of the wrapped model, by its ``id``: the names of the original parameters in it."""
     built: BuiltOptimizer | None
-    """The optimizer that the constructor built; None if the constructor raises."""
+    """The optimizer that the constructor built; None if the constructor raised."""
     facts: Wrapping
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return the wrapped model's parameters by the names of the original parameters in them."""
+        """Return the parameters of the wrapped model by the names of the original parameters.
+
+        Several names may share one parameter.
+        """
         each = self.model.parameters()
         return {name: parameter for parameter in each for name in self.names.get(id(parameter), ())}
 
 
 def named_wrapper(config: Config) -> NamedWrapper | None:
-    """Return the model wrapper that a config names. None without a wrapper, or if the optimizer is built first."""
+    """Return the model wrapper in a config; None if there is none, or if the optimizer is built before wrapping."""
     if config.get("runner_type") == "FlexibleRunner":
         strategy = config.get("strategy") or {}
         kind = type_name(strategy.get("type", ""))
@@ -80,9 +84,10 @@ def named_wrapper(config: Config) -> NamedWrapper | None:
 
 
 def wrapper_of(config: Config, gpus: int) -> NamedWrapper | None:
-    """Return the config's wrapper; for several GPUs mmengine's default, if it may matter to the constructor.
+    """Return the model wrapper in a config. Without one, return mmengine's default wrapper if it may change the groups.
 
-    Constructors of mmengine, mmdet and mmpretrain unwrap the default one.
+    The default wrapper matters only with several GPUs and a constructor that lrdecay does not know. Constructors of
+    mmengine, mmdet and mmpretrain unwrap the model.
     """
     constructor = config.optim_wrapper.get("constructor", DEFAULT.name)
     known = isinstance(constructor, str) and find_constructor(constructor) is not None
@@ -90,9 +95,9 @@ def wrapper_of(config: Config, gpus: int) -> NamedWrapper | None:
 
 
 def with_wrapping(group_map: GroupMap, config: Config, model: nn.Module, gpus: int = 1) -> GroupMap:
-    """Return the map with the groups of the wrapped model. The model cannot be used afterwards.
+    """Return the group map with the groups of the wrapped model. Afterwards the model cannot be used.
 
-    ``auto_scale_lr`` scales these groups, too.
+    The lrs of these groups also include ``auto_scale_lr``.
     """
     named = named_wrapper(config)
     if named is None or group_map.device != "cpu":
@@ -107,14 +112,14 @@ def with_wrapping(group_map: GroupMap, config: Config, model: nn.Module, gpus: i
 
 
 def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus: int = 1) -> Wrapped | Stub:
-    """Wrap a model as a training on several GPUs does, and run the constructor on the result.
+    """Wrap a model as in a training on several GPUs, and run the constructor on the wrapped model.
 
     Args:
-        config: provides the constructor.
-        model: on the CPU; changed, and unusable outside its wrapper afterwards.
-        where: name of the config for errors.
+        config: contains the constructor.
+        model: on the CPU. It is changed and cannot be used without its wrapper afterwards.
+        where: the config's name in error messages.
         named: the wrapper.
-        gpus: number of GPUs; for 1 the model is wrapped for two, the smallest number that shares it.
+        gpus: number of GPUs. For 1, the model is wrapped for 2 GPUs, the smallest number that shares a model.
 
     Returns:
         The wrapped model, or a stub if the wrapper cannot be built on this machine.
@@ -166,15 +171,19 @@ def _refused(facts: Wrapping, failure: str) -> Wrapped:
 
 
 def _sync_batch_norm_on_cpu() -> AbstractContextManager[None]:
-    """Let DistributedDataParallel accept a model with SyncBatchNorm on the CPU, as it does on GPUs.
+    """Let DistributedDataParallel accept a model with SyncBatchNorm on the CPU.
 
-    Source: torch 2.13, ``nn/parallel/distributed.py``: the check only raises.
+    Source: torch 2.13, ``nn/parallel/distributed.py``: the patched check only raises an error, which it does not on
+    GPUs.
     """
     return patched(nn.parallel.DistributedDataParallel, _passing_sync_batchnorm_handle=lambda *_: None)
 
 
 def _places(model: nn.Module) -> Iterator[tuple[tuple[int, str], str]]:
-    """Yield the name of each parameter by its module and its name there, which FSDP stores."""
+    """Yield module id and name within the module for each parameter, with the parameter's full name. FSDP stores the
+    first
+    two.
+    """
     for path, module in model.named_modules():
         for own in module._parameters:
             yield (id(module), own), f"{path}.{own}" if path else own

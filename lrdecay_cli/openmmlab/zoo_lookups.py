@@ -1,11 +1,11 @@
-"""Look up ``mmdet::...`` in a config's ``_base_`` as mmengine does, without repeating the work for each name.
+"""Find configs such as ``mmdet::...`` in a ``_base_`` as mmengine does, but without repeating work for each name.
 
-Source: mmengine 0.10.7. For each name ``config/utils.py`` (``_get_cfg_metainfo``) parses all metafiles of the package,
-a hundred in mmdet, and ``utils/package_utils.py`` (``is_installed``) lists all installed packages. Here a file is
-parsed again only if it changed, and packages are listed again only if the search path or one of its folders changed.
+Source: mmengine 0.10.7. For each name, ``config/utils.py`` (``_get_cfg_metainfo``) parses all metafiles of the package,
+a hundred in mmdet. ``utils/package_utils.py`` (``is_installed``) lists all installed packages. Here, a metafile is
+parsed again only if it changed. Packages are listed again only if the search path or one of its folders changed.
 
-The console command does less: it parses only the metafile that names the config, and looks up packages with Python's
-importlib.metadata. Tests compare both with the results of mmengine's functions.
+The console command does even less. It parses only the metafile that contains the name, and finds packages with Python's
+importlib.metadata. Tests compare both methods with mmengine's own functions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _INDEX = re.compile(r"Import:\n(?: *- [A-Za-z][\w./+-]*\.yml\n?)+")
 
 @contextmanager
 def remembered_zoos() -> Iterator[None]:
-    """Let mmengine find configs of installed packages with the metafiles parsed so far."""
+    """Inside this block, mmengine uses the metafiles that were parsed before."""
     load, is_installed = mmengine.config.utils.load, mmengine.config.config.is_installed
 
     def load_once(path: str) -> Any:
@@ -73,7 +73,7 @@ def remembered_zoos() -> Iterator[None]:
 
 
 def _in_short(metafile: Any) -> Any:
-    """Return the part of a metafile that a lookup reads: the names of its configs."""
+    """Return only the part of a metafile that a lookup reads: the names of its configs."""
     match metafile:
         case {"Models": [*models]} if all(isinstance(model, dict) and "Config" in model for model in models):
             return {"Models": [{"Config": model["Config"]} for model in models]}
@@ -83,7 +83,7 @@ def _in_short(metafile: Any) -> Any:
 
 @contextmanager
 def _short_lookups() -> Iterator[None]:
-    """Let mmengine use the short lookups in this block, if the console command defers imports."""
+    """Inside this block, mmengine uses the faster lookups of this module, if the console command defers imports."""
     if not defers_imports() or not _finds("pkg_resources"):
         yield
         return
@@ -101,7 +101,7 @@ def _short_lookups() -> Iterator[None]:
 
 
 def is_installed(package: str) -> bool | None:
-    """Return True if a distribution or module of this name is installed; None to use mmengine's function instead."""
+    """Return if a distribution or module ``package`` is installed; None if mmengine's own function must decide."""
     if not _NAME.fullmatch(package):
         return None
     if _location(package) is not None:
@@ -111,7 +111,9 @@ def is_installed(package: str) -> bool | None:
 
 
 def installed_path(package: str) -> str | None:
-    """Return the folder of the package whose distribution has this name; None to use mmengine's function instead."""
+    """Return the folder of the package whose distribution is ``package``; None if mmengine's own function must
+    find it.
+    """
     location = _location(package) if _NAME.fullmatch(package) else None
     path = os.path.join(location, package) if location else ""  # noqa: PTH118 (mmengine's own spelling of the path)
     return path if path and Path(path).exists() else None
@@ -121,7 +123,7 @@ def config_entry(package_path: str, config: str) -> dict[str, Any]:
     """Return the entry of a config (``folder/name``) in the metafiles of a package.
 
     Raises:
-        ValueError: no metafile has it, as in mmengine.
+        ValueError: no metafile contains the config. mmengine raises the same error.
     """
     # Only a YAML escape could spell the name differently.
     spelt = re.compile(rf"{re.escape(config)}(?![\w.+%/-])|\\")

@@ -1,1 +1,1 @@
-"""Build the config's parameter schedulers as mmengine does, and run them on stub optimizers."""
+"""Build the parameter schedulers of a config as mmengine does, and run them on stub optimizers."""

@@ -1,6 +1,6 @@
-"""Build a config's parameter schedulers as mmengine's Runner does, on stub optimizers.
+"""Build the parameter schedulers of a config as mmengine's Runner does, on stub optimizers.
 
-The stubs hold tiny parameters in groups equal to the real ones.
+A stub optimizer has tiny parameters, but its groups have the options of the real groups.
 """
 
 from __future__ import annotations
@@ -37,22 +37,24 @@ _NO_MATTER = ("weight_decay",)
 
 
 class _Groups(torch.optim.Optimizer):  # type: ignore[misc]
-    """An optimizer that holds groups and never steps."""
+    """An optimizer that has parameter groups but takes no steps."""
 
     def step(self, closure: Any = None) -> None:
         """Do nothing."""
 
 
 class StubOptimizer:
-    """A stub for one optimizer of the config, in mmengine's own wrapper.
+    """Stub for an optimizer of the config, in mmengine's own optimizer wrapper.
 
-    Groups with equal options are one kind and stored once.
+    Groups with equal options are stored only once.
 
     Args:
         base: lr and weight decay of the optimizer itself.
-        no_matter: options that may differ within one kind; None to store each group separately.
-        stacked: store all kinds as one group whose options are arrays with a number per kind. mmengine's schedulers
-            compute the same bits with these: they only add, subtract, multiply and divide.
+        groups: the groups of the real optimizer.
+        no_matter: options that may differ between groups that are stored as one; None to store each group separately.
+        stacked: store all groups as one group. Options that differ are arrays, with a value for each kind of group.
+            mmengine's schedulers compute the same bits with arrays, because they only add, subtract, multiply and
+            divide.
     """
 
     def __init__(
@@ -82,7 +84,10 @@ class StubOptimizer:
         del optimizer.param_groups[len(held) :]
 
     def holders(self) -> Iterator[tuple[list[tuple[str, ...]], dict[str, Any]]]:
-        """Yield options that schedulers change, with their groups; mmengine's base settings belong to no group."""
+        """Yield each set of options that schedulers change, with the names of the groups that have these options.
+
+        mmengine's base settings belong to no group.
+        """
         held = self.wrapper.optimizer.param_groups
         if self._stacked:
             yield self._members, held[0]
@@ -97,7 +102,7 @@ def _values(group: ParameterGroup) -> dict[str, Any]:
 
 
 def _stacked(values: Sequence[Any]) -> Any:
-    """Return an option with a value for each kind of group, as an array if they differ."""
+    """Return the value of an option for all kinds of groups: one value if all are equal, otherwise an array."""
     first = values[0]
     if all(value == first for value in values):
         return first
@@ -113,7 +118,7 @@ def _stacked(values: Sequence[Any]) -> Any:
 def stub_optimizers(
     config: Config, group_map: GroupMap, no_matter: Sequence[str] | None, *, stacked: bool
 ) -> dict[str, StubOptimizer]:
-    """Return a stub for each optimizer, by name; a single stub has the empty name."""
+    """Return a stub for each optimizer of the config, by name. A single optimizer has the empty name."""
     wrapper: Mapping[str, Any] = config.optim_wrapper
     named = {name: own for name, own in wrapper.items() if isinstance(own, Mapping) and "optimizer" in own}
     of = {name: [group for group in group_map.groups if group.optimizer == name] for name in named}
@@ -129,7 +134,7 @@ def stub_optimizers(
 
 
 class BuiltScheduler(NamedTuple):
-    """A scheduler on a stub optimizer."""
+    """A scheduler that was built on a stub optimizer."""
 
     optimizer: str
     path: str
@@ -141,9 +146,13 @@ class BuiltScheduler(NamedTuple):
 def build_schedulers(
     planned: PlannedConfig, group_map: GroupMap, length: RunLength
 ) -> tuple[dict[str, StubOptimizer], list[BuiltScheduler]]:
-    """Return the stubs of the config's optimizers by name, and the schedulers on them in the order of the config.
+    """Build the schedulers of a config on stub optimizers.
 
-    Raises LrdecayError if a scheduler does not build, or counts iterations in a run that counts epochs.
+    Returns:
+        The stubs by optimizer name, and the schedulers in the order of the config.
+
+    Raises:
+        LrdecayError: a scheduler does not build, or it counts iterations in a run that counts epochs.
     """
     where = planned.plan.where
     listed = scheduler_configs(planned.config, where)
@@ -175,11 +184,15 @@ def build_schedulers(
 def built_alone(
     given: SchedulerConfig, planned: PlannedConfig, group_map: GroupMap, length: RunLength
 ) -> _ParamScheduler | None:
-    """Build one of the config's schedulers on the stub of its optimizer, or on the first stub of several.
+    """Return one of the config's schedulers, built on the stub of its optimizer. Without an optimizer name, the first
+    is
+    used.
 
-    Returns None if the optimizer does not exist.
+    Returns None if the config has no optimizer with this name.
 
-    Raises mmengine's errors, and LrdecayError if the type is not registered.
+    Raises:
+        LrdecayError: the type of the scheduler is not registered.
+        Exception: mmengine's error if the scheduler does not build.
     """
     of_all = {"param_scheduler": planned.config.param_scheduler}
     check_registered(PARAM_SCHEDULERS, given.settings, planned.plan.where, of_all)
@@ -194,7 +207,7 @@ def built_alone(
 
 
 def check_lrs(listed: Sequence[SchedulerConfig], group_map: GroupMap, where: str) -> None:
-    """Raise LrdecayError if a group has no lr for one of the schedulers."""
+    """Raise LrdecayError if a scheduler changes the lr, but a group has no lr."""
     for path, optimizer, settings in listed:
         named = type_name(settings["type"])
         if not named.endswith("LR") and settings.get("param_name") != "lr":
@@ -218,7 +231,7 @@ def _build(
             others = [str(name) for name in given_by_name if name not in optimizers]
             like = nearest(lacking[0], others, likeness=0.6)
             fix = f"rename {like} to {lacking[0]}" if like else f"add {lacking[0]}=[...]"
-            raise LrdecayError(f"param_scheduler has nothing for the optimizer {lacking[0]!r}", where=where, fix=fix)
+            raise LrdecayError(f"param_scheduler has no entry for the optimizer {lacking[0]!r}", where=where, fix=fix)
     with translate_errors(SCHEDULING, planned.plan.where, planned.config):
         built = _Training(planned, optimizers, length).built_schedulers()
     for optimizer in optimizers.values():
@@ -228,7 +241,10 @@ def _build(
 
 
 def placed(built: Mapping[str, Sequence[_ParamScheduler]], listed: Sequence[SchedulerConfig]) -> list[BuiltScheduler]:
-    """Return the schedulers of each optimizer with their paths in the config; ``listed`` has all paths."""
+    """Return the schedulers of all optimizers, each with its path in the config.
+
+    ``listed`` contains the schedulers of the config with their paths.
+    """
     found = []
     for name, schedulers in built.items():
         own = [given for given in listed if given.optimizer in (None, name)]
@@ -238,7 +254,7 @@ def placed(built: Mapping[str, Sequence[_ParamScheduler]], listed: Sequence[Sche
 
 
 class _Loop(BaseLoop):  # type: ignore[misc]
-    """A train loop that never runs, over a dataloader with only a length."""
+    """A train loop that is never run. Its data loader has only a length."""
 
     def __init__(self, runner: Runner, max_epochs: int, max_iters: int, epoch_length: int) -> None:
         super().__init__(runner, range(epoch_length))
@@ -250,7 +266,7 @@ class _Loop(BaseLoop):  # type: ignore[misc]
 
 
 class _Training(Runner):  # type: ignore[misc]
-    """The attributes of mmengine's Runner that are needed to build schedulers: the loop's length and the optimizers."""
+    """A mmengine Runner with only the attributes that are needed to build schedulers."""
 
     def __init__(self, planned: PlannedConfig, optimizers: Mapping[str, StubOptimizer], length: RunLength) -> None:
         wrappers = {name: optimizer.wrapper for name, optimizer in optimizers.items()}

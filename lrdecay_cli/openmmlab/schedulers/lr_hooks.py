@@ -1,4 +1,4 @@
-"""Find the hooks of a config that may set an lr, without building them."""
+"""Find the hooks of a config that may set an lr. Most hooks are not built: the names in their code are enough."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ LEFT_OUT = {
     "ProfilerHook": "it measures the machine",
     "IterTimerHook": "it measures the machine",
 }
-"""Hooks of mmengine that log, save or measure, and why a dry run skips them."""
+"""mmengine's hooks that only log, save or measure. The value is the reason why a dry run omits the hook."""
 
-# Packages whose hooks are judged by their code: it passes the runner to no outside function that sets an lr.
+# Packages with hooks that never pass the runner to a function outside the class that sets an lr.
 _KNOWN = ("mmengine", "mmdet", "mmpretrain", "lrdecay_cli")
 # Names that code needs to reach an lr.
 _REACHES = {"optim_wrapper", "optimizer", "param_groups", "param_schedulers"}
@@ -41,10 +41,10 @@ _FREEZES = {"requires_grad", "requires_grad_"}
 
 
 def lr_hooks(config: Config) -> list[str]:
-    """Return hooks of a config that may change lrs beyond its schedulers; empty for mmengine's own hooks.
+    """Return the names of hooks that may change lrs, apart from the schedulers. mmengine's own hooks do not.
 
-    Source: mmengine 0.10.7, ``Runner.register_default_hooks``. Contains ``ParamSchedulerHook`` if no hook or more than
-    one steps the schedulers.
+    The result contains ``ParamSchedulerHook`` if no such hook, or more than one, steps the schedulers. Source: mmengine
+    0.10.7, ``Runner.register_default_hooks``.
     """
     default = {"param_scheduler": {"type": "ParamSchedulerHook"}, **(config.get("default_hooks") or {})}
     found, steppers = [], 0
@@ -64,11 +64,11 @@ def lr_hooks(config: Config) -> list[str]:
 
 
 def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | UnsetType:
-    """Return lrs that hooks set by a group's position in the first iteration; unset without such hooks.
+    """Return the lrs that hooks set in the first iteration by the position of a group; UNSET without such hooks.
 
-    Each hook whose code names ``param_groups`` runs on ``groups`` identical groups. If their lrs then differ, the hook
-    sets lrs by position. An example is mmyolo's ``YOLOv5ParamSchedulerHook`` (mmyolo 0.6.0,
-    ``engine/hooks/yolov5_param_scheduler_hook.py``: the third group, intended for biases).
+    Each hook with ``param_groups`` in its code runs on ``groups`` identical groups. If the lrs differ afterwards, the
+    hook sets lrs by position. An example is mmyolo's ``YOLOv5ParamSchedulerHook``: it sets the lr of the third group,
+    which it expects to contain the biases (mmyolo 0.6.0, ``engine/hooks/yolov5_param_scheduler_hook.py``).
     """
     if groups < _FEWEST:
         return UNSET
@@ -91,7 +91,7 @@ def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | Un
 
 
 def hooks_of(config: Config) -> Iterator[tuple[str, Any]]:
-    """Yield every hook of a config with the path of its settings."""
+    """Yield every hook of a config, with the path of its settings."""
     for name, hook in (config.get("default_hooks") or {}).items():
         yield f"default_hooks.{name}", hook
     for index, hook in enumerate(config.get("custom_hooks") or ()):
@@ -99,7 +99,7 @@ def hooks_of(config: Config) -> Iterator[tuple[str, Any]]:
 
 
 def _first_lrs(hook: Any, groups: int, lr: float) -> list[float | None]:
-    """Return the lrs after a hook's first iteration on groups that all start with ``lr``."""
+    """Run the first iteration of a hook on groups that all have ``lr``. Return their lrs afterwards."""
     settings = copy.deepcopy(hook)
     if isinstance(settings, Mapping):
         settings = HOOKS.build({key: value for key, value in settings.items() if key != "priority"})
@@ -115,7 +115,9 @@ def _first_lrs(hook: Any, groups: int, lr: float) -> list[float | None]:
 
 
 def _argument_with(kind: Any, hook: Any, lr: float) -> str:
-    """Return the argument of a hook's class that has this value in the config or by default."""
+    """Return the argument of a hook's class with the value ``lr``; empty if several arguments or none have
+    this value.
+    """
     given = hook if isinstance(hook, Mapping) else {}
     arguments = inspect.signature(kind).parameters.items()
     fitting = [name for name, argument in arguments if given.get(name, argument.default) == lr]
@@ -123,7 +125,7 @@ def _argument_with(kind: Any, hook: Any, lr: float) -> str:
 
 
 def is_inert(kind: type) -> bool:
-    """True if the names in a stack hook's code show that it changes no lr and no ``requires_grad``."""
+    """True if a hook of a known package certainly changes no lr and no ``requires_grad``, by the names in its code."""
     return _never_names(kind, _REACHES | _FREEZES)
 
 
@@ -134,18 +136,18 @@ def _is_harmless(kind: type) -> bool:
 
 
 def _never_names(kind: type, words: set[str]) -> bool:
-    """True if a class and its bases belong to known packages and their code contains none of the words."""
+    """True if a class and its bases belong to known packages, and none of ``words`` occurs in their code."""
     known = all(base.__module__.partition(".")[0] in _KNOWN for base in _own_bases(kind))
     return known and not _names_any(kind, words)
 
 
 def reaches_lr(kind: type) -> bool:
-    """True if the code of a hook or of its bases names something that leads to an lr."""
+    """True if a name in the code of a hook or of its bases may give access to an lr."""
     return _names_any(kind, _REACHES)
 
 
 def freezes(kind: type) -> bool:
-    """True if the code of a hook or of its bases names ``requires_grad``."""
+    """True if ``requires_grad`` occurs in the code of a hook or of its bases."""
     return _names_any(kind, _FREEZES)
 
 
@@ -154,7 +156,7 @@ def _names_any(kind: type, words: set[str]) -> bool:
 
 
 def _own_bases(kind: type) -> list[type]:
-    """Return a hook's class and its bases, without mmengine's Hook."""
+    """Return a hook's class and its bases, except mmengine's Hook and object."""
     return [base for base in kind.__mro__ if base not in (Hook, object)]
 
 
@@ -164,7 +166,7 @@ def _codes(kind: type) -> Iterator[CodeType]:
 
 
 def codes_of(member: Any) -> Iterator[CodeType]:
-    """Yield the code of a method; nothing for any other member of a class."""
+    """Yield the code object of a method. Yields nothing for other members of a class."""
     function = getattr(member, "__func__", member)
     function = getattr(function, "__wrapped__", function)
     if isinstance(code := getattr(function, "__code__", None), CodeType):
@@ -172,7 +174,7 @@ def codes_of(member: Any) -> Iterator[CodeType]:
 
 
 def names_of(code: CodeType) -> set[str]:
-    """Return names and strings in code and in its inner functions."""
+    """Return the names and strings in a code object and in its inner functions."""
     inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
     texts = {constant for constant in code.co_consts if isinstance(constant, str)}
     return {*code.co_names, *texts}.union(*map(names_of, inner))

@@ -1,6 +1,6 @@
-"""Test whether mmengine's Runner builds and steps the config's schedulers, before any run.
+"""Test if mmengine's Runner builds and steps the schedulers of a config, before a training is run.
 
-:mod:`lrdecay_cli.openmmlab.schedulers.building` builds them all at once; if that fails, one by one.
+First, all schedulers are built together. If this fails, each scheduler is built separately.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, Schedu
 from lrdecay_cli.text.printing import message_of
 
 _ITERATIONS = 1000
-"""Iterations of an epoch if the config does not set them: errors of schedulers do not depend on the number."""
+"""Iterations per epoch if the config does not set them. The errors of schedulers do not depend on this number."""
 
 
 def refused_schedulers(config: Config, group_map: GroupMap) -> tuple[RefusedScheduler, ...]:
-    """Return the schedulers that mmengine rejects when the run starts or steps; empty if it accepts all.
+    """Return the schedulers that mmengine rejects when they are built or stepped; empty if it accepts all.
 
-    Also empty if the length of the training is unknown. In that case, the train loop itself is invalid.
+    The result is also empty if the length of the training is unknown, because then the train loop itself is invalid.
     """
     if not config.get("param_scheduler"):
         return ()
@@ -84,7 +84,7 @@ def _alone(
 
 
 def _step_refused(scheduler: _ParamScheduler, length: RunLength) -> str:
-    """Return the error of a scheduler's first steps or last step; empty if there is none."""
+    """Return the error that a scheduler raises in its first steps or its last step; empty if it raises none."""
     if isinstance(scheduler, ReduceOnPlateauParamScheduler):
         return ""
     stepper = Stepper(scheduler)

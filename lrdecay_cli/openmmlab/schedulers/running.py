@@ -1,7 +1,7 @@
-"""Run a config's parameter schedulers on stub parameters grouped as the real ones.
+"""Run the parameter schedulers of a config on stub optimizers with the groups of the real optimizers.
 
-Schedulers step as with mmengine's ParamSchedulerHook, and every value comes from a scheduler's own ``step``. Steps
-that certainly change no value are skipped: before ``begin``, from ``end`` on, and between milestones. Source:
+The schedulers are stepped as by mmengine's ParamSchedulerHook. Every value comes from the scheduler's own ``step``.
+Steps that certainly change no value are skipped: before ``begin``, from ``end`` on, and between milestones. Source:
 ``mmengine/optim/scheduler/param_scheduler.py``.
 """
 
@@ -44,14 +44,14 @@ _Cell = tuple[dict[str, Any], str, int]
 
 
 def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength, *, verbose: bool = False) -> Run:
-    """Build the config's schedulers as mmengine's Runner does, and step them through the whole run.
+    """Build the schedulers of a config as mmengine's Runner does, and step them through the whole training.
 
-    Groups with equal lr and options run as one: mmengine's schedulers distinguish groups only by these.
+    Groups with equal lr and options are stepped as one, because mmengine's schedulers treat them alike.
 
-    ``verbose`` shows the stack's warnings and log lines on stderr.
+    ``verbose`` shows warnings and log lines of torch and OpenMMLab on stderr.
 
     Raises:
-        LrdecayError: a scheduler does not build or step, or returns a value that is not a number.
+        LrdecayError: a scheduler does not build or step, or it returns a value that is not a number.
     """
     with quiet_stack(verbose), training_scope(planned.config):
         optimizers, schedulers = build_schedulers(planned, group_map, length)
@@ -100,7 +100,7 @@ def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamS
 
 
 def scheduler_record(built: BuiltScheduler, length: RunLength, config: Mapping[str, Any]) -> RunScheduler:
-    """Return the record of a built scheduler in a run of this length."""
+    """Return the report's record of a scheduler, for a training of this length."""
     scheduler = built.scheduler
     size = _epoch_length(length) if scheduler.by_epoch else 1
     first, behind = scheduler.begin * size, min(scheduler.end * size, length.steps)
@@ -124,14 +124,15 @@ def scheduler_record(built: BuiltScheduler, length: RunLength, config: Mapping[s
 
 
 def first_drop(scheduler: _ParamScheduler, config: Mapping[str, Any], *, by_epoch: bool) -> int | None:
-    """Return the first epoch (or iteration, for loops without epochs) in which a ReduceOnPlateau scheduler acts.
+    """Return the first epoch in which a ReduceOnPlateau scheduler lowers its value; for loops without epochs, the
+    iteration.
 
-    Assumes that the metric never improves after its first measurement, which counts as an improvement. None for other
-    schedulers, without validation, and with ``dynamic_intervals``.
+    The result assumes that the metric never improves after its first measurement, which counts as an improvement. None
+    for other schedulers, without validation, and with ``dynamic_intervals``.
 
-    Sources: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` (it acts after validation ``n`` if
-    ``begin <= n < end``, for training epoch ``n``, from 1, is counted before it) and ``EpochBasedTrainLoop.run``.
-    ``IterBasedTrainLoop`` counts no epoch before its end, so only a ``begin`` of 0 acts.
+    Sources: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` and ``EpochBasedTrainLoop.run``. The scheduler acts
+    after the validation of epoch ``n``, counted from 1, if ``begin <= n < end``. ``IterBasedTrainLoop`` counts no epoch
+    before its end, so the scheduler acts only if ``begin`` is 0.
     """
     loop, default = config.get("train_cfg") or {}, 1 if by_epoch else 1000
     interval, begin = loop.get("val_interval", default), loop.get("val_begin", 1)
@@ -148,7 +149,7 @@ def first_drop(scheduler: _ParamScheduler, config: Mapping[str, Any], *, by_epoc
 
 
 def settings_of_scheduler(scheduler: _ParamScheduler) -> dict[str, Any]:
-    """Return the arguments that a scheduler was built with, if it stores them, in plain values."""
+    """Return the arguments that a scheduler was built with and that it stores as attributes, as plain values."""
     constructors = (vars(kind).get("__init__") for kind in type(scheduler).__mro__ if kind is not object)
     names = [name for each in constructors if each is not None for name in inspect.signature(each).parameters]
     kept = vars(scheduler)
@@ -160,7 +161,7 @@ def settings_of_scheduler(scheduler: _ParamScheduler) -> dict[str, Any]:
 
 
 def raises(scheduler: _ParamScheduler) -> bool:
-    """True if a scheduler alone raises its value from begin to end."""
+    """True if a scheduler, considered alone, ends with a higher value than it starts with."""
     if isinstance(scheduler, LinearParamScheduler):
         return bool(scheduler.end_factor > scheduler.start_factor)
     if isinstance(scheduler, ConstantParamScheduler):
@@ -170,14 +171,17 @@ def raises(scheduler: _ParamScheduler) -> bool:
 
 
 def _epoch_length(length: RunLength) -> int:
-    """Return the steps of the run per epoch; for an iteration-based loop the whole run is one epoch."""
+    """Return the number of steps per epoch. For an iteration-based loop, the whole training is one epoch."""
     if length.unit == "epoch":
         return 1
     return (length.iterations_per_epoch if length.epochs else None) or length.steps
 
 
 def log_keys(wrappers: Mapping[str, Any], tracks: Sequence[Track]) -> Iterator[tuple[str, int]]:
-    """Yield the log keys of ``RuntimeInfoHook.before_train_iter``: the first value under each key of ``get_lr``."""
+    """Yield each key under which mmengine logs an lr, with the position of the logged value in ``tracks``.
+
+    Source: ``RuntimeInfoHook.before_train_iter``, which logs the first value of each key of ``get_lr``.
+    """
     for name, wrapper in wrappers.items():
         of = [i for i, track in enumerate(tracks) if track.optimizer == name and track.parameter == "lr"]
         first = next(i for i in of if tracks[i].groups)
@@ -191,18 +195,18 @@ _UNDERSTOOD = (_ParamScheduler.step, MomentumSchedulerMixin.step)
 
 
 class Stepper:
-    """One scheduler, and which of its next steps can change values."""
+    """A scheduler, with the numbers of its next steps that can or cannot change a value."""
 
     def __init__(self, scheduler: _ParamScheduler) -> None:
         self.scheduler = scheduler
         self.step: Callable[[], None] = scheduler.step
         self._waits = isinstance(scheduler, ReduceOnPlateauParamScheduler)
         self.understood = type(scheduler).step in _UNDERSTOOD
-        """True if its steps count and compute as mmengine's do."""
+        """True if the scheduler uses mmengine's own ``step``."""
         self._idle_within = _IDLE.get(type(scheduler)._get_value) if self.understood else None
 
     def idle(self) -> int:
-        """Return the number of next steps that certainly change nothing."""
+        """Return how many of the next steps certainly change no value."""
         if self._waits:
             # Without a metric it only counts.
             return NEVER
@@ -217,13 +221,16 @@ class Stepper:
         return 0 if self._idle_within is None else int(self._idle_within(scheduler, scheduler.last_step + 1))
 
     def busy(self) -> int:
-        """If the next step may change something (``idle()`` is 0): return how many such steps follow each other."""
+        """Return how many steps in a row may change a value, starting with the next step. Call this only if ``idle()``
+        is
+        0.
+        """
         if not self.understood:
             return NEVER
         return 1 if self._idle_within is not None else self.scheduler.end - self.scheduler._global_step - 1
 
     def skip(self, steps: int) -> None:
-        """Take ``steps`` idle steps at once."""
+        """Take ``steps`` steps at once that change no value."""
         if not steps:
             return
         scheduler = self.scheduler
@@ -241,10 +248,11 @@ def _drive(
     epoch_length: int,
     record: Callable[[int], None],
 ) -> None:
-    """Step schedulers through a run and record each iteration in which values may differ from the one before.
+    """Step schedulers through a training, and record each iteration in which a value may have changed.
 
-    Schedulers by iteration step after each iteration, schedulers by epoch after the last one of an epoch, as in
-    ``mmengine/hooks/param_scheduler_hook.py``. Iterations count from 0; the first one is also recorded.
+    Schedulers that count iterations step after each iteration. Schedulers that count epochs step after the last
+    iteration of an epoch. Source: ``mmengine/hooks/param_scheduler_hook.py``. Iterations count from 0; iteration 0 is
+    always recorded.
     """
     record(0)
     now, last = 0, iterations - 1
@@ -292,5 +300,6 @@ _IDLE: dict[Any, Callable[[Any, int], int]] = {
     StepParamScheduler._get_value: lambda scheduler, following: -following % scheduler.step_size,
     ConstantParamScheduler._get_value: lambda scheduler, following: _until((0, scheduler.total_iters), following),
 }
-"""For schedulers that act only at certain steps, by their formula: the number of steps from the following step to
-the next acting one."""
+"""Functions for schedulers that change a value only in certain steps: scheduler and next step → steps without
+a change.
+"""

@@ -1,4 +1,4 @@
-"""Read a config's training plan: its length, its schedulers, and what the length of an epoch depends on."""
+"""Read the training plan of a config: length, schedulers, and the settings that determine the length of an epoch."""
 
 from __future__ import annotations
 
@@ -31,24 +31,25 @@ SCHEDULING = "param_scheduler does not build"
 
 @dataclass(frozen=True)
 class PlannedConfig:
-    """A loaded config and the settings of its training run."""
+    """A loaded config and its training plan."""
 
     config: Config
     plan: TrainingPlan
     overrides: Mapping[str, Any]
     """Values of ``--cfg-options``."""
     reload: Callable[[], Config] | None = None
-    """Function that loads the config again; None if the config did not use the number of GPUs."""
+    """Function that loads the config again; None if the config does not use the number of GPUs."""
 
 
 def load_plan(
     config: str, *, cfg_options: tuple[str, ...] = (), verbose: bool = False, launch: Launch = PLAIN_LAUNCH
 ) -> PlannedConfig:
-    """Load a config and read its training plan; builds no model.
+    """Load a config and read its training plan. Does not build the model.
 
-    A batch size in ``launch`` replaces the config's.
+    A batch size in ``launch`` replaces the config's batch size.
 
-    Raises LrdecayError if it does not load, is not a training config, or sets no training length.
+    Raises:
+        LrdecayError: the config does not load, is not a training config, or does not set the length of the training.
     """
     with quiet_stack(verbose), import_needs():
         install_stubs()
@@ -65,19 +66,23 @@ def load_plan(
 
 
 class SchedulerConfig(NamedTuple):
-    """One scheduler of ``param_scheduler``."""
+    """The settings of one scheduler in ``param_scheduler``."""
 
     path: str
     """The scheduler's path in the config."""
     optimizer: str | None
-    """Its optimizer's name; None for any."""
+    """Name of the scheduler's optimizer; None if the scheduler applies to all optimizers."""
     settings: Mapping[str, Any]
 
 
 def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
-    """Return every scheduler of ``param_scheduler``, in the forms of ``mmengine.runner.Runner.build_param_scheduler``.
+    """Return every scheduler of ``param_scheduler``, which may be a dict, a list, or a dict with a list for each
+    optimizer.
 
-    Raises LrdecayError for forms that it does not accept.
+    Source: ``mmengine.runner.Runner.build_param_scheduler``.
+
+    Raises:
+        LrdecayError: ``param_scheduler`` has another form.
     """
     given = config.get("param_scheduler")
     if given is None:
@@ -101,14 +106,15 @@ def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
 
 
 def validates(config: Mapping[str, Any]) -> bool:
-    """True if mmengine's Runner runs validation in a training."""
+    """True if mmengine's Runner runs validation during the training."""
     return config.get("val_cfg") is not None and config.get("val_dataloader") is not None
 
 
 def plan_of(config: Config, where: str) -> TrainingPlan:
     """Return the training plan of a loaded config.
 
-    Raises LrdecayError if it sets no training length.
+    Raises:
+        LrdecayError: the config does not set the length of the training.
     """
     by_epoch, loop, length = _loop(config, where)
     loader: Mapping[str, Any] = config.get("train_dataloader") or {}
@@ -137,7 +143,10 @@ def plan_of(config: Config, where: str) -> TrainingPlan:
 
 
 def _loop(config: Config, where: str) -> tuple[bool, str, int]:
-    """Return whether the train loop counts epochs, its class, and its length: see ``Runner.build_train_loop``."""
+    """Return if the train loop counts epochs, the name of its class, and its length.
+
+    Source: mmengine, ``Runner.build_train_loop``.
+    """
     given = config.get("train_cfg")
     if not isinstance(given, Mapping) or not given:
         raise LrdecayError("config has no 'train_cfg', which sets the length of training", where=where)
@@ -166,7 +175,7 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
 
 
 def _dataset(given: Any) -> tuple[Mapping[str, Any], int]:
-    """Return the innermost of wrapped datasets and its number of repetitions."""
+    """Return the innermost of nested dataset configs, and how often ``RepeatDataset`` repeats it."""
     repeats = 1
     while isinstance(given, Mapping) and isinstance(given.get("dataset"), Mapping):
         if type_name(given.get("type", "")).rpartition(".")[2] == "RepeatDataset":
@@ -176,6 +185,6 @@ def _dataset(given: Any) -> tuple[Mapping[str, Any], int]:
 
 
 def _whole(value: Any) -> int | None:
-    """Return a whole number as an int (mmengine accepts ``3.0`` as 3); None for anything else."""
+    """Return ``value`` as an int if it is a whole number; otherwise None. mmengine accepts ``3.0`` as 3."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return int(value) if is_number and value == int(value) else None

@@ -1,1 +1,1 @@
-"""Stubs for objects that models load at build time and use only to compute: kernels, weights, remote files."""
+"""Stubs for kernels, weights and remote files that models load when they are built but use only to compute."""

@@ -1,7 +1,8 @@
-"""Stubs for packages that MMDetection's sister projects import at start, although their models do not need them.
+"""Stubs for packages that OpenMMLab projects import when they start, although their models do not need them.
 
-Without such a package, every config of the project would fail. For example, mmseg imports ftfy only for the text of
-CLIP. A failing import gets a stub, which raises when called. Maps of that project report the stub.
+If such a package is missing, no config of the project would load. For example, mmseg imports ftfy, but only the text of
+CLIP needs it. So the failing import gets a stub that raises when it is called. Group maps of the project report the
+stub.
 """
 
 from __future__ import annotations
@@ -56,14 +57,16 @@ IMPORT_NEEDS: Mapping[str, Mapping[str, str]] = {
     "mmselfsup": {"sklearn": "its clustering uses it"},
     "mmyolo": {"prettytable": "its reports use it"},
 }
-"""By package: the packages that this package imports, and what they are used for."""
+"""For each project: the packages that it imports, and what it uses them for."""
 
 _COMPILED = {"xtcocotools._mask": "mmpose"}
-"""Packages whose compiled modules do not load with another major version of numpy, and their importers."""
+"""Compiled modules that do not load with another major version of numpy, and the project that imports them."""
 
 
 class ImportNeeds(importlib.abc.MetaPathFinder):
-    """Import finder that returns stubs for missing modules which the packages of a table import without a guard.
+    """Import finder that returns stubs for missing modules.
+
+    A module gets a stub only if a project in the table imports it outside a ``try`` block.
 
     Args:
         table: see :data:`IMPORT_NEEDS`.
@@ -72,14 +75,14 @@ class ImportNeeds(importlib.abc.MetaPathFinder):
     def __init__(self, table: Mapping[str, Mapping[str, str]]) -> None:
         self.table = table
         self.made: dict[str, types.ModuleType] = {}
-        """Stubs by module name."""
+        """The stubs by module name."""
         self.used: dict[str, dict[str, Stub]] = {}
-        """The stubs that each package uses."""
+        """For each project, the stubs that it uses."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of a stub; None for any other module, and for calls outside an import."""
+        """Return a module spec for a stub; None for modules that get no stub."""
         need = name.partition(".")[0]
         asking = _importer()
         if need in self.made:
@@ -91,7 +94,7 @@ class ImportNeeds(importlib.abc.MetaPathFinder):
         return self._stub(name)
 
     def add(self, package: str, need: str, state: str) -> None:
-        """Record that a package uses a stub."""
+        """Record that a project uses a stub."""
         stub = Stub(distribution_of(need), f"{state}: {package} imports it, and {self.table[package][need]}")
         self.used.setdefault(package, {})[need] = stub
 
@@ -109,11 +112,14 @@ class _StubLoader(importlib.abc.Loader):
         return self.finder.made.setdefault(spec.name, stub_module(spec.name))
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Do nothing: a stub has no code to execute."""
+        """Do nothing: a stub has no code."""
 
 
 class _CompiledNeeds(importlib.abc.MetaPathFinder):
-    """Find a stub for an installed compiled module that does not load. Must be first in ``sys.meta_path``."""
+    """Import finder that returns a stub for an installed compiled module that does not load.
+
+    It must be first in ``sys.meta_path``.
+    """
 
     def __init__(self, stubs: ImportNeeds) -> None:
         self.stubs = stubs
@@ -138,7 +144,10 @@ _needs = ImportNeeds(IMPORT_NEEDS)
 
 @contextmanager
 def import_needs() -> Iterator[None]:
-    """Let imports of the table succeed in this block. Afterwards only the importing modules keep the stubs."""
+    """Inside this block, missing modules of the table are imported as stubs.
+
+    After the block, the stubs are removed from ``sys.modules``. The modules that imported them still use them.
+    """
     finders = (_CompiledNeeds(_needs), _needs)
     if _needs in sys.meta_path:
         yield
@@ -156,13 +165,13 @@ def import_needs() -> Iterator[None]:
 
 
 def needs_of(model: nn.Module, scope: str) -> tuple[Stub, ...]:
-    """Return the stubs used by the packages of a model's classes and of its registry scope."""
+    """Return the stubs that the packages of a model's classes, and of its registry scope, use."""
     packages = {scope, *(type(module).__module__.partition(".")[0] for module in model.modules())}
     return tuple(stub for package in packages for stub in _needs.used.get(package, {}).values())
 
 
 def stub_module(name: str) -> types.ModuleType:
-    """Return a module in which every name is a class that raises when called, except during an import."""
+    """Return a module in which every name is a class. Calling the class raises, except during an import."""
     module = types.ModuleType(name)
 
     def attribute(asked: str) -> Any:
@@ -175,7 +184,9 @@ def stub_module(name: str) -> types.ModuleType:
 
 
 class _Refusing(type):
-    """The type of names in a stub: usable in base classes, annotations, except clauses and decorators only."""
+    """Metaclass of the classes in a stub. They work only as base classes, annotations, decorators and in
+    except clauses.
+    """
 
     __path__: str
 
@@ -203,7 +214,7 @@ def _refusing(path: str) -> Any:
 
 
 def _importer() -> FrameType | None:
-    """Return the frame of the current module-level import statement; None for other callers."""
+    """Return the frame of the module that is executing an import statement at its top level; None for other callers."""
     frame: FrameType | None = sys._getframe(2)
     importing = False
     while frame is not None and frame.f_globals.get("__name__", "").startswith(("importlib", "_frozen_importlib")):
@@ -213,7 +224,7 @@ def _importer() -> FrameType | None:
 
 
 def _is_guarded(frame: FrameType) -> bool:
-    """True if the current statement of a frame is inside a ``try``."""
+    """True if the current statement of a frame is inside a ``try`` block."""
     with suppress(OSError, SyntaxError, ValueError):
         tree = ast.parse(Path(frame.f_code.co_filename).read_text(encoding="utf-8"))
         tried = [statement for node in ast.walk(tree) if isinstance(node, ast.Try) for statement in node.body]
@@ -222,7 +233,7 @@ def _is_guarded(frame: FrameType) -> bool:
 
 
 def _is_importing() -> bool:
-    """True during the import of a module of a package in the table."""
+    """True while a module of a project in the table is being imported."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__", "").partition(".")[0] in _needs.table:

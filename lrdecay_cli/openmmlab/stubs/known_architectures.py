@@ -1,7 +1,8 @@
-"""Published sizes of pretrained models that the zoos name.
+"""Published sizes of pretrained models that configs of the zoos use.
 
-Sources: each language model's ``config.json`` on the Hugging Face hub, where it differs from the defaults of its
-configuration class; CLIP: Radford et al. 2021, table 20 (ViT-B/16), and the vocabulary of its tokenizer.
+Sources: for a language model, its ``config.json`` on the Hugging Face hub; values equal to the defaults of the
+configuration class are omitted. For CLIP, Radford et al. 2021, table 20 (ViT-B/16), and the vocabulary of its
+tokenizer.
 """
 
 from __future__ import annotations
@@ -42,30 +43,32 @@ LANGUAGE_MODELS: Mapping[str, Mapping[str, Any]] = {
     "huggyllama/llama-7b": _LLAMA_7B,
     "decapoda-research/llama-7b-hf": _LLAMA_7B,
 }
-"""Content of ``config.json`` by hub name."""
+"""Content of ``config.json``, by name of the model on the hub."""
 
 _OWNERS = ("google-bert/", "FacebookAI/")
 _BERT_TOKENS = frozenset({"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"})
 
 
 def language_model(name: str) -> Mapping[str, Any] | None:
-    """Return the configuration of a hub model by name, with or without owner; None if unknown."""
+    """Return the configuration of a hub model; None if unknown. The name may include the owner."""
     for owner in _OWNERS:
         name = name.removeprefix(owner)
     return LANGUAGE_MODELS.get(name)
 
 
 def vocabulary(name: str) -> tuple[int, frozenset[str]] | None:
-    """Return the number of tokens of the model's tokenizer and its special tokens; None if unknown.
+    """Return the number of tokens of a model's tokenizer, and its special tokens; None if unknown.
 
-    BERT has one token for each row of the embedding. Other models may pad the embedding.
+    Only BERT's number is known: its embedding has one row for each token. Other models may pad the embedding.
     """
     known = language_model(name)
     return (known["vocab_size"], _BERT_TOKENS) if known and known["model_type"] == "bert" else None
 
 
 def clip_shapes(file: str) -> dict[str, tuple[int, ...]] | None:
-    """Return the shapes in a CLIP checkpoint that show mmpretrain its architecture; None for an unknown path or URL."""
+    """Return the shapes of a CLIP checkpoint from which mmpretrain derives the architecture; None for another
+    path or URL.
+    """
     if file.rpartition("/")[2] != "clip_vit_base_16.pth.tar":
         return None
     width, patch, grid, text_width, embedded, context, tokens, layers = 768, 16, 14, 512, 512, 77, 49408, 12

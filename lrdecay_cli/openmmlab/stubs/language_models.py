@@ -1,7 +1,8 @@
-"""Build language models of the transformers library from their configuration: without weights, vocabulary or hub.
+"""Build language models of the transformers library from their configuration, without weights, vocabulary or network.
 
-The library's own classes build the real model's parameters. Configurations come from a local folder, the hub's local
-cache, or :mod:`known_architectures`. Models that create a tokenizer at build time get one without a vocabulary.
+The library's own classes create the parameters. A configuration comes from a local folder, the local cache of the hub,
+or :mod:`known_architectures`. If a model creates a tokenizer when it is built, it gets a tokenizer without a
+vocabulary.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ _QUANTISING = ("load_in_8bit", "load_in_4bit", "quantization_config")
 
 @contextmanager
 def language_models_from_facts(report: _Report) -> Iterator[None]:
-    """Make ``from_pretrained`` of transformers' classes build without loading; calls ``report`` for each model.
+    """Let ``from_pretrained`` of transformers' classes build models without weights. ``report`` gets a stub for each
+    model.
 
-    Does not import transformers: its modules are patched when the stack imports them.
+    This function does not import transformers. The modules of transformers are patched when other code imports them.
     """
     patches = {
         "transformers.configuration_utils": _configurations,
@@ -152,7 +154,7 @@ def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:
 
 
 class _BareTokenizer:
-    """A tokenizer for models under construction. It counts its tokens, and every id is 0."""
+    """A tokenizer without a vocabulary, for models that are only built. It counts its tokens; every token id is 0."""
 
     def __init__(self, name: str) -> None:
         self.name_or_path = name

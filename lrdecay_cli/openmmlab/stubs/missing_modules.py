@@ -1,8 +1,8 @@
 """Stubs for missing modules, so that real models build with their real parameters.
 
-Stubs of compiled kernels are installed before anything is built. Others are installed and reported when a build fails
-without them, including a process group of one process for layers that need one (synchronised batch norm). Installed
-modules are never replaced. A stub cannot compute: lrdecay builds models and never runs them.
+Stubs of compiled kernels are installed before a build. Other stubs are installed and reported if a build fails without
+them. One of them is a process group with one process, which some layers need (synchronised batch norm). A stub never
+replaces an installed module. A stub cannot compute, but lrdecay only builds models and does not run them.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _keep_alive: list[Any] = []
 
 
 def install_stubs() -> tuple[Stub, ...]:
-    """Install stubs for missing compiled operators. Safe to call again; returns all installed stubs.
+    """Install stubs for missing compiled operators, and return all installed stubs. Can be called repeatedly.
 
-    Must run before torchvision and ``mmcv.ops`` are imported.
+    Call this before torchvision and ``mmcv.ops`` are imported.
     """
     mmcv = [] if MMCV_OPS in _installed or "mmcv._ext" in sys.modules else _package_folders("mmcv")
     if mmcv and importlib.machinery.PathFinder.find_spec("mmcv._ext", mmcv) is None:
@@ -70,7 +70,7 @@ def install_stubs() -> tuple[Stub, ...]:
 
 
 def _package_folders(package: str) -> list[str]:
-    """Return the folders of an installed package without importing it."""
+    """Return the folders of an installed package, without importing it."""
     spec = importlib.util.find_spec(package)
     return list(spec.submodule_search_locations or []) if spec else []
 
@@ -102,7 +102,7 @@ def _define_torchvision_schemas() -> None:
 
 
 def refusing_module(name: str, fix: str) -> types.ModuleType:
-    """Return a module in which every name is a function that raises with a fix."""
+    """Return a module in which every name is a function that raises. ``fix`` is the fix in the error."""
     module = types.ModuleType(name, "Stub for compiled operators: builds, never computes.")
     # With a loader, mmengine treats the operators as present and recognises deformable convolutions.
     module.__spec__ = importlib.machinery.ModuleSpec(name, importlib.abc.Loader())
@@ -129,18 +129,19 @@ _TRACKERS = "mmdet.models.trackers"
 
 
 class OnDemandStub(NamedTuple):
-    """A stub to retry a failed build with."""
+    """A stub that is installed only if a build fails without it."""
 
     missing: str
-    """Text in the error message that requests it, in lower case."""
+    """Part of the error message, in lower case, that shows that the stub is needed."""
     stub: Stub
     within: Callable[[], AbstractContextManager[None]]
 
 
 def build_with_stubs(build: Callable[[], _Built], report: Callable[[Stub], None]) -> _Built:
-    """Return ``build()``; if it fails because of a known missing module, retry with its stub.
+    """Return ``build()``. If it fails because a known module is missing, install the stub of the module and retry.
 
-    Raises the error of the last attempt.
+    Raises:
+        Exception: the error of the last attempt.
     """
     left = list(STUBS)
     with ExitStack() as stack:
@@ -159,7 +160,7 @@ def build_with_stubs(build: Callable[[], _Built], report: Callable[[Stub], None]
 
 @contextmanager
 def _filled(replacement: Any, *places: str) -> Iterator[None]:
-    """Set ``replacement`` where mmdet's modules store None after a failed import."""
+    """Inside this block, set ``replacement`` where a module of mmdet contains None after a failed import."""
     with ExitStack() as stack:
         for place in places:
             module, _, name = place.rpartition(".")
@@ -169,7 +170,7 @@ def _filled(replacement: Any, *places: str) -> Iterator[None]:
 
 
 def _refusing(name: str, reason: str, *places: str, package: str = "") -> OnDemandStub:
-    """Return a stub for a missing module, in which every function raises."""
+    """Return the stub of a missing module. Every function in the stub raises."""
     package = package or name
     return OnDemandStub(
         f"{name} is not installed",
@@ -180,9 +181,10 @@ def _refusing(name: str, reason: str, *places: str, package: str = "") -> OnDema
 
 @contextmanager
 def lone_process_group() -> Iterator[None]:
-    """Initialise torch.distributed for a group of only this process, on a store in memory, and close it afterwards.
+    """Initialise torch.distributed with a process group of only this process, and close it afterwards.
 
-    Its own backend answers only for rank and size: gloo would resolve this machine's name and open a port.
+    The group's store is in memory. Its backend only returns rank and size. The backend gloo would resolve the name of
+    this machine and open a port.
     """
     import torch.distributed as dist
 

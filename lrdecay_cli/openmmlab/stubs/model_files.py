@@ -1,6 +1,6 @@
-"""Handle files that a model reads while it is built: weights, remote data, other configs.
+"""Replace the files that a model reads when it is built: weights, remote data and other configs.
 
-Models that load weights build without them: no file is opened or unpickled.
+Models are built without weights. No file with weights is opened or unpickled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
 
 @contextmanager
 def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
-    """Make every function that loads weights return an empty result in this block. Calls ``report`` with each stub."""
+    """Inside this block, every function that loads weights returns an empty result. ``report`` gets a stub for
+    each file.
+    """
     from mmengine.runner import checkpoint
 
     def no_checkpoint(filename: Any = "", *_args: Any, **_kwargs: Any) -> dict[str, Any]:
@@ -63,7 +65,9 @@ def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
 
 
 class _NoWeights(dict[str, torch.Tensor]):
-    """An empty checkpoint; access by name (mmaction2's ResNet) returns a scalar, which fits no shape."""
+    """An empty checkpoint. Access by name returns a scalar, which fits no parameter (mmaction2's ResNet reads
+    by name).
+    """
 
     def __missing__(self, name: str) -> torch.Tensor:
         return torch.zeros(())
@@ -74,7 +78,9 @@ def _nothing(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
 
 
 def _fetched_before(repository: str) -> str:
-    """Return the folder of ``owner/name[:ref]`` in torch.hub's cache; ref defaults to main or master."""
+    """Return the folder of a repository (``owner/name[:ref]``) in torch.hub's cache. Without ``ref``, main or master is
+    used.
+    """
     name, _, ref = repository.partition(":")
     for candidate in [ref] if ref else ["main", "master"]:
         folder = Path(torch.hub.get_dir(), "_".join([*name.split("/"), re.sub("/", "_", candidate)]))
@@ -91,7 +97,10 @@ _HARMLESS = {"answer_list.json": "[]"}
 
 @contextmanager
 def no_remote_files(report: Callable[[Stub], None]) -> Iterator[None]:
-    """Download nothing: files known not to affect parameters are empty, all others raise."""
+    """Inside this block, download nothing.
+
+    A file that certainly does not affect parameters is replaced by an empty file. Reading any other remote file raises.
+    """
 
     def text(_backend: HTTPBackend, url: Any, *_args: Any, **_kwargs: Any) -> str:
         name = str(url).rpartition("/")[2]
@@ -110,10 +119,10 @@ def no_remote_files(report: Callable[[Stub], None]) -> Iterator[None]:
 
 @contextmanager
 def paths_from_repository_root(config_file: str | None) -> Iterator[None]:
-    """Let ``Config.fromfile`` find a relative path that is not below the working directory.
+    """Inside this block, ``Config.fromfile`` also finds paths that are relative to the root of the config's repository.
 
-    Authors write such paths (``configs/gfl/gfl_r101_fpn_ms-2x_coco.py``) relative to their repository's root. The file
-    is searched for from the folder of ``config_file`` upwards.
+    Configs contain such paths (``configs/gfl/gfl_r101_fpn_ms-2x_coco.py``). They are searched in each parent folder of
+    ``config_file``, starting with the nearest.
     """
     load: Callable[..., Config] = Config.fromfile
 
