@@ -1,4 +1,6 @@
-"""The rules of ``check``, discovered in the folders of this package: one folder per hundred of codes."""
+"""All rules of ``check``, found in the folders of this package. Each folder contains the rules of one hundred: LRD1xx,
+….
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ def find_rule(code: str) -> Rule:
     """Return the rule with this code (case-insensitive) or name.
 
     Raises:
-        LrdecayError: no rule has it; the fix names the nearest one.
+        LrdecayError: no rule has this code or name; the fix suggests the nearest rule.
     """
     for rule in RULES:
         if code.upper() == rule.code or code.lower() == rule.name:
@@ -34,9 +36,9 @@ def rules_beginning(prefix: str) -> tuple[Rule, ...]:
 
 
 def chosen_rules(select: Iterable[str], ignore: Iterable[str]) -> tuple[Rule, ...]:
-    """Return the rules whose codes begin with one of ``select`` (all if empty), without those of ``ignore``.
+    """Return the rules whose codes begin with a prefix in ``select`` (all rules if empty) and with none in ``ignore``.
 
-    If both match a rule, the longer prefix decides.
+    If prefixes of both lists match a rule, the longer prefix decides.
 
     Raises:
         LrdecayError: no rule begins with a given code or prefix.
@@ -60,7 +62,9 @@ def _prefix(given: str, option: str) -> str:
 
 
 def suggest_rule(given: str) -> str:
-    """Suggest a rule for an unknown code or name, such as ``did you mean LRD301?``; empty if none is close."""
+    """Return a suggestion for an unknown rule code or name, such as ``did you mean LRD301?``; empty if none is
+    close.
+    """
     typed = _CODE.fullmatch(given.upper())
     if typed is None:
         return did_you_mean(given, (rule.name for rule in RULES))

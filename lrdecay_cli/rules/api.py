@@ -1,6 +1,6 @@
-"""The imports that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``.
+"""All names that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``.
 
-The names are re-exported for rules; mypy and ruff are configured for it (pyproject.toml).
+mypy and ruff allow these re-exports because of their settings in pyproject.toml.
 """
 
 from lrdecay_cli.constructors import OURS

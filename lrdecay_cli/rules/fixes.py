@@ -1,4 +1,4 @@
-"""Fixes shared by several rules, as text to paste into a config: custom keys, and lrdecay's own constructor."""
+"""Fixes that several rules use, as text and as edits: custom keys, and lrdecay's own constructor."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from lrdecay_cli.text.python_source import as_python, assignments
 from lrdecay_cli.text.spelling import nearest
 
 _LISTED = 12
-"""Up to this many keys are listed; of more, only a few."""
+"""Largest number of keys that a fix lists in full. If there are more, it lists three keys."""
 _MOST = 40
 _NAMES, _PIECES, _TRIED = 1000, 50_000, 3000
-"""Beyond these limits the search would take too long."""
+"""Limits of names, parts of names and candidate keys, above which the search would take too long."""
 
 
 def key_option(key: str, setting: str = "") -> str:
-    """Return the config path of a custom key or its setting: ``optim_wrapper.paramwise_cfg.custom_keys['.bias']``."""
+    """Return the config path of a custom key or of its setting:
+    ``optim_wrapper.paramwise_cfg.custom_keys['.bias']``.
+    """
     path = f"{PARAMWISE}.custom_keys" + (f".{key}" if key.isidentifier() else f"[{key!r}]")
     return f"{path}.{setting}" if setting else path
 
@@ -53,18 +55,18 @@ def keys_fix(
     verb: str = "add",
     replaced: str = "",
 ) -> tuple[str, list[Edit]]:
-    """Return the custom keys to add so that ``names``, now matched by ``key``, get these settings.
+    """Return a fix that gives ``names`` their own settings by custom keys longer than ``key``.
 
-    Returns the fix as text and as edits; no edits if the keys are too many or cannot be found.
+    The fix is returned as text and as edits. There are no edits if too many keys are needed, or if no keys are found.
 
     Args:
-        names: parameter names.
-        model: all parameter names.
-        key: the key that matches them now, or a name that the new keys must be longer than.
-        settings: the settings that they should get.
-        else_do: the alternative if that takes too many keys.
-        verb: the verb for the keys in the text.
-        replaced: the key that the new ones replace.
+        names: the parameter names that should get the settings.
+        model: all parameter names of the model.
+        key: the custom key that now matches ``names``; the new keys are longer and override it.
+        settings: the settings for ``names``.
+        else_do: the alternative to offer if many keys are needed.
+        verb: the verb before the keys in the text.
+        replaced: an existing key to delete.
     """
     keys = covering_keys(names, model, key)
     text = _describe_keys(names, keys, key, settings, else_do=else_do, verb=verb)
@@ -75,10 +77,10 @@ def keys_fix(
 
 
 def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[str]:
-    """Return a few keys, longer than ``key``, that match ``names`` and no other name of the model.
+    """Return a few keys, longer than ``key``, that together match all ``names`` and no other name of the model.
 
-    Each is a part of a name from dot to dot, with dots if needed to exclude other names. At most ``_MOST`` keys; empty
-    if there is no solution.
+    A key consists of whole labels of a name (the text between dots), with a dot at its ends if needed. Return at most
+    ``_MOST`` keys, and none if there is no solution.
     """
     if len(names) > _NAMES:
         return []
@@ -118,20 +120,20 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
 
 
 USUAL_RATE = 0.7
-"""The default if neither the config nor the groups have one: MMDetection's for ConvNeXt."""
+"""Suggested decay rate if neither the config nor the groups have one: MMDetection's rate for ConvNeXt."""
 
 EXEMPTING = f"use {OURS.label}, which exempts norms, biases and 1-D tensors by itself"
 
 
 def exempt_in_ours(context: RuleContext, names: Iterable[str]) -> bool:
-    """True if lrdecay's constructor exempts all of them from weight decay by itself."""
+    """Return True if lrdecay's constructor exempts all these parameters from weight decay without further options."""
     return all(context.kinds.get(name) == "norm" or len(context.tensors[name].shape) == 1 for name in names)
 
 
 def without_the_bases(context: RuleContext) -> dict[str, Any]:
-    """Return ``{"_delete_": True}`` if a base has options that would stay next to new ones, else ``{}``.
+    """Return ``{"_delete_": True}`` if a base config has options that mmengine would merge into new ones, else ``{}``.
 
-    Without anything to delete, mmengine would keep ``_delete_`` as an option.
+    If a base has no options, ``_delete_`` has nothing to delete, and mmengine would treat it as an option.
     """
     training = context.group_map.training
     # paramwise_cfg=None and dict(_delete_=True) replace those of a base.
@@ -140,12 +142,15 @@ def without_the_bases(context: RuleContext) -> dict[str, Any]:
 
 
 def in_its_place(context: RuleContext) -> str:
-    """Return lrdecay's constructor and the settings that replace the current ones, as text."""
+    """Return text that names lrdecay's constructor and the settings to write instead of the current ones."""
     return f"{OURS.label}: {our_settings(context, context.options)}"
 
 
 def our_fix(context: RuleContext, given: Mapping[str, Any]) -> list[Fix]:
-    """Return :func:`our_settings` as edits that the user has to confirm; empty if the layers must be listed by hand."""
+    """Return edits that replace the constructor by lrdecay's constructor; the user has to confirm them.
+
+    Return an empty list for an unknown backbone, whose layers the user has to list.
+    """
     if not context.family or not context.depths:
         return []
     options = {key: value for key, value in _our_options(context, given).items() if key != "_delete_"}
@@ -155,16 +160,16 @@ def our_fix(context: RuleContext, given: Mapping[str, Any]) -> list[Fix]:
 
 
 def plain_number(value: float) -> int | float:
-    """Return a number as configs write it: 12 for 12.0."""
+    """Return a number in the form that configs use: 12 for 12.0."""
     return int(value) if value == int(value) else float(f"{value:g}")
 
 
 def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapping[str, Any] | None = None) -> str:
-    """Return ``custom_imports`` and ``optim_wrapper`` for lrdecay's constructor on one line.
+    """Return ``custom_imports`` and ``optim_wrapper`` for lrdecay's constructor, as one line of Python.
 
     Args:
         context: the map of the current config.
-        given: a ``paramwise_cfg``; its rate, decay type and custom keys are kept.
+        given: a ``paramwise_cfg``. The result keeps its decay rate, decay type and custom keys.
         beside: further settings of ``optim_wrapper``.
     """
     training = context.group_map.training

@@ -1,4 +1,4 @@
-"""The documentation of rules as reports."""
+"""Rule pages as reports: what ``lrdecay rule`` prints and what docs/rules.md contains."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 def page_of(rule: Rule) -> RulePage:
-    """Return the page of a rule."""
+    """Return the page of a rule, made from its docstring and its two examples."""
     paragraphs = [" ".join(part.split()) for part in cleandoc(rule.documentation).split("\n\n")]
     return RulePage(
         rule.code,
@@ -39,7 +39,7 @@ def page_of(rule: Rule) -> RulePage:
 
 
 def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
-    """Return the pages of ``rules``; for the ``whole`` set also a table of contents and the base of all examples."""
+    """Return the pages of ``rules``. If ``whole`` is True, a table of contents and the base config come first."""
     pages = tuple(page_of(rule) for rule in rules)
     base = Page("The base of all examples", (Block(BASE.rstrip(), code="python"),))
     contents = Table(
@@ -57,14 +57,14 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
 
 
 def list_of(rules: Sequence[Rule]) -> Result[RulePages]:
-    """Return a table of ``rules``; only the document contains their pages."""
+    """Return a table of ``rules`` without their pages; the document for machines contains the pages."""
     summary = f"{len(rules)} rules; lrdecay rule {rules[0].code} prints the page of one"
     result = report_on(rules, whole=True)
     return Result(result.document, msgspec.structs.replace(result.report, pages=(), summary=summary))
 
 
 def blocks_of(page: RulePage) -> Iterator[Block]:
-    """Yield the text and code blocks of a rule's page."""
+    """Yield the paragraphs and code examples of a rule's page."""
     yield Block(f"{page.severity.capitalize()}: {page.summary}")
     yield Block(page.why)
     yield from (Block(paragraph) for paragraph in page.details)

@@ -1,7 +1,7 @@
-"""The definition of a rule, and the decorator that registers one.
+"""The definition of a rule, and the decorator that registers it.
 
 A rule is a function decorated with :func:`rule`. Its docstring is the page that ``lrdecay rule CODE`` prints: the first
-line states the finding, the next paragraph why it matters, the rest its causes and fixes.
+line describes the mistake, the next paragraph its effect, and the other paragraphs its causes and fixes.
 """
 
 from __future__ import annotations
@@ -40,59 +40,63 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()"""
 
 Scope = Literal["config", "project", "training"]
-"""``project``: checks the project's policy and no config; runs after the others, once for the comments of each config
-and once for the settings file. ``training``: checks a dry run; runs only if there is one."""
+"""When a rule runs.
+
+``config``: on the map of each config. ``project``: after all other rules, on the project's settings; once for the
+comments of each config and once for the settings file. ``training``: on the dry run of a config, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One cause that a rule found."""
+    """A mistake that a rule found, with its fix."""
 
     message: str
     """The problem with its numbers, as a sentence without a full stop."""
     fix: str
-    """The instruction, with the value to set if there is one."""
+    """An instruction that fixes the problem, with the value to set if there is one."""
     parameters: Iterable[str] = ()
     """The affected parameters, in any order."""
     option: str = ""
     """Path of the affected option in the config: ``optim_wrapper.paramwise_cfg.num_layers``."""
     severity: Severity | None = None
-    """Overrides the rule's severity."""
+    """Severity of this fault; None for the rule's severity."""
     about: str = ""
-    """Distinguishes faults of the same rule, option and parameters."""
+    """Text that distinguishes two faults of the same rule with the same option and parameters."""
     changed: str = ""
-    """The changes since the baseline: settings with their values, else a summary of the tensors."""
+    """Changes since the baseline: settings with their old and new values, else a summary of the changed tensors."""
     edits: Sequence[Edit | Fix] = ()
-    """The fix as edits of the config: edits of one alternative, or several alternatives; empty if no edit fixes it."""
+    """The fix as edits of the config; empty if no edit fixes the problem.
+
+    A list of :class:`Edit` is one fix. Each :class:`Fix` is an alternative."""
     covers: tuple[str, ...] = ()
-    """Codes of rules that would report the same mistake; they stay silent."""
+    """Codes of rules that would report the same mistake. Their findings are dropped."""
 
     def fixes(self) -> tuple[Fix, ...]:
-        """Return the alternatives in :attr:`edits`."""
+        """Return the alternative fixes in :attr:`edits`."""
         edits = tuple(each for each in self.edits if isinstance(each, Edit))
         return (*([Fix(edits=edits)] if edits else []), *(each for each in self.edits if isinstance(each, Fix)))
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A config on which a test runs the rule; :data:`BASE` is its base.
+    """An example on which a test runs the rule: a config based on :data:`BASE`, or a program.
 
     In the config and the plugin, ``$DEFAULT`` is replaced by the class name of mmengine's default constructor, and
-    ``$CONSTRUCTOR`` by the imports and decorator of a constructor class.
+    ``$CONSTRUCTOR`` by the imports and the decorator of a constructor class.
     """
 
     config: str
-    """The settings beyond the base, as Python."""
+    """The settings that the config adds to the base, as Python."""
     plugin: str = ""
-    """A module ``plugin`` next to the config, with a custom constructor or model."""
+    """Source of a module ``plugin`` next to the config, with a custom constructor or model."""
     program: str = ""
-    """A program with a ``model``, an ``optimizer`` and optionally ``schedulers``, instead of a config."""
+    """Instead of a config: a program that creates a ``model``, an ``optimizer`` and optionally ``schedulers``."""
     edit: Callable[[GroupMap], GroupMap] | None = None
-    """A change of the exported map, for mistakes that no constructor makes."""
+    """A function that changes the exported map, for mistakes that no constructor makes."""
     settings: str = ""
-    """The settings file, for a rule about the project's policy; TOML, as in a ``lrdecay.toml``."""
+    """The text of ``lrdecay.toml``, for rules about the project's settings."""
     baseline: str | None = None
-    """The settings beyond the base at the time of its baseline."""
+    """The settings that the config added to the base when its baseline was written; None without a baseline."""
 
     def __post_init__(self) -> None:
         for field in ("config", "plugin"):
@@ -101,11 +105,11 @@ class Example:
 
 
 def default_with(options: str, *, model: str = "", plugin: str = "") -> Example:
-    """Return an example of mmengine's default constructor with only these options of ``paramwise_cfg``.
+    """Return an example with mmengine's default constructor and only these options of ``paramwise_cfg``.
 
     Args:
-        options: keyword arguments of ``dict``, as text.
-        model: config text that precedes them.
+        options: the options as keyword arguments of ``dict``, as text.
+        model: config text before the options.
         plugin: see :class:`Example`.
     """
     head = f"{model}optim_wrapper = dict(constructor='$DEFAULT',\n    paramwise_cfg=dict(_delete_=True, "
@@ -113,7 +117,10 @@ def default_with(options: str, *, model: str = "", plugin: str = "") -> Example:
 
 
 def part_with(name: str, base: str, *attributes: str) -> str:
-    """Return a plugin with a module ``name``: mmpretrain's ``base`` with further attributes."""
+    """Return the source of a plugin that registers a module ``name``.
+
+    The module is mmpretrain's class ``base`` with further attributes.
+    """
     head = f"from mmpretrain.models import {base}\nfrom mmpretrain.registry import MODELS\nfrom torch import nn\n"
     lines = "\n        ".join(("super().__init__(**settings)", *attributes))
     return f"""\
@@ -130,10 +137,10 @@ Check = Callable[[RuleContext], Iterator[Fault]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One known mistake."""
+    """A check for one known mistake."""
 
     code: str
-    """``LRD`` and three digits; never reused."""
+    """``LRD`` and three digits. A code is never used for another rule."""
     name: str
     """Name for people: ``scale-above-one``."""
     severity: Severity
@@ -141,21 +148,21 @@ class Rule:
     documentation: str
     """The docstring of ``check``."""
     bad: Example
-    """The rule must fire."""
+    """An example on which the rule must fire."""
     good: Example
-    """The same config, fixed: the rule must be silent."""
+    """The same example with the mistake fixed. The rule must be silent."""
     yields_to: tuple[str, ...] = ()
-    """Codes of rules that report the cause of this finding; if one of them fires, this rule is silent."""
+    """Codes of rules that report the cause of this mistake. If one of them fires, this rule is silent."""
     scope: Scope = "config"
 
     @property
     def summary(self) -> str:
-        """The finding in one line."""
+        """The mistake in one line."""
         return self.documentation.strip().partition("\n")[0]
 
     @property
     def why(self) -> str:
-        """Why it matters: the second paragraph of the docstring, on one line, without code marks."""
+        """The effect of the mistake: the second paragraph of the docstring, on one line, without code marks."""
         _, _, body = cleandoc(self.documentation).partition("\n\n")
         return " ".join(body.partition("\n\n")[0].replace("``", "").split())
 
@@ -173,7 +180,7 @@ def rule(
     yields_to: tuple[str, ...] = (),
     scope: Scope = "config",
 ) -> Callable[[Check], Check]:
-    """Register the decorated function as the rule ``code``; see :class:`Rule` for the arguments.
+    """Return a decorator that registers a function as the rule ``code``; see :class:`Rule` for the arguments.
 
     Raises:
         ValueError: another rule has this code or name.
@@ -195,8 +202,8 @@ def discover(package: str, root: str) -> tuple[Rule, ...]:
     """Import every module in the folders of a package and return the registered rules by code.
 
     Args:
-        package: its name.
-        root: its folder.
+        package: import name of the package.
+        root: folder of the package.
     """
     with os.scandir(root) as entries:
         folders = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("__"))

@@ -17,7 +17,7 @@ from lrdecay_cli.text.name_patterns import Universe
 def findings_of(context: RuleContext | GroupMap, rules: Iterable[Rule]) -> tuple[Finding, ...]:
     """Return the findings of the rules on one map, sorted by severity (worst first), code and model order.
 
-    A rule stays silent if a rule in its ``yields_to`` fires, or if a fault covers it.
+    A rule stays silent if a rule in its ``yields_to`` fires, or if a fault of another rule covers it.
     """
     context = RuleContext(context) if isinstance(context, GroupMap) else context
     found = {rule.code: (rule, faults) for rule in rules if (faults := tuple(rule.check(context)))}
@@ -32,13 +32,13 @@ def findings_of(context: RuleContext | GroupMap, rules: Iterable[Rule]) -> tuple
 
 
 def fingerprint(code: str, config: str, option: str, parameters: Iterable[str], about: str = "") -> str:
-    """Return an identifier of a finding that does not change when the files around it change."""
+    """Return an identifier of a finding that stays the same in every run with the same mistake."""
     parts = [code, config, option, *([about] if about else []), *sorted(parameters)]
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def narrowed(context: RuleContext, finding: Finding, parameters: Iterable[str]) -> Finding:
-    """Return the finding restricted to some of its parameters; its message states their number."""
+    """Return a finding for only some of its parameters. The message gets the number of these parameters."""
     kept = context.in_model_order(parameters)
     return msgspec.structs.replace(
         finding,

@@ -52,7 +52,7 @@ def test_a_folder_of_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert not lrdecay_cli.check(source, select=["LRD7"], baseline="baselines/").findings
     changed = decay_map(config="configs/a.py", lr=0.2)
     (finding,) = lrdecay_cli.check(changed, select=["LRD7"], baseline=Path("baselines")).findings
-    assert "lrdecay diff baselines/configs/a.txt configs/a.py shows all" in finding.fix
+    assert "see all differences with: lrdecay diff baselines/configs/a.txt configs/a.py" in finding.fix
     # Either side may be the text.
     assert lrdecay_cli.diff(found, "baselines/configs/a.txt").identical
     assert lrdecay_cli.diff("baselines/configs/a.txt", changed).changes

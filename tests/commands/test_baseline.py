@@ -165,8 +165,8 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
         "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2"
     )
     assert (
-        finding["fix"] == "lrdecay diff golden/configs/a.txt maps/a.json shows all; "
-        "if it is intended: lrdecay baseline maps -o golden"
+        finding["fix"] == "see all differences with: lrdecay diff golden/configs/a.txt maps/a.json; "
+        "if they are intended: lrdecay baseline maps -o golden"
     )
     one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.txt")
     assert "LRD701" in one.out
@@ -248,7 +248,7 @@ def test_the_command_of_a_fix_works(name: str, maps: Path, here: Run) -> None:
     assert command, said
     assert here(*shlex.split(command[1])).code == 0
     assert here(*check).code == 0
-    if shown := re.search(r"lrdecay (diff .*?) shows all", said.out):
+    if shown := re.search(r"see all differences with: lrdecay (diff .*?);", said.out):
         assert here(*shlex.split(shown[1])).code == 0
 
 

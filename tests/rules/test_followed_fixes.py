@@ -191,7 +191,7 @@ def test_replacements_of_mmcv_keys_can_be_pasted(tmp_path: Path) -> None:
     findings = findings_of(map_of(Example(MMCV), folders[0]), [find_rule("LRD510")])
     assert {finding.option: finding.fix.partition(": ")[0] for finding in findings} == {
         "optimizer": "replace it by",
-        "optimizer_config": "see the fix for optimizer, which includes it",
+        "optimizer_config": "apply the fix for optimizer, which also replaces optimizer_config",
         "lr_config": "replace it by",
         "runner": "replace it by",
     }

@@ -83,7 +83,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], type[Except
     "like none": (
         "train_cfg",
         {**EPOCHS, "workflow": 1},
-        [("workflow", "remove workflow; it has max_epochs, val_begin, val_interval, dynamic_intervals")],
+        [("workflow", "remove workflow; allowed settings: max_epochs, val_begin, val_interval, dynamic_intervals")],
         TypeError,
     ),
     "no length": ("train_cfg", {"by_epoch": False}, [("max_iters", "set train_cfg.max_iters")], TypeError),

@@ -1,1 +1,1 @@
-"""The data that rules check: a group map with shared views of it, and the project's policy."""
+"""The data that rules check: a group map, values computed from it, and the project's settings for its config."""

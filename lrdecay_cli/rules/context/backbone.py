@@ -1,7 +1,8 @@
-"""The backbone in order of depth, derived from parameter names alone, so that rules can judge any constructor.
+"""The blocks of a backbone in order of depth, derived from parameter names alone.
 
-A block is the module with the first number in a name: ``stages.2.5``, ``stages.2.blocks.5``, ``layers.11``,
-``layer3.0``. Further numbers do not count depth.
+The order does not depend on the constructor, so rules can use it to check any constructor. A block is the module with
+the first number in a name: ``stages.2.5``, ``stages.2.blocks.5``, ``layers.11``, ``layer3.0``. Further numbers do not
+count depth.
 """
 
 from __future__ import annotations
@@ -21,40 +22,40 @@ _NUMBERED = re.compile(r"(.*?)(\d+)", re.ASCII | re.DOTALL)
 
 
 class Block(NamedTuple):
-    """The position of a parameter in a row of modules."""
+    """The block of a parameter, and the parameter's name within the block."""
 
     series: str
-    """The names without their numbers: ``stages.#.blocks.#``."""
+    """The block's module path with ``#`` for each number, the same for all blocks of a row: ``stages.#.blocks.#``."""
     place: tuple[int, ...]
-    """Index of stage and block, or of the block only."""
+    """Index of the stage and of the block in it; without stages, only the index of the block."""
     rest: str
-    """The name within the block."""
+    """The parameter's name within the block."""
 
 
 class BackboneTensor(NamedTuple):
-    """A trainable parameter in a group."""
+    """A trainable parameter with its group, lr scale and block."""
 
     parameter: GroupedParameter
     group: ParameterGroup
     scale: float
-    """Initial lr over base lr."""
+    """Initial lr ÷ base lr."""
     block: Block | None
-    """None outside every row."""
+    """None if no module in the parameter's name has a number."""
 
     @property
     def name(self) -> str:
-        """Name in the model."""
+        """The parameter's name in the model."""
         return self.parameter.name
 
 
 class Backbone:
-    """The trainable parameters of the backbone, and the lr of the modules on top of it.
+    """The trainable parameters of the backbone, and those of all other modules, such as neck and head.
 
     Args:
         group_map: the map.
-        prefix: prefix of the backbone's names.
-        scale_of: initial lr of a group over the base lr.
-        positions: index of each name in the model.
+        prefix: prefix of the backbone's parameter names.
+        scale_of: function that returns a group's initial lr ÷ base lr.
+        positions: index of each parameter name in the model.
     """
 
     def __init__(
@@ -79,19 +80,21 @@ class Backbone:
 
     @cached_property
     def head_scale(self) -> float | None:
-        """The most frequent scale outside the backbone; None without a backbone or without other parameters."""
+        """The head's lr scale: the most frequent lr scale outside the backbone; None without a backbone or other
+        parameters.
+        """
         if not self.tensors or not self.others:
             return None
         (scale, _), *_ = Counter(tensor.scale for tensor in self.others).most_common(1)
         return scale
 
     def at_head(self, tensor: BackboneTensor) -> bool:
-        """True if a parameter trains at the head's lr."""
+        """Return True if a parameter trains at the head's lr."""
         return self.head_scale is not None and math.isclose(tensor.scale, self.head_scale, rel_tol=1e-9)
 
     @cached_property
     def main_series(self) -> str:
-        """The row with the most parameters: the blocks. Empty if there is none."""
+        """The series with the most parameters, which are the backbone's blocks; empty if no series has two modules."""
         places: dict[str, list[tuple[int, ...]]] = {}
         for tensor in self.tensors:
             if tensor.block:
@@ -100,12 +103,14 @@ class Backbone:
         return max(rows)[1] if rows else ""
 
     def in_row(self, tensor: BackboneTensor) -> bool:
-        """True if a parameter is in a block of the main row; False for a stem, tokens and norms between stages."""
+        """Return True if a parameter is in one of the backbone's blocks, and not in the stem, a token or a norm between
+        stages.
+        """
         return tensor.block is not None and tensor.block.series == self.main_series
 
     @cached_property
     def blocks(self) -> Mapping[tuple[int, ...], Sequence[BackboneTensor]]:
-        """The parameters of each block of the main row, by depth."""
+        """The parameters of each of the backbone's blocks, in order of depth."""
         found: dict[tuple[int, ...], list[BackboneTensor]] = {}
         for tensor in self.tensors:
             if tensor.block and self.in_row(tensor):
@@ -113,13 +118,16 @@ class Backbone:
         return {index: found[index] for index in sorted(found)}
 
     def block_name(self, index: tuple[int, ...]) -> str:
-        """The module path of a block: ``backbone.stages.2.5``."""
+        """Return the module path of a block: ``backbone.stages.2.5``."""
         numbers = iter(index)
         return self.prefix + re.sub("#", lambda _: str(next(numbers, "#")), self.main_series)
 
 
 def block_of(own: str) -> Block | None:
-    """Return the block of a parameter named ``own`` within the backbone; None if no module has a number."""
+    """Return the block of a parameter; None if no module in its name has a number.
+
+    ``own`` is the parameter's name within the backbone.
+    """
     *modules, parameter = own.split(".")
     series: list[str] = []
     index: list[int] = []
@@ -136,7 +144,10 @@ def block_of(own: str) -> Block | None:
 
 
 def backbone_prefix(names: Iterable[str]) -> str:
-    """Return the prefix of the first backbone's names: up to a module ``backbone``, else to one with a similar name."""
+    """Return the prefix of all names in the first backbone: the path of the module ``backbone``, with a dot at the end.
+
+    Without a module ``backbone``, use the first module with a similar name, such as ``img_backbone``.
+    """
     like = ""
     for name in names:
         before, found, _ = f".{name}".partition(".backbone.")
@@ -150,7 +161,7 @@ def backbone_prefix(names: Iterable[str]) -> str:
 
 
 def out_of_order(scales: Sequence[float]) -> list[int]:
-    """Return the fewest indices to leave out so that the remaining scales never decrease."""
+    """Return the indices of the fewest scales without which the other scales never decrease."""
     # Longest non-decreasing subsequence: for each length the lowest end, with a link to the previous index.
     ends: list[float] = []
     last: list[int] = []

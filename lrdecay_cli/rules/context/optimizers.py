@@ -1,4 +1,4 @@
-"""The optimizers of a map with their groups and measured effects."""
+"""The optimizers of a map, with their groups and their measured effects on lr and weight decay."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class MeasuredOptimizer(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Class, distribution and version that were measured: ``Rprop (torch 2.13.0)``."""
+        """The measured class with its distribution and version: ``Rprop (torch 2.13.0)``."""
         return self.effects.label
 
     @property
@@ -28,17 +28,17 @@ class MeasuredOptimizer(NamedTuple):
 
     @property
     def decays(self) -> list[float]:
-        """Distinct weight decays, ascending; 0 for none."""
+        """Distinct weight decays of the groups, ascending. A group without weight decay counts as 0."""
         return sorted({group.weight_decay or 0.0 for group in self.groups})
 
     def moves_at_zero(self, group: ParameterGroup) -> bool:
-        """True if it updates the tensors of a group at lr 0."""
+        """Return True if the optimizer updates the tensors of a group whose lr is 0."""
         at_zero = self.effects.at_zero
         return at_zero == "trains" or (at_zero == "decays" and bool(group.weight_decay))
 
 
 def measured_optimizers(group_map: GroupMap) -> Iterator[MeasuredOptimizer]:
-    """Yield the optimizers with measured effects in the map."""
+    """Yield every optimizer of the map with measured effects."""
     for name, effects in group_map.optimizer.effects.items():
         groups = tuple(
             group
@@ -49,5 +49,5 @@ def measured_optimizers(group_map: GroupMap) -> Iterator[MeasuredOptimizer]:
 
 
 def trained_names(*groups: ParameterGroup) -> list[str]:
-    """Return the names of tensors in groups that require a gradient."""
+    """Return the names of the groups' trainable tensors."""
     return [parameter.name for group in groups for parameter in group.parameters if parameter.requires_grad]

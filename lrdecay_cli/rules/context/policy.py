@@ -1,4 +1,4 @@
-"""The project's policy for a config: its baseline, assertions and suppressions."""
+"""The project's baseline, assertions and suppressions for a config."""
 
 from __future__ import annotations
 
@@ -9,58 +9,58 @@ from lrdecay_cli.domain.settings import Assertion, StatedSuppression
 
 
 class OtherTensors(msgspec.Struct, frozen=True):
-    """A line of a text baseline whose tensors differ from the map's by name or shape."""
+    """A line of a text baseline whose tensors have other names or shapes in the checked map."""
 
     line: int
     problem: str
-    """The difference."""
+    """The difference between the line and the map."""
     parameters: tuple[str, ...]
-    """Names of the map that match the line's pattern."""
+    """Parameter names of the map that match the line's pattern."""
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """The map to compare a config with."""
+    """The baseline of a config, as a group map."""
 
     path: str
     group_map: GroupMap
     is_text: bool = False
-    """True for a text baseline, applied to the checked map."""
+    """True for a text baseline. ``group_map`` is then the checked map with the values of the baseline."""
     others: tuple[OtherTensors, ...] = ()
-    """Lines of a text baseline that match other tensors now."""
+    """Lines of a text baseline that now match other tensors."""
     command: str = ""
-    """The command that writes it again."""
+    """The command that writes the baseline again."""
     shows: str = ""
-    """The command that shows every difference; empty without a file."""
+    """The command that prints all differences from the baseline; empty if the baseline is not a file."""
 
 
 class JudgedSuppression(msgspec.Struct, frozen=True):
-    """A suppression and its result."""
+    """A suppression, and whether it is expired, unused or names unknown rules."""
 
     stated: StatedSuppression
     unknown: tuple[str, ...]
-    """Its rule names that do not exist."""
+    """Rule names in the suppression that do not exist."""
     idle: tuple[str, ...]
-    """Codes of its rules that ran and had no finding to suppress."""
+    """Codes of the suppression's rules that ran and had no finding to suppress."""
     expired: bool
     nearest: str = ""
-    """A suggestion for an unknown name."""
+    """A suggestion for an unknown rule name."""
     corrected: str = ""
     """The corrected form of a comment with wrong syntax."""
 
     @property
     def option(self) -> str:
-        """The subject of a finding about it: its key in the settings, or its comment."""
+        """The text that identifies the suppression in findings: its key in the settings, or its comment."""
         named = self.stated.key if self.stated.line is None else f"# lrdecay: ignore[{','.join(self.stated.rule)}]"
         return self.stated.comment or named
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The policy for one config."""
+    """The project's baseline, assertions and suppressions for one config."""
 
     baseline: Baseline | None = None
     assertions: tuple[Assertion, ...] = ()
-    """Assertions whose ``config`` matches it."""
+    """Assertions whose ``config`` pattern matches the config."""
     idle_assertions: tuple[Assertion, ...] = ()
-    """Assertions that matched no parameter in any config; only for a settings file."""
+    """Assertions that matched no parameter in any checked config. Only set when rules check a settings file."""
     suppressions: tuple[JudgedSuppression, ...] = ()
-    """Only for the rules about suppressions, which run last."""
+    """Suppressions with their results. Only set for the rules about suppressions, which run last."""

@@ -1,4 +1,4 @@
-"""The context of a rule: one group map, with values that several rules share."""
+"""The argument of every rule: a group map, with values computed from it that several rules use."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ PARAMWISE = "optim_wrapper.paramwise_cfg"
 
 
 class RuleContext:
-    """A group map and shared views of it. Needs no torch.
+    """A group map, with values computed from it that several rules use. Needs no torch.
 
     Args:
         group_map: the built groups.
-        policy: the project's policy for it.
-        place: file that findings refer to, if not the map's config: a settings file.
+        policy: the project's baseline, assertions and suppressions for the config.
+        place: the file that findings refer to, if it is not the map's config but a settings file.
         dry_run: result of a dry run of the config's training; None without one.
     """
 
@@ -59,14 +59,20 @@ class RuleContext:
 
     @property
     def constructor_label(self) -> str:
-        """Its name for messages: a checkpoint may lack it, and a live optimizer has no constructor."""
+        """The constructor's name for messages.
+
+        A checkpoint may lack the name, and a running optimizer has no constructor. A general description then replaces
+        the name.
+        """
         if self.group_map.live:
             return "the code that builds the optimizer"
         return "the constructor" if self.constructor == "unknown" else self.constructor
 
     def starting_lr(self, group: ParameterGroup) -> float | None:
-        """Return the initial lr of a group: its lr; for a checkpoint, whose lr the schedule has changed, scale × base
-        lr."""
+        """Return the initial lr of a group.
+
+        In a checkpoint, the schedule has changed the lr, so the initial lr is ``lr_scale`` × base lr.
+        """
         if self.group_map.checkpoint is None:
             return group.lr
         base, scale = self.starting_base_lr, group.lr_scale
@@ -74,13 +80,15 @@ class RuleContext:
 
     @property
     def starting_base_lr(self) -> float | None:
-        """The lr of a group with lr scale 1: the config's, times the factor of ``auto_scale_lr``."""
+        """The initial lr of a group with lr scale 1: the config's lr × the factor of ``auto_scale_lr``."""
         base = self.group_map.base_lr
         return None if base is None else base * self.group_map.lr_factor
 
     def starting_scale(self, group: ParameterGroup) -> float | None:
-        """Return initial lr over base lr. The lr overrides the recorded ``lr_scale``, because the optimizer uses the
-        lr."""
+        """Return a group's initial lr ÷ base lr.
+
+        A recorded ``lr_scale`` that differs is ignored, because the optimizer uses the lr.
+        """
         lr, base = self.starting_lr(group), self.starting_base_lr
         if lr is None or not base or not math.isfinite(lr) or not math.isfinite(base):
             return group.lr_scale
@@ -95,13 +103,15 @@ class RuleContext:
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
-        """Every parameter by its first name, in the model's order: grouped, frozen or missing."""
+        """Every parameter by its first name, in the model's order. Includes frozen parameters and parameters in no
+        group.
+        """
         ordered = sorted(self.group_map.tensors(), key=lambda tensor: tensor.position)
         return {tensor.name: tensor for tensor in ordered if tensor.state != "duplicate"}
 
     @cached_property
     def trained(self) -> tuple[str, ...]:
-        """Names of trainable parameters; custom keys have no effect on frozen ones."""
+        """Names of trainable parameters. Custom keys have no effect on frozen parameters."""
         return tuple(name for name, tensor in self.tensors.items() if tensor.trainable)
 
     @cached_property
@@ -109,41 +119,43 @@ class RuleContext:
         return {name: position for position, name in enumerate(self.group_map.registered)}
 
     def in_model_order(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the names once each in the model's order; unknown ones last."""
+        """Return each name once, in the model's order. Names that the model does not have are last."""
         return tuple(sorted(dict.fromkeys(names), key=lambda name: self._positions.get(name, len(self._positions))))
 
     @cached_property
     def universe(self) -> Universe:
-        """All names, to fold some of them into patterns."""
+        """All parameter names of the model, used to abbreviate a list of names by patterns."""
         return Universe([*self.tensors, *(t.name for t in self.group_map.tensors() if t.state == "duplicate")])
 
     @cached_property
     def spec(self) -> ConstructorSpec:
-        """lrdecay's specification of the constructor."""
+        """Everything that lrdecay knows about the constructor."""
         return constructor_of(self.group_map)
 
     @cached_property
     def decay_option(self) -> str | None:
-        """Key of the decay rate in ``paramwise_cfg``; None if it is not given."""
+        """Key of the decay rate in ``paramwise_cfg``; None if the config does not set a decay rate."""
         option = self.spec.rate_option
         return option if option in self.options else None
 
     @property
     def without_options(self) -> bool:
-        """True if a decay constructor that needs a rate has no options: it decays no layer and exempts nothing."""
+        """True if a layer-decay constructor has no options at all. It then decays no layer and exempts nothing."""
         return self.spec.is_switched_off(self.options)
 
     @cached_property
     def decay_rate(self) -> float | None:
-        """The configured factor between neighbouring layers; None if there is none."""
+        """The configured decay rate, which is the factor between the lrs of neighbouring layers; None if there is
+        none.
+        """
         rate = number_or_none(self.options.get(self.decay_option) if self.decay_option else None)
         return None if rate is None else float(rate)
 
     @cached_property
     def observed_rate(self) -> float | None:
-        """The factor between neighbouring layer ids, computed from the groups; None if it varies.
+        """The factor between the lrs of neighbouring layer ids, computed from the groups; None if it varies.
 
-        For a constructor whose option lrdecay does not know.
+        Used for a constructor whose options lrdecay does not know.
         """
         pairs = [(tensor.group.layer_id, tensor.scale) for tensor in (*self.backbone.tensors, *self.backbone.others)]
         scales = {layer: scale for layer, scale in pairs if layer is not None and scale > 0}
@@ -153,13 +165,13 @@ class RuleContext:
 
     @cached_property
     def num_layers(self) -> int | None:
-        """The option ``num_layers``, if the constructor has it."""
+        """The value of ``num_layers``; None if it is not set, or if the constructor has no such option."""
         given = self.options.get("num_layers")
         return given if self.spec.num_layers and isinstance(given, int) else None
 
     @cached_property
     def head_id(self) -> int | None:
-        """Layer id of most parameters outside the backbone; None if groups have no ids."""
+        """Layer id of most parameters outside the backbone; None if groups have no layer ids."""
         if self.group_map.live and not self.backbone.tensors:
             # Without a module named backbone, the highest layer id is the head's.
             return max((group.layer_id for group in self.group_map.groups if group.layer_id is not None), default=None)
@@ -170,12 +182,15 @@ class RuleContext:
 
     @property
     def head_id_label(self) -> str:
-        """``num_layers + 1 = 7``, or ``7`` if the head has another id."""
+        """The head's layer id as text: ``num_layers + 1 = 7`` if it is this sum, else ``7``."""
         is_sum = self.num_layers is not None and self.head_id == self.num_layers + 1
         return f"{'num_layers + 1 = ' if is_sum else ''}{self.head_id}"
 
     def custom_lr_mult(self, parameter: str) -> tuple[str, float] | None:
-        """Return the custom key that applies to a parameter (the longest match) and its ``lr_mult``."""
+        """Return the custom key that applies to a parameter (the longest match) and the key's ``lr_mult``.
+
+        Return None if no key matches, or if the key sets no ``lr_mult``.
+        """
         keys = self.options.get("custom_keys")
         if not isinstance(keys, Mapping) or not self.spec.keys_set_lr:
             return None
@@ -185,7 +200,7 @@ class RuleContext:
 
     @cached_property
     def backbone(self) -> Backbone:
-        """The backbone's trainable parameters by depth, with their lr scales."""
+        """The backbone's trainable parameters in order of depth, with their lr scales."""
         return Backbone(self.group_map, self.prefix, self.starting_scale, self._positions)
 
     @cached_property
@@ -198,33 +213,34 @@ class RuleContext:
 
     @cached_property
     def frozen_blocks(self) -> frozenset[tuple[int, ...]]:
-        """Indices of the blocks in the backbone's main row with a frozen parameter."""
+        """Indices of the backbone's blocks with at least one frozen parameter."""
         frozen = (name for name, tensor in self.tensors.items() if not tensor.trainable)
         found = (block_of(name.removeprefix(self.prefix)) for name in frozen if name.startswith(self.prefix))
         return frozenset(block.place for block in found if block and block.series == self.backbone.main_series)
 
     @cached_property
     def prefix(self) -> str:
-        """Prefix of the backbone's names: ``backbone.``, or more if a wrapper holds the model.
+        """Prefix of the backbone's parameter names: ``backbone.``, or ``student.backbone.`` in a larger model.
 
-        Without such a module, ``img_backbone.`` and similar; of several backbones the first trained one.
+        If no module is called ``backbone``, the prefix is a similar name such as ``img_backbone.``. If there are
+        several backbones, it is the prefix of the first trained one.
         """
         return backbone_prefix(name for name, tensor in self.tensors.items() if tensor.trainable)
 
     @cached_property
     def family(self) -> Family | None:
-        """The backbone's family; None if lrdecay knows none."""
+        """lrdecay's description of the backbone's family; None if lrdecay does not know the backbone."""
         backbone = self.group_map.model.backbone
         return find_family(backbone) if backbone else None
 
     @cached_property
     def depths(self) -> tuple[int, ...]:
-        """Blocks per stage of the backbone, derived from the names; ``()`` if unknown."""
+        """Number of blocks in each stage of the backbone, derived from the parameter names; ``()`` if unknown."""
         return self.family.depths(self.tensors, self.prefix) if self.family else ()
 
     @property
     def depths_in_words(self) -> str:
-        """``3,3,27,3``."""
+        """The backbone's depths as text: ``3,3,27,3``."""
         return ",".join(map(str, self.depths))
 
     @cached_property
@@ -237,13 +253,16 @@ class RuleContext:
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
-        """Kinds of the parameters that weight decay usually treats separately."""
+        """Kinds (norm, bias, token, …) of the parameters that are usually exempt from weight decay."""
         kinds = {name: kind_of(name, t.module, t.shape) for name, t in self.tensors.items() if t.module}
         return {name: kind for name, kind in kinds.items() if kind}
 
     @cached_property
     def weight_decays(self) -> Mapping[str, float]:
-        """Weight decay of each trainable parameter whose group has one, unless the optimizer ignores it (LRD803)."""
+        """Weight decay of each trainable parameter.
+
+        Leaves out groups without a weight decay, and groups whose weight decay the optimizer ignores (LRD803).
+        """
         ignored = {group.name for each in self.optimizers if each.effects.decay == "ignored" for group in each.groups}
         return {
             parameter.name: group.weight_decay
@@ -253,14 +272,16 @@ class RuleContext:
 
     @cached_property
     def without_weight_decay(self) -> bool:
-        """True if the only optimizer has no weight decay: no such option, or one that it ignores."""
+        """True if the only optimizer has no option for weight decay, or ignores it."""
         if len(self.group_map.optimizer.types) != 1 or self.group_map.checkpoint is not None:
             return False
         return self.group_map.base_weight_decay is None or any(e.effects.decay == "ignored" for e in self.optimizers)
 
     @cached_property
     def custom_keys(self) -> Mapping[str, KeyMatches]:
-        """Matches of every custom key, if the constructor is known to read them."""
+        """The parameters that each custom key matches; empty if lrdecay does not know how the constructor reads custom
+        keys.
+        """
         try:
             return custom_key_matches(self.group_map)
         except DecayError:  # the lr is not a number
@@ -268,12 +289,15 @@ class RuleContext:
 
     @cached_property
     def multipliers(self) -> tuple[Multiplier, ...]:
-        """The ``*_mult`` options that are set, if the constructor is known to read them."""
+        """The ``*_mult`` options in ``paramwise_cfg`` that the constructor is known to read."""
         return self.spec.multipliers_set(self.options)
 
     @cached_property
     def switched_off(self) -> frozenset[str]:
-        """Parameters for which a custom key overrides an option or key with a decay multiplier."""
+        """Parameters to which a decay multiplier does not apply because a custom key overrides it.
+
+        The decay multiplier may be an option or a setting of another custom key.
+        """
         found: set[str] = set()
         for matches in self.custom_keys.values():
             options = [option for option in matches.switches_off if option.endswith("decay_mult")]
@@ -283,7 +307,7 @@ class RuleContext:
 
     @cached_property
     def optimizers(self) -> tuple[MeasuredOptimizer, ...]:
-        """The optimizers with measured effects in the map."""
+        """All optimizers of the map with measured effects."""
         return tuple(measured_optimizers(self.group_map))
 
     @cached_property
@@ -293,7 +317,7 @@ class RuleContext:
 
     @cached_property
     def all_schedulers(self) -> tuple[Scheduler, ...]:
-        """All schedulers, those of momentum and other options included."""
+        """All schedulers of the config, including schedulers of momentum and of other group options."""
         return tuple(all_schedulers_of(self.group_map))
 
 

@@ -1,7 +1,7 @@
-"""The config's schedulers, as mmengine's Runner would build them, and the length of the training.
+"""The schedulers of a config, as mmengine's Runner would build them, and the length of the training.
 
-Source: mmengine 0.10, ``Runner._build_param_scheduler`` and ``mmengine.optim.scheduler``. A scheduler acts from its
-``begin`` up to, but not at, its ``end``; its own steps (``milestones``, ``T_max``) count from ``begin``.
+A scheduler acts from its ``begin`` to the step before its ``end``. Its own steps (``milestones``, ``T_max``) count from
+``begin``. Source: mmengine 0.10, ``Runner._build_param_scheduler`` and ``mmengine.optim.scheduler``.
 """
 
 from __future__ import annotations
@@ -15,61 +15,61 @@ from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 Unit = Literal["epochs", "iterations"]
 
 WARMING = ("Linear", "Constant", "QuadraticWarmup")
-"""Families that can be a warm-up."""
+"""Scheduler families that can be a warm-up."""
 ANNEALING = ("CosineAnnealing", "CosineRestart", "Poly")
-"""Families with an ``eta_min``."""
+"""Scheduler families with an ``eta_min``."""
 _SUFFIXES = {"lr": "LR", "momentum": "Momentum", "betas": "Betas", "weight_decay": "WeightDecay"}
-"""Class name suffix by scheduled value; mmpretrain has the last two."""
+"""The end of a scheduler's class name, by the value that it schedules; mmpretrain has the last two."""
 
 
 class Scheduler(NamedTuple):
-    """One scheduler."""
+    """One scheduler of a config."""
 
     path: str
-    """Its path in the config: ``param_scheduler[1]``."""
+    """The scheduler's path in the config: ``param_scheduler[1]``."""
     parameter: str
     """The scheduled value: ``lr``, ``momentum`` (for Adam: the first of betas) or another option of groups."""
     family: str
-    """Its class name without ``LR`` or ``ParamScheduler``: ``CosineAnnealing``."""
+    """The class name without ``LR``, ``Momentum`` or ``ParamScheduler``: ``CosineAnnealing``."""
     settings: Mapping[str, Any]
     groups: tuple[ParameterGroup, ...]
-    """The groups that it changes."""
+    """The groups that the scheduler changes."""
     unit: Unit
-    """Unit of ``begin``, ``end`` and its own steps."""
+    """Unit of ``begin``, ``end``, ``milestones`` and ``T_max``."""
     converted: bool
-    """True if it is stepped each iteration although it counts epochs."""
+    """True if the scheduler counts epochs, but mmengine steps it after each iteration."""
     begin: float
     end: float | None
-    """As given, or the end of training; None if unknown in its unit."""
+    """The configured ``end``, or else the end of the training; None if unknown in the scheduler's unit."""
     length: float | None
-    """Length of the training in its unit; None if unknown."""
+    """Length of the training in the scheduler's unit; None if unknown."""
     of_mmengine: bool
     """True if the class is mmengine's and not another package's class of the same name."""
 
     @property
     def name(self) -> str:
-        """Its class name, for messages."""
+        """The class name for messages."""
         return str(self.settings.get("type", self.family)).rpartition(".")[2]
 
     @property
     def what(self) -> str:
-        """The scheduled value, for messages."""
+        """The scheduled value for messages, such as ``weight decay``."""
         return self.parameter.replace("_", " ")
 
     @property
     def last(self) -> float | None:
-        """Where it stops acting: its end or that of the training."""
+        """The step at which the scheduler stops: its end, or an earlier end of the training; None if unknown."""
         known = [value for value in (self.end, self.length) if value is not None]
         return min(known) if known else None
 
     @property
     def acts(self) -> bool:
-        """True unless its range is known to lie outside the training."""
+        """False if the scheduler's range is known to lie outside the training."""
         return self.last is None or self.begin < self.last
 
     @property
     def is_warm_up(self) -> bool:
-        """True if it begins below the lr and rises."""
+        """True if the scheduler begins below the lr and raises it."""
         if self.family == "Constant":
             return self.begin == 0
         start, end = self.value("start_factor", 1 / 3), self.value("end_factor", 1.0)
@@ -77,15 +77,15 @@ class Scheduler(NamedTuple):
 
     @property
     def milestones(self) -> list[float]:
-        """The numeric milestones."""
+        """The configured milestones that are numbers."""
         given = self.settings.get("milestones")
         return [step for step in given if number_or_none(step) is not None] if isinstance(given, (list, tuple)) else []
 
     def times_stepped(self) -> int | None:
         """Return how often ``gamma`` is applied until the training ends; None if unknown.
 
-        Source: ``_get_value`` of mmengine's ``MultiStep``, ``Step`` and ``ExponentialParamScheduler``; the last step is
-        the one before the end.
+        The last application is in the step before the end. Source: ``_get_value`` of mmengine's ``MultiStep``, ``Step``
+        and ``ExponentialParamScheduler``.
         """
         if self.family == "MultiStep" and isinstance(self.settings.get("milestones"), (list, tuple)):
             return sum(self.last is None or self.begin + step < self.last for step in self.milestones)
@@ -95,34 +95,36 @@ class Scheduler(NamedTuple):
         return int(max(self.last - self.begin - 1, 0) // every) if every > 0 else None
 
     def value(self, name: str, otherwise: float) -> float:
-        """Return a numeric setting, else ``otherwise``."""
+        """Return a setting if it is a number, else ``otherwise``."""
         found = number_or_none(self.settings.get(name))
         return otherwise if found is None else found
 
     def lowest(self) -> float | None:
-        """Return the absolute lr that it anneals to; None if there is none or it is relative."""
+        """Return the ``eta_min`` to which the scheduler anneals; None if there is none, or if it is relative to the
+        lr.
+        """
         if not self.is_annealing or self.settings.get("eta_min_ratio") is not None:
             return None
         return self.value("eta_min", 0.0)
 
     @property
     def is_annealing(self) -> bool:
-        """True if it has an ``eta_min``."""
+        """True if the scheduler anneals to an ``eta_min``."""
         return self.family in ANNEALING
 
     def goal(self, lr: float) -> float:
-        """Return the lr that it anneals a group with initial lr ``lr`` to."""
+        """Return the final lr of a group with initial lr ``lr`` when the scheduler has annealed it."""
         ratio = number_or_none(self.settings.get("eta_min_ratio"))
         return self.value("eta_min", 0.0) if ratio is None else ratio * lr
 
 
 def scheduler_types(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield path and configured class name of every scheduler."""
+    """Yield the path and the configured class name of every scheduler."""
     yield from ((path, str(settings.get("type", ""))) for path, settings, _ in _listed(group_map))
 
 
 def training_unit(train_cfg: Mapping[str, Any]) -> Unit | None:
-    """Return the unit that the training loop counts in; None if unknown."""
+    """Return whether the training loop counts epochs or iterations; None if unknown."""
     loop = str(train_cfg.get("type", ""))
     if "EpochBased" in loop or train_cfg.get("by_epoch") is True:
         return "epochs"
@@ -135,19 +137,19 @@ def training_unit(train_cfg: Mapping[str, Any]) -> Unit | None:
 
 
 def training_length(train_cfg: Mapping[str, Any], unit: Unit) -> float | None:
-    """Return the number of epochs or iterations of the training; None if the config has none."""
+    """Return the number of epochs or iterations of the training; None if the config sets none."""
     if training_unit(train_cfg) != unit:
         return None
     return number_or_none(train_cfg.get("max_epochs" if unit == "epochs" else "max_iters"))
 
 
 def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> Iterator[Scheduler]:
-    """Yield every scheduler of the lr, or of another value, in the config's order."""
+    """Yield every scheduler of the lr, or of another ``parameter``, in the config's order."""
     return (scheduler for scheduler in all_schedulers_of(group_map) if scheduler.parameter == parameter)
 
 
 def all_schedulers_of(group_map: GroupMap) -> Iterator[Scheduler]:
-    """Yield every scheduler with a class name of mmengine's, in the config's order."""
+    """Yield every scheduler whose class name has the form of mmengine's names, in the config's order."""
     for path, settings, groups in _listed(group_map):
         kind = str(settings.get("type", "")).rpartition(".")[2]
         own = next(((name, end) for name, end in _SUFFIXES.items() if kind.endswith(end)), None)
@@ -193,9 +195,9 @@ def _listed(group_map: GroupMap) -> Iterator[tuple[str, Mapping[str, Any], tuple
 
 
 def trainable_groups(groups: tuple[ParameterGroup, ...]) -> list[tuple[ParameterGroup, float]]:
-    """Return groups with trainable parameters, each with the lr that schedulers start from.
+    """Return the groups with trainable parameters, each with the lr from which schedulers start.
 
-    In a map of a running optimizer that differs from the current lr: mmengine stores it as ``initial_lr``.
+    In a map of a running optimizer, this lr may differ from the current lr; mmengine stores it as ``initial_lr``.
     """
     found = []
     for group in groups:
@@ -206,5 +208,5 @@ def trainable_groups(groups: tuple[ParameterGroup, ...]) -> list[tuple[Parameter
 
 
 def trainable_names(groups: list[ParameterGroup]) -> list[str]:
-    """Return the names of their trainable parameters."""
+    """Return the names of all trainable parameters in these groups."""
     return [parameter.name for group in groups for parameter in group.parameters if parameter.requires_grad]

@@ -106,7 +106,7 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
         elif setting in _LENGTHS:
             fix = f"remove {setting}; {_DROPS.format(path)}"
         else:
-            fix = f"remove {setting}; it has {', '.join(loop.takes) or 'none'}"
+            fix = f"remove {setting}; allowed settings: {', '.join(loop.takes) or 'none'}"
         yield Fault(
             f"{loop.type} has no setting {setting}",
             fix,

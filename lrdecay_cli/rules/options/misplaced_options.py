@@ -165,7 +165,7 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
     elif translated is None:
         fix = f"rewrite {place}: mmengine has no policy {old[key].get('policy')!r}"
     elif key != first:
-        fix = f"see the fix for {first}, which includes it"
+        fix = f"apply the fix for {first}, which also replaces {key}"
     elif unfit and not unfit.serves(context.group_map.model.backbone):
         kept = {key: translated[key] for key in translated if key not in ("constructor", "paramwise_cfg")}
         beside = _over_base(training, place, kept)

@@ -134,8 +134,8 @@ def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
         edits += more
         complete = complete and bool(more)
     return Fault(
-        f"{context.constructor} never reads {', '.join(moved)} outside custom_keys, which would change"
-        f" {count(len(reached), 'tensor')}",
+        f"{context.constructor} never reads {', '.join(moved)}; in custom_keys, {verb(len(moved), 'it', 'they')} would"
+        f" change {count(len(reached), 'tensor')}",
         ", and ".join(steps),
         parameters=reached,
         option=f"{PARAMWISE}.{next(iter(moved))}",

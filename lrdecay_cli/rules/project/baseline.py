@@ -61,8 +61,10 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     since = _listed([f"{each.name.rpartition('.')[2]} {shown_setting(each)}" for each in changed])
     shows = baseline.shows or f"lrdecay diff {shlex.quote(baseline.path)} {shlex.quote(context.group_map.config.path)}"
     yield Fault(
-        f"{since} since the baseline: {'; '.join(texts)}" if changed else f"{'; '.join(texts)}, against the baseline",
-        f"{shows} shows all; if it is intended: {baseline.command or 'lrdecay baseline --update'}",
+        f"{since} since the baseline: {'; '.join(texts)}"
+        if changed
+        else f"difference from the baseline: {'; '.join(texts)}",
+        f"see all differences with: {shows}; if they are intended: {baseline.command or 'lrdecay baseline --update'}",
         parameters=dict.fromkeys([*named, *(name for other in baseline.others for name in other.parameters)]),
         option=changed[0].option if changed else "",
         changed=", ".join(f"{each.name} {shown_change(each.before, each.after)}" for each in changed)

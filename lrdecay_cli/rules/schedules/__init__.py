@@ -1,1 +1,1 @@
-"""Rules 6xx: how schedulers change the lrs of groups."""
+"""Rules 6xx: effects of schedulers on the lrs of groups, and wrong scheduler settings."""

@@ -25,7 +25,7 @@ from lrdecay_cli.rules.api import (
 from lrdecay_cli.rules.schedules.warm_ups import refuses_factor
 
 COMMON = ("type", "_scope_", "param_name", "convert_to_iter_based", "begin", "end", "last_step", "by_epoch", "verbose")
-"""Settings of every mmengine scheduler, or of the registry that builds it."""
+"""Settings that every mmengine scheduler accepts, and settings of the registry that builds it."""
 
 _NAMES = {
     "Constant": "factor",
@@ -40,7 +40,7 @@ _NAMES = {
     "Step": "step_size gamma",
 }
 SETTINGS = {family: tuple(names.split()) for family, names in _NAMES.items()}
-"""Further settings, by family. Source: mmengine 0.10, ``mmengine.optim.scheduler``."""
+"""Further settings of each scheduler family. Source: mmengine 0.10, ``mmengine.optim.scheduler``."""
 
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "CosineRestart": ("periods",),
@@ -48,10 +48,10 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "MultiStep": ("milestones",),
     "Step": ("step_size",),
 }
-"""Settings without a default, by family."""
+"""Settings without a default, by scheduler family."""
 
 _MMCV = {"min_lr": "eta_min", "min_lr_ratio": "eta_min_ratio", "step": "milestones", "max_lr": "eta_max"}
-"""Names of settings in MMCV 1 and torch."""
+"""Names of mmengine's settings in MMCV 1 and torch."""
 
 CLASSES = (
     *(f"{family}LR" for family in SETTINGS),
@@ -75,15 +75,17 @@ CLASSES = (
 def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
     """A scheduler has settings that mmengine refuses when the run starts.
 
-    The run builds the model, reads the data, then raises before its first step.
+    The run builds the model and reads the data, then raises before its first step.
 
-    mmengine refuses unknown settings. MMCV 1's ``min_lr`` is ``eta_min`` in mmengine, and ``step`` is ``milestones``.
-    mmengine also refuses a scheduler that lacks a required setting. ``end`` must be above ``begin``, and defaults to
-    the end of training. ``convert_to_iter_based`` needs ``by_epoch=True``. ``eta_min`` and ``eta_min_ratio`` exclude
-    each other. ``ReduceOnPlateauLR`` needs a validation metric; it cannot monitor a training loss.
+    mmengine refuses a scheduler with an unknown setting or without a required setting. MMCV 1's ``min_lr`` is
+    ``eta_min`` in mmengine, and ``step`` is ``milestones``.
 
-    lrdecay builds and steps the schedulers when it builds the groups, so any other error is reported in mmengine's
-    words.
+    ``end`` must be above ``begin``, and defaults to the end of training. ``convert_to_iter_based`` needs
+    ``by_epoch=True``. ``eta_min`` and ``eta_min_ratio`` exclude each other. ``ReduceOnPlateauLR`` needs a validation
+    metric; it cannot monitor a training loss.
+
+    lrdecay builds and steps the schedulers with mmengine when it builds the groups. If mmengine raises an error that
+    this rule does not explain, the finding quotes mmengine's message.
     """
     misspelt = set()
     for place, given in scheduler_types(context.group_map):
@@ -106,7 +108,7 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
 
 
 def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
-    """Yield faults that follow from a scheduler's settings; for a class of another package, only a few checks apply."""
+    """Yield faults of a scheduler's settings. Only a few checks apply to a class of another package."""
     if scheduler.of_mmengine:
         yield from _unknown(scheduler)
     settings, name = scheduler.settings, scheduler.name
@@ -158,11 +160,13 @@ _WORDS = ("type", "_scope_", "param_name", "monitor", "rule", "threshold_rule", 
 
 
 _Advised = tuple[str, str, "Edit | str"]
-"""A setting, its problem, and the fix: an edit, or text if no edit is possible."""
+"""A setting, its problem, and the fix: an edit, or an instruction if no edit is possible."""
 
 
 def _no_numbers(scheduler: Scheduler) -> Iterator[_Advised]:
-    """Yield settings that are not numbers, and a ``last_step`` that only a resumed run can use."""
+    """Yield settings whose value is a string or None instead of a number, and a ``last_step`` of a run that is not
+    resumed.
+    """
     known = (*SETTINGS.get(scheduler.family, ()), *COMMON)
     for setting, value in scheduler.settings.items():
         if setting in known and setting not in _WORDS and isinstance(value, str):
@@ -253,12 +257,14 @@ _CHOICES = {
     "anneal_strategy": ("OneCycle", ("cos", "linear")),
 }
 _SYNONYMS = {"min": "less", "max": "greater", "cosine": "cos", "relative": "rel", "absolute": "abs"}
-"""Names of these choices in torch and other projects."""
+"""Names in torch and other projects for mmengine's values of a setting."""
 
 
 def values_for_all(groups: int) -> int:
-    """Return how many values ``OneCycleLR`` needs for this many groups: mmengine's ``OptimWrapper`` adds one for the
-    base lr."""
+    """Return how many values a list setting of ``OneCycleLR`` needs: one per group.
+
+    mmengine's ``OptimWrapper`` adds a group for the base lr if there are several groups.
+    """
     return groups + (groups > 1)
 
 
@@ -287,10 +293,11 @@ _OF_VALIDATION = re.compile(r"(?i)val|test")
 
 
 def _monitor(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
-    """Yield a fault if the monitored value exists only in the training log.
+    """Yield a fault if ``ReduceOnPlateauLR`` monitors a value that only the training logs.
 
-    Source: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` raises KeyError if the validation metrics lack it;
-    ``ValLoop.run`` adds losses to them if the model returns a ``loss`` in validation, and calls their sum ``val_loss``.
+    Source: mmengine 0.10.7. ``ReduceOnPlateauParamScheduler.step`` raises KeyError if the validation metrics do not
+    contain the monitored value. ``ValLoop.run`` adds losses to the metrics if the model returns a ``loss`` in
+    validation, and calls their sum ``val_loss``.
     """
     monitor = scheduler.settings.get("monitor", "loss")
     loops = context.group_map.training.loops or {}
@@ -325,11 +332,12 @@ def _parameter(scheduler: Scheduler) -> Iterator[Fault]:
         if like and kind in CLASSES:
             edits = [set_option(f"{scheduler.path}.type", kind), delete_option(option)]
         fix = " and ".join(map(str, edits))
-        yield Fault(f"{scheduler.name} schedules {name!r}, but no group has it", fix, option=option, edits=edits)
+        message = f"{scheduler.name} schedules {name!r}, but no group has this option"
+        yield Fault(message, fix, option=option, edits=edits)
 
 
 def _recorded(context: RuleContext, reported: set[str]) -> Iterator[Fault]:
-    """Yield errors that mmengine raised and that the settings alone do not explain."""
+    """Yield errors that mmengine raised, except errors that another fault already explains."""
     for refused in context.group_map.training.refused_schedulers or ():
         if any(refused.option == path or refused.option.startswith(f"{path}.") for path in reported):
             continue
@@ -368,7 +376,9 @@ def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
         like = lacking[0] if right in lacking else nearest(right, known)
         yield Fault(
             f"{scheduler.name} has no setting {setting}",
-            f"did you mean {like}={value!r}?" if like else f"remove {setting}; it has {', '.join(known) or 'none'}",
+            f"did you mean {like}={value!r}?"
+            if like
+            else f"remove {setting}; allowed settings: {', '.join(known) or 'none'}",
             option=f"{scheduler.path}.{setting}",
             edits=_renamed(scheduler, setting, value, like),
         )

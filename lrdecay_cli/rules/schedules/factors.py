@@ -1,4 +1,4 @@
-"""Rules about minima, factors and phases of schedulers."""
+"""Rules about the minimum lr, the factors and the cosine period of schedulers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lrdecay_cli.rules.api import (
 )
 
 _NOTABLE = 0.01
-"""Below this share of the highest lr, training at ``eta_min`` changes too little to matter."""
+"""Share of the highest lr. If ``eta_min`` is below it, training at ``eta_min`` changes too little to matter."""
 
 
 @rule(
@@ -42,14 +42,14 @@ _NOTABLE = 0.01
 def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
     """A scheduler anneals to an lr at or above the initial lr of a group.
 
-    Annealing then raises the lr of this group. Usually the group holds the lowest layers of a layer decay, or
-    parameters with ``lr_mult=0``.
+    Annealing then raises the lr of the group instead of lowering it. Usually the group has the lowest layers of a layer
+    decay, or parameters with ``lr_mult=0``.
 
     ``eta_min`` is one absolute lr for all groups. ``eta_min_ratio`` is relative to each group's own lr and keeps the
     order of layers.
 
-    A rise is intended if a later scheduler lowers the lr again. In that case, the rule does not report a rise of all
-    groups by the same factor. If different lrs rise to one value, the finding is an info.
+    A scheduler may raise the lr on purpose, if a later scheduler lowers it again. In that case, the rule does not
+    report a rise of all groups by the same factor. If groups with different lrs rise to one lr, the finding is an info.
     """
     for scheduler in context.schedulers:
         if not scheduler.acts:
@@ -68,7 +68,7 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
 
 
 def _taken_back(scheduler: Scheduler, others: Iterable[Scheduler]) -> bool:
-    """True if later schedulers lower every raised group to its initial lr or below."""
+    """Return True if later schedulers lower every raised group to its initial lr or below."""
     raised = [(scheduler.goal(lr), lr) for _, lr in trainable_groups(scheduler.groups) if scheduler.goal(lr) > lr]
     after = [each for each in others if each.acts and _is_later(each, scheduler)]
     return bool(raised) and all(any(_comes_to(each, high, lr) <= lr for each in after) for high, lr in raised)
@@ -80,7 +80,13 @@ def _is_later(each: Scheduler, scheduler: Scheduler) -> bool:
 
 
 def _comes_to(scheduler: Scheduler, high: float, lr: float) -> float:
-    """Return the lr to which a scheduler takes a group that is at ``high`` and started with ``lr``."""
+    """Return the final lr of a group after this scheduler.
+
+    Args:
+        scheduler: the scheduler.
+        high: the group's lr when the scheduler begins.
+        lr: the group's initial lr.
+    """
     if scheduler.is_annealing:
         return scheduler.goal(lr)
     if scheduler.family == "Linear":
@@ -90,7 +96,7 @@ def _comes_to(scheduler: Scheduler, high: float, lr: float) -> float:
 
 
 def _raises_alike(scheduler: Scheduler) -> bool:
-    """True if the scheduler multiplies the lr of every trainable group by the same factor above 1."""
+    """Return True if the scheduler multiplies the lr of every trainable group by the same factor above 1."""
     factors = [scheduler.goal(lr) / lr for _, lr in trainable_groups(scheduler.groups) if lr > 0]
     return bool(factors) and factors[0] > 1 and all(math.isclose(factor, factors[0]) for factor in factors)
 
@@ -140,7 +146,7 @@ def _by_ratio(scheduler: Scheduler, ratio: str) -> list[Edit]:
 
 
 _CLOSE = 0.1
-"""From this share of the lowest lr on, an ``eta_min`` has an effect before the last steps."""
+"""Share of the lowest lr. An ``eta_min`` above it has an effect before the last steps."""
 
 
 @rule(
@@ -153,13 +159,14 @@ _CLOSE = 0.1
 def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     """A scheduler gives the same lr to groups of different lrs.
 
-    ``lr_mult`` or layer decay gave these groups different lrs, but they train at the same lr from the first step or at
-    the end.
+    ``lr_mult`` or layer decay gave these groups different lrs, but the scheduler sets one lr for all: from the first
+    step on, or at the end.
 
     ``OneCycleLR`` with a single ``eta_max`` overwrites the lr of every group. ``eta_max`` can also be a list with one
-    value per group and one more for the base lr, which mmengine stores like a group. ``eta_min`` is one lr for all
-    groups. If it is close to the lowest lr, the group with that lr keeps it, and all other groups fall to the same lr.
-    ``eta_min_ratio`` is relative to each group.
+    value per group and a last value for the base lr, which mmengine stores like a group.
+
+    ``eta_min`` is one lr for all groups. If ``eta_min`` is close to the lowest lr, the group with the lowest lr keeps
+    it, and all other groups fall to the same lr. ``eta_min_ratio`` is relative to the lr of each group.
     """
     for scheduler in context.schedulers:
         groups = [(group, lr) for group, lr in trainable_groups(scheduler.groups) if lr > 0]
@@ -184,7 +191,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
             base = context.starting_base_lr or lrs[-1]
             yield Fault(
                 f"all groups (lr {span}) end at eta_min={lowest:g} of {scheduler.name}, "
-                f"{lowest / lrs[0]:.0%} of the lowest lr and {lowest / lrs[-1]:.2g} times the highest",
+                f"which is {lowest / lrs[0]:.0%} of the lowest lr and {lowest / lrs[-1]:.2g} times the highest lr",
                 "set eta_min lower, such as 0"
                 if scheduler.family == "Poly"
                 else f"replace eta_min by eta_min_ratio={lowest / base:.3g} to keep the lrs different",
@@ -206,10 +213,11 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
 def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
     """A cosine's ``T_max`` is shorter than its range, so the lr rises again.
 
-    After ``T_max`` the cosine climbs back towards the full lr, although the last epochs should have the lowest lr.
+    After ``T_max`` steps, the cosine rises back towards the full lr, although the last epochs should have the lowest
+    lr.
 
-    ``T_max`` counts from ``begin`` and defaults to ``end - begin``. A common cause: ``end`` was changed, but ``T_max``
-    was not.
+    ``T_max`` counts from ``begin`` and defaults to ``end - begin``. ``T_max`` is often too short because ``end`` was
+    changed and ``T_max`` was not.
     """
     for scheduler in context.all_schedulers:
         half = scheduler.value("T_max", 0)
@@ -241,8 +249,9 @@ def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
 
     The lr stays constant although the config has a scheduler for it.
 
-    The cause is a ``gamma`` of 1, two factors of 1, a ``power`` of 0, or no milestones. ``ReduceOnPlateauLR`` only acts
-    after a validation. With several optimizers, schedulers under an unknown optimizer name are ignored.
+    A scheduler changes nothing with a ``gamma`` of 1, with two factors of 1, with a ``power`` of 0, or without
+    milestones. ``ReduceOnPlateauLR`` changes the lr only after a validation. With several optimizers, mmengine ignores
+    schedulers under an unknown optimizer name.
     """
     training = context.group_map.training
     # One fault for each scheduler; ConstantLR with a factor of 1 is a deliberate placeholder.
@@ -266,7 +275,9 @@ def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
 
 
 def _of_no_optimizer(context: RuleContext) -> Iterator[Fault]:
-    """Yield schedulers under an unknown optimizer name: mmengine looks up the names of the existing optimizers."""
+    """Yield a fault for schedulers under an unknown optimizer name; mmengine uses only the names of existing
+    optimizers.
+    """
     optimizers = [name for name in context.group_map.optimizer.types if name]
     given = context.group_map.training.param_scheduler
     if not optimizers or len(given) != 1 or not isinstance(given[0], Mapping) or "type" in given[0]:
@@ -290,7 +301,7 @@ _BY_GAMMA = ("MultiStep", "Step", "Exponential")
 
 
 def _idle(scheduler: Scheduler) -> str:
-    """Return the setting that makes the scheduler change nothing; empty if there is none."""
+    """Return the name of the setting that makes the scheduler change nothing; empty if there is none."""
     family, settings = scheduler.family, scheduler.settings
     if family == "MultiStep" and settings.get("milestones") in ([], ()):
         return "milestones"
@@ -302,7 +313,7 @@ def _idle(scheduler: Scheduler) -> str:
 
 
 _LARGEST = 300
-"""Exponent of ten."""
+"""Largest exponent of ten of a computed ``gamma`` power, to avoid an overflow."""
 
 
 @rule(
@@ -313,15 +324,15 @@ _LARGEST = 300
     good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
 )
 def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
-    """A scheduler's ``gamma`` makes the lr or momentum grow, or reduces it to nothing.
+    """A scheduler's ``gamma`` makes the lr or momentum grow, or makes it 0 or negative.
 
     ``MultiStepLR``, ``StepLR`` and ``ExponentialLR`` multiply the lr by ``gamma`` at each milestone or step. mmengine
-    accepts any number. With a ``gamma`` of 10 instead of 0.1 the training diverges at the first milestone, possibly
+    accepts any number. With a ``gamma`` of 10 instead of 0.1, the training diverges at the first milestone, possibly
     after days.
 
-    A ``gamma`` of 0 sets the lr to 0 at the first step. A negative ``gamma`` makes the lr negative. Classes whose names
-    end in ``Momentum`` change the momentum. With a momentum of 1 or more, the training diverges. LRD610 reports a
-    ``gamma`` of 1.
+    A ``gamma`` of 0 sets the lr to 0 at the first step. A negative ``gamma`` makes the lr negative. Schedulers whose
+    class name ends in ``Momentum`` change the momentum, and with a momentum of 1 or more the training diverges. LRD610
+    reports a ``gamma`` of 1, which changes nothing.
     """
     for scheduler in context.schedulers:
         yield from _fault(scheduler, "lr", None)

@@ -1,5 +1,4 @@
-"""Rules about torch schedulers in the user's own program: their effect on groups of different lr, and their step
-interval."""
+"""Rules about torch schedulers in the user's own program, without a config."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ optimizer = optim.AdamW([{"params": each.parameters(), "lr": lr} for each, lr in
 _CYCLE = f"{_LAYERS}cycle = lr_scheduler.OneCycleLR(optimizer, max_lr=lrs, total_steps=10_000)\n"
 _COSINE = _LAYERS + "schedulers = lr_scheduler.CosineAnnealingLR(optimizer, T_max=10{})\n"
 _ITERATIONS = 1000
-"""From this number of steps on, a schedule counts batches, not epochs."""
+"""Number of steps from which a schedule is assumed to count batches, not epochs."""
 _PER_BATCH = ("OneCycleLR", "CyclicLR")
 """Schedulers that must be stepped after every batch and set the lr of every group when they are built.
 
@@ -41,11 +40,11 @@ def _trained(context: RuleContext) -> list[ParameterGroup]:
 def floor_above_group_lr(context: RuleContext) -> Iterator[Fault]:
     """The ``eta_min`` of a torch scheduler is above the initial lr of a group.
 
-    The scheduler raises the lr of these groups during the run, so the lowest layers of a layer decay end faster than
-    they began.
+    The scheduler raises the lr of this group during the run. In layer decay, the lowest layers then end with a higher
+    lr than they began with.
 
-    torch's ``eta_min`` is one lr for all groups. Set it below the lowest lr, or leave it at 0. timm multiplies
-    ``lr_min`` by each group's ``lr_scale``. LRD601 reports the same mistake in configs.
+    torch's ``eta_min`` is one lr for all groups. Set it below the lowest lr, or leave it at 0. timm's schedulers
+    multiply their minimum ``lr_min`` by each group's ``lr_scale``. LRD601 reports the same mistake in configs.
     """
     live = context.group_map.live
     for scheduler in live.schedulers if live else ():
@@ -81,8 +80,8 @@ def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
     The scheduler overwrites the lr of every group when it is built, so layer decay is lost without a warning.
 
     ``max_lr`` (for CyclicLR also ``base_lr``) is a number for all groups, or a list with one lr per group. The rule
-    reports several groups of one optimizer that are equal in every option: only their lrs can have differed before the
-    scheduler was built.
+    reports groups of one optimizer that are equal in every option, because such groups probably had different lrs
+    before the scheduler was built.
     """
     live = context.group_map.live
     if not live:
@@ -131,7 +130,7 @@ def cycle_per_epoch(context: RuleContext) -> Iterator[Fault]:
 
     The warm-up never ends, and the whole training runs at a fraction of its lr.
 
-    Lightning steps a scheduler from ``configure_optimizers`` once per epoch, unless its ``lr_scheduler`` is a dict with
+    Lightning steps the schedulers from ``configure_optimizers`` once per epoch, unless ``lr_scheduler`` is a dict with
     ``"interval": "step"``. OneCycleLR and CyclicLR expect a step after every batch.
     """
     live = context.group_map.live

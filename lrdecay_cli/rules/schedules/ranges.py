@@ -1,4 +1,4 @@
-"""Rules about the start, end and unit of schedulers."""
+"""Rules about the start, the end and the unit (epochs or iterations) of schedulers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from lrdecay_cli.rules.api import (
 )
 
 _LEFT = 0.05
-"""Up to this share of the decrease, a cut-off is rounding."""
+"""Share of the decrease that may be missing when the training ends; less is attributed to rounding."""
 _USED_UP = 0.05
-"""Below this share of the lr, training changes little."""
+"""Share of the highest lr below which training changes little."""
 _LONG = 0.1
-"""From this share of the training on, the time after a scheduler's end is not rounding."""
+"""Share of the training that may remain after a scheduler's end; less is attributed to rounding."""
 _EARLY = 0.5
-"""Up to this share of the training, a last step counts as early."""
+"""Share of the training; a last milestone within it is early."""
 
 
 @rule(
@@ -44,9 +44,9 @@ def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
 
     The lr never falls, or stops falling before it reaches its final value.
 
-    This happens when only one of ``max_epochs`` and ``param_scheduler`` is changed. Milestones count from the
-    scheduler's ``begin``. A milestone at or after the scheduler's ``end`` has no effect: move ``end`` together with the
-    milestones.
+    A schedule goes past the end if you change only one of ``max_epochs`` and ``param_scheduler``. Milestones count from
+    the scheduler's ``begin``. A milestone at or after the scheduler's ``end`` has no effect: change ``end`` together
+    with the milestones.
     """
     for scheduler in context.all_schedulers:
         if scheduler.end is not None and scheduler.end <= scheduler.begin:
@@ -124,12 +124,13 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
 def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
     """Two schedulers lower the lr at the same time, or the lr reaches its minimum long before the training ends.
 
-    The factors of overlapping schedulers multiply, so the lr falls much faster than either scheduler intends. A
-    12-epoch schedule in a 36-epoch training leaves two thirds of the training at an lr of 0 or a hundredth.
+    If two schedulers overlap, their factors multiply, so the lr falls much faster than either scheduler intends. If a
+    12-epoch schedule is used in a 36-epoch training, two thirds of the training run at an lr of 0 or a hundredth.
 
-    The lr reaches its minimum too early when ``max_epochs`` is raised and ``param_scheduler`` is not changed. The
-    finding is an info if the scheduler's ``end`` fits the training, but its last milestone is in the first half. A
-    warm-up may overlap with any scheduler, because it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set
+    The lr reaches its minimum too early if ``max_epochs`` is raised and ``param_scheduler`` is not changed. The finding
+    is an info if the scheduler's ``end`` fits the training, but its last milestone is in the first half.
+
+    A warm-up may overlap with any scheduler, because it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set
     the lr directly and allow no other scheduler at the same time.
     """
     # One fault for each pair, and one for each scheduler that ends too early.
@@ -167,7 +168,7 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
 
 
 def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
-    """Yield a fault if all steps are done while most of the training remains."""
+    """Yield a fault if a scheduler has applied all its steps while most of the training remains."""
     length, end, count = scheduler.length, scheduler.end, scheduler.times_stepped()
     gamma = scheduler.value("gamma", 0.1)
     given = scheduler.milestones
@@ -191,7 +192,7 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
     elif given and scheduler.begin + max(given) <= _EARLY * length:
         last = scheduler.begin + max(given)
         yield Fault(
-            f"the last milestone of {scheduler.name} is at {last:g} of {length:g} {scheduler.unit}: the other "
+            f"the last milestone of {scheduler.name} is at {last:g} of {length:g} {scheduler.unit}: the remaining "
             f"{length - last:g} train {rest}",
             "set later milestones, or shorten the training",
             option=f"{scheduler.path}.milestones",
@@ -243,14 +244,15 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
     ),
 )
 def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
-    """A scheduler counts epochs in a training of iterations, or the reverse.
+    """A scheduler counts epochs although the training counts iterations, or the reverse.
 
     The scheduler never steps, or finishes within the first few iterations, so the lr never follows the config.
 
-    ``by_epoch`` of a scheduler defaults to True. mmengine treats a training of iterations as a single epoch. A
-    scheduler that counts epochs never steps in it, and a warm-up leaves the lr at its first factor. In a training of
-    epochs, milestones or an ``end`` of a few iterations were probably intended as epochs. A scheduler with
-    ``convert_to_iter_based=True`` counts in epochs and steps after each iteration.
+    A scheduler counts epochs by default (``by_epoch=True``). mmengine treats a training that counts iterations as a
+    single epoch, so a scheduler that counts epochs never steps in it. A warm-up then leaves the lr at its first factor.
+
+    In a training that counts epochs, milestones or an ``end`` of a few iterations were probably intended as epochs. A
+    scheduler with ``convert_to_iter_based=True`` counts in epochs and steps after each iteration.
     """
     train_cfg = context.group_map.training.train_cfg
     unit = training_unit(train_cfg)
@@ -272,7 +274,9 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
 
 
 def _in_iterations(scheduler: Scheduler, train_cfg: Mapping[str, Any]) -> bool:
-    """True if a scheduler's numbers are already as large as iterations, not epochs."""
+    """Return True if the numbers in a scheduler's settings are too large for epochs, so they already count
+    iterations.
+    """
     whole = number_or_none(train_cfg.get("max_iters"))
     given = [number_or_none(scheduler.settings.get(name)) for name in ("end", "T_max", "step_size", "begin")]
     numbers = [*scheduler.milestones, *(number for number in given if number)]
@@ -281,8 +285,9 @@ def _in_iterations(scheduler: Scheduler, train_cfg: Mapping[str, Any]) -> bool:
 
 _ITERATIONS = 0.01
 _FEW = 500
-"""From this number on, or from that share of the training, a number counts iterations: no config has 500 epochs in a
-training that counts iterations."""
+"""A number of at least 500, or of at least this share of the training, counts iterations.
+
+No config has 500 epochs in a training that counts iterations."""
 
 
 def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
@@ -293,8 +298,8 @@ def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
     if converted or last is None or last > epochs or (scheduler.is_warm_up and last - scheduler.begin < 2):
         return
     yield Fault(
-        f"{scheduler.name} counts iterations (by_epoch=False) and finishes after {last:g} ({option}), in a training of "
-        f"{epochs:g} epochs",
+        f"{scheduler.name} counts iterations (by_epoch=False) and finishes at iteration {last:g} ({option}), but the"
+        f" training has {epochs:g} epochs",
         f"set {scheduler.path}.by_epoch=True, if epochs are intended; add convert_to_iter_based=True to step each"
         " iteration",
         option=f"{scheduler.path}.{option}",

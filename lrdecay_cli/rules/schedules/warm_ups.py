@@ -1,4 +1,4 @@
-"""Rules about warm-ups that are too short or too long."""
+"""Rules about warm-ups that are too short, too long, or never restore the lr."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
 
     The whole run trains at a fraction of the configured lr, or does not start.
 
-    mmengine refuses a factor outside 0 to 1 when the run starts. With a factor of 0, ``LinearLR`` divides by zero in
-    its second step. A one-step warm-up multiplies the lr by ``start_factor`` and has no further step to restore the lr.
+    mmengine refuses a warm-up factor outside 0 to 1 when the run starts. With a factor of 0, ``LinearLR`` divides by
+    zero in its second step.
+
+    A warm-up with a single step multiplies the lr by ``start_factor`` and has no further step to restore the lr.
     ``ConstantLR`` has a default factor of 1/3 and restores the lr only at its ``end``. mmpose has its own
     ``ConstantLR`` that accepts any factor.
     """
@@ -55,7 +57,7 @@ def _refused_factors(scheduler: Scheduler) -> dict[str, float]:
 
 
 def refuses_factor(scheduler: Scheduler) -> bool:
-    """True if LRD602 reports a factor of this warm-up that makes mmengine raise."""
+    """Return True if LRD602 reports that mmengine raises because of a factor of this warm-up."""
     divides = scheduler.family == "Linear" and scheduler.value("start_factor", 1.0) == 0
     return scheduler.family in WARMING and (divides or bool(_refused_factors(scheduler)))
 
@@ -118,10 +120,10 @@ _MOST = 0.5
 def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
     """A warm-up is longer than the training, or takes most of it.
 
-    The training never reaches the configured lr.
+    The training never reaches the configured lr, or reaches it late.
 
-    Schedulers count epochs by default, so a warm-up of hundreds of epochs usually lacks ``by_epoch=False``.
-    ``LinearLR`` without ``end`` lasts the whole training.
+    Schedulers count epochs by default, so a warm-up of hundreds of epochs usually lacks ``by_epoch=False``. A
+    ``LinearLR`` without ``end`` lasts for the whole training.
     """
     for scheduler in context.all_schedulers:
         if not scheduler.is_warm_up or scheduler.family == "Constant" or not scheduler.acts:

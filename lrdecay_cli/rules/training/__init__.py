@@ -1,1 +1,1 @@
-"""Rules 8xx: effects of the training loop, mostly observed in a dry run, and of optimizers on their groups."""
+"""Rules 8xx: effects of the training loop and of the optimizer on groups, mostly measured in a dry run."""

@@ -1,4 +1,4 @@
-"""Rules about numbers that depend on the batch size and the number of GPUs."""
+"""Rules about lrs and weight decays that depend on the batch size or the number of GPUs."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ _PLAIN = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=None)"
 def number_of_gpus_assumed(context: RuleContext) -> Iterator[Fault]:
     """An lr or weight decay depends on the number of GPUs, which was not given.
 
-    lrdecay shows the numbers for 1 GPU. On more GPUs the same config trains with another lr or weight decay.
+    lrdecay shows the numbers for 1 GPU. On more GPUs, the same config trains with another lr or weight decay.
 
-    ``auto_scale_lr`` multiplies every lr by batch size × GPUs / ``base_batch_size``. Some constructors read the number
-    of GPUs: mmyolo's YOLOv5 constructor multiplies weight decay by the total batch size.
+    ``auto_scale_lr`` multiplies every lr by batch size × GPUs / ``base_batch_size``. Some constructors also use the
+    number of GPUs: mmyolo's YOLOv5 constructor multiplies weight decay by the total batch size. Give the number with
+    ``--gpus``.
     """
     batch = context.group_map.batch
     if not batch or batch.gpus_given:
@@ -70,11 +71,11 @@ def number_of_gpus_assumed(context: RuleContext) -> Iterator[Fault]:
 def two_batch_sizes(context: RuleContext) -> Iterator[Fault]:
     """The optimizer and the dataloader are configured with different batch sizes.
 
-    The constructor computes weight decay from ``optimizer.batch_size_per_gpu`` and does not see the dataloader's batch
-    size, so the weight decay belongs to another batch size.
+    The constructor computes the weight decay from ``optimizer.batch_size_per_gpu`` and does not use the dataloader's
+    batch size. The weight decay therefore fits another batch size.
 
-    mmyolo's configs set both options. A command-line override of ``train_dataloader.batch_size`` does not change
-    ``optimizer.batch_size_per_gpu``.
+    mmyolo's configs set both ``optimizer.batch_size_per_gpu`` and the batch size of ``train_dataloader``. A
+    command-line override of ``train_dataloader.batch_size`` does not change ``optimizer.batch_size_per_gpu``.
     """
     batch, optimizer = context.group_map.batch, context.group_map.training.optim_wrapper.get("optimizer")
     given = optimizer.get("batch_size_per_gpu") if isinstance(optimizer, Mapping) else None

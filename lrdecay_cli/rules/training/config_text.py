@@ -1,4 +1,4 @@
-"""A rule about configs that mmengine can load but not write."""
+"""A rule about configs that mmengine can load but cannot write as text."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from lrdecay_cli.text.counting import listed
 def config_that_cannot_be_written(context: RuleContext) -> Iterator[Fault]:
     """The Runner raises SyntaxError before training, when it writes the config into its log.
 
-    The config loads and its groups are correct. Only the Runner fails, and the error does not name the value.
+    The config loads without an error, and its groups are correct. Only the Runner fails, and its error does not name
+    the value that causes it.
 
-    mmengine's ``Runner`` logs and dumps the config as Python text. A function, a ``lambda`` or an object cannot be
-    written as Python text. A lazy config keeps every function that it defines or imports. Other configs drop functions
-    at their top level, but keep functions in dicts and lists. Move the function into a module of the project, and refer
-    to it by a string or by ``custom_imports``. lrdecay asks mmengine for the text and does not run the config's
-    functions.
+    mmengine's ``Runner`` logs and dumps the config as Python text. Functions, lambdas and objects cannot be written as
+    Python text. A lazy config keeps every function that it defines or imports. Other configs drop functions at their
+    top level, but keep functions in dicts and lists.
+
+    Move the function into a module of the project, and refer to it by a string or import it with ``custom_imports``. To
+    find the values, lrdecay asks mmengine for the text of the config and does not run the config's functions.
     """
     if paths := context.group_map.training.unwritable or ():
         yield Fault(
-            f"{listed(paths)}: mmengine cannot write the config as text",
+            f"mmengine cannot write the config as text, because of {listed(paths)}",
             "move the function into a module, and refer to it by a string",
             option=paths[0],
         )

@@ -1,4 +1,4 @@
-"""Rules about changes of lr, weight decay and ``requires_grad`` outside the constructor and the schedulers."""
+"""Rules about the training loop: it changes lrs, freezes parameters, or does not step the schedulers."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ _WARM_UP = "param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=
 def lr_set_by_hook(context: RuleContext) -> Iterator[Fault]:
     """A hook sets the lr and overrides the parameter schedulers.
 
-    ``inspect`` and ``schedule`` show the lrs of the constructor and the schedulers. The hook replaces them in training.
+    ``inspect`` and ``schedule`` show the lrs of the constructor and the schedulers. In the training, the hook replaces
+    these lrs.
 
-    mmyolo's YOLOv5ParamSchedulerHook and mmdet's PPYOLOE hook do this on purpose. A hook that sets every group to one
-    lr removes layer decay.
+    mmyolo's YOLOv5ParamSchedulerHook and mmdet's PPYOLOE hook set the lr on purpose. A hook that sets every group to
+    one lr removes layer decay.
     """
     groups = context.dry_run.groups if context.dry_run else ()
     by_hook: dict[str, list[str]] = {}
@@ -71,11 +72,11 @@ def lr_set_by_hook(context: RuleContext) -> Iterator[Fault]:
 def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
     """auto_scale_lr multiplies every lr by the ratio of real to base batch size.
 
-    The training lrs differ from those in the config, and the logged base_lr shows the config's value.
+    The training lrs differ from the lrs in the config, and the logged base_lr shows the config's value.
 
-    mmengine's Runner multiplies the lr of every group by batch size per GPU × GPUs / ``base_batch_size``. It does this
-    after it builds the optimizer and before it builds the schedulers. The factor does not include gradient
-    accumulation.
+    With ``auto_scale_lr``, mmengine's Runner multiplies the lr of every group by batch size per GPU × GPUs /
+    ``base_batch_size``. The Runner does this after it builds the optimizer and before it builds the schedulers. The
+    factor does not include gradient accumulation.
     """
     run = context.dry_run
     if run is not None and run.lr_factor is not None and run.lr_factor != 1:
@@ -102,12 +103,13 @@ def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
 def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
     """The training loop freezes or unfreezes parameters in groups.
 
-    The group map shows these parameters as trained, but while they are frozen their lr and weight decay have no effect.
+    The group map shows these parameters as trained. While they are frozen, their lr and weight decay have no effect.
 
-    Hooks may freeze parameters for some epochs, and a custom ``train()`` may freeze them after a number of epochs. The
-    optimizer is built earlier, so the tensors stay in their groups without a gradient. Parameters that ``train()``
-    freezes before the first iteration (``frozen_stages`` of many backbones) are frozen in the group map, and LRD103
-    reports them.
+    A hook may freeze parameters for some epochs, and a model's own ``train()`` may freeze them after a number of
+    epochs. The optimizer is built earlier, so the frozen tensors stay in their groups without a gradient.
+
+    Many backbones freeze the stages in ``frozen_stages`` when ``train()`` is called before the first iteration. The
+    group map shows these parameters as frozen, and LRD103 reports them.
     """
     grouped = {name for group in context.dry_run.groups for name in group.parameters} if context.dry_run else set()
     train_mode = context.group_map.training.train_mode
@@ -136,16 +138,16 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
 def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
     """The config has parameter schedulers, but no hook steps them.
 
-    When a warm-up is built, it sets the lr to the first value of the warm-up, and the lr stays there.
+    The lr stays at its first value. If the schedule begins with a warm-up, this is the lowest lr of the warm-up.
 
-    mmengine's ParamSchedulerHook steps schedulers. ``default_hooks=dict(param_scheduler=None)`` removes this hook. A
-    different hook under the name ``param_scheduler`` replaces it.
+    mmengine's ParamSchedulerHook steps the schedulers. ``default_hooks=dict(param_scheduler=None)`` removes this hook.
+    A different hook under the name ``param_scheduler`` replaces it.
     """
     run = context.dry_run
     if run is not None and context.schedulers and not run.steps_schedulers:
         kinds = listed(dict.fromkeys(scheduler.name for scheduler in context.schedulers))
         yield Fault(
-            f"no hook steps {kinds}: every lr stays as at the first iteration",
+            f"no hook steps {kinds}: every lr stays at its value in the first iteration",
             "set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')",
             option="default_hooks.param_scheduler",
             edits=[set_option("default_hooks.param_scheduler", {"type": "ParamSchedulerHook"})],

@@ -1,4 +1,4 @@
-"""Rules about groups without an lr, and groups whose lr a hook sets by position."""
+"""Rules about groups without an lr, and about hooks that set the lr of a group by its position."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ def group_without_lr(context: RuleContext) -> Iterator[Fault]:
 
     The model and the optimizer are built, then the training raises before its first step.
 
-    transformers' Adafactor has ``lr=None`` by default and computes its own step sizes. mmengine's schedulers multiply
-    the lr of every group when they are built. Without schedulers, mmengine's RuntimeInfoHook raises when it logs the lr
-    of the first group. Set an lr in the optimizer. With an lr, Adafactor also needs ``relative_step=False``.
+    By default, transformers' Adafactor has ``lr=None`` and computes its own step sizes. But mmengine's schedulers
+    multiply the lr of every group when they are built. Without schedulers, mmengine's RuntimeInfoHook raises when it
+    logs the lr of the first group. Set an lr in the optimizer. With an lr, Adafactor also needs
+    ``relative_step=False``.
     """
     # A live optimizer need not train with mmengine.
     if context.group_map.checkpoint is not None or context.group_map.live:
@@ -92,13 +93,14 @@ _HOOK = "default_hooks = dict(param_scheduler=dict(type='WarmUp'))\n"
 def lr_by_position(context: RuleContext) -> Iterator[Fault]:
     """A hook sets the lr of a group by its position, but the group is not the intended one.
 
-    The group starts at the lr intended for biases, which may be a hundred times its own.
+    The group starts with the lr for biases, which may be a hundred times its own lr.
 
     mmyolo's ``YOLOv5ParamSchedulerHook`` warms up the third group from ``warmup_bias_lr`` (0.1) and all other groups
-    from 0. mmyolo's YOLOv5 and YOLOv7 constructors put the biases into the third group. Other constructors put other
-    tensors there: the third group may be ``layer_1_decay``. Set ``warmup_bias_lr=0``, or use ``ParamSchedulerHook``
-    with schedulers. lrdecay runs the hook on identical groups to find the groups whose lr it sets by position. The rule
-    does not report a group that holds all biases and only biases.
+    from 0. mmyolo's YOLOv5 and YOLOv7 constructors put the biases into the third group. With another constructor, the
+    third group may be ``layer_1_decay``. Set ``warmup_bias_lr=0``, or use ``ParamSchedulerHook`` with schedulers.
+
+    lrdecay runs the hook on identical groups to find the groups that get an lr by their position. The rule does not
+    report a group that contains all biases and only biases.
     """
     groups = context.group_map.groups
     for each in context.group_map.training.positioned_lrs or ():

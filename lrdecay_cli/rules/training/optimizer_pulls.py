@@ -1,4 +1,4 @@
-"""Rules about optimizers whose weight decay, norms or schedules deviate from the config's numbers."""
+"""Rules about optimizers that use weight decay, weight norms or schedules in an unusual way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rate, rule
 from lrdecay_cli.rules.training.optimizers import FIXED, OPTIMIZER, OWN, OWN_SGD
 
 _SEVERE = 1e-3
-"""From this value on, a weight decay that is not multiplied by a small lr outweighs the gradient."""
+"""From this weight decay on, it outweighs the gradient if the optimizer does not multiply it by a small lr."""
 
 
 @rule(
@@ -19,16 +19,17 @@ _SEVERE = 1e-3
     good=FIXED,
 )
 def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
-    """The optimizer does not multiply weight decay by the group's lr and weight decay.
+    """The optimizer's weight decay is not proportional to the lr and the weight decay of the group.
 
-    A group keeps a weight decay despite its exemption, or layer decay reduces weight decay twice. The numbers in the
-    group map do not describe the real decay.
+    A group gets weight decay although it is exempt, or layer decay reduces the weight decay twice. The numbers in the
+    group map do not describe the real weight decay.
 
     DAdaptSGD uses the first group's weight decay for all groups. timm's ``corrected_weight_decay`` and heavyball's
-    AdamC multiply weight decay by lr² ÷ highest lr. With ``decoupled_weight_decay`` or ``decouple_lr``, Lion and
-    optimi's optimizers multiply weight decay by the current lr ÷ the lr at construction. At the lr of the construction,
-    a weight decay of 0.05 removes 5 % of a weight per step. lrdecay measures these effects for each class, version and
-    option.
+    AdamC multiply weight decay by lr² ÷ highest lr.
+
+    With ``decoupled_weight_decay`` or ``decouple_lr``, Lion and optimi's optimizers multiply weight decay by the
+    current lr ÷ the initial lr. At the initial lr, a weight decay of 0.05 then removes 5 % of a weight per step.
+    lrdecay measures these effects for each class, version and option.
     """
     for optimizer in context.optimizers:
         effects, groups = optimizer.effects, optimizer.groups
@@ -68,11 +69,12 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
 def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
     """The optimizer scales steps by the weight norm only in groups with weight decay.
 
-    Groups with the same lr then move by different factors: norms and biases without weight decay take full steps, and
+    Groups with the same lr then move by different factors. Norms and biases without weight decay take full steps, and
     weights take steps of about their norm × lr.
 
-    LAMB and LARS do this by design (the trust ratio), and recipes tuned for them rely on it. The finding matters if you
-    set a weight decay of 0 only to exempt parameters from weight decay, because their step size changes too.
+    LAMB and LARS scale steps by the weight norm on purpose (the trust ratio), and recipes tuned for them rely on it.
+    The finding matters if you set a weight decay of 0 only to exempt parameters from weight decay, because their step
+    size changes too.
     """
     for optimizer in context.optimizers:
         if optimizer.effects.norm != "with weight decay" or optimizer.decays[0] or not optimizer.decays[-1]:
@@ -111,13 +113,15 @@ def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
 def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
     """The optimizer does not follow the lr that the schedulers set.
 
-    The real schedule differs from the configured one: a warm-up or a decay acts late, too weakly, or not at all.
+    The real schedule differs from the configured schedule: a warm-up or a decay acts late, too weakly, or not at all.
 
     Schedule-free optimizers average over steps and need no schedule. MADGRAD multiplies each gradient by the lr of its
-    step and adds the product to a sum, which later lrs do not change. Rprop has its own step sizes. lrdecay takes ten
-    steps, halves every lr, and takes two more steps. It divides the last step by the same step of a run with unchanged
-    lrs. A ratio of 0.5 means that the schedule acts at once. An optimizer that reaches 0.5 within a hundred steps is
-    not reported. An example is LARS, whose momentum contains the lr of earlier steps.
+    step and adds the product to a sum, which later lrs do not change. Rprop has its own step sizes.
+
+    To measure the effect of a schedule, lrdecay takes ten steps, halves every lr, and takes two more steps. It divides
+    the last step by the same step of a run with unchanged lrs. A ratio of 0.5 means that the schedule acts at once. The
+    rule does not report an optimizer that reaches 0.5 within a hundred steps, such as LARS, whose momentum contains the
+    lr of earlier steps.
     """
     if not context.schedulers:
         return

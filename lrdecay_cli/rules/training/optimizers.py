@@ -1,4 +1,4 @@
-"""Rules about optimizers that do not apply a group's lr and weight decay as given."""
+"""Rules about optimizers that do not apply a group's lr and weight decay as configured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lrdecay_cli.rules.api import (
 OPTIMIZER = "optim_wrapper.optimizer"
 FIXED = Example("")
 _LATE = 10_000
-"""From this step on, a distortion may come too late to matter in a training."""
+"""Step from which a distorted lr may appear too late to matter in a training."""
 OWN = "optim_wrapper = dict(optimizer=dict(type='OwnSGD'))"
 OWN_SGD = """\
 import torch
@@ -51,12 +51,13 @@ class OwnSGD(torch.optim.SGD):
 def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
     """The optimizer raises at its first step.
 
-    The optimizer builds without an error, so the run fails only after it has loaded data and weights.
+    The optimizer is built without an error, so the run fails only after it has loaded data and weights.
 
     Some optimizers refuse dense gradients (SparseAdam), groups with different lrs (Prodigy, DAdaptAdam), or a step
     without a closure (LBFGS). Schedule-free optimizers refuse a step before their own ``train()`` is called; call it in
-    a hook of your own. ``check`` uses lrdecay's measurements of the class (``docs/optimizers.md``); a dry run takes
-    real steps.
+    a hook of your own.
+
+    ``check`` uses lrdecay's measurements of the optimizer class (``docs/optimizers.md``). A dry run takes real steps.
     """
     if context.dry_run:
         if error := context.dry_run.step_error:
@@ -100,13 +101,14 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
 def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     """The optimizer moves a group by another factor than its lr implies.
 
-    The lr scales of layer decay then have another effect: a layer that should train at a tenth of the head's lr trains
-    at a third of it, or at the same lr.
+    The lr scales of layer decay then have another effect. For example, a layer that should train at a tenth of the
+    head's lr trains at a third of it, or at the same lr.
 
     lrdecay gives every group equal weights and gradients. It measures how much an element changes per step, relative to
-    the group with the highest lr. MADGRAD uses the cube root of lr squared. Rprop and AdaBound ignore the lr after some
-    steps. torch's Adafactor limits the lr to a maximum. DAdaptAdaGrad and others use the first group's lr for all
-    groups.
+    the group with the highest lr.
+
+    MADGRAD uses the cube root of lr squared. Rprop and AdaBound ignore the lr after some steps. torch's Adafactor
+    limits the lr to a maximum. DAdaptAdaGrad and others use the first group's lr for all groups.
     """
     if context.dry_run is None:
         for optimizer in context.optimizers:
@@ -121,8 +123,8 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     )
     yield Fault(
         f"{_optimizers(context)} moves {count(len(off), 'group')} by another factor than"
-        f" {verb(len(off), 'its lr implies', 'their lrs imply')}: {name} by {rate(step)} of the"
-        f" fastest instead of {rate(expected)}",
+        f" {verb(len(off), 'its lr implies', 'their lrs imply')}: the step of {name} is"
+        f" {rate(step)} of the fastest group's step instead of {rate(expected)}",
         "use an optimizer whose step is proportional to the lr, for example AdamW, or choose lr scales for the"
         " measured factors",
         parameters=[name for group in off for name in group.parameters],
@@ -143,9 +145,13 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
     The weights are not regularised, although the group map shows a weight decay.
 
     Layer-decay constructors write ``weight_decay`` into every group. An optimizer without weight decay accepts this key
-    and never reads it. A half-precision tensor as lr has the same effect: AdamW multiplies weights by ``1 - lr *
-    weight_decay``, which bfloat16 rounds to 1 if the product is below about 0.002. lrdecay takes a step with a gradient
-    of zero: the rule reports the group if the step leaves the weight unchanged.
+    and never reads it.
+
+    A half-precision tensor as lr also disables weight decay. AdamW multiplies weights by ``1 - lr * weight_decay``,
+    which bfloat16 rounds to 1 if the product is below about 0.002.
+
+    To measure weight decay, lrdecay takes a step with a gradient of zero. The rule reports a group with weight decay if
+    this step does not change its weights.
     """
     kept = {group.precision("lr") or "" for group in context.group_map.groups}
     halves = kept & {"float16", "bfloat16"}
@@ -217,7 +223,9 @@ def _optimizers(context: RuleContext) -> str:
 
 
 def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusal) -> Iterator[Fault]:
-    """Yield a fault for an error at the first step, given the map's groups and mmengine's calls."""
+    """Yield a fault if the optimizer raises at its first step with this map's groups and mmengine's way of calling
+    it.
+    """
     names = trained_names(*optimizer.groups)
     fix = "use an optimizer that takes these groups, for example AdamW"
     severity: Severity | None = None
@@ -271,7 +279,7 @@ def _follows(ratio: float) -> bool:
 
 
 def _distorted(optimizer: MeasuredOptimizer) -> Iterator[Fault]:
-    """Yield a fault about an optimizer's effect on groups of several lrs."""
+    """Yield a fault if the optimizer does not move groups with different lrs in proportion to these lrs."""
     effects, lrs = optimizer.effects, [lr for lr in optimizer.lrs if lr]
     if len(lrs) < 2 or effects.lr not in ("distorted", "first group's", "ignored"):
         return

@@ -1,4 +1,4 @@
-"""Rules about ``model.train()`` at the start of a training, from the group map alone."""
+"""Rules about ``model.train()``, which mmengine calls at the start of a training. They need only the group map."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def train_mode_fails(context: RuleContext) -> Iterator[Fault]:
     mmengine's loops call ``model.train()`` before the first iteration, so the run fails after it has loaded data and
     weights.
 
-    Modules that freeze parts of themselves override ``train()``. ``train()`` raises if the model lacks the part to
-    freeze, for example if ``frozen_stages`` is beyond the last stage. Parameters frozen before the error are reported
-    as frozen.
+    Modules that freeze their own parameters override ``train()``. Such a ``train()`` raises if the module to freeze
+    does not exist, for example if ``frozen_stages`` is beyond the last stage. The group map shows parameters that were
+    frozen before the error as frozen.
     """
     train_mode = context.group_map.training.train_mode
     if train_mode and train_mode.error:
@@ -71,10 +71,12 @@ def frozen_under_ddp(context: RuleContext) -> Iterator[Fault]:
 
     The training raises at its second iteration, on several GPUs only.
 
-    mmengine first wraps the model in DistributedDataParallel. The wrapper then waits for a gradient of every parameter
-    with ``requires_grad=True``. Later, ``model.train()`` freezes some of these parameters, as ``frozen_stages`` of Swin
-    and CSPDarknet does. With ``find_unused_parameters=True``, DistributedDataParallel looks for parameters without a
-    gradient in every iteration. The rule runs if the config names a wrapper, or ``--gpus`` is above one.
+    mmengine first wraps the model in DistributedDataParallel, which then waits for a gradient of every parameter with
+    ``requires_grad=True``. Later, ``model.train()`` freezes some of these parameters, as ``frozen_stages`` of Swin and
+    CSPDarknet does. With ``find_unused_parameters=True``, DistributedDataParallel looks for parameters without a
+    gradient in every iteration and does not wait for them.
+
+    The rule runs if the config names a model wrapper, or if ``--gpus`` is above one.
     """
     training, batch, wrapping = context.group_map.training, context.group_map.batch, context.group_map.wrapping
     unused = training.unused_parameters

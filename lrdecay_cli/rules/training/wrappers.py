@@ -1,4 +1,4 @@
-"""Rules about model wrappers that change the groups: mmengine wraps the model before it builds them."""
+"""Rules about model wrappers that change the groups. mmengine wraps the model before it builds the groups."""
 
 from __future__ import annotations
 
@@ -41,13 +41,15 @@ _OWN = (
 def flat_parameters(context: RuleContext) -> Iterator[Fault]:
     """FSDP merges parameters of several groups into one flat parameter with a single lr and weight decay.
 
-    The constructor sees one flat tensor instead of the separate parameters, so layer decay, lr multipliers and
+    The constructor receives one flat tensor instead of the separate parameters, so layer decay, lr multipliers and
     weight-decay exemptions have no effect.
 
-    mmengine wraps the model before it builds the optimizer. With ``use_orig_params=False`` FSDP replaces the parameters
-    of each unit by one flat parameter. With ``use_orig_params=True``, the default of mmengine's wrapper, FSDP keeps the
-    original parameters. lrdecay wraps the model with the real class, in a PyTorch process group without communication,
-    and runs the constructor on the wrapped model.
+    mmengine wraps the model in FSDP before it builds the optimizer. With ``use_orig_params=False``, FSDP replaces the
+    parameters of each unit by one flat parameter. With ``use_orig_params=True``, the default of mmengine's wrapper,
+    FSDP keeps the original parameters.
+
+    lrdecay wraps the model with the real wrapper class, in a PyTorch process group without communication, and runs the
+    constructor on the wrapped model.
     """
     wrapping = context.group_map.wrapping
     if not wrapping or wrapping.refused or not wrapping.flat:
@@ -60,8 +62,8 @@ def flat_parameters(context: RuleContext) -> Iterator[Fault]:
         by_dimension = context.spec.decays_layers or "flat_decay_mult" in context.options
         planned = {group.lr for group, parameter in context.group_map.grouped() if parameter.name in flat}
         yield Fault(
-            f"{wrapping.type} merges {count(len(flat), 'tensor')} of {count(len(planned), 'lr')} into flat parameters:"
-            f" all train at {listed(rate(lr) for lr in sorted(lr for lr in lrs if lr is not None))}",
+            f"{wrapping.type} merges {count(len(flat), 'tensor')} with {count(len(planned), 'lr')} into flat"
+            f" parameters: all train at {listed(rate(lr) for lr in sorted(lr for lr in lrs if lr is not None))}",
             f"set {wrapping.option}.use_orig_params=True{' and ' + _WHOLE if by_dimension else ''}",
             parameters=changed,
             option=f"{wrapping.option}.use_orig_params",
@@ -86,10 +88,12 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     model.
 
     FSDP cuts parameters into 1-D pieces before the optimizer is built. Constructors that exempt 1-D tensors from weight
-    decay (mmdet's and mmpretrain's layer decay, ``flat_decay_mult``) then exempt every parameter. A wrapper around
-    parts of a model changes their names (``backbone._fsdp_wrapped_module.stages``, ``generator.module.conv``), so keys
-    and layer ids no longer match. ``sharding_strategy='NO_SHARD'`` keeps the dimensions. ``norm_decay_mult`` and
-    ``bias_decay_mult`` of mmengine's constructor do not depend on dimensions.
+    decay (mmdet's and mmpretrain's layer decay, ``flat_decay_mult``) then exempt every parameter.
+    ``sharding_strategy='NO_SHARD'`` keeps the dimensions. ``norm_decay_mult`` and ``bias_decay_mult`` of mmengine's
+    constructor do not depend on dimensions.
+
+    A wrapper around parts of a model changes parameter names (``backbone._fsdp_wrapped_module.stages``,
+    ``generator.module.conv``), so custom keys and layer ids no longer match.
     """
     wrapping = context.group_map.wrapping
     if not wrapping or wrapping.refused:
@@ -126,8 +130,8 @@ def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
 
     The training raises before its first iteration, on several GPUs only.
 
-    The constructor receives the wrapped model, which has no ``model.backbone``: DistributedDataParallel keeps the model
-    under ``.module``. FSDP with ``use_orig_params=False`` refuses a unit that mixes frozen and trainable parameters.
+    The constructor receives the wrapped model, which has no ``model.backbone``: DistributedDataParallel stores the
+    model as ``.module``. FSDP with ``use_orig_params=False`` refuses a unit that mixes frozen and trainable parameters.
     """
     wrapping = context.group_map.wrapping
     if wrapping and wrapping.refused == "constructor":
@@ -149,7 +153,9 @@ def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
 
 
 def _changed(context: RuleContext, wrapping: Wrapping) -> dict[str, dict[str, tuple[float | None, float | None]]]:
-    """Return, by tensor, the numbers that change with the wrapper: before and after."""
+    """Return the lrs and weight decays that the wrapper changes: by tensor and by field, the values before and
+    after.
+    """
     groups = context.group_map.groups
     # If several optimizers hold a tensor, the first counts, as in the map; optimizers that take turns are separate.
     by_turn = bool(context.group_map.optimizer.turns) and len(groups) == len(wrapping.groups)
