@@ -1,4 +1,4 @@
-"""Draws the pictures of the README from what the real commands print: ``python docs/make_pictures.py``."""
+"""Draw the documentation's pictures from the output of the real commands: ``python docs/make_pictures.py``."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def test_layer_decay():
 
 
 def draw_test() -> None:
-    """Save what pytest prints of a test that fails as ``docs/pytest.svg``."""
+    """Save pytest's output for a failing test as ``docs/pytest.svg``."""
     with tempfile.TemporaryDirectory() as folder:
-        # A project of its own: nothing of this one's settings.
+        # A separate project, so that lrdecay does not read this repository's settings.
         for config in (ROOT / "sample_configs").glob("*.py"):
             shutil.copy(config, folder)
         Path(folder, "test_groups.py").write_text(TEST, encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-header", "-q", "test_groups.py"]
         shown = _on_a_terminal(command, Path(folder))
-    # How long it took is another number each time.
+    # Replace the run time, which differs in each run.
     _save("pytest", "pytest test_groups.py", re.sub(r"( in )[0-9.]+s", r"\g<1>3.10s", shown))
 
 
 def draw(name: str, arguments: list[str]) -> None:
-    """Run one command and save what it prints as ``docs/<name>.svg``."""
+    """Run one command and save its output as ``docs/<name>.svg``."""
     shown = _on_a_terminal([sys.executable, "-m", "lrdecay_cli", *arguments], ROOT)
     _save(name, f"lrdecay {' '.join(arguments)}", shown)
 
@@ -60,16 +60,16 @@ def _save(name: str, title: str, shown: str) -> None:
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere)
         console.print(Text.from_ansi(shown))
-        # A fixed id: otherwise a picture that shows the same would differ in every line.
+        # A fixed id, so that an unchanged picture gives the same file.
         svg = console.export_svg(title=title, unique_id=f"lrdecay-{name}")
     (ROOT / "docs" / f"{name}.svg").write_text(svg, encoding="utf-8")
 
 
 def draw_page() -> None:
-    """Save what a browser shows of the page of ``inspect`` as ``docs/page.png``, where there is Chromium."""
+    """Save a screenshot of the HTML page of ``inspect`` as ``docs/page.png``; skip this without Chromium."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        print("docs/page.png is left as it is: no chromium")
+        print("docs/page.png is unchanged: chromium is not installed")
         return
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder, "page.html")
@@ -81,10 +81,10 @@ def draw_page() -> None:
 
 
 def draw_notebook() -> None:
-    """Save the first cell of the notebook, as Jupyter's HTML shows it, as ``docs/notebook.png``."""
+    """Save a screenshot of the notebook's first cell as ``docs/notebook.png``."""
     chromium = shutil.which("chromium")
     if chromium is None or find_spec("nbconvert") is None:
-        print("docs/notebook.png is left as it is: no chromium, or no nbconvert")
+        print("docs/notebook.png is unchanged: chromium or nbconvert is not installed")
         return
     notebook = json.loads((ROOT / "docs" / "notebook.ipynb").read_text(encoding="utf-8"))
     notebook["cells"] = notebook["cells"][1:2]
@@ -99,7 +99,7 @@ def draw_notebook() -> None:
 
 
 def _on_a_terminal(command: list[str], folder: Path) -> str:
-    """What a command prints on a terminal of ``WIDTH`` columns."""
+    """Return the output of a command on a terminal of ``WIDTH`` columns."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         command,
@@ -112,7 +112,7 @@ def _on_a_terminal(command: list[str], folder: Path) -> str:
     os.close(follower)
     shown = bytearray()
     with suppress(OSError):
-        # At its end a terminal gives an error.
+        # Reading from a closed terminal raises OSError.
         while chunk := os.read(leader, 65536):
             shown += chunk
     os.close(leader)

@@ -1,4 +1,4 @@
-"""Pages of the site that lie outside of docs/: the README as its start, and the files that pages link to."""
+"""Add files outside docs/ to the documentation site: the README as its first page, and files that pages link to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGES = {"index.md": "README.md", "CONTRIBUTING.md": "CONTRIBUTING.md", "CHANGEL
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages, and the sample configs as they are."""
+    """Add the pages, and the sample configs without changes."""
     for page, source in PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=_linked(text)))
@@ -23,15 +23,15 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Let links from docs/ find what lies above it."""
+    """Change links from docs/ to the folder above: on the site, all pages are in one folder."""
     return re.sub(r"\]\(\.\./", "](", markdown)
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Show a name that a docstring refers to by a role of Sphinx as code alone."""
+    """Remove Sphinx roles such as :func: before code."""
     return re.sub(r":(?:py:)?(?:func|class|meth|attr|data|mod|exc):(?=<code>)", "", html)
 
 
 def _linked(text: str) -> str:
-    """The links of a page at the root of the repository, as they are from docs/."""
+    """Return the text of a page from the root of the repository, with links relative to docs/."""
     return re.sub(r"\]\(docs/", "](", text).replace("](README.md", "](index.md")

@@ -1,5 +1,5 @@
-# The same model with one rate per stage.
-# Shows: all downsample layers share the lowest rate; num_layers still sets the exponent, although ids count stages.
+# Mask R-CNN on ConvNeXt-T with stage-wise decay: one lr for each stage.
+# Result: all downsample layers have the lowest lr; num_layers is still in the exponent, although ids count stages.
 _base_ = "convnext-t_layer-wise.py"
 
 optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.9, decay_type="stage_wise", num_layers=6))

@@ -1,5 +1,5 @@
-# An image classifier in the new lazy style: types are imported, not named. Layer-wise decay as in mmpretrain.
-# Shows: the backbone's get_layer_depth returns the layer ids, so they fit any depth; every group has one tensor.
+# An image classifier in mmengine's lazy config style, which imports types, with mmpretrain's layer-wise decay.
+# Result: the backbone's get_layer_depth returns the layer ids, so they fit any depth; every group has one tensor.
 from mmengine.optim import OptimWrapper
 from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
 from mmpretrain.models import ImageClassifier, LinearClsHead, VisionTransformer

@@ -1,4 +1,4 @@
-"""The Trainer of Hugging Face with layer-wise lr decay, audited when the training begins."""
+"""Train with the Hugging Face Trainer and layer-wise lr decay, and audit the parameter groups when training begins."""
 
 import tempfile
 
@@ -9,13 +9,13 @@ import lrdecay_cli
 
 LR, DECAY = 1e-3, 0.8
 
-# A BERT small enough to train here in a second; weights would come with from_pretrained.
+# A BERT that is small enough to train in a second. For pretrained weights, use from_pretrained.
 config = BertConfig(hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16, vocab_size=50)
 model = BertForSequenceClassification(config)
 
 
 def layer_of(name: str) -> int:
-    """Embeddings are layer 0, encoder layers 1 to 3, pooler and classifier layer 4."""
+    """Return the layer id: 0 for embeddings, 1 to 3 for encoder layers, 4 for pooler and classifier."""
     if ".embeddings." in name:
         return 0
     if ".encoder.layer." in name:
@@ -34,7 +34,7 @@ optimizer = torch.optim.AdamW(list(groups.values()), lr=LR)
 
 
 class Audit(TrainerCallback):
-    """Audits what the Trainer has made of model and optimizer: the lrs are those that its schedule starts from."""
+    """Audit the model and optimizer that the Trainer uses. The reported lrs are those at the start of its schedule."""
 
     def on_train_begin(self, args, state, control, model=None, optimizer=None, lr_scheduler=None, **kwargs):
         group_map = lrdecay_cli.audit_optimizer(model, optimizer, schedulers=lr_scheduler, name="tiny-bert")
@@ -47,5 +47,5 @@ with tempfile.TemporaryDirectory() as folder:
     arguments = TrainingArguments(
         folder, max_steps=2, per_device_train_batch_size=4, use_cpu=True, report_to=[], disable_tqdm=True
     )
-    # Without a scheduler, the Trainer makes its own for this optimizer; args.learning_rate is not used.
+    # Without a scheduler here, the Trainer creates its own for this optimizer. It does not use args.learning_rate.
     Trainer(model, arguments, train_dataset=rows, optimizers=(optimizer, None), callbacks=[Audit()]).train()

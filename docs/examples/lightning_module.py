@@ -1,4 +1,4 @@
-"""A Lightning module with layer-wise lr decay, audited when the training begins."""
+"""Train a Lightning module with layer-wise lr decay, and audit the parameter groups when training begins."""
 
 import lightning.pytorch as pl
 import torch
@@ -12,7 +12,7 @@ LR, DECAY, STEPS = 1e-3, 0.5, 4
 
 
 class Classifier(pl.LightningModule):
-    """Three blocks and a head; each block trains at half the lr of the one above it."""
+    """A model of three blocks and a head; each block trains at half the lr of the next module."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,12 +32,12 @@ class Classifier(pl.LightningModule):
             groups.append({"params": matrices, "lr": lr, "layer_id": depth, "name": f"layer_{depth}"})
             groups.append({"params": vectors, "lr": lr, "layer_id": depth, "weight_decay": 0.0})
         optimizer = torch.optim.AdamW(groups, lr=LR, weight_decay=0.05)
-        # Lightning would step once an epoch. An eta_min above 0 would be one lr for all groups.
+        # Without "interval", Lightning steps once per epoch. An eta_min above 0 would be the same final lr for all groups.
         cosine = CosineAnnealingLR(optimizer, T_max=STEPS)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
 
     def on_fit_start(self):
-        # Lightning has called configure_optimizers. In a test, audit what it returns: no trainer is needed.
+        # Lightning has called configure_optimizers before. In a test, audit its return value: this needs no trainer.
         optimizer, scheduler = self.optimizers(), self.lr_schedulers()
         group_map = lrdecay_cli.audit_optimizer(self, optimizer, schedulers=scheduler, name="classifier")
         print(group_map)

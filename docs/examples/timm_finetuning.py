@@ -1,4 +1,4 @@
-"""timm's fine-tuning loop with layer-wise lr decay, audited before the first step."""
+"""Fine-tune a timm model with layer-wise lr decay, and audit the parameter groups before the first step."""
 
 import timm
 import torch
@@ -8,10 +8,10 @@ from torch.nn.functional import cross_entropy
 
 import lrdecay_cli
 
-# A ViT small enough to train here in a second; weights would come with pretrained=True.
+# A ViT that is small enough to train in a second. For pretrained weights, use pretrained=True.
 model = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=4, embed_dim=24, num_heads=2, num_classes=3)
 optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-3, weight_decay=0.05, layer_decay=0.7)
-# timm writes the decay into the groups as lr_scale. Only timm's own schedulers multiply the lr by it.
+# timm stores the decay in the groups as lr_scale. Only timm's own schedulers multiply the lr by lr_scale.
 scheduler = CosineLRScheduler(optimizer, t_initial=4, warmup_t=1, warmup_lr_init=1e-6)
 
 group_map = lrdecay_cli.audit_optimizer(model, optimizer, schedulers=scheduler, name="vit_tiny")

@@ -13,15 +13,16 @@ from tests.benchmarks.measuring import ROOT
 PAGE = ROOT / "docs/performance.md"
 _TEXT = """# Performance
 
-Written by `python -m tests.benchmarks --write`. Each row compares two commands, or the same work on ten times as much,
-in runs that alternate: A B A B. *ratio* is the median of A / B, *min* and *max* are the extremes, *CPU* is the median
-ratio of CPU time. A and B are the medians themselves; they depend on the machine, the ratios much less.
+The table compares run times and memory of lrdecay with other programs; `python -m tests.benchmarks --write` writes it.
+Each row compares two commands A and B, or A = the same work on ten times as much input as B. The runs alternate: A B A
+B. *ratio* is the median of A / B, *min* and *max* are the lowest and highest ratio, *CPU* is the median ratio of CPU
+time. The columns A and B are the medians of each side. They depend on the machine much more than the ratios.
 
-"plain" is the script that a user would write without lrdecay: load the config, build the model on the CPU, call
-`build_optim_wrapper`, print the groups (`tests/benchmarks/plain_script.py`). Unless a row names another, the config is
-MMDetection's Mask R-CNN on ConvNeXt-T. "cold" means that the cache has no answer.
+The "plain script" is what a user would write without lrdecay: load the config, build the model on the CPU, call
+`build_optim_wrapper`, print the groups (`tests/benchmarks/plain_script.py`). If a row names no config, the config is
+MMDetection's Mask R-CNN on ConvNeXt-T. "cold" means without a cached result; "warm" means with a cached result.
 
-Machine: {machine}.
+The measurements were made on this machine: {machine}.
 
 {table}
 """

@@ -1,4 +1,4 @@
-"""``docs/optimizers.md``: the table of effects, with marks where they differ from the documentation."""
+"""Compare ``docs/optimizers.md`` with the table of measurements, and mark differences from the documentation."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ PAGE = Path(__file__).parents[2] / "docs" / "optimizers.md"
 HEAD = """\
 # What optimizers do with a group's lr and weight decay
 
-Measured with real steps and written by `pytest tests/optimizers --update-golden`. `check` reads this table, and each
-map stores the row of its optimizer as `optimizer.effects`. Other versions, and optimizer classes of your own, are
-measured when the map is built; `lrdecay dry-run CONFIG` measures your own groups.
+The tables on this page show how optimizers use a group's lr and weight decay. `pytest tests/optimizers --update-golden`
+measures the optimizers with real steps and writes this page. `check` reads the same measurements, and each group map
+stores the measurement of its optimizer as `optimizer.effects`. If your version or your own optimizer class is not
+listed, lrdecay measures the class when it builds the map. `lrdecay dry-run CONFIG` measures your own groups.
 
-The measurement uses two groups with equal weights and equal gradients, one at a tenth of the other's lr, and takes
-steps 1, 10, 100 and, if the optimizer counts steps, 100,000. The base lr is 0.01, or 1 for optimizers that adapt it.
+Each measurement uses two groups with equal weights and equal gradients. The lr of one group is a tenth of the lr of
+the other. lrdecay measures the step numbers 1, 10 and 100. If the optimizer has a step counter, lrdecay also sets it
+to 100,000 and measures this step. The base lr is 0.01, or 1 for optimizers that find the lr themselves, such as
+Prodigy.
 
-- **lr**: `followed` if the slower group moves by 0.1 of the faster one in each of those steps; otherwise the factor,
-  with the step. *By norm*: a step grows with the norm of the weights, so groups of the same lr move by different
-  factors.
-- **weight decay**: the factor that pulls a weight toward zero. *In the adaptive gradient*: an L2 penalty whose size
-  is normalised away.
-- **lr 0**: the effect on a group at lr 0 next to a group with another lr.
-- **lr halved**: the size of a step after a scheduler halves every lr; 0.5 if schedules act at once, or within 100
-  steps.
-- **needs**: a requirement without which the optimizer raises, at construction or at the first step.
-- **!** marks deviations from PyTorch's per-parameter options, or from the optimizer's own documentation.
+- **lr**: how far the slower group moves, relative to the faster group. `followed` means 0.1 in each measured step.
+  Otherwise the table shows the measured factor, with the step number. *By norm* means: steps grow with the norm of
+  the weights, so groups with the same lr move by different factors.
+- **weight decay**: the factor by which weight decay moves a weight toward zero. *In the adaptive gradient* means: the
+  L2 penalty is part of the gradient, and the optimizer normalises its size away.
+- **lr 0**: the movement of a group with lr 0, next to a group with another lr.
+- **lr halved**: the size of a step after a scheduler halves every lr, divided by the same step without the change. 0.5
+  means that the optimizer uses the new lr at once, or within 100 steps.
+- **needs**: a condition without which the optimizer raises an error, at construction or at the first step.
+- **!** marks differences from PyTorch's documentation of per-parameter options, or from the optimizer's own
+  documentation.
 """
 COLUMNS = ("optimizer", "options", "lr", "weight decay", "lr 0", "lr halved", "needs")
 
