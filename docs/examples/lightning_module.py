@@ -32,7 +32,7 @@ class Classifier(pl.LightningModule):
             groups.append({"params": matrices, "lr": lr, "layer_id": depth, "name": f"layer_{depth}"})
             groups.append({"params": vectors, "lr": lr, "layer_id": depth, "weight_decay": 0.0})
         optimizer = torch.optim.AdamW(groups, lr=LR, weight_decay=0.05)
-        # Without "interval", Lightning steps once per epoch. An eta_min above 0 would be the same final lr for all groups.
+        # Without "interval", Lightning steps once per epoch. An eta_min above 0 would give all groups the same last lr.
         cosine = CosineAnnealingLR(optimizer, T_max=STEPS)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
 
