@@ -1,1 +1,1 @@
-"""Layer decay as pure functions: options, backbone families, parameter kinds and formulas."""
+"""Layer-wise lr decay as pure functions: options, backbone families, parameter kinds and formulas."""

@@ -1,8 +1,8 @@
-"""The effect of ``auto_scale_lr`` on a group map, and texts about the map's batch.
+"""Apply mmengine's ``auto_scale_lr`` to a group map, and describe the batch of a map.
 
-Source: mmengine 0.10.7, ``mmengine/runner/runner.py``, ``Runner.scale_lr``: ``group['lr'] * ratio`` for every group,
-after the optimizer is built and before the schedulers are. ``lr_scale``, weight decay and the logged ``base_lr`` do not
-change, and accumulation is not included.
+Source: mmengine 0.10.7, ``mmengine/runner/runner.py``, ``Runner.scale_lr``. mmengine multiplies the lr of every group
+(``group['lr'] * ratio``) after it builds the optimizer and before it builds the schedulers. ``lr_scale``, weight decay
+and the logged ``base_lr`` do not change. Gradient accumulation does not count.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from lrdecay_cli.domain.training import Batch
 from lrdecay_cli.text.counting import count
 
 OPTION = "auto_scale_lr"
-"""Name of the option in a config, and of the factor in formulas."""
+"""Name of the option in a config, and name of the factor in formulas."""
 
 
 def lr_factor(gpus: int, size: int, base_size: int | float) -> float:
-    """Return the factor of every lr, with operands in mmengine's order."""
+    """Return the factor by which ``auto_scale_lr`` multiplies every lr, with operands in mmengine's order."""
     return float(gpus * size) / float(base_size)
 
 
@@ -31,9 +31,9 @@ def scaled_map(group_map: GroupMap, batch: Batch, lrs: Sequence[float | None] | 
     """Return the map with every lr, and the formula of every lr, multiplied by ``batch.lr_factor``.
 
     Args:
-        group_map: as built by the constructor.
-        batch: the map's new batch; without a factor nothing else changes.
-        lrs: the lr of each group as scaled by mmengine; None to multiply here.
+        group_map: the map as the constructor built it.
+        batch: the batch of the new map. Without a factor, only the batch of the map changes.
+        lrs: the lr of each group as mmengine scaled it; None to multiply the lrs of the map.
     """
     factor = batch.lr_factor
     if factor is None:
@@ -64,8 +64,10 @@ def scaled_map(group_map: GroupMap, batch: Batch, lrs: Sequence[float | None] | 
 
 
 def _scaled(built: Formula, factor: float) -> Formula:
-    """Return the formula of an lr with the factor as its last operand. Constructor formulas are products or a
-    number."""
+    """Return the formula of an lr, with the factor as last operand.
+
+    The formula from the constructor is a product or a number.
+    """
     if built.result is None:
         return built
     by = " * " if built.expression == built.rule else ", times "
@@ -80,9 +82,10 @@ def _scaled(built: Formula, factor: float) -> Formula:
 
 
 def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
-    """Return the audited map with the factor of a live one, unless the user gave a number of GPUs for it.
+    """Return the audited map with the ``auto_scale_lr`` factor of the live map.
 
-    A map audited without ``auto_scale_lr``, or for an assumed single GPU, describes the same training on more GPUs.
+    The audited map then describes the same training on more GPUs, if it was built without ``auto_scale_lr`` or for an
+    assumed single GPU. It is unchanged if the user gave its number of GPUs.
     """
     if (
         not live.batch
@@ -94,7 +97,7 @@ def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
 
 
 def unscaled_map(group_map: GroupMap) -> GroupMap:
-    """Return the map with the lrs before ``auto_scale_lr`` (up to rounding); formulas do not change."""
+    """Return the map with the lrs before ``auto_scale_lr``, up to rounding. Formulas do not change."""
     if group_map.lr_factor == 1:
         return group_map
     lrs = (None if group.lr is None else group.lr / group_map.lr_factor for group in group_map.groups)
@@ -103,12 +106,12 @@ def unscaled_map(group_map: GroupMap) -> GroupMap:
 
 
 def scaling_trace(batch: Batch) -> RuleTrace:
-    """Return a trace of the multiplication by ``auto_scale_lr``, for an explanation."""
+    """Return the trace of ``auto_scale_lr`` for ``explain``: a rule that multiplies every lr."""
     return RuleTrace(("lr",), OPTION, "applies", describe_factor(batch), basis="option", cause=OPTION)
 
 
 def describe_factor(batch: Batch) -> str:
-    """Return ``every lr × 0.25: a batch of 2 on 8 GPUs / base_batch_size 64``."""
+    """Return the factor as text: ``every lr × 0.25: a batch of 2 on 8 GPUs / base_batch_size 64``."""
     return f"every lr × {batch.lr_factor:g}: a batch of {_describe_size(batch)} / base_batch_size {batch.base_size:g}"
 
 
@@ -118,8 +121,10 @@ def _describe_size(batch: Batch) -> str:
 
 
 def batch_facts(batch: Batch | msgspec.UnsetType) -> Iterator[tuple[str, str]]:
-    """Yield the map's batch, and the numbers that depend on it, as facts of a report; nothing for a map without a
-    batch."""
+    """Yield facts for a report: the batch of a map, and the numbers that depend on it.
+
+    Yields nothing if the map has no batch.
+    """
     if not batch:
         return
     yield "batch", _describe_size(batch)
@@ -132,7 +137,10 @@ def batch_facts(batch: Batch | msgspec.UnsetType) -> Iterator[tuple[str, str]]:
 
 
 def describe_difference(batch: Batch) -> str:
-    """Return ``weight decay of group_0: 0.0005 on 1 GPU, 0.001 on 8 GPUs``; empty without a difference."""
+    """Return the number that depends on GPUs as text: ``weight decay of group_0: 0.0005 on 1 GPU, 0.001 on 8 GPUs``.
+
+    Empty if no number depends on the GPUs.
+    """
     other = batch.differs
     if other is None:
         return ""

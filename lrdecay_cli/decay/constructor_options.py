@@ -1,7 +1,7 @@
-"""The options of lrdecay's own constructor in ``paramwise_cfg``, ``custom_keys`` included.
+"""Read the options of lrdecay's own constructor from ``paramwise_cfg``, ``custom_keys`` included.
 
-Source: mmengine 0.10.7, its default constructor: of the keys that a name contains only the longest counts; of equally
-long ones the first in alphabetical order.
+Source: mmengine 0.10.7, default constructor. If a parameter name contains several custom keys, only the longest key
+counts. Of keys with the same length, the first in alphabetical order counts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MULTIPLIERS = ("lr_mult", "decay_mult")
 
 @dataclass(frozen=True, slots=True)
 class CustomKey:
-    """A key with its multipliers; None if the config does not set one."""
+    """A custom key with its multipliers. A multiplier is None if the config does not set it."""
 
     key: str
     lr_mult: int | float | None = None
@@ -37,32 +37,35 @@ class CustomKey:
 
     @property
     def label(self) -> str:
-        """Its name in provenance."""
+        """The key as formulas name it: ``custom_keys['norm']``."""
         return f"custom_keys[{self.key!r}]"
 
     @property
     def where(self) -> str:
-        """Its path in the config, for errors."""
+        """The path of the key in the config, for errors."""
         return f"{SECTION}.{self.label}"
 
 
 def read_custom_keys(given: object) -> tuple[CustomKey, ...]:
-    """Return the keys of a ``custom_keys`` option, in the order in which they are tried.
+    """Return the keys of the option ``custom_keys``, in order of precedence: the longest key first.
 
     Raises:
-        DecayError: not a dict of dicts, a setting other than the two multipliers, or a multiplier that is not a number.
+        DecayError: ``custom_keys`` is not a dict of dicts, a key has a setting that is not one of the two multipliers,
+            or a multiplier is not a number.
     """
     where = f"{SECTION}.custom_keys"
     if not isinstance(given, Mapping):
         raise not_a("a dict", given, where, "write custom_keys={'bbox_head': dict(lr_mult=2.0)}")
     for key in given:
         if not isinstance(key, str) or not key:
-            raise DecayError(f"the key {key!r} is not part of a name", where=where, fix="use a non-empty string")
+            raise DecayError(
+                f"the key {key!r} is not a non-empty string", where=where, fix="use a part of a parameter name"
+            )
     return tuple(_read(key, given[key]) for key in sorted(sorted(given), key=len, reverse=True))
 
 
 def matching(name: str, keys: Iterable[CustomKey]) -> CustomKey | None:
-    """Return the first of ``keys`` that the name contains."""
+    """Return the first of ``keys`` that is part of the parameter name; None if there is none."""
     return next((key for key in keys if key.key in name), None)
 
 
@@ -92,28 +95,31 @@ ELSEWHERE = {
 
 @dataclass(frozen=True, slots=True)
 class ConstructorOptions:
-    """The options, each valid by itself."""
+    """The options of lrdecay's own constructor. Each value is valid, but may not fit the model."""
 
     decay_rate: int | float
     num_layers: int | Literal["auto"] = AUTO
-    """Layers between the stem and the rest of the model; ``auto`` counts those of the backbone."""
+    """Number of layers between the stem and the rest of the model. ``auto`` means: count the layers of the backbone."""
     decay_type: DecayType = "layer_wise"
     backbone: str = "backbone"
     """Path of the backbone in the model."""
     layers: tuple[str, ...] = ()
-    """Regular expressions for the names in the backbone, stem first; empty to use the backbone's class."""
+    """Regular expressions for the parameter names of the backbone's layers, stem first.
+
+    If empty, the backbone's class determines the layers.
+    """
     custom_keys: tuple[CustomKey, ...] = ()
     strict_compat: bool = False
-    """True for layer ids and exemptions exactly as in mmdet (for other backbones: mmpretrain)."""
+    """True to use exactly the layer ids and exemptions of mmdet (for other backbones: of mmpretrain)."""
     passed_over: tuple[str, ...] = ()
-    """Given options of mmengine's default constructor that are ignored, as in mmdet."""
+    """Options of mmengine's default constructor that the config sets. They are ignored, as in mmdet."""
 
     @classmethod
     def from_paramwise_cfg(cls, paramwise_cfg: Mapping[str, Any] | None) -> ConstructorOptions:
-        """Read the options.
+        """Read and validate the options in ``paramwise_cfg``.
 
         Raises:
-            DecayError: an option is missing, unknown or invalid; with the key and the allowed values.
+            DecayError: an option is missing, unknown or invalid. The error names the key and the allowed values.
         """
         given = options_given(paramwise_cfg)
         strict = given.get("strict_compat", False)
@@ -134,11 +140,11 @@ class ConstructorOptions:
 
     @property
     def prefix(self) -> str:
-        """The prefix of the backbone's parameter names."""
+        """The prefix of the backbone's parameter names: ``backbone.``."""
         return f"{self.backbone}."
 
     def with_layers(self, num_layers: int) -> DecayOptions:
-        """Return the options of the decay for a backbone with counted layers."""
+        """Return the layer-decay options with the number of layers that was counted in the backbone."""
         return DecayOptions(num_layers, self.decay_rate, self.decay_type)
 
 

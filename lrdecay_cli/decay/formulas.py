@@ -1,7 +1,7 @@
-"""Formulas from a layer id to a learning rate, and from an exemption to a weight decay.
+"""Formulas for the lr scale of a layer, and for the weight decay of a parameter.
 
-Source: mmdet 3.3.0, ``add_params`` of its decay constructor. Operands are in its order, so the floats are equal to the
-last bit.
+The lr scale is the factor on the base lr. Source: mmdet 3.3.0, ``add_params`` of its decay constructor. Operands are in
+mmdet's order, so the floats are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from lrdecay_cli.domain.provenance import Formula, arrow, computed
 
 
 def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: CustomKey | None = None) -> Formula:
-    """Return the factor on the base lr, times a custom key's ``lr_mult``.
+    """Return the formula for the lr scale of a layer, times the ``lr_mult`` of a custom key.
 
     Raises:
-        DecayError: the power has no value: zero to a negative power, or too large for a float.
+        DecayError: the power is a division by zero, or the result is too large for a float.
     """
     rate, layers = options.decay_rate, options.num_layers + 2
     exponent = layers - layer_id - 1
@@ -54,17 +54,17 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
 
 
 def power_text(rate: int | float) -> str:
-    """Return a number as the base of a power; a negative one needs parentheses."""
+    """Return a number as text, for use as the base of a power. A negative number gets parentheses."""
     return f"({rate!r})" if rate < 0 else f"{rate!r}"
 
 
 def weight_decay_step(base: int | float | None, exemption: str | None, custom: CustomKey | None = None) -> Formula:
-    """Return the weight decay, computed from the optimizer's; None if the config sets none.
+    """Return the formula for the weight decay of a parameter. Its result is None if the config sets no weight decay.
 
-    A custom key's ``decay_mult`` overrides the exemption.
+    The ``decay_mult`` of a custom key takes precedence over an exemption.
 
     Raises:
-        DecayError: a ``decay_mult`` without a weight decay to multiply.
+        DecayError: the config sets a ``decay_mult``, but no weight decay to multiply.
     """
     if custom is not None and custom.decay_mult is not None:
         if base is None:

@@ -1,7 +1,7 @@
-"""Layers of a backbone outside the known families: listed by the config, or reported by the backbone itself.
+"""Layers of a backbone that belongs to no known family: the config lists them, or the backbone itself reports them.
 
-A config lists them as regular expressions: ``layers=['patch_embed', r'blocks\\.(\\d+)', 'norm']``. A backbone reports
-them by mmpretrain's ``get_layer_depth``.
+A config lists layers as regular expressions: ``layers=['patch_embed', r'blocks\\.(\\d+)', 'norm']``. A backbone reports
+layers with mmpretrain's method ``get_layer_depth``.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ _USE_PATTERNS = "list the layers in paramwise_cfg.layers as regular expressions 
 def pattern_layers(
     patterns: Iterable[str], names: Iterable[str], prefix: str
 ) -> tuple[int, Callable[[str, int], Formula]]:
-    """Count the layers and assign names to them.
+    """Count the layers that a config lists as patterns, and return the rule for layer ids.
 
-    Layer ids of names after ``prefix`` increase from 0 in the order of the patterns. A pattern with groups, which must
-    match integers, is one layer per combination of numbers. The first pattern that matches the start of a name counts.
+    A pattern is tested at the start of a parameter name, after ``prefix``. The first matching pattern counts. A pattern
+    without groups is one layer. A pattern with groups, which must match integers, is one layer for each combination of
+    integers. Layer ids increase from 0 in the order of the patterns.
 
     Returns:
-        ``num_layers``, and the rule.
+        ``num_layers``, and a function from a name to its layer id.
 
     Raises:
-        DecayError: an invalid regular expression, one that matches nothing or a non-integer, or a name that none
-            matches.
+        DecayError: a pattern is not a regular expression, matches no name, or has a group that does not match an
+            integer; or a name matches no pattern.
     """
     compiled = [_compiled(pattern, position) for position, pattern in enumerate(patterns)]
     places = {name: _place(name, compiled, prefix) for name in names if name.startswith(prefix)}
@@ -41,7 +42,9 @@ def pattern_layers(
     if unmatched:
         more = f" and {len(unmatched) - _SHOWN} more" if len(unmatched) > _SHOWN else ""
         raise DecayError(
-            f"no pattern matches {', '.join(unmatched[:_SHOWN])}{more}", where=_WHERE, fix="add one for each layer"
+            f"no pattern matches {', '.join(unmatched[:_SHOWN])}{more}",
+            where=_WHERE,
+            fix="add a pattern for each layer",
         )
     found = sorted({place for place in places.values() if place is not None})
     for position, matcher in enumerate(compiled):
@@ -49,7 +52,7 @@ def pattern_layers(
             raise DecayError(
                 f"{matcher.pattern!r} matches no parameter of the backbone",
                 where=f"{_WHERE}[{position}]",
-                fix=f"names are matched from their start, without {prefix!r}",
+                fix=f"match the start of a parameter name, without {prefix!r}",
             )
     ids = {place: layer_id for layer_id, place in enumerate(found)}
 
@@ -73,7 +76,9 @@ def _compiled(pattern: str, position: int) -> re.Pattern[str]:
 
 
 def _place(name: str, patterns: list[re.Pattern[str]], prefix: str) -> tuple[int, ...] | None:
-    """Return the index of the first matching pattern, and the numbers in its groups."""
+    """Return the index of the first pattern that matches the name, and the integers in its groups; None if no pattern
+    matches.
+    """
     own = name.removeprefix(prefix)
     for position, pattern in enumerate(patterns):
         if found := pattern.match(own):
@@ -89,24 +94,24 @@ def _place(name: str, patterns: list[re.Pattern[str]], prefix: str) -> tuple[int
 
 
 LayerDepth = Callable[[str, str], Any]
-"""Maps a parameter name and the backbone's prefix to ``(layer id, number of layer ids)``."""
+"""A backbone's ``get_layer_depth``: maps a parameter name and the prefix to ``(layer id, number of layer ids)``."""
 
 
 def reported_layers(
     layer_depth: LayerDepth, class_name: str, names: Iterable[str], options: ConstructorOptions
 ) -> tuple[int, Callable[[str, int], Formula]]:
-    """Count the layers and assign names to them.
+    """Count the layers that a backbone's ``get_layer_depth`` reports, and return the rule for layer ids.
 
     Returns:
-        ``num_layers``, and the rule.
+        ``num_layers``, and a function from a name to its layer id.
 
     Raises:
-        DecayError: the decay is not layer-wise, the method raises, or its result is invalid.
+        DecayError: the decay type is not layer-wise, ``get_layer_depth`` raises, or its result is invalid.
     """
     what = f"{class_name}.get_layer_depth"
     if options.decay_type != "layer_wise":
         raise DecayError(
-            f"{options.decay_type!r} is not defined for {class_name}, which only reports layers",
+            f"{options.decay_type!r} is not available for {class_name}: its get_layer_depth reports only layers",
             where=f"{SECTION}.decay_type",
             fix="allowed: 'layer_wise'",
         )
@@ -115,7 +120,7 @@ def reported_layers(
     if len(counts) != 1:
         returned = ", ".join(f"{count} for {name}" for count, name in counts.items()) or "nothing"
         raise DecayError(
-            f"{what} must return one number of layers, but returns {returned}",
+            f"{what} must return the same number of layers for every name, but returns {returned}",
             where=f"{SECTION}.backbone",
             fix=_USE_PATTERNS,
         )

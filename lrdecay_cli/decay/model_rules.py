@@ -1,4 +1,4 @@
-"""The decay of lrdecay's own constructor, for any backbone at any path and depth."""
+"""Compute the parameter groups of lrdecay's own constructor. The backbone may be at any path and have any depth."""
 
 from __future__ import annotations
 
@@ -25,24 +25,28 @@ from lrdecay_cli.domain.provenance import Formula
 
 @dataclass(frozen=True, slots=True)
 class BackboneClasses:
-    """The backbone's classes, which the rules need besides parameter names."""
+    """The classes of a backbone and its ``get_layer_depth``, which determine the layers together with the names."""
 
     classes: tuple[str, ...]
-    """Its class and base classes, nearest first; each as ``package.Name`` and then as ``Name``."""
+    """The backbone's class and its base classes, nearest first. Each is listed as ``package.Name`` and then as
+    ``Name``.
+    """
     reporting_class: str | None = None
-    """The class among them that defines ``get_layer_depth``, as ``Name``."""
+    """Name, without package, of the class that defines ``get_layer_depth``. None if no class defines it."""
     layer_depth: LayerDepth | None = None
-    """That method: maps a parameter name and the backbone's prefix to its layer id and the number of ids."""
+    """The method ``get_layer_depth``: maps a parameter name and the backbone's prefix to the layer id and the number of
+    ids.
+    """
 
     @property
     def name(self) -> str:
-        """Its class name."""
+        """Name of the backbone's class."""
         return self.classes[0].rpartition(".")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The groups to build, and warnings about the settings."""
+    """The parameter groups to build, and warnings about the settings."""
 
     groups: tuple[PlannedGroup, ...]
     warnings: tuple[str, ...]
@@ -57,12 +61,13 @@ def plan_of_model(
     base_lr: float | None,
     base_weight_decay: float | None,
 ) -> Plan:
-    """Return the groups for a model.
+    """Compute the parameter groups for a model.
 
     Args:
         parameters: every parameter of the model, frozen ones included, in the model's order.
         paramwise_cfg: the options, see :class:`ConstructorOptions`.
-        find_backbone: maps a path in the model to the backbone there; raises DecayError if there is none.
+        find_backbone: maps a path in the model to the classes of the backbone there; raises DecayError if there is
+            none.
         base_lr: the optimizer's lr.
         base_weight_decay: the optimizer's weight decay.
 
@@ -108,7 +113,9 @@ LayerId = Callable[[str, int], Formula]
 
 
 def _layers(options: ConstructorOptions, names: list[str], backbone: BackboneClasses) -> tuple[int, LayerId, bool]:
-    """Return the fitting ``num_layers`` (-1 if unknown), the rule, and whether another number is an error."""
+    """Return the ``num_layers`` that fits the backbone (-1 if unknown), the rule for layer ids, and whether the number
+    must fit.
+    """
     if options.layers:
         return (*pattern_layers(options.layers, names, options.prefix), True)
     for class_name in backbone.classes:
@@ -132,7 +139,7 @@ def _family_layers(
     depths = family.depths(names, options.prefix)
     if not depths and (family.must_fit or options.num_layers == AUTO):
         raise DecayError(
-            f"no parameter name of this {class_name} matches a block of the family {family.name}",
+            f"no parameter of this {class_name} has the name of a {family.name} block",
             where=f"{SECTION}.backbone",
             fix="list its layers in paramwise_cfg.layers as regular expressions, from the stem up",
         )

@@ -1,4 +1,4 @@
-"""The options of a decay and finite numbers: read and validated, with a fix for invalid ones."""
+"""Read and validate the options of a layer decay. The error for an invalid option contains a fix."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from lrdecay_cli.text.spelling import nearest
 
 
 class DecayError(LrdecayError):
-    """A layer id, lr scale or group cannot be computed: a setting is invalid, or a parameter name matches no rule."""
+    """Raised if a layer id, lr scale or group cannot be computed: a setting is invalid, or no rule matches a parameter
+    name.
+    """
 
 
 class ServedByOurs(DecayError):  # noqa: N818
-    """A constructor does not support the backbone, but lrdecay's own constructor does."""
+    """Raised if a constructor does not support the backbone, but lrdecay's own constructor does."""
 
 
 def not_a(what: str, value: object, where: str, fix: str) -> DecayError:
-    """Return the error for a value of the wrong type: ``'x' is not a number``."""
+    """Return the error for a value of the wrong type, with a problem such as ``'x' is not a number``."""
     return DecayError(f"{value!r} is not {what}", where=where, fix=fix)
 
 
 def finite_number(value: object, where: str) -> int | float:
-    """Return the value at the config key ``where`` as a plain int or float.
+    """Return a number from a config as a plain int or float. ``where`` is its config key, for errors.
 
     Raises:
-        DecayError: it is not a number, not finite, or a bool.
+        DecayError: the value is not a number, not finite, or a bool.
     """
     number = number_or_none(value)
     if number is None:
@@ -42,7 +44,7 @@ def finite_number(value: object, where: str) -> int | float:
 
 
 def number_or_none(value: object) -> int | float | None:
-    """Return the value as a plain number if it is a finite number, else None: config options may have any type."""
+    """Return ``value`` as a plain int or float if it is a finite number, else None. It may have any type."""
     value = _written_out(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
@@ -57,7 +59,7 @@ def number_or_none(value: object) -> int | float | None:
 
 
 def _written_out(value: object) -> object:
-    """Return the number that a name such as ``inf`` stands for, and any other value as it is."""
+    """Return the number for a text such as ``inf``. Return any other value unchanged."""
     return NOT_FINITE.get(value, value) if isinstance(value, str) else value
 
 
@@ -67,28 +69,28 @@ OPTIONS = ("num_layers", "decay_rate", "decay_type")
 
 SECTION = "paramwise_cfg"
 LIKENESS = 0.6
-"""Minimum similarity of a name to an option to count as a misspelling."""
+"""Minimum similarity of a name and an option for the name to count as a misspelling of the option."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecayOptions:
-    """The three options of the decay.
+    """The three options of a layer decay.
 
-    :meth:`from_paramwise_cfg` validates them; the constructor does not.
+    :meth:`from_paramwise_cfg` validates the options. The class itself does not.
     """
 
     num_layers: int
-    """Layers of the backbone between its stem and the rest of the model; ids run from 0 to ``num_layers + 1``."""
+    """Number of backbone layers between stem and head. Layer ids run from 0 (stem) to ``num_layers + 1`` (head)."""
     decay_rate: int | float
-    """Factor between neighbouring layers, dimensionless."""
+    """Factor between the lrs of neighbouring layers."""
     decay_type: DecayType = "layer_wise"
 
     @classmethod
     def from_paramwise_cfg(cls, paramwise_cfg: Mapping[str, Any] | None) -> DecayOptions:
-        """Read the options; other keys are ignored, as in mmdet.
+        """Read and validate the options in ``paramwise_cfg``. Other keys are ignored, as in mmdet.
 
         Raises:
-            DecayError: an option is missing or invalid; with the key and the allowed values.
+            DecayError: an option is missing or invalid. The error names the key and the allowed values.
         """
         given = options_given(paramwise_cfg)
         return cls(
@@ -99,15 +101,15 @@ class DecayOptions:
 
 
 def options_given(paramwise_cfg: object) -> Mapping[str, Any]:
-    """Return the options in a ``paramwise_cfg``; empty if it is. Raises DecayError if it is not a dict."""
+    """Return the options in a ``paramwise_cfg``. Raises DecayError if it is not empty and not a dict."""
     given = paramwise_cfg or {}
     if not isinstance(given, Mapping):
-        raise DecayError(f"it is a {type(given).__name__}, not a dict", where=SECTION, fix="write dict(...)")
+        raise DecayError(f"expected a dict, not a {type(given).__name__}", where=SECTION, fix="write dict(...)")
     return given
 
 
 def read_decay_rate(given: Mapping[str, Any]) -> int | float:
-    """Return ``decay_rate``. Raises DecayError if it is missing or not a finite number."""
+    """Return the option ``decay_rate``. Raises DecayError if it is missing or not a finite number."""
     return finite_number(_required(given, "decay_rate"), f"{SECTION}.decay_rate")
 
 
@@ -115,7 +117,7 @@ def _required(given: Mapping[str, Any], key: str) -> Any:
     if given.get(key) is not None:
         return given[key]
     if key in given:
-        raise DecayError("it is None", where=f"{SECTION}.{key}", fix="set it to a number")
+        raise DecayError("the value is None", where=f"{SECTION}.{key}", fix="set a number")
     misspelt = nearest(key, (str(other) for other in given if other not in OPTIONS), likeness=LIKENESS)
     raise DecayError(
         f"{key} is missing", where=SECTION, fix=f"rename {misspelt!r} to {key}" if misspelt else f"add {key}"
@@ -123,14 +125,17 @@ def _required(given: Mapping[str, Any], key: str) -> Any:
 
 
 def unknown(what: str, name: object, allowed: Sequence[str], where: str) -> DecayError:
-    """Return the error for an unknown name, with the nearest one of ``allowed``, else all of them."""
+    """Return the error for an unknown name. It suggests the most similar allowed name, or lists all allowed names."""
     like = nearest(str(name), allowed, likeness=LIKENESS)
     fix = f"did you mean {like!r}?" if like else f"allowed: {', '.join(allowed)}"
     return DecayError(f"unknown {what} {name!r}", where=where, fix=fix)
 
 
 def read_num_layers(value: object, or_else: str = "") -> int:
-    """Return ``num_layers``. Raises DecayError if it is not an integer; ``or_else`` names another valid value."""
+    """Return the option ``num_layers``. Raises DecayError if it is not an integer.
+
+    ``or_else`` is another allowed value, which the error names.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         fix = "use an integer such as 12" + (f", or {or_else}" if or_else else "")
         raise not_a("an integer", value, f"{SECTION}.num_layers", fix)
@@ -138,7 +143,7 @@ def read_num_layers(value: object, or_else: str = "") -> int:
 
 
 def read_decay_type(value: object) -> DecayType:
-    """Return ``decay_type``. Raises DecayError for a value that mmdet does not know either."""
+    """Return the option ``decay_type``. Raises DecayError for a value that mmdet does not accept."""
     where = f"{SECTION}.decay_type"
     allowed = ", ".join(map(repr, DECAY_TYPES))
     if not isinstance(value, str):

@@ -1,7 +1,7 @@
-"""The classifier of parameters: kinds that are exempt from weight decay, by name, module and shape, and the reason.
+"""Classify the parameters that are usually exempt from weight decay, by name, module and shape.
 
-lrdecay's own constructor, the rules and ``suggest`` use it. ``tests/decay/parameter_kinds.csv`` lists parameters of
-published models with the decision and its source.
+lrdecay's own constructor, the rules and ``suggest`` use this classification. ``tests/decay/parameter_kinds.csv`` lists
+parameters of published models, each with its kind and the source.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ norm               belongs to a normalisation layer, torch's or a custom one (RM
 bias               is the bias of any other layer
 position           is an absolute position embedding
 relative-position  is a table of relative position biases
-position-network   belongs to a small network that computes such a table (Swin V2's ``cpb_mlp``)
+position-network   belongs to a small network that computes relative position biases (Swin V2's ``cpb_mlp``)
 token              is a learnable token: class, mask, register or distillation
 query              is a learned query, object or level embedding of a decoder
 layer-scale        is a gain per channel on a residual branch
 scale              is a learned factor of an attention or of logits, one for each head at most
 =================  =====================================================================================
 
-Where published lists disagree the majority decides. Mask2Former's (mmdet, mmseg and its own) exempt queries and levels,
-which Grounding DINO's leave out. Swin V2's, timm's and OpenCLIP's exempt ``logit_scale``, mmpretrain's does not. The
-``temperature`` of each head in XCiT and EdgeNeXt is decayed everywhere.
+If published lists of exempt parameters disagree, the majority decides. Mask2Former's lists (mmdet, mmseg and its own)
+contain query and level embeddings; Grounding DINO's lists do not. The lists of Swin V2, timm and OpenCLIP contain
+``logit_scale``; mmpretrain's list does not. No list contains the ``temperature`` of each head in XCiT and EdgeNeXt.
 """
 
 # Class names: with the suffix, every parameter is a norm; with "norm" inside, only parameters that norms usually have.
@@ -116,20 +116,23 @@ _NEW = re.compile(
 
 
 def is_new_beside(own: str) -> bool:
-    """True if the name marks a part that is added to a pretrained backbone.
+    """True if a parameter or module was added to a pretrained backbone, according to its name.
 
-    Adapters (ViT-Adapter's ``spm``, ``interactions``, ``up`` and ``level_embed``), prompts, low-rank updates, pyramids
-    and queries are newly initialised, and should train with the head.
+    Added parts are adapters (ViT-Adapter's ``spm``, ``interactions``, ``up`` and ``level_embed``), prompts, low-rank
+    updates, pyramids and queries. They are newly initialised, so they should train with the head.
     """
     return bool(_NEW.search(own.partition(".")[0]))
 
 
 Exemption = Callable[[str, tuple[int, ...], "Module | None"], "str | None"]
-"""Maps name, shape and the module that registers the parameter to the reason; None without an exemption."""
+"""Maps name, shape and module of a parameter to the reason for its exemption from weight decay; None without an
+exemption.
+"""
 
 UNDECAYED_NAMES = ("pos_embed", "cls_token")
-"""Full parameter names. A token inside a backbone is named ``backbone.cls_token``, so it does not match and is
-decayed."""
+"""Full parameter names that mmdet exempts. A token inside a backbone is named ``backbone.cls_token``, so mmdet does not
+exempt it.
+"""
 
 _REASONS: dict[Kind, str] = {
     "norm": "norm layer",
@@ -145,7 +148,11 @@ _REASONS: dict[Kind, str] = {
 
 
 def mmdet_exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
-    """Return mmdet 3.3.0's exemption, from ``add_params`` of its decay constructor; norm layers by their shape."""
+    """Return the reason why mmdet exempts a parameter from weight decay; None if it does not.
+
+    Source: mmdet 3.3.0, ``add_params`` of its decay constructor, which recognises norm layers by the shape of their
+    parameters.
+    """
     if len(shape) == 1:
         return "1-D tensor"
     if name.endswith(".bias"):
@@ -156,7 +163,10 @@ def mmdet_exemption(name: str, shape: tuple[int, ...], module: Module | None) ->
 
 
 def exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
-    """Return lrdecay's exemption: 1-D tensors, scalars and every kind of :func:`kind_of`, anywhere in the model."""
+    """Return the reason why lrdecay's constructor exempts a parameter from weight decay; None if it does not.
+
+    Exempt are 1-D tensors, scalars and all kinds of :func:`kind_of`, anywhere in the model.
+    """
     kind = kind_of(name, module, shape)
     if kind != "norm" and len(shape) <= 1:
         return "1-D tensor" if shape else "scalar"

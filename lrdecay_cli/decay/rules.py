@@ -1,6 +1,6 @@
-"""The decay rules of one model, validated once and then applied by name; and the groups that they make.
+"""The layer-decay rules of one model, and the parameter groups that follow from them.
 
-Source of the groups: mmdet 3.3.0, ``add_params`` of its decay constructor: names, order and numbers are the same.
+Source of the groups: mmdet 3.3.0, ``add_params`` of its decay constructor. Group names, order and numbers are the same.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ OPTIMIZER = "optim_wrapper.optimizer"
 
 
 class TrainingParameter(NamedTuple):
-    """A parameter as the model registers it."""
+    """A parameter, as the model registers it."""
 
     name: str
     shape: tuple[int, ...]
     requires_grad: bool = True
     module: Module | None = None
-    """The module that registers it; its type determines the parameter's kind."""
+    """The module that registers the parameter. Its type determines the kind of the parameter."""
 
 
 class PlannedParameter(NamedTuple):
-    """A parameter in its group."""
+    """A parameter of a planned group, with the formulas of its numbers."""
 
     name: str
     provenance: Provenance
@@ -40,7 +40,7 @@ class PlannedParameter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlannedGroup:
-    """A parameter group to build."""
+    """A parameter group that a constructor will build."""
 
     name: str
     """``layer_<id>_decay`` or ``layer_<id>_no_decay``, with a custom key's multipliers: ``layer_3_lr_x0.1_decay``."""
@@ -48,23 +48,25 @@ class PlannedGroup:
     lr_scale: int | float
     """Factor on the base lr."""
     lr: int | float
-    """Per step, as training starts."""
+    """Learning rate per step, before the first step of the training."""
     weight_decay: int | float | None
     parameters: tuple[PlannedParameter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DecayRules:
-    """The decay of one model. :meth:`of_model` reads mmdet's options, ``plan_of_model`` those of lrdecay's
-    constructor."""
+    """The layer-decay rules of one model.
+
+    :meth:`of_model` creates them from mmdet's options, ``plan_of_model`` from the options of lrdecay's own constructor.
+    """
 
     options: DecayOptions
     layer_id: Callable[[str], Formula]
-    """Maps a parameter name to its layer id. Raises DecayError for a name without one."""
+    """Maps a parameter name to its layer id. Raises DecayError if the name has no layer id."""
     base_lr: int | float
-    """Learning rate of the top of the model, per step."""
+    """The optimizer's lr, per step. The head trains at this lr."""
     base_weight_decay: int | float | None
-    """None if the config sets none; the optimizer then uses its default."""
+    """Weight decay in the config. None if the config sets none; the optimizer then uses its default."""
     exemption: Exemption = mmdet_exemption
     custom_keys: tuple[CustomKey, ...] = ()
 
@@ -79,13 +81,19 @@ class DecayRules:
         base_weight_decay: float | None = None,
         families: tuple[Family, ...] = ALL_FAMILIES,
     ) -> DecayRules:
-        """Return the rules for a model with the parameters ``names``; frozen ones count towards the depth too.
+        """Return the rules for a model.
 
-        ``backbone_class`` is the class of ``model.backbone``; None without a backbone.
+        Args:
+            names: all parameter names of the model. Frozen parameters also count for the depth of the backbone.
+            options: the options of the decay.
+            backbone_class: the class of ``model.backbone``; None if the model has no backbone.
+            base_lr: the optimizer's lr.
+            base_weight_decay: the optimizer's weight decay.
+            families: the backbone families that the constructor supports.
 
         Raises:
             DecayError: no family supports the backbone or its decay type, a number is missing or invalid, or
-                ``num_layers`` is not the backbone's and the family requires it.
+                ``num_layers`` does not fit the backbone although the family requires it.
         """
         family = _serving(backbone_class, families)
         check_decay_type(family, options.decay_type, backbone_class)
@@ -101,7 +109,7 @@ class DecayRules:
         )
 
     def explain(self, name: str, shape: tuple[int, ...], module: Module | None = None) -> Provenance:
-        """Return the formulas of one parameter's layer id, lr scale, lr and weight decay, from its name and shape.
+        """Return the formulas of one parameter's layer id, lr scale, lr and weight decay.
 
         Raises:
             DecayError: the name has no layer in the backbone, or its lr scale has no value.
@@ -123,7 +131,7 @@ class DecayRules:
 
 
 def sorted_into_groups(parameters: Iterable[TrainingParameter], rules: DecayRules) -> tuple[PlannedGroup, ...]:
-    """Return the groups of these parameters, in order of first appearance; frozen ones are in none."""
+    """Return the groups of these parameters, in order of first appearance. Frozen parameters are in no group."""
     members: dict[str, list[PlannedParameter]] = {}
     for name, shape, requires_grad, module in parameters:
         if requires_grad:
@@ -133,9 +141,11 @@ def sorted_into_groups(parameters: Iterable[TrainingParameter], rules: DecayRule
 
 
 def _group_name(provenance: Provenance) -> str:
-    """Return mmdet's ``layer_3_decay`` or ``layer_3_no_decay``, with the multipliers of custom keys that act.
+    """Return mmdet's group name, such as ``layer_3_decay`` or ``layer_3_no_decay``, with the multipliers of custom
+    keys.
 
-    Parameters that train alike share a name: a key that removes all weight decay joins the exempt group.
+    Multipliers without effect are left out. Parameters with the same lr and weight decay have the same group name: a
+    custom key that removes all weight decay gives ``no_decay``.
     """
     assert provenance.layer_id is not None
     assert provenance.lr_scale is not None
@@ -166,7 +176,7 @@ def _result(step: Formula | None) -> int | float:
 
 
 def read_base_lr(base_lr: object) -> int | float:
-    """Return the optimizer's lr. Raises DecayError if it is missing or not a finite number."""
+    """Return the optimizer's lr from the config. Raises DecayError if it is missing or not a finite number."""
     number = read_base(base_lr, "lr")
     if number is None:
         raise DecayError(
@@ -176,13 +186,16 @@ def read_base_lr(base_lr: object) -> int | float:
 
 
 def read_base(value: object, key: str) -> int | float | None:
-    """Return the optimizer's lr or weight decay; None if there is none. Raises DecayError if it is not a finite
-    number."""
+    """Return the optimizer's lr or weight decay from the config; None if there is none.
+
+    Raises:
+        DecayError: the value is not a finite number.
+    """
     return None if value is None else finite_number(value, f"{OPTIMIZER}.{key}")
 
 
 def check_decay_type(family: Family, decay_type: DecayType, backbone_class: str | None) -> None:
-    """Raise DecayError unless the family has rules for this decay type."""
+    """Raise DecayError if the family has no rule for this decay type."""
     if decay_type not in family.rules:
         raise DecayError(
             f"{decay_type!r} is not defined for {backbone_class}",
@@ -218,7 +231,7 @@ def _fitting_depths(
         return depths
     if not depths:
         raise DecayError(
-            f"no parameter name of this {backbone_class} matches a block of the family {family.name}",
+            f"no parameter of this {backbone_class} has the name of a {family.name} block",
             where="model.backbone",
             fix="use another optimizer wrapper constructor: the layers are unknown",
         )

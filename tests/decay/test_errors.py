@@ -15,7 +15,7 @@ RATE, LAYERS, TYPE = (f"paramwise_cfg.{key}" for key in ("decay_rate", "num_laye
 LR, WEIGHT_DECAY = "optim_wrapper.optimizer.lr", "optim_wrapper.optimizer.weight_decay"
 ALLOWED = "allowed: 'layer_wise', 'stage_wise'"
 WHOLE, FINITE = "use an integer such as 12", "use a finite number such as 0.7"
-INTEGER = "a name under this module must have an integer there"
+INTEGER = "give the module a name with an integer index"
 OTHER = "use another optimizer wrapper constructor"
 VIT, SWIN = {"backbone": "VisionTransformer"}, {"backbone": "SwinTransformer"}
 RESNET = {"backbone": "ResNet"}
@@ -41,8 +41,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"paramwise_cfg": {"num_layers": 12, "decay_type": "layer_wise"}},
         *("paramwise_cfg", "decay_rate is missing", "add decay_rate"),
     ),
-    "num_layers None": ({"num_layers": None}, LAYERS, "it is None", "set it to a number"),
-    "decay_rate None": ({"decay_rate": None}, RATE, "it is None", "set it to a number"),
+    "num_layers None": ({"num_layers": None}, LAYERS, "the value is None", "set a number"),
+    "decay_rate None": ({"decay_rate": None}, RATE, "the value is None", "set a number"),
     "num_layers bool": ({"num_layers": True}, LAYERS, "True is not an integer", WHOLE),
     "num_layers float": ({"num_layers": 12.0}, LAYERS, "12.0 is not an integer", WHOLE),
     "num_layers string": ({"num_layers": "12"}, LAYERS, "'12' is not an integer", WHOLE),
@@ -89,7 +89,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "no block": (
         {**SWIN, "names": ["backbone.layers.0.blocks.0.weight"]},
         "model.backbone",
-        "no parameter name of this SwinTransformer matches a block of the family swin",
+        "no parameter of this SwinTransformer has the name of a swin block",
         f"{OTHER}: the layers are unknown",
     ),
     "num_layers of another depth": (
@@ -108,11 +108,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "no block index": (
         {"name": "backbone.stages.1"},
-        *("", "the name ends where a block index belongs, after 'stages.1'", INTEGER),
+        *("", "the name has no block index after 'stages.1'", INTEGER),
     ),
     "no stage index": (
         {"name": "backbone.stages", "decay_type": "stage_wise"},
-        *("", "the name ends where a stage index belongs, after 'stages'", INTEGER),
+        *("", "the name has no stage index after 'stages'", INTEGER),
     ),
     "stage index no integer": (
         {"name": "backbone.downsample_layers_x.norm.w"},

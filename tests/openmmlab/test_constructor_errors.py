@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a key": (
         {**GIVEN, "custom_keys": {"": {}}},
-        "paramwise_cfg.custom_keys: the key '' is not part of a name; use a non-empty string",
+        "paramwise_cfg.custom_keys: the key '' is not a non-empty string; use a part of a parameter name",
     ),
     "custom_keys": (
         {**GIVEN, "custom_keys": ["norm"]},
@@ -89,7 +89,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 def test_options_that_are_no_dict(given: object) -> None:
     with pytest.raises(DecayError) as caught:
         LayerDecayOptimWrapperConstructor({"type": "OptimWrapper", "optimizer": dict(OPTIMIZER)}, given)
-    assert str(caught.value) == f"paramwise_cfg: it is a {type(given).__name__}, not a dict; write dict(...)"
+    assert str(caught.value) == f"paramwise_cfg: expected a dict, not a {type(given).__name__}; write dict(...)"
 
 
 @pytest.mark.parametrize(("paramwise_cfg", "line"), REFUSED.values(), ids=REFUSED)
@@ -109,12 +109,13 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "a name left out": (
         *(Plain, {"layers": ["stem", r"blocks\.(\d+)"]}),
-        "paramwise_cfg.layers: no pattern matches backbone.norm.weight, backbone.norm.bias; add one for each layer",
+        "paramwise_cfg.layers: no pattern matches backbone.norm.weight, backbone.norm.bias;"
+        " add a pattern for each layer",
     ),
     "a pattern for nothing": (
         *(Plain, {"layers": ["stem", "backbone.blocks", "blocks", "norm"]}),
         "paramwise_cfg.layers[1]: 'backbone.blocks' matches no parameter of the backbone;"
-        " names are matched from their start, without 'backbone.'",
+        " match the start of a parameter name, without 'backbone.'",
     ),
     "a group of letters": (
         *(Plain, {"layers": ["(stem|norm)", r"blocks\.(\d+)"]}),
@@ -131,7 +132,8 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "stages of reported layers": (
         *(Reporting, {"decay_type": "stage_wise"}),
-        "paramwise_cfg.decay_type: 'stage_wise' is not defined for Reporting, which only reports layers; allowed",
+        "paramwise_cfg.decay_type: 'stage_wise' is not available for Reporting:"
+        " its get_layer_depth reports only layers; allowed",
     ),
     "num_layers of reported layers": (
         *(Reporting, {"num_layers": 3}),
@@ -139,7 +141,8 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "reports that disagree": (
         *(Inconsistent, {}),
-        "paramwise_cfg.backbone: Inconsistent.get_layer_depth must return one number of layers, but returns 20 for",
+        "paramwise_cfg.backbone: Inconsistent.get_layer_depth must return the same number of layers for every name,"
+        " but returns 20 for",
     ),
     "a report that fails": (
         *(Failing, {}),

@@ -1,4 +1,7 @@
-"""The registry of backbone families. A new family is a file here and an entry in :data:`ALL_FAMILIES`."""
+"""The backbone families. Each family maps parameter names to layer ids.
+
+A new family is a file in this folder and an entry in :data:`ALL_FAMILIES`.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ ALL_FAMILIES: tuple[Family, ...] = (
     internimage.FAMILY,
     resnet.FAMILY,
 )
-"""The families that lrdecay's own constructor supports. The first family with a matching class name counts."""
+"""The families that lrdecay's own constructor supports. If several match a class name, the first one is used."""
 
 
 def find_family(class_name: str, families: Iterable[Family] = ALL_FAMILIES) -> Family | None:
-    """Return the family of a backbone class; None if there is none."""
+    """Return the first family that supports a backbone class; None if there is none."""
     return next((family for family in families if family.classes.match(class_name)), None)
 
 

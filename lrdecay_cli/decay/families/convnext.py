@@ -1,7 +1,7 @@
-"""ConvNeXt, as mmdet's decay constructor decays it.
+"""Layer ids of ConvNeXt, as mmdet's layer-decay constructor computes them.
 
-Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. Every name gets mmdet's id,
-unusual names included; where mmdet's functions fail, these raise a :class:`DecayError`.
+Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. Unusual names get mmdet's ids
+too. If mmdet's functions fail for a name, the functions here raise a :class:`DecayError`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ TOKENS = ("cls_token", "mask_token", "pos_embed")
 STAGES = 4
 _DOWNSAMPLING_IDS = {0: 0, 1: 2, 2: 3}
 _STAGE_IDS = {0: 1, 1: 2}
-"""Layer ids by stage; the last stage's is ``num_layers``."""
+"""Layer ids of the first two stages. The last stage has the id ``num_layers``."""
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Layer id by block: three blocks of the long third stage share one id, every other stage has one.
+    """Return the layer id of a parameter, by block.
+
+    In the long third stage, three blocks share one layer id. Each other stage has one layer id.
 
     Raises:
-        DecayError: a stage outside 0 to 3, or a missing or non-integer stage or block index.
+        DecayError: the stage is not 0 to 3, or a stage or block index is missing or not an integer.
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
@@ -57,10 +59,12 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 
 
 def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Layer id by stage: all downsampling with the stem, then one id per stage.
+    """Return the layer id of a parameter, by stage.
+
+    Each stage has one layer id. All downsampling layers have the stem's layer id.
 
     Raises:
-        DecayError: a missing or non-integer stage index. Any integer is accepted, as in mmdet.
+        DecayError: the stage index is missing or not an integer. Any integer is accepted, as in mmdet.
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
@@ -80,7 +84,11 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """``norm<i>``, after stage i, has the id of that stage's last block. mmdet gives it the head's id."""
+    """Return the layer id of the norm after a stage (``norm<i>``): the id of the last block in the stage.
+
+    mmdet gives these norms the head's layer id. Tokens and position embeddings get the stem's layer id. The result is
+    None for all other names.
+    """
     found = re.match(rf"{re.escape(prefix)}norm(\d+)\.", name, re.ASCII)
     stage = int(found.group(1)) if found else -1
     if not 0 <= stage < len(depths):
@@ -93,7 +101,7 @@ def placement(
 
 
 def _fitting_num_layers(depths: tuple[int, ...]) -> int:
-    """One above the id of the third stage's last block: 6 for a depth of 9, 12 for 27."""
+    """Return one more than the layer id of the last block in the third stage: 6 for 9 blocks, 12 for 27 blocks."""
     blocks = depths[2] if len(depths) > 2 else 0
     return 3 + (blocks - 1) // 3 + 1
 
@@ -111,4 +119,4 @@ FAMILY = Family(
 )
 
 UNIREPLKNET_FAMILY = replace(FAMILY, name="unireplknet", classes=ClassNames(("UniRepLKNet", "UniRepLKNetBackbone")))
-"""Source: UniRepLKNet (AILab-CVC/UniRepLKNet, 2025-08), whose constructor has mmdet's layer ids."""
+"""UniRepLKNet. Its constructor uses mmdet's layer ids. Source: AILab-CVC/UniRepLKNet, 2025-08."""

@@ -1,4 +1,4 @@
-"""The interface of a backbone family: the supported names, and the rule from a parameter name to a layer id."""
+"""The interface of a backbone family: the supported classes, and the rules from a parameter name to a layer id."""
 
 from __future__ import annotations
 
@@ -13,44 +13,46 @@ from lrdecay_cli.decay.parameter_kinds import kind_of
 from lrdecay_cli.domain.provenance import FALLBACK, Formula, arrow, by_name
 
 BACKBONE_PREFIX = "backbone."
-_RENAME = "a name under this module must have an integer there"
+_RENAME = "give the module a name with an integer index"
 
 
 class LayerRule(Protocol):
-    """From a parameter name to its layer id, with the rule that matched.
+    """A function that maps a parameter name to its layer id.
 
-    The ``cause`` of the formula is the pattern that matched. A pattern of the backbone starts with the prefix and has
-    as many dotted parts as the rule checks.
+    It returns a :class:`Formula` with the layer id as result and the matching pattern as ``cause``. A pattern of the
+    backbone starts with the backbone's prefix, and has as many dotted parts as the function checks.
 
     Raises:
-        DecayError: the name looks like a block of the family, but has no layer.
+        DecayError: the name looks like a block of the family, but has no layer id.
     """
 
     def __call__(
         self, name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX
     ) -> Formula:
-        """Return the layer id from 0 (the stem) to ``num_layers + 1`` (everything outside the backbone)."""
+        """Return the layer id: 0 for the stem, up to ``num_layers + 1`` for everything outside the backbone."""
         ...
 
 
 Placement = Callable[[str, DecayType, int, tuple[int, ...], str], Formula | None]
-"""Returns the layer id of norm layers, tokens and position embeddings to which a layer rule gives the head's id; None
-for all other names. Arguments: name, decay type, ``num_layers``, depths and prefix."""
+"""Returns the layer id of norm layers, tokens and position embeddings to which a layer rule gives the head's layer id.
+
+Returns None for all other names. Arguments: name, decay type, ``num_layers``, depths and prefix.
+"""
 
 Depths = Callable[[Iterable[str], str], tuple[int, ...]]
-"""Blocks per stage from parameter names and the backbone's prefix; ``()`` without any block."""
+"""Maps parameter names and the backbone's prefix to the number of blocks per stage; ``()`` if there are no blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassNames:
-    """The backbone classes that a family supports, by name."""
+    """The names of the backbone classes that a family supports."""
 
     names: tuple[str, ...]
     within: bool = False
     """True to also match class names that contain one of the names."""
 
     def match(self, class_name: str) -> bool:
-        """True if the family supports a class of this name."""
+        """True if the family supports a class with this name."""
         if self.within:
             return any(name in class_name for name in self.names)
         return class_name in self.names
@@ -61,38 +63,49 @@ class ClassNames:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Backbones with the same parameter names."""
+    """Backbones with the same parameter names, and the rules for their layer ids."""
 
     name: str
     classes: ClassNames
     rules: Mapping[DecayType, LayerRule]
-    """The supported decay types and their rules."""
+    """The layer rule for each supported decay type."""
     depths: Depths
     fitting_num_layers: Callable[[tuple[int, ...]], int]
-    """The ``num_layers`` that gives layer ids without a gap or an overlap, for given depths in ``layer_wise``."""
+    """Maps depths to the ``num_layers`` that fits them in ``layer_wise`` decay: layer ids then have no gap and no
+    overlap.
+    """
     must_fit: bool = True
-    """True if another ``num_layers`` is an error. mmdet accepts any number, so its own families do too."""
+    """True if a ``num_layers`` that does not fit is an error. False for mmdet's families, because mmdet accepts any
+    number.
+    """
     placement: Placement | None = None
-    """Tried before the rules, unless the config requires mmdet's and mmpretrain's own ids."""
+    """Called before the layer rule, unless ``strict_compat`` requires the ids of mmdet and mmpretrain."""
     stages: int | None = None
     """Number of stages that the rules expect; None for any number."""
     added: tuple[str, ...] = ()
-    """Modules and parameters of the backbone that are not pretrained: they train with the head."""
+    """Modules and parameters of the backbone that are not pretrained. They get the head's layer id."""
     output_norms: bool = False
-    """True if each output stage has a ``norm<i>``; classifiers, which provide the pretrained weights, only output the
-    last stage."""
+    """True if the backbone has a ``norm<i>`` for each output stage.
+
+    The pretrained weights come from classifiers, which output only the last stage.
+    """
 
     def fitting(self, decay_type: DecayType, depths: tuple[int, ...]) -> int:
-        """Return the ``num_layers`` without a gap or an overlap: by layer, or one id per stage."""
+        """Return the ``num_layers`` that gives layer ids without a gap or an overlap.
+
+        In ``stage_wise`` decay it is the number of stages.
+        """
         return len(depths) if decay_type == "stage_wise" else self.fitting_num_layers(depths)
 
 
 def depths_by(pattern: str, first_stage: int = 0) -> Depths:
-    """Return a function that reads depths by a regular expression for a block's name after the prefix.
+    """Return a function that finds the number of blocks per stage in parameter names.
 
-    Its groups are the stage, if the backbone has any, and the block. The highest block index counts, not the number of
-    names: PyTorch lists a tensor shared by several blocks only under the first one, and a block may have no parameters.
-    The first stage without a block ends the depths; ``(3, 3, 9, 3)`` for ConvNeXt-T, ``(12,)`` for ViT-B.
+    ``pattern`` is a regular expression for the name of a block's parameter after the prefix. Its groups are the stage,
+    if the backbone has stages, and the block. The number of blocks is the highest block index plus 1. Blocks without a
+    name count too: PyTorch lists a tensor that blocks share only under the first of them, and a block may have no
+    parameters. The first stage without a block ends the search. The result is ``(3, 3, 9, 3)`` for ConvNeXt-T and
+    ``(12,)`` for ViT-B.
     """
 
     def depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
@@ -110,7 +123,7 @@ def depths_by(pattern: str, first_stage: int = 0) -> Depths:
 
 
 def with_the_stem(name: str, prefix: str) -> Formula | None:
-    """Return layer id 0 for a token or position embedding that the backbone itself registers."""
+    """Return layer id 0 for a token or position embedding that the backbone itself registers; None for other names."""
     own = name.removeprefix(prefix) if name.startswith(prefix) else "."
     if "." not in own and kind_of(own, None, ()) in ("token", "position", "query"):
         return by_name(name, "0", "0", 0)
@@ -118,22 +131,26 @@ def with_the_stem(name: str, prefix: str) -> Formula | None:
 
 
 def with_the_head(num_layers: int) -> Formula:
-    """Return the highest layer id, for parameters outside the backbone."""
+    """Return the head's layer id, the highest one, for parameters outside the backbone."""
     inputs = {"num_layers": num_layers}
     return arrow("fallback", FALLBACK, "num_layers + 1", f"{num_layers} + 1", num_layers + 1, inputs)
 
 
 def index_part(name: str, parts: list[str], position: int, what: str) -> int:
-    """Return the integer at a position of a dotted name, parsed by ``int()``: ``-1`` and ``1_0`` are integers.
+    """Return the integer at a position of a dotted name. ``int()`` parses it, so ``-1`` and ``1_0`` are integers.
 
-    ``parts`` follow the backbone's prefix; ``what`` names the integer in errors: ``stage``, ``block``.
+    Args:
+        name: the full name, for errors.
+        parts: the parts of the name after the backbone's prefix.
+        position: index of the integer in ``parts``.
+        what: the meaning of the integer, for errors: ``stage``, ``block``.
 
     Raises:
         DecayError: the part is missing or not an integer.
     """
     after = ".".join(parts[:position])
     if position >= len(parts):
-        raise DecayError(f"the name ends where a {what} index belongs, after {after!r}", where=name, fix=_RENAME)
+        raise DecayError(f"the name has no {what} index after {after!r}", where=name, fix=_RENAME)
     try:
         return int(parts[position])
     except ValueError:
@@ -143,6 +160,6 @@ def index_part(name: str, parts: list[str], position: int, what: str) -> int:
 
 
 def outside(name: str, what: str, index: int, count: int, first: int = 0) -> DecayError:
-    """Return the error for an index outside ``count`` values from ``first`` on."""
+    """Return the error for an index outside the allowed range, which has ``count`` values and starts at ``first``."""
     allowed = f"allowed: {what} {first} to {first + count - 1}"
     return DecayError(f"{what} {index} has no layer id", where=name, fix=allowed)

@@ -1,8 +1,8 @@
-"""InternImage: four levels of blocks after a patch embedding.
+"""Layer ids of InternImage: four levels of blocks after a patch embedding.
 
 Source: InternImage (OpenGVLab/InternImage, 2025-03), ``custom_layer_decay_optimizer_constructor.py`` in
-``detection/mmcv_custom/``. One difference: the norm after a level has the id of that level's last block, not of the
-next level's first block.
+``detection/mmcv_custom/``. One difference: here, the norm after a level has the layer id of the level's last block. In
+the source, it has the layer id of the next level's first block.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ _BETWEEN = ("downsample", "norm")
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Layer id by block, counted through the levels. Modules between two levels share the id of the next block.
+    """Return the layer id of a parameter, by block. Blocks are counted through all levels.
+
+    Modules between two levels have the layer id of the next block.
 
     Raises:
-        DecayError: a level or block outside ``depths``, or a missing or non-integer index.
+        DecayError: a level or block is outside ``depths``, or an index is missing or not an integer.
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
@@ -58,7 +60,10 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """The norm after a level has the id of that level's last block."""
+    """Return the layer id of the norm after a level: the id of the level's last block.
+
+    Tokens and position embeddings get the stem's layer id. The result is None for all other names.
+    """
     found = re.match(rf"{re.escape(prefix)}levels\.(\d+)\.norm\.", name, re.ASCII)
     if found is None or int(found[1]) >= len(depths):
         return with_the_stem(name, prefix)

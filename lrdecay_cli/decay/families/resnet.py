@@ -1,7 +1,7 @@
-"""ResNet and similar backbones of mmpretrain and mmdet: a stem and stages ``layer1`` to ``layer4``.
+"""Layer ids of ResNet and similar backbones of mmpretrain and mmdet: a stem and stages ``layer1`` to ``layer4``.
 
-Source: mmpretrain 1.2.0, ``ResNet.get_layer_depth``, for the depths that it knows (ResNet-34, 50, 101, 152, 200 and
-269). Extensions: other depths share ids like ResNet-50, and a backbone may end before its fourth stage.
+Source: mmpretrain 1.2.0, ``ResNet.get_layer_depth``, which supports ResNet-34, 50, 101, 152, 200 and 269. Two
+extensions: with other depths, blocks share layer ids as in ResNet-50, and a backbone may end before its fourth stage.
 """
 
 from __future__ import annotations
@@ -42,10 +42,12 @@ CLASSES = ClassNames(
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Layer id by block: some blocks of the second and third stage share one id, every other stage has one.
+    """Return the layer id of a parameter, by block.
+
+    In the second and third stage, a few blocks share one layer id. Each other stage has one layer id.
 
     Raises:
-        DecayError: a stage or block outside ``depths``, or a missing or non-integer block index.
+        DecayError: a stage or block is outside ``depths``, or a block index is missing or not an integer.
     """
     found = _stage(name, num_layers, depths, prefix)
     if isinstance(found, Formula):
@@ -64,10 +66,10 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 
 
 def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Layer id by stage, the stem first.
+    """Return the layer id of a parameter, by stage: 0 for the stem, 1 for the first stage.
 
     Raises:
-        DecayError: a stage outside ``depths``.
+        DecayError: the stage is outside ``depths``.
     """
     found = _stage(name, num_layers, depths, prefix)
     if isinstance(found, Formula):
@@ -79,12 +81,17 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """The classifier of torchvision's and timm's ResNets has the head's id, not the stem's."""
+    """Return the head's layer id for the classifier ``fc`` of torchvision's and timm's ResNets; None for other names.
+
+    The layer rules would give the classifier the stem's layer id.
+    """
     return with_the_head(num_layers) if name.startswith(f"{prefix}fc.") else None
 
 
 def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> tuple[int, list[str]] | Formula:
-    """Return the stage from 0 and the parts of the name; the formula itself for a name outside the stages."""
+    """Return the index of the stage, from 0, and the parts of the name. For a name outside the stages, return its
+    formula.
+    """
     if not name.startswith(prefix):
         return with_the_head(num_layers)
     parts = name.removeprefix(prefix).split(".")
@@ -98,11 +105,13 @@ def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> 
 
 
 _SHARED: dict[tuple[int, ...], tuple[int, int]] = {(8, 36): (4, 4), (24, 36): (4, 4), (30, 48): (5, 6)}
-"""Number of blocks of the second and third stage that share an id, by the depths of these stages; default 2 and 3."""
+"""How many blocks share one layer id in the second and third stage, by the depths of these stages. The default is 2 and
+3.
+"""
 
 
 def _ids(depths: tuple[int, ...]) -> list[int]:
-    """Return the number of ids per stage."""
+    """Return the number of layer ids in each stage."""
     shared = (0, *_SHARED.get(depths[1:3], (2, 3)))
     return [-(-depth // shared[stage]) if stage in (1, 2) else 1 for stage, depth in enumerate(depths)]
 

@@ -1,9 +1,9 @@
-"""Swin Transformer and Swin Transformer V2 of mmpretrain and mmdet, which use the same parameter names.
+"""Layer ids of Swin Transformer and Swin Transformer V2. mmpretrain and mmdet use the same parameter names for them.
 
-Source: mmpretrain 1.2.0, ``SwinTransformer.get_layer_depth``. V2 has no source: its stages begin with the downsampling
-instead of ending with it, so the downsampling shares the id of the blocks before it, as in V1. timm (1.0.31,
-``SwinTransformer.group_matcher``) calls the stages ``layers``, and their initial downsampling shares the id of the next
-block. The video Swin of mmaction2 1.2.0 has V1's layers under timm's names.
+Source: mmpretrain 1.2.0, ``SwinTransformer.get_layer_depth``. For V2 there is no source. A stage of V2 begins with the
+downsampling; a stage of V1 ends with it. In both, the downsampling has the layer id of the last block before it. timm
+(1.0.31, ``SwinTransformer.group_matcher``) calls the stages ``layers``; a stage begins with the downsampling, which has
+the layer id of the next block. The video Swin of mmaction2 1.2.0 has V1's layers under timm's names.
 """
 
 from __future__ import annotations
@@ -36,13 +36,20 @@ def layer_wise(
     stages: str = "stages",
     downsample: Literal["after", "before", "behind"] = "after",
 ) -> Formula:
-    """Layer id by block, counted through the stages in the module ``stages``.
+    """Return the layer id of a parameter, by block. Blocks are counted through all stages.
 
-    A stage's downsampling shares the id of its last block (``downsample="after"``), of the last block of the stage
-    before (``before``), or of its own first block (``behind``).
+    Args:
+        name: full parameter name.
+        num_layers: number of layers between stem and head.
+        depths: blocks per stage.
+        prefix: prefix of the backbone's parameter names.
+        stages: name of the module with the stages.
+        downsample: the block that shares its layer id with a stage's downsampling: the stage's last block (``after``),
+            the last block of the stage before (``before``), or the stage's first block (``behind``).
 
     Raises:
-        DecayError: a stage outside ``depths``, a block outside its stage, or a missing or non-integer index.
+        DecayError: a stage is outside ``depths``, a block is outside its stage, or an index is missing or not an
+            integer.
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
@@ -76,7 +83,11 @@ def layer_wise(
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """``norm<i>``, after stage i, has the id of that stage's last block; ``norm`` has that of the last block."""
+    """Return the layer id of the norm after a stage (``norm<i>``): the id of the last block in the stage.
+
+    ``norm`` is the norm after the last stage. Tokens and position embeddings get the stem's layer id. The result is
+    None for all other names.
+    """
     found = re.match(rf"{re.escape(prefix)}norm(\d*)\.", name, re.ASCII)
     stage = int(found.group(1) or len(depths) - 1) if found else -1
     if not found or not 0 <= stage < len(depths):

@@ -1,10 +1,10 @@
-"""Plain vision transformers: one row of blocks after a patch embedding.
+"""Layer ids of plain vision transformers: a single row of blocks after a patch embedding.
 
-Source: mmpretrain 1.2.0, ``VisionTransformer.get_layer_depth``. Blocks may also be called ``blocks`` (timm, ViTDet,
-HiViT) instead of ``layers``. For HiViT this differs from mmpretrain, whose function looks for ``layers`` and therefore
-decays only the stem. The listed backbones of timm 1.0.31 have the layers of their ``group_matcher``. MViT has those of
-mmaction2 1.2.0's decay constructor, with the norm after each stage at that stage. ViT-Adapter's backbones have those of
-their own constructor; parameters that the adapter adds train with the head.
+Source: mmpretrain 1.2.0, ``VisionTransformer.get_layer_depth``. Blocks are in the module ``layers`` or ``blocks``
+(timm, ViTDet, HiViT). mmpretrain's function looks only for ``layers``, so mmpretrain decays only the stem of HiViT. The
+listed backbones of timm 1.0.31 have the layers of their ``group_matcher``. MViT has the layers of mmaction2 1.2.0's
+decay constructor, but the norm after each stage has the layer id of this stage. ViT-Adapter's backbones have the layers
+of their own constructor; parameters that the adapter adds train with the head.
 """
 
 from __future__ import annotations
@@ -78,10 +78,12 @@ def layer_wise(
     *,
     tokens: tuple[str, ...] = TOKENS,
 ) -> Formula:
-    """One layer id per block. Parameters outside stem and blocks, such as a mask token, have the head's id.
+    """Return the layer id of a parameter, by block: one layer id for each block.
+
+    Parameters outside stem and blocks, such as a mask token, have the head's layer id.
 
     Raises:
-        DecayError: a block index that is missing, not an integer, or outside 0 to ``num_layers - 1``.
+        DecayError: the block index is missing, is not an integer, or is outside 0 to ``num_layers - 1``.
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
@@ -100,7 +102,11 @@ def layer_wise(
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """Tokens and the norm before the blocks have the stem's id, norms after the blocks the last block's."""
+    """Return the layer id of tokens, position embeddings and norms outside the blocks; None for all other names.
+
+    Tokens, position embeddings and the norm before the blocks have the stem's layer id. Norms after the blocks have the
+    layer id of the last block.
+    """
     module = name.removeprefix(prefix).partition(".")[0] if name.startswith(prefix) else ""
     if module in NORMS_BEFORE:
         return by_name(f"{prefix}{module}", "0", "0", 0)
@@ -110,8 +116,10 @@ def placement(
 
 
 def _mvit_depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
-    """Return blocks per stage: a block that widens its input, and so has a projection next to its attention, begins a
-    stage."""
+    """Return the number of blocks in each stage of an MViT.
+
+    A stage begins with a block that widens its input. Such a block has a projection next to its attention.
+    """
     listed = tuple(names)
     blocks = sum(_ROW(listed, prefix))
     matcher = re.compile(rf"{re.escape(prefix)}blocks\.(\d+)\.proj\.", re.ASCII)
@@ -123,7 +131,10 @@ def _mvit_depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
 def mvit_placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """``norm<i>`` has the id of the last block of stage i; tokens and positions have the stem's."""
+    """Return the layer id of the norm after a stage (``norm<i>``): the id of the last block in the stage.
+
+    Tokens and position embeddings get the stem's layer id. The result is None for all other names.
+    """
     found = re.match(rf"{re.escape(prefix)}norm(\d+)\.", name, re.ASCII)
     if found is None:
         return with_the_stem(name, prefix)
@@ -135,7 +146,7 @@ def mvit_placement(
 def adapter_placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """As :func:`placement`, but parameters added by the adapter train with the head."""
+    """Return the head's layer id for parameters that the adapter adds. For other names, see :func:`placement`."""
     if name.startswith(prefix) and name.removeprefix(prefix).partition(".")[0] in _ADDED:
         return with_the_head(num_layers)
     return placement(name, decay_type, num_layers, depths, prefix)
