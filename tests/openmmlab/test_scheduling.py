@@ -178,7 +178,7 @@ def test_an_optimizer_for_which_there_is_no_scheduler_is_named(tmp_path: Path) -
         followed(path)
     assert caught.value.line() == f"{path}: param_scheduler has no entry for the optimizer 'head'; add head=[...]"
     misspelt = written(tmp_path, EPOCHS, wrapper, dict(backbone=[WARM_UP], haed=[WARM_UP]), "TwoHeadedToy")
-    with pytest.raises(LrdecayError, match="nothing for the optimizer 'head'; rename haed to head"):
+    with pytest.raises(LrdecayError, match="no entry for the optimizer 'head'; rename haed to head"):
         followed(misspelt)
 
 
