@@ -22,13 +22,17 @@ def preload_stack(packages: Iterable[str]) -> None:
 
     import lrdecay_cli.openmmlab.audit  # noqa: F401
     from lrdecay_cli.openmmlab.build_context import quiet_stack
+    from lrdecay_cli.openmmlab.config_values import distributions_of_stack, stack_versions
     from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
     install_stubs()
+    packages = [*packages]
     for module in (_LOOKED_UP_WITH, *(f"{package}.{name}" for package in packages for name in _REGISTERING)):
         # A child that needs the module meets the same error and reports it.
         with suppress(Exception), quiet_stack(verbose=False):
             importlib.import_module(module)
+    # Found once for all processes: each would read the records of the installed packages.
+    distributions_of_stack(stack_versions((), "mmcv", *packages))
     # One thread: there is one child per core, and a thread pool does not survive a fork.
     torch.set_num_threads(1)
     # Exclude existing objects from garbage collection, which would write to and so copy shared memory.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _GROUPED = 100
 """Maximum time in milliseconds to group changes."""
-_STEP = 10
+_STEP = 5
 """Milliseconds without a change that end a group: editors write a file in several steps."""
 _WAIT = 1000
 POLLING = "WATCHFILES_FORCE_POLLING"
