@@ -1,1 +1,1 @@
-"""Run work in child processes: start them, handle their output, return their results."""
+"""Run work in child processes: start them, handle their output, and return their results."""

@@ -1,4 +1,4 @@
-"""Build many configs independently: from the cache, or each in its own child process."""
+"""Return the outcomes of many configs, from the cache or from builds in separate child processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from lrdecay_cli.openmmlab.availability import check_stack
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache, outcome_of
 
 MOST_CACHED = 256
-"""Number of configs. The maps of a whole zoo would push everything else out of the cache."""
+"""Maximum number of configs for which new maps are cached.
+
+The maps of a whole zoo would displace all other entries of the cache.
+"""
 
 
 def build_many(
@@ -29,17 +32,17 @@ def build_many(
 ) -> Generator[BuildOutcome, None, None]:
     """Yield the outcome of each config when it is ready: first cached results, then builds.
 
-    Each config is built in a forked child, or without fork in another process. Modules with equal names in two
-    projects, registrations and changed defaults stay there.
+    Each config is built in a forked child process, or in a new process if the system cannot fork. So configs do not
+    affect each other through imported modules, registered classes or changed defaults.
 
     Args:
         configs: names of configs.
-        options: how to build them.
-        jobs: number of builds at a time.
-        cache: looked up for every config; stores new results unless there are more than ``MOST_CACHED``.
-        load: called with the configs to build; imports the stack for all of them. Default: all registered modules of
-            the packages that they name, which is fastest for many.
-        here: builds a single remaining config in this process; its errors are raised.
+        options: options for building configs.
+        jobs: number of configs to build in parallel.
+        cache: cache to look up every config in. It stores new results if at most ``MOST_CACHED`` configs are built.
+        load: called with the configs to build, to import torch and mm* once for all of them. By default, all registered
+            modules of the packages that the configs name are imported, which is fastest for many configs.
+        here: builds the config in this process if only one config is left to build; its errors are raised.
     """
     missing = []
     for config in configs:
@@ -96,10 +99,10 @@ def build_many(
 
 @contextmanager
 def isolation(options: BuildSpec) -> Iterator[BuildSpec]:
-    """Yield ``options`` for confined children (``--isolate``), which run untrusted configs.
+    """Yield ``options`` with which child processes build untrusted configs in a sandbox (``--isolate``).
 
-    They have a scratch folder, removed at the end. Reports on stderr what is enforced. Raises LrdecayError if this
-    system cannot fork.
+    The children may write only to a scratch folder, which is removed at the end. A line on stderr lists the enforced
+    restrictions. Raises LrdecayError if this system cannot fork.
     """
     import shutil
     import tempfile

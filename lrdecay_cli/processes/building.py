@@ -1,4 +1,4 @@
-"""Build a config in a child process, and load shared modules in the parent beforehand."""
+"""Build configs in child processes, and find the packages that their parent should import first."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from lrdecay_cli.processes.streams import stdout_to_stderr
 
 
 def build(config: str, options: BuildSpec, by: Callable[[], GroupMap] | None = None) -> BuildOutcome:
-    """Build one config in a process that does nothing else. Never raises: errors are the outcome's failure.
+    """Build one config in a process that does nothing else, and return the outcome. It contains the error of a failure.
 
-    ``by`` builds the map, by default :func:`audited`.
+    ``by`` builds the group map; the default is :func:`audited`.
     """
     try:
         os.chdir(options.folder or ".")
@@ -48,7 +48,7 @@ def build(config: str, options: BuildSpec, by: Callable[[], GroupMap] | None = N
 def in_forks(
     configs: Sequence[str], options: BuildSpec, *, jobs: int, cache: MapCache | None = None
 ) -> Generator[Outcome, None, None]:
-    """Build each config in a forked child; :func:`outcome_of` reads the answers."""
+    """Build each config in a forked child and yield its outcome, which :func:`outcome_of` decodes."""
     if options.device == "meta":
         from lrdecay_cli.openmmlab.lazy_imports.stack_imports import load_meta_kernels
 
@@ -71,7 +71,10 @@ def in_forks(
 
 
 def probe(options: BuildSpec) -> tuple[list[str], list[str]]:
-    """Return what is enforced on a confined child here and what is not, tested by a child that runs no config."""
+    """Return the restrictions that this system enforces on a sandboxed child, and those that it cannot enforce.
+
+    A child process that runs no config tests them.
+    """
 
     def work(_: str) -> bytes:
         measures = confine(Confinement(options.scratch, ()))
@@ -82,7 +85,7 @@ def probe(options: BuildSpec) -> tuple[list[str], list[str]]:
 
 
 def audited(config: str, options: BuildSpec, change: Callable[[Any], None] | None = None) -> GroupMap:
-    """Build the map of a config in this process, after ``change`` to the loaded config."""
+    """Build the group map of a config in this process. ``change`` edits the loaded config before the build."""
     with stdout_to_stderr():
         from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
 
@@ -101,10 +104,11 @@ def audited(config: str, options: BuildSpec, change: Callable[[Any], None] | Non
 
 
 def needed_packages(configs: Iterable[str]) -> list[str]:
-    """Return installed packages to preload: mmdet, mmpretrain if a config names it, and the package of all configs.
+    """Return the installed packages to import before children are forked.
 
-    Registering mmdet or mmpretrain changes no result: their names are looked up only under their own scopes, and
-    mmengine imports them for configs that name them. mmpose registers a constructor for all scopes.
+    These are mmdet, mmpretrain if a config names it, and the package to which all configs belong. Importing mmdet or
+    mmpretrain changes no result: names are looked up in their registries only under their own scopes. Other packages
+    may change results: mmpose registers a constructor for all scopes.
     """
 
     def names_mmpretrain(config: str) -> bool:

@@ -1,4 +1,4 @@
-"""Run each task in its own forked child: changes that a config makes to its process do not reach the next one."""
+"""Run each task in its own forked child process, so that a config cannot change the process of the next config."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ import msgspec
 
 Work = Callable[[str], bytes]
 LONGEST_ANSWER = 1 << 29
-"""Limit in bytes. The map of the largest model of both zoos takes a thousandth of it."""
+"""Maximum size of a child's answer in bytes. The largest map of mmdet's and mmpretrain's zoos has a thousandth of
+it.
+"""
 _LENGTH = 8
-"""Number of bytes before an answer that hold its length."""
+"""Number of bytes with the length of an answer, which precede the answer."""
 _PR_SET_PDEATHSIG = 1
 # An answer ends the wait at once. This is the interval of the checks for a child that ended without an answer while
 # its own child keeps the pipe open, and for one that uses too much memory.
@@ -28,36 +30,36 @@ _LOOK = 0.1
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """Result of a child."""
+    """The result of a task that ran in a child process."""
 
     name: str
     """Name of its task."""
     answer: bytes
-    """Result of the task; empty if the child failed."""
+    """Bytes that the task returned; empty if the child failed."""
     lost: str = ""
     """``timeout``, or ``crashed`` for a child that ended without an answer."""
     reason: str = ""
-    """Why it failed: ``killed by SIGSEGV``."""
+    """Why the child failed, for example ``killed by SIGSEGV``."""
     seconds: float = 0.0
 
 
 class Child(msgspec.Struct, eq=False):
-    """A running child, from the parent's view."""
+    """A running child process, as its parent sees it."""
 
     name: str
     """Name of its task."""
     pid: int
     reader: int
-    """The parent's end of the pipe; never blocks."""
+    """The parent's end of the pipe; reading never blocks."""
     started: float
     received: bytearray
     closed: bool = False
-    """True when every process with the other end of the pipe has closed it."""
+    """True if the other end of the pipe is closed in all processes."""
     killed: str = ""
-    """Why the parent killed it: ``timeout``, ``memory`` or ``length``."""
+    """Why the parent killed the child: ``timeout``, ``memory`` or ``length`` (of the answer); empty if it did not."""
 
     def read(self) -> None:
-        """Read the available data from the pipe."""
+        """Read the data that is available in the pipe."""
         with suppress(BlockingIOError):
             # Data that arrives faster than it is read would block here for ever.
             while len(self.received) <= LONGEST_ANSWER:
@@ -75,7 +77,7 @@ class Child(msgspec.Struct, eq=False):
         return bytes(self.received[_LENGTH:]) if whole else None
 
     def kill(self) -> None:
-        """Kill it with every process of its group, even if it ignores signals."""
+        """Kill the child and all processes of its group with SIGKILL."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -92,15 +94,15 @@ def in_children(
     """Run ``work`` for each name in its own forked child, and yield the outcomes when they are ready.
 
     Args:
-        names: names of tasks.
-        work: the task of a child; must not raise.
-        jobs: number of children at a time.
-        timeout: seconds after which a child is killed; None for no limit.
-        memory: bytes that a child may use beyond its memory at the fork, on Linux; None for no limit. Only written
-            memory counts: an uninitialised model reserves all its parameters and uses none.
-        verbose: let children write to stderr; they never write to stdout.
+            names: names of tasks.
+            work: function that a child calls with the name of its task; must not raise.
+            jobs: number of children that run at the same time.
+            timeout: seconds after which a child is killed; None for no limit.
+            memory: limit in bytes for the memory that a child adds after the fork, on Linux; None for no limit. Only
+                written memory counts: the parameters of an uninitialised model count nothing.
+            verbose: let children write to stderr; they never write to stdout.
 
-    A caller that stops early (Ctrl-C) leaves no child behind; on Linux this also holds if the caller is killed.
+        If the caller stops early (Ctrl-C), all children are killed; on Linux also if the caller itself is killed.
     """
     waiting = list(reversed(names))
     selector = selectors.DefaultSelector()
@@ -142,7 +144,10 @@ def _kill_if_over(child: Child, timeout: float | None, limit: int | None) -> Non
 
 
 def _status_if_ended(child: Child) -> int | None:
-    """Return the child's wait status if it has ended, or end it if no more answer can come or is needed."""
+    """Return the child's wait status if it has ended; None while it runs.
+
+    A child that has answered, has closed the pipe or is to be killed is ended here.
+    """
     if child.answer is not None or child.closed or child.killed:
         # This does not change an existing exit status, and it ends the child's own processes.
         child.kill()
@@ -176,11 +181,11 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
 
 
 class Worker:
-    """One child, for an event loop that also waits for other things.
+    """One child process, for an event loop that also waits for other events.
 
     Args:
-        work: the task of the child; must not raise.
-        streams: sets up its standard streams first.
+        work: function that the child calls; must not raise.
+        streams: function that the child calls before, to set up its standard streams.
     """
 
     def __init__(self, work: Callable[[], bytes], streams: Callable[[], None]) -> None:
@@ -188,11 +193,11 @@ class Worker:
         self.ended = False
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable when :meth:`poll` has news."""
+        """Return the file descriptor that becomes readable when :meth:`poll` should be called."""
         return self._child.reader
 
     def poll(self) -> Outcome | None:
-        """Return its outcome; None while it runs."""
+        """Return the outcome of the child; None while the child runs."""
         self._child.read()
         _kill_if_over(self._child, None, None)
         status = _status_if_ended(self._child)
@@ -202,7 +207,7 @@ class Worker:
         return _outcome(self._child, status, None, None)
 
     def stop(self) -> None:
-        """Kill it, unless it has ended."""
+        """Kill the child, unless it has ended."""
         if not self.ended:
             self._child.kill()
             os.waitpid(self._child.pid, 0)
@@ -214,7 +219,7 @@ class Worker:
 
 
 def _start(name: str, work: Work, streams: Callable[[], None]) -> Child:
-    """Fork a child that runs ``work`` and sends the result."""
+    """Fork a child that calls ``work`` and sends its result through a pipe."""
     reader, writer = os.pipe()
     # Parent and child would both write unflushed buffers.
     sys.stdout.flush()
@@ -273,7 +278,7 @@ def _mute(verbose: bool) -> None:
 
 
 def _anonymous_memory(pid: int) -> int:
-    """Return a process's resident bytes without file mappings; 0 on systems other than Linux."""
+    """Return the resident memory of a process without file mappings, in bytes; 0 on systems other than Linux."""
     try:
         _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Records of a build: its options, and its outcome, which a child sends to its parent."""
+"""Records about the build of a config: its options, and its outcome, which a child process sends to its parent."""
 
 from __future__ import annotations
 
@@ -18,53 +18,56 @@ if TYPE_CHECKING:
 
 
 class BuildSpec(msgspec.Struct, frozen=True):
-    """Everything about a build except the config."""
+    """Options for building a config."""
 
     cfg_options: tuple[str, ...] = ()
     device: str = "cpu"
     timeout: float | None = None
-    """Seconds; None for no limit."""
+    """Time limit in seconds; None for no limit."""
     memory: int | None = None
-    """Bytes by which a build may grow; None for no limit."""
+    """Limit in bytes for the memory that a build may add to its process; None for no limit."""
     verbose: bool = False
     exact: bool = False
-    """Initialise the model too."""
+    """True to take no shortcuts; the model's weights are initialised too."""
     finite: bool = True
-    """Refuse a map with a number that JSON cannot contain."""
+    """True to treat a map with a NaN or infinite number as a failure, because JSON cannot contain it."""
     notes_files: bool = False
-    """Record which files the map depends on."""
+    """True to record the hashes of the files on which the map depends, for the journal of a scan."""
     folder: str = ""
-    """Base of relative paths and of imports; empty for the working directory."""
+    """Folder for relative paths and imports; empty for the working directory."""
     notes_dependencies: bool = False
-    """Record the dependencies of the map or the failure, for ``--watch``."""
+    """True to record the dependencies of the map or the failure, for ``--watch``."""
     launch: Launch = Launch()
     """Number of GPUs and options of the training."""
     scratch: str = ""
-    """The only folder that a confined child may write to; empty for no confinement."""
+    """The only folder to which a sandboxed child may write; empty to build without sandbox."""
 
 
 class MapCache(Protocol):
-    """Group maps cached between commands."""
+    """Interface of the cache of group maps."""
 
     def cached(self, config: str) -> GroupMap | Failure | None:
-        """Return a valid cached map, or the failure of a config that is not for training."""
+        """Return the cached map if it is still valid, or the cached failure of a config that is not a training config.
+
+        Returns None if nothing valid is cached.
+        """
 
     def begin(self) -> None:
-        """Start recording the dependencies of maps, before the stack is imported."""
+        """Start recording the dependencies of maps. Called before torch and mm* are imported."""
 
     def loaded(self) -> None:
-        """Mark that the stack is imported, before this process forks."""
+        """Record the imported modules. Called after torch and mm* are imported, before this process forks."""
 
     def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
-        """Return the result of ``build`` and cache it."""
+        """Call ``build``, cache its result and return it."""
 
 
 class BuildTraceback(Exception):  # noqa: N818
-    """Traceback of an error in a child process, as text: tracebacks cannot leave their process."""
+    """The traceback of an error in a child process, as text, because traceback objects cannot be sent."""
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An :class:`LrdecayError` that can be sent between processes."""
+    """An :class:`LrdecayError` in a form that can be sent between processes."""
 
     problem: str
     where: str = ""
@@ -73,14 +76,17 @@ class Failure(msgspec.Struct, frozen=True):
     final: bool = False
     key: str = ""
     refused: bool = False
-    """True for a :class:`ConstructorRefused`."""
+    """True if the error is a :class:`ConstructorRefused`."""
     internal: bool = False
-    """True for an :class:`InternalError`."""
+    """True if the error is an :class:`InternalError`."""
     traceback: str = ""
 
     @classmethod
     def of(cls, config: str, error: Exception) -> Failure:
-        """Convert an error of building ``config``; anything but an LrdecayError is an internal error."""
+        """Convert an error that occurred when ``config`` was built.
+
+        An error other than LrdecayError is an internal error.
+        """
         import traceback
 
         trace = "".join(traceback.format_exception(error))
@@ -91,7 +97,7 @@ class Failure(msgspec.Struct, frozen=True):
         return cls(**fields, refused=isinstance(error, ConstructorRefused), traceback=trace)
 
     def error(self) -> LrdecayError:
-        """Return the error; its cause is the traceback in its process."""
+        """Return the error as an exception. Its ``__cause__`` contains the traceback from the child process."""
         fields = msgspec.structs.asdict(self)
         refused, internal = fields.pop("refused"), fields.pop("internal")
         kind = ConstructorRefused if refused else InternalError if internal else LrdecayError
@@ -105,22 +111,25 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Dependencies(msgspec.Struct):
-    """Inputs of a result that a user may change: see :mod:`lrdecay_cli.cache.dependencies`."""
+    """The files and folders that affect a result and that a user may change.
+
+    :mod:`lrdecay_cli.cache.dependencies` records them.
+    """
 
     own: dict[str, list[str] | None] = {}
-    """Content and real path of files by path; None for a missing file that was looked up."""
+    """Digest of the content, and real path, for each path of a file; None if the file was looked up but missing."""
     stems: list[str] = []
-    """Top-level modules that were looked up."""
+    """Names of top-level modules that were looked up."""
     search: dict[str, list[str] | None] = {}
-    """By folder of ``sys.path``: its entries named like one of ``stems``."""
+    """For each folder of ``sys.path``, its entries with the name of one of ``stems``."""
     packages: dict[str, tuple[list[str], list[str] | None]] = {}
-    """By folder of a package: looked-up modules, and those that exist."""
+    """For each folder of a package, the modules that were looked up there, and those of them that exist."""
     listed: dict[str, list[str] | None] = {}
-    """By folder that was listed: its entries."""
+    """For each folder that was listed, its entries."""
 
 
 class BuildOutcome(msgspec.Struct, frozen=True):
-    """A map, a failure, or a child that failed."""
+    """The outcome of building one config: a group map, a failure, or a reason why the child process failed."""
 
     config: str
     group_map: GroupMap | None = None
@@ -131,31 +140,31 @@ class BuildOutcome(msgspec.Struct, frozen=True):
     """Why it failed: ``killed by SIGSEGV``."""
     seconds: float = 0.0
     files: dict[str, str] = {}
-    """Hash by path of every file that the map depends on, if requested: :mod:`.sources`."""
+    """If requested, hashes of all files on which the map depends, by path; see :mod:`.sources`."""
     values: Any = None
-    """The config's merged values, if requested."""
+    """If requested, the values of the merged config."""
     dependencies: Dependencies | None = None
-    """If requested."""
+    """If requested, the files and folders that affect the outcome."""
 
     @property
     def status(self) -> str:
-        """``ok``, the status of its failure, or how the child failed."""
+        """``ok``, the status of the failure, or ``timeout`` or ``crashed`` if the child process failed."""
         if self.group_map is not None:
             return "ok"
         return self.failure.status if self.failure else self.lost
 
     @property
     def problem(self) -> str:
-        """Return why there is no map, in one line without the config's name; empty if there is one."""
+        """Return in one line why there is no group map, without the config's name; empty if there is a map."""
         if self.failure is None:
             return self.reason
         return " ".join("; ".join(filter(None, (self.failure.problem, self.failure.fix))).split())
 
     def encoded(self, *, finite: bool = True) -> bytes:
-        """Return this outcome as bytes for :func:`outcome_of`.
+        """Return this outcome as bytes, which :func:`outcome_of` decodes.
 
-        ``finite``: a map with a NaN or infinite number, which JSON reports cannot contain, becomes a failure. Without
-        it, such a map is sent as MessagePack.
+        With ``finite``, a map with a NaN or infinite number becomes a failure, because JSON reports cannot contain such
+        numbers. Without ``finite``, such a map is encoded as MessagePack.
         """
         odd = next(not_finite(msgspec.to_builtins(self.group_map)), None)
         if odd is None:
@@ -169,7 +178,7 @@ class BuildOutcome(msgspec.Struct, frozen=True):
 
 
 def outcome_of(child: Outcome, *, finite: bool = True) -> BuildOutcome:
-    """Return the outcome of a config from the result of its child."""
+    """Return the outcome of a config, decoded from the result of its child process."""
     if child.lost:
         return BuildOutcome(child.name, lost=child.lost, reason=child.reason, seconds=child.seconds)
     # The parent alone chooses the format.
@@ -186,7 +195,7 @@ def outcome_of(child: Outcome, *, finite: bool = True) -> BuildOutcome:
 
 
 def is_final(error: Exception) -> bool:
-    """True if a retry on the slow path would fail with the same error."""
+    """True if a retry without shortcuts would fail with the same error."""
     from lrdecay_cli.openmmlab.lazy_imports import lazy_modules
 
     # The fast path does not affect the content or existence of files.

@@ -1,7 +1,7 @@
-"""Build in a server process where fork is not possible: on Windows, and in a Dask worker's threads.
+"""Build configs in a server process if fork is impossible: on Windows, and in the threads of a Dask worker.
 
-The server, :func:`main`, reads names of configs from stdin, one per line, and answers each with an :class:`Outcome` as
-a line of JSON.
+The server (:func:`main`) reads one config name per line from stdin. For each config it writes an :class:`Outcome` to
+stdout, as a line of JSON.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _START = (
 
 
 def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
-    """Build on the workers of the Dask cluster at ``address``. If a worker dies, another worker takes over."""
+    """Build configs on the workers of the Dask cluster at ``address``. If a worker dies, another worker takes over."""
     try:
         from distributed import Client
         from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
         fix = 'pip install "lrdecay-cli[dask]"'
-        raise LrdecayError("--dask needs distributed, not installed here", fix=fix) from error
+        raise LrdecayError("--dask needs the package 'distributed', which is not installed", fix=fix) from error
     try:
         if address.startswith(("tcp://", "tls://")):
             # Dask retries for ten seconds if there is no scheduler.
@@ -56,7 +56,7 @@ def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generat
 
 
 def submitted(executor: Executor, options: BuildSpec, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
-    """Build with any executor of the :mod:`concurrent.futures` interface."""
+    """Build configs with an executor that has the interface of :mod:`concurrent.futures`; yield outcomes when ready."""
     futures = {executor.submit(build_beside, config, options): config for config in configs}
     try:
         for future in as_completed(futures):
@@ -70,7 +70,7 @@ def submitted(executor: Executor, options: BuildSpec, configs: Sequence[str]) ->
 
 
 def build_beside(config: str, options: BuildSpec) -> Outcome:
-    """Build one config in this thread's server process, which starts for the first config and stays for the next."""
+    """Build one config in the server process of this thread. The server starts for the first config and is reused."""
     server: _Server | None = getattr(_here, "server", None)
     if server is None or server.options != options or server.process.poll() is not None:
         _here.server = server = _Server(options)
@@ -88,7 +88,7 @@ class _Server:
         )
 
     def ask(self, config: str) -> Outcome:
-        """Build one config on the server."""
+        """Send one config to the server and return the outcome."""
         process, started = self.process, time.monotonic()
         assert process.stdin
         assert process.stdout
@@ -114,7 +114,7 @@ class _Server:
 
 
 def main() -> None:
-    """Serve until stdin ends; without fork, serve one config."""
+    """Run the server until stdin ends. If the system cannot fork, build only one config."""
     options = msgspec.json.decode(sys.argv[1], type=BuildSpec)
     preload_stack(needed_packages(()))
     answers = os.fdopen(os.dup(1), "wb")

@@ -1,4 +1,4 @@
-"""Record the files that a result depends on during the build, and compare them before the result is reused."""
+"""Record the files that a build reads, so that a scan can reuse the result as long as they are unchanged."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NOT_CONTENT = ("/proc/", "/sys/", "/dev/")
 
 
 def record_sources() -> Callable[[], dict[str, str]]:
-    """Record every file that this process reads or imports from now on; return a function that gives hashes by path.
+    """Record every file that this process reads or imports from now on; return a function that returns their hashes.
 
-    A file written to in the meantime has no hash and never counts as unchanged. Use it in a process that does nothing
-    else afterwards: an audit hook cannot be removed.
+    The returned dict has the hash of each file by path. The hash is empty if the file changed in the meantime; such a
+    file never counts as unchanged. The recording cannot be stopped, because Python cannot remove an audit hook.
     """
     opened: set[str] = set()
     started = time.time_ns()
@@ -47,7 +47,7 @@ def record_sources() -> Callable[[], dict[str, str]]:
 
 
 def content_hash(path: str) -> str:
-    """Return the SHA-256 (hex) of a file; empty if it cannot be read."""
+    """Return the SHA-256 of a file as hexadecimal digits; empty if the file cannot be read."""
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError:
@@ -63,7 +63,7 @@ def _hash_since(path: str, started: int) -> str:
 
 
 def _source(path: str) -> str:
-    """Return the source of a byte code file; any other file unchanged."""
+    """Return the path of the source for a bytecode file (.pyc); return any other path unchanged."""
     try:
         return importlib.util.source_from_cache(path) if path.endswith(".pyc") else path
     except ValueError:

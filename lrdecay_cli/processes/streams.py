@@ -1,4 +1,4 @@
-"""Hold back the output of a build, and keep it out of the report."""
+"""Delay or redirect the output of a build, so that it does not get into the report."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PATIENCE = 10.0
 
 
 class HeldStderr:
-    """Output to file descriptor 2, also of child processes and C code, held in a nameless file.
+    """Stores the output to file descriptor 2 in an unnamed file, also that of child processes and C code.
 
-    :meth:`release` writes it out; so does a request for input, and a timer after ``PATIENCE`` seconds. Afterwards
-    output is no longer held.
+    :meth:`release` writes the stored output to stderr and ends the storing. This also happens if a config calls
+    ``input``, and after ``PATIENCE`` seconds.
     """
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class HeldStderr:
         self._input, builtins.input = builtins.input, self._ask
 
     def release(self) -> None:
-        """Write the held output, and stop holding."""
+        """Write the stored output to stderr, and stop storing."""
         self._end(wanted=True)
 
     def drop(self) -> None:
-        """Discard the held output, and stop holding."""
+        """Discard the stored output, and stop storing."""
         self._end(wanted=False)
 
     def _ask(self, prompt: object = "", /) -> str:
@@ -66,7 +66,7 @@ class HeldStderr:
 
 @contextmanager
 def holding_stderr() -> Iterator[HeldStderr]:
-    """Hold stderr back in this block, and write it at the end unless it was dropped."""
+    """Delay the output to stderr until the end of this ``with`` block, unless the block drops it."""
     held = HeldStderr()
     try:
         yield held
@@ -75,7 +75,7 @@ def holding_stderr() -> Iterator[HeldStderr]:
 
 
 def nameless_file() -> int:
-    """Return the descriptor of a new nameless file, in memory if the system supports it."""
+    """Return the file descriptor of a new unnamed file, in memory if the system supports this."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("stderr")
     with tempfile.TemporaryFile() as file:
@@ -84,9 +84,9 @@ def nameless_file() -> int:
 
 @contextmanager
 def _restoring_process_state() -> Iterator[None]:
-    """Restore working directory, environment and standard streams, which a config's own code may change.
+    """Restore working directory, environment and standard streams after a config's own code ran.
 
-    The report then goes to the paths of the command line, and its cache key has the original working directory.
+    Otherwise relative paths of the command line, and the cache key, would use a changed working directory.
     """
     try:
         folder = os.getcwd()  # noqa: PTH109 (it may be gone)
@@ -115,7 +115,7 @@ def _environment() -> dict[str, str]:
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Redirect stdout to stderr in this block, also for C code and child processes of a config."""
+    """Redirect stdout to stderr in this ``with`` block, also the output of C code and child processes of a config."""
     sys.stdout.flush()
     saved = os.dup(1)
     os.dup2(2, 1)

@@ -1,1 +1,1 @@
-"""Scan many configs: find them, build each in its own child process, and summarise."""
+"""Scan many configs: find them, build each in its own child process, and summarize the results."""

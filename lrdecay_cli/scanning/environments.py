@@ -1,4 +1,4 @@
-"""Build configs with this lrdecay in another Python environment, without installing or writing anything there."""
+"""Build configs with the packages of another Python environment. Installs and writes nothing in the environment."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _OWN_TO_THIS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "
 # Packages that the worker needs besides the environment's own stack.
 _NEEDED = ("msgspec", "packaging", "tomli")
 _PATIENCE = 5
-"""Seconds for a worker to end by itself."""
+"""Seconds to wait until the worker process ends by itself; then it is killed."""
 
 
 def python_of(place: str) -> str | None:
-    """Return the Python of an environment, given its folder or the Python itself; None if there is none.
+    """Return the path of an environment's Python; None if ``place`` is neither an environment's folder nor a Python.
 
-    Links are not followed: the location of the link tells Python its environment.
+    Symbolic links are not resolved, because Python finds its environment from the location of the link.
     """
     path = Path(place).expanduser()
     if path.is_dir():
@@ -42,7 +42,7 @@ def python_of(place: str) -> str | None:
 
 
 def suggest_environment(place: str) -> str:
-    """Suggest an environment for a folder that is not one, or list the accepted inputs."""
+    """Return a fix for a ``place`` that is not an environment: an environment inside it, or the accepted inputs."""
     for name in _USUAL:
         if python_of(os.path.join(place, name)):  # noqa: PTH118 (as the user wrote it)
             return f"did you mean {Path(place, name)}?"
@@ -50,15 +50,16 @@ def suggest_environment(place: str) -> str:
 
 
 class Environment:
-    """A process in another environment that builds configs until the context ends.
+    """A worker process with the Python of another environment. It builds configs until the context ends.
 
     Args:
         place: the environment as the user named it, for messages.
-        python: its Python.
-        start: what to build, and how.
+        python: path of the environment's Python.
+        start: the configs to build, and the options for building.
 
     Raises:
-        LrdecayError: it lacks torch, mmengine or the package of a named zoo; its Python is too old or cannot be run.
+        LrdecayError: the environment lacks torch, mmengine or the package of a named zoo, or its Python is too old or
+            cannot be run.
     """
 
     def __init__(self, place: str, python: str, start: Start) -> None:
@@ -81,7 +82,9 @@ class Environment:
             )
         except OSError as error:
             self._close()
-            raise LrdecayError(f"its Python cannot be run: {error.strerror or error}", where=place) from error
+            raise LrdecayError(
+                f"the environment's Python cannot be run: {error.strerror or error}", where=place
+            ) from error
         self._start = start
 
     def __enter__(self) -> Environment:
@@ -100,7 +103,10 @@ class Environment:
         self._end()
 
     def build(self, tasks: Sequence[Task]) -> Iterator[BuildOutcome]:
-        """Yield the outcome of each task by name when ready. LrdecayError if the process ends before."""
+        """Yield the outcome of each task when it is ready; the outcome's ``config`` is the name of the task.
+
+        Raises LrdecayError if the worker process ends before all outcomes are ready.
+        """
         assert self._process.stdout
         self._send(msgspec.msgpack.encode(list(tasks)))
         for _ in tasks:
@@ -136,7 +142,7 @@ class Environment:
                 raise self._ended() from error
 
     def _ended(self) -> LrdecayError:
-        """Return the error for an early end, with the last line that it wrote."""
+        """Return the error for a worker that ended too early, with the last line of its stderr."""
         code = self._process.wait()
         lines: list[str] = []
         if self._stderr:
@@ -144,7 +150,7 @@ class Environment:
             lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"exit code {code}"
         fix = f"try {self._python} -c 'import torch, mmengine'"
-        return LrdecayError(f"lrdecay cannot run there: {reason}", where=self.place, fix=fix)
+        return LrdecayError(f"lrdecay cannot run in this environment: {reason}", where=self.place, fix=fix)
 
     def _end(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):

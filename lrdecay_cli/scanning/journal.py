@@ -1,4 +1,4 @@
-"""The journal of a scan: one line per finished config, so that an interrupted scan can resume."""
+"""The journal of a scan: a file with one line for each finished config, so that an interrupted scan can resume."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ _STACK = ("torch", "torchvision", "mmengine", "mmcv", "mmcv-lite", "mmdet", "mmp
 
 
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A line of the journal."""
+    """A line of the journal: the record of a finished config, and its inputs."""
 
     key: str
     """Key of the record: see :meth:`Journal.key`."""
     record: ScanRecord
     seconds: float
     files: dict[str, str] = {}
-    """Hash by path of every file that the record depends on."""
+    """Hashes of all files on which the record depends, by path."""
     map: str = ""
-    """Hash of the map that was written."""
+    """Hash of the group map that the scan wrote; empty if it wrote none."""
 
 
 class Journal:
-    """Records by key, read from a file and appended line by line.
+    """Records of finished configs, read from a file and appended to it line by line.
 
-    Only complete lines count: a line cut off when the process died is dropped. A record is reused if options, versions
-    of the stack, the config, its bases, imported modules and other read files are unchanged. Records of failed configs
-    are not reused: the missing part may exist now. Edits inside an installed package and environment variables are not
-    detected.
+    A record is reused if the options, the versions of the stack (torch and mm*), the config, its bases, imported
+    modules and other read files are unchanged. Edits inside an installed package and environment variables are not
+    detected. Records of failed configs are not reused, because the failure may have been fixed. An incomplete last
+    line, written when the process died, is dropped.
 
     Args:
-        path: the file; None stores nothing.
-        options: other inputs of the records: device, overrides.
+        path: the file; None to store nothing.
+        options: other inputs of all records: device and overrides.
 
     Raises:
         LrdecayError: the file cannot be read or written, or is not a journal.
@@ -78,14 +78,14 @@ class Journal:
                 self._file.close()
 
     def done(self, config: str) -> Done | None:
-        """Return the record of a config; None if it must be built."""
+        """Return the valid record of a config; None if the config must be built."""
         done = self._done.get(self.key(config)) if self._done else None
         return done if done and not done.record.failed and self._unchanged(done.files) else None
 
     def add(
         self, record: ScanRecord, seconds: float, files: Mapping[str, str], *, map_file: Path | None = None
     ) -> None:
-        """Append a record immediately, with the hashes of its files and of its written map."""
+        """Append a record to the file at once, with the hashes of the files that it depends on and of its group map."""
         if self._file is None:
             return
         map_hash = content_hash(str(map_file)) if map_file else ""
@@ -97,7 +97,9 @@ class Journal:
             raise LrdecayError(f"cannot write: {error.strerror}", where=str(self.path)) from error
 
     def key(self, config: str) -> str:
-        """Return the hash of a config's name, path and text, the options, and the versions of lrdecay and the stack."""
+        """Return the hash of a config's name, path and text, of the options, and of all versions (lrdecay, torch,
+        mm*).
+        """
         file = config_path(config)
         place = [os.path.abspath(file), content_hash(str(file))] if file else []  # noqa: PTH100
         parts = [__version__, versions(), config, *self._options, *place]
@@ -127,7 +129,10 @@ class Journal:
 
 @cache
 def versions() -> dict[str, str | None]:
-    """Return the versions of Python and of every package of the stack, None if not installed. Imports nothing."""
+    """Return the versions of Python and of torch and the mm* packages; None for a package that is not installed.
+
+    Imports no package.
+    """
     found: dict[str, str | None] = {"python": sys.version}
     for package in _STACK:
         try:

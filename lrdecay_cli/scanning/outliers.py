@@ -10,7 +10,7 @@ from lrdecay_cli.domain.report import Note
 from lrdecay_cli.domain.scan import OK, ScanRecord
 
 _FEWEST = 3
-"""Minimum group size: of two different configs neither is the outlier."""
+"""Minimum number of configs to compare: if two configs differ, neither of them is the outlier."""
 _SHOWN = 8
 _WORDS = {
     "layer ids": "other layer ids",
@@ -21,10 +21,10 @@ _WORDS = {
 
 
 def outliers_of(records: Sequence[ScanRecord], *, verbose: bool = False) -> tuple[frozenset[str], tuple[Note, ...]]:
-    """Return the outliers' names, and a note for each backbone with outliers.
+    """Return the names of the outliers, and a note for each backbone that has outliers.
 
-    Compares configs with the same constructor and backbone, including the names of the tensors. ``verbose`` names every
-    outlier.
+    Configs are compared if they have the same constructor, backbone and tensor names. An outlier has other settings
+    than most of the compared configs. With ``verbose``, the notes list every outlier.
     """
     comparable: dict[tuple[str | None, ...], list[ScanRecord]] = {}
     for record in records:
@@ -53,7 +53,7 @@ def outliers_of(records: Sequence[ScanRecord], *, verbose: bool = False) -> tupl
 
 
 def shortened(lines: Sequence[str], verbose: bool) -> tuple[str, ...]:
-    """Return the first few lines and the number of further ones; all if ``verbose``."""
+    """Return the first few lines and a line with the number of omitted lines; all lines if ``verbose``."""
     if verbose or len(lines) <= _SHOWN:
         return tuple(lines)
     return (*lines[:_SHOWN], f"… {len(lines) - _SHOWN} more with -v")

@@ -1,4 +1,4 @@
-"""Build the report of ``scan``: a row for each config, and the reasons of configs without a map."""
+"""Build the report of ``scan``: a row for each config, and the reason for each config without a map."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
     """Return the report of a scan.
 
     Args:
-        timed: the records in the order of the document, with their times.
-        document: the document with the same records.
-        verbose: name every config without a map.
+        timed: the records with their build times, in the order of ``document``.
+        document: the JSON document with the same records.
+        verbose: list every config without a map.
     """
     by_status = Counter(record.status for record in document.records)
     ranked = sorted(by_status.items(), key=lambda item: (item[0] != OK, item[0]))
@@ -57,7 +57,7 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
 
 
 def _folded(table: Table) -> tuple[tuple[tuple[str, str], ...], Table]:
-    """Return a table without the columns in which all rows are equal, and these columns' values."""
+    """Return the values of all columns that have the same value in every row, and the table without these columns."""
     if len(table.rows) < 2:
         return (), table
     values = [{*cells} for cells in zip(*table.rows, strict=True)]
@@ -96,7 +96,7 @@ def _range(low: float | None, high: float | None) -> str | None:
 
 
 def _reasons(records: Iterable[ScanRecord], verbose: bool) -> Iterator[Note]:
-    """Yield a note for each status with its configs' problems; equal texts appear once."""
+    """Yield a note for each status other than ok, with the problems of the configs that have this status."""
     by_status: dict[str, list[ScanRecord]] = {}
     for record in records:
         if record.status != OK:

@@ -1,4 +1,4 @@
-"""Scan: build every config that is not in the journal, sort the records, merge shards."""
+"""Run a scan: build every config that is not in the journal, return the records, and merge shards."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from lrdecay_cli.processes.sources import content_hash
 from lrdecay_cli.scanning.journal import Journal
 
 Builder = Callable[[Sequence[str]], Generator[BuildOutcome, None, None]]
-"""Yields the outcome of each config when ready: see :func:`lrdecay_cli.processes.build_many.build_many`."""
+"""A function that builds configs and yields each outcome when it is ready, such as
+:func:`lrdecay_cli.processes.build_many.build_many`.
+"""
 
 
 class Timed(msgspec.Struct, frozen=True):
-    """A record and its build time."""
+    """The record of a config and its build time."""
 
     record: ScanRecord
     seconds: float | None
-    """None if not measured."""
+    """Build time in seconds; None if it was not measured."""
 
 
 def check_maps(folder: Path, configs: Iterable[str]) -> None:
@@ -40,7 +42,7 @@ def check_maps(folder: Path, configs: Iterable[str]) -> None:
             raise LrdecayError(
                 f"{other} and {config} would write the same map file",
                 where="--maps",
-                fix="scan them separately, or from a directory above both",
+                fix="scan these configs separately, or from a directory that contains both",
             )
 
 
@@ -52,20 +54,20 @@ def scan(
     maps: Path | None = None,
     on_record: Callable[[Timed], None] = lambda _: None,
 ) -> list[Timed]:
-    """Build the configs that are not yet done.
+    """Return the record of each config: from the journal, or from a new build.
 
     Args:
         configs: names of configs.
-        builder: builds them.
-        journal: stores each record immediately, and returns finished ones.
-        maps: a folder for the group maps; a config whose map is missing or changed is built again.
-        on_record: called with each record when ready.
+        builder: function that builds configs.
+        journal: returns the records of finished configs, and stores each new record at once.
+        maps: folder for the group maps. A finished config is built again if its map is missing or changed.
+        on_record: called with each record when it is ready.
 
     Returns:
         A record for each config, in the order of ``configs``.
 
     Raises:
-        Interrupted: Ctrl-C; finished configs are in the journal.
+        Interrupted: the user pressed Ctrl-C. The journal contains the finished configs.
     """
     found: dict[str, Timed] = {}
     for config in configs:
@@ -89,7 +91,7 @@ def scan(
 
 
 def document_of(records: Iterable[ScanRecord], device: str, overrides: Sequence[str], shard: str | None = None) -> Scan:
-    """Return the scan's document."""
+    """Return the JSON document of a scan."""
     return Scan(SCAN_SCHEMA_VERSION, Tool("lrdecay", __version__), device, tuple(overrides), tuple(records), shard)
 
 
@@ -107,25 +109,28 @@ def _record(outcome: BuildOutcome, maps: Path | None) -> ScanRecord:
 
 
 def full_record(config: str, group_map: GroupMap) -> ScanRecord:
-    """Return the record of a config with a map, with the map's digest."""
+    """Return the record of a config that has a group map, with the digest of this map."""
     return msgspec.structs.replace(record_of(config, group_map), digest=digest_of(group_map))
 
 
 def read_scan(path: str) -> Scan:
-    """Read a document of ``scan --format json``. LrdecayError names the problem and its place."""
+    """Read a file written by ``scan --format json``.
+
+    Raises LrdecayError, with the place in the file, if it is invalid.
+    """
     try:
         scan = msgspec.json.decode(read_bytes(path), type=Scan)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem, _, where = str(error).partition(" - at ")
         place = where.strip("`")
         raise LrdecayError(
-            f"is not a scan: {problem if problem.startswith('JSON') else problem[:1].lower() + problem[1:]}",
+            f"the file is not a scan: {problem if problem.startswith('JSON') else problem[:1].lower() + problem[1:]}",
             where=f"{path}: {place}" if place else path,
             fix="make it with lrdecay scan --format json",
         ) from error
     if scan.schema_version != SCAN_SCHEMA_VERSION:
         raise LrdecayError(
-            f"schema_version is {scan.schema_version}, this lrdecay reads {SCAN_SCHEMA_VERSION}",
+            f"schema_version is {scan.schema_version}, but this version of lrdecay reads {SCAN_SCHEMA_VERSION}",
             where=f"{path}: $.schema_version",
         )
     return scan
@@ -135,14 +140,14 @@ def merge(paths: Sequence[str]) -> Scan:
     """Merge several scans into one, sorted by config.
 
     Raises:
-        LrdecayError: versions or options differ, a config is in two of them, or a shard is missing.
+        LrdecayError: versions or options of the scans differ, two scans contain the same config, or a shard is missing.
     """
     scans = [(path, read_scan(path)) for path in paths]
     (first_path, first), *others = scans
     for path, scan in others:
-        for what in ("tool", "device", "overrides"):
-            if getattr(scan, what) != getattr(first, what):
-                raise LrdecayError(f"was made with another {what} than {first_path}", where=path)
+        for field, words in (("tool", "version of lrdecay"), ("device", "device"), ("overrides", "set of overrides")):
+            if getattr(scan, field) != getattr(first, field):
+                raise LrdecayError(f"the scan used another {words} than {first_path}", where=path)
     origin: dict[str, str] = {}
     for path, scan in scans:
         for index, record in enumerate(scan.records):

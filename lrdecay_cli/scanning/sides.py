@@ -1,4 +1,4 @@
-"""The sides of ``diff --stacks``: an environment, a scan's JSON file or its folder of maps."""
+"""The sides that ``diff --stacks`` compares: an environment, the JSON file of a scan, or a folder of group maps."""
 
 from __future__ import annotations
 
@@ -18,36 +18,38 @@ from lrdecay_cli.scanning.scan import read_scan
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """Data of a config on one side."""
+    """The result for one config on one side of the comparison."""
 
     status: str
     problem: str = ""
     group_map: GroupMap | None = None
-    """None if it has no map, or if a scan did not store it."""
+    """None if the config has no group map, or if the scan did not store the map."""
     record: ScanRecord | None = None
     values: Any = None
-    """The whole merged config; None if only a map is available."""
+    """The values of the merged config; None if only a group map is available."""
 
 
 class Side(Protocol):
-    """Configs with their data."""
+    """One side of the comparison: configs with their results."""
 
     source: str
-    """The side as the user named it."""
+    """The name of the side as the user typed it."""
 
     def configs(self) -> Iterable[str]:
         """Return the names of all configs."""
 
     def entry(self, config: str) -> Entry:
-        """Return the data of one config. LrdecayError if its file can no longer be read."""
+        """Return the result for one config. Raises LrdecayError if its file can no longer be read."""
 
 
 class Built:
-    """Results of an environment, stored in a folder because the maps of a zoo do not fit into memory.
+    """A side with the results of an environment.
+
+    The results are stored in a folder, because the group maps of a zoo do not fit into memory.
 
     Args:
         source: the environment as the user named it.
-        folder: an empty folder, which the caller removes.
+        folder: an empty folder. The caller removes it.
     """
 
     def __init__(self, source: str, folder: Path) -> None:
@@ -56,7 +58,7 @@ class Built:
         self._files: dict[str, Path] = {}
 
     def add(self, outcome: BuildOutcome) -> None:
-        """Store an outcome."""
+        """Store the outcome of a build."""
         file = self._files[outcome.config] = self._folder / str(len(self._files))
         file.write_bytes(zlib.compress(msgspec.msgpack.encode(outcome), 1))
 
@@ -72,7 +74,7 @@ class Built:
 
 
 class Recorded:
-    """Records of ``scan --format json``, without maps."""
+    """A side with the records in a file of ``scan --format json``, which contains no group maps."""
 
     def __init__(self, path: str) -> None:
         self.source = path
@@ -89,10 +91,10 @@ class Recorded:
 
 
 class Mapped:
-    """Maps written by ``scan --maps``.
+    """A side with the group maps in a folder of ``scan --maps``.
 
     Raises:
-        LrdecayError: a map cannot be read, two maps have the same config, or there is none.
+        LrdecayError: a map cannot be read, or two maps have the same config.
     """
 
     def __init__(self, folder: str) -> None:
@@ -104,12 +106,14 @@ class Mapped:
             group_map = read_map(path)
             other = self._files.setdefault(group_map.config.path, path)
             if other != path:
-                raise LrdecayError(f"is a map of {group_map.config.path}, and so is {other}", where=path)
+                raise LrdecayError(
+                    f"the config {group_map.config.path} of this map has another map: {other}", where=path
+                )
 
     def configs(self) -> Iterable[str]:
         """Return the names of all configs."""
         return self._files
 
     def entry(self, config: str) -> Entry:
-        """Return the map of one config."""
+        """Return the result for one config, with its group map."""
         return Entry(OK, group_map=read_map(self._files[config]))

@@ -1,4 +1,4 @@
-"""``diff --stacks``: match the configs of two sides by name, compare their groups, and test possible causes."""
+"""Compare two sides for ``diff --stacks``: match configs by name, compare their groups, and test possible causes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from lrdecay_cli.scanning.worker import Setting, Task
 
 Build = Callable[[Sequence[Task]], Iterator[BuildOutcome]]
 _MOST_OPTIONS = 16
-"""Maximum number of options of a config that are tested one by one; more are reported together."""
+"""Maximum number of options of a config that are tested one by one. If there are more, all are reported as causes."""
 
 
 def compare_stacks(
@@ -52,17 +52,17 @@ def compare_stacks(
     rtol: float = 0.0,
     only: frozenset[Aspect] | None = None,
 ) -> StackDifference:
-    """Compare every config of two sides.
+    """Compare the groups of every config of two sides, and return the differences by cause.
 
     Args:
         before: the first side.
         after: the second side.
-        build: builds in the second side's environment to test causes; None tests none.
+        build: builds configs in the second side's environment, to test causes; None to test no causes.
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare; None for all.
 
     Raises:
-        LrdecayError: no config is on both sides or on one, or ``rtol`` or ``only`` is given for a scan without maps.
+        LrdecayError: ``rtol`` or ``only`` is given for the JSON of a scan, which contains no group maps.
     """
     return _Comparing(before, after, build, rtol, only).document()
 
@@ -81,7 +81,7 @@ class _Comparing:
         self._to_try: dict[str, list[Option]] = {}
 
     def document(self) -> StackDifference:
-        """Return all differences."""
+        """Compare all configs, test the causes, and return the differences."""
         names, others = ({*side.configs()} for side in (self._before, self._after))
         for config in sorted(names & others):
             self._compare(config, self._before.entry(config), self._after.entry(config))
@@ -123,7 +123,9 @@ class _Comparing:
             if self._rtol or self._only:
                 where = "--only" if self._only else "--rtol"
                 fix = "give environments, or the folders of scan --maps"
-                raise LrdecayError("a scan's JSON has no groups for this comparison", where=where, fix=fix)
+                raise LrdecayError(
+                    "the JSON of a scan does not contain groups, which this option needs", where=where, fix=fix
+                )
             if causes := record_causes(*(_record(each, config) for each in (old, new))):
                 self._differ(ChangedConfig(config, None, None, {}), causes)
 
@@ -160,9 +162,10 @@ class _Comparing:
             self._others.setdefault(repr(causes), (causes, []))[1].append(config)
 
     def _try(self, build: Build) -> None:
-        """Build each config with the first side's options in the second environment.
+        """Test causes: build each config in the second environment with the options of the first side.
 
-        Differences that remain are not caused by options. If options cause them, each is tested separately.
+        If differences remain, the packages cause them. If differences disappear, the options cause them, and each
+        option is tested separately.
         """
         names = list(self._to_try)
         one_by_one: list[Task] = []
@@ -222,7 +225,7 @@ class _Comparing:
 
 
 def _deciding(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values that affect groups: of the data only the batch size."""
+    """Return the values of a config without the settings of the data, except the batch size."""
     loader = values.get("train_dataloader")
     batch = {"batch_size": loader["batch_size"]} if isinstance(loader, dict) and "batch_size" in loader else {}
     return {**values, "train_dataloader": batch}

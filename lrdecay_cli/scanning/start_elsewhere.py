@@ -1,7 +1,8 @@
-"""Start lrdecay's worker with the Python of another environment, which may not have lrdecay installed.
+"""Start lrdecay's worker with the Python of another environment, in which lrdecay may not be installed.
 
-This file is run directly, by a Python that may be too old for lrdecay: the syntax is that of Python 3.6. Arguments: the
-folder of ``lrdecay_cli``, then name and folder of each package that lrdecay needs.
+The Python of the environment runs this file directly. It may be too old for lrdecay, so this file uses only the syntax
+of Python 3.6. The command-line arguments are the folder of ``lrdecay_cli``, then name and folder of each package that
+lrdecay needs.
 """
 
 import json
@@ -17,13 +18,16 @@ _OLDEST = (3, 10)
 
 
 class _From:
-    """Find some top-level packages in folders outside the search path; nothing else there becomes importable."""
+    """A finder for a few top-level packages in folders outside ``sys.path``.
+
+    Other packages there are not importable.
+    """
 
     def __init__(self, folders: "dict[str, str]") -> None:
         self._folders = folders
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> "ModuleSpec | None":
-        """Return the spec of one of the packages; None for any other."""
+        """Return the spec of a package that this finder knows; None for other packages."""
         return PathFinder.find_spec(name, [self._folders[name]]) if name in self._folders else None
 
 
@@ -35,7 +39,10 @@ def _refuse(problem: str, fix: str) -> "NoReturn":
 
 
 def main(root: str, needed: "dict[str, str]") -> None:
-    """Serve as :func:`lrdecay_cli.scanning.worker.main`, or write one frame with the problem to stdout."""
+    """Run :func:`lrdecay_cli.scanning.worker.main`.
+
+    If that is impossible, write one frame with the problem to stdout.
+    """
     here = "Python %d.%d" % sys.version_info[:2]  # noqa: UP031
     if sys.version_info < _OLDEST:
         _refuse(here + " is too old", "lrdecay needs Python 3.10 or newer in both environments")

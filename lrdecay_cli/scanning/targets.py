@@ -1,4 +1,4 @@
-"""Expand targets of the command line to configs, in a fixed order."""
+"""Expand the targets on the command line to a sorted list of configs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ _BASES = "_base_"
 
 
 def configs_of(targets: Iterable[str]) -> list[str]:
-    """Return every config of ``targets`` once, sorted by name.
+    """Return every config that ``targets`` name once, sorted by name.
 
-    A directory: all ``.py`` files below it except in ``_base_`` folders. ``mmdet::DIR``: the same in a package's zoo;
-    ``mmdet::``: all of it. A glob (``configs/**/*_coco.py``): the matching files. A file: itself.
+    A target may be:
+
+    - a config file; - a directory: all ``.py`` files below it, except in ``_base_`` folders; - ``mmdet::DIR``: such a
+    directory in the zoo of an installed package; ``mmdet::`` is the whole zoo; - a glob such as
+    ``configs/**/*_coco.py``: the matching files.
 
     Raises:
         LrdecayError: a target does not exist or contains no config.
@@ -38,19 +41,28 @@ def configs_of(targets: Iterable[str]) -> list[str]:
         for config in configs:
             if not config.isprintable():
                 # JSON, or one line of a table, cannot contain it.
-                raise LrdecayError(f"invalid name of a config: {config!r}", where=ascii(target), fix="rename the file")
+                raise LrdecayError(
+                    f"the name of the config contains unprintable characters: {config!r}",
+                    where=ascii(target),
+                    fix="rename the file",
+                )
             # By file: configs/a.py and ./configs/a.py are one config. A link is another one, possibly with other bases.
             found.setdefault(config if SEPARATOR in config else os.path.abspath(config), config)  # noqa: PTH100
     return sorted(found.values())
 
 
 def shard_of(configs: Sequence[str], shard: str | None) -> list[str]:
-    """Return every n-th config from the i-th on, for ``i/n``; all for None. LrdecayError unless 1 <= i <= n."""
+    """Return the configs of a shard ``i/n``: every n-th config, starting with the i-th. Return all configs for None.
+
+    Raises LrdecayError unless 1 <= i <= n.
+    """
     if shard is None:
         return list(configs)
     index, slash, count = shard.partition("/")
     if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise LrdecayError(f"{shard!r} is not a shard", where="--shard", fix="give i/n, 1/4 to 4/4 for four machines")
+        raise LrdecayError(
+            f"{shard!r} is not a shard", where="--shard", fix="give I/N, for example 1/4 to 4/4 for four machines"
+        )
     return list(configs)[int(index) - 1 :: int(count)]
 
 

@@ -1,8 +1,9 @@
-"""Build configs for a command that runs in another environment.
+"""Worker process that builds configs for an lrdecay command that runs in another environment.
 
-Protocol: frames of MessagePack over stdin and stdout, each 8 bytes of length, then the data. First a :class:`Start`,
-answered by :class:`Ready` or :class:`Refused`; then lists of :class:`Task`, each task answered by an
-:class:`~lrdecay_cli.processes.children.Outcome` when ready.
+The command and the worker exchange frames over the worker's stdin and stdout. A frame is 8 bytes with the length, then
+the data as MessagePack. The command first sends a :class:`Start`, and the worker answers with :class:`Ready` or
+:class:`Refused`. Then the command sends lists of :class:`Task`. For each task, the worker sends an
+:class:`~lrdecay_cli.processes.children.Outcome` when it is ready.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _LONGEST = 2 * LONGEST_ANSWER
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What to build, and how."""
+    """The first message to the worker: the configs to build, and the options for building."""
 
     targets: tuple[str, ...]
     options: BuildSpec
@@ -37,46 +38,46 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """Contents of this environment."""
+    """Answer of a worker that can build: the configs in its environment."""
 
     configs: tuple[str, ...]
     warnings: str = ""
-    """Messages for the user."""
+    """Lines to print to the user's stderr."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """Why this environment cannot build."""
+    """Answer of a worker that cannot build, with the reason."""
 
     failure: Failure
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """An option to set before a config is built."""
+    """An option to set in the loaded config before it is built."""
 
     path: tuple[str | int, ...]
-    """Keys of mappings and indices of lists."""
+    """Keys of dicts and indices of lists that lead to the option."""
     value: Any
     absent: bool = False
     """True to remove the option."""
 
 
 class Task(msgspec.Struct, frozen=True):
-    """A build."""
+    """A config to build, with options to set."""
 
     name: str
-    """Unique in its list of tasks."""
+    """Name of the task, unique in its list of tasks."""
     config: str
     settings: tuple[Setting, ...] = ()
 
 
 def write_frame(stream: IO[bytes], data: bytes) -> None:
-    """Write one frame."""
+    """Write one frame: the length of ``data``, then ``data``."""
     stream.write(len(data).to_bytes(_LENGTH, "little") + data)
     stream.flush()
 
 
 def read_frame(stream: IO[bytes]) -> bytes | None:
-    """Return the next frame; None if the stream ends before it is complete."""
+    """Return the data of the next frame; None if the stream ends before the frame is complete."""
     head = stream.read(_LENGTH)
     length = int.from_bytes(head, "little")
     # Data that is not a frame may start with any length.
@@ -85,7 +86,7 @@ def read_frame(stream: IO[bytes]) -> bytes | None:
 
 
 def main() -> None:
-    """Serve until stdin ends."""
+    """Run the worker: answer the messages on stdin until stdin ends."""
     answers = os.fdopen(os.dup(1), "wb")
     # Other output must not mix with the answers.
     os.dup2(2, 1)
@@ -101,7 +102,10 @@ def main() -> None:
 
 
 def _configs(targets: Sequence[str]) -> tuple[str, ...]:
-    """Return the configs in this environment; a zoo may be missing although its package is installed."""
+    """Return the configs that ``targets`` name in this environment, sorted.
+
+    Raises LrdecayError if a needed package is missing, or if an installed package has no zoo.
+    """
     from lrdecay_cli.openmmlab.availability import check_stack
 
     try:
@@ -150,7 +154,10 @@ def _serve(start: Start, configs: tuple[str, ...], answers: IO[bytes]) -> None:
 
 
 def _built(task: Task, options: BuildSpec) -> bytes:
-    """Build a config with its settings; the outcome has the task's name and the merged values."""
+    """Build a task's config with the task's settings, and return the encoded outcome.
+
+    The outcome contains the name of the task and the values of the merged config.
+    """
     values: list[Any] = []
 
     def change(config: Any) -> None:

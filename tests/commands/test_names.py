@@ -63,7 +63,7 @@ SAID = [
     ("check map.json --settings odd.toml", "odd.toml: fail-onn: unknown key; did you mean fail-on? one of"),
     ("check map.json --settings mild.toml", "mild.toml: fail-on: unknown choice 'warn'; did you mean warning? one of"),
     ("check map.json --settings rules.toml", "rules.toml: select: no rule 'num-layer'; did you mean num-layers-does-"),
-    ("merge odd.toml", "odd.toml: is not a scan: JSON is malformed"),
+    ("merge odd.toml", "odd.toml: the file is not a scan: JSON is malformed"),
     ("check confgs", "confgs: no config found; did you mean configs?"),
     ("check confgs/resnet50.py", "confgs/resnet50.py: no config found; did you mean configs/resnet-50.py?"),
     ("check mmdet::convnxt", "mmdet::convnxt: no config found; did you mean mmdet::convnext?"),

@@ -133,7 +133,7 @@ def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
         (["small.py", "--shard", "3/2"], "--shard: '3/2' is not a shard"),
         (["small.py", "--shard", "2/2"], "there are fewer configs than shards"),
         (["small.py", "--jobs", "0"], "--jobs: is too small"),
-        (["small.py", "--memory", "1e300"], "--memory: is too large; give GiB"),
+        (["small.py", "--memory", "1e300"], "--memory: is too large; give the limit in GiB"),
         (["small.py", "--gpus", "1" + 400 * "0"], "--gpus: is too large; give at most 1,000,000"),
         (["small.py", "--batch-size", "1" + 400 * "0"], "--batch-size: is too large; give at most 1,000,000,000"),
         (["small.py", "--format", "ndjsn"], "unknown format 'ndjsn'; did you mean ndjson?"),

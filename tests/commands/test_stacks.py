@@ -291,7 +291,10 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
             "--stacks: there are no configs to build; name configs, for example mmdet:: or configs/",
         ),
         (["a.json", "b.json", "mmdet::"], "mmdet:: neither side is an environment that could build configs"),
-        (["a.json", "b.json", "--rtol", "1e-3"], "--rtol: a scan's JSON has no groups for this comparison"),
+        (
+            ["a.json", "b.json", "--rtol", "1e-3"],
+            "--rtol: the JSON of a scan does not contain groups, which this option needs",
+        ),
         (
             ["a.json", "b.json", "--config", "a.py"],
             "--config: cannot be combined with --stacks, which compares no checkpoints",
@@ -300,8 +303,8 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
             ["project/.venv", "a.json", "mmdet::"],
             "project/.venv: a config needs torch and mmengine, which are not installed; name an environment",
         ),
-        (["false", "a.json", "mmdet::"], "false: lrdecay cannot run there: exit code 1; try "),
-        (["a.json", "maps-a/same.json"], "maps-a/same.json: is not a scan: object contains unknown field"),
+        (["false", "a.json", "mmdet::"], "false: lrdecay cannot run in this environment: exit code 1; try "),
+        (["a.json", "maps-a/same.json"], "maps-a/same.json: the file is not a scan: object contains unknown field"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(scans: Path, arguments: list[str], said: str) -> None:

@@ -52,7 +52,7 @@ def test_a_worker_without_the_files_says_so() -> None:
 
 def test_without_distributed_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(LrdecayError, match="--dask needs distributed"):
+    with pytest.raises(LrdecayError, match="--dask needs the package"):
         next(on_dask(OPTIONS, "tcp://127.0.0.1:1", ["a.py"]))
 
 

@@ -23,14 +23,26 @@ def shard(**changes: object) -> bytes:
 
 # What the second file is, and what is said of it.
 REFUSED = {
-    "no JSON": (b"{", "second.json: is not a scan: input data was truncated; make it with lrdecay scan --format json"),
-    "another document": (b'{"groups": []}', "second.json: is not a scan: object contains unknown field `groups`"),
-    "no record": (shard().replace(b'"status":"ok"', b'"status":3'), "second.json: $.records[0].status: is not a scan"),
-    "no UTF-8": (b'{"schema_version": 1, "\xff": 0}', "second.json: is not a scan"),
+    "no JSON": (
+        b"{",
+        "second.json: the file is not a scan: input data was truncated; make it with lrdecay scan --format json",
+    ),
+    "another document": (
+        b'{"groups": []}',
+        "second.json: the file is not a scan: object contains unknown field `groups`",
+    ),
+    "no record": (
+        shard().replace(b'"status":"ok"', b'"status":3'),
+        "second.json: $.records[0].status: the file is not a scan",
+    ),
+    "no UTF-8": (b'{"schema_version": 1, "\xff": 0}', "second.json: the file is not a scan"),
     "a later lrdecay": (shard(schema_version=SCAN_SCHEMA_VERSION + 1), "second.json: $.schema_version: schema_version"),
-    "another device": (shard(device="meta"), "second.json: was made with another device than first.json"),
-    "other options": (shard(overrides=("a=1",)), "second.json: was made with another overrides than first.json"),
-    "another lrdecay": (shard(tool=Tool("lrdecay", "1")), "second.json: was made with another tool than first.json"),
+    "another device": (shard(device="meta"), "second.json: the scan used another device than first.json"),
+    "other options": (shard(overrides=("a=1",)), "second.json: the scan used another set of overrides than first.json"),
+    "another lrdecay": (
+        shard(tool=Tool("lrdecay", "1")),
+        "second.json: the scan used another version of lrdecay than first.json",
+    ),
     "one shard of three": (shard(shard="2/3"), "second.json: shard 1/3, 3/3 is missing; give the scans of all shards"),
     "the same shard": (msgspec.json.encode(SHARD), "second.json: $.records[0]: a.py is also in first.json"),
 }

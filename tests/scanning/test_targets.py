@@ -90,7 +90,7 @@ def test_one_file_by_several_names_is_scanned_once(folder: Path) -> None:
 @pytest.mark.parametrize("name", [b"a\nb.py", b"a\xff.py"])
 def test_a_name_that_no_report_can_hold_is_refused_before_anything_is_built(folder: Path, name: bytes) -> None:
     Path(os.fsdecode(os.fsencode(folder / "configs") + b"/" + name)).write_text("")
-    with pytest.raises(LrdecayError, match="invalid name of a config") as caught:
+    with pytest.raises(LrdecayError, match="the name of the config contains unprintable") as caught:
         configs_of(["configs"])
     assert caught.value.line().isprintable()
 

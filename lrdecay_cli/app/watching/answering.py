@@ -1,4 +1,7 @@
-"""Run the command in the child process of a watch, and report the dependencies of its answer."""
+"""Run the watched command in a child process, and return its output with the files on which the output depends.
+
+An answer is the output of the command with its exit code and its dependencies.
+"""
 
 from __future__ import annotations
 
@@ -18,43 +21,47 @@ from lrdecay_cli.cache import dependencies, folder
 from lrdecay_cli.processes.outcomes import Dependencies
 
 LENGTH = 8
-"""Bytes of the length of a :class:`Output`, sent first: a process that a config started may keep the pipe open."""
+"""Number of bytes that contain the length of an :class:`Output`.
+
+The length is sent first, because the end of the pipe does not mark the end of the output: a process that a config
+started may keep the pipe open.
+"""
 _MOST_STDERR = 1 << 20
-"""Maximum bytes of stderr to pass on."""
+"""Maximum number of bytes of stderr to send to the parent."""
 
 
 class Output(msgspec.Struct):
-    """The output of the command; it is sent before the rest of the answer is known."""
+    """The stdout and stderr of the command. They are sent to the parent before the :class:`Answer`."""
 
     out: bytes = b""
     err: str = ""
 
 
 class Answer(msgspec.Struct):
-    """The dependencies of an answer, and data that speeds up the next answer."""
+    """The exit code, report and dependencies of a command, and data that makes the next run faster."""
 
     code: int
     kind: str = ""
-    """The class of ``document``; empty without one."""
+    """The name of the class of ``document``; empty if there is no document."""
     document: bytes = b""
     dependencies: Dependencies = msgspec.field(default_factory=Dependencies)
     modules: list[str] = []
     """All modules that the child loaded."""
     read: list[list[str]] = []
-    """Files of installed packages that the child read and the parent can read in advance."""
+    """Files of installed packages that the child read. The parent reads them in advance for the next child."""
     retry: bool = False
-    """True if only a build without shortcuts succeeds."""
+    """True if the command must run again without shortcuts."""
 
 
 class _RetryError(BaseException):
-    """Ends the child without an answer, so that the parent builds without shortcuts.
+    """Ends the command in the child without output, so that the parent runs it again without shortcuts.
 
-    A BaseException: handlers that print an exception as a line of output do not catch it.
+    It is a BaseException, so that the handlers that print an exception as one line do not catch it.
     """
 
 
 class _Collected(io.TextIOWrapper):
-    """A stdout that stores the output but otherwise behaves like the parent's: a terminal or a pipe."""
+    """A stdout that stores the output in memory. ``isatty`` and the encoding are those of the parent's stdout."""
 
     def __init__(self) -> None:
         real = sys.stdout
@@ -70,7 +77,7 @@ class _Collected(io.TextIOWrapper):
 
 
 def collect_streams() -> None:
-    """Replace the child's streams: empty stdin, stored stdout, stderr in an unnamed file."""
+    """Replace the child's streams: stdin is empty, stdout is stored in memory, stderr in an unnamed file."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""The difference from the last answer, in a few words."""
+"""Describe the difference between two reports of a watched command in a few words."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lrdecay_cli.text.counting import count
 
 
 def difference(kind: str, before: bytes, after: bytes) -> str:
-    """Return the changes between two documents of a command, in words; empty if unknown.
+    """Return the changes between two encoded documents of a command, in words; empty if unknown.
 
-    ``kind`` is the class of both.
+    ``kind`` is the name of the class of the two documents.
     """
     if not before or not after:
         return ""

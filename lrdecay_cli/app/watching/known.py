@@ -1,4 +1,4 @@
-"""Compare the dependencies of an answer with the present state of the files."""
+"""Detect which dependencies of a watched command changed since its last run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _TICK = 50_000_000
 
 
 class Known:
-    """The dependencies of an answer, with their state at the last comparison."""
+    """The files and folders on which the last report depends, with their state at the last comparison."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._known = dependencies
         self._stamps: dict[str, list[int] | None] = {}
         self._places: set[str] = set()
-        """All paths whose events count: files, targets of links, and missing folders."""
+        """All paths for which a file-system event matters: files, targets of links, and missing folders."""
         self.folders = frozenset(self._folders())
         """The folders to watch."""
 
@@ -29,11 +29,11 @@ class Known:
         return sum(found is not None for found in self._known.own.values())
 
     def uncertain(self) -> set[str]:
-        """Return files that changed while they were read, perhaps by the config itself."""
+        """Return the files that changed while the command read them. The config itself may have written them."""
         return {path for path, found in self._known.own.items() if found == MEANWHILE}
 
     def concerns(self, path: str) -> bool:
-        """True if an event for ``path`` may matter."""
+        """True if a file-system event for ``path`` may mean that a dependency changed."""
         if path in self._places:
             return True
         folder, name = os.path.split(path)
@@ -83,7 +83,9 @@ class Known:
             yield folder if os.path.isdir(folder) else self._place(os.path.abspath(folder))
 
     def _place(self, path: str) -> str:
-        """Return the nearest existing folder above."""
+        """Return the nearest existing folder above ``path``. Record ``path`` and missing folders as paths that
+        matter.
+        """
         self._places.add(path)
         folder = os.path.dirname(path)
         while not os.path.isdir(folder):

@@ -1,4 +1,4 @@
-"""The output of a watch: answers follow each other in a pipe and replace each other on a terminal."""
+"""Show the reports of a watched command: on a terminal, a new report replaces the last one; in a pipe, it follows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lrdecay_cli.app.shell.console import write_stdout
 from lrdecay_cli.text.printing import printable
 
 _HOME = "\x1b[H\x1b[J"
-"""Move to the top left and clear the screen; the scrollback stays."""
+"""Terminal codes that move the cursor to the top left and clear the screen, but not the scrollback."""
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 _ERASE_LINE = "\r\x1b[K"
 
 
 class Screen:
-    """Prints answers to stdout, and a line about each to stderr."""
+    """Prints each report to stdout, and a line about each report to stderr."""
 
     def __init__(self) -> None:
         moves_cursor = os.environ.get("TERM", "") not in ("", "dumb")
@@ -27,13 +27,13 @@ class Screen:
         self._erases = sys.stderr.isatty() and moves_cursor
         self._dims = self._erases and self.redraws and not os.environ.get("NO_COLOR")
         self._last = b""
-        """The last answer with a report."""
+        """The last report that was not empty."""
         self._drawn = False
 
     def show(self, out: bytes, err: str) -> None:
-        """Show an answer: its report and its messages.
+        """Show the output of one run of the command: ``out`` is its report, ``err`` its messages.
 
-        For an answer without a report, the reason is shown; on a terminal, below the last report.
+        If the run made no report, ``err`` contains the reason. A terminal shows it below the last report.
         """
         if self.redraws:
             self._last = out or self._last
@@ -50,7 +50,7 @@ class Screen:
             sys.stderr.flush()
 
     def log(self, line: str) -> None:
-        """Print a line with the time to stderr."""
+        """Print a line to stderr, with the time of day before it."""
         text = f"lrdecay: {time.strftime('%H:%M:%S')}: {printable(line)}"
         print(f"{_DIM}{text}{_PLAIN}" if self._dims else text, file=sys.stderr, flush=True)  # noqa: T201
 

@@ -1,4 +1,4 @@
-"""A watch from its first answer to Ctrl-C."""
+"""Run a command with ``--watch``, from the first report to Ctrl-C."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from lrdecay_cli.processes.children import Outcome
 from lrdecay_cli.text.counting import count, listed
 
 _PATIENCE = 1.0
-"""Seconds to wait for an answer that is already outdated."""
+"""Seconds that a child may still run after one of its inputs changed."""
 _ATTEMPTS = 5
-"""Maximum successive answers for a file that changes while it is read."""
+"""Maximum number of successive runs for a file that changes each time while it is read."""
 _LOOK = 100
 """Interval in milliseconds for checking whether a child ended without an answer."""
 # Modules that a child imported and every further child would import again. For the stack, only modules whose presence
@@ -44,16 +44,16 @@ _LOADED_AHEAD = frozenset(
     ("lrdecay_cli", "rich", "jinja2", "markupsafe", "pygments", "typer", "msgspec", "yaml", "pkg_resources")
 ) | frozenset(("torch", "numpy", "mmengine", "mmcv", "mmdet"))
 _NOT_AHEAD = ("lrdecay_cli.training",)
-"""Modules that register types on import."""
+"""Modules that are not imported in advance, because they register types on import."""
 
 
 def answer_again(context: typer.Context, targets: Sequence[str], build: BuildOptions, *, edits: str = "") -> NoReturn:
     """Run the present command line now, and again whenever one of its inputs changes; never return.
 
     Raises:
-        LrdecayError: for ``-``, which can be read only once; for ``edits``, an option that changes watched files; or if
-            a process cannot be forked.
-        KeyboardInterrupt: on Ctrl-C.
+        LrdecayError: a source is ``-``, which can be read only once; ``edits`` names an option that changes watched
+            files; or the system cannot fork a process.
+        KeyboardInterrupt: the user pressed Ctrl-C.
     """
     if edits:
         raise LrdecayError(f"cannot be used with {edits}", where="--watch", fix="leave one out")
@@ -72,7 +72,7 @@ def answer_again(context: typer.Context, targets: Sequence[str], build: BuildOpt
 
 
 class Session:
-    """The state of a watch: the files of the last answer, the screen, and the preloaded modules."""
+    """A watched command: its dependencies at the last run, the screen, and the modules loaded in advance."""
 
     def __init__(self, words: Sequence[str], targets: Sequence[str], *, exact: bool) -> None:
         self._words, self._targets, self._exact = words, targets, exact
@@ -80,7 +80,7 @@ class Session:
         self._known = Known(Answer(CANNOT_JUDGE).dependencies)
         self._last = Answer(CANNOT_JUDGE)
         self._stamps: dict[str, list[int] | None] = {}
-        """The state of the files of all modules of this process."""
+        """Size and times of the file of each module that this process loaded."""
         self._warm = False
         self._tried: set[str] = set()
         self._attempts = 0
@@ -90,7 +90,7 @@ class Session:
         self._note_modules()
 
     def run(self) -> NoReturn:
-        """Answer, wait for a change, and repeat."""
+        """Run the command, wait until an input changes, and repeat."""
         # fast_start disables garbage collection for short commands.
         gc.enable()
         changed: list[str] = []
@@ -108,7 +108,7 @@ class Session:
         self._watcher.close()
 
     def _answer(self, changed: Sequence[str]) -> Answer:
-        """Let a child answer, and show the answer."""
+        """Run the command in a child process, show its output, and return its answer."""
         plain, began = False, time.monotonic()
         while True:
             outcome = self._outcome(plain=plain)
@@ -202,7 +202,10 @@ class Session:
                 return changed
 
     def _changed_meanwhile(self) -> list[str]:
-        """Changes from before the watch started; files that change at every read count a limited number of times."""
+        """Return the dependencies that changed during the last run.
+
+        Files that change at every read are returned only a limited number of times.
+        """
         uncertain = self._known.uncertain()
         changed = self._known.changes()
         self._attempts = self._attempts + 1 if uncertain.issuperset(changed) else 0
@@ -225,7 +228,7 @@ class Session:
         return "; ".join(filter(None, parts))
 
     def _load_ahead(self, found: Answer) -> None:
-        """Import the modules that the next child needs, as known from the last child."""
+        """Import the modules that the next child needs: those that the last child imported."""
         if not self._warm and ("torch" in found.modules or self._needs_stack()):
             self._load_stack()
         wanted = [
@@ -285,7 +288,7 @@ class Session:
                 self._stamps[path] = stamp(path)
 
     def _check_modules(self, paths: Iterable[str]) -> None:
-        """Restart if a module that is loaded here changed: children would keep the old version."""
+        """Restart this process if the file of a loaded module changed: children would inherit the old module."""
         for path in paths:
             if path in self._stamps and stamp(path) != self._stamps[path]:
                 self._stamps[path] = stamp(path)

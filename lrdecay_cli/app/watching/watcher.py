@@ -1,4 +1,4 @@
-"""Watch folders by system events, for a loop that waits for other events too."""
+"""Watch folders with file-system events, in a thread that signals an event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify
 
 _GROUPED = 100
-"""Maximum time in milliseconds to group changes."""
+"""Maximum time in milliseconds in which changes form one group."""
 _STEP = 5
 """Milliseconds without a change that end a group: editors write a file in several steps."""
 _WAIT = 1000
@@ -23,16 +23,16 @@ _POLL_DELAY = "WATCHFILES_POLL_DELAY_MS"
 
 
 class Watcher:
-    """Signals changes in watched folders through :attr:`reader`, a file descriptor.
+    """Watches folders and signals changes: the file descriptor :attr:`reader` becomes readable.
 
-    Folders are watched instead of files because editors replace files.
+    It watches folders instead of files, because editors replace files.
     """
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
         os.set_blocking(self.reader, False)
         self.polls = forced_polling()
-        """True to poll folders if the system reports no changes (network file systems)."""
+        """True if folders are polled, because the system reports no changes (network file systems)."""
         self._folders: frozenset[str] = frozenset()
         self._changed: set[str] = set()
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class Watcher:
         self._thread: threading.Thread | None = None
 
     def follow(self, folders: Iterable[str], optional: Iterable[str] = ()) -> None:
-        """Watch these folders from now on, and ``optional`` ones if the system's limit allows."""
+        """Watch ``folders`` from now on, and the ``optional`` folders if the system's limit allows."""
         wanted, more = frozenset(folders), frozenset(optional)
         if self._thread is not None and wanted | more == self._folders:
             return
@@ -60,11 +60,11 @@ class Watcher:
         self._thread.start()
 
     def forget(self) -> None:
-        """Restart the watch at the next :meth:`follow`, because a folder was replaced."""
+        """Make the next :meth:`follow` start a new watch, because a watched folder was replaced."""
         self._folders = frozenset()
 
     def take(self) -> set[str]:
-        """Return the paths with events since the last call."""
+        """Return the paths that had file-system events since the last call."""
         with suppress(BlockingIOError):
             while os.read(self.reader, 4096):
                 pass
