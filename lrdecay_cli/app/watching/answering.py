@@ -94,9 +94,9 @@ def prepare(*, inherited: Sequence[str], warm: bool, plain: bool) -> None:
     """Set up the child before it runs the command, and start to record the dependencies.
 
     Args:
-        inherited: the files of modules that the parent loaded.
-        warm: True if the parent loaded the stack; then nothing is cached.
-        plain: take no shortcuts.
+        inherited: the files of the modules that the parent loaded.
+        warm: True if the parent loaded torch and mm*; then nothing is cached.
+        plain: build without shortcuts.
     """
     # The process ends after one command: garbage collection is not worth its time.
     gc.disable()
@@ -113,11 +113,11 @@ def prepare(*, inherited: Sequence[str], warm: bool, plain: bool) -> None:
 
 
 def run_command(words: Sequence[str], writer: int) -> bytes:
-    """Run the command, and return an :class:`Answer`.
+    """Run the command, write its :class:`Output` to a pipe, and return its encoded :class:`Answer`.
 
     Args:
         words: the command line.
-        writer: the descriptor for an :class:`Output`, unless a retry follows; closed afterwards.
+        writer: file descriptor for the output. The function closes it. Nothing is written if a retry follows.
     """
     from lrdecay_cli.app.shell.main import run
 

@@ -126,7 +126,7 @@ class Session:
             plain = True
 
     def _outcome(self, *, plain: bool) -> Outcome | None:
-        """Return the outcome of a child whose output was shown; None if inputs changed during its run."""
+        """Run the command in a child process and show its output. Return None if inputs changed during the run."""
         run = self._new_run(plain=plain)
         began = time.monotonic()
         poller = self._poller()
@@ -151,7 +151,7 @@ class Session:
             run.stop()
 
     def _new_run(self, *, plain: bool) -> Run:
-        """Return the spare child if it can run the command now, otherwise another child."""
+        """Return the spare child process if it can run the command now, or else a new child process."""
         spare, self._spare = self._spare, None
         if spare is not None:
             if not plain and spare.poll() is None:
