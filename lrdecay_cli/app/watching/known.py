@@ -83,9 +83,7 @@ class Known:
             yield folder if os.path.isdir(folder) else self._place(os.path.abspath(folder))
 
     def _place(self, path: str) -> str:
-        """Return the nearest existing folder above ``path``. Record ``path`` and missing folders as paths that
-        matter.
-        """
+        """Return the nearest existing folder above ``path``; remember ``path`` and the missing folders."""
         self._places.add(path)
         folder = os.path.dirname(path)
         while not os.path.isdir(folder):

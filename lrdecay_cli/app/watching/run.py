@@ -1,4 +1,4 @@
-"""One run of the watched command in a forked child, which may be forked before the run is needed."""
+"""Run the watched command in a forked child process. The child may be forked before a file changes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lrdecay_cli.processes.children import Outcome, Worker
 
 
 class Run:
-    """A child that prepares, waits for :meth:`start`, and runs the command once.
+    """A child process that waits for :meth:`start` and then runs the command once.
 
     Args:
         words: the command line.
-        inherited: the files of modules that the parent loaded.
-        warm: True if the parent loaded the stack; then nothing is cached.
-        plain: take no shortcuts.
+        inherited: the files of the modules that the parent loaded.
+        warm: True if the parent loaded torch and mm*; then nothing is cached.
+        plain: build without shortcuts.
     """
 
     def __init__(self, words: Sequence[str], *, inherited: Sequence[str], warm: bool, plain: bool) -> None:
@@ -41,21 +41,21 @@ class Run:
         self._received = bytearray()
 
     def start(self) -> None:
-        """Let the child run the command."""
+        """Make the waiting child run the command."""
         # A child that is gone is found by poll().
         with suppress(BrokenPipeError):
             os.write(self._starts, b".")
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable when :meth:`poll` has news."""
+        """Return the file descriptor that becomes readable when :meth:`poll` should be called."""
         return self._worker.fileno()
 
     def poll(self) -> Outcome | None:
-        """Return the child's outcome; None while it runs or waits."""
+        """Return the outcome of the child; None while the child waits or runs."""
         return self._worker.poll()
 
     def output(self) -> Output | None:
-        """Return the output of the command when it is complete."""
+        """Return the output of the command; None until the output is complete."""
         with suppress(BlockingIOError):
             while chunk := os.read(self.reader, 1 << 20):
                 self._received += chunk
@@ -65,7 +65,7 @@ class Run:
         return msgspec.msgpack.decode(self._received[LENGTH:end], type=Output)
 
     def stop(self) -> None:
-        """End the child if it still runs."""
+        """Kill the child, unless it has ended."""
         self._worker.stop()
         for descriptor in (self.reader, self._starts):
             os.close(descriptor)
