@@ -1,1 +1,1 @@
-"""Turn group maps into a check result: run rules, apply baselines, assertions and suppressions, and report."""
+"""Check group maps: run the rules, apply baselines, assertions and suppressions, and make a report."""

@@ -1,4 +1,7 @@
-"""Apply a text baseline to the checked map, so that the two can be compared as two maps."""
+"""Turn a text baseline into a group map, so that it can be compared with the checked map.
+
+A text baseline contains patterns instead of tensors, so the tensors come from the checked map.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,19 @@ from lrdecay_cli.text.counting import count
 from lrdecay_cli.text.name_patterns import literal, matches
 
 
-class LaidOver(NamedTuple):
-    """A text baseline applied to the tensors of a map."""
+class AppliedBaseline(NamedTuple):
+    """A text baseline as a map, and the lines that match other tensors than before."""
 
     group_map: GroupMap
-    """The map with the groups, numbers and settings of the baseline."""
+    """The tensors of the checked map with the groups, numbers and settings of the baseline."""
     others: tuple[OtherTensors, ...]
 
 
-def lay_over(baseline: TextBaseline, now: GroupMap) -> LaidOver:
-    """Return the map that ``baseline`` was made from, for the tensors in ``now``, and the lines that do not match.
+def apply_baseline(baseline: TextBaseline, now: GroupMap) -> AppliedBaseline:
+    """Return a map with the tensors of ``now`` and the groups, numbers and settings of ``baseline``.
 
-    A tensor belongs to the first line whose pattern matches its name.
+    A tensor belongs to the first line whose pattern matches its name. Lines whose tensors differ from the baseline's by
+    number, name or shape are returned too.
     """
     before = _with_settings(now, baseline.settings)
     groups: dict[Group, ParameterGroup] = {}
@@ -55,7 +59,7 @@ def lay_over(baseline: TextBaseline, now: GroupMap) -> LaidOver:
             # A group with several patterns has several lines.
             held = groups[row.group].parameters if row.group in groups else ()
             groups[row.group] = msgspec.structs.replace(group, parameters=(*held, *group.parameters))
-    return LaidOver(
+    return AppliedBaseline(
         msgspec.structs.replace(
             before,
             groups=tuple(groups.values()),
@@ -124,7 +128,7 @@ def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], befo
 
 
 def _exact(value: float | None, aspect: str, tensors: Sequence[Tensor]) -> float | None:
-    """Return the map's number if a line's 12-digit number equals it, else the line's number."""
+    """Return the map's own number if it equals the number of a baseline line in 12 digits, else the line's number."""
     if value is None:
         return None
     numbers = [getattr(tensor.group, aspect) for tensor in tensors if tensor.group is not None]
@@ -134,7 +138,7 @@ def _exact(value: float | None, aspect: str, tensors: Sequence[Tensor]) -> float
 
 
 def _with_settings(now: GroupMap, settings: Mapping[str, Any]) -> GroupMap:
-    """Return ``now`` with the run settings of a baseline."""
+    """Return ``now`` with the run settings of a baseline, such as the base lr and the optimizer's options."""
     replace = msgspec.structs.replace
 
     def options(of: str) -> dict[str, Any]:

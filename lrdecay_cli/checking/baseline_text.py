@@ -1,10 +1,12 @@
-"""The text form of a baseline for reviewers: a line for each group and each pattern of tensors.
+"""The text form of a baseline, for reviewers: a line for each group, then a line for each pattern of its tensors.
 
-A line changes only if its meaning changes: a group's numbers are on the group's line only; lrs are multiples of the
-base lr, which has its own line; columns are not aligned; options common to most groups are written once. The digest of
-a line identifies its tensors by name and shape, so a map differs from the text whenever it differs from the whole map.
-Numbers have 12 digits; numbers that differ by less than a billionth are equal in both forms. docs/commands.md describes
-the form.
+The form keeps a git diff small: a line changes only if its meaning changes. Therefore the numbers of a group are only
+on the group's line, lrs are multiples of the base lr, columns are not aligned, and options that most groups share are
+written once.
+
+A digest in each line identifies the line's tensors by name and shape, so the text differs from a map whenever the whole
+baseline map differs. Numbers have 12 digits. Numbers that differ by less than a billionth are treated as equal.
+docs/commands.md describes the form.
 """
 
 from __future__ import annotations
@@ -47,22 +49,22 @@ _STATES = ("frozen", "missing", "duplicate")
 
 
 class Group(NamedTuple):
-    """A line: the group of the tensors below it."""
+    """A group line, which applies to the tensor lines below it."""
 
     name: str | None
-    """None for tensors in no group."""
+    """Name of the group; None for tensors in no group."""
     layer_id: int | None = None
     lr_scale: float | None = None
     lr: float | None = None
     follows: bool = False
-    """True if the lr is base lr × lr scale."""
+    """True if the line gives the lr as a multiple of the base lr."""
     weight_decay: float | None = None
     options: str = ""
-    """Name of the group's options; empty for the most common ones."""
+    """Name of the group's options; empty for the options that most groups have."""
 
 
 class Row(NamedTuple):
-    """A line: the tensors that match a pattern."""
+    """A tensor line: a pattern, with the number and the digest of the tensors that it matches."""
 
     group: Group
     tensors: int
@@ -75,25 +77,29 @@ class Row(NamedTuple):
 
 
 class TextBaseline(NamedTuple):
-    """The content of a baseline file."""
+    """The content of a text baseline."""
 
     path: str
     config: str
     settings: Mapping[str, Any]
-    """Settings of the whole run by their path in the map."""
+    """Settings of the whole run, by their path in the group map."""
     options: Mapping[str, Mapping[str, Any]]
-    """Options of groups by name; the empty name has the most common ones."""
+    """Options of groups by name; the empty name is for the options that most groups have."""
     rows: tuple[Row, ...]
 
 
 def digest_of(tensors: Sequence[Tensor]) -> str:
-    """Return 8 hex digits that identify these tensors by name and shape, and duplicates by their first name."""
+    """Return 8 hex digits that identify these tensors by name and shape. A duplicate also counts with its first
+    name.
+    """
     keys = sorted(json.dumps([tensor.name, tensor.shape, tensor.of]) for tensor in tensors)
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:8]
 
 
 def to_text(group_map: GroupMap) -> str:
-    """Return the text form of a map; two texts are equal if and only if the baseline content of both maps is equal."""
+    """Return the text form of a map. Two maps have the same text only if a baseline contains the same values for
+    them.
+    """
     advice = _ADVICE_FOR_PROGRAMS if group_map.live else _ADVICE
     lines = [f"{HEAD}{VERSION}", advice, f"config = {_json(group_map.config.path)}"]
     lines += [f"{_word(name)} = {_json(value)}" for name, value in run_settings(group_map) if value is not None]
@@ -120,8 +126,11 @@ def to_text(group_map: GroupMap) -> str:
 
 
 def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the parts of a tensor's text: its layer and the words of its group's line (options as JSON last), and its
-    marks."""
+    """Return two tuples that decide the lines of a tensor in the text: those of its group, and its own marks.
+
+    The first tuple contains the layer id, the words of the group's line, and the group's options as JSON. The second
+    contains the state and the number of occurrences.
+    """
     state = "" if tensor.state == "grouped" else tensor.label
     marks = (state, f"x{tensor.times}" if tensor.times > 1 else "")
     group = tensor.group
@@ -138,7 +147,7 @@ def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tupl
 
 
 def computed_lr(group_map: GroupMap, scale: float | None) -> float | None:
-    """Return base lr × lr scale; None without a base lr."""
+    """Return base lr × lr scale × the factor of ``auto_scale_lr``; None without a base lr or an lr scale."""
     if group_map.base_lr is None or scale is None:
         return None
     return group_map.base_lr * scale * group_map.lr_factor
@@ -157,7 +166,7 @@ def _json(value: Any) -> str:
 
 
 def _word(text: str) -> str:
-    """Return ``text`` as one word of a line: unquoted, or as JSON if it would be ambiguous."""
+    """Return ``text`` as one word of a line: unquoted, or as a JSON string if it would be ambiguous."""
     return text if _PLAIN.fullmatch(text) and text != "-" and '"' not in text else _json(text)
 
 
@@ -166,16 +175,21 @@ def _name(options: str) -> str:
 
 
 def _layer(item: tuple[tuple[str, ...], Any]) -> tuple[bool, int]:
-    """Sort key: layers in order, groups without a layer last in the optimizer's order."""
+    """Return a sort key: groups in the order of their layer ids, then groups without a layer id."""
     layer = item[0][0]
     return not layer, int(layer or 0)
 
 
 def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update") -> TextBaseline:
-    """Parse a baseline from the bytes of the file ``path``; ``renew`` is the command that writes it again.
+    """Return the content of a text baseline.
+
+    Args:
+        raw: the bytes of the file.
+        path: the file, for error messages.
+        renew: the command that writes the baseline again.
 
     Raises:
-        LrdecayError: with the line, the problem and the fix.
+        LrdecayError: the text is invalid; with the line, the problem and the fix.
     """
     fix = f"renew it: {renew}"
     try:
@@ -223,7 +237,7 @@ def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update
             raise LrdecayError(problem, where=f"{path}:{number}", fix=fix) from error
     config = settings.pop("config", None)
     if not isinstance(config, str):
-        raise LrdecayError("does not name its config", where=path, fix=fix)
+        raise LrdecayError('has no line config = "PATH"', where=path, fix=fix)
     return TextBaseline(path, config, settings, options, tuple(rows))
 
 

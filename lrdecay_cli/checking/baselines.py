@@ -1,4 +1,4 @@
-"""Find, read and write the baseline of each config, as text or as a whole map."""
+"""Find, read and write the baseline of each config, as text or as a whole group map in JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.analysis.comparing.settings import settings
 from lrdecay_cli.cache import probed
-from lrdecay_cli.checking.baseline_reading import lay_over
+from lrdecay_cli.checking.baseline_reading import apply_baseline
 from lrdecay_cli.checking.baseline_text import HEAD, parse_text, to_text
 from lrdecay_cli.domain.change import BaselineRecord, State
 from lrdecay_cli.domain.errors import LrdecayError
@@ -29,19 +29,22 @@ from lrdecay_cli.rules.context.policy import Baseline
 
 Form = Literal["text", "json"]
 FORMS: tuple[Form, ...] = get_args(Form)
-"""``text`` for review, ``json`` for the whole map."""
+"""Forms of a baseline: ``text`` for review, ``json`` for the whole group map."""
 SUFFIXES: Mapping[Form, str] = {"text": ".txt", "json": ".json"}
 _SUFFIXES = tuple(SUFFIXES.values())
 
 
 def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
-    """Return the baseline file of a config: ``given`` itself if it is a baseline, else a file below it.
+    """Return the baseline file of a config: ``given`` itself if it is a file, else a file below the folder ``given``.
 
-    Without ``form``, return the existing file, or the text form if there is none. Raises LrdecayError if both exist.
+    Without ``form``, return the existing file, or the path of the text form if there is none.
 
-    The file is named by the config's path within its project, independent of the working directory. Outside a project,
-    the path is relative to the folder with the baselines. If it is not below that, not a file here, or from a package's
-    zoo, the config's name is used.
+    A file below a folder is named after the config's path within its project, whichever the working directory is.
+    Outside a project, it is named after the path relative to the parent of the folder. For configs elsewhere, and
+    configs of a package's zoo, it is named after the config's name.
+
+    Raises:
+        LrdecayError: both forms exist.
     """
     if given.endswith(_SUFFIXES) and not Path(given).is_dir():
         return Path(given)
@@ -58,7 +61,7 @@ def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
 
 
 def _whole_path(given: str, config: str) -> Path:
-    """Return the path of a config's whole map below the folder ``given``."""
+    """Return the path of a config's JSON baseline below the folder ``given``."""
     if (own := in_project(config)) is not None:
         return map_path(Path(given), own)
     file = Path(os.path.abspath(config))  # noqa: PTH100 (a link counts where it lies)
@@ -74,7 +77,7 @@ def _whole_path(given: str, config: str) -> Path:
 def missing_baselines(
     given: str, configs: Mapping[str, str], *, targets: Sequence[str] = (), options: Sequence[str] = ()
 ) -> tuple[Skipped, ...]:
-    """Return the configs without a baseline, each with the command that makes it.
+    """Return the configs without a baseline, each with the command that writes it.
 
     Args:
         given: value of ``--baseline``.
@@ -120,7 +123,7 @@ def read_baselines(
         options: command-line options for building the configs.
 
     Raises:
-        LrdecayError: a baseline cannot be read; with its place.
+        LrdecayError: a baseline cannot be read; with its file and line.
     """
     found = {}
     # A cause may concern many configs: the command renews all of them in their forms.
@@ -140,17 +143,17 @@ def read_baselines(
 def read_baseline(
     path: str, now: GroupMap, *, command: str = "", source: str = "", options: Sequence[str] = ()
 ) -> Baseline:
-    """Return the baseline in the file ``path``, to compare ``now`` with.
+    """Return the baseline in the file ``path``, as a map to compare with ``now``.
 
     Args:
-        path: the file.
-        now: a map.
-        command: the command that writes it again; by default for this file alone.
-        source: file or config that the map comes from; by default its config.
-        options: command-line options for building it.
+        path: the baseline file.
+        now: the map of the config today.
+        command: the command that writes the baseline again; by default a command for this file alone.
+        source: the file or config that ``now`` was read or built from; by default its config.
+        options: command-line options with which ``now`` was built.
 
     Raises:
-        LrdecayError: it cannot be read.
+        LrdecayError: the file cannot be read.
     """
     target = source or now.config.path
     options = options if target == now.config.path else ()
@@ -165,13 +168,15 @@ def read_baseline(
             return Baseline(path, read_map(path), command=command or alone, shows=shows)
         except LrdecayError as error:
             raise error.replaced(fix=error.fix or f"renew it: {alone}") from error
-    laid = lay_over(parse_text(read_bytes(path), path, renew=alone), now)
-    return Baseline(path, laid.group_map, True, laid.others, command or alone, shows)
+    applied = apply_baseline(parse_text(read_bytes(path), path, renew=alone), now)
+    return Baseline(path, applied.group_map, True, applied.others, command or alone, shows)
 
 
 def compared_baseline(path: str, other: GroupMap) -> GroupMap:
-    """Return the map of a text baseline for ``diff``; a line that does not match becomes a parameter that ``other``
-    lacks."""
+    """Return a text baseline as a map that ``diff`` can compare with ``other``.
+
+    A line whose tensors differ becomes a parameter of the map, named after the line, that ``other`` lacks.
+    """
     baseline = read_baseline(path, other)
     lines = tuple(Parameter(f"line {other.line}: other tensors", (), 0) for other in baseline.others)
     group_map = baseline.group_map
@@ -180,7 +185,9 @@ def compared_baseline(path: str, other: GroupMap) -> GroupMap:
 
 
 def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) -> str:
-    """Return the directory for baselines, or the text file for a single one. Call it before building.
+    """Return the folder for baselines, or the text file for a single baseline.
+
+    Call it before building configs, so that a wrong ``--output`` is reported early.
 
     Args:
         given: value of ``--output``.
@@ -188,7 +195,7 @@ def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) ->
         maps: number of further maps, whose configs are not known yet.
 
     Raises:
-        LrdecayError: no directory is given, it is a file, or two configs would share a baseline.
+        LrdecayError: no folder is given, it is a file, or two configs would share a baseline.
     """
     if not given:
         raise LrdecayError("no directory for baselines", where="--output", fix="give a directory: -o baselines/")
@@ -208,16 +215,16 @@ def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) ->
 def write_baselines(
     folder: str, maps: Iterable[GroupMap], *, form: Form | None = None, write: bool = True
 ) -> Iterator[BaselineRecord]:
-    """Write the baseline of each config below ``folder``; an unchanged one is not written.
+    """Write the baseline of each config below ``folder``. Unchanged baselines are not written.
 
     Args:
         folder: target folder; created if missing.
         maps: the new baselines.
-        form: the form of all; None keeps each one's form and uses text for new ones.
+        form: form of all baselines; None keeps the form of an existing baseline, and uses text for a new one.
         write: False only reports what would be written.
 
     Raises:
-        LrdecayError: a file cannot be written, or exists and is not a map.
+        LrdecayError: a file cannot be written, or exists and is not a baseline.
     """
     for group_map in maps:
         path = baseline_path(folder, group_map.config.path, form)
@@ -235,7 +242,7 @@ def write_baselines(
 
 
 def _compare_file(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
-    """Return the state of the file compared with the map, and how many parameters differ."""
+    """Return whether a baseline file is up to date with a map, and how many parameters differ."""
     if not path.exists():
         return "missing", None
     if path.suffix == SUFFIXES["text"]:
@@ -251,7 +258,7 @@ def _compare_file(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
         # Written by another version, or damaged.
         return "outdated", None
     changes = len({change.parameter for change in diff(old, group_map, rtol=CLOSE)})
-    same = not changes and not settings(old, group_map) and _lasting(old) == _lasting(group_map)
+    same = not changes and not settings(old, group_map) and _content(old) == _content(group_map)
     return ("unchanged" if same else "outdated"), changes
 
 
@@ -272,10 +279,12 @@ def _compare_text(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
 
 
 def kept_configs(folder: str) -> Iterator[tuple[str, str]]:
-    """Yield every baseline below ``folder`` with the path of its config from here, sorted by file.
+    """Yield every baseline file below ``folder`` and the path of its config, sorted by file.
+
+    The path of a config is relative to the working directory.
 
     Raises:
-        LrdecayError: there is no folder, or a file in it is not a baseline.
+        LrdecayError: the folder does not exist, or a file in it is not a baseline.
     """
     if not Path(folder).is_dir():
         raise LrdecayError(
@@ -289,12 +298,12 @@ def kept_configs(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def lost_configs(folder: str, targets: Iterable[str], checked: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield every baseline below ``folder`` whose config would lie in a directory of ``targets`` but is gone.
+    """Yield every baseline file below ``folder`` whose config no longer exists, with the path of the config.
 
     Args:
         folder: value of ``--baseline``.
-        targets: names on the command line; only directories count.
-        checked: the configs found there, whose baselines are not read.
+        targets: names on the command line. Only configs in a folder among them are considered.
+        checked: configs that exist, so that their baselines need not be read.
     """
     inside = [os.path.abspath(target) for target in targets if Path(target).is_dir()]  # noqa: PTH100
     if not inside or not Path(folder).is_dir():
@@ -323,7 +332,7 @@ def _files_of(folder: str) -> list[Path]:
 
 
 def _config_of(path: Path, folder: str) -> str | None:
-    """Return the config that a baseline names; None for another file."""
+    """Return the config that a baseline file names; None if the file is not a baseline."""
     raw = read_bytes(str(path))
     if path.suffix == SUFFIXES["json"]:
         return read_map(str(path)).config.path if looks_like_map(raw) else None
@@ -336,18 +345,22 @@ def _config_of(path: Path, folder: str) -> str | None:
         config = None
     if not isinstance(config, str):
         fix = f"write it again: lrdecay baseline CONFIG -o {shlex.quote(folder)}"
-        raise LrdecayError("does not name its config", where=str(path), fix=fix)
+        raise LrdecayError('has no line config = "PATH"', where=str(path), fix=fix)
     return config
 
 
 def _from_here(config: str, folder: str) -> str:
-    """Return a config's path at the time of its baseline: from here, else from the folder that contains ``folder``."""
+    """Return the path of a baseline's config.
+
+    The path in a baseline is relative to an earlier working directory. If it does not exist here, it is taken as
+    relative to the parent of ``folder``.
+    """
     beside = Path(folder).parent / config
     return str(beside) if SEPARATOR not in config and not Path(config).is_file() and beside.is_file() else config
 
 
-def _lasting(group_map: GroupMap) -> bytes:
-    """Return the encoded map without the fields about where and with which tool it was made."""
+def _content(group_map: GroupMap) -> bytes:
+    """Return the encoded map without the fields that describe the environment in which it was made."""
     tool = msgspec.structs.replace(group_map.tool, version="")
     made = {"stack": {}, "distributions": msgspec.UNSET, "device": "", "stubs": ()}
     return msgspec.json.encode(msgspec.structs.replace(group_map, tool=tool, **made))
@@ -357,12 +370,12 @@ def find_baseline(given: str, now: GroupMap, source: str = "") -> Baseline:
     """Return the baseline of one map.
 
     Args:
-        given: the file, or the folder of baselines.
+        given: the baseline file, or the folder of baselines.
         now: the map to compare.
-        source: file or config that the map comes from; by default its config.
+        source: the file or config that ``now`` was read or built from; by default its config.
 
     Raises:
-        LrdecayError: there is no baseline, with the command that makes it, or it cannot be read.
+        LrdecayError: the baseline cannot be read, or does not exist; with the command that writes it.
     """
     config = now.config.path
     if Path(given).is_file():
@@ -378,7 +391,12 @@ def find_baseline(given: str, now: GroupMap, source: str = "") -> Baseline:
 
 
 def _command_of_program(given: str, name: str) -> str:
-    """Return how the program that made the map ``name`` writes its baseline ``given``, or one in that folder."""
+    """Return the code and command that write a baseline of a map that a Python program made.
+
+    Args:
+        given: the baseline file, or the folder of baselines.
+        name: the program's name for the map.
+    """
     if given.endswith(SUFFIXES["json"]) and not Path(given).is_dir():
         return f"group_map.save({json.dumps(given)})"
     file = f"{PurePath(name).name}.json"

@@ -1,4 +1,4 @@
-"""Run the rules on many maps, with the project's policy."""
+"""Run the rules on many maps, and apply the project's assertions and suppressions."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def check_maps(
     fail_on: Severity = "error",
     today: date | None = None,
 ) -> CheckResult:
-    """Run ``rules`` on each map in order.
+    """Run ``rules`` on each map in order, and return all findings.
 
     Args:
         maps: the maps to check.
         rules: the rules to run.
-        sources: file or config that each map comes from, by default its config.
-        unjudged: configs that could not be checked, to report with the rest.
+        sources: file or config that each map was read or built from, by default its config.
+        unjudged: configs that could not be checked, to report with the results.
         settings: assertions and suppressions for all maps.
         baselines: the baseline of each config.
         comments: the suppressions in the comments of each config.
-        dry_runs: the dry run of each config; rules about training run only for these.
-        fail_on: minimum severity of a finding that fails the run; formats with passes and failures use it.
-        today: the date for suppressions, by default the current one.
+        dry_runs: the dry run of each config; rules about training run only for configs with a dry run.
+        fail_on: lowest severity of a finding that fails the check; used by output formats with passes and failures.
+        today: the date for suppressions, by default the current date.
 
     Raises:
         LrdecayError: an assertion has an invalid condition.
@@ -89,7 +89,11 @@ def check_maps(
 
 
 def check_assertions(assertions: Iterable[Assertion]) -> None:
-    """Raise LrdecayError with its place for an invalid condition. Call it before building."""
+    """Check the syntax of all conditions in assertions. Call it before building, so that errors are reported early.
+
+    Raises:
+        LrdecayError: a condition is invalid; with its place in the settings.
+    """
     for assertion in assertions:
         for aspect in NUMBERS:
             condition = getattr(assertion, aspect)
@@ -98,7 +102,7 @@ def check_assertions(assertions: Iterable[Assertion]) -> None:
 
 
 def _idle(assertions: Iterable[Assertion], contexts: Sequence[RuleContext]) -> Iterator[tuple[Assertion, RuleContext]]:
-    """Yield assertions that apply to a checked config but match no parameter in any, each with such a config."""
+    """Yield assertions that match no parameter in any config, each with one of the configs to which it applies."""
     for assertion in assertions:
         concerned = [context for context in contexts if assertion in context.policy.assertions]
         if concerned and not any(is_met(assertion, context) for context in concerned):

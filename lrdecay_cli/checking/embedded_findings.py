@@ -1,4 +1,4 @@
-"""Findings of ``check`` that ``inspect``, ``suggest`` and ``schedule`` show with their own results."""
+"""Findings of ``check`` that ``inspect``, ``suggest`` and ``schedule`` print with their own results."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 
 INSPECTED = ("LRD101", "LRD209", "LRD301", "LRD818", "LRD820", "LRD821", "LRD822")
-"""Problems with the numbers that ``inspect`` shows: missing or too fast tensors, disagreement with lrdecay's formulas,
-other groups in a distributed training, and a training that cannot start."""
+"""Rules about problems that make the numbers of ``inspect`` wrong or incomplete.
+
+Tensors are missing or too fast, lrdecay's formulas disagree, a distributed training has other groups, or the training
+cannot start."""
 SCHEDULED = ("LRD6", "LRD510")
 
 
 def findings_among(group_map: GroupMap, codes: tuple[str, ...]) -> tuple[Finding, ...]:
     """Run all rules on one map without suppressions, and return the findings whose code begins with one of
-    ``codes``."""
+    ``codes``.
+    """
     from lrdecay_cli.rules import RULES
     from lrdecay_cli.rules.running import findings_of
 
@@ -22,7 +25,7 @@ def findings_among(group_map: GroupMap, codes: tuple[str, ...]) -> tuple[Finding
 
 
 def inspected_findings(group_map: GroupMap) -> tuple[Finding, ...]:
-    """Return the findings of :data:`INSPECTED`. Loads the rules only if one of them can fire."""
+    """Return the findings of the rules in :data:`INSPECTED`. Rules are imported only if one of them can fire."""
     return findings_among(group_map, INSPECTED) if _may_find(group_map) else ()
 
 

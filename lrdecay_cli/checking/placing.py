@@ -1,4 +1,4 @@
-"""Find the file, line and column that set the option of a finding, in the config or its bases."""
+"""Find the file, line and column where a config or its bases set the option of a finding."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lrdecay_cli.origins import ConfigOrigins, config_origins
 
 
 def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str] = ()) -> CheckResult:
-    """Return the result with the place of each finding about an option of one of ``configs``.
+    """Return the result with a file and line for each finding about an option.
 
     Args:
         result: the findings.
-        configs: built configs; maps and checkpoints have no config text.
-        overrides: ``--cfg-options`` of all of them.
+        configs: the built configs. Maps and checkpoints have no config text, so their findings stay unchanged.
+        overrides: ``--cfg-options`` of all configs.
     """
     known: dict[str, ConfigOrigins | None] = {}
 
@@ -46,7 +46,7 @@ def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str
 
 
 def _nearest(origins: ConfigOrigins, path: str) -> Option | None:
-    """Return the origin of an option; if it is not set, that of the innermost dict that could contain it."""
+    """Return where an option is set. If it is not set, return where the innermost existing dict on its path is set."""
     while path:
         if option := origins.at(path):
             return option

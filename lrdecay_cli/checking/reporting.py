@@ -47,7 +47,7 @@ _BASELINE_COLUMNS = (
 
 
 def baseline_report(result: BaselineResult) -> Result[BaselineResult]:
-    """Return a report on the baselines that ``baseline`` wrote or would write."""
+    """Return a report on the baselines that the command ``baseline`` wrote or would write."""
     rows = tuple((record.config, record.file, record.state, record.changes) for record in result.baselines)
     counts = Counter(record.state for record in result.baselines)
     states = ", ".join(f"{counts[state]} {state}" for state in get_args(State) if counts[state])
@@ -76,7 +76,7 @@ def report_of(
         statistics: show a table of counts instead of the findings.
         verbose: show every parameter name instead of patterns, and suppressed findings.
         maps: the checked maps.
-        compared: the maps were compared with their baselines; the summary says so if none differs.
+        compared: True if the maps were compared with baselines. The summary then states if no map differs.
         notes: further notes.
     """
     by_rule = _statistics(result.counting())
@@ -92,16 +92,23 @@ def report_of(
 
 
 def _unknown_notes(result: CheckResult, maps: Sequence[GroupMap]) -> Iterator[Note]:
-    """Yield notes on the limits of checking these maps."""
+    """Yield notes on what could not be checked in these maps."""
     read = [each.source for each in result.checked if each.read]
     if read and result.findings:
         named = read[0] if len(read) == 1 else f"{len(read):,} maps"
-        yield Note(f"{named}: read without a config, so no file locations and no suppressions from comments")
+        yield Note(
+            f"{named}: read without a config, so findings have no file locations, and suppressions in comments do not"
+            " apply"
+        )
     yield from unrun_notes(maps)
 
 
 def check_severity(name: str, where: str = "--fail-on") -> Severity:
-    """Return the severity with this name. Raises LrdecayError for an unknown name."""
+    """Return the severity with this name.
+
+    Raises:
+        LrdecayError: the name is unknown.
+    """
     severity = next((severity for severity in SEVERITIES if severity == name), None)
     if severity is None:
         raise not_one_of(f"unknown severity {name!r}", name, SEVERITIES, where=where)
@@ -109,9 +116,10 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
 
 
 def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
-    """Return the causes grouped by file, suppressed ones only if ``verbose``; each reason is printed once.
+    """Return a section for each file, with the causes of findings in it. Suppressed findings need ``verbose``.
 
-    With several configs, an info has only its message and fix, so that errors and warnings stand out.
+    The reason ("why") of a rule is printed once. With several configs, an info has only its message and fix, so that
+    errors and warnings stand out.
     """
     several = len(result.checked) > 1
     by_file: dict[str, list[Item]] = {}
@@ -129,13 +137,13 @@ def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
 
 
 def title_of(cause: Cause) -> str:
-    """Return the file that a cause is listed under: where its option is set, else the config."""
+    """Return the file under which a cause is listed: the file that sets its option, else the config."""
     place = cause.finding.place
     return place.file if place and place.file != COMMAND_LINE else cause.finding.config
 
 
 def describe_option(finding: Finding) -> str:
-    """Return the option of a finding, its place, and the value that it overrides there."""
+    """Return the option of a finding as text, with the place that sets it and the place whose value it overrides."""
     replaced = f", overrides {finding.replaces[-1]}" if finding.replaces else ""
     return f"{finding.option}, set at {finding.place}{replaced}" if finding.place else finding.option
 
@@ -168,18 +176,24 @@ def _describe_configs(configs: Sequence[str], verbose: bool) -> str:
 
 
 def removal(path: str) -> str:
-    """Return what to do with the baseline of a config that is gone."""
+    """Return an instruction for the baseline of a deleted config."""
     return f"if the config was deleted: git rm {shlex.quote(path)}"
 
 
 def lost_notes(lost: Sequence[tuple[str, str]]) -> tuple[Note, ...]:
-    """Return a note on baselines whose configs are gone, given as pairs; empty if there are none."""
+    """Return a note on baselines whose configs no longer exist; empty if there are none.
+
+    ``lost`` contains pairs of baseline file and config.
+    """
     lines = tuple(f"{path}: there is no {config}; {removal(path)}" for path, config in lost)
     return (Note(f"{count(len(lines), 'baseline')} without a config", "warning", lines),) if lines else ()
 
 
 def _equality_of(result: CheckResult) -> str:
-    """``; no parameter differs from the baselines``; empty if one does, or if not all configs were compared."""
+    """Return the end of a summary: ``; no parameter differs from the baselines``.
+
+    Return an empty text if a parameter differs, or if not all configs were compared.
+    """
     differs = any(finding.code == "LRD701" for finding in result.findings)
     if differs or result.unjudged or not result.checked:
         return ""
@@ -187,7 +201,7 @@ def _equality_of(result: CheckResult) -> str:
 
 
 def _unjudged_notes(unjudged: Sequence[Skipped]) -> tuple[Note, ...]:
-    """Return notes on configs that could not be checked, and on those without a baseline; empty if there are none."""
+    """Return notes on configs that could not be checked or have no baseline; empty if there are none."""
     lines: dict[str, list[str]] = {}
     for skipped in unjudged:
         line = f"{skipped.config}: {skipped.status}: {skipped.problem}"
@@ -198,7 +212,7 @@ def _unjudged_notes(unjudged: Sequence[Skipped]) -> tuple[Note, ...]:
 
 
 def summary_of(result: CheckResult) -> str:
-    """Return one line: number of findings and configs; a finding that several configs inherit counts once."""
+    """Return the number of findings and configs in one line. A finding that several configs inherit counts once."""
     causes = [cause.finding for cause in result.causes()]
     counting = [finding for finding in causes if finding.suppressed is None]
     checked = count(len(result.checked), "config")
@@ -217,9 +231,9 @@ def summary_of(result: CheckResult) -> str:
 
 
 def _skipped_of(judged: int, skipped: Sequence[Skipped]) -> str:
-    """``; 5 of 8 configs could not be checked; 1 of 8 configs has no baseline``; empty if nothing is missing.
+    """Return the end of a summary: ``; 5 of 8 configs could not be checked; 1 of 8 configs has no baseline``.
 
-    A config without a baseline was judged.
+    Return an empty text if all configs were checked and have a baseline.
     """
     alone = sum(each.status == NO_BASELINE for each in skipped)
     failed = len(skipped) - alone

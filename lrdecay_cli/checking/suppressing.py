@@ -22,22 +22,22 @@ _WORD = re.compile(r"[\w-]+")
 
 
 def config_names(config: str) -> frozenset[str]:
-    """Return the names of a config that globs may match: the given name, and its path within its project."""
+    """Return the names of a config that a glob may match: the given name, and the path within its project."""
     return frozenset(name.removeprefix("./") for name in (config, in_project(config)) if name)
 
 
 def any_matches(names: Iterable[str], pattern: str) -> bool:
-    """True if a glob matches one of a config's names, or the end of its path (``faster_rcnn/*.py``)."""
+    """Return True if a glob matches one of a config's names, or the end of its path (``faster_rcnn/*.py``)."""
     pattern = pattern.removeprefix("./")
     return any(fnmatchcase(name, pattern) or fnmatchcase(name, f"*/{pattern}") for name in names)
 
 
 class Suppressing:
-    """Suppressions, applied to the findings of one config after another.
+    """Applies suppressions to the findings of each config, and records which suppressions are used.
 
     Args:
         stated: the suppressions, in the order in which they are tried.
-        today: the date for ``until``.
+        today: the date that decides whether a suppression has expired.
     """
 
     def __init__(self, stated: Iterable[StatedSuppression], today: date) -> None:
@@ -48,14 +48,20 @@ class Suppressing:
         self._configs: set[int] = set()
 
     def apply(self, context: RuleContext, findings: Sequence[Finding]) -> list[Finding]:
-        """Return the findings of one config in their order; a partly suppressed finding becomes two."""
+        """Return the findings of one config in their order, with suppressed ones marked.
+
+        If a suppression applies only to some parameters of a finding, the finding is split into two.
+        """
         names = config_names(context.group_map.config.path) if self._stated else ()
         here = [index for index, stated in enumerate(self._stated) if any_matches(names, stated.config)]
         self._configs.update(here)
         return [part for finding in findings for part in self._parts(context, finding, here)]
 
     def judged(self, run: Iterable[str]) -> tuple[JudgedSuppression, ...]:
-        """Return each suppression with its result; rules that did not ``run`` are left out."""
+        """Return for each suppression whether it was used, is expired, or names unknown rules.
+
+        A suppression counts as unused only for the rules in ``run``.
+        """
         ran = set(run)
         judged = []
         for index, stated in enumerate(self._stated):
@@ -112,7 +118,7 @@ def _known(names: Iterable[str]) -> list[str]:
 
 
 def _corrected(comment: str) -> str:
-    """Return the comment in correct syntax: its rules in brackets, the text after them as the reason."""
+    """Return the comment in correct syntax, with its rules in brackets and the text after them as the reason."""
     text = _VERB.sub("", comment, count=1)
     rules = [word for word in _WORD.finditer(text) if _known([word[0]])]
     named = ", ".join(word[0] for word in rules) or "LRD301"

@@ -1,1 +1,3 @@
-"""Check whether configs can be inspected in this environment, from package metadata and without importing packages."""
+"""Check whether configs can be inspected in this environment, by the metadata of packages and without importing
+them.
+"""

@@ -1,4 +1,4 @@
-"""Conflicts between installed packages, from their own requirements and from known incompatibilities."""
+"""Find conflicts between installed packages, from their own requirements and from a list of known conflicts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ORDER = ("error", "warning", "info")
 
 
 def issues(found: Survey) -> tuple[Issue, ...]:
-    """All problems, the worst first, each once."""
+    """Return all problems of an environment, the worst first. Problems with the same fix are reported once."""
     problems = [*_absent(found), *_orphans(found), *_asserted(found), *_known(found), *_torchvision(found)]
     broken = {issue.package for issue in problems if issue.severity == "error"}
     # The fix of a distribution error also removes these problems.
@@ -34,7 +34,7 @@ def issues(found: Survey) -> tuple[Issue, ...]:
 
 
 def needs(found: Survey) -> tuple[Need, ...]:
-    """Missing packages that some configs of an installed zoo need to build."""
+    """Return missing packages that some configs of an installed zoo need to build."""
     return tuple(
         Need(known.package, known.zoo, known.folders, known.which, commands.install(found, known.install))
         for known in OPTIONALS
@@ -152,7 +152,10 @@ def _two_in_one_folder(found: Survey) -> Iterator[Issue]:
 
 
 def _again(found: Survey, name: str) -> str:
-    """The command that reinstalls the version in use after both distributions were removed."""
+    """Return the command that reinstalls a package after two distributions in its folder were removed.
+
+    The command installs the version that Python imports now.
+    """
     package = found.packages[name]
     version = public(package.version or "")
     fitting = [each.split()[0] for each in package.distributions if each.split()[1] == version]

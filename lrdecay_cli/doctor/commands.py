@@ -1,4 +1,4 @@
-"""Install commands that are safe in a working environment: none replaces an installed torch."""
+"""Build pip commands that are safe in a working environment: none of them replaces an installed torch."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ _MMCV_INDEX = "https://download.openmmlab.com/mmcv/dist"
 
 
 def complete_stack(found: Survey) -> str:
-    """Install everything in pinned versions; in a new environment if this one already has packages of the stack."""
+    """Return the command that installs the whole stack in pinned versions.
+
+    If this environment already has packages of the stack, the command is for a new environment.
+    """
     own = {"torch", "mmengine", "mmcv", *LIBRARIES}.intersection(found.packages)
     return NEW_ENVIRONMENT if own else 'pip install "lrdecay-cli[stack]"'
 
 
 def install(found: Survey, *requirements: str, options: str = "") -> str:
-    """Install a new package with its dependencies; torch and numpy are named in their versions, so that pip keeps them.
+    """Return the command that installs a new package with its dependencies.
 
-    Without them, a package that depends on torchvision or on a newer numpy makes pip replace both.
+    The command also names torch and numpy with their installed versions, so that pip keeps them. Otherwise a package
+    that depends on torchvision or on a newer numpy would make pip replace them.
     """
     kept = []
     for name in ("torch", "numpy"):
@@ -36,14 +40,15 @@ def install(found: Survey, *requirements: str, options: str = "") -> str:
 
 
 def change(requirement: str, options: str = "") -> str:
-    """Change the version of one package and leave everything else unchanged."""
+    """Return the command that changes the version of one package and leaves everything else unchanged."""
     return _pip([requirement], " ".join(filter(None, ["--no-deps", options])))
 
 
 def exchange(found: Survey, package: str, requirement: str, options: str = "") -> str:
-    """Change the version of a package; other distributions with the same folder are removed first.
+    """Return the command that changes the version of a package that may be installed from another distribution.
 
-    Two distributions in one folder overwrite each other, and removing either breaks the other: both have to go.
+    Two distributions in one folder overwrite each other, and removing one breaks the other. The command therefore
+    removes all distributions of the package first.
     """
     there = distributions(found, package)
     step = change(requirement, options)
@@ -52,25 +57,31 @@ def exchange(found: Survey, package: str, requirement: str, options: str = "") -
 
 
 def distributions(found: Survey, package: str) -> list[str]:
-    """Names of the distributions that contain a package."""
+    """Return the names of the distributions that contain a package."""
     return [each.split()[0] for each in found.packages[package].distributions]
 
 
 def usual(found: Survey, package: str) -> str:
-    """The distribution to install for a package: the installed one, unless it is a fork."""
+    """Return the distribution to install for a package: the installed one, or the original if a fork is installed."""
     known = PROVIDERS[package]
     return next((name for name in distributions(found, package) if name in known), known[0])
 
 
 def mmcv(found: Survey, within: str) -> str:
-    """Install an mmcv in a range: with operators if the present one has them, from wheels for this torch."""
+    """Return the command that installs an mmcv with a version in the range ``within``.
+
+    If the installed mmcv has compiled operators, the command installs one with operators, from the wheels for this
+    torch.
+    """
     if not found.packages["mmcv"].operators:
         return exchange(found, "mmcv", f"mmcv-lite{within}")
     return exchange(found, "mmcv", f"mmcv{within}", mmcv_index(found))
 
 
 def mmcv_index(found: Survey) -> str:
-    """pip's option for the mmcv wheels that fit the installed torch."""
+    """Return pip's option for the index of mmcv wheels that fit the installed torch; empty if there is no such
+    index.
+    """
     torch = found.version("torch")
     numbers = release(torch)[:2]
     build = label(torch)
@@ -79,12 +90,15 @@ def mmcv_index(found: Survey) -> str:
 
 
 def torchvision(found: Survey) -> str:
-    """Install the torchvision that belongs to the installed torch, from the same index."""
+    """Return the command that installs the torchvision for the installed torch, from the same index."""
     return install(found, fitting_torchvision(found.version("torch")), options=_torch_index(found))
 
 
 def same_torchvision(found: Survey) -> str:
-    """Reinstall the torchvision version as built for torch; pip alone treats the two builds as the same."""
+    """Return the command that reinstalls torchvision in the same version, but built for the installed torch.
+
+    Without ``--force-reinstall``, pip does not distinguish the two builds.
+    """
     version = public(found.version("torchvision") or "")
     return change(f"torchvision=={version}", " ".join(filter(None, ["--force-reinstall", _torch_index(found)])))
 

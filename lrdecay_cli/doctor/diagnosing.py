@@ -1,6 +1,8 @@
-"""Diagnose an environment: by metadata alone, or by loading the packages in a child process that may crash or hang.
+"""Diagnose an environment by the metadata of its packages, or by importing the packages.
 
-Also tells an installed package that cannot be imported from a bug of lrdecay."""
+Imports run in a child process, because they may crash or hang. This module also decides whether an exception comes from
+a package that cannot be imported or from lrdecay.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +27,17 @@ from lrdecay_cli.domain.group_map import Stub, Tool
 from lrdecay_cli.openmmlab.stubs.missing_modules import MMCV_OPS, TORCHVISION_OPS
 
 TIME_LIMIT = 300.0
-"""Time limit in seconds for all trials together; typically they take six."""
+"""Time limit in seconds for importing and trying all packages together. Typically this takes six seconds."""
 _ORDER = ("torch", "torchvision", "numpy", "mmengine", "mmcv", *LIBRARIES)
 # The child uses the same search path, independent of how this interpreter was started.
 _CHILD = "import sys; sys.path[:] = {path!r}; from lrdecay_cli.openmmlab.full_check import main; main({modules!r})"
 
 
 def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
-    """Judge an environment by its metadata alone; nothing is imported.
+    """Return a diagnosis of an environment by the metadata of its packages; no package is imported.
 
     Args:
-        path: folders with the packages, as in ``sys.path``; None for this process's own.
+        path: folders with the packages, as in ``sys.path``; None for the path of this process.
     """
     found = survey(PROVIDERS, path)
     problems = issues(found)
@@ -59,11 +61,11 @@ def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
 
 
 def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
-    """Import every package of the stack, list devices and build a model of each zoo; a failure becomes an error.
+    """Import every package of the stack, list devices and build a model of each zoo. A failure becomes an error.
 
     Args:
-        diagnosis: the diagnosis of this process's own environment.
-        time_limit: seconds until the child is killed and its current trial counts as failed.
+        diagnosis: the diagnosis of this process's environment.
+        time_limit: seconds until the child process is killed and its current trial counts as failed.
     """
     present = {package.name for package in diagnosis.packages}
     records, ending = _run([name for name in _ORDER if name in present], time_limit)
@@ -85,10 +87,10 @@ def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
 
 
 def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Issue, ...]:
-    """The issues found by versions, corrected by the results of the trials.
+    """Return the issues that versions suggest, corrected by the results of the trials.
 
-    If everything loads, no version is an error. If no version explains a failure, the first one is an error: later
-    failures follow from it.
+    If everything can be imported, errors become warnings. If a trial failed and no version explains it, the first
+    failure becomes an error, because later failures follow from it.
     """
     failed = next((trial for trial in trials if not trial.ok), None)
     if failed is None:
@@ -105,7 +107,7 @@ def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Is
 
 
 def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str | None]:
-    """The records of the child, and how it ended if it failed."""
+    """Return the records that the child process printed, and how it ended if it failed."""
     script = _CHILD.format(path=sys.path, modules=modules)
     with tempfile.TemporaryFile() as stderr:
         child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=stderr)
@@ -132,7 +134,7 @@ def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], s
 
 
 def stack_fault(error: BaseException) -> str | None:
-    """The problem and its fix, if importing a package of the stack raised ``error``; else None."""
+    """Return the problem and its fix if importing a package of the stack raised ``error``; else None."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         # The outermost package of the stack whose module was being imported.
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]

@@ -1,7 +1,7 @@
-"""Known version conflicts, and the packages that some configs need: the one place to extend.
+"""Known version conflicts, and packages that some configs need. New entries belong in this module only.
 
-Requirements that an installed package states itself are not listed here: mmdet and mmpretrain state theirs for mmcv
-and mmengine, torchvision for torch.
+Requirements that an installed package declares are not listed here: mmdet and mmpretrain declare the versions of mmcv
+and mmengine, torchvision declares the version of torch.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _PACKAGES = (
     *("timm", "fairscale", "lap", "motmetrics", "skimage", "detectron2", "pkg_resources"),
 )
 PROVIDERS: dict[str, tuple[str, ...]] = {name: distributions_of(name) for name in _PACKAGES}
-"""Import name of every package to look for, with its usual distributions; any other distribution is a fork."""
+"""Import name of every package to look for, with its usual distributions. Any other distribution is a fork."""
 
 LIBRARIES = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmrotate", "mmdet3d", "mmyolo", "mmaction", "mmocr")
-"""Packages with models for mmengine; at least one is required."""
+"""Packages with models for mmengine. At least one must be installed."""
 
 SHARED = ("mmengine", "mmcv", *LIBRARIES)
-"""Packages that forks exist of, under the same import name."""
+"""Packages that have forks with the same import name."""
 
 
 class Pair(NamedTuple):
-    """If ``package`` is installed in ``versions``, an installed ``other`` must be in ``fits``."""
+    """A conflict: with ``package`` in ``versions``, an installed ``other`` must have a version in ``fits``."""
 
     package: str
     versions: str
@@ -35,11 +35,13 @@ class Pair(NamedTuple):
     fits: str
     severity: Severity
     why: str
-    """The consequence otherwise."""
+    """The consequence of another version."""
     install: str | None
-    """The requirement that fixes it; ``{distribution}`` is the installed one; None if only a new environment helps."""
+    """The requirement to install as a fix; None if only a new environment helps.
+
+    ``{distribution}`` is replaced by the name of the installed distribution."""
     only_with: str | None = None
-    """A further package that must be installed for the conflict to matter."""
+    """A third package; the conflict matters only if it is installed."""
 
 
 _ABI = "it was compiled for numpy 1 and does not import under numpy 2"
@@ -97,8 +99,9 @@ class Optional(NamedTuple):
     zoo: str
     folders: tuple[str, ...]
     which: str = ""
+    """The configs of these folders that need the package; empty for all."""
     versions: str = ""
-    """The configs of these folders that need it; empty for all."""
+    """The versions of the zoo's package whose configs need it; empty for all."""
 
 
 # Found in the sources of mmdet 3.3.0 and mmpretrain 1.2.0 and in the models of their zoos. Left out are packages that

@@ -1,4 +1,4 @@
-"""A diagnosis as a report: installed packages, conflicts, and packages that some configs need."""
+"""The report of ``doctor``: installed packages, conflicts, and packages that some configs need."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ISSUES = (
 
 
 def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
-    """The report of ``doctor``. CSV contains the issues alone."""
+    """Return the report on a diagnosis. As CSV, it contains only the issues."""
     facts = [("lrdecay", diagnosis.tool.version), ("python", f"{diagnosis.python} on {diagnosis.platform}")]
     if diagnosis.devices is not None:
         devices = ", ".join(f"{each.name} ({each.description})" for each in diagnosis.devices)

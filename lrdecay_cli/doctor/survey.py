@@ -23,17 +23,17 @@ _RECORDED_PACKAGE = re.compile(r"^(\w+)/__init__\.py,", re.MULTILINE)
 
 
 class Survey(msgspec.Struct, frozen=True):
-    """The packages that exist, and those that are only recorded as installed."""
+    """The packages that can be imported, and distributions whose files are missing."""
 
     packages: dict[str, Package]
-    """By import name."""
+    """Packages that can be imported, by import name."""
     orphans: dict[str, tuple[str, ...]]
-    """Distributions that are recorded as installed although nothing can be imported, by import name."""
+    """Distributions that are recorded as installed although their package cannot be found, by import name."""
     path: tuple[str, ...] | None
-    """The search path; None for this process's own."""
+    """The searched folders; None for the search path of this process."""
 
     def version(self, name: str) -> str | None:
-        """Version of a package, or of ``python``; None if it is missing or states none."""
+        """Return the version of a package, or of ``python``; None if the package is missing or has no version."""
         if name == "python":
             return platform.python_version()
         package = self.packages.get(name)
@@ -43,7 +43,10 @@ class Survey(msgspec.Struct, frozen=True):
         return name == "python" or name in self.packages
 
     def requirement(self, name: str, of: str) -> str:
-        """The unconditional requirement of ``name``'s distribution on ``of``; empty if there is none."""
+        """Return the version range of ``of`` that ``name``'s distribution requires; empty if it requires none.
+
+        Requirements with an ``extra`` marker do not count.
+        """
         for distribution in self.packages[name].distributions:
             for requirement in _distribution(distribution.split()[0], self.path).requires or ():
                 # Both "torch (==2.1.0)" and "torch==2.1.0 ; extra == 'all'" occur.
@@ -53,17 +56,18 @@ class Survey(msgspec.Struct, frozen=True):
         return ""
 
     def text(self, name: str, file: str) -> str:
-        """Text of a file in the package's folder; empty if it cannot be read."""
+        """Return the text of a file in the package's folder; empty if the file cannot be read."""
         return _read(Path(self.packages[name].location, file))
 
 
 def survey(providers: dict[str, tuple[str, ...]], path: Sequence[str] | None = None) -> Survey:
-    """Look for packages.
+    """Return the installed packages, found without importing them.
 
     Args:
         providers: import names with their usual distributions. Other distributions, such as renamed forks, are found by
             their files.
-        path: folders to search, as in ``sys.path``; None for this process's own, which includes editable installs.
+        path: folders to search, as in ``sys.path``; None for the path of this process, which includes editable
+            installs.
     """
     packages: dict[str, Package] = {}
     orphans: dict[str, tuple[str, ...]] = {}
@@ -87,12 +91,12 @@ def survey(providers: dict[str, tuple[str, ...]], path: Sequence[str] | None = N
 
 
 def public(version: str) -> str:
-    """The version without its local label: ``2.1.0`` of ``2.1.0+cu121``."""
+    """Return the version without its local label: ``2.1.0`` of ``2.1.0+cu121``."""
     return version.partition("+")[0]
 
 
 def label(version: str | None) -> str | None:
-    """The local label: ``cu121`` of ``2.1.0+cu121``."""
+    """Return the local label of a version: ``cu121`` of ``2.1.0+cu121``; None if there is none."""
     return (version or "").partition("+")[2] or None
 
 
@@ -106,7 +110,10 @@ def _package(name: str, spec: ModuleSpec, recorded: tuple[str, ...]) -> Package:
 
 
 def _version(text: str, recorded: tuple[str, ...]) -> str | None:
-    """If two distributions share a folder, or a checkout hides an installed one, the version in the files counts."""
+    """Return the version in the text of a package's files, or else the recorded version of its distribution.
+
+    The two differ if two distributions share a folder, or if a checkout hides an installed package.
+    """
     if stated := _VERSION_LINE.search(text):
         return stated[1]
     versions = {_normal(name): version for name, _, version in (each.partition(" ") for each in recorded)}
@@ -116,7 +123,7 @@ def _version(text: str, recorded: tuple[str, ...]) -> str | None:
 
 
 def _by_content(names: Iterable[str], path: Sequence[str] | None) -> dict[str, dict[str, str]]:
-    """By package: ``NAME VERSION`` of every distribution that installs it, by normalised name."""
+    """Return for each package ``NAME VERSION`` of every distribution that installs it, by normalised name."""
     found: dict[str, dict[str, str]] = {name: {} for name in names}
     for distribution in metadata.distributions() if path is None else metadata.distributions(path=list(path)):
         top = distribution.read_text("top_level.txt")

@@ -1,4 +1,4 @@
-"""Version numbers and ranges: compare them, and read those that an OpenMMLab package asserts."""
+"""Compare version numbers and ranges, and read the version ranges that an OpenMMLab package asserts."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ _ORDER: dict[str, Callable[[Version, Version], bool]] = {
 
 
 def satisfies(version: str | None, specifier: str) -> bool:
-    """True if ``version`` is in the range, for example ``>=2.0.0rc4,<2.2.0``; an empty range contains every version.
+    """Return True if ``version`` is in a range such as ``>=2.0.0rc4,<2.2.0``; an empty range contains every version.
 
-    Local labels (``+cu121``) are ignored, and pre-releases are ordered like other versions, as OpenMMLab does.
-    A version or clause that cannot be parsed counts as fitting: an error is never based on a guess.
+    As in OpenMMLab's own checks, local labels (``+cu121``) are ignored, and pre-releases are ordered like other
+    versions. If the version or a part of the range cannot be parsed, the result is True, so that no error is based on a
+    guess.
     """
     parsed = _version(version)
     if parsed is None:
@@ -41,7 +42,10 @@ def satisfies(version: str | None, specifier: str) -> bool:
 
 
 def common_range(*specifiers: str) -> str:
-    """The intersection of ranges, which may use ``>=``, ``<`` and ``<=``; empty without ranges."""
+    """Return the intersection of version ranges as one range; empty without ranges.
+
+    The ranges may use ``>=``, ``<`` and ``<=``.
+    """
     clauses = [clause for specifier in specifiers for clause in _clauses(specifier)]
     strictest = []
     for sign, pick in ((">=", max), ("<", min), ("<=", min)):
@@ -51,15 +55,15 @@ def common_range(*specifiers: str) -> str:
 
 
 def release(version: str | None) -> tuple[int, ...]:
-    """The numbers of the release: ``(2, 1, 0)`` of ``2.1.0rc1+cu121``; empty if it cannot be parsed."""
+    """Return the release numbers of a version: ``(2, 1, 0)`` of ``2.1.0rc1+cu121``; empty if it cannot be parsed."""
     parsed = _version(version)
     return parsed.release if parsed else ()
 
 
 def asserted_ranges(found: Survey, library: str) -> dict[str, str]:
-    """The ranges that ``library`` asserts, by package: ``{"mmcv": ">=2.0.0rc4,<2.2.0"}``.
+    """Return the version ranges that ``library`` asserts when it is imported: ``{"mmcv": ">=2.0.0rc4,<2.2.0"}``.
 
-    The bounds are two literals in its ``__init__.py``. Its metadata repeats them only for the installer ``mim``.
+    The bounds are two literals in its ``__init__.py``. Its metadata contains the ranges only for the installer ``mim``.
     """
     text = found.text(library, "__init__.py")
     limits = dict(re.findall(r"^(\w+_m(?:in|ax)imum_version)\s*=\s*['\"]([^'\"]+)['\"]", text, re.MULTILINE)[::-1])

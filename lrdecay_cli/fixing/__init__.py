@@ -1,2 +1,3 @@
-"""Apply fixes to the text of configs: find a place for each edit, verify the merged config, and write files
-atomically."""
+"""Write fixes into the text of configs: find the lines to edit, and verify the merged config before anything is
+written.
+"""

@@ -1,7 +1,7 @@
-"""Turn fixes into new texts of config files.
+"""Turn the fixes of findings into new texts of config files.
 
-An edit can be written in several forms. The planner takes the first form whose merged config equals the old one with
-only that edit applied. Nothing is run or written here.
+An edit can be written into the text in several ways. The planner tries them in order and takes the first whose merged
+config equals the old merged config with only that edit applied. Nothing is run or written here.
 """
 
 from __future__ import annotations
@@ -32,31 +32,32 @@ _READ = frozenset(
         *("model_wrapper_cfg", "custom_imports", "tta_model"),
     )
 )
-"""Top-level names that mmengine reads. Source: mmengine 0.10.7, ``Runner.from_cfg``, and its tools; other names only
-pass values on."""
+"""Top-level names of a config that mmengine reads. Other names are variables that only pass a value on.
+
+Source: mmengine 0.10.7, ``Runner.from_cfg``, and its tools."""
 Texts = Mapping[Path, str]
 Splices = dict[Path, list[Splice]]
 
 
 class Refused(Exception):  # noqa: N818
-    """A fix that cannot be written into the config's files, with a one-line reason."""
+    """A fix cannot be written into the files of a config; the message is the reason in one line."""
 
 
 class Planner:
-    """New texts of the files of several configs, fix by fix.
+    """Computes new texts for the files of several configs, one fix after another.
 
     Args:
-        wishes: the requested fixes of each config; a base changes only if all configs that inherit from it request the
-            same.
+        requested: the fixes of each config. An edit changes a base only if every config that inherits from the base
+            requests the same edit.
         project: the project whose files may change.
         overrides: ``--cfg-options``.
 
     Attributes:
-        texts: old and new texts of the files, by their real paths.
+        before: the old texts of the files, by their real paths.
     """
 
-    def __init__(self, wishes: Mapping[str, Sequence[Fix]], project: Project, overrides: Sequence[str] = ()) -> None:
-        self._wishes = {config: [edit for fix in fixes for edit in fix.edits] for config, fixes in wishes.items()}
+    def __init__(self, requested: Mapping[str, Sequence[Fix]], project: Project, overrides: Sequence[str] = ()) -> None:
+        self._requested = {config: [edit for fix in fixes for edit in fix.edits] for config, fixes in requested.items()}
         self._project = project
         self._overrides = tuple(overrides)
         self.before: dict[Path, str] = {}
@@ -65,19 +66,23 @@ class Planner:
 
     @property
     def changed(self) -> dict[Path, str]:
-        """The new texts, by the real paths of the files."""
+        """The new texts of all changed files, by their real paths."""
         return {path: text for path, text in self._now.items() if text != self.before[path]}
 
     def state(self) -> tuple[dict[Path, str], set[tuple[str, str]]]:
-        """Return the current state, for :meth:`restore`."""
+        """Return the current texts and applied edits, to pass to :meth:`restore`."""
         return {**self._now}, {*self._done}
 
     def restore(self, state: tuple[dict[Path, str], set[tuple[str, str]]]) -> None:
-        """Restore a previous state."""
+        """Undo everything since :meth:`state` returned this state."""
         self._now, self._done = {**state[0]}, {*state[1]}
 
     def fix(self, config: str, fix: Fix) -> None:
-        """Apply a fix to the texts of a config. Raises Refused and leaves the texts unchanged if that fails."""
+        """Apply a fix to the texts of a config.
+
+        Raises:
+            Refused: the fix cannot be applied; the texts stay unchanged.
+        """
         state = self.state()
         try:
             for edit in fix.edits:
@@ -87,7 +92,11 @@ class Planner:
             raise
 
     def origins(self, config: str) -> ConfigOrigins:
-        """Return where the options of a config are set now. Raises Refused if its text does not show it."""
+        """Return where the options of a config are set in the current texts.
+
+        Raises:
+            Refused: the text of the config cannot be analysed.
+        """
         try:
             return config_origins(config, self._overrides, self._normal)
         except LrdecayError as error:
@@ -128,10 +137,10 @@ class Planner:
         if why := self._project.objection(leaf):
             return why
         if leaf.suffix in (".yaml", ".yml"):
-            return f"in YAML, only values and keys in the file can be changed, not: {edit}"
+            return f"in YAML, only values and keys in the file can be changed; this edit is not possible: {edit}"
         if option is not None and option.origin.unknown:
             return f"{edit.option} is unknown without running the config: {option.origin.unknown}"
-        return f"no place for it in {leaf.name}: {edit}"
+        return f"{leaf.name} has no place for the edit: {edit}"
 
     def _splice(self, splices: Splices) -> None:
         for path, several in splices.items():
@@ -167,7 +176,7 @@ class Planner:
         if after.raised:
             raise Refused(f"the config would raise {after.raised[0][1]}")
         _compare(after.merged(), expected, edit, variables)
-        for other in self._wishes:
+        for other in self._requested:
             if other == config or not splices.keys() & self._files_of(other):
                 continue
             new = self.origins(other).merged()
@@ -178,8 +187,8 @@ class Planner:
                 self._now = now
             if _same(new, old):
                 continue
-            if edit not in self._wishes[other]:
-                raise Refused(f"it would also change {other}")
+            if edit not in self._requested[other]:
+                raise Refused(f"the edit would also change {other}")
             _compare(new, _expected(old, edit), edit, variables)
             self._done.add((other, str(edit)))
 
@@ -190,11 +199,14 @@ class Planner:
             return set()
 
     def _writable(self, config: str, edit: Edit, origins: ConfigOrigins) -> list[Path]:
-        """Return the config itself, and the bases that set the option if they are not configs and all heirs request the
-        edit."""
+        """Return the files in which an edit may be written: the config, and bases that set the option.
+
+        A base is left out if it is a complete config that does not request the edit, if another config of the project
+        inherits from it, or if it is outside the project.
+        """
         leaf = self._leaf(config)
         files = {shown: Path(os.path.realpath(path)) for shown, path in origins.files.items()}
-        asking = {self._leaf(other) for other, edits in self._wishes.items() if edit in edits}
+        asking = {self._leaf(other) for other, edits in self._requested.items() if edit in edits}
         option = origins.find(edit.keys)
         setting = [*option.overridden, option.origin] if option else []
         places = {place.file for origin in setting for place in (origin.place, origin.key) if place}
@@ -209,7 +221,7 @@ class Planner:
         return [*([] if self._project.objection(leaf) else [leaf]), *own]
 
     def _is_trained(self, base: Path) -> bool:
-        """True if a base is a complete config, which may be correct as it is."""
+        """Return True if a base is a complete config, which may be correct as it is."""
         try:
             merged = config_origins(str(base), (), self._normal).merged()
         except LrdecayError:
@@ -219,7 +231,7 @@ class Planner:
     def _candidates(
         self, config: str, given: Edit, edit: Edit, origins: ConfigOrigins, expected: dict[str, Any]
     ) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Yield forms of an edit, each with the names of variables that may change with it."""
+        """Yield text replacements that may apply an edit, each with the names of variables that they may change too."""
         leaf = self._leaf(config)
         if why := self._project.objection(leaf):
             raise Refused(why)
@@ -230,7 +242,7 @@ class Planner:
 
 
 class _EditForms:
-    """The forms of one edit; the first script is that of the config itself."""
+    """All ways to write one edit into the files of a config. ``scripts`` begins with the config itself."""
 
     def __init__(
         self,
@@ -261,7 +273,7 @@ class _EditForms:
                 yield from self._moved()
 
     def put(self, keys: Keys, value: Any) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Yield forms that set an option."""
+        """Yield replacements that set an option."""
         option = self.origins.find(keys)
         if option is not None and not option.origin.unknown:
             yield from self._in_place(option, value)
@@ -272,7 +284,7 @@ class _EditForms:
         yield from self._stated(keys, value)
 
     def _unshared(self, keys: Keys) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Yield forms that replace a shared variable by a dict of the option's own."""
+        """Yield replacements that write a dict in place of a variable that several options use."""
         for length in range(len(keys) - 1, 1, -1):
             holder = self.origins.find(keys[:length])
             names = [via for via in holder.origin.via if via.kind == "variable"] if holder else []
@@ -296,7 +308,7 @@ class _EditForms:
                     yield {script.path: [splice]}, variables if place is origin.place else frozenset()
 
     def _entered(self, script: Script, keys: Keys, value: Any) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Yield forms that add or replace an entry of a dict or list display."""
+        """Yield replacements that add or replace an entry of a dict or list literal in the text."""
         found = script.find(keys)
         if found is None:
             return
@@ -317,14 +329,17 @@ class _EditForms:
             yield {script.path: splices}, found.variables
 
     def _whole(self, keys: Keys, value: Any, depth: int) -> tuple[Keys, Any]:
-        """Return keys and value for a whole list, if the list is not written here: single entries cannot be set."""
+        """Return the path and value of the whole list if an option is in a list that this file does not contain.
+
+        mmengine cannot override a single entry of a base's list.
+        """
         cut = next((index for index in range(depth, len(keys)) if isinstance(keys[index], int)), None)
         if cut is None:
             return keys, value
         return keys[:cut], _value_at(self.expected, keys[:cut])
 
     def _stated(self, keys: Keys, value: Any) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Yield a statement at the end of the config."""
+        """Yield replacements that add an assignment at the end of the config."""
         script = self.leaf
         if not script.is_python:
             return
@@ -354,7 +369,7 @@ class _EditForms:
         yield from self.put(edit.keys, _value_at(self.expected, edit.keys))
 
     def _without(self, keys: Keys) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Yield forms that remove an option."""
+        """Yield replacements that remove an option."""
         taken: list[tuple[Path, Splice, frozenset[str]]] = []
         for script in self.scripts:
             found = None if script.is_yaml else script.find(keys)
@@ -386,7 +401,10 @@ class _EditForms:
             yield {self.leaf.path: [self.leaf.appended(f"del {_target(keys)}")]}, frozenset()
 
     def _restated(self, holder: Keys) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Yield the remaining entries of a base's dict, written in the config with ``_delete_``."""
+        """Yield replacements that drop an entry of a base's dict.
+
+        They write ``_delete_`` and all other entries of the dict into the config.
+        """
         script = self.leaf
         left = _value_at(self.expected, holder)
         if not isinstance(left, dict):
@@ -438,7 +456,7 @@ class _EditForms:
         yield from _each_and_all(taken)
 
     def _moved(self) -> Iterator[tuple[Splices, frozenset[str]]]:
-        """Yield forms that remove an option and set it at another path."""
+        """Yield replacements that remove an option and set its value at another path."""
         edit = self.edit
         to = tuple(edit.to or ())
         value = _value_at(self.origins.merged(), edit.keys)
@@ -452,7 +470,7 @@ class _EditForms:
 
 
 def _each_and_all(taken: Sequence[tuple[Path, Splice, frozenset[str]]]) -> Iterator[tuple[Splices, frozenset[str]]]:
-    """Yield the same change in each file alone, then in all of them together."""
+    """Yield the same change first in each single file, then in all files together."""
     for path, splice, variables in taken:
         yield {path: [splice]}, variables
     if len(taken) > 1:
@@ -469,7 +487,7 @@ def _overlap(splices: Sequence[Splice]) -> bool:
 
 
 def _with_delete(value: Any) -> Iterator[Any]:
-    """Yield a dict unchanged, then with ``_delete_`` in case a base has further keys."""
+    """Yield the value; for a dict, yield it also with ``_delete_``, in case a base has further keys."""
     yield value
     if isinstance(value, dict) and _DELETE not in value:
         yield {_DELETE: True, **value}
@@ -520,10 +538,12 @@ def _expected(before: dict[str, Any], edit: Edit) -> dict[str, Any]:
 
 
 def _compare(found: Mapping[str, Any], expected: Mapping[str, Any], edit: Edit, variables: frozenset[str]) -> None:
-    """Raise Refused unless a config is as expected, except for top-level names that only pass a value on."""
+    """Raise Refused if a config differs from the expected config. Changes of ``variables`` that mmengine does not read
+    are ignored.
+    """
     for key in {*found, *expected} - (variables - _READ - {edit.keys[0]}):
         if key not in found or key not in expected or not _same(found[key], expected[key]):
-            raise Refused(f"the new text would change {key} in another manner than: {edit}")
+            raise Refused(f"the new text would change {key} differently from the edit: {edit}")
 
 
 def _same(first: Any, second: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Decide which files belong to a project, so that a fix may change them."""
+"""Decide which files belong to the project, because a fix may change only these files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_READ = 300
 
 
 class Project:
-    """The files below a folder, without installed packages.
+    """The files below a folder, except installed packages.
 
     Args:
         root: the folder; by default the git repository of the working directory, else the working directory.
@@ -27,7 +27,7 @@ class Project:
         self._listed: list[Path] | None = None
 
     def objection(self, path: Path) -> str:
-        """Return why a file must not change; empty for a file of the project. ``path`` is a real path."""
+        """Return why the file with this real path must not change; empty if it may change."""
         if not path.is_relative_to(self.root):
             return f"{path} is outside the project {self.root}"
         below = path.relative_to(self.root).parts
@@ -36,13 +36,15 @@ class Project:
         return ""
 
     def is_shared(self, base: Path, among: Collection[Path]) -> bool:
-        """True if a config of the project outside ``among`` inherits from a file, or if there are too many files to
-        check."""
+        """Return True if a config of the project that is not in ``among`` inherits from the file ``base``.
+
+        Return True also if the project has too many files to check.
+        """
         pending, seen, read = [base], {base}, 0
         while pending:
             word = pending.pop().stem.encode()
             for count, path in enumerate(self._files()):
-                # Heirs do not name the base of their base.
+                # A config does not name the bases of its base.
                 if path in seen or word not in self._content(path):
                     continue
                 seen.add(path)

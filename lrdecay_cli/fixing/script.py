@@ -1,7 +1,7 @@
-"""The text of a config file, and replacements in it that keep every other character.
+"""Replace parts of a config file's text, and keep every other character.
 
-Positions come from Python's ``ast``, which is part of the interpreter. libcst 1.9 takes 0.3 s to import and 18 MB to
-install, and only entries of dict and list displays are edited here.
+Python's own parser (``ast``) gives the positions. A library for concrete syntax trees is not needed to edit entries of
+dicts and lists: libcst 1.9 takes 0.3 s to import and 18 MB to install.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OPENING = "([{"
 
 
 class Splice(NamedTuple):
-    """A range of the text, as offsets, and its replacement."""
+    """A replacement: start and end offset in the text, and the new text between them."""
 
     start: int
     end: int
@@ -34,47 +34,47 @@ class Splice(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An entry of a dict or list display, as offsets."""
+    """An entry of a dict or list literal, with its offsets in the text."""
 
     key: Any
-    """None for ``**others`` and ``*others``."""
+    """Key of a dict entry, or index of a list entry. None for ``**others`` and ``*others``."""
     start: int
     end: int
-    """After the value, before the comma."""
+    """Offset after the value, before the comma."""
     key_end: int
-    """After the key; ``start`` without a key."""
+    """Offset after the key; equal to ``start`` if the entry has no key."""
     value: ast.expr
 
 
 class Display(NamedTuple):
-    """A ``dict(...)``, ``{...}``, ``[...]`` or ``(...)`` in the text."""
+    """A dict or list literal in the text: ``dict(...)``, ``{...}``, ``[...]`` or ``(...)``."""
 
     kind: str
-    """``call``, ``dict`` or ``list``."""
+    """``call`` for ``dict(...)``, ``dict`` for ``{...}``, ``list`` for the others."""
     inside: int
-    """After the opening bracket."""
+    """Offset after the opening bracket."""
     close: int
-    """Before the closing bracket."""
+    """Offset before the closing bracket."""
     entries: list[Entry]
 
     def entry(self, key: Any) -> Entry | None:
-        """Return the last entry with this key."""
+        """Return the last entry with this key; None if there is none."""
         return next((each for each in reversed(self.entries) if each.key == key and type(each.key) is type(key)), None)
 
 
 class Found(NamedTuple):
-    """How many keys of an option the displays of a file contain."""
+    """How far the literals of a file contain the path of an option."""
 
     depth: int
-    """Number of keys found."""
+    """Number of keys of the path that were found."""
     display: Display | None
-    """The display of the last found key; None for a top-level name."""
+    """The literal that contains the last found key; None for a top-level name."""
     entry: Entry | None
     value: ast.expr
     statement: ast.stmt | None
-    """The statement that assigns the first key; None in JSON."""
+    """The statement that assigns the first key; None in a JSON file."""
     variables: frozenset[str]
-    """Names in the file that stand for a value along the path."""
+    """Variables of the file that are used instead of a literal along the path."""
 
 
 class Script:
@@ -82,9 +82,11 @@ class Script:
 
     Args:
         path: the file.
-        raw: its text, with its own line ends.
+        raw: the text, with its own line ends.
 
-    Raises SyntaxError or ValueError for invalid Python.
+    Raises:
+        SyntaxError: the text is not valid Python.
+        ValueError: the text cannot be parsed, for example because of a null character.
     """
 
     def __init__(self, path: Path, raw: str) -> None:
@@ -104,7 +106,7 @@ class Script:
         ]
 
     def spliced(self, splices: Sequence[Splice]) -> str:
-        """Return the raw text with these replacements, which must not overlap."""
+        """Return the raw text after these replacements, which must not overlap."""
         parts, done = [], 0
         # Several at one place keep their order.
         for start, end, text in sorted(splices, key=lambda splice: splice[:2]):
@@ -116,21 +118,24 @@ class Script:
         return offset + bisect.bisect_left(self._removed, offset) if self._removed else offset
 
     def offsets(self, place: Place) -> tuple[int, int]:
-        """Return the start and end offset of a place in this file."""
+        """Return the start and end offset of a place that is given by lines and columns."""
         lines = [0, *(match.end() for match in re.finditer("\n", self.text))]
         return lines[place.line - 1] + place.column - 1, lines[place.end_line - 1] + place.end_column - 1
 
     def span(self, node: ast.expr | ast.stmt | ast.keyword) -> tuple[int, int]:
-        """Return the offsets of a node in the text of the file."""
+        """Return the start and end offset of an ``ast`` node in the text."""
         span: Span = self._source.span(node)
         return self._source.in_file(span.start, span.end)
 
     def assigns(self, name: str) -> bool:
-        """True if the file assigns this name anywhere."""
+        """Return True if the file assigns this name anywhere."""
         return name in self._stored
 
     def find(self, keys: Keys) -> Found | None:
-        """Return how many of ``keys`` the displays of the file contain; None if the first is not assigned."""
+        """Follow the path ``keys`` through the dict and list literals of the file, and return how far it leads.
+
+        Return None if the file does not assign the first key.
+        """
         statement: ast.stmt | None = None
         if self.is_python:
             found = self._assigned(str(keys[0]))
@@ -159,7 +164,9 @@ class Script:
         return None
 
     def _resolved(self, value: ast.expr, variables: frozenset[str]) -> tuple[ast.expr, frozenset[str]]:
-        """Return the value of a name that is assigned once."""
+        """Follow a variable that is assigned only once to its value; return the value and the names of the
+        variables.
+        """
         while isinstance(value, ast.Name) and value.id not in variables and self._stored.count(value.id) == 1:
             found = self._assigned(value.id)
             if found is None:
@@ -169,7 +176,7 @@ class Script:
         return value, variables
 
     def display(self, node: ast.expr) -> Display | None:
-        """Return the display at a node; None for any other expression."""
+        """Return the dict or list literal at a node; None for any other expression."""
         start, end = self.span(node)
         parts: list[tuple[Any, ast.expr | ast.keyword | None, ast.expr]]
         match node:
@@ -212,12 +219,15 @@ class Script:
         return Display(kind, inside, close, entries)
 
     def _code(self, start: int, stop: int) -> int:
-        """Return the first offset from ``start`` that is neither blank nor in a comment."""
+        """Return the first offset between ``start`` and ``stop`` that is neither blank nor in a comment."""
         match = re.compile(r"(?:\s|#[^\n]*)*").match(self.text, start, stop)
         return match.end() if match else start
 
     def _code_end(self, start: int, stop: int) -> int:
-        """Return the offset after the last bracket between ``start``, the end of an expression, and ``stop``."""
+        """Return the offset after the last closing bracket that follows an expression.
+
+        ``start`` is the end of the expression, and ``stop`` is where the search ends.
+        """
         brackets = [start]
         at = start
         while (at := self._code(at, stop)) < stop:
@@ -236,7 +246,7 @@ class Script:
         return None
 
     def value_text(self, value: Any, *, indent: str = "", column: int = 0) -> str:
-        """Return a value in this file's syntax, on one line if it fits."""
+        """Return a value in the syntax of this file, on one line if it fits."""
         if not self.is_python:
             return json.dumps(value, ensure_ascii=False)
         line = _one_line(value)
@@ -257,11 +267,11 @@ class Script:
         return f"{opening}\n{inner}" + f",\n{inner}".join(items) + f",\n{indent}{closing}"
 
     def replaced(self, node: ast.expr, value: Any) -> Splice | None:
-        """Return a splice that replaces an expression; None if that would delete comments."""
+        """Return a splice that replaces an expression by a value; None if that would delete comments."""
         return self.replaced_at(self.span(node), value)
 
     def replaced_at(self, span: tuple[int, int], value: Any) -> Splice | None:
-        """Return the same for a range of the text."""
+        """Return a splice that replaces a range of the text by a value; None if that would delete comments."""
         start, end = span
         old = self.text[start:end]
         if "#" in old and "\n" in old:
@@ -272,7 +282,7 @@ class Script:
         return Splice(start, end, text)
 
     def renamed(self, display: Display, entry: Entry, name: str) -> Splice | None:
-        """Return a splice with another key for an entry."""
+        """Return a splice that changes the key of an entry."""
         start, end = entry.start, entry.key_end
         if display.kind == "call":
             if _is_word(name):
@@ -287,12 +297,12 @@ class Script:
         return repr(name)
 
     def inserted(self, display: Display, items: Sequence[tuple[Any, Any]], *, text: str = "") -> list[Splice]:
-        """Return splices that add entries at the end of a display, laid out like its last entry.
+        """Return splices that add entries at the end of a literal, with the layout of its last entry.
 
         Args:
-            display: the display.
-            items: keys and values; only a dict uses the keys.
-            text: source text of a single item's value, if known.
+            display: the literal.
+            items: keys and values of the entries; a list ignores the keys.
+            text: source text of the value of a single item, if known.
         """
         last = display.entries[-1] if display.entries else None
         line_start = self.text.rfind("\n", 0, last.start if last else display.inside) + 1
@@ -329,7 +339,7 @@ class Script:
         return head + (text or self.value_text(value, indent=indent, column=len(indent) + len(head))) + tail
 
     def inserted_first(self, display: Display, key: str, value: Any) -> list[Splice]:
-        """Return splices that add an entry at the beginning of a non-empty display."""
+        """Return splices that add an entry at the beginning of a literal."""
         if not display.entries:
             return self.inserted(display, [(key, value)])
         first = display.entries[0]
@@ -340,7 +350,7 @@ class Script:
         return [Splice(first.start, first.start, f"{head}{self.value_text(value)},{gap}")]
 
     def deleted(self, display: Display, entry: Entry) -> Splice:
-        """Return a splice that removes an entry with its comma, and its line if it has its own."""
+        """Return a splice that removes an entry with its comma, and its whole line if nothing else is on it."""
         comma = self._comma(entry.end, display.close)
         end = entry.end if comma is None else comma + 1
         line_start = self.text.rfind("\n", 0, entry.start) + 1
@@ -360,7 +370,7 @@ class Script:
         return Splice(previous.end, end, "")
 
     def without_statement(self, statement: ast.stmt) -> Splice | None:
-        """Return a splice that removes a statement with its lines; None if others share them."""
+        """Return a splice that removes a statement with its lines; None if another statement is on one of its lines."""
         start, end = self.span(statement)
         line_start = self.text.rfind("\n", 0, start) + 1
         line_end = self.text.find("\n", end)
@@ -371,7 +381,7 @@ class Script:
         return Splice(line_start, min(line_end + 1, len(self.text)), "")
 
     def renamed_statement(self, statement: ast.stmt, name: str) -> Splice | None:
-        """Return a splice that renames the target of a top-level assignment."""
+        """Return a splice that renames the variable of a top-level assignment; None for other statements."""
         match statement:
             case ast.Assign(targets=[ast.Name() as target]) if name.isidentifier():
                 return Splice(*self.span(target), name)
@@ -382,14 +392,14 @@ class Script:
         return next((each for each in self._tree.body if self.span(each)[0] <= offset < self.span(each)[1]), None)
 
     def appended(self, statement: str) -> Splice:
-        """Return a splice that adds a statement at the end."""
+        """Return a splice that adds a statement at the end of the file."""
         end = len(self.text)
         gap = "" if not self.text or self.text.endswith("\n") else "\n"
         return Splice(end, end, f"{gap}{statement}\n")
 
 
 def _one_line(value: Any) -> str:
-    """Return :func:`as_python`, but keep tuples."""
+    """Return a value as Python on one line, as :func:`as_python` does, but with tuples as tuples."""
     if isinstance(value, tuple):
         return f"({', '.join(map(_one_line, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):

@@ -1,1 +1,1 @@
-"""Text functions: similar names, patterns of names, counts with nouns, safe output."""
+"""Text functions: similar names, patterns of names, counts with nouns, and safe output."""

@@ -1,4 +1,4 @@
-"""Numbers, ranges and lists with their nouns and verbs, for sentences."""
+"""Format numbers, ranges and lists with their nouns and verbs, for sentences."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Iterable
 
 
 def count(number: int, noun: str) -> str:
-    """``1 tensor``, ``1,234 tensors``."""
+    """Return a number with its noun: ``1 tensor``, ``1,234 tensors``."""
     return f"{number:,} {plural(number, noun)}"
 
 
 def plural(number: int, noun: str) -> str:
-    """The singular for 1, the plural for any other number: ``tensor``, ``tensors``; ``biases``."""
+    """Return the form of a noun for a number: ``tensor`` for 1, ``tensors`` or ``biases`` for any other number."""
     return noun if number == 1 else f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def verb(number: int, singular: str, plural: str) -> str:
-    """The verb form for a number of subjects: ``is`` for 1, ``are`` for any other number."""
+    """Return the form of a verb for a number of subjects: ``is`` for 1, ``are`` for any other number."""
     return singular if number == 1 else plural
 
 
 def listed(items: Iterable[object], last: str = "and") -> str:
-    """``A``, ``A and B``, ``A, B and C``; empty for no items.
+    """Return items as text: ``A``, ``A and B``, ``A, B and C``; empty for no items.
 
     Args:
         items: formatted with ``str``.
@@ -32,35 +32,37 @@ def listed(items: Iterable[object], last: str = "and") -> str:
 
 
 def either(items: Iterable[object]) -> str:
-    """``A``, ``A or B``, ``A, B or C``; empty for no items."""
+    """Return alternatives as text: ``A``, ``A or B``, ``A, B or C``; empty for no items."""
     return listed(items, "or")
 
 
 def rate(value: float) -> str:
-    """A learning rate or a scale in three significant digits: ``0.7``, ``2.4e-06``."""
+    """Return a learning rate or an lr scale in three significant digits: ``0.7``, ``2.4e-06``."""
     return f"{value:.3g}"
 
 
 def span(values: Iterable[float]) -> str:
-    """``0.7``, or ``0.058 to 0.7`` for different values."""
+    """Return the range of some values as text: ``0.058 to 0.7``, or ``0.7`` if all are equal."""
     several = sorted(values)
     low, high = rate(several[0]), rate(several[-1])
     return low if low == high else f"{low} to {high}"
 
 
 def factor_text(value: float) -> str:
-    """A ratio in three significant digits: ``×0.12``, ``×1.25``."""
+    """Return a ratio in three significant digits: ``×0.12``, ``×1.25``."""
     return f"×{value:.3g}"
 
 
 def factor_span(values: Iterable[float]) -> str:
-    """``×0.12``, or ``×0.12 to ×0.5`` for different ratios."""
+    """Return the range of some ratios as text: ``×0.12 to ×0.5``, or ``×0.12`` if all are equal."""
     several = sorted(values)
     return " to ".join(dict.fromkeys((factor_text(several[0]), factor_text(several[-1]))))
 
 
 def integers(values: Iterable[int], separator: str = ", ", to: str = " to ") -> str:
-    """``5``, ``6 to 11``, ``5, 7`` for ascending integers; three or more consecutive ones become a range."""
+    """Return ascending integers as text: ``5``, ``6 to 11``, ``5, 7``. Three or more consecutive integers become a
+    range.
+    """
     runs: list[list[int]] = []
     for value in values:
         if runs and value == runs[-1][-1] + 1:
@@ -71,5 +73,5 @@ def integers(values: Iterable[int], separator: str = ", ", to: str = " to ") -> 
 
 
 def options_text(options: object) -> str:
-    """A mapping as ``key=value, key=value``; any other value as its ``str``."""
+    """Return a mapping as ``key=value, key=value``, and any other value as its ``str``."""
     return ", ".join(f"{key}={value}" for key, value in options.items()) if isinstance(options, dict) else str(options)

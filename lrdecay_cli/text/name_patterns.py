@@ -1,8 +1,8 @@
-"""Fold many parameter names into few patterns; each pattern matches exactly the names that it replaces.
+"""Replace many parameter names by a few patterns. A pattern matches exactly the names that it replaces.
 
-A pattern is a name with two wildcards: ``*`` stands for one or more labels (the parts between the dots), braces for
-one of several labels: ``backbone.stages.2.{3-8}.*``, ``*.{norm1,norm2}.bias``. A backslash escapes a character.
-A pattern without braces means the same as a ``--filter`` glob.
+A pattern has two wildcards. ``*`` matches one or more labels (the parts of a name between the dots). Braces match one
+of several labels: ``backbone.stages.2.{3-8}.*``, ``*.{norm1,norm2}.bias``. A backslash escapes a character. A pattern
+without braces has the same meaning as a ``--filter`` glob.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import NamedTuple
 from lrdecay_cli.text.counting import integers
 
 Path = tuple[str, ...]
-"""A name as its labels, the parts between the dots."""
+"""A name as a tuple of its labels, which are the parts between the dots."""
 
 
 class NameTree:
-    """A module: its modules and parameters by label, and the paths of all parameters below it.
+    """A module with its submodules and parameters by label, and the paths of all parameters below it.
 
-    The contents are computed once, on first access: most queries about a large model touch few modules.
+    The contents are computed on first access, because most queries about a large model use few modules.
 
     Args:
         below: distinct paths that share their first ``depth`` labels.
@@ -36,7 +36,7 @@ class NameTree:
 
     @classmethod
     def of(cls, names: Iterable[str]) -> NameTree:
-        """The tree of distinct ``names``, in their order."""
+        """Return the tree of distinct ``names``, in their order."""
         return cls([tuple(name.split(".")) for name in names])
 
     @property
@@ -51,7 +51,7 @@ class NameTree:
 
     @cached_property
     def mirrored(self) -> NameTree:
-        """The paths below this module in reverse order of their labels."""
+        """The tree of the paths below this module, with the labels of each path in reverse order."""
         return NameTree([path[::-1] for path in self.below], hidden=self._depth)
 
     @cached_property
@@ -78,31 +78,33 @@ _CHOICE = re.compile(r"\w+")
 
 
 def fold_names(names: Sequence[str], universe: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Patterns for ``names``, each with the names that it matches, in the order of their first names.
+    """Return patterns that replace ``names``, each with the names that it matches.
+
+    The patterns are in the order of their first names.
 
     Args:
         names: the names that the patterns match together.
-        universe: all names; a pattern matches none of them except its own.
+        universe: all names; a pattern matches no further name of these.
     """
     return Universe([*universe, *names]).fold(names)
 
 
 def matches(pattern: str, name: str) -> bool:
-    """True if a pattern of :func:`fold_names` matches a name."""
+    """Return True if a pattern of :func:`fold_names` matches a name."""
     return _compiled(pattern).fullmatch(name) is not None
 
 
 class Universe:
-    """All names, to fold any number of selections of them."""
+    """All names of a model, from which selected names can be replaced by patterns."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._tree = NameTree.of(dict.fromkeys(names))
 
     def fold(self, names: Iterable[str], *, spelled: int = 0) -> list[tuple[str, list[str]]]:
-        """Patterns for ``names``, which must all be in the universe; see :func:`fold_names`.
+        """Return patterns that replace ``names``, each with the names that it matches; see :func:`fold_names`.
 
         Args:
-            names: the names that the patterns match together.
+            names: the names that the patterns match together; all must be in the universe.
             spelled: number of leading labels of a pattern that ``*`` may not replace.
         """
         order = {name: index for index, name in enumerate(dict.fromkeys(names))}
@@ -116,18 +118,25 @@ class Universe:
 
 
 class _Rules(NamedTuple):
-    """The limits for patterns in a subtree."""
+    """Limits for the patterns of a module."""
 
     spelled: int = 0
-    """Number of leading labels that a star may not replace."""
+    """Number of leading labels that ``*`` may not replace."""
     mirrors: int = 2
-    """Number of further modules that may be folded from the ends of their names: each costs another pass."""
+    """Number of modules on the path whose names may also be tried in reverse. Each costs another pass."""
     backward: bool = False
-    """True while names are read from their ends."""
+    """True if the labels of the names are in reverse order."""
 
 
 def _fold(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _Folded:
-    """Fold the names of ``chosen`` within the same module of the universe; ``depth`` labels lead to it."""
+    """Return the patterns for the names of a module.
+
+    Args:
+        chosen: the module with only the names to replace.
+        universe: the same module with all its names.
+        depth: number of labels that lead to the module.
+        rules: limits for the patterns.
+    """
     if depth >= rules.spelled and len(chosen.below) == len(universe.below):
         return {("*",): chosen.below}
     # If all names share a prefix, the module where they branch is more informative than this one.
@@ -144,7 +153,7 @@ def _fold(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _F
 
 
 def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _Folded:
-    """Fold each submodule, then merge siblings whose patterns have the same end."""
+    """Return the patterns of all submodules. Submodules whose patterns end alike share one pattern with braces."""
     alike: dict[Path, dict[str, list[Path]]] = {}
     if chosen.parameters:
         alike[()] = {label: [path] for label, path in chosen.parameters.items()}
@@ -168,7 +177,7 @@ def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules
 
 
 def _length(folded: _Folded) -> tuple[int, int]:
-    """The reading cost: number of patterns, then number of characters."""
+    """Return the number of patterns and the number of their characters; shorter is easier to read."""
     return len(folded), sum(len(label) for labels in folded for label in labels)
 
 
@@ -178,7 +187,7 @@ def _is_index(label: str) -> bool:
 
 
 def literal(text: str) -> str:
-    """The pattern that matches exactly this name or label."""
+    """Return the pattern that matches exactly this name or label."""
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 

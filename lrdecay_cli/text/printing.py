@@ -1,15 +1,17 @@
-"""Safe and readable output: escaped control characters, natural order of names."""
+"""Make names and messages safe and readable: escape control characters, sort names naturally."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """``text`` with control characters escaped: a name from an untrusted config must not control the terminal."""
+    """Return ``text`` with control characters escaped, because a name from an untrusted config must not control the
+    terminal.
+    """
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def message_of(error: BaseException) -> str:
-    """The message of an exception; empty if its ``str`` raises, as a config's own exception may."""
+    """Return the message of an exception; empty if its ``str`` raises, which is possible for a class in a config."""
     try:
         return str(error)
     except Exception:
@@ -17,7 +19,7 @@ def message_of(error: BaseException) -> str:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """A sort key that puts ``group_2`` before ``group_10``."""
+    """Return a sort key that puts ``group_2`` before ``group_10``."""
     # A cached result needs this module, and importing regular expressions would take as long as the rest of it.
     import re
 

@@ -1,4 +1,4 @@
-"""Values as Python source, including the floats that neither Python nor JSON has a literal for."""
+"""Write values as Python source, including NaN and infinity, for which neither Python nor JSON has a literal."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 NOT_FINITE: Mapping[str, float] = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
-"""The JSON strings for floats that are not finite. Source: the JSON mapping of Protocol Buffers 3."""
+"""JSON strings for NaN and infinity. Source: the JSON mapping of Protocol Buffers 3."""
 
 
 def finite_or_name(value: float) -> float | str:
-    """``value`` as a Python float; a name from :data:`NOT_FINITE` if JSON cannot hold it."""
+    """Return ``value`` as a float; for NaN and infinity, which JSON does not have, return a name from
+    :data:`NOT_FINITE`.
+    """
     if math.isfinite(value):
         return float(value)
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def as_python(value: Any) -> str:
-    """``value`` as Python on one line: ``dict(lr_mult=0.1)``, ``{'.bias': dict(decay_mult=0)}``, ``[1, 2]``."""
+    """Return ``value`` as Python on one line: ``dict(lr_mult=0.1)``, ``{'.bias': dict(decay_mult=0)}``, ``[1, 2]``."""
     if isinstance(value, Mapping):
         if all(isinstance(key, str) and key.isidentifier() for key in value):
             return f"dict({', '.join(f'{key}={as_python(item)}' for key, item in value.items())})"
@@ -33,8 +35,8 @@ def as_python(value: Any) -> str:
 
 
 def assignments(settings: Mapping[str, Any]) -> str:
-    """Assignments to paste into a config, on one line: ``train_cfg=dict(max_epochs=12)``.
+    """Return assignments to paste into a config, on one line: ``train_cfg=dict(max_epochs=12)``.
 
-    Blanks occur only inside brackets, so that a line that a terminal wraps at a blank is still valid Python.
+    Blanks occur only inside brackets, so that the line stays valid Python if a terminal wraps it at a blank.
     """
     return "; ".join(f"{name}={as_python(value)}" for name, value in settings.items())

@@ -1,4 +1,4 @@
-"""Suggest known names for a misspelt one."""
+"""Suggest known names for a misspelt name."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ _WORDS = re.compile(r"[^a-z0-9]+")
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """``did you mean lr_scale?`` with up to three names; empty if no name is similar to ``word``."""
+    """Return ``did you mean lr_scale?`` with up to three similar names; empty if no name is similar to ``word``."""
     return question(similar_names(word, names))
 
 
 def question(found: Sequence[str]) -> str:
-    """``did you mean A, B or C?``; empty without names."""
+    """Return ``did you mean A, B or C?``; empty without names."""
     return f"did you mean {either(found)}?" if found else ""
 
 
 def as_key(name: str) -> str:
-    """``Weight decay`` and ``weight-decay`` as ``weight_decay``."""
+    """Return a name as a key: ``weight_decay`` for ``Weight decay`` and ``weight-decay``."""
     return name.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def similar_names(word: str, names: Iterable[str]) -> list[str]:
-    """Up to three of ``names`` that are similar to ``word``, the most similar first; empty if none is.
+    """Return up to three of ``names`` that are similar to ``word``, the most similar first; empty if none is similar.
 
-    The first kind of match with a result is used: equal except for case, hyphens, blanks or a plural; a prefix of the
-    name, or whole words in it (``scale`` in ``lr_scale``); its initials (``wd``); typing errors, at most one edit for
-    every three characters; an abbreviation (``params``).
+    Several kinds of similarity are tried in order, and the first kind with a result decides. Names may be equal except
+    for case, hyphens, blanks or a plural. ``word`` may be a prefix of the name or whole words in it (``scale`` in
+    ``lr_scale``). It may be the initials (``wd``). It may have typing errors, at most one for every three characters.
+    It may be an abbreviation (``params``).
     """
     typed = _words(word)
     spelled = [(name, _words(name)) for name in dict.fromkeys(names)] if typed else []
@@ -42,10 +43,10 @@ def similar_names(word: str, names: Iterable[str]) -> list[str]:
 
 
 def nearest(word: str, names: Iterable[str], *, likeness: float = 0.75) -> str | None:
-    """The name most similar to ``word``, ignoring case; None if none is similar enough.
+    """Return the name most similar to ``word``, ignoring case; None if no name is similar enough.
 
     Args:
-        word: what was typed.
+        word: the typed word.
         names: all known names.
         likeness: the minimum similarity from 0 to 1, as in :func:`difflib.get_close_matches`.
     """
@@ -69,7 +70,7 @@ def _kinds(typed: str, spelled: Sequence[tuple[str, str]]) -> Iterator[list[str]
 
 
 def _words(name: str) -> str:
-    """Lower case, with a blank for every character that is not a letter or digit."""
+    """Return a name in lower case, with a blank for every character that is not a letter or digit."""
     return _WORDS.sub(" ", name.lower()).strip()
 
 
@@ -85,13 +86,13 @@ def _slips(typed: str, spelled: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _abbreviates(typed: str, words: str) -> bool:
-    """True if the letters occur in ``words`` in this order, starting with its first letter."""
+    """Return True if all letters of ``typed`` occur in ``words`` in this order, beginning with the first letter."""
     rest = iter(words)
     return len(typed) > 1 and words[:1] == typed[0] and all(letter in rest for letter in typed)
 
 
 def _edits(first: str, other: str) -> int:
-    """Number of insertions, deletions, replacements and swaps of neighbours between two words."""
+    """Return the number of insertions, deletions, replacements and swaps of neighbours between two words."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, left in enumerate(first, 1):

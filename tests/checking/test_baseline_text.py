@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import lrdecay_cli
 from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.analysis.comparing.settings import settings as settings_changed
-from lrdecay_cli.checking.baseline_reading import lay_over
+from lrdecay_cli.checking.baseline_reading import apply_baseline
 from lrdecay_cli.checking.baseline_text import parse_text, to_text
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap
@@ -107,7 +107,7 @@ def differs(before: GroupMap, after: GroupMap) -> bool:
 def test_texts_are_equal_where_the_maps_are(pair: tuple[GroupMap, GroupMap]) -> None:
     """As two whole maps are, by the comparison that ``check`` makes of these."""
     before, after = pair
-    laid = lay_over(parse_text(to_text(before).encode(), "a.txt"), after)
+    laid = apply_baseline(parse_text(to_text(before).encode(), "a.txt"), after)
     assert (bool(laid.others) or differs(laid.group_map, after)) is differs(before, after)
     # The order in which an optimizer has its groups is in the text, and is compared by nobody.
     assert (sorted(to_text(before).splitlines()) == sorted(to_text(after).splitlines())) or differs(before, after)
@@ -158,7 +158,7 @@ WRONG: dict[str, tuple[Callable[[str], str], str]] = {
     "range": (lambda t: t.replace("head.weight", "head.{0-99999999}"), "is not a pattern that lrdecay writes"),
     "stars": (lambda t: t.replace("head.weight", "*.*.*.*.*.*x"), "is not a pattern that lrdecay writes"),
     "options": (lambda t: t.replace("options = {}", ""), "a.txt:15: missing line 'options' above"),
-    "config": (lambda t: t.replace('config = "configs/a.py"', "config = 1"), "a.txt: does not name its config"),
+    "config": (lambda t: t.replace('config = "configs/a.py"', "config = 1"), 'a.txt: has no line config = "PATH"'),
 }
 
 
@@ -182,7 +182,7 @@ def test_damaged_bytes_raise_or_parse() -> None:
         for _ in range(chance.randint(1, 3)):
             raw[chance.randrange(len(raw))] = chance.randrange(256)
         with suppress(LrdecayError):
-            lay_over(parse_text(bytes(raw), "a.txt"), decay_map())
+            apply_baseline(parse_text(bytes(raw), "a.txt"), decay_map())
 
 
 @pytest.mark.parametrize(("base_lr", "told"), [(0.1, ["lr scale"]), (0.3, ["lr", "lr scale"])])

@@ -143,7 +143,7 @@ def test_a_person_can_read_it(maps: Path, here: Run) -> None:
         "lost in the first epochs.\n"
         "      fix     keep every layer id at or below the head's layer id\n"
         "\n"
-        "2 maps: read without a config, so no file locations and no suppressions from comments\n"
+        "2 maps: read without a config, so findings have no file locations, and suppressions in comments do not apply\n"
         "\n"
         "1 error in 2 configs\n"
     )

@@ -131,7 +131,7 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(["check", str(exported), "--format", "text", "-o", f"json={tmp_path}/check.json"]) == 0
     out = capsys.readouterr().out
     assert said in out
-    assert f"{exported}: read without a config, so no file locations and no suppressions from comments\n" in out
+    assert f"{exported}: read without a config, so findings have no file locations, and suppressions in comments" in out
     other = tmp_path / "other.json"
     other.write_text(exported.read_text().replace('"freezing"', '"lr"'))
     assert run(["diff", str(exported), str(other)]) == 0
