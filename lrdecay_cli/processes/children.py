@@ -227,18 +227,26 @@ def _start(name: str, work: Work, streams: Callable[[], None]) -> Child:
     parent = os.getpid()
     # Python drops exceptions in its callbacks around a fork, including an interrupt at that moment.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    pid = 0
     try:
-        pid = os.fork()
-        if pid == 0:
-            _run_in_child(name, work, writer, parent, mask, streams)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    os.close(writer)
-    os.set_blocking(reader, False)
-    # The child does the same, so its group exists before it can be killed.
-    with suppress(OSError):
-        os.setpgid(pid, pid)
-    return Child(name, pid, reader, time.monotonic(), bytearray())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _run_in_child(name, work, writer, parent, mask, streams)
+        finally:
+            # Raises KeyboardInterrupt for an interrupt during the fork.
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(writer)
+        os.set_blocking(reader, False)
+        # The child does the same, so its group exists before it can be killed.
+        with suppress(OSError):
+            os.setpgid(pid, pid)
+        return Child(name, pid, reader, time.monotonic(), bytearray())
+    except BaseException:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        raise
 
 
 def _run_in_child(

@@ -49,6 +49,18 @@ def replace(path: Path, text: str) -> None:
     beside.replace(path)
 
 
+def ended(pid: int) -> bool:
+    """Whether a process ends soon: the system may have to end it."""
+    end = time.monotonic() + _LONGEST
+    while time.monotonic() < end:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
 class Watch:
     """A watch in ``folder``, with stdout and stderr on one terminal, or each in a pipe."""
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.processes.children import in_children
+from lrdecay_cli.processes.children import Worker, in_children
 
 
 def overflow(_: str) -> bytes:
@@ -187,7 +187,7 @@ def wait_for_the_end_of(pid: int) -> None:
 
 INTERRUPTED_AS_IT_FORKS = """
 import os, signal
-from lrdecay_cli.processes.children import in_children
+from lrdecay_cli.processes.children import Worker, in_children
 
 def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
@@ -208,3 +208,18 @@ def test_an_interrupt_that_comes_while_a_child_is_forked_is_not_lost() -> None:
         [sys.executable, "-c", INTERRUPTED_AS_IT_FORKS], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
+def test_an_interrupt_right_after_the_fork_leaves_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def interrupted(pid: int, _: int) -> None:
+        started.append(pid)
+        if pid:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "setpgid", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Worker(lambda: time.sleep(60) or b"", lambda: None)
+    with pytest.raises(ProcessLookupError):
+        os.kill(started[0], 0)
