@@ -1,6 +1,7 @@
 """The optimizer wrapper constructors that lrdecay knows.
 
-A constructor is one file here and an entry in :data:`CONSTRUCTORS`. All other code uses its :class:`ConstructorSpec`.
+A constructor is one file in this folder and an entry in :data:`CONSTRUCTORS`. All other code uses only its
+:class:`ConstructorSpec`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     per_optimizer.SINGAN_SPEC,
     per_optimizer.SEPARATE_SPEC,
 )
-"""If several read an option, fixes name the first."""
+"""If several constructors read an option, fixes name the first of them."""
 
 PUBLISHED: tuple[ConstructorSpec, ...] = (
     vitdet_layer_decay.SPEC,
@@ -62,23 +63,23 @@ PUBLISHED: tuple[ConstructorSpec, ...] = (
     *internimage_layer_decay.SPECS,
     unireplknet_layer_decay.SPEC,
 )
-"""Constructors of projects without a package: users copy the file, so the class belongs to any module."""
+"""Constructors of projects without an installed package. Users copy the file, so the class may be in any module."""
 
 DEFAULT = mmengine_default.SPEC
-"""mmengine's constructor for configs that name none."""
+"""mmengine's default constructor, for configs that name no constructor."""
 
 OURS = lrdecay_layer_decay.SPEC
-"""lrdecay's constructor, for fixes: it supports more backbones and assigns every parameter of theirs to a layer."""
+"""lrdecay's own constructor, for fixes. It supports more backbones, and gives each of their parameters a layer id."""
 
 
 def find_constructor(written: str, module: str = "", copy_of: str = "") -> ConstructorSpec | None:
-    """Return the spec of a constructor; None if lrdecay has no file for it.
+    """Return the spec of a constructor; None if lrdecay does not know the constructor.
 
     Args:
-        written: the class name, with or without a scope.
-        module: the module that defines the class, which identifies the constructor. If the module is unknown (maps of
-            schema 1, classes that cannot be loaded), the scope identifies it. Without a matching scope, the first
-            constructor of that name is returned.
+        written: the class name in the config, with or without a scope.
+        module: the module that defines the class. It identifies the constructor. If it is unknown (maps of schema 1,
+            classes that cannot be loaded), the scope identifies the constructor. If no scope matches either, the first
+            constructor with this class name is returned.
         copy_of: value of :attr:`Constructor.copy_of`.
     """
     scope, _, name = written.rpartition(".")
@@ -95,15 +96,16 @@ def find_constructor(written: str, module: str = "", copy_of: str = "") -> Const
 
 
 def short_name(written: str, module: str = "") -> str:
-    """Return a short name for tables; for an unknown constructor its class name as written."""
+    """Return a short name of a constructor for tables. For an unknown constructor, return its class name as written."""
     spec = find_constructor(written, module)
     return (spec and spec.short) or written
 
 
 def originals_of(written: str, module: str, backbone: str | None) -> list[ConstructorSpec]:
-    """Return the constructors that a class in an unknown module may be a copy of: its name contains theirs.
+    """Return the known constructors that a class in an unknown module may be a copy of.
 
-    Those that match the names of the module and the backbone come first.
+    The name of the class contains the names of these constructors. Constructors that also match the names of the module
+    and the backbone come first.
     """
     name, about = written.rpartition(".")[2], f"{module} {backbone}".lower()
     found = [
@@ -115,12 +117,13 @@ def originals_of(written: str, module: str, backbone: str | None) -> list[Constr
 LIVE = msgspec.structs.replace(
     UnknownConstructor.seen(UNKNOWN, {}, ()), exempting="put them into a group with weight_decay=0"
 )
-"""For program code that builds groups without a constructor."""
+"""The spec for a running program that builds its groups without a constructor."""
 
 
 def constructor_of(group_map: GroupMap) -> ConstructorSpec:
-    """Return the spec of the constructor that built a map; an :class:`UnknownConstructor` if lrdecay has no file for
-    it.
+    """Return the spec of the constructor that built a map.
+
+    If lrdecay does not know the constructor, the spec is an :class:`UnknownConstructor`.
     """
     built_by = group_map.constructor
     if group_map.live:
@@ -131,16 +134,16 @@ def constructor_of(group_map: GroupMap) -> ConstructorSpec:
 
 
 def ours_beside(constructor: Constructor) -> str:
-    """Return the name by which a config can replace its constructor with lrdecay's.
+    """Return the name that a config needs to replace ``constructor`` with lrdecay's own constructor.
 
-    mmpose registers a constructor of the same name, so next to it the full class path is needed.
+    It is the full path of the class if another package, such as mmpose, registers a constructor with the same name.
     """
     taken = constructor.type == OURS.name and constructor.module.partition(".")[0] not in ("", OURS.package)
     return f"{OURS.imports[0]}.{OURS.name}" if taken else OURS.name
 
 
 def rate_given(options: Mapping[str, Any]) -> Any:
-    """Return the decay rate in ``paramwise_cfg`` under any known name; None if there is none."""
+    """Return the decay rate that ``paramwise_cfg`` sets under any known option name; None if there is none."""
     rates = (options.get(name) for name in (*(spec.rate_option for spec in CONSTRUCTORS), *RATE_ELSEWHERE) if name)
     return next((rate for rate in rates if rate is not None), None)
 
@@ -149,7 +152,7 @@ RATE_ELSEWHERE = (
     *("layer_decay", "layer_lr_decay", "lr_layer_decay", "lr_decay_rate", "layerwise_decay", "layer_wise_decay"),
     *("llrd", "llrd_rate", "lr_decay"),
 )
-"""Names of the decay rate outside OpenMMLab: in timm, MAE, BEiT, EVA, detectron2 and others."""
+"""Option names of the decay rate outside OpenMMLab: in timm, MAE, BEiT, EVA, detectron2 and others."""
 
 
 __all__ = [

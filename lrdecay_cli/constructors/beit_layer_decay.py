@@ -1,9 +1,10 @@
-"""``LayerDecayOptimizerConstructor`` of ViT-Adapter and EVA, derived from BEiT, each with other names at the stem.
+"""``LayerDecayOptimizerConstructor`` of ViT-Adapter and EVA. The variants differ in the parameter names of the stem.
 
-Sources: ViT-Adapter (czczup/ViT-Adapter, 2025-06), ``detection/mmcv_custom/layer_decay_optimizer_constructor.py`` and
-``segmentation/…``; EVA (baaivision/EVA, 2024-08), ``EVA-01/seg/mmcv_custom/…`` and ``EVA-02/seg/…``. They are written
-for mmcv 1; with mmengine's names imported instead, the same code builds the same groups. Where a decode head's queries
-have a rule, they train at the stem's lr.
+All variants are derived from BEiT. Sources: ViT-Adapter (czczup/ViT-Adapter, 2025-06),
+``detection/mmcv_custom/layer_decay_optimizer_constructor.py`` and ``segmentation/…``; EVA (baaivision/EVA, 2024-08),
+``EVA-01/seg/mmcv_custom/…`` and ``EVA-02/seg/…``. They are written for mmcv 1. If they import mmengine's names instead,
+the same code builds the same groups. Some variants have a rule for the queries of a decode head: these train at the
+stem's lr.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from lrdecay_cli.text.counting import either
 QUERIES = tuple(
     f"decode_head.{name}" for name in ("mask_embed", "cls_embed", "level_embed", "query_embed", "query_feat")
 )
-"""Beginnings of names that the constructors for Mask2Former assign to the stem."""
+"""Parameters whose names start with one of these train at the stem's lr in the constructors for Mask2Former."""
 _PATCHES, _VISUAL = f"{BACKBONE_PREFIX}patch_embed", f"{BACKBONE_PREFIX}visual_embed"
 
 
@@ -55,7 +56,7 @@ def _spec(
         num_layers="family",
         rest_is_head=True,
         exempt_names=exempt,
-        exempting=f"exempt them in your own constructor: {project}'s only exempts 1-D parameters",
+        exempting=f"exempt them in your own constructor: {project}'s constructor exempts only 1-D parameters",
         make_rules=decay.make_rules,
         raise_cause=decay.raise_cause,
     )
@@ -69,4 +70,4 @@ SPECS = (
     _spec("EVA-02", "EVA-02 layer decay", (_PATCHES,), ("blocks",), UNDECAYED_NAMES, ("eva2", "eva02", "eva_02")),
     _spec("EVA-01", "EVA-01 layer decay", (_PATCHES, *QUERIES), ("blocks",), UNDECAYED_NAMES, ("eva01", "eva_01")),
 )
-"""If several recompute a map equally, the first counts."""
+"""If several specs recompute a map equally well, the first one is used."""

@@ -1,8 +1,9 @@
-"""``ForceDefaultOptimWrapperConstructor`` of mmpose and mmseg: mmengine's default, whose multipliers may override keys.
+"""``ForceDefaultOptimWrapperConstructor`` of mmpose and mmseg: mmengine's default constructor with one more option.
 
 Source: mmpose 1.3.2, ``mmpose/engine/optim_wrappers/force_default_constructor.py``, and mmsegmentation 1.2.2,
-``mmseg/engine/optimizers/force_default_constructor.py``, with the same code. With ``force_default_settings=True`` a
-matching multiplier overrides a matching custom key; the key still sets the rest.
+``mmseg/engine/optimizers/force_default_constructor.py``, with the same code. With ``force_default_settings=True``, a
+matching multiplier such as ``norm_decay_mult`` overrides the same value of a matching custom key. All other values of
+the key apply.
 """
 
 from __future__ import annotations

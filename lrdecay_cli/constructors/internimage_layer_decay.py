@@ -1,11 +1,11 @@
 """InternImage's ``CustomLayerDecayOptimizerConstructor``: layer ids by stage and block, and a factor for offsets.
 
 Source: InternImage (OpenGVLab/InternImage, 2025-03), ``custom_layer_decay_optimizer_constructor.py`` in
-``detection/mmcv_custom/`` and ``segmentation/mmcv_custom/``. They are written for mmcv 1; with mmengine's names
-imported instead, the same code builds the same groups. The depths are an option. Within a stage, all names except
-``downsample`` and ``norm`` are numbered by the fifth part of the name, ``post_norms`` included. The factor for offsets
-applies to names with ``sampling_offsets``; DCNv3's ``offset`` does not match. In segmentation, queries of the decode
-head train at the stem's lr.
+``detection/mmcv_custom/`` and ``segmentation/mmcv_custom/``. They are written for mmcv 1. If they import mmengine's
+names instead, the same code builds the same groups. The depths are an option. In a stage, the fifth part of the name is
+the block index, ``post_norms`` included; ``downsample`` and ``norm`` have no index. The factor for offsets applies to
+names that contain ``sampling_offsets``, but not to the ``offset`` of DCNv3. In segmentation, queries of the decode head
+train at the stem's lr.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def _layer_id(name: str, depths: tuple[int, ...]) -> Formula:
     stages_before = stage if stage in (0, 1, 2) else 3
     counted = min(stages_before + between, 3)
     if len(depths) < counted:
-        fix = f"set it to the {_STAGES} depths of the backbone"
-        raise DecayError(f"it has no depth for stage {counted - 1}", where="paramwise_cfg.depths", fix=fix)
+        fix = f"list the {_STAGES} depths of the backbone"
+        raise DecayError(f"the list has no depth for stage {counted - 1}", where="paramwise_cfg.depths", fix=fix)
     summed, total = depths[:counted], sum(depths[:counted])
     stage_pattern = f"{BACKBONE_PREFIX}{parts[1]}.<stage>"
     if between:
@@ -70,7 +70,7 @@ def _factors(in_head: bool) -> Any:
     def factors(
         name: str, layer_id: int, scale: int | float, decay: DecayOptions, options: Mapping[str, Any]
     ) -> Iterator[Factor]:
-        """In the order in which the constructor multiplies."""
+        """Yield the factors on the lr scale, in the order in which the constructor multiplies."""
         # It compares with True, so 1 matches too.
         if scale < 1 and options.get("backbone_small_lr", False) == True:  # noqa: E712
             yield Factor("0.1", 0.1, "backbone_small_lr=True, and the lr scale is below 1")
@@ -113,7 +113,7 @@ def _spec(short: str, stem: tuple[Clause, ...], in_head: bool) -> ConstructorSpe
         rate_option="layer_decay_rate",
         num_layers="family",
         rest_is_head=True,
-        exempting="exempt them in your own constructor: InternImage's only exempts by name and dimensions",
+        exempting="exempt them in your own constructor: InternImage's constructor exempts only by name and dimensions",
         make_rules=decay.make_rules,
         raise_cause=decay.raise_cause,
     )
@@ -127,4 +127,4 @@ SPECS = (
         in_head=False,
     ),
 )
-"""If several recompute a map equally, the first counts."""
+"""If several specs recompute a map equally well, the first one is used."""

@@ -1,4 +1,4 @@
-"""The names of a backbone's layers, as ordered rules of constructors that decay by name."""
+"""Ordered rules that map parameter names to layer ids, for constructors that recognise layers by name."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ from lrdecay_cli.decay.options import DecayOptions, DecayType
 from lrdecay_cli.domain.provenance import FALLBACK, Formula, by_name
 
 TOKENS = ("cls_token", "mask_token", "pos_embed")
-"""Parameters of the backbone itself that all of these constructors give the stem's layer id."""
+"""Parameters of the backbone itself. All constructors that use this tuple give them the stem's layer id."""
 TOKENS_PATTERN = (f"{BACKBONE_PREFIX}{{{','.join(TOKENS)}}}", "0")
 
 
 class Clause(NamedTuple):
-    """A rule for layer ids: a pattern of names, and the ids of matching names."""
+    """A rule for layer ids: which names it matches, and the layer id of a matching name."""
 
     pattern: str
     expression: str
     matches: Callable[[str], bool]
-    """Takes a full name."""
+    """True for a full parameter name that the rule matches."""
     layer_id: Callable[[str, tuple[int, ...]], Formula]
-    """Takes such a name and the depths. Raises DecayError for a missing or non-integer index."""
+    """Maps a matching name and depths to the layer id. Raises DecayError if an index is missing or not an integer."""
 
 
 class LayerNames(NamedTuple):
-    """The layer-id rules of one family, in the constructor's order."""
+    """The rules for the layer ids of one backbone family, in the order of the constructor."""
 
     family: Family
     heads: tuple[str, ...]
-    """Beginnings of names within the backbone that have their own rule, after the tokens."""
+    """Beginnings of names in the backbone that have a rule of their own. These rules come after the rule for tokens."""
     patterns: Mapping[DecayType, tuple[tuple[str, str], ...]]
-    """Pattern and expression of the tokens, of each head, and of all other names."""
+    """For each rule, its pattern and expression: first for tokens, then for each of ``heads``, then for all other
+    names.
+    """
     describe_layers: Callable[[DecayOptions, tuple[int, ...], int], Iterator[str]]
-    """Remarks on a block's layer id, from options and depths; one sentence each."""
+    """Remarks on the layer id of a block, one sentence each. Arguments: options, depths and layer id."""
     clauses: tuple[Clause, ...] = ()
-    """The rules themselves, if they go beyond the tokens and these heads."""
+    """All rules in order, if there are other rules than those for tokens and ``heads``. Otherwise empty."""
 
     def position(self, name: str) -> int:
-        """Return the index in :attr:`patterns` of the rule that matches a full name."""
+        """Return the index in :attr:`patterns` of the first rule that matches a full parameter name."""
         if self.clauses:
             return [*(clause.matches(name) for clause in self.clauses), True].index(True)
         own = name.removeprefix(BACKBONE_PREFIX) if name.startswith(BACKBONE_PREFIX) else ""
@@ -48,7 +50,12 @@ class LayerNames(NamedTuple):
 
 
 def at_stem(*starts: str, tokens: tuple[str, ...] = ()) -> tuple[Clause, ...]:
-    """Return rules that give the stem's id to tokens of the backbone and to full names with these beginnings."""
+    """Return rules that give the stem's layer id to some parameters.
+
+    Args:
+        starts: beginnings of full parameter names.
+        tokens: names of parameters of the backbone itself.
+    """
     whole = tuple(f"{BACKBONE_PREFIX}{token}" for token in tokens)
     listed = f"{BACKBONE_PREFIX}{{{','.join(tokens)}}}"
     of_tokens = Clause(listed, "0", lambda name: name in whole, lambda name, depths: by_name(name, "0", "0", 0))
@@ -56,13 +63,16 @@ def at_stem(*starts: str, tokens: tuple[str, ...] = ()) -> tuple[Clause, ...]:
 
 
 def stem_clause(part: str, matches: Callable[[str, str], bool], pattern: str = "") -> Clause:
-    """Return the rule that gives the stem's id to names in which ``matches`` finds ``part``."""
+    """Return a rule that gives the stem's layer id to names for which ``matches(name, part)`` is True."""
     shown = pattern or part
     return Clause(shown, "0", lambda name: matches(name, part), lambda name, depths: by_name(shown, "0", "0", 0))
 
 
 def block_clause(row: str) -> Clause:
-    """Return the rule that gives each block of a row, such as ``layers``, its own layer id, starting at 1."""
+    """Return a rule that gives each block its own layer id, starting at 1.
+
+    ``row`` is the module with the blocks, such as ``layers``.
+    """
     start = f"{BACKBONE_PREFIX}{row}"
 
     def layer_id(name: str, depths: tuple[int, ...]) -> Formula:
@@ -79,14 +89,14 @@ def layers_by(
     heads: tuple[str, ...],
     decay_types: tuple[DecayType, ...] = ("layer_wise",),
 ) -> LayerNames:
-    """Return layer ids by the first matching rule. All other names get the head's layer id.
+    """Return rules for layer ids: the first matching rule counts. All other names get the head's layer id.
 
     Args:
         clauses: the rules, in order.
         classes: the supported backbones.
         blocks: regular expression for a block's parameter after the prefix, with groups for its indices.
         heads: beginnings of block names.
-        decay_types: the decay types that the constructor accepts and treats alike.
+        decay_types: the decay types that the constructor accepts. It treats all of them the same.
     """
 
     def rule(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
@@ -111,11 +121,12 @@ def layers_by(
 
 
 def row_of_blocks(row: str, classes: ClassNames) -> LayerNames:
-    """Return layer ids of a vision transformer in mmseg, mmpose and mmaction: stem 0, one per block, the rest with the
-    head.
+    """Return the rules for the layer ids of a vision transformer in mmseg, mmpose and mmaction.
+
+    The stem has layer id 0, and each block has its own layer id. All other parameters have the head's layer id.
 
     Args:
-        row: the list of blocks in the backbone: ``layers``.
+        row: name of the module with the blocks: ``layers``.
         classes: the supported backbones.
     """
     clauses = (*at_stem(f"{BACKBONE_PREFIX}patch_embed", tokens=TOKENS), block_clause(row))
@@ -133,7 +144,7 @@ def _describe_blocks(options: DecayOptions, depths: tuple[int, ...], layer_id: i
 
 
 def describe_top(num_layers: int, fitting: int, depths: tuple[int, ...], layer_id: int) -> Iterator[str]:
-    """Yield a remark on a block whose layer id is at or above the head's."""
+    """Yield a remark if the layer id of a block is the head's layer id or a higher one."""
     head, fits = num_layers + 1, f"num_layers={fitting} fits depths {depths}"
     if layer_id > head:
         yield (

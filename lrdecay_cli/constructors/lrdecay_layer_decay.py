@@ -1,6 +1,6 @@
-"""lrdecay's own ``LayerDecayOptimWrapperConstructor``, which records its own formulas.
+"""lrdecay's own ``LayerDecayOptimWrapperConstructor``, which records the formulas of its groups.
 
-A map stores these formulas as provenance; only the considered keys and exemptions are derived from the map.
+A group map stores these formulas. This file only adds which custom keys and exemptions the constructor considered.
 """
 
 from __future__ import annotations

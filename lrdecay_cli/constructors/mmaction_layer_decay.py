@@ -1,7 +1,7 @@
 """mmaction's ``LearningRateDecayOptimizerConstructor``: layer ids of MViT and VideoMAE by ``backbone.blocks.<block>``.
 
-Source: mmaction2 1.2.0, ``mmaction/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. It refuses models with
-batch norms, and does not exempt tokens from weight decay.
+Source: mmaction2 1.2.0, ``mmaction/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. The constructor
+rejects models with batch norms. It does not exempt tokens from weight decay.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SPEC = ConstructorSpec(
     num_layers="family",
     families=_DECAY.families,
     rest_is_head=True,
-    exempting="exempt them in your own constructor: MMAction2's only exempts 1-D parameters",
+    exempting="exempt them in your own constructor: MMAction2's constructor exempts only 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

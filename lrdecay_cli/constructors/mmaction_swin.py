@@ -1,8 +1,8 @@
-"""mmaction's ``SwinOptimWrapperConstructor``: every option is a key, and all keys in a name multiply.
+"""mmaction's ``SwinOptimWrapperConstructor``: all keys that match a parameter name multiply its lr and weight decay.
 
-Source: mmaction2 1.2.0, ``mmaction/engine/optimizers/swin_optim_wrapper_constructor.py``. Keys are in ``paramwise_cfg``
-itself and are searched in ``base.<name>``. Operands are in the order of the config, so the floats are equal to the last
-bit.
+Source: mmaction2 1.2.0, ``mmaction/engine/optimizers/swin_optim_wrapper_constructor.py``. Every option in
+``paramwise_cfg`` is a key. A key matches if ``base.<name>`` contains it. Operands are in the order of the config, so
+the floats are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Rules(ConstructorRules):
                 ("lr", "weight_decay"),
                 f"paramwise_cfg[{key!r}]",
                 "applies" if key in matching else "no match",
-                "every key in the name multiplies" if key in matching else f"{key!r} is not in the name",
+                "all keys in the name multiply" if key in matching else f"{key!r} is not in the name",
                 f"have {key!r} in its name",
                 basis="custom_key",
                 cause=key,

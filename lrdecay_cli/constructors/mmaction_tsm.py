@@ -1,9 +1,9 @@
 """mmaction's ``TSMOptimWrapperConstructor``: groups by kind of module, and by first and last position in the model.
 
 Source: mmaction2 1.2.0, ``mmaction/engine/optimizers/tsm_optim_wrapper_constructor.py``. Biases have twice the lr and
-no weight decay; parameters of batch and group norms have no weight decay. With ``fc_lr5`` the last weight in the
-model's order has 5 times the lr and the last bias 10 times, in any module: they belong to the classifier only if it is
-registered last. Frozen weights and biases are in the groups too.
+no weight decay. Parameters of batch and group norms have no weight decay. With ``fc_lr5``, the last weight in the
+model's order has 5 times the lr, and the last bias has 10 times the lr. They are the classifier's parameters only if
+the model registers the classifier last. Frozen weights and biases are in the groups too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _KINDS: Mapping[str, tuple[int, bool, str]] = {
 
 
 def _is_layer(module: Module) -> bool:
-    """True for a convolution or linear layer; the constructor refuses every other module that is not a norm."""
+    """True for a convolution or linear layer. The constructor rejects all other modules except norms."""
     return "norm" not in module.traits and "weight" in module.parameters
 
 
@@ -83,7 +83,7 @@ class _Rules(ConstructorRules):
         if "norm" in tensor.traits:
             return "parameter of a norm"
         if tensor.own not in ("weight", "bias"):
-            raise DecayError("the constructor does not know its layer", where=tensor.name)
+            raise DecayError("the parameter is neither a weight nor a bias", where=tensor.name)
         if tensor.path == self._first:
             return f"{tensor.own} of the first convolution"
         if self._last.get(tensor.own) == tensor.seen:
@@ -107,6 +107,6 @@ SPEC = ConstructorSpec(
     short="mmaction TSM",
     lr_from="kinds",
     options=(_OPTION,),
-    exempting="exempt them in your own constructor: MMAction2's only exempts norms and biases",
+    exempting="exempt them in your own constructor: MMAction2's constructor exempts only norms and biases",
     make_rules=lambda inputs, _names, _depth: _Rules(inputs),
 )

@@ -1,6 +1,6 @@
-"""mmdet's ``LearningRateDecayOptimizerConstructor``: layer ids of ConvNeXt by name, and options that it ignores.
+"""mmdet's ``LearningRateDecayOptimizerConstructor``: layer ids of ConvNeXt by name. It ignores some options.
 
-Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``; :class:`DecayRules` computes the
+Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. :class:`DecayRules` computes the
 numbers.
 """
 
@@ -22,7 +22,7 @@ from lrdecay_cli.text.counting import either
 def _never(tensor: Tensor) -> str:
     if tensor.own not in UNDECAYED_NAMES or tensor.seen in UNDECAYED_NAMES:
         return ""
-    return f"the full name {tensor.seen!r} is compared, so inside a backbone this never matches"
+    return f"the constructor compares the full name {tensor.seen!r}, so no parameter of a backbone matches"
 
 
 _WHOLE_NAMES = either(map(repr, UNDECAYED_NAMES))
@@ -92,7 +92,7 @@ SPEC = ConstructorSpec(
     first_stage_is_a_layer=True,
     rest_is_head=True,
     exempt_names=UNDECAYED_NAMES,
-    exempting="exempt them in your own constructor: MMDetection's only exempts 1-D parameters",
+    exempting="exempt them in your own constructor: MMDetection's constructor exempts only 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

@@ -1,8 +1,8 @@
-"""mmpose's ``LayerDecayOptimWrapperConstructor``, for ViTPose: layer ids by ``backbone.layers.<block>``.
+"""mmpose's ``LayerDecayOptimWrapperConstructor`` for ViTPose: layer ids by ``backbone.layers.<block>``.
 
-Source: mmpose 1.3.2, ``mmpose/engine/optim_wrappers/layer_decay_optim_wrapper.py``. It accepts any backbone class,
-exempts every position embedding from weight decay, and never reads ``custom_keys``, which its configs set. It is
-registered in mmengine's own registry, so the prefix ``mmpose.`` is refused.
+Source: mmpose 1.3.2, ``mmpose/engine/optim_wrappers/layer_decay_optim_wrapper.py``. The constructor accepts any
+backbone class and exempts all position embeddings from weight decay. It ignores ``custom_keys``, although mmpose's
+configs set them. It is in mmengine's own registry, so a config must not name it with the prefix ``mmpose.``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SPEC = ConstructorSpec(
     requires_options=True,
     num_layers="family",
     rest_is_head=True,
-    exempting="exempt them in your own constructor: MMPose's only exempts 1-D parameters and positions",
+    exempting="exempt them in your own constructor: MMPose's constructor exempts only 1-D parameters and positions",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

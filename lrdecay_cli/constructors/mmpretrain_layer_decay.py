@@ -1,7 +1,7 @@
-"""mmpretrain's ``LearningRateDecayOptimWrapperConstructor``: lr by the depth that the model itself reports.
+"""mmpretrain's ``LearningRateDecayOptimWrapperConstructor``: the model's ``get_layer_depth`` reports the layer ids.
 
-Source: mmpretrain 1.2.0, ``mmpretrain/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. Operands are in its
-order, so the floats are equal to the last bit.
+Source: mmpretrain 1.2.0, ``mmpretrain/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. Operands are in
+mmpretrain's order, so the floats are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lrdecay_cli.domain.provenance import Formula, Provenance, computed
 
 
 class _Rules(OptionPrecedence):
-    """The rules for one model. Without ``layer_depth``, layer ids and lr scales cannot be computed."""
+    """The formulas for one model. Layer ids and lr scales are unknown without the model's ``get_layer_depth``."""
 
     def __init__(self, inputs: ConstructorInputs, names: Iterable[str], layer_depth: LayerDepth | None) -> None:
         super().__init__(inputs)
@@ -32,7 +32,7 @@ class _Rules(OptionPrecedence):
 
     def provenance(self, tensor: Tensor) -> Provenance:
         if self._layer_depth is None:
-            raise DecayError("only the model knows its depth", where=tensor.name)
+            raise DecayError("its layer id is known only to the model's get_layer_depth", where=tensor.name)
         if self.inputs.base_lr is None:
             raise DecayError("there is no base learning rate to scale", where=f"{OPTIMIZER}.lr")
         base_lr = self.inputs.base_lr
@@ -64,7 +64,9 @@ class _Rules(OptionPrecedence):
         return remarks
 
     def _layer_id(self, tensor: Tensor, layer_id: int, layers: int) -> Formula:
-        """Return the formula of a known family if it agrees with the model, else the model's number."""
+        """Return the formula of a known backbone family if its layer id equals the model's. Otherwise return the
+        model's.
+        """
         if self._family is not None:
             with suppress(DecayError):
                 ours = self._family.rules["layer_wise"](tensor.seen, layers - 2, self._depths)

@@ -1,7 +1,7 @@
-"""mmseg's ``LearningRateDecayOptimizerConstructor``, and ``LayerDecayOptimizerConstructor``, its older name for BEiT.
+"""mmseg's ``LearningRateDecayOptimizerConstructor``, and the older ``LayerDecayOptimizerConstructor`` for BEiT.
 
 Source: mmsegmentation 1.2.2, ``mmseg/engine/optimizers/layer_decay_optimizer_constructor.py``. ConvNeXt has the same
-layer ids as in mmdet; the final norm of a transformer has the head's lr.
+layer ids as in mmdet. The final norm of a transformer has the head's lr.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SPEC = ConstructorSpec(
     families=_DECAY.families,
     rest_is_head=True,
     exempt_names=UNDECAYED_NAMES,
-    exempting="exempt them in your own constructor: MMSegmentation's only exempts 1-D parameters",
+    exempting="exempt them in your own constructor: MMSegmentation's constructor exempts only 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

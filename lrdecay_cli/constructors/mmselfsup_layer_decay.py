@@ -1,9 +1,10 @@
-"""mmselfsup's ``LearningRateDecayOptimWrapperConstructor``: layer ids of ViT, Swin and MixMIM, keys for weight decay.
+"""mmselfsup's ``LearningRateDecayOptimWrapperConstructor``: layer ids of ViT, Swin and MixMIM, custom keys for weight
+decay.
 
 Source: mmselfsup 1.0.0, ``mmselfsup/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. ``model_type`` and
-``layer_decay_rate`` are options of the optimizer. Of the custom keys in a name the shortest counts. Each layer has one
-group for all nonzero weight decays, with the value of its first parameter. With ``mixmim`` the head has the last
-block's layer id.
+``layer_decay_rate`` are options of the optimizer. If a name contains several custom keys, the shortest key counts. In
+each layer, all parameters with a nonzero weight decay are in one group, which uses the weight decay of its first
+parameter. With ``model_type='mixmim'``, the head has the layer id of the last block.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ _TYPE, _RATE = "model_type", "layer_decay_rate"
 class _ModelType(NamedTuple):
     depths: Depths
     layers: int
-    """Added to the number of blocks to get the constructor's number of layers."""
+    """Difference between the constructor's number of layers and the number of blocks."""
     stem: int
-    """Layer id of the stem; the first block has the next one, and the head that of the last layer."""
+    """Layer id of the stem. The first block has the next layer id, the head has that of the last layer."""
     is_stem: Callable[[str], str | None]
-    """Maps a name of the stem to the matching pattern."""
+    """Maps a parameter name to the stem pattern that it matches; None if it is not in the stem."""
     blocks: str
-    """Beginning of the names of blocks and of modules between stages."""
+    """Beginning of the names of blocks and of modules between stages, after the prefix."""
     between: tuple[str, ...] = ()
-    """Modules between two stages; they have the id of the last block before them."""
+    """Modules between two stages. They have the layer id of the last block before them."""
 
 
 def _stem_of_vit(name: str) -> str | None:
@@ -75,7 +76,7 @@ class _Rules(OptionPrecedence):
         super().__init__(inputs)
         known = _TYPES.get(str(inputs.optimizer.get(_TYPE)))
         if known is None:
-            raise DecayError(f"it must be one of {', '.join(_TYPES)}", where=f"{OPTIMIZER}.{_TYPE}")
+            raise DecayError(f"the value must be one of {', '.join(_TYPES)}", where=f"{OPTIMIZER}.{_TYPE}")
         if inputs.base_lr is None or inputs.base_weight_decay is None:
             raise DecayError("lr and weight decay are required", where=OPTIMIZER)
         self._type, self._lr, self._decay = known, inputs.base_lr, inputs.base_weight_decay
@@ -90,7 +91,8 @@ class _Rules(OptionPrecedence):
         try:
             scale = rate ** (layers - at - 1)
         except (ZeroDivisionError, OverflowError):
-            raise DecayError("the power has no value", where=f"{OPTIMIZER}.{_RATE}") from None
+            problem = "the power of the rate is a division by zero or too large for a float"
+            raise DecayError(problem, where=f"{OPTIMIZER}.{_RATE}") from None
         inputs = {_RATE: rate, "layers": layers, "layer_id": at}
         base = f"({rate!r})" if rate < 0 else repr(rate)
         formula = f"{base} ** ({layers} - {at} - 1)"
@@ -113,7 +115,7 @@ class _Rules(OptionPrecedence):
         own, real = self._own_decay(tensor).result, provenance.weight_decay.result
         if own == real:
             return ()
-        return (f"its own weight decay would be {own!r}, but the group uses that of its first parameter",)
+        return (f"its own weight decay would be {own!r}, but the group uses the weight decay of its first parameter",)
 
     def _layer_id(self, name: str) -> Formula:
         known = self._type
@@ -153,8 +155,8 @@ class _Rules(OptionPrecedence):
         if group is None or group.weight_decay == own.result or not group.weight_decay or not own.result:
             return own
         first = group.parameters[0].name
-        real, rule = group.weight_decay, f"{own.rule} = {own.result!r}, but the group has that of its first, {first}"
-        return Formula(rule, repr(real), real, basis="default")
+        rule = f"{own.rule} = {own.result!r}, but the group has that of its first parameter, {first}"
+        return Formula(rule, repr(group.weight_decay), group.weight_decay, basis="default")
 
     def _own_decay(self, tensor: Tensor) -> Formula:
         base, key = self._decay, self.winning_key(tensor)

@@ -1,9 +1,9 @@
-"""mmyolo's constructors of YOLOv5 and YOLOv7: weights, norms and biases as three groups, independent of the layer.
+"""mmyolo's constructors for YOLOv5 and YOLOv7: three groups for weights, norms and biases, without layer decay.
 
 Source: mmyolo 0.6.0, ``mmyolo/engine/optimizers/yolov5_optim_constructor.py`` and
-``yolov7_optim_wrapper_constructor.py``. Only weights have the config's weight decay, which grows with the batch; other
-parameters have the optimizer's default: 0 for SGD, 0.01 for AdamW. Frozen parameters are in the groups too; parameters
-that are neither weight nor bias are in none. Operands are in mmyolo's order.
+``yolov7_optim_wrapper_constructor.py``. Only the group of weights uses the weight decay in the config, which mmyolo
+scales with the batch size. The other groups have the optimizer's default: 0 for SGD, 0.01 for AdamW. Frozen parameters
+are in the groups too. Parameters that are neither weight nor bias are in no group. Operands are in mmyolo's order.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Rules(ConstructorRules):
     def provenance(self, tensor: Tensor) -> Provenance:
         kind, group = _kind_of(tensor), tensor.group
         if kind not in self._kinds:
-            raise DecayError("it is neither a weight nor a bias", where=tensor.name)
+            raise DecayError("the parameter is neither a weight nor a bias", where=tensor.name)
         if kind == "weight":
             return Provenance(None, None, self._lr, self._decay)
         if group is None:
@@ -79,8 +79,10 @@ def _reason(tensor: Tensor) -> str:
 
 
 def _weight_decay(inputs: ConstructorInputs) -> Formula:
-    """Return the weights' weight decay: proportional to the batch of all GPUs, times the batches that mmyolo
-    accumulates."""
+    """Return the formula for the weight decay of the weights.
+
+    It is proportional to the total batch size of all GPUs, times the number of batches that mmyolo accumulates.
+    """
     own = inputs.base_weight_decay or 0
     if inputs.base_weight_decay is None:
         base = Formula("weight -> 0, the config gives no weight decay", "0", 0, basis="default")
@@ -93,7 +95,7 @@ def _weight_decay(inputs: ConstructorInputs) -> Formula:
     base_size = finite_number(inputs.options.get(_BASE, _DEFAULT_BASE), f"paramwise_cfg.{_BASE}")
     total = inputs.gpus * size
     if not total or not base_size:
-        raise DecayError("it must be above 0", where=f"{OPTIMIZER}.{_SIZE}")
+        raise DecayError("the batch size must be above 0", where=f"{OPTIMIZER}.{_SIZE}")
     accumulate = max(round(base_size / total), 1)
     expression = f"base_weight_decay * (gpus * {_SIZE} * accumulate / {_BASE})"
     return Formula(
@@ -115,8 +117,8 @@ YOLOV5_SPEC = ConstructorSpec(
     options=(_BASE,),
     makes_groups_without_options=True,
     exempting=(
-        "exempt them in your own constructor: mmyolo's decays every weight except those of batch norms, and gives the"
-        " rest the optimizer's default, which is 0 for SGD"
+        "exempt them in your own constructor: mmyolo's constructor decays all weights except those of batch norms,"
+        " and gives the rest the optimizer's default, which is 0 for SGD"
     ),
     make_rules=lambda inputs, _names, _depth: _Rules(inputs, ("bias", "weight of a batch norm", "weight")),
 )

@@ -1,7 +1,8 @@
-"""The options of ``paramwise_cfg`` that multiply the lr or weight decay of a kind of parameter.
+"""The options of ``paramwise_cfg`` that multiply the lr or weight decay of a kind of parameter, such as
+``norm_decay_mult``.
 
-Source: mmengine 0.10, ``add_params`` of its default constructor; mmpretrain 1.2, of its layer decay, which has fewer
-options and no exceptions for offsets. The file of each constructor lists its options.
+Sources: mmengine 0.10, ``add_params`` of its default constructor; mmpretrain 1.2, ``add_params`` of its layer decay,
+which has fewer options and no exceptions for offsets. The file of each constructor lists the options that it reads.
 """
 
 from __future__ import annotations
@@ -15,30 +16,30 @@ Target = Literal["lr", "weight_decay"]
 
 
 class Fit(NamedTuple):
-    """The result of a test whether an option applies to a parameter."""
+    """Whether an option applies to a parameter, and why."""
 
     fits: bool
     reason: str
-    """The deciding fact: ``the module is a LayerNorm``, ``not a bias``."""
+    """The fact that decides: ``the module is a LayerNorm``, ``not a bias``."""
 
 
 class Multiplier(NamedTuple):
-    """An option that multiplies the lr or weight decay of a kind of parameter."""
+    """An option that multiplies the lr or weight decay of a kind of parameter, such as ``bias_lr_mult``."""
 
     option: str
     target: Target
     fit: Callable[[Tensor], Fit]
     condition: str
-    """The kind of parameter."""
+    """The kind of parameter: ``be a bias``."""
     exception: str = ""
-    """Parameters of that kind that it leaves out."""
+    """Parameters of this kind to which the option does not apply: ``, not of an offset``."""
 
 
 _OF_OFFSETS = "its module computes the offsets of a deformable convolution"
 
 
 def dimensions_text(tensor: Tensor) -> str:
-    """Return the number of dimensions as text, distinguishing 0, 1 and more."""
+    """Return a text for the number of dimensions: 0, 1, or more than 1."""
     return {0: "it is a scalar", 1: "it has one dimension"}.get(len(tensor.shape), "it has more than one dimension")
 
 

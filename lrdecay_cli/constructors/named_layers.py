@@ -1,7 +1,8 @@
-"""Layer decay by the beginning of a parameter's name and by ``num_layers``: mmdet's constructor and similar ones.
+"""Layer decay by parameter names and ``num_layers``: the common code for mmdet's constructor and similar ones.
 
-mmseg, mmpose and mmaction use mmdet's formula with other layer names and other exemptions. Their files define names
-and exemptions as tables, from which groups are computed and explained.
+mmseg, mmpose and mmaction use mmdet's formula with other layer names and other exemptions from weight decay. The file
+of each constructor defines these names and exemptions as tables. The code here computes and explains groups from the
+tables.
 """
 
 from __future__ import annotations
@@ -28,23 +29,23 @@ from lrdecay_cli.domain.training import Module
 
 
 class Factor(NamedTuple):
-    """A factor on the lr scale of some parameters."""
+    """A factor by which a constructor multiplies the lr scale of some parameters."""
 
     symbol: str
-    """The option, or a literal in the constructor's code."""
+    """The factor in formulas: the option that sets it, or the number in the constructor's code."""
     value: int | float
     reason: str
-    """Why it multiplies."""
+    """Why the factor applies."""
 
 
 class Exempt(NamedTuple):
-    """Parameters that a constructor exempts from weight decay."""
+    """A rule by which a constructor exempts parameters from weight decay."""
 
     cause: str
     applies: Callable[[str, tuple[int, ...]], bool]
-    """Takes full name and shape."""
+    """True if the rule applies. Arguments: full parameter name and shape."""
     condition: str
-    """The required property of a parameter."""
+    """What a parameter needs for the rule to apply: ``be a 1-D tensor``."""
     reason: Callable[[Tensor], str] = lambda tensor: ""
 
 
@@ -53,44 +54,46 @@ BIAS = Exempt("name ends in '.bias'", lambda name, shape: name.endswith(".bias")
 
 
 def naming(part: str) -> Exempt:
-    """Return an exemption of names that contain ``part``."""
+    """Return the rule that exempts parameters with ``part`` in their names from weight decay."""
     return Exempt(f"name contains {part!r}", lambda name, shape: part in name, f"have {part!r} in its name")
 
 
 @dataclass(frozen=True, slots=True)
 class NamedDecay:
-    """A constructor's decay: the layer of each name, and the parameters without weight decay."""
+    """The layer decay of a constructor that recognises layers by name: rules for layer ids and for exemptions."""
 
     layers: tuple[LayerNames, ...]
     exempt: tuple[Exempt, ...]
-    """In the constructor's order."""
+    """The exemptions from weight decay, in the constructor's order."""
     exemption: Callable[[str, tuple[int, ...], Module | None], str | None] | None = None
-    """Returns the cause of an exemption; None to use :attr:`exempt`."""
+    """Returns the cause of an exemption, or None. If not set, :attr:`exempt` is used."""
     rate_option: str = "decay_rate"
     factors: Callable[[str, int, int | float, DecayOptions, Mapping[str, Any]], Iterable[Factor]] | None = None
-    """Factors on the lr scale, in this order: from full name, layer id, the scale so far, and options."""
+    """Yields factors on the lr scale, in order. Arguments: full name, layer id, the scale without these factors, the
+    options of the decay, and ``paramwise_cfg``.
+    """
     depths_option: str = ""
-    """The option with the depths; empty if they follow from the names."""
+    """The option with the depths. Empty if the depths follow from the parameter names."""
     describe: Callable[[str, Mapping[str, Any]], Iterator[str]] | None = None
-    """Remarks on a parameter, from full name and options; one sentence each."""
+    """Remarks on a parameter, one sentence each. Arguments: full name and options."""
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """The supported backbones."""
+        """The supported backbone families."""
         return tuple(layers.family for layers in self.layers)
 
     def make_rules(
         self, inputs: ConstructorInputs, names: Sequence[str], _depth: LayerDepth | None = None
     ) -> ConstructorRules:
-        """Return the formulas for one model. Raises DecayError if the constructor refuses its inputs."""
+        """Return the formulas for one model. Raises DecayError if the constructor rejects its inputs."""
         return _Rules(self, inputs, names)
 
     def raise_cause(self, inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
-        """Raise DecayError with the cause if the constructor cannot build groups."""
+        """Raise DecayError with the cause if the constructor cannot build its groups."""
         sorted_into_groups(parameters, self.decay_rules(inputs, (parameter.name for parameter in parameters)))
 
     def decay_rules(self, inputs: ConstructorInputs, names: Iterable[str]) -> DecayRules:
-        """Return the decay of one model."""
+        """Return the layer-decay rules of the constructor for one model."""
         options = dict(options_given(inputs.options))
         if "decay_type" not in inputs.spec.options:
             options.pop("decay_type", None)
@@ -195,7 +198,7 @@ class _Rules(ConstructorRules):
                 return
 
     def _never_read(self, tensor: Tensor) -> Iterator[RuleTrace]:
-        """Yield options of mmengine's constructor that match this parameter but are not read."""
+        """Yield a trace for each option of mmengine's constructor that matches the parameter but is ignored here."""
         options = self._inputs.options
         keys = options.get("custom_keys")
         if isinstance(keys, Mapping):
@@ -231,7 +234,7 @@ def _depths_given(given: object, where: str) -> tuple[int, ...]:
         return ()
     if not isinstance(given, Sequence) or not all(type(depth) is int for depth in given):
         fix = "give the number of blocks of each stage, such as [3, 3, 9, 3]"
-        raise DecayError(f"{given!r} is not a list of blocks per stage", where=where, fix=fix)
+        raise DecayError(f"{given!r} is not a list of integers", where=where, fix=fix)
     return tuple(given)
 
 

@@ -1,9 +1,9 @@
-"""Constructors that build an optimizer for each part of a model with mmengine's default constructor.
+"""Constructors that build one optimizer for each part of a model, each with mmengine's default constructor.
 
-Source: mmagic 1.2.0, ``mmagic/engine/optimizers/multi_optimizer_constructor.py``, ``pggan_optimizer_constructor.py``,
-``singan_optimizer_constructor.py`` and, for the steps, ``train_step`` in ``mmagic/models/editors/pggan/pggan.py``;
-mmrazor 1.0.0, ``mmrazor/engine/optimizers/optimizer_constructor.py``. ``optim_wrapper`` has the settings of each
-optimizer by name, with its own ``paramwise_cfg``; mmengine's constructor sees the names within the part.
+Sources: mmagic 1.2.0, ``mmagic/engine/optimizers/multi_optimizer_constructor.py``, ``pggan_optimizer_constructor.py``,
+``singan_optimizer_constructor.py``, and ``train_step`` in ``mmagic/models/editors/pggan/pggan.py`` for the steps;
+mmrazor 1.0.0, ``mmrazor/engine/optimizers/optimizer_constructor.py``. ``optim_wrapper`` contains the settings of each
+optimizer by name, with a ``paramwise_cfg`` for each. mmengine's constructor gets the parameter names within the part.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _RESET, _SCHEDULE = "reset_optim_for_new_scale", "lr_schedule"
 
 
 class _Part(NamedTuple):
-    """The part of the model that an optimizer trains."""
+    """The part of a model that one optimizer trains."""
 
     key: str
-    """Key of its settings in ``optim_wrapper``; empty for ``optim_wrapper`` itself."""
+    """Key of the part's settings in ``optim_wrapper``. Empty if ``optim_wrapper`` itself has the settings."""
     prefix: str = ""
-    """Prefix that mmengine's constructor does not see."""
+    """Prefix of the part's parameter names in the model. mmengine's constructor gets the names without it."""
     scale: str = ""
-    """Its resolution, which may have another lr in ``lr_schedule``."""
+    """Resolution of the part. ``lr_schedule`` may set another lr for it."""
 
 
 _Parts = Callable[[Mapping[str, Any], str], _Part]
-"""Maps ``optim_wrapper`` and an optimizer's name to its part. Raises DecayError if there is none."""
+"""Maps ``optim_wrapper`` and an optimizer's name to the part that it trains. Raises DecayError if there is none."""
 
 
 def _part_by_name(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
@@ -45,10 +45,10 @@ def _part_by_name(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
 
 
 def _numbered(wrapper: Mapping[str, Any], optimizer: str) -> tuple[str, str]:
-    """Return key and number of a name: ``generator`` and 128 for ``generator_128``."""
+    """Split the name of an optimizer into key and number: ``generator`` and 128 for ``generator_128``."""
     key, _, number = optimizer.rpartition("_")
     if not isinstance(wrapper.get(key), Mapping):
-        raise DecayError(f"optim_wrapper has no settings of optimizer {optimizer!r}")
+        raise DecayError(f"optim_wrapper has no settings for optimizer {optimizer!r}")
     return key, number
 
 
@@ -63,7 +63,10 @@ def _part_of_scale(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
 
 
 def _turns_of_scales(wrapper: Mapping[str, Any], optimizers: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the optimizers of each part of the model. mmagic's models step only the optimizer of the current scale."""
+    """Return the sets of optimizers that step alternately: for each part of the model, the optimizers of all scales.
+
+    mmagic's models step only the optimizer of the current scale.
+    """
     of: dict[str, list[str]] = {}
     for optimizer in optimizers:
         of.setdefault(_numbered(wrapper, optimizer)[0], []).append(optimizer)
@@ -99,12 +102,14 @@ class _Rules(ConstructorRules):
         return () if rules is None else rules.remarks(_within(tensor, part), provenance)
 
     def _of(self, tensor: Tensor) -> tuple[_Part, ConstructorRules | None, Provenance]:
-        """Return the part of its optimizer, the rules for the part's ``paramwise_cfg``, and the numbers without those
+        """Return three facts about the optimizer of a tensor.
+
+        These are the part that it trains, the rules for the part's ``paramwise_cfg``, and the formulas without these
         rules.
         """
         group = tensor.group
         if group is None:
-            raise DecayError("no optimizer holds it", where=tensor.name)
+            raise DecayError("no optimizer has this parameter", where=tensor.name)
         key = (group.optimizer, group.lr, group.weight_decay)
         if key not in self._known:
             part = self._parts(self._inputs.wrapper, group.optimizer)
@@ -142,7 +147,7 @@ def _scheduled(part: _Part) -> str:
 
 
 def _within(tensor: Tensor, part: _Part) -> Tensor:
-    """Return the tensor with its name inside a part of the model, as mmengine's constructor for the part sees it."""
+    """Return the tensor with its name inside a part of the model, as mmengine's constructor gets it."""
     if not tensor.seen.startswith(part.prefix):
         problem = "the parameter is shared, and has another name in the part of the model that its optimizer trains"
         raise DecayError(problem, where=tensor.name)
@@ -150,14 +155,17 @@ def _within(tensor: Tensor, part: _Part) -> Tensor:
 
 
 def _part_of_modules(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
-    """Return the part of an optimizer. Several modules, or a regular expression, have no ``paramwise_cfg``."""
+    """Return the part that an optimizer trains.
+
+    An optimizer for several modules, or for a regular expression, has no ``paramwise_cfg``.
+    """
     named = wrapper.get(optimizer)
     module = named.get("modules") if isinstance(named, Mapping) else None
     return _Part(optimizer, f"{module if isinstance(module, str) else optimizer}." if optimizer else "")
 
 
 def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
-    """Raise DecayError for settings that make the constructors raise an unclear error about a key or argument."""
+    """Raise DecayError with the cause for settings that make the constructor raise an unclear error."""
     wrapper, name = inputs.wrapper, inputs.spec.name
     own = {key: each for key, each in wrapper.items() if isinstance(each, Mapping) and key != _SCHEDULE}
     modules = {parameter.name.partition(".")[0] for parameter in parameters}
@@ -174,15 +182,15 @@ def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParamet
                 )
         if inputs.spec is MULTI_SPEC:
             if "modules" not in settings and any("modules" in each for each in own.values()):
-                problem = "the optimizer has no 'modules', but others do"
+                problem = "this optimizer has no 'modules', but other optimizers have"
                 raise DecayError(problem, where=place, fix=f"set {place}.modules={key!r}")
             continue
         if key not in modules:
             problem = f"the model has no module {key!r} with parameters for this optimizer"
-            raise DecayError(problem, where=place, fix=f"name one of {', '.join(sorted(modules))}")
+            raise DecayError(problem, where=place, fix=f"use one of these names: {', '.join(sorted(modules))}")
         if inputs.spec is PGGAN_SPEC and wrapper.get(_RESET, True):
             if options:
-                problem = f"{name} also passes it to the optimizer wrapper, which refuses it"
+                problem = f"{name} also passes paramwise_cfg to the optimizer wrapper, which rejects it"
                 raise DecayError(problem, where=f"{place}.paramwise_cfg", fix=f"set optim_wrapper.{_RESET}=False")
             if key not in (wrapper.get(_SCHEDULE) or {}):
                 problem = f"{name} needs an entry for {key!r}, even an empty one"

@@ -1,4 +1,4 @@
-"""The precedence of ``custom_keys`` and multipliers, as in mmengine's and mmpretrain's constructors."""
+"""Decide which custom key or multiplier applies to a parameter, as mmengine's and mmpretrain's constructors do."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _OF_A_KEY = ("lr_mult", "decay_mult")
 def key_trace(
     about: tuple[Part, ...], key: str, outcome: Outcome, reason: str, *, shortest_counts: bool = False
 ) -> RuleTrace:
-    """Return the result of a key for a parameter."""
+    """Return the trace of a custom key for ``explain``: its outcome for a parameter, with the reason."""
     premise = f"have {key!r} in its name"
     condition = f"{premise}, and no {'shorter' if shortest_counts else 'longer'} key"
     return RuleTrace(about, f"custom_keys[{key!r}]", outcome, reason, condition, premise, "custom_key", key)
 
 
 def overridden_by(winner: str, key: str) -> str:
-    """Return the text about the key that overrides ``key``, with the reason: ``by the longer 'norm.weight'``."""
+    """Return which key overrides ``key``, and why, as text: ``by the longer 'norm.weight'``."""
     if len(winner) != len(key):
         return f"by the {'longer' if len(winner) > len(key) else 'shorter'} {winner!r}"
     return f"by {winner!r}: equally long, {'first' if winner < key else 'last'} in the alphabet"
 
 
 def layer_trace(layer_id: Formula) -> RuleTrace:
-    """Return a trace of the rule that determines a layer id."""
+    """Return the trace of the rule that gives a parameter its layer id, for ``explain``."""
     cause = layer_id.cause
     condition = (
         "have a name that no other rule matches" if layer_id.basis == "fallback" else f"have a name like {cause}"
@@ -42,10 +42,10 @@ def layer_trace(layer_id: Formula) -> RuleTrace:
 
 
 def own_step(what: str, given: int | float | None, default: float | None) -> Formula:
-    """Return the formula of a group without its own lr or weight decay: the config's value, else the optimizer's
-    default.
+    """Return the formula for a group without its own lr or weight decay.
 
-    ``what`` is ``base_lr`` or ``base_weight_decay``.
+    The result is the value in the config, otherwise the optimizer's default. ``what`` is ``base_lr`` or
+    ``base_weight_decay``.
     """
     if given is not None:
         return Formula(what, repr(given), given, {what: given}, "given", expression=what)
@@ -54,7 +54,7 @@ def own_step(what: str, given: int | float | None, default: float | None) -> For
 
 
 class OptionPrecedence(ConstructorRules):
-    """Decides which key or multiplier applies to a parameter, according to the constructor's spec."""
+    """Decides which custom key or multiplier applies to a parameter, as the constructor's spec describes it."""
 
     def __init__(self, inputs: ConstructorInputs) -> None:
         self.inputs = inputs
@@ -63,7 +63,9 @@ class OptionPrecedence(ConstructorRules):
         self._multipliers = inputs.spec.multipliers_set(inputs.options)
         self._base = {"lr": inputs.base_lr, "weight_decay": inputs.base_weight_decay}
         self.effective_multipliers = tuple(known for known in self._multipliers if self._base[known.target] is not None)
-        """Those that are set and effective: no ``flat_decay_mult`` without a weight decay."""
+        """The multipliers that the config sets and that have a value to multiply. For example, ``flat_decay_mult``
+        needs a weight decay.
+        """
         given = inputs.options.get("custom_keys")
         self.multipliers_override_keys = bool(self._reads and inputs.options.get(self._reads.override_option))
         """True if a matching multiplier overrides a matching key."""
@@ -72,24 +74,24 @@ class OptionPrecedence(ConstructorRules):
         if self._reads and self._reads.shortest_counts:
             keys.reverse()
         self.keys = tuple(keys)
-        """The keys in order of precedence; empty if the constructor ignores keys."""
+        """The custom keys in order of precedence. Empty if the constructor ignores custom keys."""
 
     def matching_keys(self, tensor: Tensor) -> list[str]:
-        """Return the keys in a parameter's name, in order of precedence: the first one counts."""
+        """Return the custom keys in a parameter's name, in order of precedence. The first one applies."""
         name = self._reads.searched_name(tensor) if self._reads else ""
         return [key for key in self.keys if key in name]
 
     def key_settings(self, key: str) -> Mapping[str, Any]:
-        """Return the settings of a key; empty if they are not a dict."""
+        """Return the settings of a custom key. Empty if the settings are not a dict."""
         given = self.inputs.options["custom_keys"][key]
         return given if isinstance(given, Mapping) else {}
 
     def winning_key(self, tensor: Tensor) -> str | None:
-        """Return the key that applies to the parameter; None if there is none."""
+        """Return the custom key that applies to the parameter; None if there is none."""
         return next(iter(self.matching_keys(tensor)), None)
 
     def winning_multiplier(self, tensor: Tensor, target: Target) -> Multiplier | None:
-        """Return the option that multiplies the lr or weight decay of a parameter without a key."""
+        """Return the option that multiplies the lr or weight decay of a parameter if no custom key matches its name."""
         known = self.effective_multipliers
         fitting = [multiplier for multiplier in known if multiplier.target == target and multiplier.fit(tensor).fits]
         if not fitting:
@@ -97,9 +99,9 @@ class OptionPrecedence(ConstructorRules):
         return fitting[-1] if target == "lr" else fitting[0]
 
     def deciding(self, tensor: Tensor, target: Target) -> tuple[str | None, str | None]:
-        """Return the key, else the option, that determines the lr or weight decay.
+        """Return the custom key and the multiplier that determine the lr or weight decay.
 
-        The other value, or both, is None.
+        At most one of them applies. The other, or both, is None.
         """
         key = self.winning_key(tensor)
         if key is not None and not self.multipliers_override_keys:
@@ -108,9 +110,9 @@ class OptionPrecedence(ConstructorRules):
         return (key, None) if multiplier is None else (None, multiplier.option)
 
     def step(self, target: Target, key: str | None, option: str | None) -> Formula:
-        """Return the lr or weight decay of a parameter by a custom key, else by a multiplier, else the base value.
+        """Return the formula for the lr or weight decay of a parameter.
 
-        Operands are in mmengine's order.
+        ``key`` applies first, then ``option``, then the base value. Operands are in mmengine's order.
 
         Raises:
             DecayError: a value in the config is not a finite number.
@@ -141,7 +143,7 @@ class OptionPrecedence(ConstructorRules):
         return Formula(rule, formula, base * number, inputs, "custom_key", key, product)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        """Return traces of all rules considered: keys, longest first, then the multipliers."""
+        """Return the traces of all rules that the constructor considers: custom keys first, then multipliers."""
         winner = None if self.multipliers_override_keys else self.winning_key(tensor)
         return (
             *self._keys_considered(tensor),
@@ -150,7 +152,7 @@ class OptionPrecedence(ConstructorRules):
         )
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
-        """Return remarks on unused settings of the key."""
+        """Return remarks on settings of the applied custom key that have no effect."""
         key, found = self.winning_key(tensor), []
         for option in () if key is None else self.key_settings(key):
             like = nearest(option, _OF_A_KEY, likeness=0.6)

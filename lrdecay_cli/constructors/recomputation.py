@@ -1,4 +1,4 @@
-"""Recompute a map's numbers with its constructor's formulas, and find the matches of its custom keys."""
+"""Recompute the numbers of a group map with its constructor's formulas, and find the matches of its custom keys."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from lrdecay_cli.domain.provenance import Provenance
 
 
 def inputs_of(group_map: GroupMap) -> ConstructorInputs:
-    """Return the inputs of the constructor that built the map.
+    """Return the inputs of the constructor that built a map.
 
     Raises:
-        DecayError: the config's lr or weight decay is not a finite number.
+        DecayError: the lr or weight decay in the config is not a finite number.
     """
     optimizer = group_map.training.optim_wrapper.get("optimizer")
     given: Mapping[str, Any] = optimizer if isinstance(optimizer, Mapping) else {}
@@ -43,19 +43,24 @@ def inputs_of(group_map: GroupMap) -> ConstructorInputs:
 
 
 def tensors_met(group_map: GroupMap) -> list[Tensor]:
-    """Return every tensor that the constructor sees, in the model's order. Includes further names of shared tensors."""
+    """Return every tensor that the constructor gets, in the model's order. Further names of shared tensors are
+    included.
+    """
     return sorted((tensor for tensor in group_map.tensors() if tensor.seen), key=lambda tensor: tensor.position)
 
 
 def rules_of(
     group_map: GroupMap, tensors: Sequence[Tensor], layer_depth: LayerDepth | None = None
 ) -> ConstructorRules | None:
-    """Return the formulas of the map's constructor; None if lrdecay does not know it.
+    """Return the formulas of the constructor that built a map; None if lrdecay does not know the constructor.
 
-    ``tensors`` are :func:`tensors_met`; ``layer_depth`` is the model's own, if the model is available.
+    Args:
+        group_map: the map.
+        tensors: the result of :func:`tensors_met`.
+        layer_depth: the model's own ``get_layer_depth``, if the model is available.
 
     Raises:
-        DecayError: the constructor refuses its inputs.
+        DecayError: the constructor rejects its inputs.
     """
     make = constructor_of(group_map).make_rules
     if make is None:
@@ -67,9 +72,11 @@ def rules_of(
 
 
 class _WithoutOptions(ConstructorRules):
-    """One group for all parameters, frozen ones included, with the optimizer's own numbers.
+    """The rules without ``paramwise_cfg``: one group for all parameters, frozen ones included, with the optimizer's
+    numbers.
 
-    Source: mmengine 0.10, ``__call__`` of its default constructor, which mmdet's and mmpretrain's inherit.
+    Source: mmengine 0.10, ``__call__`` of its default constructor, which the constructors of mmdet and mmpretrain
+    inherit.
     """
 
     def __init__(self, inputs: ConstructorInputs) -> None:
@@ -89,7 +96,7 @@ class _WithoutOptions(ConstructorRules):
 
 
 def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> GroupMap:
-    """Return the map with a provenance for every grouped parameter that lrdecay's formulas cover."""
+    """Return the map with formulas for every grouped parameter that lrdecay's rules cover."""
     tensors = tensors_met(group_map)
     try:
         rules = rules_of(group_map, tensors, layer_depth)
@@ -116,33 +123,36 @@ def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> Grou
 
 
 class KeyMatches(msgspec.Struct, frozen=True):
-    """The matches of one key. Names are those of the map, in the model's order."""
+    """The parameters that match one custom key. Names are as in the map, in the model's order."""
 
     key: str
     settings: Mapping[str, Any]
-    """The key's settings in the config."""
+    """The settings of the key in the config."""
     wins: tuple[str, ...]
-    """Trainable parameters that this key applies to."""
+    """Trainable parameters to which this key applies."""
     overridden: Mapping[str, str]
-    """Trainable parameters with this key in their names, by name, and the key that overrides it."""
+    """Trainable parameters with this key in their names, each with the key that overrides it."""
     frozen: tuple[str, ...]
-    """Frozen parameters with the key in their names; no key changes them."""
+    """Frozen parameters with this key in their names. No key has an effect on them."""
     duplicates: tuple[str, ...]
-    """Further names of shared tensors that contain the key; only a tensor's first name counts."""
+    """Further names of shared tensors that contain this key. Keys apply only to the first name of a tensor."""
     switches_off: Mapping[str, tuple[str, ...]]
-    """Parameters of :attr:`wins` that an option (``norm_decay_mult``) would have changed, by option. The key overrides
-    all options, independent of its own settings."""
+    """Parameters of :attr:`wins` that a multiplier such as ``norm_decay_mult`` would change without this key, by
+    multiplier.
+
+    The key overrides all multipliers, whatever it sets itself.
+    """
 
     @property
     def matches_nothing(self) -> bool:
-        """True if no name of the model contains the key."""
+        """True if no parameter name of the model contains the key."""
         return not (self.wins or self.overridden or self.frozen or self.duplicates)
 
 
 def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
-    """Return the matches of every key, in the order in which the constructor tries them.
+    """Return the matches of each custom key, in the order in which the constructor tries the keys.
 
-    Empty without ``custom_keys``, and for a constructor that is not known to read it.
+    Empty if the config has no ``custom_keys``, or if the constructor is not known to read them.
     """
     precedence = OptionPrecedence(inputs_of(group_map))
     matched: dict[str, list[tuple[Tensor, str]]] = {key: [] for key in precedence.keys}
@@ -154,7 +164,10 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
 
 
 def _matches(precedence: OptionPrecedence, key: str, tensors: list[tuple[Tensor, str]]) -> KeyMatches:
-    """Return the matches of a key. ``tensors``: those with the key in their names, and the key that applies to each."""
+    """Return the matches of one custom key.
+
+    ``tensors`` has the tensors with this key in their names, each with the key that applies to it.
+    """
     wins = [tensor for tensor, winner in tensors if tensor.trainable and winner == key]
     switches_off = {
         multiplier.option: tuple(tensor.name for tensor in wins if multiplier.fit(tensor).fits)

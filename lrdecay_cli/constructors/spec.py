@@ -1,4 +1,4 @@
-"""The specification of an optimizer wrapper constructor, with all properties that lrdecay knows."""
+"""The specification of an optimizer wrapper constructor: its properties and formulas, as far as lrdecay knows them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ LayerDepth = Callable[[str], tuple[int, int]]
 
 
 class ConstructorRules:
-    """A constructor's formulas for one model. The defaults suit a constructor that records its own numbers."""
+    """The formulas of a constructor for one model.
+
+    The default methods are for a constructor that records its own formulas in the map.
+    """
 
     def provenance(self, tensor: Tensor) -> Provenance:
-        """Return the formulas of a parameter in a group.
+        """Return the formulas for the numbers of a parameter in a group.
 
         Raises:
-            DecayError: they are unknown.
+            DecayError: no formula is known for this parameter.
         """
         raise DecayError("the constructor records its own numbers", where=tensor.name)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        """Return every rule that the constructor considers for a parameter, in its order.
+        """Return every rule that the constructor considers for a parameter, in the constructor's order.
 
-        ``provenance`` is the recorded one in the map.
+        ``provenance`` has the formulas that the map records for the parameter.
 
         Raises:
             DecayError: no rule covers the parameter.
@@ -42,167 +45,192 @@ class ConstructorRules:
         return ()
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
-        """Return unusual facts about the parameter, one sentence each."""
+        """Return remarks on unusual facts about the parameter, one sentence each."""
         return ()
 
 
 class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """The rules by which a constructor reads ``custom_keys``.
+    """How a constructor reads ``custom_keys``.
 
-    Of the keys that a name contains, the longest counts; of equally long ones, the first in alphabetical order.
+    If a parameter name contains several keys, the longest key applies. Of keys with the same length, the first in
+    alphabetical order applies.
     """
 
     targets: tuple[Target, ...]
-    """The values that a key changes."""
+    """The values that a key can change."""
     need_weight_decay: bool = False
-    """True if the constructor ignores keys when the config sets no weight decay."""
+    """True if the constructor ignores keys unless the config sets a weight decay."""
     override_option: str = ""
-    """The option that lets a matching multiplier override a matching key; empty if there is none."""
+    """The option that makes a matching multiplier override a matching key. Empty if there is none."""
     shortest_counts: bool = False
-    """True if the shortest key counts instead, and of equally short ones the last in alphabetical order."""
+    """True if the shortest key applies instead, and of keys with the same length the last in alphabetical order."""
     dot_before_own: bool = False
-    """True if a parameter of the model itself, such as ``weight``, is searched as ``.weight``."""
+    """True if the name of a parameter of the model itself is ``.weight`` instead of ``weight`` for the search."""
 
     def searched_name(self, tensor: Tensor) -> str:
-        """Return the string in which the constructor searches for keys."""
+        """Return the form of a parameter name in which the constructor searches for keys."""
         return f".{tensor.own}" if self.dot_before_own and not tensor.path else tensor.seen
 
 
 class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """The properties of a constructor for rules, explanations, suggestions and errors.
+    """The properties of an optimizer wrapper constructor, for rules, explanations, suggestions and errors.
 
-    The defaults suit a constructor that subclasses mmengine's and changes nothing else.
+    The defaults are for a subclass of mmengine's constructor that changes nothing else.
     """
 
     known: ClassVar[bool] = True
-    """True if lrdecay has a file for it."""
+    """True if lrdecay knows the constructor."""
 
     name: str
-    """The registered class name."""
+    """The class name, as registered."""
     project: str
-    """The project, for messages: ``mmdet``."""
+    """The name of the project in messages: ``mmdet``."""
     package: str
-    """The package that defines the class; a class of the same name in another package is another constructor."""
+    """The package that defines the class. A class with the same name in another package is another constructor."""
     scope: str = ""
-    """Registry scope, also the package that registers it, which configs of other scopes must prefix; empty for
-    mmengine's own registry, which every scope can search."""
+    """Registry scope, which is also the name of the package that registers the class. A config of another scope must
+    write it before the class name. Empty for mmengine's own registry, which all scopes search.
+    """
     imports: tuple[str, ...] = ()
     """Modules that a config must list in ``custom_imports``."""
     short: str = ""
-    """Its name in narrow columns; empty for the class name."""
+    """Short name for narrow columns. Empty to use the class name."""
     marks: tuple[str, ...] = ()
-    """Lower-case parts of module and backbone names that distinguish copies of it from copies of similar
-    constructors."""
+    """Lower-case words that occur in module or backbone names next to copies of this constructor. They distinguish
+    these copies from copies of similar constructors.
+    """
 
     lr_from: Literal["layers", "custom_keys", "kinds", "optimizers", "unknown"]
-    """What determines the lr of a group: the depth of its parameters, keys in their names, their kind, or the optimizer
-    that holds them."""
+    """What determines the lr of a group: the depth of its parameters (``layers``), keys in their names, their kind, or
+    the optimizer that has them.
+    """
     options: tuple[str, ...] = ()
-    """The options of ``paramwise_cfg`` that it reads."""
+    """The options of ``paramwise_cfg`` that the constructor reads."""
     options_are_keys: bool = False
-    """True if ``paramwise_cfg`` itself holds parts of parameter names, like ``custom_keys`` elsewhere."""
+    """True if the keys of ``paramwise_cfg`` are parts of parameter names, as the keys of ``custom_keys`` are for
+    others.
+    """
     rate_option: str | None = None
-    """The option with the factor between neighbouring layers."""
+    """The option with the decay rate, which is the factor between the lrs of neighbouring layers."""
     default_rate: float | None = None
-    """That factor if the option is absent; None if the option is required."""
+    """The decay rate if the option is absent. None if the option is required."""
     requires_options: bool = False
-    """True if it refuses an empty ``paramwise_cfg``; others then build one group with the optimizer's own numbers."""
+    """True if the constructor rejects an empty ``paramwise_cfg``. Otherwise it then builds one group with the
+    optimizer's own numbers.
+    """
     makes_groups_without_options: bool = False
-    """True if it builds the same kinds of groups without ``paramwise_cfg``."""
+    """True if the constructor builds the same kinds of groups without ``paramwise_cfg``."""
     num_layers: Literal["family", "own"] | None = None
-    """How it counts ``num_layers``; None without such an option. ``family``: like :meth:`Family.fitting`, so any other
-    number is a mistake. ``own``: unknown to lrdecay."""
+    """How the constructor counts ``num_layers``. ``family``: as :meth:`Family.fitting` does, so another number is a
+    mistake. ``own``: in a way that lrdecay does not know. None: it has no such option.
+    """
     families: tuple[Family, ...] | None = None
-    """The backbone families whose layers it knows; None if it is not limited to known classes."""
+    """The backbone families that the constructor supports. None if it does not depend on the backbone's class."""
     asks_model: bool = False
-    """True if layer ids come from the model's ``get_layer_depth`` and may skip numbers."""
+    """True if layer ids come from the model's ``get_layer_depth``. They may then skip numbers."""
     first_stage_is_a_layer: bool = False
-    """True if all blocks of the first stage share a layer id, so that a one-stage backbone does not decay."""
+    """True if all blocks of the first stage share a layer id. A backbone with one stage then has no decay."""
     rest_is_head: bool = False
-    """True if unrecognised names of the backbone get the head's layer id."""
+    """True if unrecognised parameter names of the backbone get the head's layer id."""
 
     stem_id: int = 0
-    """The lowest regular layer id."""
+    """The lowest layer id: that of the stem."""
 
     custom_keys: CustomKeys | None = None
-    """How it reads ``custom_keys``; None if it does not."""
+    """How the constructor reads ``custom_keys``. None if it ignores them."""
     multipliers: tuple[Multiplier, ...] = ()
-    """The ``*_mult`` options, in its order. For the lr the last matching one counts, for weight decay the first."""
+    """The ``*_mult`` options that the constructor reads, in its order.
+
+    If several match a parameter, the last one applies to the lr and the first one to the weight decay.
+    """
     exempt_names: tuple[str, ...] = ()
-    """Names that it exempts from weight decay, compared with full parameter names."""
+    """Full parameter names that the constructor exempts from weight decay."""
     exempting: str = "set their weight decay to 0 in the constructor"
-    """The fix that exempts further parameters, for a constructor without multipliers."""
+    """For a constructor without multipliers: the fix that exempts further parameters from weight decay."""
 
     turns: Callable[[Mapping[str, Any], Sequence[str]], tuple[tuple[str, ...], ...]] | None = None
-    """Sets of its optimizers that take turns, from ``optim_wrapper`` and their names; None if all step every time."""
+    """Returns the sets of optimizers that step alternately, from ``optim_wrapper`` and the names of all optimizers.
+
+    None if all optimizers step in every iteration.
+    """
 
     make_rules: Callable[[ConstructorInputs, Sequence[str], LayerDepth | None], ConstructorRules] | None = None
-    """Builds its formulas for a non-empty ``paramwise_cfg`` from the inputs, all parameter names as the constructor
-    sees them, and the model's own layer depths if available. Raises DecayError if the constructor refuses the
-    inputs."""
+    """Returns the formulas for one model with a non-empty ``paramwise_cfg``. Raises DecayError if the constructor
+    rejects its inputs. Arguments: the inputs, all parameter names as the constructor gets them, and the model's
+    ``get_layer_depth`` if available.
+    """
     raise_cause: Callable[[ConstructorInputs, Sequence[TrainingParameter]], None] | None = None
-    """Raises DecayError with the cause if the constructor's own error does not name it."""
+    """Raises DecayError with the cause if the constructor's own error does not name the cause."""
 
     @property
     def label(self) -> str:
-        """``lrdecay's ClassName``."""
+        """The constructor with its project: ``mmdet's ClassName``."""
         return f"{self.project}'s {self.name}"
 
     @property
     def scoped_name(self) -> str:
-        """The name that works in every config: ``mmdet.ClassName``."""
+        """The class name with its scope, which works in every config: ``mmdet.ClassName``."""
         return f"{self.scope}.{self.name}" if self.scope else self.name
 
     @property
     def decays_layers(self) -> bool:
-        """True if the lr falls from the head to the stem by design. True for unknown constructors: their groups show
-        it.
+        """True if the lr falls from the head to the stem by design.
+
+        Also True for an unknown constructor: whether its lr falls is visible only in its groups.
         """
         return self.lr_from in ("layers", "unknown")
 
     @property
     def lr_place(self) -> str:
-        """The config option that decides the lr of single layers."""
+        """The config option that determines the lr of single layers."""
         return (
             "optim_wrapper.paramwise_cfg.custom_keys" if self.lr_from == "custom_keys" else "optim_wrapper.constructor"
         )
 
     @property
     def keys_set_lr(self) -> bool:
-        """True if ``lr_mult`` of a custom key changes the lr."""
+        """True if the ``lr_mult`` of a custom key changes the lr."""
         return self.custom_keys is not None and "lr" in self.custom_keys.targets
 
     @property
     def decay_options(self) -> tuple[str, ...]:
-        """The options of the decay, in the order of :attr:`options`."""
+        """The options of the layer decay, in the order of :attr:`options`."""
         together = (self.rate_option, "num_layers", "decay_type")
         return tuple(option for option in self.options if self.rate_option and option in together)
 
     def is_switched_off(self, options: Mapping[str, Any]) -> bool:
-        """True if an empty ``paramwise_cfg`` without the required rate disables decay and exemptions."""
+        """True if ``paramwise_cfg`` is empty although the decay rate is required: there is then no decay and no
+        exemption.
+        """
         return bool(self.rate_option) and self.default_rate is None and not self.requires_options and not options
 
     def serves(self, backbone: str | None) -> bool:
-        """True if the constructor is known to recognise the layers of a backbone of that class."""
+        """True if the constructor is known to recognise the layers of this backbone class."""
         return self.families is None or any(family.classes.match(backbone or "") for family in self.families)
 
     def never_reads(self, option: str) -> bool:
-        """True if an option certainly has no effect."""
+        """True if the constructor certainly ignores an option."""
         return not self.options_are_keys and option not in self.options
 
     def multipliers_set(self, options: Mapping[str, Any]) -> tuple[Multiplier, ...]:
-        """Return the multipliers set in ``options``, with or without effect."""
+        """Return the multipliers that ``options`` sets, with or without an effect."""
         return tuple(known for known in self.multipliers if options.get(known.option) is not None)
 
 
 class UnknownConstructor(ConstructorSpec, frozen=True, kw_only=True):
-    """A constructor without a file here; lrdecay knows only which options it read."""
+    """The spec of a constructor that lrdecay does not know. Only the options that it read are known."""
 
     known: ClassVar[bool] = False
 
     @classmethod
     def seen(cls, name: str, options: Mapping[str, Any], reads: Sequence[str] | None) -> UnknownConstructor:
-        """Build the spec from the class name, ``paramwise_cfg``, and the option paths read; None if not observed."""
+        """Return the spec of an unknown constructor.
+
+        Args:
+            name: the class name.
+            options: the ``paramwise_cfg``.
+            reads: paths of the options that the constructor read; None if this was not recorded.
+        """
         read = [option for option in _RATE_OPTIONS if option in options and (reads is None or option in reads)]
         return cls(
             name=name,
@@ -216,39 +244,39 @@ class UnknownConstructor(ConstructorSpec, frozen=True, kw_only=True):
 
     @property
     def keys_set_lr(self) -> bool:
-        """Return True: an unknown constructor may read ``custom_keys`` like mmengine's."""
+        """Return True, because an unknown constructor may read ``custom_keys`` as mmengine's does."""
         return True
 
     def never_reads(self, option: str) -> bool:
-        """Return False: an unknown constructor may read an option in other cases."""
+        """Return False, because an unknown constructor may read the option for other models."""
         return False
 
 
 _RATE_OPTIONS = ("decay_rate", "layer_decay_rate", "layer_decay", "lr_decay_rate", "layer_lr_decay", "lr_layer_decay")
-"""Names of the factor between neighbouring layers in various constructors."""
+"""Option names of the decay rate in various constructors."""
 
 
 class ConstructorInputs(msgspec.Struct, frozen=True):
-    """The inputs of a constructor."""
+    """Everything that the groups of a constructor depend on, besides the parameters."""
 
     spec: ConstructorSpec
     options: Mapping[str, Any]
-    """``paramwise_cfg``; empty if there is none."""
+    """The ``paramwise_cfg``. Empty if there is none."""
     base_lr: int | float | None
-    """The optimizer's lr in the config; None if absent."""
+    """The lr of the optimizer in the config. None if the config does not set it."""
     base_weight_decay: int | float | None
-    """The optimizer's weight decay in the config; None if absent."""
+    """The weight decay of the optimizer in the config. None if the config does not set it."""
     default_lr: float | None
-    """The optimizer's lr for a group without one."""
+    """The lr that the optimizer gives a group without its own lr."""
     default_weight_decay: float | None
-    """The optimizer's weight decay for a group without one."""
+    """The weight decay that the optimizer gives a group without its own weight decay."""
     backbone: str | None
     """Class name of the model's backbone."""
     optimizer: Mapping[str, Any] = {}
     """The optimizer's settings in the config, lr and weight decay included."""
     wrapper: Mapping[str, Any] = {}
-    """``optim_wrapper``; with several optimizers, it has their settings by name."""
+    """The ``optim_wrapper`` of the config. If there are several optimizers, it contains their settings by name."""
     modules: Mapping[str, Module] = {}
-    """Every module with parameters, by its path as the constructor sees it, in the model's order."""
+    """Every module with parameters, by its path for the constructor, in the model's order."""
     gpus: int = 1
     """The number of GPUs of the training."""

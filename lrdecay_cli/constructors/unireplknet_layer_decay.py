@@ -1,8 +1,9 @@
-"""UniRepLKNet's ``UniRepLKNetLearningRateDecayOptimizerConstructor``: ConvNeXt's layer ids, a factor for large kernels.
+"""UniRepLKNet's ``UniRepLKNetLearningRateDecayOptimizerConstructor``: layer ids of ConvNeXt, and a factor for large
+kernels.
 
 Source: UniRepLKNet (AILab-CVC/UniRepLKNet, 2025-08),
-``detection/mmcv_custom/unireplknet_layer_decay_optimizer_constructor.py``. It is written for mmcv 1; with mmengine's
-names imported instead, the same code builds the same groups.
+``detection/mmcv_custom/unireplknet_layer_decay_optimizer_constructor.py``. It is written for mmcv 1. If it imports
+mmengine's names instead, the same code builds the same groups.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ SPEC = ConstructorSpec(
     first_stage_is_a_layer=True,
     rest_is_head=True,
     exempt_names=UNDECAYED_NAMES,
-    exempting="exempt them in your own constructor: UniRepLKNet's only exempts 1-D parameters",
+    exempting="exempt them in your own constructor: UniRepLKNet's constructor exempts only 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

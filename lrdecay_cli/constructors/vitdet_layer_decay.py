@@ -1,7 +1,9 @@
-"""ViTDet's ``LayerDecayOptimizerConstructor``, from mmdet's folder ``projects/``, which is not in its wheel.
+"""ViTDet's ``LayerDecayOptimizerConstructor``. It is in mmdet's folder ``projects/``, which mmdet's wheel does not
+contain.
 
-Source: mmdet 3.3.0, ``projects/ViTDet/vitdet/layer_decay_optimizer_constructor.py``. It accepts any backbone class, and
-decays biases, and norms outside the blocks; ``decay_type`` is logged and ignored.
+Source: mmdet 3.3.0, ``projects/ViTDet/vitdet/layer_decay_optimizer_constructor.py``. The constructor accepts any
+backbone class. Biases, and norms outside the blocks, have weight decay. The constructor logs ``decay_type`` but ignores
+it.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ SPEC = ConstructorSpec(
     rate_option="decay_rate",
     num_layers="family",
     rest_is_head=True,
-    exempting="exempt them in your own constructor: ViTDet's only exempts norms of blocks and positions",
+    exempting="exempt them in your own constructor: ViTDet's constructor exempts only norms of blocks and positions",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

@@ -51,7 +51,10 @@ def test_group_goes_by_the_weight_decay_of_its_first_parameter() -> None:
     assert found.numbers is not None
     assert (found.numbers.weight_decay, found.remarks) == (
         0.025,
-        ("its own weight decay would be 0.010000000000000002, but the group uses that of its first parameter",),
+        (
+            "its own weight decay would be 0.010000000000000002,"
+            " but the group uses the weight decay of its first parameter",
+        ),
     )
 
 
