@@ -1,7 +1,7 @@
-"""Check a checkpoint before torch reads it: a valid archive that contains only data.
+"""Check a checkpoint before torch reads it: it must be a valid archive that contains only data.
 
-A checkpoint is a zip archive with a pickle, and a pickle is a program. This module reads its instructions and never
-runs them. A refusal here needs no import of torch.
+A checkpoint is a zip archive that contains a pickle. A pickle is a program. This module reads its instructions and does
+not execute them. Rejecting a file does not require torch.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ STUBBED = (
     "numpy.dtype",
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
 )
-"""Names that mmengine's message hub adds to a checkpoint and torch's ``weights_only`` refuses. Loading never calls
-them: see :mod:`lrdecay_cli.openmmlab.checkpoints.saved_groups`."""
+"""Names that mmengine's message hub adds to a checkpoint, and that torch's ``weights_only`` rejects.
+
+They are replaced by stubs during loading: see :mod:`lrdecay_cli.openmmlab.checkpoints.saved_groups`.
+"""
 
 PLAIN = (
     "collections.OrderedDict",
@@ -41,8 +43,11 @@ PLAIN = (
         for kind in ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
     ),
 )
-"""Names that torch writes for tensors, and harmless containers. Fewer than ``weights_only`` accepts: the file sets the
-memory size of some of those (``bytearray``, ``torch.Tensor``)."""
+"""Names that torch writes for tensors, and names of harmless containers.
+
+``weights_only`` accepts more names. Some of them are rejected here, because the file could let them allocate any amount
+of memory (``bytearray``, ``torch.Tensor``).
+"""
 
 # Real pickles have kilobytes per thousand tensors, plus the history of a million iterations.
 _LARGEST_PICKLE = 512 * 2**20
@@ -52,11 +57,12 @@ _ZIP, _PICKLE, _TAR = b"PK\x03\x04", b"\x80", b"ustar"
 
 
 def read_pickle(path: str) -> bytes:
-    """Return the pickle inside a checkpoint after checking that it contains only data.
+    """Return the pickle in a checkpoint, after checking that it contains only data.
 
     Raises:
-        LrdecayError: the file does not exist, is not an archive of torch 1.6 or newer, is damaged, has entries that are
-            compressed or larger than declared, or names something outside ``PLAIN`` and ``STUBBED``.
+        LrdecayError: the file does not exist, is not an archive of torch 1.6 or newer, or is damaged. Also if entries
+            are compressed or larger than declared, or if the pickle uses a name that is not in ``PLAIN`` or
+            ``STUBBED``.
     """
     try:
         if Path(path).is_fifo() or Path(path).is_char_device():
@@ -72,13 +78,13 @@ def read_pickle(path: str) -> bytes:
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=path) from error
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise _refused(f"is damaged or cut off ({error})", path) from error
+        raise _refused(f"is damaged or incomplete ({error})", path) from error
     for name in _globals(pickled, path):
         if name not in PLAIN and name not in STUBBED:
             raise LrdecayError(
-                f"names {name!r}, which a checkpoint of parameters and numbers does not need",
+                f"its pickle uses {name!r}, which a checkpoint of parameters and numbers does not need",
                 where=path,
-                fix="it may be hostile; nothing in it was run",
+                fix="do not load it: it may be hostile; lrdecay did not run its code",
             )
     return pickled
 
@@ -92,7 +98,7 @@ def _check_form(file: BinaryIO, path: str) -> None:
         raise LrdecayError(
             f"is a {form}, the format of torch before 1.6, which cannot be read without running it",
             where=path,
-            fix="if you trust it, load it and save it again with a newer torch",
+            fix="if you trust the file, load it and save it again with torch 1.6 or newer",
         )
     if not head.startswith(_ZIP):
         raise _refused("is not a checkpoint", path)
@@ -111,7 +117,7 @@ def _pickle_of(archive: zipfile.ZipFile, size: int, path: str) -> bytes:
     if sum(entry.file_size for entry in entries) > size:
         raise _refused("declares more data than the file has", path)
     if pickles[0].file_size > _LARGEST_PICKLE:
-        raise _refused(f"contains more than {_LARGEST_PICKLE >> 20} MiB beside its tensors", path)
+        raise _refused(f"contains more than {_LARGEST_PICKLE >> 20} MiB besides its tensors", path)
     return archive.read(pickles[0])
 
 
@@ -130,7 +136,7 @@ def _globals(pickled: bytes, path: str) -> Iterator[str]:
 
 
 class _Bounded:
-    """A file with limited read sizes, even if its headers declare more."""
+    """A file that rejects very large reads, which a damaged or hostile archive may request."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Find a training config by path or in the zoo of an installed package, without torch."""
+"""Find a training config: by path, or by name in the zoo of an installed package. Does not need torch."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from lrdecay_cli.text.spelling import did_you_mean, similar_names
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 SEPARATOR = "::"
-"""Separates a package from a path in its zoo."""
+"""Separator between a package and the path of a config in its zoo."""
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt")
 
 
 def is_checkpoint(source: str) -> bool:
-    """True if the suffix of ``source`` is that of a checkpoint."""
+    """True if ``source`` has the suffix of a checkpoint file."""
     return source.endswith(CHECKPOINT_SUFFIXES) and SEPARATOR not in source
 
 
 def find_config(given: str) -> Path:
-    """Return the file of ``given``: a path, or ``<package>::<path>`` in the config zoo of an installed package.
+    """Return the file of a config. ``given`` is a path, or ``<package>::<path>`` for the zoo of an installed package.
 
-    Raises LrdecayError with the closest names if it does not exist.
+    Raises:
+        LrdecayError: there is no such file. The fix suggests similar names.
     """
     path = Path(given)
     if SEPARATOR in given:
@@ -54,23 +55,35 @@ def find_config(given: str) -> Path:
     if not path.is_file():
         raise LrdecayError("is not a regular file", where=given)
     if path.suffix not in SUFFIXES:
-        raise LrdecayError(f"a config ends in {', '.join(SUFFIXES)}", where=given)
+        raise LrdecayError(f"the name of a config ends in {', '.join(SUFFIXES)}", where=given)
     return path
 
 
 def config_path(given: str) -> Path | None:
-    """Return the file of a config's name, or None. LrdecayError if its package is not installed."""
+    """Return the file of a config; None if it does not exist.
+
+    Raises:
+        LrdecayError: the config's package is not installed.
+    """
     return next(filter(Path.is_file, config_places(given)), None)
 
 
 def config_places(given: str) -> list[Path]:
-    """Return possible places of a config; the first existing one counts. LrdecayError as :func:`config_path`."""
+    """Return the paths at which a config may be. The first existing path is the config.
+
+    Raises:
+        LrdecayError: the config's package is not installed.
+    """
     package, separator, in_zoo = given.partition(SEPARATOR)
     return [folder / in_zoo for folder in zoo_folders(package, given=given)] if separator else [Path(given)]
 
 
 def zoo_folders(package: str, *, given: str) -> list[Path]:
-    """Return folders of a package's configs. Raises LrdecayError, about ``given``, if it is not installed."""
+    """Return the folders in which a package may have configs.
+
+    Raises:
+        LrdecayError: the package is not installed. The error names ``given`` as its place.
+    """
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         # Never suggest installing an arbitrary typed name.
@@ -82,9 +95,10 @@ def zoo_folders(package: str, *, given: str) -> list[Path]:
 
 
 def suggest_zoo_config(given: str) -> str:
-    """Return ``did you mean mmdet::yolox/yolox_s_8xb8-300e_coco.py?`` for a missing zoo config, or another fix.
+    """Return a fix for a missing zoo config, such as ``did you mean mmdet::yolox/yolox_s_8xb8-300e_coco.py?``.
 
-    Raises LrdecayError if the package is not installed.
+    Raises:
+        LrdecayError: the package is not installed.
     """
     package, _, in_zoo = given.partition(SEPARATOR)
     places = [folder for folder in zoo_folders(package, given=given)[:2] if folder.is_dir()]
@@ -92,16 +106,17 @@ def suggest_zoo_config(given: str) -> str:
     names = {path.as_posix().removesuffix(".py"): path for path in sorted({*files, *(file.parent for file in files)})}
     for name in similar_names(in_zoo.strip(":/").removesuffix(".py"), names)[:1]:
         return f"did you mean {package}{SEPARATOR}{names[name].as_posix()}?"
-    return f"lrdecay scan {package}{SEPARATOR} lists them all" if not in_zoo.strip(":/") else "check the path"
+    all_of_zoo = f"lrdecay scan {package}{SEPARATOR} lists all configs of the zoo"
+    return all_of_zoo if not in_zoo.strip(":/") else "check the path"
 
 
 def suggest_file(given: str, suffixes: Collection[str], *, folders: bool = False) -> str:
-    """Return ``did you mean configs/a.py?`` for a missing path; empty if no existing path is close.
+    """Return a fix for a missing path, such as ``did you mean configs/a.py?``; empty if no existing path is similar.
 
     Args:
-        given: the path; its file or one of its folders may be misspelt.
-        suffixes: suffixes of possible files, such as ``.py``.
-        folders: True if the suggestion may be a folder.
+        given: the path. The name of its file or of one of its folders may be misspelt.
+        suffixes: suffixes of files to suggest, such as ``.py``.
+        folders: True if the fix may suggest a folder.
     """
     found = _closest_path(Path(given), suffixes, folders)
     return f"did you mean {found}?" if found else ""
@@ -131,21 +146,21 @@ def _closest_path(path: Path, suffixes: Collection[str], folders: bool) -> Path 
 
 
 ROOTS = (".git", ".hg", ".svn")
-"""Names that mark the root of a repository."""
+"""A folder that contains one of these names is the root of a repository."""
 _OWN_SETTINGS = "lrdecay.toml"
 _SHARED_SETTINGS = "pyproject.toml"
 _TABLE = b"[tool.lrdecay"
 
 
 def repository_root(folder: Path) -> Path | None:
-    """Return the nearest repository root among ``folder`` and its parents, or None."""
+    """Return the nearest root of a repository: ``folder`` or one of its parents; None if there is none."""
     return next((place for place in (folder, *folder.parents) if _contains_any(place, *ROOTS)), None)
 
 
 def in_project(config: str) -> str | None:
-    """Return a config's path relative to its project; None if it is not a file here or has no project.
+    """Return a config's path relative to its project; None if it is not an existing file or belongs to no project.
 
-    The project is the nearest parent folder with lrdecay settings, or the root of a repository.
+    The project is the nearest parent folder that has lrdecay settings or is the root of a repository.
     """
     file = Path(os.path.abspath(config))  # noqa: PTH100 (a link counts where it lies)
     if SEPARATOR in config or not file.is_file():

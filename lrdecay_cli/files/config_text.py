@@ -1,7 +1,7 @@
-"""Read configs as text, without running them and without torch.
+"""Read the text of configs. Does not execute configs and does not need torch.
 
-Reads the settings in a checkpoint's config text, and suppressions in comments of a config and its bases:
-``# lrdecay: ignore[LRD201] reason``.
+Returns the settings in the config text of a checkpoint, and the suppressions in comments of a config and its bases: ``#
+lrdecay: ignore[LRD201] reason``.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 
 def settings_of(text: object) -> dict[str, Any]:
-    """Return the top-level settings in a config's text: ``{"optim_wrapper": {...}}``. Empty for other text.
+    """Return the top-level settings in the text of a config, such as ``{"optim_wrapper": {...}}``. Empty for other
+    text.
 
-    Source of the format: mmengine 0.10.7, ``Config.pretty_text``, which the Runner saves as ``meta['cfg']``. Nothing is
-    executed: settings other than literals and calls of ``dict`` are omitted, and so are lists that contain them.
+    Nothing is executed. Only literals and calls of ``dict`` are read. Other settings are omitted, and so are lists that
+    contain other values.
+
+    Source of the format: mmengine 0.10.7, ``Config.pretty_text``, which the Runner saves as ``meta['cfg']``.
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
         return {}
@@ -53,9 +56,11 @@ def settings_of(text: object) -> dict[str, Any]:
 
 
 def _statements(text: str) -> Iterator[str]:
-    """Yield the statements of a config's text that may assign plain values: ``lr = 1e-4``, not ``if lr > 0: …``.
+    """Yield the statements in a config's text that may assign plain values, such as ``lr = 1e-4``. Skips other
+    statements.
 
-    ValueError for text nested too deeply: hostile text can crash Python's own parser.
+    Raises:
+        ValueError: the text is nested too deeply. Such a text could crash Python's own parser.
     """
     lines = text.splitlines(keepends=True)
     begun, depth, dots, last, shallow = 0, 0, 0, "", True
@@ -79,7 +84,11 @@ def _statements(text: str) -> Iterator[str]:
 
 
 def _value(node: ast.expr) -> Any:
-    """Return the value of a literal; ValueError for anything else. Dict entries without a value are omitted."""
+    """Return the value of a literal. Dict entries that are not literals are omitted.
+
+    Raises:
+        ValueError: the expression is not a literal.
+    """
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
         return _entries([(keyword.arg, keyword.value) for keyword in node.keywords])
     if isinstance(node, ast.Dict):
@@ -108,11 +117,11 @@ _ALMOST = re.compile(r"#\s*lrdecay\b\s*:?\s*(?:ignore|disable|noqa|skip|suppress
 
 
 def comment_suppressions(config: str) -> tuple[StatedSuppression, ...]:
-    """Return the suppressions in comments of a config, then of its bases, which apply to the whole config.
+    """Return the suppressions in comments of a config, followed by those of its bases. They apply to the whole config.
 
-    A misspelt suppression comment has no rule and contains its text unchanged.
+    A misspelt suppression comment gives a suppression without rules that contains the text of the comment.
 
-    The result is empty for a config that is not Python, cannot be read or does not parse. A build reports the problem.
+    The result is empty if the config is not Python, cannot be read or cannot be parsed. A build reports this problem.
     """
     found: list[StatedSuppression] = []
     with suppress(LrdecayError):
@@ -137,7 +146,7 @@ def _with_bases(shown: str, file: Path, seen: set[Path]) -> Iterator[tuple[str, 
 
 
 def _bases(text: str) -> Iterator[str]:
-    """Yield paths in ``_base_`` and of modules imported below ``with read_base():``, as mmengine finds them."""
+    """Yield the paths in ``_base_``, and the paths of modules that are imported below ``with read_base():``."""
     with suppress(SyntaxError, ValueError, RecursionError):
         for node in ast.parse(text).body:
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "_base_" for t in node.targets):

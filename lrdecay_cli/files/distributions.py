@@ -1,7 +1,7 @@
-"""Find the installed distribution of a package in the records that installers write into the same folder.
+"""Find the installed distribution of a package in the metadata folders beside it (``*.dist-info``, ``*.egg-info``).
 
-``importlib.metadata`` would read every record of an environment. This module reads only the records with the package's
-version.
+``importlib.metadata`` would read the metadata of every installed distribution. This module reads only the metadata of
+distributions with the package's version.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _IN_PLACE = ".egg-info"
 
 
 def distribution_behind(package: str, folder: Path, version: str) -> Distribution | None:
-    """Return the distribution that installed a package; None for a checkout without an installer's record.
+    """Return the distribution that installed a package; None for a checkout that no installer has recorded.
 
-    If several distributions share the folder (mmdet and onedl-mmdetection), the version of the files identifies one.
+    If several distributions share the package's folder (mmdet and onedl-mmdetection), the version selects one.
 
     Args:
-        package: its import name: ``mmdet``.
-        folder: its folder: ``…/site-packages/mmdet``.
-        version: its ``__version__``, with or without a local label (``2.13.0+cpu``).
+        package: import name of the package: ``mmdet``.
+        folder: folder of the package: ``…/site-packages/mmdet``.
+        version: ``__version__`` of the package, with or without a local label (``2.13.0+cpu``).
 
-    Source: core metadata and direct_url.json as the Python packaging user guide specifies them (2026), ``.egg-info`` as
-    setuptools 80 writes it.
+    Source: the Python packaging user guide (2026) for core metadata and direct_url.json, setuptools 80 for
+    ``.egg-info``.
     """
     for record in _records(folder.parent, version):
         if _contains_package(record, package):
@@ -48,10 +48,10 @@ def distribution_behind(package: str, folder: Path, version: str) -> Distributio
 
 
 def distributions_bringing(package: str) -> list[str]:
-    """Return the names of the installed distributions that bring an import name, in the order of ``sys.path``.
+    """Return the names of the installed distributions that contain a package, in the order of ``sys.path``.
 
-    Like ``importlib.metadata.packages_distributions()[package]`` (Python 3.11), which parses every line of the records
-    of every distribution.
+    Faster than ``importlib.metadata.packages_distributions()[package]`` (Python 3.11), which parses all metadata of all
+    distributions. ``package`` is an import name.
     """
     import importlib.metadata
 
@@ -69,7 +69,7 @@ def _files_of(distribution: ImportlibDistribution) -> str:
 
 
 def _records(site: Path, version: str) -> list[Path]:
-    """Return the records of distributions with that version, sorted by name."""
+    """Return the metadata folders of distributions with this version, sorted by name."""
     try:
         entries = list(site.iterdir())
     except OSError:
@@ -91,7 +91,7 @@ def _contains_package(record: Path, package: str) -> bool:
 
 
 def _is_editable(record: Path, folder: Path) -> bool:
-    """True for the record of an editable install whose checkout contains the package."""
+    """True if ``record`` is the metadata folder of an editable install whose checkout contains the package."""
     try:
         source = msgspec.json.decode(_read(record / "direct_url.json"), type=_Source)
     except msgspec.DecodeError:
@@ -101,7 +101,9 @@ def _is_editable(record: Path, folder: Path) -> bool:
 
 
 def _named(record: Path, version: str) -> Distribution | None:
-    """Return the distribution of a record, by the name in its metadata. The record's file name is normalised."""
+    """Return the distribution of a metadata folder. The name comes from the metadata, because the folder's name is
+    normalised.
+    """
     metadata = _read(record / "METADATA") or _read(record / "PKG-INFO")
     name, own = (re.search(rf"^{key}: *(\S+)", metadata, re.MULTILINE) for key in ("Name", "Version"))
     return Distribution(name[1], own[1]) if name and own and _same(own[1], version) else None
@@ -124,7 +126,7 @@ class _DirInfo(msgspec.Struct):
 
 
 class _Source(msgspec.Struct):
-    """``direct_url.json``."""
+    """Content of ``direct_url.json``."""
 
     url: str
     dir_info: _DirInfo = msgspec.field(default_factory=_DirInfo)

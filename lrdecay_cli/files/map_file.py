@@ -1,4 +1,4 @@
-"""Read maps strictly: errors name the JSON path."""
+"""Read group maps strictly. An error contains the JSON path of the problem."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ _FIRST_KEYS = GroupMap.__struct_encode_fields__[:6]
 TEXT_BASELINE = b"# lrdecay baseline"
 """First bytes of a baseline in text form."""
 LARGEST = 1 << 28
-"""Limit in bytes. A map of 50,000 groups with one tensor each has a tenth of that."""
+"""Maximum size of a map in bytes. A map with 50,000 groups of one tensor each has a tenth of it."""
 
 
 def read_map(path: str) -> GroupMap:
-    """Read a group map from a file, or from stdin for ``-``. LrdecayError names the JSON path of a problem."""
+    """Return the group map in a file, or from stdin if ``path`` is ``-``.
+
+    Raises:
+        LrdecayError: the map is invalid. The error contains the JSON path of the problem.
+    """
     raw = read_bytes(path)
     try:
         group_map = msgspec.json.decode(raw, type=GroupMap)
@@ -50,7 +54,11 @@ def read_map(path: str) -> GroupMap:
 
 
 def read_bytes(path: str) -> bytes:
-    """Return the content of the file, or of stdin for ``-``, without byte order mark. LrdecayError if unreadable."""
+    """Return the content of a file, or of stdin if ``path`` is ``-``, without byte order mark.
+
+    Raises:
+        LrdecayError: the file cannot be read, or it is larger than ``LARGEST``.
+    """
     try:
         if path == "-" and sys.stdin is None:
             raise LrdecayError("stdin is closed", where=path)
@@ -67,12 +75,12 @@ def read_bytes(path: str) -> bytes:
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=path) from error
     if len(raw) > LARGEST:
-        raise LrdecayError(f"is larger than {LARGEST >> 20} MiB, or endless", where=path)
+        raise LrdecayError(f"is larger than {LARGEST >> 20} MiB", where=path)
     return raw.removeprefix(b"\xef\xbb\xbf")
 
 
 def top_level_keys(raw: bytes) -> frozenset[str] | None:
-    """Return the keys of the JSON object ``raw``, which identify its format; None for other JSON."""
+    """Return the keys of a JSON object, which show the type of the document; None if ``raw`` is not a JSON object."""
     try:
         return frozenset(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -80,7 +88,7 @@ def top_level_keys(raw: bytes) -> frozenset[str] | None:
 
 
 def looks_like_map(raw: bytes) -> bool:
-    """True if a JSON file is a group map, intact or damaged by a merge, truncation or editing."""
+    """True if a JSON file is a group map. The map may be damaged by a merge, truncation or editing."""
     keys = top_level_keys(raw)
     if keys is None:
         return all(f'"{key}"'.encode() in raw for key in _FIRST_KEYS)
@@ -88,12 +96,12 @@ def looks_like_map(raw: bytes) -> bool:
 
 
 def _keys(raw: bytes) -> int:
-    """Return the number of keys in a JSON text. Strings that contain ``":`` are always counted too."""
+    """Return the number of keys in a JSON text. Each ``":`` in a string is counted as a key too."""
     return msgspec.json.format(raw, indent=-1).count(b'":')
 
 
 def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield names used twice: by two groups, or by two parameters (grouped, frozen or missing)."""
+    """Yield place and problem for each name that two groups or two parameters (grouped, frozen or missing) share."""
     yield from _repeats((f"$.groups[{i}].name", group.name) for i, group in enumerate(group_map.groups))
     held = sum(len(group.parameters) for group in group_map.groups)
     again = sum(len(tensor.later) for tensor in group_map.tensors())
@@ -102,7 +110,11 @@ def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 
 
 def _wrong_changes(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield invalid names in the changes by ``train()``: names unknown to the map, or with the opposite final state."""
+    """Yield place and problem for each invalid name in ``training.train_mode``, which lists changes by
+    ``model.train()``.
+
+    A name is invalid if the map does not contain the parameter, or if the parameter has the opposite final state.
+    """
     if not (train_mode := group_map.training.train_mode):
         return
     trainable = {tensor.name: tensor.trainable for tensor in group_map.tensors()}
@@ -136,21 +148,22 @@ def _repeats(named: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         first[name] = path
 
 
-_MADE_BY = "by lrdecay inspect CONFIG --format json"
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
 def refusal(raw: bytes, path: str) -> LrdecayError:
-    """Return the error for ``raw``, the bytes of the file ``path``, which are not a valid group map."""
+    """Return the error for the content ``raw`` of a file that is not a valid group map."""
     import json
 
     if raw.startswith(TEXT_BASELINE):
-        fix = "give its config, or the whole map: lrdecay baseline CONFIG --form json"
+        fix = "give the config, or the whole map: lrdecay baseline CONFIG --form json"
         return LrdecayError("is a text baseline, not a whole map", where=path, fix=fix)
     if not raw.strip():
         if path == "-":
-            return LrdecayError("stdin is empty", fix=f"pipe a map into it, {_MADE_BY}")
-        return LrdecayError("is empty", where=path, fix=f"make a map, {_MADE_BY}")
+            return LrdecayError(
+                "stdin is empty", fix="pipe a map into lrdecay: lrdecay inspect CONFIG --format json | ..."
+            )
+        return LrdecayError("is empty", where=path, fix="make a map: lrdecay inspect CONFIG --format json")
     try:
         # Python's parser reports repeated keys and accepts NaN, which is then reported with its path.
         data = json.loads(raw.decode(), object_pairs_hook=_without_repeats)
@@ -171,7 +184,7 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
 
 
 def _is_log(raw: bytes) -> bool:
-    """True for one JSON object a line, as mmengine's LoggerHook and LocalVisBackend write scalars."""
+    """True if the content has a JSON object on each line, as mmengine's LoggerHook and LocalVisBackend write logs."""
     import json
 
     try:
@@ -191,15 +204,15 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _wrong_version(data: Any, path: str) -> LrdecayError | None:
     if not isinstance(data, dict) or "schema_version" not in data:
-        fix = "make one with inspect --format json"
+        fix = "make a map: lrdecay inspect CONFIG --format json"
         return LrdecayError("is not a group map: no schema_version", where=path, fix=fix)
     version = data["schema_version"]
     if version in READABLE and not isinstance(version, bool):
         return None
     return LrdecayError(
-        f"schema_version is {version!r}, this lrdecay reads {' and '.join(map(str, READABLE))}",
+        f"schema_version is {version!r}, but this lrdecay reads {' and '.join(map(str, READABLE))}",
         where=f"{path}: $.schema_version",
-        fix="make the map again with this lrdecay, or use the lrdecay that made it",
+        fix="make the map again with this lrdecay, or use the version that made it",
     )
 
 

@@ -1,8 +1,10 @@
 """Translate top-level settings of MMCV 1 (``optimizer``, ``lr_config``, ``runner``, …) to mmengine.
 
 Source: mmcv 1.7, ``mmcv/runner/hooks/lr_updater.py``, ``momentum_updater.py`` and ``optimizer.py``; mmengine 0.10,
-"Migrate from MMCV". In MMCV 1 ``by_epoch=False`` means a step after each iteration. Policies over the whole run then
-still cover the whole run, while numbers of other policies (``step``, ``periods``) count iterations.
+"Migrate from MMCV".
+
+In MMCV 1, ``by_epoch=False`` means a step after each iteration. Policies over the whole training then still last for
+the whole training. The numbers of other policies (``step``, ``periods``) then count iterations.
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 OPTIMIZER_KEYS = ("optimizer", "optimizer_config", "fp16")
-"""Keys that become ``optim_wrapper``."""
+"""Settings of MMCV 1 that become ``optim_wrapper`` in mmengine."""
 SCHEDULE_KEYS = ("lr_config", "momentum_config")
-"""Keys that become ``param_scheduler``."""
+"""Settings of MMCV 1 that become ``param_scheduler`` in mmengine."""
 KEYS = (*OPTIMIZER_KEYS, *SCHEDULE_KEYS, "runner")
-"""Keys that MMCV 1 reads."""
+"""All settings of MMCV 1 that lrdecay translates."""
 
 _NEEDED = {
     "optimizer": ("type",),
@@ -28,7 +30,7 @@ _OF_WRAPPER = ("constructor", "paramwise_cfg")
 
 
 def is_mmcv_style(key: str, value: Any) -> bool:
-    """True if a top-level name and its value are settings of MMCV 1."""
+    """True if a top-level name and its value form a setting of MMCV 1."""
     if not isinstance(value, Mapping):
         return False
     return key == "optimizer_config" or any(name in value for name in _NEEDED.get(key, ()))
@@ -37,12 +39,13 @@ def is_mmcv_style(key: str, value: Any) -> bool:
 def as_mmengine(
     given: Mapping[str, Any], *, length: float | None = None, in_epochs: bool | None = None
 ) -> dict[str, Any]:
-    """Return ``optim_wrapper``, ``param_scheduler`` and ``train_cfg`` for MMCV 1 settings, if present.
+    """Return the mmengine settings for MMCV 1 settings: those of ``optim_wrapper``, ``param_scheduler``, ``train_cfg``
+    that apply.
 
     Args:
-        given: the settings among ``KEYS``.
-        length: epochs or iterations of the training, if there is no ``runner``.
-        in_epochs: True for epochs, False for iterations; None if unknown, which counts as epochs.
+        given: settings of MMCV 1, by the names in ``KEYS``.
+        length: number of epochs or iterations, used if there is no ``runner``.
+        in_epochs: True if ``length`` counts epochs, False for iterations. None if unknown; then epochs are assumed.
     """
     found: dict[str, Any] = {}
     wrapper = _wrapper({key: given[key] for key in OPTIMIZER_KEYS if is_mmcv_style(key, given.get(key))})
@@ -63,19 +66,21 @@ def as_mmengine(
 
 
 class _Run(NamedTuple):
-    """Length and unit of the training."""
+    """Length of a training, and whether it is counted in epochs or iterations."""
 
     length: float | None
     in_epochs: bool
 
     def over_all(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the range of a scheduler over the whole training."""
+        """Return the options of a scheduler that lasts for the whole training: begin, end and unit."""
         counted = self.range(0, self.length)
         by_iteration = self.in_epochs and given.get("by_epoch", True) is False
         return {**counted, "convert_to_iter_based": True} if by_iteration else counted
 
     def range(self, begin: float, end: float | None) -> dict[str, Any]:
-        """Return a range in the training's unit."""
+        """Return the options ``begin``, ``end`` and ``by_epoch`` of a scheduler, in the training's unit (epochs or
+        iterations).
+        """
         ended = {} if end is None else {"end": _whole(end)}
         return {"begin": _whole(begin), "by_epoch": self.in_epochs, **ended}
 
@@ -105,7 +110,10 @@ def _wrapper(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _schedulers(given: Mapping[str, Any], run: _Run, what: str) -> list[dict[str, Any]] | None:
-    """Return the warm-up and the schedulers after it; None for a policy without an equivalent in mmengine."""
+    """Return a warm-up scheduler, if any, and the schedulers of an ``lr_config`` or ``momentum_config``.
+
+    None if mmengine has no equivalent of the policy.
+    """
     policy = _POLICIES.get(str(given["policy"]).lower())
     steps_by = 0.1 if what == "LR" else 0.5
     known = {**given, "min_lr": _least(given, ""), "ratio": _least(given, "_ratio"), "steps_by": steps_by}
@@ -127,7 +135,9 @@ def _lowest(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _at_steps(kind: str, settings: Mapping[str, Any], given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
-    """Return a scheduler whose own numbers count epochs or iterations: ``end`` must have the same unit."""
+    """Return a scheduler with options that count epochs or iterations. ``end`` must have the same unit as
+    these options.
+    """
     by_epoch = given.get("by_epoch", True) is not False
     ended = {"end": run.length} if by_epoch is run.in_epochs and run.length is not None else {}
     return [{"type": kind, **settings, "begin": 0, "by_epoch": by_epoch, **ended}]
@@ -174,7 +184,9 @@ def _restart(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
 
 
 def _cyclic(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]] | None:
-    """Return one cosine up to the first ``target_ratio`` and down to the second, regardless of ``by_epoch``."""
+    """Return two cosine schedulers: up to the first ``target_ratio``, then down to the second. ``by_epoch``
+    has no effect.
+    """
     target, times = given.get("target_ratio", (10, 1e-4)), given.get("cyclic_times", 1)
     target = target if isinstance(target, (list, tuple)) else (target,)
     if run.length is None or times != 1 or given.get("anneal_strategy", "cos") != "cos" or not target:
@@ -211,7 +223,9 @@ _POLICIES: Mapping[str, Callable[[Mapping[str, Any], _Run], list[dict[str, Any]]
     "cyclic": _cyclic,
     "onecycle": _one_cycle,
 }
-"""mmengine schedulers by lower-case policy, without the suffix of their class names."""
+"""Functions that create mmengine's schedulers, by policy name in lower case. They omit the suffix ``LR`` or
+``Momentum``.
+"""
 
 
 def _warm_up(given: Mapping[str, Any]) -> dict[str, Any]:

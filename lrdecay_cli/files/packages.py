@@ -1,4 +1,4 @@
-"""Packages by import name: their distributions, and the packages with config zoos."""
+"""Names of the distributions that install a package, and the packages that contain config zoos."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ZOOS = (
     *("mmdet", "mmpretrain", "mmseg", "mmpose", "mmyolo", "mmrotate", "mmdet3d", "mmocr", "mmaction"),
     *("mmagic", "mmselfsup", "mmrazor"),
 )
-"""Packages that contain configs."""
+"""Packages that contain a config zoo."""
 
 _OTHERWISE_NAMED = {
     "mmengine": ("mmengine", "mmengine-lite"),
@@ -49,12 +49,14 @@ _OTHERWISE_NAMED = {
 
 
 def distributions_of(package: str) -> tuple[str, ...]:
-    """Return the distributions of an import name; the first one is the one to install."""
+    """Return the distributions that install a package. The first is the recommended one. ``package`` is an
+    import name.
+    """
     return _OTHERWISE_NAMED.get(package, (package,))
 
 
 def is_otherwise_named(package: str) -> bool:
-    """True if an import name is known to have a distribution with another name, or several."""
+    """True if a package has a distribution with another name than its import name."""
     return package in _OTHERWISE_NAMED
 
 
@@ -68,10 +70,10 @@ _LIBRARY_SUFFIXES = (".so", ".pyd", ".dylib")
 
 
 def operator_libraries(package: str, folder: Path) -> list[Path] | None:
-    """Return the libraries of compiled operators in a package's folder; None if no build of it has any.
+    """Return the libraries with compiled operators in a package's folder; None if the package never has such libraries.
 
-    Source: mmcv 2.1.0, ``mmcv._ext``; torchvision 0.28.0 and 0.29.1, ``extension.py``: ``_C``, from 0.29 on
-    ``_C_stable``.
+    Source: mmcv 2.1.0 names its library ``_ext``. torchvision 0.28.0 and 0.29.1, ``extension.py``, name it ``_C``, and
+    from 0.29 on ``_C_stable``.
     """
     if package not in _OPERATORS:
         return None
@@ -79,11 +81,13 @@ def operator_libraries(package: str, folder: Path) -> list[Path] | None:
 
 
 MMCV_RANGE = ">=2.0.0rc4,<2.2.0"
-"""The mmcv versions that mmdet 3.3.0 accepts, for a machine without mmdet."""
+"""The mmcv versions that mmdet 3.3.0 accepts. Used if mmdet is not installed."""
 
 
 def fitting_torchvision(torch: str | None) -> str:
-    """Return the torchvision requirement for a torch version: 0.14 for 1.13, 0.15 for 2.0, then one by one."""
+    """Return the torchvision requirement for a torch version: 0.14 for torch 1.13, 0.15 for 2.0, 0.16 for 2.1
+    and so on.
+    """
     numbers = [int(number) for number in re.findall(r"\d+", torch or "")[:2]]
     if len(numbers) < 2 or numbers[0] not in (1, 2):
         return "torchvision"

@@ -1,4 +1,4 @@
-"""The address of docs/rules.md in the repository that lrdecay was installed from."""
+"""Find the web address of docs/rules.md in the repository from which lrdecay was installed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from importlib.metadata import PackageNotFoundError, distribution
 from urllib.parse import urlsplit
 
 SOURCE = "LRDECAY_SOURCE"
-"""Environment variable with the address of the repository's files, as the GitHub action sets it."""
+"""Environment variable with the web address of the repository's files. The GitHub action sets it."""
 _DISTRIBUTION = "lrdecay-cli"
 
 
 def rules_page() -> str:
-    """Return the address of the rules page; empty if unknown, for example in an installation from a folder.
+    """Return the web address of the rules page; empty if unknown, for example after an installation from a folder.
 
-    Source: direct_url.json as the Python packaging user guide specifies it (PEP 610). GitHub and GitLab show a file at
-    a commit below ``/blob/<commit>/``.
+    Source: the Python packaging user guide for direct_url.json (PEP 610). GitHub and GitLab show the files of a commit
+    under ``/blob/<commit>/``.
     """
     source = os.environ.get(SOURCE) or _installed_from()
     return f"{source}/docs/rules.md" if source else ""

@@ -1,4 +1,4 @@
-"""JSON Schemas of lrdecay's documents, derived from their record classes."""
+"""Create the JSON Schemas of lrdecay's documents from the classes of their records."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
     "suggest": (Suggestion, SUGGESTION_SCHEMA_VERSION),
     "doctor": (Diagnosis, DIAGNOSIS_SCHEMA_VERSION),
 }
-"""Documents with a schema: record class and version of the format."""
+"""For each document with a schema: the class of the record, and the version of the format."""
 
 
 def document_schema(document: str) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a document of ``DOCUMENTS``. Strict: no additional keys."""
+    """Return the JSON Schema (2020-12) of a document in ``DOCUMENTS``. It allows no additional keys."""
     written, version = DOCUMENTS[document]
     schema = msgspec.json.schema(written)
     schema["$defs"][written.__name__]["properties"]["schema_version"] = {"const": version}

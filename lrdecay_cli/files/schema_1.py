@@ -1,6 +1,6 @@
-"""Convert group maps of schema 1 to the records of schema 2.
+"""Convert group maps of schema 1 to schema 2.
 
-Schema 1 stored facts in sentences and names that are fields in schema 2. Only this module parses them.
+Schema 1 stored some facts in sentences and names. In schema 2 they are fields. Only this module parses the sentences.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OBSERVED = "get_layer_depth() of the model"
 
 
 def from_schema_1(old: GroupMap) -> GroupMap:
-    """Return the map with all fields of schema 2."""
+    """Return a group map of schema 1 with all fields of schema 2."""
     wrapper = old.training.optim_wrapper
     named = {name: own["optimizer"] for name, own in wrapper.items() if isinstance(own, Mapping) and "optimizer" in own}
     # The config's settings of each optimizer by name; a single one has the empty name.
@@ -72,7 +72,10 @@ def from_schema_1(old: GroupMap) -> GroupMap:
 
 
 def _formula_of(rule: str, unknown: bool, of_decay: bool) -> tuple[Basis, str, str]:
-    """Return basis, cause and expression of a formula from its ``rule``; ``unknown`` if it has no result."""
+    """Return basis, cause and expression of a formula from its ``rule``.
+
+    ``unknown``: the formula has no result. ``of_decay``: it is the formula of a weight decay.
+    """
     if rule.startswith(_DEFAULT) or unknown:
         return "default", "", ""
     if rule == _OBSERVED:

@@ -1,4 +1,4 @@
-"""Read settings strictly: ``[tool.lrdecay]`` of a pyproject.toml, or a lrdecay.toml."""
+"""Read settings strictly, from ``[tool.lrdecay]`` in a pyproject.toml or from a lrdecay.toml."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ _OPTIONS = tuple(field.encode_name for field in msgspec.structs.fields(Options))
 
 
 def parse_settings(raw: bytes, path: str) -> Settings | None:
-    """Return the settings in ``raw``, the content of the file ``path``; None for a pyproject.toml without any.
+    """Return the settings in ``raw``, the content of a settings file; None for a pyproject.toml without lrdecay
+    settings.
 
     In a lrdecay.toml the keys are at top level, or in ``[tool.lrdecay]`` as in a pyproject.toml. Keys may have hyphens
     or underscores.
 
     Raises:
-        LrdecayError: not TOML, an unknown key, or a value of the wrong type, each with its place.
+        LrdecayError: the file is not TOML, a key is unknown, or a value has the wrong type. The error contains the
+            place.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -48,10 +50,12 @@ def parse_settings(raw: bytes, path: str) -> Settings | None:
 
 
 def option_value(key: str, text: str, where: str) -> Any:
-    """Parse the text of an environment variable as a value of :class:`Options`: lists with commas, true and false.
+    """Return the value of an environment variable with the type of an option in :class:`Options`.
+
+    Lists are separated by commas. Booleans are ``true`` and ``false``.
 
     Raises:
-        LrdecayError: about ``where``, if it does not have the option's type.
+        LrdecayError: the text does not have the option's type. The error names ``where`` as its place.
     """
     field = next(field for field in msgspec.structs.fields(Options) if field.encode_name == key)
     plural = key in ("select", "ignore")
@@ -63,7 +67,7 @@ def option_value(key: str, text: str, where: str) -> Any:
 
 
 def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
-    """Return the table and the prefix of its keys."""
+    """Return the table with lrdecay's settings and the prefix of its keys in error messages; None without settings."""
     tool = document.get("tool")
     if isinstance(tool, Mapping) and "lrdecay" in tool:
         beside = [key for key in document if key != "tool"]
@@ -71,7 +75,7 @@ def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
             raise LrdecayError(
                 "settings are at top level and in [tool.lrdecay]",
                 where=f"{path}: {beside[0]}",
-                fix="use one of them",
+                fix="move all settings to one of the two places",
             )
         if not isinstance(tool["lrdecay"], Mapping):
             raise LrdecayError("expected a table", where=f"{path}: tool.lrdecay")
@@ -94,7 +98,7 @@ def _entries(given: Any, key: str, path: str, prefix: str) -> Any:
             values["rule"] = [values["rule"]]
         decoded = _converted(values, kind, f"{where}.")
         if kind is Assertion and all(getattr(decoded, name) is None for name in _ASSERTED):
-            raise LrdecayError("asserts nothing", where=where, fix=f"set one of {', '.join(_ASSERTED)}")
+            raise LrdecayError("the assertion has no value", where=where, fix=f"set one of {', '.join(_ASSERTED)}")
         table = f"{prefix}{key}"
         located = {"table": table, "number": index + 1} if kind is Assertion else {"key": f"{table}[{index}]"}
         found.append(msgspec.structs.replace(decoded, source=where, place=path, **located))
@@ -105,7 +109,11 @@ _ASSERTED = ("lr", "lr_scale", "weight_decay", "layer_id", "frozen", "group")
 
 
 def _respelled(table: Mapping[str, Any], hyphen: str, known: Iterable[str], where: str) -> dict[str, Any]:
-    """Return the table with normalised keys. Raises LrdecayError for unknown or repeated keys."""
+    """Return a table with hyphens and underscores in its keys unified.
+
+    Raises:
+        LrdecayError: a key is unknown, or occurs twice.
+    """
     known = list(known)
     found: dict[str, Any] = {}
     for key, value in table.items():

@@ -1,8 +1,8 @@
-"""Read a work directory of mmengine (dumped configs, logged scalars, checkpoints) without running it and without torch.
+"""Read a work directory of mmengine: dumped configs, logged lrs and checkpoints. Executes nothing and needs no torch.
 
-Sources: mmengine 0.10.7, ``Runner.dump_config`` (``<work_dir>/<config>.py``), ``LocalVisBackend``
-(``<time stamp>/vis_data/config.py``, ``scalars.json``), ``LoggerHook`` (``vis_data/<time stamp>.json``), ``MMLogger``
-(``<time stamp>/<time stamp>.log``), ``CheckpointHook`` (``epoch_3.pth``, ``iter_2000.pth``, ``last_checkpoint``).
+Sources: mmengine 0.10.7, ``Runner.dump_config`` (``<work_dir>/<config>.py``), ``LocalVisBackend`` (``<time
+stamp>/vis_data/config.py``, ``scalars.json``), ``LoggerHook`` (``vis_data/<time stamp>.json``), ``MMLogger`` (``<time
+stamp>/<time stamp>.log``), ``CheckpointHook`` (``epoch_3.pth``, ``iter_2000.pth``, ``last_checkpoint``).
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ _GPUS = r"(?m)^\s+GPU number: (\d{1,6})\s*$"
 _EPOCH_LENGTH = r"Epoch\(train\)\s+\[\s*\d+\]\[\s*\d+/0*([1-9]\d{0,11})\]"
 _LARGEST = 1e300
 _PREFIX = "train/"
-"""Prefix of every key if ``log_processor.log_with_hierarchy`` is on."""
+"""Prefix of every key in the log if ``log_processor.log_with_hierarchy`` is on."""
 
 
 class LogLine(NamedTuple):
-    """The lrs of one logged iteration."""
+    """The lrs that were logged in one iteration."""
 
     iteration: int
     epoch: int | None
-    """Counted from 1; None in an iteration-based loop and in lines without it."""
+    """The epoch, counted from 1; None if the loop counts iterations, or if the line contains no epoch."""
     lrs: Mapping[str, float | None]
-    """None for values that are not finite numbers."""
+    """The lr of each log key; None if the lr is not a finite number."""
 
 
 class Stamp(NamedTuple):
-    """Files of one start of a training, under its time stamp."""
+    """The files of one start of a training. mmengine stores them in a folder with a time stamp."""
 
     name: str
     config: str | None
-    """The dumped config; None if there is none or if it is ambiguous."""
+    """The dumped config; None if there is none, or if it is ambiguous."""
     log: Path
     lines: tuple[LogLine, ...]
-    """In order of iterations; for repeated iterations and keys the last line counts."""
+    """The lrs of each logged iteration, in order. If an iteration was logged twice, the later value is used."""
     gpus: int | None
     iterations_per_epoch: int | None
 
 
 def is_work_dir(source: str) -> bool:
-    """True if a command-line source is a directory that a training has written."""
+    """True if ``source`` is a directory that a training has written."""
     root = Path(source)
     try:
         if SEPARATOR in source or not root.is_dir():
@@ -61,10 +61,10 @@ def is_work_dir(source: str) -> bool:
 
 
 def read_stamps(work_dir: str) -> list[Stamp]:
-    """Return every start of the training that logged an lr, in order of time stamps.
+    """Return every start of the training that logged an lr, in the order of the time stamps.
 
     Raises:
-        LrdecayError: it is not a directory, cannot be read, or has no log with an lr.
+        LrdecayError: ``work_dir`` is not a directory, cannot be read, or has no log with an lr.
     """
     root = Path(work_dir)
     try:
@@ -80,14 +80,18 @@ def read_stamps(work_dir: str) -> list[Stamp]:
             problem = "has no <time stamp>/vis_data folder, where mmengine's LocalVisBackend logs"
             fix = "give the work_dir of a training with LocalVisBackend in its vis_backends"
         else:
-            problem = f"has no lr in the logs of {folders[-1].name}: it ended before its first log line"
-            fix = "wait for LoggerHook's first line, or lower its interval"
+            problem = f"has no lr in the logs of {folders[-1].name}: no iteration has been logged yet"
+            fix = "wait until LoggerHook logs, or set a smaller interval of LoggerHook"
         raise LrdecayError(problem, where=work_dir, fix=fix)
     return found
 
 
 def dumped_config(work_dir: str) -> str:
-    """Return the config that the last training in a work directory dumped. LrdecayError for none or several."""
+    """Return the config that the last training in a work directory saved there.
+
+    Raises:
+        LrdecayError: there is no such config, or there are several.
+    """
     root = Path(work_dir)
     try:
         beside = _configs_in(root)
@@ -101,12 +105,12 @@ def dumped_config(work_dir: str) -> str:
         return str(stamped[-1])
     if beside:
         names = ", ".join(Path(path).name for path in beside[:4])
-        raise LrdecayError(f"has several configs: {names}", where=work_dir, fix="name one of them")
+        raise LrdecayError(f"has several configs: {names}", where=work_dir, fix="give one of them")
     raise LrdecayError("has no dumped config", where=work_dir, fix="give the config of the training")
 
 
 def checkpoints(work_dir: str) -> list[str]:
-    """Return a work directory's checkpoints. Names without a number come first, then the highest numbers."""
+    """Return the checkpoints in a work directory: first names without a number, then the highest numbers."""
 
     def number(path: Path) -> float:
         numbers = re.findall(r"\d+", path.stem)
@@ -117,10 +121,13 @@ def checkpoints(work_dir: str) -> list[str]:
 
 
 def last_checkpoint(work_dir: str) -> str:
-    """Return the checkpoint that mmengine would resume from. LrdecayError if there is none.
+    """Return the checkpoint from which mmengine would resume.
 
-    The file ``last_checkpoint`` names the checkpoint; without this file, the highest number counts. Only the last part
-    of the path in the file is used, because the directory may have moved.
+    This is the checkpoint in the file ``last_checkpoint``; without this file, the checkpoint with the highest number.
+    Of the path in the file, only the last part is used, because the directory may have been moved.
+
+    Raises:
+        LrdecayError: there is no checkpoint.
     """
     found = checkpoints(work_dir)
     named = Path(_head(Path(work_dir) / "last_checkpoint").strip()).name
@@ -136,9 +143,10 @@ def last_checkpoint(work_dir: str) -> str:
 
 
 def iterations_of_epoch(lines: Sequence[LogLine]) -> int | None:
-    """Return the iterations per epoch, computed from two lines of the log, or None.
+    """Return the number of iterations per epoch, computed from two log lines; None if it cannot be computed.
 
-    LoggerHook logs at the same iterations of every epoch, so the first lines of two epochs are whole epochs apart.
+    LoggerHook logs in the same iterations of every epoch. So the distance between the first lines of two epochs is a
+    multiple of the epoch length.
     """
     firsts: dict[int, int] = {}
     for line in lines:
@@ -191,7 +199,7 @@ def _head(file: Path) -> str:
 
 
 def _lines(log: Path) -> Iterator[LogLine]:
-    """Yield the lines with an lr, merged by iteration. Skips other lines, and the last one if incomplete."""
+    """Yield the logged lrs of each iteration. Skips lines without an lr and an incomplete last line."""
     if not log.is_file():
         return
     # The standard library's json accepts NaN; no other command needs it to start.
@@ -225,5 +233,5 @@ def _line(read: Mapping[str, Any]) -> LogLine | None:
 
 
 def _is_lr(key: str) -> bool:
-    """True for a key under which mmengine's RuntimeInfoHook or lrdecay's hook logs an lr."""
+    """True if mmengine's RuntimeInfoHook or lrdecay's hook logs an lr under this key."""
     return key.rpartition(".")[2] in ("lr", "base_lr") or key.startswith("lr/")

@@ -1,4 +1,4 @@
-"""Write files atomically, write deterministic JSON, and choose the path of a config's map."""
+"""Write files atomically, write deterministic JSON, and determine the path of a config's group map."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from lrdecay_cli.files.config_path import SEPARATOR
 
 
 def write_text(path: Path, content: str | bytes, *, make_folders: bool = False) -> None:
-    """Write text (as UTF-8) or bytes to a temporary file and rename it to ``path``. LrdecayError on failure.
+    """Write text (as UTF-8) or bytes to a temporary file, then rename it to ``path``.
 
-    With ``make_folders``, missing folders are made. A symbolic link stays: the file that it points to is replaced. An
-    existing file keeps its permissions.
+    If ``path`` is a symbolic link, the file that it points to is replaced. An existing file keeps its permissions.
+    ``make_folders`` creates missing folders.
+
+    Raises:
+        LrdecayError: the file cannot be written.
     """
     # As on stdout: a surrogate, from a file name that is not UTF-8, is written as an escape.
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
@@ -55,9 +58,10 @@ _NUMBER_LIST = re.compile(r"\[\n((?:\s+-?[0-9][0-9.eE+-]*,?\n)+)\s*\]")
 
 
 def to_json(document: Any) -> str:
-    """Return ``document`` as indented JSON, keys in the order of its fields, with a final newline.
+    """Return ``document`` as indented JSON with a final newline. The keys have the order of the document's fields.
 
-    Raises LrdecayError with the JSON path for a number that is NaN or infinite, which JSON cannot contain.
+    Raises:
+        LrdecayError: a number is NaN or infinite, which JSON cannot contain. The error contains the JSON path.
     """
     import json
 
@@ -68,7 +72,7 @@ def to_json(document: Any) -> str:
     except ValueError:
         for path, value in not_finite(data):
             why = f"is {value}, which JSON cannot contain"
-            raise LrdecayError(why, where=path, fix="change the config so that it is finite") from None
+            raise LrdecayError(why, where=path, fix="change the config so that the number is finite") from None
         raise
     try:
         text = msgspec.json.format(text, indent=2)
@@ -79,7 +83,7 @@ def to_json(document: Any) -> str:
 
 
 def not_finite(value: Any, path: str = "$") -> Iterator[tuple[str, float]]:
-    """Yield path and value of every number below ``value`` that is NaN or infinite."""
+    """Yield the path and value of every number in ``value`` that is NaN or infinite."""
     if isinstance(value, float):
         if not math.isfinite(value):
             yield path, value
@@ -92,15 +96,15 @@ def not_finite(value: Any, path: str = "$") -> Iterator[tuple[str, float]]:
 
 
 def map_path(folder: Path, config: str) -> Path:
-    """Return the path of a config's map: the config's path below ``folder``, without parts that lead out of it.
+    """Return the path of a config's group map in ``folder``. Path parts that would lead out of ``folder`` are removed.
 
     ``mmdet::convnext/a.py`` → ``mmdet/convnext/a.json``; ``../b/c.py`` and ``/b/c.py`` → ``b/c.json``.
 
     Raises:
-        LrdecayError: the remaining path is empty, or contains characters that are invalid in file names.
+        LrdecayError: no part of the path remains, or it contains characters that are invalid in file names.
     """
     parts = PurePosixPath(config.replace(SEPARATOR, "/").replace("\\", "/")).parts
     safe = [part.replace(":", "_") for part in parts if part not in ("/", "..", ".")]
     if not safe or not config.isprintable():
-        raise LrdecayError(f"invalid name of a map: {config!r}", fix="rename the config")
+        raise LrdecayError(f"cannot name a map after the config {config!r}", fix="rename the config")
     return folder.joinpath(*safe[:-1], f"{safe[-1].removesuffix('.py')}.json")

@@ -1,6 +1,6 @@
-"""Confine a process before it loads an untrusted config: network, writes, reads and resources.
+"""Confine a process before it loads an untrusted config. Restricts network, writes, reads and resources.
 
-The process is not trusted afterwards. :func:`confine` reports what the system enforces and what it does not.
+After loading, the process is not trusted. :func:`confine` reports which restrictions the operating system enforces.
 """
 
 from lrdecay_cli.isolation.confining import Confinement, Measure, confine, confinement_for

@@ -1,4 +1,4 @@
-"""Confine a process by all means of the platform, and report which ones work."""
+"""Confine a process with every mechanism of the operating system, and report which mechanisms work."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ _PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _NEW_USER, _NEW_NETWORK, _NEW_IPC = 0x10000000, 0x40000000, 0x08000000
 
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/etc", "/proc", "/sys", "/dev")
-"""Places of programs, their libraries, and system files that the C library reads."""
+"""Folders with programs, their libraries, and system files that the C library reads."""
 NOWHERE = ("/dev/null",)
 
 
 @dataclass(frozen=True)
 class Confinement:
-    """Permissions of a confined process."""
+    """The permissions of a confined process."""
 
     scratch: str
-    """The only folder that it may write to; its temporary files go there."""
+    """The only folder to which the process may write. Its temporary files go there."""
     readable: tuple[str, ...]
-    """Places that it may read in addition to those of the system and Python."""
+    """Folders that the process may read, besides those of the system and Python."""
     cpu: int = 300
-    """Seconds of CPU time."""
+    """Maximum CPU time in seconds."""
     file_size: int = 1 << 28
-    """Maximum size in bytes of a file that it writes."""
+    """Maximum size in bytes of a written file."""
     files: int = 1024
     """Maximum number of open files."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One restriction, and whether it is enforced."""
+    """A restriction, and whether it is enforced."""
 
     what: str
-    """What the process cannot access: ``network``."""
+    """What the process cannot access, for example ``network``."""
     by: str
-    """What enforces it; empty if nothing does."""
+    """The mechanism that enforces the restriction; empty if it is not enforced."""
     why_not: str = ""
-    """Why it is not enforced."""
+    """The reason why the restriction is not enforced."""
 
     def __str__(self) -> str:
         return f"{self.what} ({self.by})" if self.by else f"{self.what} ({self.why_not})"
 
 
 def confine(confinement: Confinement) -> tuple[Measure, ...]:
-    """Confine this process and its future children permanently. It must have no other thread.
+    """Confine this process and its future child processes permanently. The process must have only one thread.
 
     Returns:
-        What is enforced and what is not, for the user.
+        The restrictions, each with the mechanism that enforces it, or the reason why it is not enforced.
     """
     os.environ["TMPDIR"] = tempfile.tempdir = confinement.scratch
     limited = _limit(confinement)
@@ -80,7 +80,7 @@ def _measure(what: str, tried: dict[str, str]) -> Measure:
 
 
 def _tried(action: Callable[[], None]) -> str:
-    """Empty if it worked, else why not."""
+    """Run a function that sets a restriction. Return the reason if it fails, else an empty string."""
     try:
         action()
     except (NotOfferedError, OSError) as error:
@@ -89,7 +89,7 @@ def _tried(action: Callable[[], None]) -> str:
 
 
 def _enter_namespaces() -> None:
-    """Enter a network namespace with only a loopback device, and a private shared memory namespace."""
+    """Enter a network namespace that has only a loopback device, and a private namespace for shared memory."""
     user, group = os.geteuid(), os.getegid()
     try:
         call("unshare", _NEW_USER | _NEW_NETWORK | _NEW_IPC)
@@ -128,13 +128,15 @@ def _python() -> Iterator[str]:
 
 
 def without_homes(places: Iterable[str]) -> Iterator[str]:
-    """Yield the places that do not contain the user's home."""
+    """Yield the folders that do not contain the user's home."""
     home = Path.home().resolve()
     yield from (place for place in places if not home.is_relative_to(Path(place).resolve()))
 
 
 def confinement_for(config: str, scratch: str) -> Confinement:
-    """Return the permissions of a process that loads ``config``; never a folder that contains the user's home."""
+    """Return the permissions of a process that loads ``config``. A folder that contains the user's home is
+    never readable.
+    """
     places = [Path.cwd()]
     # A package's own config is readable with Python's folders.
     if "::" not in config:

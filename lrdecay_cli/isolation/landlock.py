@@ -1,4 +1,4 @@
-"""Landlock: restrict the files that a process may read and write, by path.
+"""Restrict the files that a process may read and write, by path, with the Linux mechanism Landlock.
 
 Source: the kernel's ``Documentation/userspace-api/landlock.rst`` and ``include/uapi/linux/landlock.h``.
 """
@@ -25,9 +25,9 @@ _READING = _EXECUTE | _READ_FILE | _READ_DIR
 _WRITING = _WRITE_FILE | _REMOVE_AND_MAKE | _REFER | _TRUNCATE
 
 _TCP = 3
-"""Rights to bind and connect."""
+"""Landlock rights to bind and to connect TCP sockets."""
 _SCOPES = 3
-"""Scopes for abstract sockets and signals: neither reaches a process outside."""
+"""Landlock scopes: abstract sockets and signals cannot reach processes outside."""
 
 
 class _Ruleset(ctypes.Structure):
@@ -40,14 +40,22 @@ class _Beneath(ctypes.Structure):
 
 
 def version() -> int:
-    """Return the kernel's version of Landlock, 1 or more. Raises NotOfferedError if it has none."""
+    """Return the version of Landlock in the kernel, 1 or more.
+
+    Raises:
+        NotOfferedError: the kernel has no Landlock.
+    """
     return call("syscall", _CREATE_RULESET, None, 0, _TELL_VERSION)
 
 
 def restrict(readable: Iterable[str], writable: Iterable[str]) -> None:
-    """Deny this process all files except below ``readable`` and ``writable``; the latter are readable, too.
+    """Deny this process access to all files except those in ``readable`` and ``writable``. Writable files are also
+    readable.
 
-    Missing places are skipped. Raises NotOfferedError if the kernel has no Landlock.
+    Missing paths are skipped.
+
+    Raises:
+        NotOfferedError: the kernel has no Landlock.
     """
     offered = version()
     handled = _READING | _WRITE_FILE | _REMOVE_AND_MAKE

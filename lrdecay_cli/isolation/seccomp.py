@@ -1,9 +1,11 @@
-"""seccomp: restrict the system calls of a process.
+"""Restrict the system calls of a process with the Linux mechanism seccomp.
 
-Denied are calls that act beyond the process other than through files: sockets, signals and memory of other processes,
-leaving its process group, mounts, kernel settings, and changes of files that Landlock does not control (modes, owners,
-times). Source: the kernel's ``Documentation/userspace-api/seccomp_filter.rst``; call numbers from its tables
-``syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
+Denied are system calls that affect more than the process and its files: sockets, signals to other processes and access
+to their memory, leaving the process group, mounts and kernel settings. Denied are also changes of files that Landlock
+does not control (modes, owners, times).
+
+Source: the kernel's ``Documentation/userspace-api/seccomp_filter.rst``. The numbers of the calls come from the kernel's
+tables ``syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 _X32 = 0x40000000
 _NEW_NAMESPACES = 0x7E020080
 _TYPE_INTO_TERMINAL = (0x5412, 0x541C)
-"""TIOCSTI and TIOCLINUX: they type into the terminal, and the user's shell would run the text."""
+"""TIOCSTI and TIOCLINUX. They insert text into the terminal, which the user's shell would execute."""
 
 _COMMON = {
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428,
@@ -69,7 +71,11 @@ class _Filter(ctypes.Structure):
 
 
 def refuse_calls() -> None:
-    """Deny the calls above to this process and its children. Raises NotOfferedError if that is not possible."""
+    """Deny the system calls in the tables of this module, for this process and its child processes.
+
+    Raises:
+        NotOfferedError: the kernel or the machine does not support this.
+    """
     machine = platform.machine()
     if machine not in _MACHINES:
         raise NotOfferedError(f"no filter for {machine}")
@@ -105,7 +111,8 @@ def _with_argument(
 ) -> list[_Instruction]:
     """Return filter instructions that apply ``steps`` to an argument of the system call ``number``.
 
-    If no step decides, the call is allowed. Any other system call jumps to the instructions behind these."""
+    If no step decides, the call is allowed. For any other system call, these instructions are skipped.
+    """
     return [(_IS, 0, len(steps) + 2, number), (_LOAD, 0, 0, offset), *steps, (_RETURN, 0, 0, _ALLOW)]
 
 

@@ -1,4 +1,4 @@
-"""Call Linux functions that Python's library lacks."""
+"""Call Linux functions that Python's standard library does not provide."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ PR_SET_NO_NEW_PRIVS = 38
 
 
 class NotOfferedError(Exception):
-    """The system does not support this restriction; the message is for the user."""
+    """Raised if the system does not support a restriction. The message is shown to the user."""
 
 
 def libc() -> ctypes.CDLL:
-    """Return the C library. Raises NotOfferedError except on Linux."""
+    """Return the C library.
+
+    Raises:
+        NotOfferedError: the system is not Linux.
+    """
     if sys.platform != "linux":
         raise NotOfferedError(f"not available on {sys.platform}")
     return ctypes.CDLL(None, use_errno=True)
 
 
 def call(name: str, *arguments: Any) -> int:
-    """Call a C function that returns -1 on failure. Raises NotOfferedError with the system's reason."""
+    """Call a C function that returns -1 on failure, and return its result.
+
+    Raises:
+        NotOfferedError: the function fails. The message contains the system's reason.
+    """
     function = getattr(libc(), name)
     # Variadic functions take arguments unconverted, so pass all as wide as a register.
     wide = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments]
@@ -33,5 +41,5 @@ def call(name: str, *arguments: Any) -> int:
 
 
 def give_up_privileges() -> None:
-    """Set no_new_privs for this process and its children: Landlock and seccomp need it without root."""
+    """Set no_new_privs for this process and its child processes. Without root, Landlock and seccomp require it."""
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

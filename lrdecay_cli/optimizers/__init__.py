@@ -1,6 +1,7 @@
-"""A table of measured effects of optimizers on the lr and weight decay of their groups; needs no torch.
+"""Table of measured effects of optimizers: how they use the lr and weight decay of their groups. Needs no torch.
 
-``pytest tests/optimizers --update-golden`` measures and writes it; CONTRIBUTING.md has the command for all packages.
+``pytest tests/optimizers --update-golden`` measures the effects and writes the table. CONTRIBUTING.md shows how to
+measure the optimizers of all packages.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ TABLE = "effects.json"
 
 @cache
 def table() -> tuple[OptimizerEffects, ...]:
-    """Return all rows, sorted by distribution, class name and options."""
+    """Return all rows of the table, sorted by distribution, class name and options."""
     return msgspec.json.decode(Path(__file__).with_name(TABLE).read_bytes(), type=tuple[OptimizerEffects, ...])
 
 
@@ -32,7 +33,9 @@ def _by_class() -> Mapping[tuple[str, str], list[OptimizerEffects]]:
 
 
 def effects_of(module: str, name: str, options: Mapping[str, Any] | None = None) -> OptimizerEffects | None:
-    """Return the row of a class with the most options that match ``options``; None if the table has none.
+    """Return the row for an optimizer class; None if the table has none.
+
+    If several rows match ``options``, the row with the most options is returned.
 
     Args:
         module: module that defines the class: ``torch.optim.adamw``.

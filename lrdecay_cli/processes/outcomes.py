@@ -172,7 +172,7 @@ class BuildOutcome(msgspec.Struct, frozen=True):
         if not finite:
             return msgspec.msgpack.encode(self)
         path, value = odd
-        fix = "change the config so that it is finite"
+        fix = "change the config so that the number is finite"
         failure = Failure(f"{path} is {value}, which JSON cannot contain", self.config, fix)
         return msgspec.json.encode(msgspec.structs.replace(self, group_map=None, failure=failure, files={}))
 

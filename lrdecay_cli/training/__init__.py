@@ -1,6 +1,6 @@
 """Register ``LayerDecayOptimWrapperConstructor`` and ``ParamGroupAuditHook`` with mmengine.
 
-Training configs import it: ``custom_imports = dict(imports=['lrdecay_cli.training'])``.
+Training configs import this module: ``custom_imports = dict(imports=['lrdecay_cli.training'])``.
 """
 
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor as LayerDecayOptimWrapperConstructor

@@ -1,4 +1,4 @@
-"""A hook that stops a training whose parameter groups differ from the audited ones."""
+"""Define a hook that stops a training if its parameter groups differ from the audited groups."""
 
 from __future__ import annotations
 
@@ -30,26 +30,27 @@ _OPTIONS = ("baseline", "only", "rtol", "select", "ignore", "fail_on", "filename
 
 @register_hook()
 class ParamGroupAuditHook(LiveGroupsHook):
-    """Before training, write the live optimizer's group map, run the rules, and stop on errors or differences.
+    """Before training, write the group map of the live optimizer, run the rules, and stop on errors or differences.
 
     ::
 
         custom_hooks = [dict(type='ParamGroupAuditHook', baseline='audited.json')]
 
     Args:
-        baseline: a map written by ``lrdecay inspect --format json`` or this hook; None for none. Read immediately.
-        only: aspects that must be equal, as ``--only`` of ``lrdecay diff``; None for all.
+        baseline: a group map written by ``lrdecay inspect --format json`` or by this hook. It is read when the hook is
+            built. None: compare with no map.
+        only: aspects that must be equal, as in ``lrdecay diff --only``; None for all.
         rtol: relative tolerance for lr, lr scale and weight decay.
-        select: only these rules, as ``--select`` of ``lrdecay check``; None for all.
-        ignore: skip these rules.
+        select: the rules to run, as in ``lrdecay check --select``; None for all.
+        ignore: rules to skip.
         fail_on: stop on findings of this severity or worse; None never stops.
         filename: name of the JSON map in the work directory.
-        log_lr: log the lr of every curve (``lr/layer_0``, …) when LoggerHook logs: mmengine's own ``lr`` is only that
-            of the first group.
+        log_lr: log the lr of every curve (``lr/layer_0``, …) when LoggerHook logs. mmengine's own key ``lr`` contains
+            only the lr of the first group.
 
     Raises:
         LrdecayError: an option or the baseline is invalid. Before training: the groups differ from the baseline, a rule
-            finds something of severity ``fail_on``, or the map cannot be written.
+            reports a finding of severity ``fail_on`` or worse, or the map cannot be written.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         self.audited = None if baseline is None else read_map(baseline)
 
     def judge(self, group_map: GroupMap, work_dir: Path, logger: Any) -> None:
-        """Write and log on the first rank; judge on every rank, so that all of them stop together."""
+        """Write the map and log the result on the first rank. Check on every rank, so that all ranks stop together."""
         written = work_dir / self.filename
         if logger is not None:
             write_text(written, to_json(group_map))
@@ -90,7 +91,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         if self.fail_on is not None and checked.failing():
             place = f"{_NAME}(fail_on={self.fail_on!r})"
             fix = "see the log for findings and fixes"
-            raise LrdecayError(f"the rules find {report.summary}", where=place, fix=fix)
+            raise LrdecayError(f"the rules report {report.summary}", where=place, fix=fix)
         if self.audited is None:
             return
         audited = with_factor_of(self.audited, group_map)
@@ -102,7 +103,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         if logger is not None:
             logger.error(f"Parameter groups differ from {self.baseline}:\n{_text(result.report)}")
         raise LrdecayError(
-            f"the parameter groups differ from the audited ones ({result.report.summary})",
+            f"the parameter groups differ from the audited groups ({result.report.summary})",
             where=f"{_NAME}(baseline={self.baseline!r})",
             fix=f"run: lrdecay diff {self.baseline} {written}",
         )

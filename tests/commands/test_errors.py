@@ -254,7 +254,7 @@ USAGE = {
     "missing map": (["diff", "a.json", "b.json"], r"a\.json: no such file"),
     "stdin empty": (
         ["check", "-"],
-        r"stdin is empty; pipe a map into it, by lrdecay inspect CONFIG --format json",
+        r"stdin is empty; pipe a map into lrdecay: lrdecay inspect CONFIG --format json",
     ),
     "stdin twice": (["diff", "-", "-"], r"stdin can be read only once"),
 }

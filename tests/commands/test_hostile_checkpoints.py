@@ -178,21 +178,21 @@ def _array(path: Path) -> None:
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "os.system": (_bomb, r"names '(posix|nt)\.system'.* nothing in it was run"),
-    "nested": (_nested_bomb, r"names '(posix|nt)\.system'"),
-    "exec": (_bomb_in_the_end, r"names 'builtins\.exec'"),
+    "os.system": (_bomb, r"its pickle uses '(posix|nt)\.system'.* lrdecay did not run its code"),
+    "nested": (_nested_bomb, r"its pickle uses '(posix|nt)\.system'"),
+    "exec": (_bomb_in_the_end, r"its pickle uses 'builtins\.exec'"),
     "getattr": (_bomb_by_getattr, "is not a valid checkpoint"),
     "stack": (_bomb_by_stack, r"not a pickle of torch\.save \(STACK_GLOBAL\)"),
     "legacy": (_legacy, "is a bare pickle, the format of torch before 1.6"),
     "tar": (_tar, "is a tar archive, the format of torch before 1.6"),
     "other directory": (_other_directory, "is not a valid checkpoint .*two zip directories in one file"),
-    "cut": (_cut, "is damaged or cut off"),
-    "flipped": (_flipped, "is damaged or cut off"),
+    "cut": (_cut, "is damaged or incomplete"),
+    "flipped": (_flipped, "is damaged or incomplete"),
     "zip bomb": (_zip_bomb, "has compressed entries"),
     "absurd size": (_absurd_size, "declares more data than the file has"),
     "absurd directory": (_absurd_directory, "its directory is too large"),
-    "bytearray": (_large_bytearray, r"names 'builtins\.bytearray'"),
-    "tensor": (_large_tensor, r"names 'torch\.Tensor'"),
+    "bytearray": (_large_bytearray, r"its pickle uses 'builtins\.bytearray'"),
+    "tensor": (_large_tensor, r"its pickle uses 'torch\.Tensor'"),
     "storage": (_tensor_beyond_its_storage, "is not a valid checkpoint"),
     "TorchScript": (_program, "is a TorchScript program"),
     "array": (_array, "not the dict of a checkpoint"),
@@ -235,7 +235,7 @@ def test_a_pickle_larger_than_any_is_not_read(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(checkpoint_archive, "_LARGEST_PICKLE", 2 * 2**20)
     assert checkpoint_archive.read_pickle(str(tmp_path / "a.pth"))
     torch.save(checkpoint(meta="a" * (2 * 2**20)), tmp_path / "a.pth")
-    with pytest.raises(LrdecayError, match=r"a\.pth: contains more than 2 MiB beside its tensors"):
+    with pytest.raises(LrdecayError, match=r"a\.pth: contains more than 2 MiB besides its tensors"):
         checkpoint_archive.read_pickle(str(tmp_path / "a.pth"))
 
 

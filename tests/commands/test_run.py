@@ -268,7 +268,7 @@ def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.Cap
     ("lines", "config", "line"),
     [
         (None, None, "no such directory; give the work_dir of a training"),
-        ("", None, "has no lr in the logs of 20260101_000000: it ended before its first log line"),
+        ("", None, "has no lr in the logs of 20260101_000000: no iteration has been logged yet"),
         (
             '{"lr": 0.1, "step": 2}\n',
             None,

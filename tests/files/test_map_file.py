@@ -48,7 +48,7 @@ def repeat_parameter(data: dict[str, Any]) -> None:
 
 
 BROKEN = {
-    "empty": ("", r"map\.json: is empty; make a map, by lrdecay inspect CONFIG --format json"),
+    "empty": ("", r"map\.json: is empty; make a map: lrdecay inspect CONFIG --format json"),
     "blank": (" \n", r"map\.json: is empty; "),
     "not JSON": ('{"schema_version": 1,\n "tool": }', r"map\.json:2:10: not valid JSON"),
     "repeated key": ('{"schema_version": 1, "schema_version": 1}', r"key 'schema_version' is repeated"),
@@ -56,7 +56,7 @@ BROKEN = {
     "too deep": ("[" * 100_000, r"not valid JSON"),
     "version": (
         broken(lambda d: d.update(schema_version=3)),
-        r"\$\.schema_version: schema_version is 3, this lrdecay reads 1 and 2",
+        r"\$\.schema_version: schema_version is 3, but this lrdecay reads 1 and 2",
     ),
     "version kind": (broken(lambda d: d.update(schema_version=True)), r"schema_version is True"),
     "NaN": (

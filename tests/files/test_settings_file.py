@@ -96,7 +96,10 @@ WRONG = {
     "hidden": ("[[assert]]\nparameters = '*'\nsource = 'x'", r"assert\[0\]\.source: unknown key"),
     "assert type": ("[[assert]]\nparameters = '*'\nfrozen = 1", r"assert\[0\]\.frozen: expected bool, got int"),
     "missing": ("[[assert]]\nlr = 1", r"assert\[0\]: object missing required field parameters"),
-    "nothing asserted": ("[[assert]]\nparameters = '*'", r"assert\[0\]: asserts nothing; set one of lr, lr_scale"),
+    "nothing asserted": (
+        "[[assert]]\nparameters = '*'",
+        r"assert\[0\]: the assertion has no value; set one of lr, lr_scale",
+    ),
     "no rule": ("[[suppress]]\nreason = 'x'", r"suppress\[0\]: object missing required field rule"),
     "date": ("[[suppress]]\nrule = 'LRD301'\nuntil = 'soon'", r"suppress\[0\]\.until: invalid RFC3339 encoded date"),
     "time": ("[[suppress]]\nrule = 'LRD301'\nuntil = 07:32:00", r"suppress\[0\]\.until: expected date"),

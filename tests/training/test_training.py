@@ -91,7 +91,7 @@ def test_a_training_that_is_not_the_audited_one_does_not_begin(tmp_path: Path) -
     with pytest.raises(LrdecayError) as caught:
         runner.train()
     written = tmp_path / "work/param_groups.json"
-    assert caught.value.problem.startswith("the parameter groups differ from the audited ones (different: ")
+    assert caught.value.problem.startswith("the parameter groups differ from the audited groups (different: ")
     assert "85 of 112 tensors (lr scale 85, lr 85)" in caught.value.problem
     assert caught.value.fix == f"run: lrdecay diff {baseline} {written}"
     assert runner.iter == 0
@@ -140,7 +140,7 @@ def test_what_has_to_be_the_same(tmp_path: Path, convnext_map: GroupMap, options
     if not stops:
         hook.judge(other, tmp_path, None)
         return
-    with pytest.raises(LrdecayError, match="differ from the audited ones"):
+    with pytest.raises(LrdecayError, match="differ from the audited groups"):
         hook.judge(other, tmp_path, None)
 
 
@@ -161,7 +161,7 @@ def test_the_rules_are_run(
     group_map = msgspec.structs.replace(convnext_map, groups=(fast, *rest))
     hook, logger = ParamGroupAuditHook(**options), Recorder()
     if stops:
-        with pytest.raises(LrdecayError, match=r"the rules find \d error"):
+        with pytest.raises(LrdecayError, match=r"the rules report \d error"):
             hook.judge(group_map, tmp_path, logger)
     else:
         hook.judge(group_map, tmp_path, logger)
