@@ -210,9 +210,9 @@ def _wrong_version(data: Any, path: str) -> LrdecayError | None:
     if version in READABLE and not isinstance(version, bool):
         return None
     return LrdecayError(
-        f"schema_version is {version!r}, but this lrdecay reads {' and '.join(map(str, READABLE))}",
+        f"schema_version is {version!r}, but this version of lrdecay reads {' and '.join(map(str, READABLE))}",
         where=f"{path}: $.schema_version",
-        fix="make the map again with this lrdecay, or use the version that made it",
+        fix="make the map again with this version, or use the version that made it",
     )
 
 

@@ -56,7 +56,7 @@ BROKEN = {
     "too deep": ("[" * 100_000, r"not valid JSON"),
     "version": (
         broken(lambda d: d.update(schema_version=3)),
-        r"\$\.schema_version: schema_version is 3, but this lrdecay reads 1 and 2",
+        r"\$\.schema_version: schema_version is 3, but this version of lrdecay reads 1 and 2",
     ),
     "version kind": (broken(lambda d: d.update(schema_version=True)), r"schema_version is True"),
     "NaN": (
