@@ -38,7 +38,7 @@ def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
     ]
     if diagnosis.needs:
         commands = dict.fromkeys(need.command for need in diagnosis.needs)
-        notes.append(Note("if you need such configs:", "info", tuple(commands), to_copy=True))
+        notes.append(Note("to build these configs, install:", "info", tuple(commands), to_copy=True))
     shown = Report(
         facts=tuple(facts),
         tables=tuple(_tables(diagnosis)),
@@ -88,4 +88,4 @@ def _summary(diagnosis: Diagnosis) -> str:
     named = listed(f"{each.name} {each.version}" for each in libraries)
     if diagnosis.trials is not None:
         return f"usable: {named} were loaded and built a model"
-    return f"usable: {named} fit the installed packages, by their versions; --full imports and tests them"
+    return f"usable: the versions of {named} fit the installed packages; --full imports and tests them"

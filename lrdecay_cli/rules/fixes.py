@@ -178,7 +178,9 @@ def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapp
     # A config's list replaces its base's.
     further = "; add the base's custom_imports to this list" if "custom_imports" in (training.from_bases or ()) else ""
     # An unknown backbone needs a list of its layers.
-    layers = "" if context.family else "; add layers=[...] if it asks for them: lrdecay suggest"
+    layers = (
+        "" if context.family else "; if the constructor asks for layers, add layers=[...] as lrdecay suggest prints"
+    )
     return assignments({"custom_imports": {"imports": [*OURS.imports]}, "optim_wrapper": wrapper}) + further + layers
 
 

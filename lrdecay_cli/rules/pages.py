@@ -49,7 +49,7 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
         facts=(),
         tables=(contents,) if whole else (),
         notes=(),
-        summary=count(len(pages), "rule") if whole else "The base of the examples: lrdecay rule --all",
+        summary=count(len(pages), "rule") if whole else "lrdecay rule --all prints the base config of the examples",
         rows=contents,
         pages=(*((base,) if whole else ()), *(Page(f"{p.code} {p.name}", tuple(blocks_of(p))) for p in pages)),
     )

@@ -242,7 +242,7 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
             kinds = {context.kinds.get(name) for name in matches.wins}
             of_one_kind = len(kinds) == 1 and None not in kinds
             astray = [] if of_one_kind else [name for name in matches.wins if not _is_word(key, name)]
-            right = "as a word"
+            right = "as a whole word"
         if not astray or len(astray) == len(matches.wins):
             continue
         fix, edits = _fix(key, matches, astray, context.tensors)

@@ -115,7 +115,7 @@ def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
         unknown = ", ".join(suppression.unknown)
         if suppression.corrected:
             yield Fault(
-                "this comment suppresses nothing: rules must follow ignore in brackets",
+                "this comment suppresses nothing: after ignore, the rules must be in brackets",
                 f"write {suppression.corrected} in {suppression.stated.source}",
                 option=suppression.option,
                 about=suppression.stated.place,

@@ -55,7 +55,7 @@ def lr_set_by_hook(context: RuleContext) -> Iterator[Fault]:
     for hook, parameters in by_hook.items():
         yield Fault(
             f"{hook} sets the lr of {count(len(parameters), 'tensor')}",
-            "use lrdecay dry-run for the lrs of this training, or remove the hook",
+            "run lrdecay dry-run to see the lrs of this training, or remove the hook",
             parameters=parameters,
             about=hook,
         )

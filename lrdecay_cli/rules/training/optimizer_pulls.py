@@ -40,6 +40,7 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
             affected = [group for group in groups if (group.weight_decay or 0.0) != first]
             what = (
                 f"uses the first group's weight decay, {rate(first)}, for {count(len(affected), 'group')} with another"
+                " weight decay"
             )
             fix = "use AdamW, which uses each group's weight decay"
         elif effects.decay == "lr² ÷ highest lr × weight decay" and len(lrs) > 1 and affected:
@@ -128,7 +129,7 @@ def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
     for optimizer in context.optimizers:
         halved, rewrites = optimizer.effects.halved, optimizer.effects.rewrites_lr
         if rewrites:
-            what = "assigns group['lr'] in every step, over what the schedulers set"
+            what = "assigns group['lr'] in every step and overrides the schedulers"
         elif halved is not None and abs(halved - 0.5) > 0.1 and optimizer.effects.lr != "refused":
             what = f"moves by {rate(halved)} of a full step after every lr is halved, instead of 0.5"
         else:
