@@ -1,36 +1,41 @@
-"""Cache of results, validated before each use. Needs no torch; a hit needs only the standard library.
+"""Cache of results. Every cached result is validated before use. A cache hit needs only the standard library, no torch.
 
-An entry has a **key** (request, interpreter, working directory: ``keys``). It is valid only while its **evidence**
-holds (all recorded inputs of the result: ``recording`` collects them, ``evidence`` checks them):
+The **key** of an entry identifies the request, the interpreter and the working directory (module ``keys``). The
+**evidence** of an entry is the list of all inputs of the result, with their state at that time. Module ``recording``
+collects it, module ``evidence`` checks it. An entry is valid only if all inputs still have this state:
 
-- opened or imported files outside installed packages (configs, bases, plugins, data): hash of the content and real
-  path; above 16 MiB only the stamp;
-- files of installed packages and of Python: the stamp (mtime_ns, ctime_ns, size), also of their folders, of mapped
-  shared libraries, and of each distribution's METADATA;
-- files that were looked up and missing: that they are still missing;
-- environment variables that were read by name, or all of them if a config reads all;
-- listed folders and those on ``sys.path``: which of the looked-up names exist.
+- opened or imported files outside installed packages (configs, bases, plugins, data): hash of the content, and real
+  path. For files above 16 MiB: the stamp instead of the hash;
+- files of installed packages and of Python: the stamp (mtime_ns, ctime_ns, size). The same for their folders, for
+  mapped shared libraries, and for the METADATA file of each distribution;
+- files that were looked up but missing: they must still be missing;
+- environment variables that were read by name, or all variables if a config reads all;
+- listed folders, and folders on ``sys.path``: which of the looked-up names exist.
 
-A result is not cached if an input changed during the build, if a process or connection was started, or if others can
-write to the cache folder. Failures are never cached.
+A result is not cached if an input changed during the build, if the build started a process or a connection, or if other
+users can write to the cache folder. Failures are never cached.
 
-The cache cannot detect (use ``--no-cache``): code of a config or plugin that branches on ``os.path.exists``, a file's
-size or time without opening it, the clock, random numbers, ``sys.argv``, or hardware other than the presence of a GPU;
-files opened by C code or relative to a folder's descriptor; variables that C code reads (``getenv``). Code of lrdecay
-itself reports such inputs with :func:`probed`.
+The cache cannot detect changes of the following inputs. Use ``--no-cache`` if a result depends on them:
+
+- in the code of a config or plugin: ``os.path.exists``, the size or time of a file that is not opened, the clock,
+  random numbers, ``sys.argv``, and hardware other than the presence of a GPU;
+- files that C code opens, and files opened relative to a folder's descriptor;
+- variables that C code reads (``getenv``).
+
+lrdecay's own code reports such inputs with :func:`probed`.
 """
 
 import sys
 
 
 def dependencies_wanted() -> bool:
-    """True if this process must report the inputs of its result (``--watch``)."""
+    """True if this process must report the inputs of its result, because ``--watch`` waits for changes of them."""
     module = sys.modules.get("lrdecay_cli.cache.dependencies")
     return module is not None and bool(module.wanted())
 
 
 def probed(*paths: str) -> None:
-    """Record that a result depends on the existence and content of these paths. For lrdecay's own code."""
+    """Record that a result depends on whether these paths exist, and on their content. For lrdecay's own code."""
     # Without a recording nothing is imported.
     if recording := sys.modules.get("lrdecay_cli.cache.recording"):
         recording.note_probed(paths)

@@ -1,8 +1,8 @@
-"""Inputs of a result that a user may change: ``--watch`` waits for a change of these.
+"""Collect the inputs of a result that a user may change. ``--watch`` waits for changes of these inputs.
 
-The inputs come from the same recording as the evidence of a cache entry, and have the same format. Failures have
-inputs too. In addition, a process with a single result records files that were only looked up (``os.stat``), such as a
-missing base. Files that installers change are omitted.
+The inputs come from the recording that also gives the evidence of a cache entry, and have the same format. They are
+collected for failures too. In addition, a process with a single result records files that were only looked up
+(``os.stat``), such as a missing base config. Files that only installers change are left out.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from lrdecay_cli.cache.evidence import Evidence
 
 MEANWHILE = ["changed while it was read", ""]
-"""Replaces the content of a changed file: it differs from any content."""
+"""Stands for the content of a file that changed after it was read. It differs from any real content."""
 _NO_FILES = ("/proc/", "/dev/", "/sys/")
 _NOT_PROJECTS = tuple(
     os.path.join(folder, "")
     for folder in (sys.prefix, sys.base_prefix, os.path.expanduser(os.path.join("~", ".cache")))
 )
-"""Lookups of libraries in these places do not count."""
+"""Folders of libraries. Lookups of paths in these folders do not count as inputs."""
 
-_questions: Questions | None = None
+_lookups: PathLookups | None = None
 
 
-class Questions:
-    """Paths of calls to ``os.stat`` and ``os.lstat`` from Python code, from now on and until the process ends."""
+class PathLookups:
+    """Records the paths of all later calls to ``os.stat`` and ``os.lstat`` from Python code, until the process ends."""
 
     def __init__(self, inherited: Iterable[str]) -> None:
         self.paths: set[str] = set()
         self.missing: set[str] = set()
-        """Those that were not there."""
+        """Recorded paths that did not exist."""
         self.inherited = frozenset(inherited)
-        """Files of modules that were loaded before."""
+        """Files of modules that were loaded before the recording."""
         self.known: list[Evidence] = []
-        """Inputs of the same result in other processes and in the cache."""
+        """Inputs of the same result, as reported by other processes and by the cache."""
         for name in ("stat", "lstat"):
             real = getattr(os, name)
             recording = self._recording(real)
@@ -76,34 +76,39 @@ class Questions:
 
 
 def begin(inherited: Iterable[str] = ()) -> None:
-    """Record the inputs of this process's result from now on; ``inherited`` are the files of its modules."""
-    global _questions
+    """Start to record the inputs of this process's result.
+
+    ``inherited`` are the files of modules that the process had loaded before.
+    """
+    global _lookups
     record().listings = {}
-    _questions = Questions(inherited)
+    _lookups = PathLookups(inherited)
 
 
 def wanted() -> bool:
-    """True if a caller needs the inputs of this process's result."""
-    return _questions is not None
+    """True if a caller needs the inputs of the result of this process."""
+    return _lookups is not None
 
 
 def note(evidence: Evidence) -> None:
-    """Add inputs of the result from the cache or a child process."""
-    if _questions is not None:
-        _questions.known.append(evidence)
+    """Add inputs of the result that the cache or a child process reports."""
+    if _lookups is not None:
+        _lookups.known.append(evidence)
 
 
 def dependencies() -> Evidence:
-    """Return the current inputs of this process's result; ``MEANWHILE`` for a file that has changed since."""
+    """Return the inputs of this process's result in their current state. :data:`MEANWHILE` marks files that changed
+    since.
+    """
     recording = record()
-    assert _questions is not None
+    assert _lookups is not None
     with recording.paused():
         seen = recording.all_seen()
         temporary = tuple(seen.temporary)
         modules = {path for path in module_files(list(sys.modules.values())) if not is_installed(path)}
         modules |= {source_of(path) for path in seen.compiled if not is_installed(path)}
-        paths = {*seen.opened, *(modules - _questions.inherited), *filter(_is_asked_for, tuple(_questions.paths))}
-        missing = _questions.missing - set(seen.opened)
+        paths = {*seen.opened, *(modules - _lookups.inherited), *filter(_is_input, tuple(_lookups.paths))}
+        missing = _lookups.missing - set(seen.opened)
         found = empty_evidence()
         for path in sorted(paths):
             own_output = path in seen.written and path not in seen.opened
@@ -124,11 +129,11 @@ def dependencies() -> Evidence:
                 found["packages"][folder] = (sorted(names), None)
         for folder in seen.listed:
             found["listed"][folder] = None
-        return _as_it_is(found, _questions.known, temporary)
+        return _merged(found, _lookups.known, temporary)
 
 
-def _as_it_is(found: Evidence, others: Iterable[Evidence], temporary: tuple[str, ...]) -> Evidence:
-    """Merge all evidence, with folders as they are now."""
+def _merged(found: Evidence, others: Iterable[Evidence], temporary: tuple[str, ...]) -> Evidence:
+    """Merge the inputs from all processes, and list the folders as they are now."""
     stems = {*found["stems"]}
     for other in others:
         for path, known in other["own"].items():
@@ -163,19 +168,19 @@ def _as_it_is(found: Evidence, others: Iterable[Evidence], temporary: tuple[str,
 
 
 def shown_names(folder: str) -> list[str] | None:
-    """Return the entries of a folder, without temporary files of editors and Python."""
+    """Return the entries of a folder, without temporary files of editors and Python. None if it is not a folder."""
     names = names_in(folder)
     return None if names is None else [*filter(is_shown, names)]
 
 
 def is_shown(name: str) -> bool:
-    """False for the names of temporary files that editors, Python or lrdecay write next to a file."""
+    """False for names of temporary files that editors, Python or lrdecay write next to a file."""
     beside = name.startswith(".") or name.endswith(("~", ".swp", ".part", ".tmp")) or name in ("__pycache__", "4913")
     return not beside
 
 
 def _counts(path: str) -> bool:
-    """True if a user may change a file. True for installed configs, False for installed code."""
+    """True if a user may change the file. This includes installed configs, but not installed code."""
     if path.startswith((*_NO_FILES, os.path.join(cache_folder(), ""))) or path.endswith(".pyc"):
         return False
     # Not a path: code compiled from a string. Names that are not UTF-8 cannot be sent to other processes.
@@ -186,6 +191,9 @@ def _counts(path: str) -> bool:
     return not is_installed(path) or "configs" in path.split(os.sep)
 
 
-def _is_asked_for(path: str) -> bool:
-    """True if the lookup of a path is an input: for a project file or a missing path, not for a folder."""
+def _is_input(path: str) -> bool:
+    """True if the lookup of a path is an input of the result.
+
+    True for project files and missing paths; False for folders and for paths in libraries.
+    """
     return _counts(path) and not path.startswith(_NOT_PROJECTS) and not os.path.isdir(path)

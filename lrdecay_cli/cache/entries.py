@@ -1,6 +1,6 @@
-"""Entry file of a cached result: a line with a checksum, a line with the evidence, then the result.
+"""Store cached results in entry files. A file has a line with a checksum, a line with the evidence, and the result.
 
-Stamps of installed files are most of the evidence and equal for many results: they have a separate file.
+Most of the evidence are stamps of installed files. Many results have the same stamps, so these are in a separate file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Evidence] | str:
-    """Return the cached result of ``key`` and its evidence, or the reason if there is none.
+    """Return the cached result of ``key`` with its evidence. If there is no valid entry, return the reason.
 
     A damaged entry counts as missing. ``checked`` has the comparisons that this command has already made.
     """
@@ -44,7 +44,7 @@ def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Ev
 
 
 def evidence_of(kind: str, key: str, checked: Checked) -> Evidence | None:
-    """Return the unchecked evidence of a new entry; None if there is no entry."""
+    """Return the evidence of an entry without a check, for an entry that was just made; None if there is no entry."""
     try:
         entry = _entry(kind, key, checked)
     except _DAMAGED:
@@ -74,7 +74,7 @@ def _entry(kind: str, key: str, checked: Checked) -> tuple[bytes, Evidence] | st
 
 
 def store(kind: str, key: str, result: bytes, evidence: Evidence) -> bool:
-    """Cache a result under ``key``; False on failure."""
+    """Store a result with its evidence in the cache. Return True on success."""
     import json
 
     def encoded(value: object) -> bytes:
@@ -92,7 +92,7 @@ def store(kind: str, key: str, result: bytes, evidence: Evidence) -> bool:
 
 
 class _Settings:
-    """The decoder attributes that the standard library's C scanner needs."""
+    """The settings that the JSON scanner of the standard library, written in C, reads from its decoder."""
 
     strict = True
     object_hook = None
@@ -106,7 +106,11 @@ class _Settings:
 
 
 def loads(text: str) -> Any:
-    """Parse a JSON text without surrounding space. Raises ValueError for other text."""
+    """Parse a JSON text without surrounding space, faster than ``json.loads``, because ``json`` is not imported.
+
+    Raises:
+        ValueError: the text is not JSON, or has surrounding space.
+    """
     try:
         from _json import make_scanner
 

@@ -1,4 +1,4 @@
-"""Record which environment variables are read by the config, its plugins or a library."""
+"""Record which environment variables a config, its plugins or a library reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _FOR_DRAWING = {"COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLO
 
 
 class EnvironmentReads:
-    """The names read since creation, whether all were read, and the initial values."""
+    """Records reads of environment variables from its creation on.
+
+    It has the names that were read, whether all variables were read, and the initial values.
+    """
 
     def __init__(self) -> None:
         self.at_first = dict(os.environ)
@@ -51,7 +54,11 @@ _STDLIB = os.path.join(STDLIB, "")
 
 
 def read_by_user() -> bool:
-    """True if the innermost frame outside the standard library is not from an installed package or lrdecay."""
+    """True if code of a config or plugin makes the current call, according to the call stack.
+
+    This code is the innermost frame outside the standard library, and belongs neither to an installed package nor to
+    lrdecay.
+    """
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
@@ -67,7 +74,7 @@ def read_by_user() -> bool:
 
 
 def read_by_importlib() -> bool:
-    """True if the import system reads the variable. Its lookups are recorded separately."""
+    """True if the import system makes the current call. Its lookups are recorded separately."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back  # type: ignore[assignment]

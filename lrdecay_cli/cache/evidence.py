@@ -1,6 +1,6 @@
 """Take fingerprints of files, folders and variables, and check that the inputs of a result are unchanged.
 
-The same functions take and check fingerprints.
+The same functions compute a fingerprint when it is recorded and when it is checked.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ except ImportError:
     from hashlib import blake2b
 
 LARGE = 16 * 1024 * 1024
-"""Size in bytes above which only a file's stamp is compared."""
+"""Size in bytes. For larger files, only the stamp is compared."""
 STDLIB = os.path.dirname(os.__file__)
 UNREADABLE = "cannot be read: "
-"""Begins what stands for the content of a file that is there."""
+"""Prefix of the text that stands for the content of an unreadable file."""
 _DISTRIBUTIONS = (".dist-info", ".egg-info", ".egg-link", ".pth")
 _SITES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     class Evidence(TypedDict):
-        """Evidence as JSON. Paths are absolute."""
+        """All inputs of a result, with their state at that time, as JSON. Paths are absolute."""
 
         variables: dict[str, str | None]
-        """Digest by name; None for a variable that was looked up and not set."""
+        """Digest of the value by name of the variable. None for a variable that was looked up but not set."""
         environment: str | None
-        """Digest of all variables, if all were read."""
+        """Digest of all variables, if all were read. Otherwise None."""
         stems: list[str]
         """Every top-level module name that was looked up."""
         search: dict[str, list[str] | None]
-        """By folder of ``sys.path``: its entries named like one of ``stems``."""
+        """For each folder of ``sys.path``: its entries with one of the names in ``stems``."""
         packages: dict[str, tuple[list[str], list[str] | None]]
-        """By folder of a package: looked-up module names, and those that exist."""
+        """For each folder of a package: the module names that were looked up in it, and those that exist."""
         listed: dict[str, list[str] | None]
-        """By folder that a config listed: all its entries."""
+        """For each folder that a config listed: all its entries."""
         installed: dict[str, dict[str, list[int] | None]]
-        """By folder and name (``.`` for the folder): the stamp."""
+        """For each folder and file name (``.`` for the folder itself): the stamp."""
         own: dict[str, list[str] | None]
-        """By path outside installed packages: content and real path."""
+        """For each path outside installed packages: digest of the content, and real path."""
 
 
 def empty_evidence() -> Evidence:
-    """Return evidence of no inputs, to be filled."""
+    """Return evidence without inputs, for callers that add inputs."""
     return {
         "variables": {},
         "environment": None,
@@ -62,28 +62,28 @@ def empty_evidence() -> Evidence:
 
 
 class Checked:
-    """Comparisons that one command has made. They are reused, because several results depend on the same files."""
+    """The comparisons that one command has made, for reuse: several results may depend on the same files."""
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, dict[str, list[int] | None]]] = {}
-        """Stamps of installed files in an entry, by the name of the entry."""
-        self.as_they_were: set[int] = set()
-        """Identities of the stamp tables that are unchanged."""
+        """Stamps of installed files, by the name of the cache file that contains them."""
+        self.unchanged: set[int] = set()
+        """Identities (``id``) of the tables of stamps that were found unchanged."""
         self.contents: dict[str, list[str] | None] = {}
         # Read now, because reading all variables while they are recorded would be evidence.
         self.environment = dict(os.environ)
 
     def content(self, path: str) -> list[str] | None:
-        """Return :func:`content` of a path, computed once."""
+        """Return :func:`content` of a path. The content is read only once."""
         if path not in self.contents:
             self.contents[path] = content(path)
         return self.contents[path]
 
 
 def first_change(evidence: Evidence, checked: Checked | None = None) -> str | None:
-    """Return a description of the first changed input; None if all are unchanged. Fastest checks first.
+    """Return a description of the first changed input; None if all inputs are unchanged. The fastest checks come first.
 
-    Raises KeyError, TypeError or similar if ``evidence`` has the wrong format.
+    Raises KeyError, TypeError or a similar exception if ``evidence`` has the wrong format.
     """
     checked = checked or Checked()
     environment = checked.environment
@@ -103,10 +103,10 @@ def first_change(evidence: Evidence, checked: Checked | None = None) -> str | No
         if names_in(folder) != names:
             return f"content of {folder}"
     installed = evidence["installed"]
-    if id(installed) not in checked.as_they_were:
+    if id(installed) not in checked.unchanged:
         if changed := _changed_stamp(installed):
             return changed
-        checked.as_they_were.add(id(installed))
+        checked.unchanged.add(id(installed))
     return next((path for path, known in evidence["own"].items() if checked.content(path) != known), None)
 
 
@@ -127,19 +127,19 @@ def _changed_stamp(installed: dict[str, dict[str, list[int] | None]]) -> str | N
 
 
 def digest(data: bytes) -> str:
-    """Return a hash of ``data`` with 32 hex digits."""
+    """Return a hash of ``data`` as 32 hex digits."""
     found: str = blake2b(data, digest_size=16).hexdigest()
     return found
 
 
 def is_installed(path: str) -> bool:
-    """True if a file or folder belongs to an installed package or to Python. Only installers change such files."""
+    """True if a path belongs to Python or to an installed package. Only installers change such files."""
     inside = f"{path}{os.sep}"
     return any(site in inside for site in _SITES) or inside.startswith(f"{STDLIB}{os.sep}")
 
 
 def stamp(path: str) -> list[int] | None:
-    """Return ``[mtime_ns, ctime_ns, size]`` of a file or a link's target; None if it does not exist."""
+    """Return ``[mtime_ns, ctime_ns, size]`` of a path, with links followed; None if it does not exist."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -148,7 +148,10 @@ def stamp(path: str) -> list[int] | None:
 
 
 def content(path: str) -> list[str] | None:
-    """Return digest and real path of a file; None if it does not exist."""
+    """Return the digest of a file's content, and its real path; None if the file does not exist.
+
+    For a file above :data:`LARGE`, the stamp replaces the digest.
+    """
     try:
         found = os.stat(path)
         real = os.path.realpath(path)
@@ -169,7 +172,7 @@ def content(path: str) -> list[str] | None:
 def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | None:
     """Return the sorted entries of a folder; None if it is not a folder.
 
-    With ``stems`` only entries that an import of these names or a search for distributions could find.
+    With ``stems``, return only entries that an import of these module names, or a search for distributions, could find.
     """
     try:
         names = os.listdir(folder)
@@ -179,14 +182,14 @@ def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | No
 
 
 def names_among(names: list[str] | None, stems: frozenset[str] | None) -> list[str] | None:
-    """Return the sorted ``names`` that :func:`names_in` returns for ``stems``."""
+    """Select from ``names`` the entries that :func:`names_in` returns with ``stems``, and sort them."""
     if names is None or stems is None:
         return names if names is None else sorted(names)
     return sorted(name for name in names if name.partition(".")[0] in stems or name.endswith(_DISTRIBUTIONS))
 
 
 def distribution_files(folder: str) -> list[str]:
-    """Return the path of each distribution's metadata file in a folder, and of each ``.pth``."""
+    """Return the paths of all ``.pth`` files in a folder, and of the metadata file of each distribution."""
     inner = {".dist-info": f"{os.sep}METADATA", ".egg-info": f"{os.sep}PKG-INFO"}
     return [
         os.path.join(folder, name + inner.get(os.path.splitext(name)[1], ""))
@@ -195,11 +198,11 @@ def distribution_files(folder: str) -> list[str]:
 
 
 def variable(environment: dict[str, str], name: str) -> str | None:
-    """Return the digest of a variable's value (it may be a secret); None if it is not set."""
+    """Return the digest of a variable, because its value may be a secret; None if the variable is not set."""
     value = environment.get(name)
     return None if value is None else digest(os.fsencode(value))
 
 
 def all_variables(environment: dict[str, str]) -> str:
-    """Return the digest of the whole environment."""
+    """Return a digest of all environment variables."""
     return digest("\0".join(f"{name}={value}" for name, value in sorted(environment.items())).encode(errors="replace"))

@@ -1,4 +1,4 @@
-"""The cache folder: path, safety check and size limit."""
+"""Read and write files of the cache folder. Check that the folder is safe, and limit its size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LIMIT = 64 * 1024 * 1024
-"""Limit in bytes of all entries; above it the least recently used entries are removed."""
+"""Maximum size of all entries in bytes. If it is exceeded, the least recently used entries are removed."""
 SUFFIX = ".json"
 FILES = "files"
-"""Prefix of files that are not results but evidence shared by several."""
+"""Prefix of cache files with evidence that several results share."""
 _PART = ".part"
 _ABANDONED = 3600.0
 _read_only = False
@@ -25,8 +25,11 @@ def switched_off() -> bool:
     return os.environ.get("LRDECAY_NO_CACHE", "0") not in ("", "0")
 
 
-def keep_nothing() -> None:
-    """Make the cache read-only from now on, because this process does not know when its modules were read."""
+def make_read_only() -> None:
+    """Make the cache read-only for this process.
+
+    A process that inherited loaded modules does not know when they were read, so its results cannot be validated.
+    """
     global _read_only
     _read_only = True
 
@@ -37,7 +40,7 @@ def is_read_only() -> bool:
 
 
 def cache_folder() -> str:
-    """Return the cache folder: ``LRDECAY_CACHE_DIR``, else ``lrdecay`` in the platform's folder for caches."""
+    """Return the path of the cache: ``LRDECAY_CACHE_DIR``, otherwise ``lrdecay`` in the platform's cache folder."""
     if chosen := os.environ.get("LRDECAY_CACHE_DIR"):
         return os.path.abspath(chosen)
     home = os.path.expanduser("~")
@@ -52,7 +55,7 @@ def cache_folder() -> str:
 
 
 def refusal(folder: str) -> str | None:
-    """Return the reason why an existing folder is unsafe; None if it is private to the user or missing."""
+    """Return the reason why a folder is not safe as cache; None if it is the user's own folder or does not exist."""
     try:
         found = os.lstat(folder)
     except OSError:
@@ -67,7 +70,7 @@ def refusal(folder: str) -> str | None:
 
 
 def read(folder: str, name: str) -> bytes | None:
-    """Return the content of an entry; None if it is missing or not the user's own file."""
+    """Return the content of an entry; None if the entry is missing or is not the user's own file."""
     if refusal(folder):
         return None
     try:
@@ -86,7 +89,7 @@ def read(folder: str, name: str) -> bytes | None:
 
 
 def used(folder: str, name: str) -> None:
-    """Mark an entry as recently used. A full cache removes the oldest entries first."""
+    """Mark an entry as used now. A full cache removes the least recently used entries first."""
     try:
         os.utime(_path(folder, name))
     except OSError:
@@ -94,7 +97,10 @@ def used(folder: str, name: str) -> None:
 
 
 def write(folder: str, name: str, data: bytes) -> bool:
-    """Write an entry atomically and remove the oldest ones if the cache is full; False on failure."""
+    """Write an entry atomically. If the cache is full, remove the least recently used entries.
+
+    Return True if the entry was written.
+    """
     from contextlib import suppress
 
     path = _path(folder, name)
@@ -118,12 +124,12 @@ def write(folder: str, name: str, data: bytes) -> bool:
 
 
 def entries(folder: str) -> list[tuple[str, int, float]]:
-    """Return name, bytes and time of last use (seconds) of every entry, least recently used first."""
+    """Return name, size in bytes and time of last use (seconds since 1970) of each entry, least recently used first."""
     return sorted(((name, size, at) for name, size, at in _files(folder) if name.endswith(SUFFIX)), key=lambda e: e[2])
 
 
 def clear(folder: str) -> int:
-    """Remove all entries and return the number of results. Keeps other files in the folder."""
+    """Remove all entries, and return how many results were removed. Other files in the folder stay."""
     removed = [name for name, _, _ in entries(folder) if _remove(os.path.join(folder, name))]
     _remove_abandoned(folder)
     return sum(not name.startswith(f"{FILES}-") for name in removed)

@@ -1,4 +1,4 @@
-"""Answer a command from the cache before any slow import."""
+"""Print a cached report before any slow import."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 KIND = "report"
 CACHED_COMMANDS = ("inspect", "check", "schedule", "suggest")
-"""Commands with cached reports."""
+"""The commands for which reports are cached."""
 _key: str | None = None
 
 
 def write_cached_report(arguments: list[str], settings: list[bytes]) -> int | None:
-    """Write a valid cached report for a command line to stdout and return its exit code; None if there is none.
+    """Write the cached report of a command line to stdout and return its exit code; None if there is no valid report.
 
-    ``settings`` is the content of every file that may contain defaults for the command. Options are not parsed:
-    :func:`cache_report` is only called for command lines that may be cached.
+    ``settings`` is the content of every file that may contain defaults for the command. The options are not parsed,
+    because :func:`cache_report` stores reports only for command lines that may be cached.
     """
     global _key
     _key = None
@@ -56,7 +56,7 @@ def is_cacheable() -> bool:
 
 
 def cache_report(text: str, evidence: Evidence, code: int = 0) -> None:
-    """Cache the stdout and exit code of the current command line. Only for commands without other output."""
+    """Cache stdout and exit code of the current command line. Only for commands without any other output."""
     import json
 
     from lrdecay_cli.cache.entries import store

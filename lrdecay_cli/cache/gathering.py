@@ -1,4 +1,4 @@
-"""Convert recorded inputs to the evidence of an entry, and add evidence of later imports."""
+"""Convert recorded inputs to the evidence of a cache entry, and add evidence for modules that are imported later."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ _stamps: dict[str, list[int]] = {}
 
 
 class Gathered:
-    """Inputs collected by a recording."""
+    """The inputs that a recording has collected."""
 
     def __init__(self) -> None:
         self.stems: set[str] = set()
-        """Top-level module names that were looked up."""
+        """Names of top-level modules that were looked up."""
         self.search: set[str] = set()
-        """Entries of ``sys.path``."""
+        """Entries of ``sys.path`` that were searched."""
         self.packages: dict[str, set[str]] = {}
-        """By folder of a package: names that were looked up in it."""
+        """For each folder of a package: module names that were looked up in it."""
         self.listed: set[str] = set()
         self.opened: dict[str, list[int] | None] = {}
-        """By path: its stamp before it was first opened."""
+        """For each opened file: its stamp before it was first opened."""
         self.written: set[str] = set()
         self.temporary: list[str] = []
-        """Temporary folders, with a separator at the end."""
+        """Temporary folders, each with a path separator at the end."""
         self.compiled: set[str] = set()
-        """Opened compiled modules."""
+        """Compiled modules (``.pyc``) that were opened."""
         self.libraries: set[str] = set()
 
     def add(self, other: Gathered) -> None:
-        """Add the inputs of an earlier recording."""
+        """Add the inputs of an earlier recording. If both have a stamp of a file, the earlier stamp is used."""
         for mine, others in (
             (self.stems, other.stems),
             (self.search, other.search),
@@ -70,11 +70,14 @@ class Gathered:
 
 
 class InputChangedError(Exception):
-    """An input changed during the build."""
+    """Raised if an input changed during the build."""
 
 
 def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Evidence | str:
-    """Return evidence of all inputs, or the reason for none: a file changed at ``before`` (ns since 1970) or later."""
+    """Return the evidence for all recorded inputs. If an input is not stable, return the reason as text.
+
+    An input is not stable if it changed at the time ``before`` (nanoseconds since 1970) or later.
+    """
     first = environment.at_first
     evidence = empty_evidence()
     evidence["variables"] = {name: variable(first, name) for name in sorted(environment.names)}
@@ -93,7 +96,10 @@ def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Eviden
 
 
 def with_modules(evidence: Evidence, before: int) -> Evidence | str:
-    """Return the evidence plus all loaded modules, or the reason for none: a module changed at ``before`` or later."""
+    """Return the evidence with all modules added that are loaded now.
+
+    If a module changed at the time ``before`` (nanoseconds since 1970) or later, return the reason as text.
+    """
     wider: Evidence = {
         **evidence,
         "own": dict(evidence["own"]),
@@ -110,9 +116,10 @@ def with_modules(evidence: Evidence, before: int) -> Evidence | str:
 
 
 def merged(parts: Sequence[Evidence], before: int) -> Evidence | str:
-    """Return the evidence of a result that combines several, or the reason for none: contradictory evidence.
+    """Return the evidence of a result that combines several results. If their evidence is contradictory, return the
+    reason.
 
-    ``before``: time when the first of the results was started or checked.
+    ``before`` is the time at which the first of the results was started or checked.
     """
     every: Evidence = {
         "variables": {},
@@ -158,7 +165,7 @@ def _add(known: dict[str, Any], more: dict[str, Any], start: str = "") -> None:
 
 
 def module_files(modules: Iterable[Any]) -> Iterator[str]:
-    """Yield the files of modules as absolute paths."""
+    """Yield the absolute paths of the files of these modules."""
     for module in modules:
         # getattr would load a lazy module.
         try:
@@ -173,17 +180,17 @@ def module_files(modules: Iterable[Any]) -> Iterator[str]:
 
 
 def source_of(compiled: str) -> str:
-    """Return the source of a compiled module, or the module itself if there is none."""
+    """Return the source file of a compiled module. If it has none, return the path of the compiled module itself."""
     with suppress(ValueError, NotImplementedError):
         return source_from_cache(compiled)
     return compiled
 
 
 def _doubtful_compiled(folder: str, name: str, changed: int) -> str | None:
-    """Return a module's compiled file if its source was changed later, at ``changed``.
+    """Return the compiled file of a module if its source changed later, at ``changed``; otherwise None.
 
-    Python compares the source's mtime and size, which can be restored; it then runs the old compiled file. A compiled
-    file newer than its source was made from the current source.
+    Python compares only mtime and size of the source, which a user can restore. It then runs the old compiled file. A
+    compiled file that is newer than its source was made from the current source.
     """
     try:
         # Built by hand, because 4,000 calls of cache_from_source take 30 ms.
@@ -196,7 +203,7 @@ def _doubtful_compiled(folder: str, name: str, changed: int) -> str | None:
 
 
 def _mapped_libraries() -> set[str]:
-    """Return shared libraries in use; empty on systems without a list of them."""
+    """Return the shared libraries that this process uses; empty if the system does not list them."""
     try:
         with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
             fields = (line.rstrip("\n").split(None, 5) for line in maps)
@@ -262,7 +269,11 @@ def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
 
 
 def _stable_names(folder: str, stems: frozenset[str] | None, before: int) -> list[str] | None:
-    """Return :func:`names_in` of a folder. Raises InputChangedError for an entry created since ``before``."""
+    """Return :func:`names_in` of a folder.
+
+    Raises:
+        InputChangedError: an entry was created at the time ``before`` or later.
+    """
     names = names_in(folder, stems)
     for name in names or ():
         path = os.path.join(folder, name)
@@ -277,7 +288,7 @@ def _stable_names(folder: str, stems: frozenset[str] | None, before: int) -> lis
 
 
 def _is_stable(found: list[int], before: int) -> bool:
-    """True if a stamp is older than ``before`` by more than the resolution of timestamps."""
+    """True if the stamp is older than ``before`` by more than the resolution of timestamps."""
     # Windows has no change time; its ctime is the creation time.
     changed = found[1] if os.name == "posix" else max(found[:2])
     return changed < before and (changed % _WHOLE_SECOND != 0 or changed + 2 * _WHOLE_SECOND < before)

@@ -1,4 +1,4 @@
-"""Compute the key of a result: request, interpreter and working directory."""
+"""Compute the key of a cached result from request, interpreter and working directory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lrdecay_cli import __version__
 from lrdecay_cli.cache.evidence import digest
 
 FORMAT = 2
-"""Increased when entries or their evidence change in format or meaning."""
+"""Version of the format. It increases when the format or the meaning of entries or evidence changes."""
 
 # Variables for text decoding and visible devices.
 _STACK_VARIABLES = (
@@ -39,13 +39,16 @@ _TERMINAL_VARIABLES = (
 _ABOUT_THE_CACHE = ("LRDECAY_CACHE_DIR", "LRDECAY_NO_CACHE", "LRDECAY_TRACEBACK", "LRDECAY_TODAY")
 
 
-def map_key(question: list[object]) -> str:
-    """Return the key of a group map: ``question`` has all user inputs of the map in plain values."""
-    return digest(repr(["map", question, _process()]).encode(errors="surrogatepass"))
+def map_key(request: list[object]) -> str:
+    """Return the cache key of a group map. ``request`` has all user inputs for the map, as plain values."""
+    return digest(repr(["map", request, _process()]).encode(errors="surrogatepass"))
 
 
 def report_key(arguments: list[str], settings: list[bytes]) -> str:
-    """Return the key of a command line's output to this stdout, with ``settings``, the content of settings files."""
+    """Return the cache key for the output of a command line on the current stdout.
+
+    ``settings`` is the content of all settings files.
+    """
     out = sys.stdout
     terminal = out.isatty()
     # Importing shutil for this takes 5 ms.
@@ -53,8 +56,8 @@ def report_key(arguments: list[str], settings: list[bytes]) -> str:
     looks = [terminal, size, out.encoding, out.errors, [os.environ.get(name) for name in _TERMINAL_VARIABLES]]
     # The date: suppressions expire at the end of a day.
     today = [os.environ.get("LRDECAY_TODAY"), time.strftime("%Y-%m-%d")] if arguments[:1] == ["check"] else []
-    question = ["report", arguments, settings, looks, today, _process()]
-    return digest(repr(question).encode(errors="surrogatepass"))
+    request = ["report", arguments, settings, looks, today, _process()]
+    return digest(repr(request).encode(errors="surrogatepass"))
 
 
 def _process() -> list[object]:

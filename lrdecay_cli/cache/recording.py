@@ -1,4 +1,4 @@
-"""Record the inputs of a result during the build: files, imports, environment variables, folders."""
+"""Record the inputs of a result while it is built: files, imports, environment variables and folders."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _TICK = 10_000_000
 
 
 class Recording:
-    """All inputs since the recording's start. One recording per process, because audit hooks cannot be removed."""
+    """Records all inputs from its creation on. A process has one recording, because audit hooks cannot be removed."""
 
     def __init__(self) -> None:
         self.began = (time.time_ns(), time.monotonic_ns())
         self.seen = Gathered()
         self.changed: set[str] = set()
-        """Paths that this process opened to write, or renamed a file to."""
+        """Paths that this process opened for writing, or created by renaming a file."""
         self.listings: dict[str, list[str] | None] | None = None
-        """What folders had in them when they were listed first, if somebody wants to know."""
+        """For each listed folder: its entries at the first listing. None if no caller needs them."""
         self.environment = EnvironmentReads()
         self.obstacles: list[str] = []
         self._earlier: list[tuple[Gathered, set[str]]] = []
@@ -65,11 +65,14 @@ class Recording:
         # Another hook may have rejected this one silently.
         sys.audit("lrdecay_cli.alive")
         if not self._alive:
-            self.obstacles.append("audit hooks are refused")
+            self.obstacles.append("another audit hook refuses new audit hooks")
         sys.meta_path.insert(0, self)
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> None:
-        """Record the looked-up module and its path, and return None. A finder of ``sys.meta_path``."""
+        """Record the module name and the search path, and return None.
+
+        The import system calls this method of a finder in ``sys.meta_path``. None means: ask the next finder.
+        """
         if path is None:
             self.seen.stems.add(name.partition(".")[0])
             self.seen.search.update(sys.path)
@@ -78,22 +81,27 @@ class Recording:
             self.seen.packages.setdefault(folder, set()).add(name.rpartition(".")[2])
 
     def begin_part(self) -> None:
-        """Store the inputs so far separately. They belong to the whole result; later ones belong to the next map."""
+        """Store the inputs so far, which belong to all results. Inputs recorded from now on belong only to the next
+        map.
+        """
         self._earlier.append((self.seen, self.environment.names))
         self.seen, self.environment.names = Gathered(), set()
 
     def end_parts(self) -> None:
-        """Add the inputs that :meth:`begin_part` stored separately."""
+        """Add the inputs that :meth:`begin_part` stored to the recorded inputs."""
         for seen, names in self._earlier:
             self.seen.add(seen)
             self.environment.names |= names
         self._earlier.clear()
 
     def evidence(self) -> Evidence | str:
-        """Return evidence of all inputs so far, with files as they were when read, or the reason for none."""
+        """Return the evidence for all inputs so far. If there can be no evidence, return the reason as text.
+
+        Files have the state at the time when they were read.
+        """
         began, ticks = self.began
         if abs((time.time_ns() - began) - (time.monotonic_ns() - ticks)) > 1_000_000_000:
-            return "the clock was set"
+            return "the system clock changed during the build"
         if self.obstacles:
             return self.obstacles[0]
         with self.paused():
@@ -194,7 +202,10 @@ _recording: Recording | None = None
 
 
 def record() -> Recording:
-    """Start or continue recording. Inputs of an earlier result in this process also count for the next one."""
+    """Return the recording of this process, and start it if there is none.
+
+    Inputs of an earlier result in this process count for later results too.
+    """
     global _recording
     if _recording is None:
         _recording = Recording()
@@ -202,7 +213,7 @@ def record() -> Recording:
 
 
 def note_probed(paths: Iterable[str]) -> None:
-    """Record the paths of :func:`lrdecay_cli.cache.probed`."""
+    """Record the paths that were passed to :func:`lrdecay_cli.cache.probed`."""
     if _recording is not None:
         for path in paths:
             _recording.seen.opened.setdefault(os.path.abspath(path), stamp(path))

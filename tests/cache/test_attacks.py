@@ -204,7 +204,7 @@ NOT_KEPT = {
     ),
     "clock": (
         "import time\nnow = time.time_ns()\ntime.time_ns = lambda: now - 10**10\nanswer = now",
-        "the clock was set",
+        "the system clock changed during the build",
     ),
     # Such an entry stops no import, and nobody knows where it leads.
     "search path": ("import sys\nsys.path.append(None)\nanswer = 1", "collecting evidence failed: TypeError"),
@@ -242,7 +242,7 @@ def test_nothing_is_kept_where_nothing_is_seen(tmp_path: Path) -> None:
         "        raise RuntimeError\n"
         "sys.addaudithook(refuse)\n"
     )
-    assert "audit hooks are refused" in project.ask()["why"]
+    assert "another audit hook refuses new audit hooks" in project.ask()["why"]
     assert not (tmp_path / "cache").exists()
 
 

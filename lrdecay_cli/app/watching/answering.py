@@ -103,7 +103,7 @@ def prepare(*, inherited: Sequence[str], warm: bool, plain: bool) -> None:
     # Python takes bytecode for current if the source has the same size and was saved in the same second.
     sys.dont_write_bytecode = True
     if warm:
-        folder.keep_nothing()
+        folder.make_read_only()
     dependencies.begin(inherited)
     fast_start.retry_by(_retry)
     if plain:
