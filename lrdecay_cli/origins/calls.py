@@ -1,4 +1,4 @@
-"""Calls in a config: pure functions, and the methods that change dicts and lists."""
+"""Evaluate calls in a config: functions without side effects, and methods that change dicts and lists."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _MOST = 10_000
 def call(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
     """Return the value of a call.
 
-    If the call has to be run, all its arguments become unknown, because the call may change them.
+    If lrdecay cannot evaluate the call without running the config, its result is unknown. Its arguments also become
+    unknown, because the call may change them.
     """
     if isinstance(expression.func, ast.Attribute):
         holder = evaluator.value(expression.func.value)
@@ -72,7 +73,7 @@ _OF_STRINGS = frozenset(
 
 
 def _check_string(name: str, given: list[Any], named: dict[str, Any], text: str) -> None:
-    """Raise Unknowable for formats that could produce a very long string."""
+    """Raise Unknowable for a string method whose result could be very long."""
     if name == "format" and re.search(r"\{[^{}]*[^\w{}]", text):
         raise Unknowable("a format with more than plain names has to be run")
     if name == "replace" and len(text) * max(len(str(each)) for each in (*given, "")) > _MOST * 10:

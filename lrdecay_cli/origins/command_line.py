@@ -1,4 +1,4 @@
-"""``--cfg-options`` as mmengine reads them, with their places on the command line.
+"""Read ``--cfg-options`` as mmengine does, and record the place of each option on the command line.
 
 Source: mmengine 0.10.7, ``DictAction`` and ``Config.merge_from_dict``.
 """
@@ -21,7 +21,11 @@ _DEEPEST = 50
 
 
 def parsed_option(text: str) -> Any:
-    """Return the value of ``key=text``. Raises ValueError for unbalanced brackets."""
+    """Return the value of an option ``key=text``.
+
+    Raises:
+        ValueError: brackets are not balanced.
+    """
     return _parsed(text, 0)
 
 
@@ -62,7 +66,11 @@ def _scalar(text: str) -> Any:
 
 
 def merged_options(config: Node, options: Sequence[str]) -> Node:
-    """Return a config with ``--cfg-options`` applied. Raises LrdecayError for options that mmengine rejects."""
+    """Return a config with ``--cfg-options`` applied.
+
+    Raises:
+        LrdecayError: mmengine rejects an option.
+    """
     source = Source(COMMAND_LINE, Path(COMMAND_LINE), "\n".join(option.replace("\n", " ") for option in options))
     tree = Node("config", {})
     start = 0

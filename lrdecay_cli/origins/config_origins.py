@@ -1,4 +1,4 @@
-"""The options of a merged config, each with the place that sets it and the overridden values."""
+"""Find the options of a merged config, the place that sets each option, and the values that it overrides."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lrdecay_cli.text.python_source import finite_or_name
 
 Keys = tuple[str | int, ...]
 UNKNOWN = type("Unknown", (), {"__repr__": lambda _: "UNKNOWN"})()
-"""The placeholder for unknown values in :meth:`ConfigOrigins.merged`."""
+"""Placeholder in :meth:`ConfigOrigins.merged` for a value that only running the config can give."""
 
 
 class ConfigOrigins:
-    """The options of a config and the places in its files that set them.
+    """The options of a config, and the places in its files that set them.
 
     Attributes:
-        config: name of the config as given.
-        files: paths of the config and its bases, by the file name that a ``Place`` has; in the order of reading.
-        raised: places whose code raises when the config is run, each with the exception.
+        config: name of the config, as the user gave it.
+        files: paths of the config and its bases, in the order of reading. The keys are the file names in ``Place``.
+        raised: places at which running the config raises an exception, with the exception.
     """
 
     def __init__(
@@ -45,27 +45,29 @@ class ConfigOrigins:
         self._root = root
 
     def options(self, keys: Keys = ()) -> Iterator[Option]:
-        """Yield the options below a path (default: all), in the order of the merged config."""
+        """Yield the options below a path, or all options, in the order of the merged config."""
         slots = self._slots(keys)
         if slots is not None:
             yield from self._below(keys, slots)
 
     def find(self, keys: Keys) -> Option | None:
-        """Return the option at a path, which may be a whole dict or list; None if the path is not set."""
+        """Return the option at a path; None if the path is not set. The option may be a whole dict or list."""
         slots = self._slots(keys)
         return _option(keys, slots) if slots else None
 
     def keys_of(self, option: str) -> Keys | None:
-        """Return the keys of a written option path; a key may contain dots. None if the path is not set."""
+        """Return the keys of an option path such as ``a.b[0]``; None if the path is not set. A key may contain dots."""
         return _resolved(self._root, option, ())
 
     def at(self, option: str) -> Option | None:
-        """:meth:`find` by a written option path, as in ``Finding.option``."""
+        """Return the option at a path in text form, such as ``Finding.option``; None if the path is not set."""
         keys = self.keys_of(option)
         return None if keys is None else self.find(keys)
 
     def nearest(self, option: str) -> Option | None:
-        """Return the result of :meth:`at`. For a path that is not set, return the nearest dict or list above it."""
+        """Return the option at a path in text form. If the path is not set, return the nearest dict or list
+        above it.
+        """
         while option:
             if found := self.at(option):
                 return found
@@ -73,7 +75,7 @@ class ConfigOrigins:
         return None
 
     def bases_to(self, file: str) -> tuple[Place, ...]:
-        """Return the chain of ``_base_`` entries from a file up to the config."""
+        """Return the places of the ``_base_`` entries through which the config includes a base, the innermost first."""
         places: list[Place] = []
         while file in self._named and len(places) <= len(self._named):
             places.append(self._named[file])
@@ -81,14 +83,15 @@ class ConfigOrigins:
         return tuple(places)
 
     def paths(self) -> Iterator[str]:
-        """Yield the paths of all options and of the dicts and lists around them."""
+        """Yield the paths of all options, and of all dicts and lists that contain options."""
         seen: dict[Keys, None] = {}
         for option in self.options():
             seen.update(dict.fromkeys(option.keys[: length + 1] for length in range(len(option.keys))))
         yield from map(option_path, seen)
 
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
-        """Return the former value of a path that is no longer set, and the option that now sets its dict or list.
+        """Return the former value at a path that is no longer set, and the option that replaced the dict or list around
+        it.
 
         None if the path was never set.
         """
@@ -113,12 +116,12 @@ class ConfigOrigins:
         return None
 
     def merged(self) -> dict[str, Any]:
-        """Return the merged config as plain data, with :data:`UNKNOWN` for values that need a run."""
+        """Return the merged config as plain data. A value that only running the config can give is :data:`UNKNOWN`."""
         whole = _plain(self._root)
         return whole if isinstance(whole, dict) else {}
 
     def children(self, keys: Keys) -> tuple[str | int, ...]:
-        """Return the keys of the dict, or the indexes of the list, at a path."""
+        """Return the keys of the dict at a path, or the indexes of the list."""
         slots = self._slots(keys)
         node = slots[-1].node if slots else self._root
         if slots is None:
@@ -128,7 +131,7 @@ class ConfigOrigins:
         )
 
     def _slots(self, keys: Keys) -> list[Slot] | None:
-        """Return the slots along a path; None if the path does not exist."""
+        """Return the values at each step of a path; None if the path does not exist."""
         return _walked(self._root, keys)
 
     def _below(self, keys: Keys, slots: list[Slot]) -> Iterator[Option]:
@@ -144,14 +147,15 @@ class ConfigOrigins:
 
 
 def config_origins(config: str, options: Sequence[str] = (), texts: Mapping[Path, str] | None = None) -> ConfigOrigins:
-    """Find where a config sets its options.
+    """Return the options of a config and the places that set them.
 
     Args:
         config: a path, or ``<package>::<path>``.
         options: ``--cfg-options`` as ``key=value``.
-        texts: texts to use instead of files, by their resolved paths, with line ends as Python reads them.
+        texts: texts to read instead of files, by resolved path, with universal newlines.
 
-    Raises LrdecayError for a config or a base that mmengine could not load.
+    Raises:
+        LrdecayError: mmengine could not load the config or one of its bases.
     """
     path = find_config(config)
     reader = ConfigReader(texts)
@@ -189,7 +193,7 @@ def _walked(node: Node, keys: Keys) -> list[Slot] | None:
 
 
 def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
-    """Return the keys of a written ``option``: ``a.b``, ``a['b.c'].d``, ``a.0.b`` or ``a[0].b``.
+    """Return the keys of an option path in text form: ``a.b``, ``a['b.c'].d``, ``a.0.b`` or ``a[0].b``.
 
     Keys may contain dots.
     """
@@ -209,7 +213,7 @@ def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
 
 
 def _rests(option: str, key: str | int, *, first: bool) -> Iterator[str]:
-    """Yield the possible remainders of a path after a key: empty, or the path of further keys."""
+    """Yield the part of ``option`` after ``key``, for each spelling of the key with which ``option`` starts."""
     for spelling in (str(key) if first else f".{key}", f"[{key!r}]", f'["{key}"]'):
         rest = option.removeprefix(spelling)
         if rest != option and (not rest or rest[0] in ".["):
@@ -230,7 +234,10 @@ def _option(keys: Keys, slots: list[Slot]) -> Option:
 
 
 def _replaced(slots: list[Slot], keys: Keys) -> Iterator[Origin]:
-    """Yield the earlier values at a path, oldest first. Values from a replaced container come before later ones."""
+    """Yield the earlier values at a path, the oldest first.
+
+    If a dict or list on the path was replaced, the values in it come before later values.
+    """
     for depth, slot in enumerate(slots):
         for old in slot.replaced:
             below = keys[depth + 1 :]

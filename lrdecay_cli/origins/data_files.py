@@ -1,4 +1,4 @@
-"""Configs in JSON and YAML, with the place of each value."""
+"""Read configs in JSON and YAML, with the place of each value."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ _SCALAR = re.compile(r"[-+.\w]+")
 
 
 def read_data(source: Source) -> Node:
-    """Return the dict in a JSON or YAML file. Raises LrdecayError for any other content."""
+    """Return the dict in a JSON or YAML file.
+
+    Raises:
+        LrdecayError: the file contains no dict.
+    """
     node = _Json(source).read() if source.path.suffix == ".json" else _read_yaml(source)
     if node.kind != "dict":
-        raise LrdecayError("does not hold a mapping", where=source.shown, final=True)
+        raise LrdecayError("does not contain a dict", where=source.shown, final=True)
     return node
 
 
@@ -29,7 +33,7 @@ class _Json:
         self.source, self.text, self.at = source, source.text, 0
 
     def read(self) -> Node:
-        """Return the value of the text, parsed like Python's json module."""
+        """Return the value of the text, parsed as by Python's json module."""
         try:
             json.loads(self.text)
         except (ValueError, RecursionError) as error:
@@ -96,7 +100,7 @@ class _Json:
 
 
 def scalar(source: Source, value: Any, span: Span) -> Node:
-    """Return a value as written, or a placeholder for ``{{_base_.x}}``."""
+    """Return a number, string or other single value with its place; a placeholder node for ``{{_base_.x}}``."""
     if isinstance(value, str) and value in source.placeholders:
         return Node("placeholder", source.placeholders[value], span)
     begin, end = source.in_file(span.start, span.end)

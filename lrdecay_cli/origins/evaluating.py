@@ -1,4 +1,4 @@
-"""Evaluate the expressions of a config without running it."""
+"""Evaluate the expressions of a config without running the config."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _DEEPEST = 150
 
 
 class Evaluator:
-    """Evaluate the expressions of one file.
+    """Evaluate the expressions of one config file.
 
     Args:
         source: the file.
-        names: the values of the file's names; statements change this dict.
+        names: values of the variables in the file. Statements change this dict.
 
     Attributes:
-        raised: expressions that raise an exception when the config is run, with the exceptions.
+        raised: places of expressions that raise when the config is run, with the exception.
     """
 
     def __init__(self, source: Source, names: dict[str, Slot]) -> None:
@@ -48,7 +48,7 @@ class Evaluator:
         self._steps = self._depth = 0
 
     def value(self, expression: ast.expr) -> Value:
-        """Return the value of an expression; unknown if only running the config can give it."""
+        """Return the value of an expression. The value is unknown if only running the config can give it."""
         self._steps += 1
         if self._steps > _MOST_STEPS or self._depth > _DEEPEST:
             return Value(unknown("it takes too long to evaluate", self.source.span(expression)))
@@ -125,7 +125,7 @@ class Evaluator:
         return Value(Node("scalar", value, span, constant=not inside), via)
 
     def lookup(self, name: str) -> Slot | None:
-        """Return the value of a name; None for Python's builtins and undefined names."""
+        """Return the value of a variable; None for Python's builtins and undefined names."""
         scopes = (*reversed(self.locals), self.names)
         return next((scope[name] for scope in scopes if name in scope), None)
 
@@ -145,7 +145,7 @@ class Evaluator:
         return Value(slot.node, (Handing("variable", name, span), *slot.via) if name != "_base_" else ())
 
     def items(self, elements: list[ast.expr]) -> Iterator[Slot]:
-        """Yield the entries of a list, including the entries of ``*others``."""
+        """Yield the entries of a list display, including those of ``*others``."""
         for element in elements:
             if isinstance(element, ast.Starred):
                 value = self.value(element.value)
@@ -177,9 +177,9 @@ class Evaluator:
         raise Unknowable(f"there is no .{attribute}")
 
     def _held(self, holder: Value, slot: Slot, name: str, span: Span) -> Value:
-        """Return an element of a container that has a name.
+        """Return an element of a container, with the names through which the expression reached it.
 
-        For ``_base_`` and its parts, the name is the whole path.
+        For an element of ``_base_``, this is one name with the whole path: ``_base_.a``.
         """
         if holder.node is self._base():
             return Value(slot.node, (*slot.via, Handing("base-variable", f"_base_.{name}", span)))
@@ -204,7 +204,7 @@ class Evaluator:
         return computed(as_plain(node)[key], span, holder.via)
 
     def bounds(self, index: ast.Slice) -> slice:
-        """Return the slice with evaluated bounds."""
+        """Return a slice with evaluated bounds."""
         parts = (index.lower, index.upper, index.step)
         return slice(*(None if part is None else as_plain(self.value(part).node) for part in parts))
 
@@ -220,11 +220,11 @@ class Evaluator:
         return computed(result, span, self._via(expression.left, *expression.comparators))
 
     def used(self, expression: ast.expr) -> tuple[Handing, ...]:
-        """Return the names of the config in an expression."""
+        """Return the variables of the config that occur in an expression."""
         return self._via(expression)
 
     def forget_used(self, part: ast.AST, reason: str) -> None:
-        """Mark every dict and list as unknown that code in the file can reach by a name."""
+        """Mark every dict and list as unknown that the code ``part`` can reach through a variable."""
         names = {node.id for node in ast.walk(part) if isinstance(node, ast.Name)}
         done: set[str] = set()
         while pending := names - done:
@@ -240,7 +240,11 @@ class Evaluator:
                     slot.node.forget(reason)
 
     def truth(self, expression: ast.expr) -> bool:
-        """True if a condition holds. Raises Unknowable if the result is unknown."""
+        """True if a condition holds.
+
+        Raises:
+            Unknowable: only running the config can give the result.
+        """
         return bool(as_plain(self.value(expression).node))
 
     def _formatted(self, part: ast.expr) -> str:
@@ -255,7 +259,7 @@ class Evaluator:
         return format(value, shape)
 
     def _via(self, *expressions: ast.expr) -> tuple[Handing, ...]:
-        """Return the names in an expression."""
+        """Return the variables that occur in expressions, with their places."""
         names = [node for each in expressions for node in ast.walk(each) if isinstance(node, ast.Name)]
         return tuple(Handing("variable", name.id, self.source.span(name)) for name in names if self.lookup(name.id))
 
@@ -298,7 +302,11 @@ def _hold(scope: dict[str, Slot], target: ast.Name, slot: Slot) -> None:
 
 
 def bind(target: ast.expr, slot: Slot, assign: Callable[[ast.Name, Slot], None]) -> None:
-    """Assign to a name or a tuple of names. Raises Unknowable for any other target."""
+    """Assign to a name or a tuple of names.
+
+    Raises:
+        Unknowable: the target is another expression.
+    """
     match target:
         case ast.Name():
             assign(target, slot)

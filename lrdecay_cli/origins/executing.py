@@ -1,4 +1,4 @@
-"""Evaluate the statements of a config without running it."""
+"""Evaluate the statements of a config without running the config."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ class _ContinueLoop(Exception):  # noqa: N818
 
 
 class Executor(Evaluator):
-    """Evaluates the statements of one file. ``names`` contains the assigned values."""
+    """Evaluate the statements of one config file. Afterwards ``names`` contains the values of its variables."""
 
     rounds = 0
 
     def run(self, statements: Iterable[ast.stmt]) -> None:
-        """Evaluate statements in order. If a statement has to be run, the values that it may change become unknown."""
+        """Evaluate statements in order. If a statement cannot be evaluated, all values that it may change
+        become unknown.
+        """
         for statement in statements:
             try:
                 self._run(statement)
@@ -198,7 +200,7 @@ class Executor(Evaluator):
     def forget_changed(self, statement: ast.AST, reason: str) -> None:
         """Mark all values as unknown that a statement may assign or change.
 
-        Call this for statements that have to be run.
+        Called for statements that lrdecay cannot evaluate without running the config.
         """
         span = self.source.span(statement) if isinstance(statement, ast.stmt) else None
         for node in ast.walk(statement):

@@ -1,4 +1,7 @@
-"""Configs in mmengine's lazy style: bases are imported below ``with read_base():``, and other imports are names.
+"""Parse configs in mmengine's lazy style.
+
+Such a config imports its bases below ``with read_base():``. Other imports create names of classes, which are not
+imported before they are used.
 
 Source: mmengine 0.10.7, ``Config._is_lazy_import``, ``_parse_lazy_import`` and ``config/utils.py``.
 """
@@ -36,7 +39,9 @@ def is_lazy(tree: ast.Module) -> bool:
 
 
 def is_builtin(module: str) -> bool:
-    """True if mmengine itself imports a module of this name, like the modules of the standard library."""
+    """True if mmengine imports this module when it reads the config. This applies to modules of the standard
+    library.
+    """
     if module.startswith("."):
         return False
     if module.startswith("mmengine.config") or module in sys.builtin_module_names:
@@ -56,7 +61,10 @@ def is_builtin(module: str) -> bool:
 
 
 def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
-    """Return the imports in the first ``with read_base():``, and all statements; the imports replace the block."""
+    """Return the imports in the first ``with read_base():``, and all statements of the config.
+
+    In the second result, the imports stand in place of the block.
+    """
     for position, statement in enumerate(tree.body):
         if isinstance(statement, ast.With):
             imports = [line for line in statement.body if isinstance(line, ast.ImportFrom)]
@@ -65,12 +73,12 @@ def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
 
 
 def module_of(statement: ast.ImportFrom) -> str:
-    """Return the module of an import: ``..x.y`` for ``from ..x.y import z``."""
+    """Return the module of an import statement: ``..x.y`` for ``from ..x.y import z``."""
     return "." * statement.level + (statement.module or "")
 
 
 def base_name(module: str) -> str | None:
-    """Return the path of a base, relative to the config's folder, or to the package's folder for ``pkg.configs.x``."""
+    """Return the path of a relatively imported base, relative to the config's folder; None for an absolute import."""
     names = module.lstrip(".")
     level = len(module) - len(names)
     path = names.replace(".", "/") + ".py"
@@ -78,7 +86,7 @@ def base_name(module: str) -> str | None:
 
 
 def imported_names(statement: ast.stmt) -> Iterator[tuple[str, str, ast.alias]]:
-    """Yield the names that an import creates, the imported objects, and the alias nodes."""
+    """Yield each name that an import statement creates, the imported object, and the alias node."""
     match statement:
         case ast.ImportFrom(names=aliases):
             for alias in aliases:

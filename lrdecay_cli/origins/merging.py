@@ -1,7 +1,7 @@
 """Merge a config into its bases, and ``--cfg-options`` into a config, as mmengine does.
 
-Source: mmengine 0.10.7, ``Config._file2dict``, ``_merge_a_into_b``, ``_substitute_base_vars``,
-``_dict_to_config_dict`` and ``merge_from_dict``.
+Source: mmengine 0.10.7, ``Config._file2dict``, ``_merge_a_into_b``, ``_substitute_base_vars``, ``_dict_to_config_dict``
+and ``merge_from_dict``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DELETE = "_delete_"
 
 
 class Unmergeable(Exception):  # noqa: N818
-    """mmengine raises for this merge; holds the path from the merged dict down to the key, and the reason."""
+    """Raised if mmengine would raise for a merge. Contains the problem and the value that causes it."""
 
     def __init__(self, problem: str, slot: Slot) -> None:
         self.problem, self.slot = problem, slot
@@ -33,14 +33,15 @@ class Unmergeable(Exception):  # noqa: N818
 
 
 def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
-    """Return ``base`` updated with the entries of ``child``: dicts are merged, all other values are replaced.
+    """Return a copy of ``base`` with the entries of ``child``. Dicts are merged; other values are replaced.
 
     Args:
-        child: a dict; a true or false ``_delete_`` is removed from it.
-        base: a dict; with ``list_keys`` also a list.
-        list_keys: True if keys of digits are list indexes.
+        child: a dict. Its entry ``_delete_`` is removed.
+        base: a dict, or with ``list_keys`` also a list.
+        list_keys: True if keys of digits are indexes of lists.
 
-    Raises Unmergeable when mmengine raises.
+    Raises:
+        Unmergeable: mmengine would raise.
     """
     merged = rebuilt(base, base.kind, lambda node: node)
     held = merged.data
@@ -75,7 +76,7 @@ def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
 
 
 def update_config(config: Node, other: Node) -> None:
-    """``config.merge(other)``, in place. Source: mmengine 0.10.7, ``ConfigDict.merge``."""
+    """Apply ``config.merge(other)`` in place. Source: mmengine 0.10.7, ``ConfigDict.merge``."""
     merged = _deep_merged(Slot(deep_copy(other)), Slot(deep_copy(config)))
     config.data.clear()
     for key, slot in merged.node.data.items():
@@ -106,7 +107,7 @@ def _deep_merged(child: Slot, base: Slot) -> Slot:
 
 
 def _taken(node: Node) -> bool | None:
-    """Remove ``_delete_`` and return its value; None if the value is unknown."""
+    """Remove ``_delete_`` from a dict and return its value; None if the value is unknown."""
     slot = node.data.pop(DELETE, None)
     if slot is None:
         return False
@@ -114,7 +115,9 @@ def _taken(node: Node) -> bool | None:
 
 
 def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: bool = True) -> Node:
-    """Return a copy in which every outermost dict with a ``type`` has ``_scope_``, if there is a scope."""
+    """Return a copy in which each outermost dict with a ``type`` gets ``_scope_``. If ``scope`` is None, no
+    dict gets it.
+    """
     if node.kind in SEQUENCES:
         return rebuilt(node, node.kind, lambda item: in_scope(item, scope, span, outermost=outermost))
     if node.kind not in MAPPINGS:
@@ -128,7 +131,11 @@ def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: boo
 
 
 def with_placeholders(node: Node, base: Node) -> Node:
-    """Return a copy with the bases' values in place of each ``{{_base_.x}}``. Raises Unmergeable for missing values."""
+    """Return a copy in which each ``{{_base_.x}}`` is replaced by the value in the bases.
+
+    Raises:
+        Unmergeable: the bases do not contain the value.
+    """
     if node.kind not in (*MAPPINGS, *SEQUENCES):
         return node
     copy = rebuilt(node, node.kind, lambda item: with_placeholders(item, base))

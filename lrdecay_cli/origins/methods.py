@@ -1,4 +1,4 @@
-"""Methods of dicts and lists that configs use to change values."""
+"""Evaluate methods of dicts and lists that configs use to change values."""
 
 from __future__ import annotations
 
@@ -17,14 +17,22 @@ if TYPE_CHECKING:
 
 
 def arguments(evaluator: Evaluator, expression: ast.Call) -> list[Value]:
-    """Return the values of a call's positional arguments. Raises Unknowable for ``*others``."""
+    """Return the values of the positional arguments of a call.
+
+    Raises:
+        Unknowable: the call contains ``*others``.
+    """
     if any(isinstance(each, ast.Starred) for each in expression.args):
         raise Unknowable("a call with *arguments has to be run")
     return [evaluator.value(each) for each in expression.args]
 
 
 def plain_arguments(evaluator: Evaluator, expression: ast.Call) -> tuple[list[Any], dict[str, Any]]:
-    """Return a call's arguments as Python values. Raises Unknowable if one is unknown or not plain data."""
+    """Return the positional and keyword arguments of a call as Python values.
+
+    Raises:
+        Unknowable: an argument is unknown or not plain data.
+    """
     given = [as_plain(each.node) for each in arguments(evaluator, expression)]
     if any(each.arg is None for each in expression.keywords):
         raise Unknowable("a call with **arguments has to be run")
@@ -43,7 +51,7 @@ def _put_keywords(evaluator: Evaluator, expression: ast.Call, node: Node, mechan
 
 
 def put_entries(evaluator: Evaluator, expression: ast.Call, node: Node, mechanism: Mechanism) -> None:
-    """Put the arguments of ``dict(...)`` or ``.update(...)`` into a dict."""
+    """Set the arguments of ``dict(...)`` or ``.update(...)`` as entries of a dict."""
     given = arguments(evaluator, expression)
     if len(given) > 1:
         raise Unknowable("it raises TypeError")
@@ -66,7 +74,9 @@ def _update(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) 
 
 
 def _put_all(node: Node, given: Node) -> None:
-    """Source: mmengine 0.10.7, ``ConfigDict.update``, which merges dicts into dicts."""
+    """Merge the entries of ``given`` into a dict. Source: mmengine 0.10.7, ``ConfigDict.update``, which merges nested
+    dicts.
+    """
     for key, slot in given.data.items():
         held = node.data.get(key)
         if node.kind == "config" and held and held.node.kind in MAPPINGS and slot.node.kind in MAPPINGS:
@@ -123,7 +133,7 @@ def _copy(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) ->
 
 
 def shallow_copy(node: Node) -> Node:
-    """Return ``.copy()`` of a container; any other value is returned unchanged."""
+    """Return the result of ``.copy()`` for a dict or list. Any other value is returned unchanged."""
     if node.kind not in (*MAPPINGS, "list"):
         return node
     copy = Node(node.kind, {} if node.kind in MAPPINGS else list(node.data), node.span)
@@ -133,7 +143,7 @@ def shallow_copy(node: Node) -> Node:
 
 
 def _listed(node: Node) -> Node:
-    """Return an element of a copied ConfigDict: lists are copied, dicts are shared."""
+    """Return an element of a copied ConfigDict. Lists and tuples are copied; dicts are shared with the original."""
     return rebuilt(node, node.kind, _listed) if node.kind in SEQUENCES else node
 
 
@@ -184,7 +194,7 @@ def _index(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) -
 
 
 def method_of(node: Node, name: str) -> Callable[[Evaluator, Node, ast.Call, Span], Node] | None:
-    """Return the function that evaluates this method of a dict or list; None if the method has to be run."""
+    """Return the function that evaluates a method of a dict or list; None if lrdecay cannot evaluate the method."""
     if name == "merge":
         return _merge if node.kind == "config" else None
     return _METHODS.get((_TYPES.get(node.kind, ""), name))

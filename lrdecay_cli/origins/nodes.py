@@ -1,6 +1,7 @@
-"""Values of a config with the places that set them.
+"""Values of a config, with the places that set them.
 
-Dicts and lists are shared between names and changed in place, as when mmengine runs a config.
+Several names may share a dict or list. A change through one name is visible through all of them, as in a running
+config.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from lrdecay_cli.domain.origins import Mechanism, Passage
 from lrdecay_cli.origins.sources import Span
 
 Kind = Literal["scalar", "dict", "config", "list", "tuple", "object", "function", "placeholder", "unknown"]
-"""``config``: mmengine's ConfigDict. ``object``: a module or an imported object. ``placeholder``: the string that
-mmengine uses for ``{{_base_.x}}`` until the file has run.
+"""Type of a value. ``config``: mmengine's ConfigDict. ``object``: a module or an imported object. ``placeholder``: the
+string that mmengine writes in place of ``{{_base_.x}}`` before it runs the file.
 """
 
 MAPPINGS = ("dict", "config")
@@ -21,7 +22,7 @@ SEQUENCES = ("list", "tuple")
 
 
 class Handing(NamedTuple):
-    """A name that passes a value on, and the place of its use."""
+    """A variable, import or template that passes a value on, and the place where the config uses it."""
 
     kind: Passage
     name: str
@@ -29,9 +30,10 @@ class Handing(NamedTuple):
 
 
 class Node:
-    """A value.
+    """A value of a config.
 
-    ``data`` is a dict or list of slots for a container, the reason for an unknown value, otherwise the value.
+    ``data`` depends on ``kind``: for a dict or list it contains :class:`Slot` objects, for an unknown value the reason,
+    otherwise the Python value.
     """
 
     __slots__ = ("constant", "data", "kind", "span")
@@ -43,7 +45,7 @@ class Node:
         self.constant = constant
 
     def forget(self, reason: str) -> None:
-        """Make the value and its contents unknown for all names that share it."""
+        """Mark the dict or list and everything in it as unknown, for all names that share it."""
         pending, seen = [self], set()
         while pending:
             node = pending.pop()
@@ -54,29 +56,29 @@ class Node:
 
 
 class Slot(NamedTuple):
-    """The value of a name, key or index, with the earlier values that it replaced."""
+    """A variable, dict entry or list entry: its current value, and the earlier values that this value replaced."""
 
     node: Node
     mechanism: Mechanism = "assignment"
     key: Span | None = None
     via: tuple[Handing, ...] = ()
     replaced: tuple[Slot, ...] = ()
-    """Replaced values, the oldest first. Their own ``replaced`` is empty."""
+    """The replaced values, the oldest first. Each of them has an empty ``replaced``."""
 
     def over(self, old: Slot | None) -> Slot:
-        """Return the slot with the value of ``old`` as the first replaced value."""
+        """Return this slot with the values of ``old`` added in front of the replaced values."""
         if old is None:
             return self
         return self._replace(replaced=(*old.replaced, old._replace(replaced=()), *self.replaced))
 
 
 def unknown(reason: str, span: Span | None) -> Node:
-    """Return a value that only running the config can give."""
+    """Return a node for a value that only running the config can give."""
     return Node("unknown", reason, span)
 
 
 def slots_of(node: Node) -> Iterator[Slot]:
-    """Yield the slots of a container; nothing for any other value."""
+    """Yield the entries of a dict or list. Yields nothing for any other value."""
     if node.kind in MAPPINGS:
         yield from node.data.values()
     elif node.kind in SEQUENCES:
@@ -84,7 +86,7 @@ def slots_of(node: Node) -> Iterator[Slot]:
 
 
 def rebuilt(node: Node, kind: Kind, change: Callable[[Node], Node]) -> Node:
-    """Return a container of another kind, with ``change`` applied to every value."""
+    """Return a copy of a dict or list with another kind. ``change`` is applied to every value in it."""
     if node.kind in MAPPINGS:
         data: Any = {key: slot._replace(node=change(slot.node)) for key, slot in node.data.items()}
     else:
@@ -93,46 +95,53 @@ def rebuilt(node: Node, kind: Kind, change: Callable[[Node], Node]) -> Node:
 
 
 def as_config(node: Node) -> Node:
-    """Return ``ConfigDict(node)``: a copy; dicts in it become ConfigDicts, lists are copied, ConfigDicts are shared."""
+    """Return the result of ``ConfigDict(node)``.
+
+    Nested dicts become ConfigDicts, lists are copied, and nested ConfigDicts are shared with ``node``.
+    """
     return rebuilt(node, "config", hooked)
 
 
 def hooked(node: Node) -> Node:
-    """Return the value that a ConfigDict stores. Source: mmengine 0.10.7, ``ConfigDict._hook``."""
+    """Return the value that a ConfigDict stores for ``node``. Source: mmengine 0.10.7, ``ConfigDict._hook``."""
     if node.kind == "dict":
         return as_config(node)
     return rebuilt(node, node.kind, hooked) if node.kind in SEQUENCES else node
 
 
 def deep_copy(node: Node) -> Node:
-    """Return a copy that shares no container with ``node``."""
+    """Return a copy that shares no dict or list with ``node``."""
     return rebuilt(node, node.kind, deep_copy) if node.kind in (*MAPPINGS, *SEQUENCES) else node
 
 
 def all_config(node: Node) -> Node:
-    """Return a copy in which every dict is a separate ConfigDict."""
+    """Return a copy in which every dict is a ConfigDict of its own."""
     if node.kind in MAPPINGS:
         return rebuilt(node, "config", all_config)
     return rebuilt(node, node.kind, all_config) if node.kind in SEQUENCES else node
 
 
 def put(container: Node, key: Any, slot: Slot) -> None:
-    """Set an item of a dict or ConfigDict; the former value is kept as replaced."""
+    """Set an entry of a dict or ConfigDict. The old value becomes a replaced value of the new one."""
     if container.kind == "config":
         slot = slot._replace(node=hooked(slot.node))
     container.data[key] = slot.over(container.data.get(key))
 
 
 class Unknowable(Exception):  # noqa: N818
-    """Only running the config can give the value."""
+    """Raised if only running the config can give a value."""
 
 
 class Raising(Unknowable):
-    """Running the config raises an exception here."""
+    """Raised at an expression that raises an exception when the config is run."""
 
 
 def as_plain(node: Node) -> Any:
-    """Return the value as Python data. Raises Unknowable if a part is unknown or not plain data."""
+    """Return a value as Python data.
+
+    Raises:
+        Unknowable: a part of the value is unknown or not plain data.
+    """
     if node.kind in MAPPINGS:
         return {key: as_plain(slot.node) for key, slot in node.data.items()}
     if node.kind in SEQUENCES:

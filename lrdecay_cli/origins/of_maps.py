@@ -1,4 +1,4 @@
-"""The config options behind the settings of a group map."""
+"""Find the config options that correspond to the settings in a group map."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HOLDERS: Mapping[str, Keys] = {"optimizer.options.": OPTIMIZER, "constructor.op
 
 
 def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | None:
-    """Return the origins of a config that was built; None if the source cannot be read or is not a config."""
+    """Return the options of a config and their places; None if the file cannot be read, is not a config, or raises."""
     with suppress(LrdecayError):
         origins = config_origins(source, options)
         return None if origins.raised else origins
@@ -35,7 +35,10 @@ def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | N
 
 
 def keys_of_setting(name: str) -> Keys | None:
-    """Return the config keys for a map's setting, ``constructor.options.num_layers``; None if no option sets it."""
+    """Return the keys of the config option for a setting of a group map; None if no option sets it.
+
+    An example of a setting is ``constructor.options.num_layers``.
+    """
     for prefix, holder in _HOLDERS.items():
         if name.startswith(prefix):
             return (*holder, name.removeprefix(prefix))
@@ -43,7 +46,16 @@ def keys_of_setting(name: str) -> Keys | None:
 
 
 def changed_option(keys: Keys, value: Any, other: Any, origins: ConfigOrigins) -> Option | None:
-    """Return the part of an option in which ``value`` differs from ``other``. For two dicts: the first such entry."""
+    """Return the option that causes a difference between two values of a setting; None if it cannot be found.
+
+    If both values are dicts, the result is the first entry that differs.
+
+    Args:
+        keys: path of the option in the config.
+        value: value in the map of the config.
+        other: value in the other map.
+        origins: options of the config.
+    """
     for below in _differing(value, other):
         option = origins.find((*keys, *below))
         if option is not None and not option.origin.unknown and (below or _is_same(option.origin.value, value)):
@@ -52,7 +64,7 @@ def changed_option(keys: Keys, value: Any, other: Any, origins: ConfigOrigins) -
 
 
 def _is_same(own: Any, value: Any) -> bool:
-    """True if a value of the config equals the value in the map. Maps store types by name, without a scope."""
+    """True if a value of the config equals the value in the map. A map contains names of types without scope."""
     if isinstance(own, str) and isinstance(value, str):
         return own.rpartition(".")[2] == value.rpartition(".")[2]
     return bool(own == value)

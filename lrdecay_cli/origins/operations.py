@@ -1,4 +1,4 @@
-"""Operators in a config and their results; lists keep the places of their entries."""
+"""Evaluate the operators in a config. The entries of lists keep their places."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from lrdecay_cli.origins.nodes import MAPPINGS, SEQUENCES, Handing, Kind, Node, 
 from lrdecay_cli.origins.sources import Span
 
 _LARGEST = 100_000
-"""The limit for results: length of a string or list, bits of an integer."""
+"""Maximum size of a result: length of a string or list, or number of bits of an integer."""
 
 
 class Value(NamedTuple):
-    """The value of an evaluated expression. ``via`` lists the names that passed the value on, such as variables."""
+    """The value of an evaluated expression. ``via`` contains the names, such as variables, through which the config
+    reached it.
+    """
 
     node: Node
     via: tuple[Handing, ...] = ()
 
 
 def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant: bool = False) -> Value:
-    """Return the result of an operation as a value. Entries of a container get the place of the container.
+    """Return the result of an operation as a value. The entries of a dict or list get the place of the whole
+    expression.
 
-    Raises Unknowable if the result is too large.
+    Raises:
+        Unknowable: the result is too large.
     """
     if isinstance(value, dict):
         entries = {key: Slot(computed(item, span).node) for key, item in value.items()}
@@ -41,7 +45,11 @@ def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant:
 
 
 def unpack(node: Node, value: Value) -> None:
-    """Put the entries of ``**value`` into a dict. Raises Unknowable if the value is not a known dict."""
+    """Set the entries of ``**value`` in a dict.
+
+    Raises:
+        Unknowable: ``value`` is not a dict, or it is unknown.
+    """
     if value.node.kind not in MAPPINGS:
         raise Unknowable(value.node.data if value.node.kind == "unknown" else "it does not unpack a dict")
     for key, slot in value.node.data.items():
@@ -49,7 +57,7 @@ def unpack(node: Node, value: Value) -> None:
 
 
 def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Value:
-    """Return ``left + right`` and similar; lists keep the places of their entries."""
+    """Return the result of a binary operator such as ``left + right``. The entries of lists keep their places."""
     via = (*left.via, *right.via)
     kinds = {left.node.kind, right.node.kind}
     if isinstance(operation, ast.Add) and kinds in ({"list"}, {"tuple"}):
@@ -71,18 +79,22 @@ def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Va
 
 
 def unary(operation: ast.unaryop, operand: Value, span: Span, *, literal: bool) -> Value:
-    """Return ``-x`` and similar; a number with a sign counts as a literal."""
+    """Return the result of a unary operator such as ``-x``. A literal number with a sign is still a constant."""
     constant = literal and operand.node.constant and not isinstance(operation, ast.Not)
     return computed(_UNARY[type(operation)](as_plain(operand.node)), span, operand.via, constant=constant)
 
 
 def holds(operation: ast.cmpop, left: Any, right: Any) -> bool:
-    """True if a comparison of two values holds."""
+    """True if a comparison of two values is true."""
     return bool(_COMPARISONS[type(operation)](left, right))
 
 
 def iterated(node: Node) -> list[Slot]:
-    """Return the elements that a loop visits. Raises Unknowable if the value is not a known container or string."""
+    """Return the elements over which a loop iterates.
+
+    Raises:
+        Unknowable: the value is unknown, or it is not a container or string.
+    """
     if node.kind in SEQUENCES:
         return list(node.data)
     if node.kind in MAPPINGS:
@@ -97,7 +109,11 @@ def _through(value: Value) -> list[Slot]:
 
 
 def _within_bounds(operation: type[ast.operator], left: Any, right: Any) -> Any:
-    """Return the result of an operator. Raises Unknowable if the result could be too large."""
+    """Return the result of an operator.
+
+    Raises:
+        Unknowable: the result could be too large.
+    """
     size = 0
     if operation in (ast.Pow, ast.LShift) and isinstance(left, int) and isinstance(right, int):
         size = left.bit_length() * right if operation is ast.Pow else right

@@ -1,4 +1,4 @@
-"""Read a config file and its bases into one config in which every value has its place.
+"""Read a config file and its bases, and merge them into one config in which every value has its place.
 
 Source: mmengine 0.10.7, ``Config.fromfile``, ``_file2dict`` and ``_parse_lazy_import``.
 """
@@ -28,15 +28,15 @@ _BASE = "_base_"
 
 
 class ConfigReader:
-    """Reads a config with its bases.
+    """Reader of a config and its bases.
 
     Args:
-        texts: texts to use instead of files, by their resolved paths.
+        texts: texts to read instead of files, by resolved path.
 
     Attributes:
-        sources: the files that were read, by their names in messages, in the order of reading.
-            raised: expressions that raise an exception when the config is run, with the exceptions.
-            named: for each base, the place that names it first.
+        sources: the files that were read, in the order of reading, by their names in messages.
+        raised: places of expressions that raise when the config is run, with the exception.
+        named: for each base, the first place that names it as a base.
     """
 
     def __init__(self, texts: Mapping[Path, str] | None = None) -> None:
@@ -48,7 +48,11 @@ class ConfigReader:
         self._count = 0
 
     def read(self, shown: str, path: Path) -> Node:
-        """Return the merged config, a ConfigDict. Raises LrdecayError if mmengine could not load it."""
+        """Return the merged config as a ConfigDict.
+
+        Raises:
+            LrdecayError: mmengine could not load the config.
+        """
         tree = self._tree(shown, path) if path.suffix == ".py" else None
         if tree is not None and lazy_style.is_lazy(tree[1]):
             names, imported = self._lazy(shown, path)
@@ -91,7 +95,7 @@ class ConfigReader:
         self._open.append(path)
 
     def _plain(self, shown: str, path: Path, at: Span | None = None) -> Node:
-        """Return the merged config of a file; its top level is a plain dict."""
+        """Return the merged config of a file. The outermost dict is a plain dict, not a ConfigDict."""
         self._entered(shown, Path(os.path.realpath(path)), at)
         source = self._source(shown, path)
         substitute_templates(source)
@@ -171,7 +175,9 @@ class ConfigReader:
         return Node("dict", kept)
 
     def _lazy(self, shown: str, path: Path, at: Span | None = None) -> tuple[Node, set[str]]:
-        """Return the values of a lazy file as a ConfigDict by name, and the names that only imports create."""
+        """Return the values of a file in the lazy style as a ConfigDict, and the names that exist only through
+        imports.
+        """
         self._entered(shown, Path(os.path.realpath(path)), at)
         source, tree = self._tree(shown, path, self._source(shown, path))
         imports, body = lazy_style.base_block(tree)
@@ -207,7 +213,7 @@ class ConfigReader:
                 return
             if alias.name not in base.data:
                 where = str(source.span(alias).place())
-                raise LrdecayError(f"the base has no {alias.name}", where=where, final=True)
+                raise LrdecayError(f"the base does not define {alias.name}", where=where, final=True)
             slot = base.data[alias.name]
             if alias.asname:
                 slot = slot._replace(via=(Handing("import", alias.name, source.span(alias)), *slot.via))
@@ -230,7 +236,7 @@ class ConfigReader:
 
 
 def _listed(slot: Slot | None) -> list[tuple[str, Span]]:
-    """Return the names in ``_base_`` with their places."""
+    """Return each path in ``_base_`` with its place."""
     if slot is None:
         return []
     several = slot.node.data if slot.node.kind == "list" else [slot]
@@ -240,7 +246,9 @@ def _listed(slot: Slot | None) -> list[tuple[str, Span]]:
         try:
             name = as_plain(each.node)
         except Unknowable as error:
-            raise LrdecayError(f"_base_ is unknown: {error}", where=str(span.place()) if span else "") from error
+            raise LrdecayError(
+                f"the value of _base_ is unknown: {error}", where=str(span.place()) if span else ""
+            ) from error
         if not isinstance(name, str) or span is None:
             raise LrdecayError(
                 "_base_ contains a value that is not a path", where=str(span.place()) if span else "", final=True
@@ -257,5 +265,5 @@ def _assigns_base(statement: ast.stmt) -> bool:
 
 
 def _is_code(node: Node) -> bool:
-    """True for a function or an imported object: mmengine drops functions and modules."""
+    """True for a function, a module or an imported object. mmengine removes functions and modules from a config."""
     return node.kind == "function" or (node.kind == "object" and node.constant)

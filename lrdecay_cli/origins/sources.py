@@ -1,4 +1,7 @@
-"""The text of a config file, with templates substituted as in mmengine, and places in the original file."""
+"""The text of a config file, before and after the substitution of mmengine's templates.
+
+Finds the place in the file for each part of the substituted text.
+"""
 
 from __future__ import annotations
 
@@ -19,33 +22,33 @@ _LONGEST_SHOWN = 120
 
 
 class Span(NamedTuple):
-    """A range of a source's substituted text, as offsets."""
+    """A range in the substituted text of a file, as character offsets."""
 
     source: Source
     start: int
     end: int
 
     def place(self) -> Place:
-        """Return the range as lines and columns of the file."""
+        """Return the lines and columns of the range in the file."""
         return self.source.place(*self.source.in_file(self.start, self.end))
 
     def text(self) -> str:
-        """Return the text of the range in the file, on one line, shortened if long."""
+        """Return the text of the range in the file, on one line. A long text is shortened."""
         start, end = self.source.in_file(self.start, self.end)
         text = " ".join(self.source.original[start:end].split())
         return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
 
 
 class Source:
-    """A file's text, and the substituted text that mmengine parses.
+    """The text of a file, and the text after substitution, which mmengine parses.
 
     Attributes:
         shown: name of the file in messages.
-        path: the file.
+        path: path of the file.
         original: content of the file.
-        text: the text to parse.
-        placeholders: the path ``x`` by the string that replaces ``{{_base_.x}}``.
-        templates: ranges of ``original`` that are replaced, with the names in them.
+        text: the text after substitution.
+        placeholders: for each string that replaces a ``{{_base_.x}}``, the path ``x``.
+        templates: ranges of ``original`` that were replaced, with the name in the template.
     """
 
     def __init__(self, shown: str, path: Path, text: str) -> None:
@@ -60,12 +63,12 @@ class Source:
         self._parsed_lines = self._lines
 
     def place(self, start: int, end: int) -> Place:
-        """Return lines and columns of a range of ``original``."""
+        """Return lines and columns of a range in ``original``."""
         line, end_line = (bisect.bisect_right(self._lines, offset) for offset in (start, end))
         return Place(self.shown, line, start - self._lines[line - 1] + 1, end_line, end - self._lines[end_line - 1] + 1)
 
     def in_file(self, start: int, end: int) -> tuple[int, int]:
-        """Return the range of ``original`` for a range of ``text``."""
+        """Return the range in ``original`` for a range in ``text``."""
         if self._begins is None or start >= len(self._begins):
             return start, end
         return self._begins[start], self._ends[max(start, end - 1)]
@@ -82,9 +85,9 @@ class Source:
         return begin + (column if text.isascii() else len(text.encode()[:column].decode(errors="replace")))
 
     def substitute(self, pattern: str, replacement: Callable[[re.Match[str]], str], name: str) -> None:
-        """Replace each match in ``text``.
+        """Replace each match of ``pattern`` in ``text``, and record it in ``templates``.
 
-        ``name`` is recorded in ``templates``; it is a template for ``Match.expand``.
+        ``name`` is the recorded name, as a template for ``Match.expand``.
         """
         matches = list(re.finditer(pattern, self.text))
         if not matches:
@@ -111,7 +114,11 @@ def _line_starts(text: str) -> list[int]:
 
 
 def read_source(shown: str, path: Path) -> Source:
-    """Return a config file's text. Raises LrdecayError if it cannot be read."""
+    """Return the text of a config file.
+
+    Raises:
+        LrdecayError: the file cannot be read.
+    """
     try:
         if path.stat().st_size > _LONGEST:
             raise LrdecayError(f"is larger than {_LONGEST >> 20} MiB", where=shown)
@@ -123,10 +130,14 @@ def read_source(shown: str, path: Path) -> Source:
 
 
 def substitute_templates(source: Source) -> None:
-    """Replace ``{{ fileDirname }}`` and similar, ``{{$NAME:default}}`` and ``{{_base_.x}}``.
+    """Replace the templates of mmengine in the text: ``{{ fileDirname }}``, ``{{$NAME:default}}``, ``{{_base_.x}}`` and
+    similar.
 
     Source: mmengine 0.10.7, ``Config._substitute_predefined_vars``, ``_substitute_env_variables`` and
-    ``_pre_substitute_base_vars``. Raises LrdecayError for a missing environment variable.
+    ``_pre_substitute_base_vars``.
+
+    Raises:
+        LrdecayError: an environment variable without a default is not set.
     """
     if "{{" not in source.text:
         return

@@ -160,7 +160,7 @@ HOSTILE = {
     "raises.py": ("a = [1]\nb = a[3]\n", "raises.py:2: running the config raises IndexError: list index out of range"),
     "undefined.py": ("a = dict(b=lr)\n", "undefined.py:1: running the config raises NameError: lr is not defined"),
     "broken.json": ('{"a": 1,\n "b": }', "broken.json:2: is not JSON: Expecting value: line 2 column 7 (char 15)"),
-    "list.json": ('["optim_wrapper"]', "list.json: does not hold a mapping"),
+    "list.json": ('["optim_wrapper"]', "list.json: does not contain a dict"),
     "broken.yaml": ("a: [1\nb: 2", "broken.yaml:2: is not YAML: expected ',' or ']', but got ':'"),
     "bytes.py": (b"a = '\xff'\n", "bytes.py: is not UTF-8 text"),
     "large.py": ("#" * (2**21 + 1), "large.py: is larger than 2 MiB"),
