@@ -35,7 +35,9 @@ def dependencies_wanted() -> bool:
 
 
 def probed(*paths: str) -> None:
-    """Record that a result depends on whether these paths exist, and on their content. For lrdecay's own code."""
+    """Record that a result depends on whether these paths exist, and on their content. Only lrdecay's own code calls
+    it.
+    """
     # Without a recording nothing is imported.
     if recording := sys.modules.get("lrdecay_cli.cache.recording"):
         recording.note_probed(paths)

@@ -1,6 +1,7 @@
 """Store cached results in entry files. A file has a line with a checksum, a line with the evidence, and the result.
 
-Most of the evidence are stamps of installed files. Many results have the same stamps, so these are in a separate file.
+The evidence lists the inputs of the result. Most inputs are installed files, and many results have the same installed
+files. So the stamps (times and size) of installed files are in a separate file.
 """
 
 from __future__ import annotations

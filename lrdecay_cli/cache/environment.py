@@ -14,9 +14,9 @@ _FOR_DRAWING = {"COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLO
 
 
 class EnvironmentReads:
-    """Records reads of environment variables from its creation on.
+    """Records which environment variables are read after its creation.
 
-    It has the names that were read, whether all variables were read, and the initial values.
+    It also has the initial value of each variable. ``all`` is True if all variables were read.
     """
 
     def __init__(self) -> None:
@@ -54,10 +54,10 @@ _STDLIB = os.path.join(STDLIB, "")
 
 
 def read_by_user() -> bool:
-    """True if code of a config or plugin makes the current call, according to the call stack.
+    """True if code of a config or plugin makes the current call.
 
-    This code is the innermost frame outside the standard library, and belongs neither to an installed package nor to
-    lrdecay.
+    This is decided by the innermost frame outside the standard library: it must not belong to an installed package or
+    to lrdecay.
     """
     frame = sys._getframe(1)
     while frame is not None:

@@ -97,7 +97,7 @@ class Recording:
     def evidence(self) -> Evidence | str:
         """Return the evidence for all inputs so far. If there can be no evidence, return the reason as text.
 
-        Files have the state at the time when they were read.
+        The evidence has the state of each file at the time when the file was read.
         """
         began, ticks = self.began
         if abs((time.time_ns() - began) - (time.monotonic_ns() - ticks)) > 1_000_000_000:

@@ -80,7 +80,7 @@ def find_constructor(written: str, module: str = "", copy_of: str = "") -> Const
         module: the module that defines the class. It identifies the constructor. If it is unknown (maps of schema 1,
             classes that cannot be loaded), the scope identifies the constructor. If no scope matches either, the first
             constructor with this class name is returned.
-        copy_of: value of :attr:`Constructor.copy_of`.
+        copy_of: the constructor that the class is a copy of, as in :attr:`Constructor.copy_of`; empty if unknown.
     """
     scope, _, name = written.rpartition(".")
     if copy_of:

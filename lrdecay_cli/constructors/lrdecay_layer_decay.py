@@ -1,6 +1,7 @@
 """lrdecay's own ``LayerDecayOptimWrapperConstructor``, which records the formulas of its groups.
 
-A group map stores these formulas. This file only adds which custom keys and exemptions the constructor considered.
+A group map stores these formulas. For ``explain``, this file adds the custom keys and exemptions that the constructor
+considered.
 """
 
 from __future__ import annotations

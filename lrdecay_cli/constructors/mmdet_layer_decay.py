@@ -1,7 +1,7 @@
-"""mmdet's ``LearningRateDecayOptimizerConstructor``: layer ids of ConvNeXt by name. It ignores some options.
+"""mmdet's ``LearningRateDecayOptimizerConstructor``: layer ids of ConvNeXt by name.
 
-Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. :class:`DecayRules` computes the
-numbers.
+The constructor ignores ``custom_keys`` and multipliers. Source: mmdet 3.3.0,
+``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. :class:`DecayRules` computes the numbers.
 """
 
 from __future__ import annotations

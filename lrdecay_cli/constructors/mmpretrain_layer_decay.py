@@ -64,8 +64,10 @@ class _Rules(OptionPrecedence):
         return remarks
 
     def _layer_id(self, tensor: Tensor, layer_id: int, layers: int) -> Formula:
-        """Return the formula of a known backbone family if its layer id equals the model's. Otherwise return the
-        model's.
+        """Return the formula for a layer id.
+
+        It is the formula of a known backbone family if that gives the model's layer id. Otherwise it has only the
+        number.
         """
         if self._family is not None:
             with suppress(DecayError):

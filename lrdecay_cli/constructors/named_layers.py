@@ -198,7 +198,7 @@ class _Rules(ConstructorRules):
                 return
 
     def _never_read(self, tensor: Tensor) -> Iterator[RuleTrace]:
-        """Yield a trace for each option of mmengine's constructor that matches the parameter but is ignored here."""
+        """Yield the outcome ``never read`` for each option of mmengine's constructor that matches the parameter."""
         options = self._inputs.options
         keys = options.get("custom_keys")
         if isinstance(keys, Mapping):

@@ -102,10 +102,9 @@ class _Rules(ConstructorRules):
         return () if rules is None else rules.remarks(_within(tensor, part), provenance)
 
     def _of(self, tensor: Tensor) -> tuple[_Part, ConstructorRules | None, Provenance]:
-        """Return three facts about the optimizer of a tensor.
+        """Return the part of the model that the tensor's optimizer trains, its rules, and the formulas without rules.
 
-        These are the part that it trains, the rules for the part's ``paramwise_cfg``, and the formulas without these
-        rules.
+        The rules are those of mmengine's constructor for the part's ``paramwise_cfg``; None if it is empty.
         """
         group = tensor.group
         if group is None:

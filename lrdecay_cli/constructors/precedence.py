@@ -143,7 +143,7 @@ class OptionPrecedence(ConstructorRules):
         return Formula(rule, formula, base * number, inputs, "custom_key", key, product)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        """Return the traces of all rules that the constructor considers: custom keys first, then multipliers."""
+        """Return the outcome of each rule that the constructor considers: custom keys first, then multipliers."""
         winner = None if self.multipliers_override_keys else self.winning_key(tensor)
         return (
             *self._keys_considered(tensor),

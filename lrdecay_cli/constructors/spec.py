@@ -68,7 +68,7 @@ class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
     """True if the name of a parameter of the model itself is ``.weight`` instead of ``weight`` for the search."""
 
     def searched_name(self, tensor: Tensor) -> str:
-        """Return the form of a parameter name in which the constructor searches for keys."""
+        """Return the name of a parameter as the constructor searches it for custom keys. It may start with a dot."""
         return f".{tensor.own}" if self.dot_before_own and not tensor.path else tensor.seen
 
 
@@ -244,7 +244,7 @@ class UnknownConstructor(ConstructorSpec, frozen=True, kw_only=True):
 
     @property
     def keys_set_lr(self) -> bool:
-        """Return True, because an unknown constructor may read ``custom_keys`` as mmengine's does."""
+        """Return True, because an unknown constructor may read ``custom_keys`` as mmengine's constructor does."""
         return True
 
     def never_reads(self, option: str) -> bool:
@@ -257,7 +257,9 @@ _RATE_OPTIONS = ("decay_rate", "layer_decay_rate", "layer_decay", "lr_decay_rate
 
 
 class ConstructorInputs(msgspec.Struct, frozen=True):
-    """Everything that the groups of a constructor depend on, besides the parameters."""
+    """Everything besides the parameters that a constructor's groups depend on: options, lr, weight decay, modules,
+    GPUs.
+    """
 
     spec: ConstructorSpec
     options: Mapping[str, Any]

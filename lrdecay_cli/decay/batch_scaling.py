@@ -32,7 +32,7 @@ def scaled_map(group_map: GroupMap, batch: Batch, lrs: Sequence[float | None] | 
 
     Args:
         group_map: the map as the constructor built it.
-        batch: the batch of the new map. Without a factor, only the batch of the map changes.
+        batch: the batch of the new map. If it has no factor, only the batch of the map changes.
         lrs: the lr of each group as mmengine scaled it; None to multiply the lrs of the map.
     """
     factor = batch.lr_factor
@@ -82,10 +82,10 @@ def _scaled(built: Formula, factor: float) -> Formula:
 
 
 def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
-    """Return the audited map with the ``auto_scale_lr`` factor of the live map.
+    """Return the map of an earlier audit with the ``auto_scale_lr`` factor of the running training (``live``).
 
-    The audited map then describes the same training on more GPUs, if it was built without ``auto_scale_lr`` or for an
-    assumed single GPU. It is unchanged if the user gave its number of GPUs.
+    If the audit was without ``auto_scale_lr`` or for an assumed single GPU, its map then describes the same training on
+    more GPUs. If the user gave the audit a number of GPUs, its map is unchanged.
     """
     if (
         not live.batch

@@ -144,7 +144,7 @@ class ConstructorOptions:
         return f"{self.backbone}."
 
     def with_layers(self, num_layers: int) -> DecayOptions:
-        """Return the layer-decay options with the number of layers that was counted in the backbone."""
+        """Return the options of the layer decay, with this number of layers."""
         return DecayOptions(num_layers, self.decay_rate, self.decay_type)
 
 

@@ -25,7 +25,10 @@ from lrdecay_cli.domain.provenance import Formula
 
 @dataclass(frozen=True, slots=True)
 class BackboneClasses:
-    """The classes of a backbone and its ``get_layer_depth``, which determine the layers together with the names."""
+    """The classes and the ``get_layer_depth`` of a backbone.
+
+    Together with the parameter names, they determine the layers of the backbone.
+    """
 
     classes: tuple[str, ...]
     """The backbone's class and its base classes, nearest first. Each is listed as ``package.Name`` and then as

@@ -112,7 +112,7 @@ class DecayRules:
         """Return the formulas of one parameter's layer id, lr scale, lr and weight decay.
 
         Raises:
-            DecayError: the name has no layer in the backbone, or its lr scale has no value.
+            DecayError: the name has no layer in the backbone, or its lr scale cannot be computed.
         """
         layer_id = self.layer_id(name)
         assert isinstance(layer_id.result, int)

@@ -1,4 +1,4 @@
-"""Records of the differences between two group maps (``diff``), and of results for baseline files (``baseline``)."""
+"""Records of the commands ``diff`` (differences of two group maps) and ``baseline`` (results for baseline files)."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ State = Literal["written", "updated", "unchanged", "missing", "outdated"]
 
 
 class BaselineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The result of ``baseline`` for one config."""
+    """The result of the command ``baseline`` for one config."""
 
     config: str
     file: str
@@ -240,7 +240,7 @@ class BaselineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BaselineResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The results of one run of ``baseline``."""
+    """The results of one run of the command ``baseline``."""
 
     schema_version: int
     tool: Tool

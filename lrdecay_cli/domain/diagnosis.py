@@ -1,4 +1,4 @@
-"""Records of ``doctor``: installed packages, problems of the environment, and their fixes."""
+"""Records of the command ``doctor``: installed packages, problems of the environment, and their fixes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All results of ``doctor``."""
+    """All results of the command ``doctor``."""
 
     schema_version: int
     tool: Tool

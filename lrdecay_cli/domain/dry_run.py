@@ -1,6 +1,7 @@
-"""Records of a dry run, which runs mmengine's training loop without data: who changed which group in which iteration.
+"""Records of the command ``dry-run``, which runs mmengine's training loop without data.
 
-Iterations count from 0. The value at an iteration is the value that the optimizer uses in this iteration.
+They contain what changed which parameter group, and in which iteration. Iterations count from 0. The value at an
+iteration is the value that the optimizer uses in this iteration.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def deviates(self) -> bool:
-        """True if the measured step differs from the expected step by more than the tolerance for rounding."""
+        """True if measured and expected step differ by more than :data:`TOLERANCE`."""
         if self.step is None or self.expected is None:
             return False
         return abs(self.step - self.expected) > TOLERANCE * max(abs(self.expected), TOLERANCE)

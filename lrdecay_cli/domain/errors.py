@@ -21,9 +21,9 @@ class LrdecayError(Exception):
         problem: what is wrong, as a sentence without a full stop.
         where: the file, config key or parameter with the problem; empty if ``problem`` names it.
         fix: what the user can do; empty if no fix is known.
-        status: the error in one word, for a table of many configs: ``no-model``, ``no-optim-wrapper``,
-            ``needs <package>``, ``broken upstream`` (a mistake in a config of an installed package), or ``error``.
-        final: True if the config itself causes the error, so that a retry without shortcuts cannot succeed.
+        status: the error in one word, for a table of many configs: ``no-model``, ``no-optim-wrapper``, ``needs
+            <package>``, ``broken upstream`` (a mistake in a config of an installed package), or ``error``.
+        final: True if the config itself causes the error, so that a second attempt to build it cannot succeed.
         key: the config key with the problem, ``paramwise_cfg.custom_keys['norm']``, if ``where`` names a file.
     """
 

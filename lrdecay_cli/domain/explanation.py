@@ -1,5 +1,6 @@
-"""Records of ``explain``: the rules that the constructor considers for a parameter, the resulting numbers, their
-certainty.
+"""Records of the command ``explain``.
+
+They contain the rules that the constructor considers for a parameter, the resulting numbers, and how certain these are.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Explanations(Displayed, frozen=True, forbid_unknown_fields=True):
-    """The results of one run of ``explain``."""
+    """The results of one run of the command ``explain``."""
 
     schema_version: int
     tool: Tool

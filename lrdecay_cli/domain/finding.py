@@ -1,4 +1,4 @@
-"""Records of ``check``, as its JSON format writes them: findings, checked configs, and the pages about the rules."""
+"""Records of the command ``check`` and of its JSON: findings, checked configs, and pages about the rules."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Cause(Brief, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """Return an identifier of this cause. For several findings it is independent of the number of configs."""
+        """Return an identifier of this cause. If the cause has several findings, it does not depend on their number."""
         place = self.finding.place
         if len(self.findings) == 1 or not place:
             return self.finding.fingerprint
@@ -176,7 +176,7 @@ CheckFailed.__module__ = "lrdecay_cli"
 
 
 class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
-    """The results of one run of ``check``."""
+    """The results of one run of the command ``check``."""
 
     schema_version: int
     tool: Tool

@@ -1,8 +1,8 @@
 """The group map: it lists the parameter groups of an optimizer, and the parameters in no group.
 
 A parameter is a tensor that the model registers (``nn.Module.named_parameters``). ``numel`` counts its elements.
-Learning rates are absolute and per step, before the first step of the training. ``lr_scale`` is the lr divided by the
-base lr.
+Learning rates are the optimizer's absolute values per step, at the start of the training. ``lr_scale`` is the lr
+divided by the base lr.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Stub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A stub: lrdecay replaces a missing or unusable dependency with it."""
+    """The stub with which lrdecay replaces a missing or unusable dependency."""
 
     name: str
     reason: str
@@ -94,11 +94,10 @@ class UnknownName(LrdecayError, KeyError):  # noqa: N818
 
 
 class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
-    """The parameter groups that the config's own constructor built. Every parameter of the model is listed exactly
-    once.
+    """The parameter groups that the config's own constructor built. Every parameter of the model is listed once.
 
     Each parameter is in one group, is frozen, or is missing from all groups. If optimizers step alternately
-    (``optimizer.turns``), a parameter may be in one group of each.
+    (``optimizer.turns``), a parameter may be in one group of each optimizer.
 
     ``group_map["backbone.norm3.weight"]`` returns a :class:`Tensor`. ``in`` and ``for`` use parameter names. ``print``
     shows the output of ``lrdecay inspect``.

@@ -24,7 +24,7 @@ class LiveScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LiveOptimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The schedulers of a running program, and whether they apply ``lr_scale``."""
+    """The schedulers of a running program, and whether they multiply the lr of a group by its ``lr_scale``."""
 
     schedulers: tuple[LiveScheduler, ...]
     """The schedulers of the program, including schedulers inside other schedulers."""

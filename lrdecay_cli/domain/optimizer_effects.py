@@ -82,7 +82,7 @@ class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The measured effects of one optimizer class, at certain options."""
+    """The measured effects of one optimizer class with certain options."""
 
     module: str
     """The module that defines the class."""

@@ -81,7 +81,7 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An option of the merged config, with the place that sets it and the values that it overrides.
 
-    A dict or list with entries has no own record: each entry has one.
+    A dict or list is an option only if it is empty. Otherwise each of its entries is an option.
     """
 
     option: str
@@ -93,7 +93,7 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The result of ``where``: for each option of a config, the place that sets it."""
+    """The result of the command ``where``: for each option of a config, the place that sets it."""
 
     schema_version: int
     tool: Tool

@@ -71,7 +71,7 @@ def by_name(
 
 
 def computed(expression: str, formula: str, result: int | float, inputs: Mapping[str, int | float]) -> Formula:
-    """Return a formula with other numbers as inputs. The expression is also its rule."""
+    """Return a formula that computes a number from other numbers. Its rule is the expression."""
     return Formula(expression, formula, result, inputs, "computed", "", expression)
 
 

@@ -1,4 +1,7 @@
-"""The result of a command: a document for machines, and a report for readers. Every output format uses them."""
+"""The result of a command: a document for machines, and a report for readers.
+
+Each output format uses the document, the report, or both.
+"""
 
 from __future__ import annotations
 

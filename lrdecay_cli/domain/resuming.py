@@ -13,7 +13,7 @@ import msgspec
 
 
 class RestoredSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scheduler setting that differs between the two compared sides."""
+    """A scheduler setting that has different values in the two compared configs or checkpoints."""
 
     name: str
     before: Any
@@ -21,7 +21,7 @@ class RestoredSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RestoredScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scheduler of the config with settings that differ between the two compared sides."""
+    """A scheduler of the config with settings that differ between the two compared configs or checkpoints."""
 
     path: str
     """The scheduler's path in the config: ``param_scheduler[0]``."""
@@ -35,7 +35,7 @@ class RestoredScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class ComingValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Groups that will get different values from the schedulers on the two compared sides."""
+    """Groups for which schedulers will set different values in the two compared trainings."""
 
     parameter: str
     """``lr``, or another option that schedulers change."""
@@ -57,7 +57,8 @@ class ComingValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Coming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The values that schedulers will set in the future on the two compared sides.
+    """The values that schedulers will set in the two compared trainings, from the iteration at which the training
+    resumes.
 
     The values of a checkpoint continue from its saved state. The values of a config are planned from the start.
     """

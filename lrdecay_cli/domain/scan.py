@@ -1,4 +1,4 @@
-"""Records of ``scan``, as its JSON format writes them: one result for each config."""
+"""Records of the command ``scan``, as its JSON format writes them: one result for each config."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_FOR_TRAINING = ("no-model", "no-optim-wrapper")
 
 
 class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The result of ``scan`` for one config. All numbers are null unless the status is ``ok``."""
+    """The result of the command ``scan`` for one config. All numbers are null unless the status is ``ok``."""
 
     config: str
     """Path of the config, as named on the command line or as found in a named directory."""

@@ -1,4 +1,4 @@
-"""Records of ``suggest``, as its JSON format writes them: the decay settings that fit a model, and their effect."""
+"""Records of the command ``suggest`` and of its JSON: the decay settings that fit a model, and their effect."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The suggestion without the config's custom keys for the backbone, which the suggestion itself keeps."""
+    """A variant of the suggestion without the config's custom keys for the backbone. The suggestion itself keeps these
+    keys.
+    """
 
     without: tuple[str, ...]
     """The custom keys that this variant drops: ``custom_keys['backbone']``."""

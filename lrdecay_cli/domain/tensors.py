@@ -203,9 +203,7 @@ class Tensor(Brief, frozen=True):
 
     @property
     def status(self) -> str:
-        """The label, followed by ``by train()`` or ``thawed by train()`` if ``model.train()`` changed
-        ``requires_grad``.
-        """
+        """The state in reports, followed by ``by train()`` or ``thawed by train()`` if ``model.train()`` changed it."""
         if not self.by_train:
             return self.label
         return f"{self.label}, thawed by train()" if self.trainable else f"{self.label} by train()"

@@ -23,7 +23,7 @@ UNKNOWN = "unknown"
 
 
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Facts about a checkpoint. Its groups have the saved lrs, as the schedulers had set them when it was saved."""
+    """Facts about a checkpoint. Its groups have the lrs that the schedulers had set when it was saved."""
 
     epoch: int | None
     iteration: int | None
@@ -53,7 +53,7 @@ class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The optimizer of the groups, or several optimizers."""
+    """The optimizer or the optimizers that update the groups."""
 
     type: str
     wrapper: str
@@ -281,7 +281,7 @@ class Wrapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """Options for the start of a training that may affect learning rates and weight decays."""
+    """Launch options of a training, such as the number of GPUs, that may affect learning rates and weight decays."""
 
     gpus: int | None = None
     """Number of GPUs. None if the user did not give it."""
