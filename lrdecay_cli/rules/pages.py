@@ -77,5 +77,5 @@ def blocks_of(page: RulePage) -> Iterator[Block]:
             yield Block(example.settings, code="toml", title=f"{title}, lrdecay.toml")
         if example.baseline is not None:
             yield Block(
-                example.baseline or "# the base as it is", code="python", title=f"{title}, when its baseline was made"
+                example.baseline or "# the base as it is", code="python", title=f"{title}, config of the baseline"
             )

@@ -77,6 +77,6 @@ def test_in_a_narrow_terminal_nothing_is_cut() -> None:
 def test_the_documentation_is_up_to_date(golden: Golden) -> None:
     head = (
         "# The rules of `lrdecay check`\n\n"
-        "Written by `pytest --update-golden` from the rules; `lrdecay rule CODE` prints one of them.\n\n"
+        "`pytest --update-golden` writes this page from the rules. `lrdecay rule CODE` prints the page of one rule.\n\n"
     )
     golden.check_text(ROOT / "docs/rules.md", head + render(report_on(RULES, whole=True).report, Canvas()))

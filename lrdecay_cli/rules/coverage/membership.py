@@ -37,7 +37,7 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
     parameters. Add a group for the other parameters. To exclude a parameter on purpose, freeze it: set
     ``requires_grad=False`` or an option of the module, such as ``frozen_stages``.
 
-    The rule does not report moving averages of parameters: mmengine's averaged models, and the modules listed in
+    LRD101 does not report moving averages of parameters: mmengine's averaged models, and the modules listed in
     ``module_keys`` of mmagic's ``ExponentialMovingAverageHook``.
     """
     trained = [tensor for tensor in context.group_map.tensors() if tensor.trainable and not tensor.averaged]
@@ -84,8 +84,8 @@ class HeadAgain($DEFAULT):
 def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
     """A tensor is in several optimizers, or twice in one group.
 
-    Each step updates a tensor that occurs twice in a group two times, so its effective lr doubles. If two optimizers
-    have the tensor, each updates it with its own momentum.
+    If a tensor is twice in a group, each step updates it twice, so its effective lr doubles. If two optimizers have the
+    same tensor, each optimizer updates it with its own momentum.
 
     PyTorch raises an error if a tensor is in two groups of one optimizer. It only warns if a tensor is twice in one
     group, and it does not compare different optimizers. Give each optimizer the parameters of its own part of the
@@ -120,7 +120,7 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
     """A frozen parameter is in a group.
 
     A frozen parameter gets no gradient, so PyTorch's optimizers skip it. But the size and lr of its group suggest that
-    it trains. If the parameter is unfrozen later, it trains at that lr.
+    it trains. If the parameter is unfrozen later, it trains at the group's lr.
 
     Without ``paramwise_cfg``, mmengine's default constructor passes all ``model.parameters()`` to the optimizer,
     including the parameters of frozen stages. Most detectors with a ResNet backbone are trained with this constructor.

@@ -59,20 +59,20 @@ _WITH_REGISTERS = "model = dict(backbone=dict(type='ConvNeXtRegisters'))\n"
 def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     """Some parameters of the backbone train at the head's lr, although the other backbone parameters have a lower lr.
 
-    The constructor does not recognise the names of these parameters and gives them the head's lr, up to a hundred times
-    the lr of the layers around them. If the parameters are pretrained, they should train slowly.
+    The constructor does not recognise the names of some backbone parameters and gives them the head's lr, up to a
+    hundred times the lr of the layers around them. Pretrained parameters should train slowly.
 
     Tokens, position embeddings and stems are pretrained, so they should have the lr of their stage. mmpretrain's
     constructor gives register and mask tokens the head's lr. To give them the lr of their stage, use another
     constructor.
 
-    The rule does not report the norm after the last block, because this norm is normally trained with the head.
+    LRD201 does not report the norm after the last block, because this norm is normally trained with the head.
     MMDetection's constructor gives ``backbone.norm0`` to ``norm3`` of ConvNeXt the head's lr. A classifier has only
-    ``norm3``. A detector adds ``norm0`` to ``norm2``, which are not pretrained, so the rule reports these three norms
-    as info.
+    ``norm3``. A detector adds ``norm0`` to ``norm2``, which are not pretrained, so LRD201 reports these three norms as
+    info.
 
     Adapters add new modules to a pretrained backbone: ``spm``, ``interactions``, ``level_embed``, prompts, queries. New
-    modules may train at the head's lr, so the rule does not report them.
+    modules may train at the head's lr, so LRD201 does not report them.
     """
     # One fault for pretrained tensors, one for norms that a detector adds.
     backbone = context.backbone

@@ -55,7 +55,7 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
     because ``backbone`` is longer than ``norm``. With the longer key ``'backbone.norm': dict(decay_mult=0)`` instead of
     ``'norm'``, these norms are exempt from weight decay, but they train at the full lr.
 
-    If two custom keys of equal length match a parameter, mmengine applies the first key in alphabetical order. The rule
+    If two custom keys of equal length match a parameter, mmengine applies the first key in alphabetical order. LRD506
     does not report a longer key that matches fewer parameters and sets the same fields, because it overrides on
     purpose.
     """
@@ -171,8 +171,8 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
     With ``norm_decay_mult=0`` and ``custom_keys={'backbone': dict(lr_mult=0.1)}``, every norm of the backbone is
     decayed. mmengine applies the custom key first, and treats a key without ``decay_mult`` as ``decay_mult=1``.
 
-    The rule does not report a custom key that sets the same field as the option and matches only parameters of the
-    option.
+    LRD508 does not report a custom key if it sets the same field as the option that it disables, and matches only
+    parameters of this option.
     """
     # One fault for each key and option. LRD506 reports keys that override each other.
     multipliers = context.multipliers

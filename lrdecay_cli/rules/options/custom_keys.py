@@ -103,9 +103,9 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     A custom key must be a substring of a parameter name. It is plain text, not a glob or a regular expression.
     Parameter names have no leading dot, so ``.backbone`` matches nothing.
 
-    Configs often list keys for a whole model family. If a key resembles no name, the finding is therefore an info if
-    the key sets weight decay to 0, or if it comes from a base config. If both are true, the rule does not report the
-    key.
+    Configs often list custom keys for a whole model family, so a key that resembles no name may be intended. The
+    finding is then an info if the key sets weight decay to 0, or if it comes from a base config. If both are true,
+    LRD505 does not report the key.
     """
     inherited = {*context.group_map.training.inherited}
     for key, matches in context.custom_keys.items():
@@ -224,8 +224,8 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
     Parameters outside the intended module get the lr or weight decay of the custom key.
 
     A custom key matches any name that contains it: ``neck`` matches ``backbone.layer1.bottleneck``, ``head`` matches
-    ``roi_head``, and ``bn`` matches ``subnet``. Add a dot to the key (``neck.``) or use a longer part of the name. The
-    rule does not report keys for one kind of parameter in all modules (``norm``, ``pos_embed``).
+    ``roi_head``, and ``bn`` matches ``subnet``. Add a dot to the key (``neck.``) or use a longer part of the name.
+    LRD507 does not report keys for one kind of parameter in all modules (``norm``, ``pos_embed``).
     """
     # The constructor may see a model inside another one.
     own = "module." if all(name.startswith("module.") for name in context.tensors) else ""

@@ -35,7 +35,7 @@ _DROPS = "{}=dict(_delete_=True, ...) drops settings of the base"
 def loop_refused(context: RuleContext) -> Iterator[Fault]:
     """``train_cfg``, ``val_cfg`` or ``test_cfg`` has settings that mmengine refuses when the run starts.
 
-    The loop class does not accept these settings. The run builds the model, then raises before its first step.
+    The loop class does not accept some of the settings. The run builds the model, then raises before its first step.
 
     With ``by_epoch=True``, mmengine uses ``EpochBasedTrainLoop``, which needs ``max_epochs``. Otherwise it uses
     ``IterBasedTrainLoop``, which needs ``max_iters``. To use another class, set ``type`` and remove ``by_epoch``,

@@ -67,7 +67,7 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
     settings, the fix is the mmengine equivalent of their values.
 
     A top-level name that resembles a name of mmengine (``optim_wraper``, ``param_schedulers``) is reported as misspelt.
-    The rule does not report a variable that the config or its base uses in other settings. It does report a top-level
+    LRD510 does not report a variable that the config or its base uses in other settings. It does report a top-level
     ``max_epochs`` if the config sets it instead of ``train_cfg.max_epochs``.
     """
     training = context.group_map.training

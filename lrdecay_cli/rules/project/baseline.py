@@ -31,7 +31,7 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
 
     The baseline is a reviewed group map. An unintended difference changes the training.
 
-    The rule runs if ``--baseline``, or ``baseline`` in the settings, names a baseline, a group map, or a directory that
+    LRD701 runs if ``--baseline``, or ``baseline`` in the settings, names a baseline, a group map, or a directory that
     ``lrdecay baseline`` wrote. Numbers that differ by less than a billionth are treated as equal. The message lists
     changed settings first, then groups, then tensors. If the difference is intended, write the baseline again.
     """

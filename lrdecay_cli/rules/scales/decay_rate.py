@@ -43,7 +43,7 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
 
     A layer id above ``num_layers + 1`` makes the exponent of the decay rate negative, so the group trains above the
     base lr. With MMDetection's constructor, the usual cause is a ``num_layers`` that fits a shallower backbone. Set
-    ``num_layers`` to fit your backbone. The rule does not report a custom key that raises an lr on purpose.
+    ``num_layers`` to fit your backbone. LRD301 does not report a custom key that raises an lr on purpose.
     """
     decay = context.decay_rate if context.decay_option else context.observed_rate
     if decay is None or not 0 < decay < 1:

@@ -176,7 +176,7 @@ def lr_underflow(context: RuleContext) -> Iterator[Fault]:
     A step of Adam is about as large as the lr. In single precision, a step below about 1e-9 does not change a weight of
     0.02. In half precision, even steps that are thousands of times larger change nothing.
 
-    An lr becomes this small through layer decay over many layers, or if several factors multiply it. Raise the decay
+    An lr becomes too small through layer decay over many layers, or if several factors multiply it. Raise the decay
     rate, or freeze layers that should not train.
     """
     lrs = [(group, context.starting_lr(group) or 0.0) for group in context.group_map.groups]

@@ -85,7 +85,7 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
     metric; it cannot monitor a training loss.
 
     lrdecay builds and steps the schedulers with mmengine when it builds the groups. If mmengine raises an error that
-    this rule does not explain, the finding quotes mmengine's message.
+    LRD604 does not explain, the finding quotes mmengine's message.
     """
     misspelt = set()
     for place, given in scheduler_types(context.group_map):

@@ -42,14 +42,14 @@ _NOTABLE = 0.01
 def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
     """A scheduler anneals to an lr at or above the initial lr of a group.
 
-    Annealing then raises the lr of the group instead of lowering it. Usually the group has the lowest layers of a layer
+    The scheduler raises the lr of a group instead of lowering it. Usually this group has the lowest layers of a layer
     decay, or parameters with ``lr_mult=0``.
 
     ``eta_min`` is one absolute lr for all groups. ``eta_min_ratio`` is relative to each group's own lr and keeps the
     order of layers.
 
-    A scheduler may raise the lr on purpose, if a later scheduler lowers it again. In that case, the rule does not
-    report a rise of all groups by the same factor. If groups with different lrs rise to one lr, the finding is an info.
+    A scheduler may raise the lr on purpose, if a later scheduler lowers it again. In that case, LRD601 does not report
+    a rise of all groups by the same factor. If groups with different lrs rise to one lr, the finding is an info.
     """
     for scheduler in context.schedulers:
         if not scheduler.acts:
@@ -159,8 +159,8 @@ _CLOSE = 0.1
 def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     """A scheduler gives the same lr to groups of different lrs.
 
-    ``lr_mult`` or layer decay gave these groups different lrs, but the scheduler sets one lr for all: from the first
-    step on, or at the end.
+    ``lr_mult`` or layer decay gave the groups different lrs, but the scheduler sets the same lr in all groups, from the
+    first step on or at the end.
 
     ``OneCycleLR`` with a single ``eta_max`` overwrites the lr of every group. ``eta_max`` can also be a list with one
     value per group and a last value for the base lr, which mmengine stores like a group.

@@ -79,7 +79,7 @@ def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
 
     The scheduler overwrites the lr of every group when it is built, so layer decay is lost without a warning.
 
-    ``max_lr`` (for CyclicLR also ``base_lr``) is a number for all groups, or a list with one lr per group. The rule
+    ``max_lr`` (for CyclicLR also ``base_lr``) is a number for all groups, or a list with one lr per group. LRD613
     reports groups of one optimizer that are equal in every option, because such groups probably had different lrs
     before the scheduler was built.
     """

@@ -125,7 +125,8 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
     """Two schedulers lower the lr at the same time, or the lr reaches its minimum long before the training ends.
 
     If two schedulers overlap, their factors multiply, so the lr falls much faster than either scheduler intends. If a
-    12-epoch schedule is used in a 36-epoch training, two thirds of the training run at an lr of 0 or a hundredth.
+    12-epoch schedule is used in a 36-epoch training, two thirds of the training run at lr 0, or at a hundredth of the
+    initial lr.
 
     The lr reaches its minimum too early if ``max_epochs`` is raised and ``param_scheduler`` is not changed. The finding
     is an info if the scheduler's ``end`` fits the training, but its last milestone is in the first half.

@@ -53,7 +53,7 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
     Without a reason, a reviewer cannot tell whether the suppression is still valid, so lrdecay ignores it.
 
     In a suppression comment, write the reason after the brackets: ``# lrdecay: ignore[LRD301] reproduces a published
-    run``. In the settings, write the reason as ``reason``.
+    run``. In the settings, set the key ``reason``.
     """
     for suppression in context.policy.suppressions:
         # LRD904 reports suppressions without rules.

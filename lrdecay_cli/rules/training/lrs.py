@@ -99,7 +99,7 @@ def lr_by_position(context: RuleContext) -> Iterator[Fault]:
     from 0. mmyolo's YOLOv5 and YOLOv7 constructors put the biases into the third group. With another constructor, the
     third group may be ``layer_1_decay``. Set ``warmup_bias_lr=0``, or use ``ParamSchedulerHook`` with schedulers.
 
-    lrdecay runs the hook on identical groups to find the groups that get an lr by their position. The rule does not
+    lrdecay runs the hook on identical groups to find the groups that get an lr by their position. LRD829 does not
     report a group that contains all biases and only biases.
     """
     groups = context.group_map.groups

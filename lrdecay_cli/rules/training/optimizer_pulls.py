@@ -70,7 +70,7 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
 def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
     """The optimizer scales steps by the weight norm only in groups with weight decay.
 
-    Groups with the same lr then move by different factors. Norms and biases without weight decay take full steps, and
+    Groups with the same lr move by different factors. Norms and biases without weight decay take full steps, and
     weights take steps of about their norm × lr.
 
     LAMB and LARS scale steps by the weight norm on purpose (the trust ratio), and recipes tuned for them rely on it.
@@ -120,9 +120,9 @@ def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
     step and adds the product to a sum, which later lrs do not change. Rprop has its own step sizes.
 
     To measure the effect of a schedule, lrdecay takes ten steps, halves every lr, and takes two more steps. It divides
-    the last step by the same step of a run with unchanged lrs. A ratio of 0.5 means that the schedule acts at once. The
-    rule does not report an optimizer that reaches 0.5 within a hundred steps, such as LARS, whose momentum contains the
-    lr of earlier steps.
+    the last step by the same step of a run with unchanged lrs. A ratio of 0.5 means that the schedule acts at once.
+    LRD807 does not report an optimizer that reaches 0.5 within a hundred steps, such as LARS, whose momentum contains
+    the lr of earlier steps.
     """
     if not context.schedulers:
         return

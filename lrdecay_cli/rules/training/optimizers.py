@@ -101,8 +101,8 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
 def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     """The optimizer moves a group by another factor than its lr implies.
 
-    The lr scales of layer decay then have another effect. For example, a layer that should train at a tenth of the
-    head's lr trains at a third of it, or at the same lr.
+    If the optimizer does not follow the lrs of groups, layer decay has another effect. For example, a layer that should
+    train at a tenth of the head's lr trains at a third of it, or at the same lr.
 
     lrdecay gives every group equal weights and gradients. It measures how much an element changes per step, relative to
     the group with the highest lr.
@@ -150,7 +150,7 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
     A half-precision tensor as lr also disables weight decay. AdamW multiplies weights by ``1 - lr * weight_decay``,
     which bfloat16 rounds to 1 if the product is below about 0.002.
 
-    To measure weight decay, lrdecay takes a step with a gradient of zero. The rule reports a group with weight decay if
+    To measure weight decay, lrdecay takes a step with a gradient of zero. LRD803 reports a group with weight decay if
     this step does not change its weights.
     """
     kept = {group.precision("lr") or "" for group in context.group_map.groups}

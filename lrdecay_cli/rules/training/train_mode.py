@@ -76,7 +76,7 @@ def frozen_under_ddp(context: RuleContext) -> Iterator[Fault]:
     CSPDarknet does. With ``find_unused_parameters=True``, DistributedDataParallel looks for parameters without a
     gradient in every iteration and does not wait for them.
 
-    The rule runs if the config names a model wrapper, or if ``--gpus`` is above one.
+    LRD819 runs if the config names a model wrapper, or if ``--gpus`` is above one.
     """
     training, batch, wrapping = context.group_map.training, context.group_map.batch, context.group_map.wrapping
     unused = training.unused_parameters

@@ -62,7 +62,7 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     (RMSNorm, LayerNorm2d, GRN) by their type or name, if the parameter has one value per channel. ``norm_decay_mult``
     applies only to torch's norms; for custom norms use ``flat_decay_mult`` or ``custom_keys``.
 
-    The rule reports configs in which only some norms are exempt from weight decay. It also reports AdamW and similar
+    LRD401 reports configs in which only some norms are exempt from weight decay. It also reports AdamW and similar
     optimizers with a weight decay of 0.01 or more. It does not report SGD with the usual weight decay of 1e-4 for all
     parameters.
     """
@@ -119,11 +119,11 @@ def positions_decayed(context: RuleContext) -> Iterator[Fault]:
 
     lrdecay recognises absolute position embeddings by name (``pos_embed``, ``position_embeddings``), or as an embedding
     inside a positional encoding. It recognises relative position tables by names such as
-    ``relative_position_bias_table`` and ``rel_pos_h``. The rule does not report a module that computes positions, such
-    as a convolution called ``pos_embed``.
+    ``relative_position_bias_table`` and ``rel_pos_h``. LRD403 does not report a module that computes positions, such as
+    a convolution called ``pos_embed``.
 
-    The rule reports position embeddings in two cases: the config exempts other parameters from weight decay, or it
-    trains with AdamW or a similar optimizer and a weight decay of 0.01 or more.
+    LRD403 reports position embeddings in two cases: the config exempts other parameters from weight decay, or it trains
+    with AdamW or a similar optimizer and a weight decay of 0.01 or more.
     """
     # One fault each for absolute embeddings and relative tables, except those that LRD406 and LRD508 report.
     left_out = all_vainly_exempt(context)
@@ -150,10 +150,10 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     A token is an input of the model, not a weight, so weight decay shrinks the input of the attention layers.
 
     lrdecay recognises class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global
-    tokens by name. Exemption lists often contain ``cls_token`` but lack newer tokens. The rule does not report the
+    tokens by name. Exemption lists often contain ``cls_token`` but lack newer tokens. LRD404 does not report the
     queries of a detector: Mask2Former exempts queries, and DETR decays them.
 
-    The rule reports tokens in two cases: the config exempts other parameters from weight decay, or it trains with AdamW
+    LRD404 reports tokens in two cases: the config exempts other parameters from weight decay, or it trains with AdamW
     or a similar optimizer and a weight decay of 0.01 or more.
     """
     # One fault for all tokens, except those that LRD406 and LRD508 report.
@@ -177,8 +177,8 @@ def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
     type, if the parameter has one value per channel. ``flat_decay_mult`` applies to gammas; ``norm_decay_mult`` and
     ``bias_decay_mult`` do not.
 
-    The rule reports layer-scale gammas in two cases: the config exempts other parameters from weight decay, or it
-    trains with AdamW or a similar optimizer and a weight decay of 0.01 or more.
+    LRD405 reports layer-scale gammas in two cases: the config exempts other parameters from weight decay, or it trains
+    with AdamW or a similar optimizer and a weight decay of 0.01 or more.
     """
     # One fault for all gammas, except those whose exemption a custom key overrides.
     yield from _decayed_faults(context, "layer-scale")

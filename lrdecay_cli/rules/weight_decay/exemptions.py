@@ -128,8 +128,8 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
     The model trains without the configured regularisation, and the log does not show it.
 
     All weights are exempt if a constructor puts all unrecognised parameters into a group without weight decay, or if a
-    custom key with ``decay_mult=0`` matches every name (``e``, ``weight``). The rule also reports a whole module
-    (backbone, neck or head) with weight decay 0 while other modules are decayed, unless a custom key names that module.
+    custom key with ``decay_mult=0`` matches every name (such as ``e``). LRD407 also reports a whole module (backbone,
+    neck or head) with weight decay 0 while other modules are decayed, unless a custom key names that module.
     """
     # One fault for the whole model, or one for each module at 0 that no custom key names.
     base = context.group_map.base_weight_decay
