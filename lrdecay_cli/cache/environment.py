@@ -74,7 +74,7 @@ def read_by_user() -> bool:
 
 
 def read_by_importlib() -> bool:
-    """True if the import system makes the current call. Its lookups are recorded separately."""
+    """True if the import system makes the current call. Lookups by the import system are recorded separately."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back  # type: ignore[assignment]

@@ -150,7 +150,7 @@ def stamp(path: str) -> list[int] | None:
 def content(path: str) -> list[str] | None:
     """Return the digest of a file's content, and its real path; None if the file does not exist.
 
-    For a file above :data:`LARGE`, the stamp replaces the digest.
+    For a file above :data:`LARGE`, the stamp (times and size) replaces the digest.
     """
     try:
         found = os.stat(path)

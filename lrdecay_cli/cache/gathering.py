@@ -96,7 +96,7 @@ def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Eviden
 
 
 def with_modules(evidence: Evidence, before: int) -> Evidence | str:
-    """Return the evidence with all modules added that are loaded now.
+    """Add all modules that are loaded now to the evidence of a result, and return the new evidence.
 
     If a module changed at the time ``before`` (nanoseconds since 1970) or later, return the reason as text.
     """

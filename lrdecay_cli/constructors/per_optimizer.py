@@ -102,9 +102,11 @@ class _Rules(ConstructorRules):
         return () if rules is None else rules.remarks(_within(tensor, part), provenance)
 
     def _of(self, tensor: Tensor) -> tuple[_Part, ConstructorRules | None, Provenance]:
-        """Return the part of the model that the tensor's optimizer trains, its rules, and the formulas without rules.
+        """Return how the optimizer of a tensor sets its numbers.
 
-        The rules are those of mmengine's constructor for the part's ``paramwise_cfg``; None if it is empty.
+        Returns:
+            The part of the model that the optimizer trains; the rules of mmengine's constructor for the part's
+            ``paramwise_cfg``, None if it is empty; the formulas without these rules.
         """
         group = tensor.group
         if group is None:
@@ -164,7 +166,10 @@ def _part_of_modules(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
 
 
 def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
-    """Raise DecayError with the cause for settings that make the constructor raise an unclear error."""
+    """Check the settings of each optimizer. Raise DecayError with the cause if the constructor cannot use them.
+
+    The constructor's own error would be unclear, because it names only a key or an argument.
+    """
     wrapper, name = inputs.wrapper, inputs.spec.name
     own = {key: each for key, each in wrapper.items() if isinstance(each, Mapping) and key != _SCHEDULE}
     modules = {parameter.name.partition(".")[0] for parameter in parameters}

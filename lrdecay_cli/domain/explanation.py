@@ -62,7 +62,7 @@ class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The numbers of the real parameter group."""
+    """Layer id, lr scale, lr and weight decay of the real parameter group."""
 
     layer_id: int | None
     lr_scale: float | None

@@ -28,7 +28,7 @@ Passage = Literal["variable", "base-variable", "import", "template", "environmen
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A range of a file. Lines and columns count from 1. ``end_column`` is one after the last character."""
+    """A range of characters in a file. Lines and columns count from 1. ``end_column`` is behind the last character."""
 
     file: str
     """The file as the config names it: ``configs/_base_/convnext.py``, ``mmdet::_base_/default_runtime.py``."""

@@ -40,7 +40,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rows of raw values, one per column: numbers stay numbers, a missing value is None."""
+    """A table of raw values: numbers stay numbers, and a missing value is None."""
 
     title: str
     columns: tuple[Column, ...]
@@ -121,7 +121,7 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The report of a command for readers."""
+    """The report of a command, for people to read. Output formats render it."""
 
     facts: tuple[tuple[str, str], ...]
     """Pairs of label and value at the top of the report, in order."""

@@ -272,16 +272,16 @@ class Series:
         return len(self.steps)
 
     def at(self, step: int, track: int) -> float:
-        """Return the value of a track at a step."""
+        """Return the value of the track with index ``track`` at a step of the run."""
         return self.rows[(bisect_right(self.steps, step) - 1) * len(self.tracks) + track]
 
     def row(self, index: int) -> array[float]:
-        """Return the values of all tracks at ``steps[index]``. They are valid until ``steps[index + 1]``."""
+        """Return the values of all tracks at the step ``steps[index]``. They hold until the next of ``steps``."""
         width = len(self.tracks)
         return self.rows[index * width : (index + 1) * width]
 
     def column(self, track: int) -> array[float]:
-        """Return the values of a track at each of ``steps``."""
+        """Return the values of the track with index ``track`` at all stored steps."""
         return self.rows[track :: len(self.tracks)]
 
     def of(self, parameter: str) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Records of the packages behind two group maps, and whether they explain a difference between the maps."""
+"""Records of the packages with which two group maps were built, and of the reason why the maps differ."""
 
 from __future__ import annotations
 

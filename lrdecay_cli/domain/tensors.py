@@ -203,7 +203,9 @@ class Tensor(Brief, frozen=True):
 
     @property
     def status(self) -> str:
-        """The state in reports, followed by ``by train()`` or ``thawed by train()`` if ``model.train()`` changed it."""
+        """The state in reports. If ``model.train()`` changed ``requires_grad``, ``by train()`` or ``thawed by train()``
+        follows.
+        """
         if not self.by_train:
             return self.label
         return f"{self.label}, thawed by train()" if self.trainable else f"{self.label} by train()"

@@ -308,12 +308,12 @@ PLAIN_LAUNCH = Launch()
 
 
 class OnOtherGpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A number of a group that has another value for another number of GPUs."""
+    """An lr or weight decay of a group that depends on the number of GPUs."""
 
     number: Literal["lr", "weight_decay"]
-    """Which number differs. It is the value from the constructor, before ``auto_scale_lr``."""
+    """Which of the two differs. It is the value from the constructor, before ``auto_scale_lr``."""
     group: str
-    """The first group in which the number differs."""
+    """The first group in which it differs."""
     here: float | None
     gpus: int
     there: float | None
