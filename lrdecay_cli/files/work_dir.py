@@ -137,7 +137,7 @@ def last_checkpoint(work_dir: str) -> str:
     # A "best" checkpoint is older than the last of the others.
     plain = [path for path in found if not Path(path).name.startswith("best_")] or found
     if not plain:
-        fix = "give a .pth, or train with CheckpointHook"
+        fix = "give a .pth file, or train with CheckpointHook"
         raise LrdecayError("has no checkpoint", where=work_dir, fix=fix)
     return plain[0]
 

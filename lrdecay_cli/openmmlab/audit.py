@@ -135,7 +135,7 @@ def group_map_of(
     path = options.get("backbone", "backbone") if built.constructor is LayerDecayConstructor else "backbone"
     backbone = dict(unwrapped_model(model).named_modules()).get(path)
     optimizer_config: Mapping[str, Any] = wrapper.get("optimizer") or {}
-    # From the config, else the optimizer's default.
+    # lr and weight decay come from the config, else from the default of the optimizer class.
     own = optimizer_config if len(built.optimizers) == 1 else {}
     base_lrs, base_weight_decays = (
         {name: number(own.get(key, each.defaults.get(key))) for name, each in built.optimizers.items()}

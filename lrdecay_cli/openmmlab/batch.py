@@ -57,13 +57,16 @@ def batch_of(config: Config, launch: Launch, where: str) -> Batch:
     base = scaling.get("base_batch_size")
     if base is None:
         problem, fix = "the config has no auto_scale_lr.base_batch_size", "add auto_scale_lr = "
-        fix += f"dict(base_batch_size=16), with the batch size that the lr is for, or {leave}"
+        fix += f"dict(base_batch_size=N), where N is the batch size for which the lr was chosen, or {leave}"
         raise LrdecayError(problem, where=where, fix=fix, final=True)
     if not isinstance(base, (int, float)) or isinstance(base, bool) or not base > 0:
         problem = f"auto_scale_lr.base_batch_size is {base!r}, not a number of samples"
         raise LrdecayError(problem, where=where, fix=f"set it to a number above 0, or {leave}", final=True)
     if number_or_none(base) is None:
-        problem, fix = "auto_scale_lr.base_batch_size is not finite", "set it to the batch size that the lr is for"
+        problem, fix = (
+            "auto_scale_lr.base_batch_size is not finite",
+            "set it to the batch size for which the lr was chosen",
+        )
         raise LrdecayError(problem, where=where, fix=f"{fix}, or {leave}", final=True)
     if size is None:
         problem = "the config has no train_dataloader.batch_size"

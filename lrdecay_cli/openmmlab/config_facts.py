@@ -36,8 +36,8 @@ _MISPLACED = (
 _WRAPPER_ONLY = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
 LOOP_KEYS = ("train_cfg", "val_cfg", "test_cfg")
 _WRITTEN = (str, int, float, type(None), LazyObject, LazyAttr)
-# Source: mmengine 0.10, Runner.build_train_loop, build_val_loop and build_test_loop.
 _AVERAGING = "mmagic.engine.hooks.ema"
+# Arguments that the Runner passes. Source: mmengine 0.10, Runner.build_train_loop, build_val_loop, build_test_loop.
 _FROM_RUNNER = ("runner", "dataloader", "evaluator")
 
 
@@ -93,7 +93,7 @@ def _unwritable(config: Config) -> tuple[str, ...]:
         if isinstance(value, (dict, list, tuple)):
             if id(value) not in entered:
                 entered.add(id(value))
-                # mmengine's items() would import what a lazy config names.
+                # mmengine's items() would import the modules that a lazy config names.
                 items = dict.items(value) if isinstance(value, dict) else enumerate(value)
                 pending += [(f"{path}.{key}".lstrip("."), item) for key, item in items]
         elif not (isinstance(value, _WRITTEN) or _is_python(str(value)) or _is_written(value)):

@@ -52,7 +52,7 @@ def plain(value: Any) -> Any:
 
 def _is_array(value: Any) -> bool:
     """True for a tensor, a NumPy array or a NumPy scalar."""
-    # A program that has one of NumPy's has imported it; torch does without.
+    # A value from NumPy exists only if NumPy is imported. torch does not require NumPy.
     numpy = sys.modules.get("numpy")
     return isinstance(value, torch.Tensor) or (numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)))
 

@@ -136,7 +136,7 @@ def layer_depth_of(model: nn.Module) -> Callable[[str], tuple[int, int]] | None:
     own: Any = getattr(unwrapped_model(model), "get_layer_depth", None)
 
     def layer_depth(name: str) -> tuple[int, int]:
-        # The model's code may not know the name; the constructor has already called it without an error.
+        # The constructor has already called this method for every name without an error.
         layer_id, layers = own(name)
         return int(layer_id), int(layers)
 

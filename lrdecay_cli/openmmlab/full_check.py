@@ -55,7 +55,7 @@ def _load(module: str) -> str:
     if module != "torch":
         _stubs()
     importlib.import_module(module)
-    # Their own __init__ imports almost nothing.
+    # The __init__ of a zoo package imports almost nothing.
     if module in ZOO_MODELS:
         importlib.import_module(f"{module}.models")
     return "loads"

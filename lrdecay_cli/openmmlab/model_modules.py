@@ -36,7 +36,7 @@ def modules_of(model: nn.Module, name_of: Callable[[str], str] = str) -> dict[st
 
     ``name_of`` converts a path in the model to a path in the group map.
     """
-    # A model that contains one has imported its module.
+    # A model that contains a deformable convolution has imported mmcv.ops.
     ops = sys.modules.get("mmcv.ops")
     deformable = () if ops is None else (ops.DeformConv2d, ops.ModulatedDeformConv2d)
     of_deformable: Iterator[nn.Module] = (module for module in model.modules() if isinstance(module, deformable))

@@ -67,7 +67,7 @@ class OptionReads:
 
 def _watched(options: Mapping[str, Any], prefix: str, reads: OptionReads) -> _WatchedOptions:
     watched = _WatchedOptions()
-    # A plain assignment would make an item of the ConfigDict.
+    # A plain assignment would create an entry in the ConfigDict.
     object.__setattr__(watched, "_watch", (prefix, reads))
     for key, value in dict.items(options) if isinstance(options, dict) else options.items():
         inner = _watched(value, f"{prefix}{key}.", reads) if isinstance(value, Mapping) else value

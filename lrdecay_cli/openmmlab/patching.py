@@ -57,7 +57,7 @@ def patched_functions(owner: types.ModuleType, **replacements: Callable[..., Any
 def _other_body(function: types.FunctionType, replacement: Callable[..., Any]) -> Iterator[None]:
     before = (function.__code__, function.__defaults__, function.__kwdefaults__)
     function.__code__, function.__defaults__ = _forward.__code__, None
-    # The body runs with the globals of the function's own module, so it cannot use names of this one.
+    # The body runs with the globals of the function's own module, so it cannot use names of this module.
     function.__kwdefaults__ = {"_replacement": replacement}
     try:
         yield
@@ -142,7 +142,7 @@ class NotHereError(RuntimeError):
     ``needs`` names the missing file or model in a table of many configs. ``fix`` is the instruction to get it.
     """
 
-    # All arguments but the first have defaults: code of the stack may raise it again with the message alone.
+    # Only the message has no default: code of torch or OpenMMLab may raise the error again with only a message.
     def __init__(self, message: str, needs: str = "", fix: str = "") -> None:
         super().__init__(message)
         self.needs = needs

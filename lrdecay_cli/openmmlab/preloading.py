@@ -28,7 +28,7 @@ def preload_stack(packages: Iterable[str]) -> None:
     install_stubs()
     packages = [*packages]
     for module in (_LOOKED_UP_WITH, *(f"{package}.{name}" for package in packages for name in _REGISTERING)):
-        # A child that needs the module meets the same error and reports it.
+        # A child process that needs the module gets the same error and reports it.
         with suppress(Exception), quiet_stack(verbose=False):
             importlib.import_module(module)
     # Found once for all processes: each would read the records of the installed packages.

@@ -86,7 +86,7 @@ def read_ahead(wanted: Iterable[Iterable[str]]) -> None:
     ``wanted`` contains ``_file2dict`` with a path, or the name of a lookup function with its arguments.
     """
     for function, *arguments in wanted:
-        # A child that needs it gets the error.
+        # A child process that needs the file gets the error itself.
         with suppress(Exception):
             if function == "_file2dict":
                 _parse_ahead(*arguments)
@@ -123,7 +123,7 @@ def _file2dict(filename: str, *arguments: Any, **options: Any) -> Parsed:
     plain = all(value in (True, None) for value in (*arguments, *options.values()))
     if not plain or not is_installed(path):
         return _parse(filename, *arguments, **options)
-    # Return it once, because the caller may change it.
+    # Return each parsed config only once, because the caller may change it.
     known = _parsed.pop(path, None)
     if known is not None and _unchanged(known[1]):
         probed(*known[1])

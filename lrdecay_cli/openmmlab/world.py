@@ -19,7 +19,7 @@ from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions
 
 VARIABLE = "WORLD_SIZE"
 """Environment variable with the number of GPUs, set by a launcher such as torchrun."""
-# These packages use it for themselves: rank, logging, launching.
+# These packages read the number of GPUs for their own use: rank, logging, launching.
 _LIBRARIES = ("torch", "mmengine", "transformers", "accelerate", "importlib", "os", "_collections_abc", "lrdecay_cli")
 
 

@@ -36,9 +36,9 @@ from lrdecay_cli.text.printing import message_of
 
 _FSDP = "MMFullyShardedDataParallel"
 _DDP = "MMDistributedDataParallel"
-# They build the optimizer from the unwrapped model, and wrap both.
+# These strategies build the optimizer for the unwrapped model, then wrap model and optimizer.
 _WRAPS_LATER = ("DeepSpeedStrategy", "ColossalAIStrategy")
-# Executing these modules registers the wrappers; the console command defers that.
+# These modules register wrappers when they are executed, which the console command defers.
 _DEFERRED = ("mmengine.model.wrappers.fully_sharded_distributed", "mmengine._strategy.fsdp")
 
 
@@ -131,13 +131,13 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
     if kind is None:
         return _refused(facts, f"no model wrapper is registered as {type_name(given)!r}")
     settings.pop("device_ids", None)
-    # Compare by name: a DistributedDataParallel does not need FSDP's imports.
+    # Compared by name, because importing FSDP is slow and DistributedDataParallel does not need it.
     if any(base.__name__ == "FullyShardedDataParallel" for base in getattr(kind, "__mro__", ())):
         settings["device_id"] = torch.device("cpu")
     names: dict[int, tuple[str, ...]] = {id(parameter): (name,) for name, parameter in model.named_parameters()}
     places = dict(_places(model))
     if not settings.get("auto_wrap_policy"):
-        # All tensors are one unit; separate pieces would take as much memory as the model.
+        # FSDP joins all tensors. With tensors of full size, this would take as much memory as the model.
         for parameter in model.parameters():
             parameter.data = torch.zeros([min(size, 2) for size in parameter.shape], dtype=parameter.dtype)
     with world_of(world, given=False), warnings.catch_warnings(), _sync_batch_norm_on_cpu():

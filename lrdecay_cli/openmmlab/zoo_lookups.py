@@ -46,7 +46,7 @@ def remembered_zoos() -> Iterator[None]:
         now = stamp(path)
         before, known = _metafiles.get(path, (None, None))
         if now is not None and now == before:
-            # The result depends on it as if it were opened now.
+            # The result depends on the metafile, although it is not opened now.
             probed(path)
             return known
         parsed = load(path)

@@ -38,7 +38,7 @@ class _Json:
             json.loads(self.text)
         except (ValueError, RecursionError) as error:
             line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-            raise LrdecayError(f"is not JSON: {error}", where=f"{self.source.shown}{line}", final=True) from error
+            raise LrdecayError(f"is not valid JSON: {error}", where=f"{self.source.shown}{line}", final=True) from error
         return self._value(0)
 
     def _value(self, depth: int) -> Node:
@@ -121,7 +121,7 @@ def _read_yaml(source: Source) -> Node:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{source.shown}:{mark.line + 1}" if mark else source.shown
-        problem = f"is not YAML: {getattr(error, 'problem', None) or error}"
+        problem = f"is not valid YAML: {getattr(error, 'problem', None) or error}"
         raise LrdecayError(problem, where=where, final=True) from error
     except RecursionError as error:
         raise LrdecayError("cannot be parsed: it is nested too deeply", where=source.shown, final=True) from error

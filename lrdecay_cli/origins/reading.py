@@ -76,7 +76,7 @@ class ConfigReader:
             return source, ast.parse(source.text)
         except SyntaxError as error:
             where = f"{shown}:{error.lineno}" if error.lineno else shown
-            raise LrdecayError(f"is not Python: {error.msg}", where=where, final=True) from error
+            raise LrdecayError(f"is not valid Python: {error.msg}", where=where, final=True) from error
         except (ValueError, RecursionError, MemoryError) as error:
             raise LrdecayError(
                 "cannot be parsed: it is nested too deeply or contains a null byte", where=shown

@@ -131,7 +131,7 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
         (["inspect", "{checkpoint}", "--cfg-options", "a=1"], "--cfg-options: there is no config to override"),
         (
             ["diff", "{checkpoint}", "{checkpoint}"],
-            "name them with the training's config: --config {checkpoint.parent}",
+            "give the training's config, which has the names: --config {checkpoint.parent}",
         ),
     ],
 )

@@ -357,7 +357,7 @@ def test_inspect_and_diff_take_a_work_dir(short: Path, tmp_path: Path, capsys: p
     [
         (("inspect", "empty"), "empty: is a directory, not a config; give one config file"),
         (("inspect", "tested"), "tested: has no dumped config; give the config of the training"),
-        (("diff", "tested", "tested"), "tested: has no checkpoint; give a .pth, or train with CheckpointHook"),
+        (("diff", "tested", "tested"), "tested: has no checkpoint; give a .pth file, or train with CheckpointHook"),
     ],
 )
 def test_what_a_work_dir_lacks_is_named(

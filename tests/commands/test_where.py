@@ -140,13 +140,13 @@ def test_the_nearest_of_what_is_set(path: str, place: str | None, project: Run) 
 
 
 HOSTILE = {
-    "nests.py": ("a = " + "(" * 300 + "1" + ")" * 300, "nests.py:1: is not Python: too many nested parentheses"),
+    "nests.py": ("a = " + "(" * 300 + "1" + ")" * 300, "nests.py:1: is not valid Python: too many nested parentheses"),
     "deep.py": (
         "a = " + "-" * 50_000 + "1",
         "deep.py: cannot be parsed: it is nested too deeply or contains a null byte",
     ),
-    "null.py": ("a = 1\0", "null.py: is not Python: source code string cannot contain null bytes"),
-    "syntax.py": ("a = 1\nb = = 2\n", "syntax.py:2: is not Python: invalid syntax"),
+    "null.py": ("a = 1\0", "null.py: is not valid Python: source code string cannot contain null bytes"),
+    "syntax.py": ("a = 1\nb = = 2\n", "syntax.py:2: is not valid Python: invalid syntax"),
     "circle.py": ("_base_ = ['circle.py']", "circle.py:1: circle.py is a base of itself; remove it from _base_"),
     "absent.py": ("_base_ = 'bas.py'", "absent.py:1: no such base: bas.py; did you mean base.py?"),
     "twice.py": (
@@ -159,9 +159,12 @@ HOSTILE = {
     ),
     "raises.py": ("a = [1]\nb = a[3]\n", "raises.py:2: running the config raises IndexError: list index out of range"),
     "undefined.py": ("a = dict(b=lr)\n", "undefined.py:1: running the config raises NameError: lr is not defined"),
-    "broken.json": ('{"a": 1,\n "b": }', "broken.json:2: is not JSON: Expecting value: line 2 column 7 (char 15)"),
+    "broken.json": (
+        '{"a": 1,\n "b": }',
+        "broken.json:2: is not valid JSON: Expecting value: line 2 column 7 (char 15)",
+    ),
     "list.json": ('["optim_wrapper"]', "list.json: does not contain a dict"),
-    "broken.yaml": ("a: [1\nb: 2", "broken.yaml:2: is not YAML: expected ',' or ']', but got ':'"),
+    "broken.yaml": ("a: [1\nb: 2", "broken.yaml:2: is not valid YAML: expected ',' or ']', but got ':'"),
     "bytes.py": (b"a = '\xff'\n", "bytes.py: is not UTF-8 text"),
     "large.py": ("#" * (2**21 + 1), "large.py: is larger than 2 MiB"),
 }

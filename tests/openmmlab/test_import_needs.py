@@ -103,7 +103,7 @@ def test_an_import_that_nothing_guards_gets_a_stub_that_refuses_to_compute() -> 
 
     stub = needs_of(needy.Model(1, 1), "mmengine")
     assert [(each.name, each.reason) for each in stub] == [
-        ("absent_one", "not installed: needy imports it, and its text uses it")
+        ("absent_one", "not installed: needy imports it, but only its text uses it")
     ]
     assert needs_of(nn.Linear(1, 1), "needy") == stub
     assert needs_of(nn.Linear(1, 1), "mmdet") == ()

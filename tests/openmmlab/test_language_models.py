@@ -131,7 +131,7 @@ def test_an_unknown_model_is_named(name: str, status: str, fix: str, tmp_path: P
     ("mapped", "place", "fix"),
     [
         ("somebody/code--modeling.Net", "somebody/code", "huggingface-cli download somebody/code modeling.py"),
-        ("modeling.Net", "{folder}", "put it into {folder}"),
+        ("modeling.Net", "{folder}", "put modeling.py into {folder}"),
     ],
 )
 @pytest.mark.parametrize(("auto", "kind"), [(AutoModel, "bert"), (AutoConfig, "unheard-of")])

@@ -77,7 +77,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     if not recorded and config is None:
         size = sum(len(group.shapes) for group in saved)
         problem = f"contains no parameter names: its {size} parameters have only positions"
-        fix = f"name them with the training's config: --config {_config_beside(path)}"
+        fix = f"give the training's config, which has the names: --config {_config_beside(path)}"
         raise LrdecayError(problem, where=path, fix=fix)
     if not recorded and config and wrong:
         its_text = " (the checkpoint contains its text: meta['cfg'])" if settings else ""
@@ -190,7 +190,7 @@ def _groups(
             found = (shapes.get(name), state, same.shape if same else None)
             shape = next((shape for shape in found if shape is not None), None)
             if shape is None:
-                fix = "name its parameters with --config CONFIG"
+                fix = "give the training's config: --config CONFIG"
                 raise LrdecayError(f"does not contain the shape of {name!r}", where=path, fix=fix)
             of = holders.setdefault(name, [])
             if of and not takes_turn(turns, of, group.optimizer):

@@ -37,7 +37,7 @@ _FORMATS = {"f8": "d", "f4": "f", "i8": "q", "i4": "i", "u8": "Q", "u4": "I"}
 # Keys of optimizer state with the parameter's own shape.
 _SHAPED_LIKE_IT = ("exp_avg", "momentum_buffer", "square_avg", "sum")
 _LONGEST = 32
-_NO_OPTIMIZER = "give a checkpoint that training saved (epoch_3.pth); published weights contain none"
+_NO_OPTIMIZER = "give a checkpoint that a training saved (epoch_3.pth); published weights contain no optimizer"
 
 
 class Inert:

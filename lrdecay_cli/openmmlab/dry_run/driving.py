@@ -51,7 +51,7 @@ class Drive:
         self._awake = [hook for hook in runner.hooks if _acts_in_iterations(hook)]
         steppers = [hook for hook in runner.hooks if type(hook) is ParamSchedulerHook]
         if len(steppers) > 1 and schedulers:
-            # Each of them steps every scheduler.
+            # Each ParamSchedulerHook steps every scheduler.
             self._awake += steppers
         # A project's own hook may treat any two groups differently.
         runner.folded = Folded([] if self._awake else schedulers, runner.watch.groups)

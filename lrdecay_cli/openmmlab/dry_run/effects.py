@@ -91,7 +91,7 @@ def _decay_uses(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[De
     still = [0.0] * len(groups)
     pulls = _moved(optimizer, dtype, still)
     found = [_outside_gradient(pull, group, decay) for pull, group, decay in zip(pulls, groups, decays, strict=True)]
-    # Without weight decay: the effect of a gradient as large as the decay's.
+    # Measure the effect of a gradient as large as that of the weight decay, without weight decay.
     gradients = [decay * WEIGHT for decay in decays]
     if not any(decays) or not _any_alike(pulls, _moved(optimizer, dtype, gradients, weight_decay=False)):
         return found
@@ -122,7 +122,7 @@ def _outside_gradient(pull: float | None, group: Mapping[str, Any], decay: float
         return "not measured"
     lr = number(group.get("lr")) or 0.0
     if not pull:
-        # At lr 0, most optimizers pull nothing.
+        # At lr 0, weight decay has no effect in most optimizers.
         return None if not decay else "ignored" if lr else "not measured"
     if decay and close(pull, lr * decay * WEIGHT):
         return "lr × weight decay"

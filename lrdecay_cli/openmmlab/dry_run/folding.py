@@ -41,7 +41,7 @@ class Folded:
             self.representative[index] = first.setdefault(key, index)
             if first[key] != index:
                 self.followers.append((groups[first[key]][1], group))
-        # Without the base settings that mmengine's wrapper stores for the log, which schedulers also step.
+        # Schedulers also step the base settings that mmengine's wrapper stores for the log; they are not in ``groups``.
         folded = {id(group) for _, group in self.followers}
         for scheduler in schedulers:
             kept = [
@@ -78,5 +78,5 @@ def _is_plain(scheduler: _ParamScheduler) -> bool:
     kind = type(scheduler)
     lists = any(isinstance(getattr(scheduler, name, None), (list, tuple)) for name in ("eta_max", "min_value"))
     known = kind.__module__.partition(".")[0] in _KNOWN
-    # These store further values for each group.
+    # OneCycle and ReduceOnPlateau schedulers store further values for each group.
     return known and not lists and not kind.__name__.startswith(("OneCycle", "ReduceOnPlateau"))

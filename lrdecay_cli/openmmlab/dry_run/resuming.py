@@ -52,7 +52,7 @@ def read_saved(path: str) -> Saved:
     info = hub.get("runtime_info") if isinstance(hub, Mapping) else None
     lengths = [info.get(key) for key in ("max_iters", "max_epochs")] if isinstance(info, Mapping) else []
     iters, epochs = (whole if type(whole) is int and whole > 0 else 0 for whole in lengths or (0, 0))
-    # mmengine's RuntimeInfoHook writes both; without them, a checkpoint is usually from the end of an epoch.
+    # mmengine's RuntimeInfoHook writes both numbers. Without them, assume a checkpoint from the end of an epoch.
     per_epoch = iters // epochs if iters and epochs and not iters % epochs else 0
     if not per_epoch and epoch and not iteration % epoch:
         per_epoch = iteration // epoch

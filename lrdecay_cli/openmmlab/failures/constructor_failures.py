@@ -93,7 +93,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             return known.replaced(where=f"{where}: {known.where}", key=known.where, fix=fix, final=True)
     if spec and spec.asks_model and isinstance(error.__cause__, NotImplementedError):
         # Source: mmpretrain 1.2, add_params of its decay constructor. get_layer_depth of its classifiers and
-        # self-supervised models calls their backbone's.
+        # self-supervised models calls get_layer_depth of the backbone.
         owner = getattr(seen, "backbone", seen)
         asked, backbone = owner if hasattr(seen, "get_layer_depth") else seen, type(owner).__name__
         if find_family(backbone):

@@ -47,7 +47,7 @@ _MULTIMODAL = ("transformers", "pycocotools")
 
 # Packages with another name on PyPI, or builds that pip does not choose.
 _REQUIREMENTS = {"mmcv": f"mmcv-lite{MMCV_RANGE}"}
-# These have no wheels, and pip alone cannot build them.
+# Packages without wheels, which pip alone cannot build.
 _BUILT_BY_HAND = {
     "MinkowskiEngine": "https://github.com/NVIDIA/MinkowskiEngine",
     "torchsparse": "https://github.com/mit-han-lab/torchsparse",
@@ -60,7 +60,7 @@ _BUILT_BY_HAND = {
 # The mmcv versions that mmcls 1.0.0rc6 and mmdet 3.0 and 3.1 assert.
 _OLDER_MMCV = ">=2.0.0rc4,<2.1.0"
 
-# Many modules import these and few need the older version: only errors that name them count.
+# Many modules import these packages, but few need the older version. So an error counts only if it names the package.
 _NAMED_ALONE = ("numpy", "huggingface_hub")
 
 _SOURCE = re.compile(r"pip install [\"'`]*(git\+https://\S+?/([\w.-]+?)(?:\.git)?)(?=[\s\"'`)]|\.?$)")

@@ -115,7 +115,7 @@ def _accepted(registry: Registry, settings: Mapping[str, Any]) -> Accepted | Non
 
 _REFUSING = re.compile(r"(?P<name>\w+)(?:\.__init__)?\(\)")
 _KEYWORD = re.compile(r"unexpected keyword argument '(?P<name>\w+)'")
-# mmengine's registry removes both, and may add the second.
+# mmengine's registry removes both keys, and may add _scope_.
 _OF_REGISTRY = ("type", "_scope_")
 WRAPPER_OPTIONS = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
 """Options that ``optim_wrapper`` accepts besides those of its class. They are valid for all wrapper classes of
@@ -160,7 +160,7 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
         return None
     key = key_of_type(config, kind.__name__, holding=option)
     if not key and kind.__name__ == "OptimWrapper" and "type" not in (_at(config, "optim_wrapper") or {"type"}):
-        # mmengine adds this type.
+        # mmengine adds the type OptimWrapper.
         key = "optim_wrapper"
     given = _at(config, key)
     accepted = accepted_by(kind)

@@ -45,7 +45,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     key = key_of_type(config, name)
     known = _registered(registry)
     package, _, bare = name.rpartition(".")
-    # First the names that work without a scope.
+    # Names that work without a scope come first.
     here = nearest(bare, _registered(registry, (scope, "mmengine")), likeness=0.8)
     like = here or nearest(bare, known, likeness=0.6)
     # A config with the old name does not import the package, so its types are often not registered.
@@ -162,7 +162,7 @@ def _scope_at(config: Any, path: str) -> str:
 REGISTRIES = ("optimizer wrapper constructor", "optimizer constructor")
 """The registry of optimizer wrapper constructors, by its names in mmengine and in MMDetection."""
 
-# Importing their package registers them, and a config with a wrong name does not import it.
+# Constructors are registered when their package is imported, which a config with a wrong name does not do.
 _SCOPED = [spec for spec in CONSTRUCTORS if spec.scope]
 _IMPORT_OURS = f"custom_imports = dict(imports={[*OURS.imports]})"
 

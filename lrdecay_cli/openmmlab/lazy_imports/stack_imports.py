@@ -220,7 +220,7 @@ REGISTERING = tuple(name for name in DEFERRED if name.startswith("mmpretrain.mod
 # them, or of a module that may use them, executes all in that order.
 _IN_ORDER = ("torch", "torchgen")
 _SYMBOLIC_NUMBERS = ("torch.fx.experimental.sym_node", "torch.fx.experimental._constant_symnode")
-# Modules that use none of them.
+# Modules that use no module in _IN_ORDER.
 _ALONE = (
     *_SYMBOLIC_NUMBERS,
     "torch.hub",

@@ -206,7 +206,7 @@ def _decay_use(probe: Probe) -> DecayUse:
     def pull(lr: float = lr, decay: float = _DECAY, **given: Any) -> float:
         return pulls((lr, lr), (decay, decay), **given)[0]
 
-    # Some take no step without a gradient.
+    # Some optimizers take no step without a gradient.
     gradient = 0.0 if (_tried_number(pull) or 0.0) > STILL else 1.0
     if probe.has_groups:
         of_first, of_second = (pulls(decays=given, gradient=gradient) for given in ((_DECAY, 0.0), (0.0, _DECAY)))
@@ -220,7 +220,7 @@ def _decay_use(probe: Probe) -> DecayUse:
     by_decay = pull(decay=10 * _DECAY, gradient=gradient) / whole
     by_weight = pull(weight=10 * WEIGHT, gradient=gradient) / whole
     if gradient == 0.0:
-        # Some adapt only after a few steps (RAdam), so at first every pull looks like a gradient's.
+        # Some optimizers (RAdam) adapt only after a few steps. Before, weight decay and a gradient have equal effects.
         decayed = probe.changes((1, 10), hold=True, gradient=0.0, lrs=(lr, lr), decays=(_DECAY, _DECAY))
         gradients = probe.changes((1, 10), hold=True, gradient=_DECAY * WEIGHT, lrs=(lr, lr))
         if all(close(decayed[step][0], gradients[step][0]) for step in decayed):

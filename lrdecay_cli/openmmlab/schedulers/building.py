@@ -109,7 +109,7 @@ def _stacked(values: Sequence[Any]) -> Any:
     if all(isinstance(value, (int, float)) for value in values):
         return numpy.array(values, dtype=float)
     if all(isinstance(value, list) and len(value) == len(first) for value in values):
-        # Betas.
+        # A list of betas.
         return [_stacked(each) for each in zip(*values, strict=True)]
     # A name or another value that schedulers do not compute with.
     return first
@@ -164,7 +164,7 @@ def build_schedulers(
     kinds = (find_registered(PARAM_SCHEDULERS, each["type"], each.get("_scope_")) for each in settings)
     packages = {str(getattr(kind, "__module__", "")).partition(".")[0] for kind in kinds}
     spare_compiler()
-    # A scheduler of another project is unknown: it may use the index of a group.
+    # A scheduler of another project may use the index of a group.
     per_group = any(isinstance(each.get(key), (list, tuple)) for each in settings for key in _PER_GROUP)
     fold = packages <= _KNOWN and not per_group
     no_matter: Sequence[str] | None = _NO_MATTER if fold else None

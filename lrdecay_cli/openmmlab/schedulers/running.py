@@ -208,7 +208,7 @@ class Stepper:
     def idle(self) -> int:
         """Return how many of the next steps certainly change no value."""
         if self._waits:
-            # Without a metric it only counts.
+            # Without a metric, ReduceOnPlateau only counts steps.
             return NEVER
         if not self.understood:
             return 0

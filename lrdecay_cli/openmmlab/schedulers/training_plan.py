@@ -99,7 +99,7 @@ def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
             if not isinstance(settings, Mapping):
                 raise LrdecayError(f"{place} is a {type_name(type(settings))}, not a dict", where=where)
             if "type" not in settings:
-                fix = "name a scheduler, for example CosineAnnealingLR"
+                fix = "set type to a scheduler, for example CosineAnnealingLR"
                 raise LrdecayError(f"{place} has no 'type'", where=where, fix=fix)
             found.append(SchedulerConfig(place, optimizer, settings))
     return found
@@ -163,7 +163,7 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
         by_epoch = bool(given["by_epoch"])
         kind = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
     else:
-        fix = "mmengine needs one: by_epoch=True"
+        fix = "set one of them, for example by_epoch=True"
         raise LrdecayError("train_cfg has neither 'type' nor 'by_epoch'", where=where, fix=fix)
     key = "max_epochs" if by_epoch else "max_iters"
     if key not in given:

@@ -95,7 +95,7 @@ class ImportNeeds(importlib.abc.MetaPathFinder):
 
     def add(self, package: str, need: str, state: str) -> None:
         """Record that a project uses a stub."""
-        stub = Stub(distribution_of(need), f"{state}: {package} imports it, and {self.table[package][need]}")
+        stub = Stub(distribution_of(need), f"{state}: {package} imports it, but only {self.table[package][need]}")
         self.used.setdefault(package, {})[need] = stub
 
     def _stub(self, name: str) -> ModuleSpec:
@@ -193,7 +193,9 @@ class _Refusing(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if not _is_importing():
             need = distribution_of(cls.__path__.partition(".")[0])
-            raise NotHereError(f"it uses {cls.__path__}, and {need} is not installed", need, f"pip install {need}")
+            raise NotHereError(
+                f"its code uses {cls.__path__}, but {need} is not installed", need, f"pip install {need}"
+            )
         # ``@jit`` and ``@jit(nopython=True)``, or a compiled pattern.
         only = args[0] if len(args) == 1 and not kwargs else None
         return only if isinstance(only, types.FunctionType) else cls

@@ -45,8 +45,8 @@ def language_models_from_facts(report: _Report) -> Iterator[None]:
     patches = {
         "transformers.configuration_utils": _configurations,
         "transformers.modeling_utils": lambda module: _models(module, report),
-        # Every AutoModel has its own copy of from_pretrained, which ends in that of the model's class. Before, it
-        # looks for a commit, an adapter and model code on the hub.
+        # Every AutoModel has its own from_pretrained. It looks for a commit, an adapter and model code on the hub, and
+        # then calls from_pretrained of the model's class.
         "transformers.models.auto.auto_factory": lambda module: patched(
             module,
             cached_file=lambda *_args, **_kwargs: None,
@@ -116,10 +116,10 @@ def _from_cache_alone(load: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return load(reference, name, *args, **{**kwargs, "local_files_only": True})
         except OSError:
-            # The code is beside the model's configuration, or where that points: owner/name--module.Class.
+            # The code is in the model's repository, or in the repository of a reference owner/name--module.Class.
             named, _, thing = reference.rpartition("--")
             place, file = named or str(name), f"{thing.partition('.')[0]}.py"
-            fix = f"put it into {place}" if Path(place).is_dir() else f"huggingface-cli download {place} {file}"
+            fix = f"put {file} into {place}" if Path(place).is_dir() else f"huggingface-cli download {place} {file}"
             problem = f"{file} of {place!r} is not in the local cache, and lrdecay downloads nothing"
             raise NotHereError(problem, needs=place, fix=fix) from None
 
@@ -144,9 +144,9 @@ def _tokenizers(owner: Any) -> Any:
 def _unknown(name: str) -> NotHereError:
     # A hub name is at most owner/name; a placeholder is in capitals (YOUR_PATH_TO_VICUNA).
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or name.isupper():
-        return NotHereError(f"no language model in {name!r}", name, "set it to the path of the model's folder")
+        return NotHereError(f"{name!r} contains no language model", name, "set the path of the model's folder")
     fix = f"put its config.json into the local cache: huggingface-cli download {name} config.json"
-    return NotHereError(f"lrdecay does not know the sizes of {name!r} and downloads nothing", name, fix)
+    return NotHereError(f"lrdecay does not know the layer sizes of {name!r}, and downloads nothing", name, fix)
 
 
 def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:
@@ -192,7 +192,7 @@ class _BareTokenizer:
         return len(self._added) - before
 
     def add_special_tokens(self, tokens: Mapping[str, Any], *_args: Any, **_kwargs: Any) -> int:
-        # Each is stored under its role (bos_token).
+        # Each token is stored as an attribute with the name of its role (bos_token).
         for role, token in tokens.items():
             setattr(self, role, token)
         return sum(self.add_tokens(token) for token in tokens.values())

@@ -209,7 +209,7 @@ STUBS = (
         "process group has not been initialized",
         Stub(
             "torch.distributed",
-            "a temporary process group of this process: a layer needs one",
+            "a temporary process group of only this process, which a layer needs",
         ),
         lone_process_group,
     ),

@@ -108,7 +108,7 @@ def no_remote_files(report: Callable[[Stub], None]) -> Iterator[None]:
             report(Stub(name, "not downloaded: it ranks answers at inference only"))
             return _HARMLESS[name]
         problem = f"the model reads {url}, and lrdecay downloads nothing"
-        raise NotHereError(problem, name, "download it and set its path")
+        raise NotHereError(problem, name, "download the file and set its path in the config")
 
     def content(backend: HTTPBackend, url: Any, *_args: Any, **_kwargs: Any) -> bytes:
         return text(backend, url).encode()
