@@ -1,4 +1,4 @@
-"""The real stack for every test: compiled kernels that this machine lacks are stood in for, as lrdecay itself does."""
+"""Prepare the real packages for every test: lrdecay's own stubs replace compiled kernels that this machine lacks."""
 
 import compileall
 import gc
@@ -13,15 +13,16 @@ import pytest
 
 from tests.golden import Golden
 
-# Once, before there are several processes: what one compiles while another keeps an answer would change that answer.
+# Compile once, before there are several processes: a file compiled by another process would change a cached result.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     for name in ("lrdecay_cli", "tests/cache"):
         compileall.compile_dir(Path(__file__, "../..").resolve() / name, quiet=2)
-# The stack is a million objects that stay. Looking for garbage among them took an eighth of the time of tests of rules.
+# The imported packages create a million permanent objects. Garbage collection over them took an eighth of the test time
+# of rules.
 gc.set_threshold(50_000, 20, 100)
-# Whoever starts the tests in the background may have them ignore Ctrl-C, and every process they start inherits that.
+# A shell that starts the tests in the background may ignore Ctrl-C, and every child process inherits this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# Every command of a test does the real work; the tests of the cache switch it on for themselves.
+# Commands of a test run without the cache; the tests of the cache enable it.
 os.environ["LRDECAY_NO_CACHE"] = "1"
 
 
@@ -36,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # With -n this process runs no test: the others wait for it to start them.
+    # With -n this process runs no test: the workers wait for it to start them.
     if not config.getoption("numprocesses", default=None) or hasattr(config, "workerinput"):
         _prepare_process()
 
@@ -52,17 +53,17 @@ def _prepare_process() -> None:
     install_stubs()
     leave_configs_unformatted()
     lighten_runs()
-    # The models are small, and several processes of tests run side by side: threads would only wait for each other,
-    # busily. Commands in processes of their own have as many as ever.
+    # The models are small, and several test processes run in parallel: more threads would only wait for each other.
+    # Commands in separate processes keep their default number of threads.
     torch.set_num_threads(1)
-    # How long an example takes depends on what else the machine does: no test is about seconds.
+    # The time of an example depends on the load of the machine, so no test has a deadline in seconds.
     hypothesis.settings.register_profile("no deadline", hypothesis.settings.default, deadline=None)
     hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each process neighbouring tests in place of every second few: what a module builds is built once."""
+    """Give each worker neighbouring tests, so that a module's fixtures are built once."""
     if config.getoption("dist") != "load":
         return None
     from xdist.scheduler import WorkStealingScheduling
@@ -71,14 +72,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported to collect the tests stays: it is not looked at again, nor copied in processes that fork."""
+    """Freeze imported objects: garbage collection skips them, and forked processes do not copy them."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def log_files_are_closed() -> Iterator[None]:
-    """mmengine's loggers keep the log of every training open: a hundred files after as many trainings."""
+    """Close mmengine's loggers, which keep one open log file for every training."""
     yield
     from mmengine.logging import MMLogger
 

@@ -1,6 +1,6 @@
-"""Golden files: a test compares what it finds with one, and ``pytest --update-golden`` writes what it finds into it.
+"""Golden files: a test compares its result with the file; ``pytest --update-golden`` updates the file.
 
-Look at the difference before you commit it: a golden file holds what was looked at and found right.
+Review the difference before you commit it: a golden file contains reviewed results.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file whose first column is a key; a key may have several rows, or none.
+    """A CSV file. Its first column is a key, and a key may have any number of rows.
 
     Attributes:
-        path: of the file.
-        columns: its head.
-        list_keys: every key that there may be, in the order of the file.
+        path: path of the file.
+        columns: names of the columns.
+        list_keys: returns all valid keys, in the order of the file.
     """
 
     path: Path
@@ -45,9 +45,9 @@ class Table:
         return [row for row in self.rows() if row[0] == key]
 
     def write(self, key: str, found: Sequence[Row]) -> None:
-        """Put ``found`` in place of the rows of a key. Rows of keys that there are no more go."""
+        """Replace the rows of a key with ``found``, and remove rows of keys that no longer exist."""
         with self.path.open("r+", encoding="utf-8", newline="") as file:
-            # Tests run beside each other with -n 2.
+            # With -n 2, two tests may write at the same time.
             fcntl.flock(file, fcntl.LOCK_EX)
             by_key: dict[str, list[Row]] = {known: [] for known in self.keys}
             for row in self.rows():
@@ -57,7 +57,7 @@ class Table:
             self._put(file, chain.from_iterable(by_key.values()))
 
     def write_all(self, rows: Iterable[Row]) -> None:
-        """Write the whole table, in place of one that is there."""
+        """Write the whole table and replace an existing file."""
         self.path.parent.mkdir(exist_ok=True)
         with self.path.open("w", encoding="utf-8", newline="") as file:
             self._put(file, rows)
@@ -68,7 +68,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Golden:
-    """Compares with golden files, or writes them."""
+    """Compare results with golden files, or write them."""
 
     update: bool
 

@@ -30,15 +30,15 @@ def group_map(
     duplicates: Mapping[str, str] | None = None,
     **fields: Any,
 ) -> GroupMap:
-    """A map with totals that add up.
+    """Return a map with consistent totals.
 
     Args:
-        groups: by name: ``parameters`` (shape by name), ``no_grad`` (names of those that take no gradient) and any of
-            the group's own numbers and ``options``; lr is 0.1 and weight decay 0.05 unless given.
+        groups: by name: ``parameters`` (shape by name), ``no_grad`` (names of parameters without gradient), and the
+            group's own numbers and ``options``. The default lr is 0.1 and the default weight decay is 0.05.
         frozen: shape by name.
         missing: shape by name.
-        duplicates: first name by further name.
-        fields: any other field of the map in place of the usual one.
+        duplicates: first name by duplicate name.
+        fields: other fields of the map.
     """
     built = tuple(_group(name, **spec) for name, spec in (groups or {}).items())
     outside = (_parameters(frozen or {}), _parameters(missing or {}))

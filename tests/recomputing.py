@@ -1,4 +1,4 @@
-"""Holding every formula of a map against the group that the real constructor built: Python evaluates them."""
+"""Compare every formula of a map with the group that the real constructor built: Python evaluates the formulas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lrdecay_cli.domain.provenance import Formula
 
 
 def assert_recomputes(group_map: GroupMap) -> None:
-    """Every grouped parameter has a provenance, and its formulas give the numbers of its group bit for bit."""
+    """Assert that every grouped parameter has a provenance whose formulas give the numbers of its group bit for bit."""
     for group, parameter in group_map.grouped():
         explained = parameter.provenance
         assert explained is not None, parameter.name
@@ -23,13 +23,13 @@ def assert_recomputes(group_map: GroupMap) -> None:
             if step is not None:
                 assert eval(step.formula, {"__builtins__": {}}) == step.result == real, (parameter.name, step)
                 _assert_rule_gives_result(step)
-        # Each formula goes on with the result of the one before.
+        # Each formula uses the result of the previous one.
         assert explained.lr_scale is None or repr(explained.lr_scale.result) in explained.lr.formula
         assert explained.layer_id is None or f" - {explained.layer_id.result} - " in str(explained.lr_scale)
 
 
 def _assert_rule_gives_result(step: Formula) -> None:
-    # What was read, and not computed.
+    # This value was read and not computed.
     if step.basis in ("default", "observed"):
         assert not step.inputs
         assert not step.expression
@@ -38,12 +38,12 @@ def _assert_rule_gives_result(step: Formula) -> None:
 
 
 def assert_explained(group_map: GroupMap) -> None:
-    """Every parameter has an explanation, and the rules that apply are those that the formulas are made of."""
+    """Assert that every parameter has an explanation, and that the applied rules match the formulas."""
     chosen = select(group_map, None)
     explanations = Explainer(group_map).explain(chosen)
     names = [name for explanation in explanations for name in explanation.parameters]
     held = [tensor.name for tensor in chosen]
-    # What optimizers take turns with is explained once for all of them that agree.
+    # If several optimizers take turns and agree on a parameter, it has one explanation.
     assert {*names} == {*held}
     assert group_map.optimizer.turns or len(names) == len(held)
     for explanation in explanations:
@@ -58,8 +58,8 @@ def _assert_decided_by(explanation: Explanation) -> None:
         applying = [one.rule for one in explanation.considered if one.outcome == "applies" and part in one.about]
         step = getattr(explanation.provenance, part)
         rule = step.rule
-        # "custom_keys['norm']" is in the rule as it stands, of "norm_decay_mult=0.0" the name.
-        # mmaction's Swin constructor multiplies all keys that match.
+        # The rule contains "custom_keys['norm']" as a whole, but only the name of "norm_decay_mult=0.0". mmaction's
+        # Swin constructor multiplies the values of all matching keys.
         assert len(applying) <= 1 or rule.count("paramwise_cfg[") == len(applying)
         assert all(one.partition("=")[0] in rule for one in applying), (applying, rule)
         if not applying:

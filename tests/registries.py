@@ -1,4 +1,4 @@
-"""mmengine's registries, which outlive the config that filled them."""
+"""Reset mmengine's registries, which keep the classes of a config after the config is done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def forget(module: str) -> None:
-    """Let another config register classes of the same names from a module of the same name."""
+    """Let another config register classes with the same names, from a module with the same name."""
     import mmengine.registry
 
     sys.modules.pop(module, None)

@@ -1,4 +1,4 @@
-"""``--update-golden`` writes the rows of a key into their place, and drops keys that there are no more."""
+"""Test that ``--update-golden`` replaces the rows of a key and removes keys that no longer exist."""
 
 from __future__ import annotations
 

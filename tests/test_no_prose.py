@@ -1,4 +1,4 @@
-"""Nothing is read back out of a sentence that the project itself made: facts are fields, and text is made of them."""
+"""Test that no code parses a message of lrdecay: facts are fields, and messages are made from them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ PACKAGE = Path(lrdecay_cli.__file__).parent
 SENTENCES = frozenset(
     {"rule", "problem", "fix", "summary", "message", "reason", "title", "verdict", "needed", "condition", "source"}
 )
-"""Attributes of our records that hold text for people."""
+"""Attributes of lrdecay's records that contain text for people."""
 READING = frozenset(
     {"partition", "rpartition", "startswith", "endswith", "removeprefix", "removesuffix", "replace", "split", "find"}
 )
 MATCHING = frozenset({"match", "fullmatch", "search", "findall", "sub"})
-# What takes the sentences of schema 1 apart, so that nobody else has to.
+# This module parses the messages of schema 1, so that no other module has to.
 LIFTING = PACKAGE / "files" / "schema_1.py"
 
 
 def is_sentence(node: ast.AST) -> bool:
-    """Whether it is such an attribute, or what ``line()`` of an error gives."""
+    """Return True if the node is such an attribute, or a call of ``line()`` of an error."""
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Attribute) and node.func.attr == "line"
     return isinstance(node, ast.Attribute) and node.attr in SENTENCES
@@ -31,10 +31,10 @@ def is_sentence(node: ast.AST) -> bool:
 
 def reads_a_sentence(node: ast.AST) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        # Code in documentation stands between double backticks, which a format writes in its own way.
+        # Code in messages is between double backticks, which each format replaces.
         marks = bool(node.args) and isinstance(node.args[0], ast.Constant) and node.args[0].value == "``"
         if node.func.attr in READING and is_sentence(node.func.value):
-            # Words are counted and folded for the layout: split() without a separator.
+            # The layout counts and wraps words: split() without a separator is allowed.
             return not marks and bool(node.args)
         return node.func.attr in MATCHING and any(map(is_sentence, node.args))
     if isinstance(node, ast.Compare):

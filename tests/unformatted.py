@@ -1,4 +1,4 @@
-"""Configs that mmengine writes are not laid out by yapf in tests: that took half of the time of every training."""
+"""Skip yapf for configs that mmengine writes in tests: formatting took half of the time of every training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _format_code = mmengine_config.FormatCode
 
 
 def unformatted(text: str, **options: Any) -> tuple[str, bool]:
-    """In the place of yapf's ``FormatCode``: valid Python stays as it is, and what else there is, yapf judges."""
+    """Replace yapf's ``FormatCode``: return valid Python unchanged, and pass other text to yapf."""
     try:
         ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -23,13 +23,13 @@ def unformatted(text: str, **options: Any) -> tuple[str, bool]:
 
 
 def leave_configs_unformatted() -> None:
-    """For the whole process."""
+    """Skip yapf in the whole process."""
     mmengine_config.FormatCode = unformatted
 
 
 @contextmanager
 def formatting() -> Iterator[None]:
-    """Lay configs out as mmengine does, where their text is the subject."""
+    """Format configs as mmengine does, for tests of their text."""
     mmengine_config.FormatCode = _format_code
     try:
         yield

@@ -1,4 +1,4 @@
-"""How much a function does, counted and not timed: a busy machine does not change the count."""
+"""Count the work of a function instead of its time: a busy machine does not change the count."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from types import FrameType
 from typing import Any
 
 MEASURED = 100
-"""Repetitions that show coverage every line it will see."""
+"""Number of repetitions after which coverage has seen every line."""
 
 
 def lines_run(work: Callable[[], object]) -> int:
-    """Number of Python lines that ``work`` runs; each pass of a loop or comprehension counts."""
+    """Return the number of Python lines that ``work`` runs; each pass of a loop or comprehension counts."""
     count = 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -32,10 +32,10 @@ def lines_run(work: Callable[[], object]) -> int:
 
 @contextmanager
 def unmeasured(*, after: int) -> Iterator[None]:
-    """Run what repeats the same lines thousands of times without coverage, which takes as long as the lines do.
+    """Run repetitions of the same lines without coverage, which would take as long as the lines do.
 
     Args:
-        after: how often it was run before; the first times are measured.
+        after: number of repetitions so far; the first ones are measured.
     """
     if after < MEASURED:
         yield
@@ -49,7 +49,7 @@ def unmeasured(*, after: int) -> Iterator[None]:
 
 
 def growth(work: Callable[[int], Callable[[], object]], size: int) -> float:
-    """Factor by which the work grows when its size grows tenfold: about 10 if it is linear, 100 if quadratic.
+    """Return the factor by which the work grows when its size grows tenfold: about 10 if linear, 100 if quadratic.
 
     Args:
         work: prepares work of a size, uncounted, and returns it.

@@ -1,4 +1,4 @@
-"""Changes as people read them, and as machines do."""
+"""Tables of changes, for people and for machines."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def held(group: str = "decay", name: str = "w", **spec: Any) -> GroupMap:
 
 NO_GRAD = held(no_grad=("w",))
 OUTSIDE = group_map(frozen={"w": (4, 4)})
-# Two maps, the columns between the name and the number of tensors, and what stands in them.
+# Two maps, the columns between the name and the number of tensors, and the values of these columns.
 COLUMNS: dict[str, tuple[GroupMap, GroupMap, dict[str, Any]]] = {
     "a group named for its layer id": (
         *(held("layer_3_decay", layer_id=3), held("layer_4_decay", layer_id=4)),
@@ -87,7 +87,7 @@ def test_columns_without_implied_changes(before: GroupMap, after: GroupMap, expe
 
 
 def test_a_row_for_what_changed_alike() -> None:
-    """In the natural order of names, and empty where another row has changed."""
+    """Columns are in the natural order of names; a cell is empty if only another row has this change."""
     blocks = {"blocks.10.weight": (4, 4), "blocks.9.weight": (4, 4), "blocks.2.bias": (4,)}
     before = group_map({"group": {"parameters": {**blocks, "head.weight": (2, 2), "head.bias": (2,)}}})
     after = group_map(

@@ -1,4 +1,4 @@
-"""Conditions on numbers, as a settings file states them."""
+"""Conditions on numbers, as written in a settings file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every change that ``diff`` tells, as one table of (before, after, expected changes)."""
+"""Every change that ``diff`` reports, as one table of (before, after, expected changes)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def grouped(name: str = "decay", shape: tuple[int, ...] = SHAPE, **spec: Any) ->
 
 
 def numbered(*names: str) -> GroupMap:
-    """A group without a name for each parameter, as mmengine's own constructor makes them."""
+    """An unnamed group for each parameter, as mmengine's default constructor builds them."""
     return group_map({f"group_{index}": {"parameters": {name: SHAPE}} for index, name in enumerate(names)})
 
 
@@ -98,7 +98,7 @@ CASES = {
         [],
     ),
     "optimizer": (optimized_by("Adam"), optimized_by("AdamW"), [Change("w", "optimizer", "Adam", "AdamW")]),
-    # What became of a parameter.
+    # The status of a parameter.
     "frozen in its group": (grouped(), HELD_FROZEN, [Change("w", "frozen", False, True)]),
     "thawed in its group": (HELD_FROZEN, grouped(), [Change("w", "frozen", True, False)]),
     "frozen out of its group": (
@@ -137,7 +137,7 @@ CASES = {
         group_map(frozen={"w": (8, 4)}),
         [Change("w", "shape", SHAPE, (8, 4))],
     ),
-    # Nothing about a run that its groups do not show.
+    # ``diff`` reports only differences that the groups show.
     "made elsewhere": (
         grouped(),
         group_map(

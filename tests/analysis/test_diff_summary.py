@@ -1,4 +1,4 @@
-"""What is on one side only, a comparison in words, and changes by layer and by module; numbers computed by numpy."""
+"""Tensors on one side only, summaries in words, and changes by layer and by module; numpy computes the numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def held(*names: str, **spec: Any) -> GroupMap:
     return group_map({"g": {"parameters": dict.fromkeys(names, SHAPE), **spec}})
 
 
-# What a side has alone; the aspects that are compared; tensors only before and only after.
+# Tensors on one side, compared aspects, and tensors only before and only after.
 ONE_SIDED = {
     "another tensor": (held("a", "b"), held("a", "c", "d"), LR, (1, 2)),
     "in no group": (held("a", "b"), group_map({"g": {"parameters": {"a": SHAPE}}}, frozen={"b": SHAPE}), LR, (1, 0)),
@@ -116,7 +116,7 @@ def test_parts_add_up(by: Grouping, only: frozenset[Aspect] | None) -> None:
 
 
 def test_not_recorded_is_not_absent() -> None:
-    """A checkpoint without the config's text, beside a config that does not set an option."""
+    """A checkpoint without the text of its config, and a config that does not set an option."""
     config = held("a")
     decayed = group_map({"g": {"parameters": {"a": SHAPE}}}, constructor=Constructor("LayerDecay", {"decay_rate": 0.7}))
     saved = group_map(
@@ -135,7 +135,7 @@ def test_not_recorded_is_not_absent() -> None:
 
 
 def test_a_cause_has_the_place_that_sets_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of the constructor's options and of the model's; one place of several options is told once."""
+    """Options of the constructor and of the model; a line that sets several options is reported once."""
     text = (
         "custom_imports = dict(imports=['tests.dry_run.trainings', 'mmdet.engine.optimizers'])\n"
         "model = dict(type='DryToy', frozen={frozen})\n"

@@ -1,4 +1,4 @@
-"""What ``explain`` says: a golden file that a person has read, and what must hold of every answer."""
+"""Reports of ``explain``: a reviewed golden file, and properties of every report."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_name_that_no_option_reaches_gets_the_scale_of_a_constructor_that_know
     (parting,) = one.partings
     assert parting.needed.endswith(f"with the same decay rate, {OURS.label} gives lr scale {scale}")
     assert "no option of mmdet's" in parting.needed
-    # The head stays the head with any constructor.
+    # With any constructor, a head parameter has the head's layer id.
     (head,) = why_not(found, Explainer(found), select(found, "head.fc.bias"), "layer_6_no_decay")
     assert head.partings[0].needed.endswith("the head's layer id")
 
@@ -205,7 +205,7 @@ def test_several_patterns_are_explained_once_each() -> None:
 
 
 def test_another_constructor_of_a_known_name_is_accepted() -> None:
-    """mmsegmentation's has the name of mmdet's, and takes names that mmdet's dies of."""
+    """mmsegmentation's constructor has the class name of mmdet's, and accepts names for which mmdet's raises."""
     found = group_map(
         {
             "layer_3_decay": {

@@ -1,4 +1,4 @@
-"""Folding changes: nothing lost, nothing claimed that is not so."""
+"""Folded changes contain every change, and nothing else."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_module_that_was_replaced_is_removed_and_added_as_a_whole() -> None:
 
 
 def test_renames_without_a_common_pattern_are_separate() -> None:
-    # The second side has a parameter of its own under the new name: no pattern there stands for the renamed ones alone.
+    # The second side has its own parameter under the new name, so no pattern there matches only the renamed ones.
     changes = [Change(f"old.{leaf}", "renamed", f"old.{leaf}", f"new.{leaf}") for leaf in "xy"]
     assert read(fold(changes, ["old.x", "old.y"], ["new.x", "new.y", "new.z"])) == [
         ("old.x", "renamed", "old.x", "new.x", 1),
@@ -105,7 +105,7 @@ PLACES = st.sampled_from(["none", "frozen", "missing", "slow", "fast"])
 
 @st.composite
 def maps(draw: st.DrawFn) -> GroupMap:
-    """The same few names each time, some of them under another module, in a few places."""
+    """The same few names, some under another module, at a few indices."""
     module = draw(st.sampled_from(["a", "z", "b"]))
     names = [f"{module}.{name[2:]}" if name.startswith("a.") else name for name in NAMES]
     places = draw(st.lists(PLACES, min_size=len(names), max_size=len(names)) | PLACES.map(lambda place: [place] * 12))

@@ -1,4 +1,4 @@
-"""Which modules count as renamed, and how that is told."""
+"""Detection of renamed modules, and their report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.work import growth
 
 
 def model(*names: str, **spec: Any) -> GroupMap:
-    """One group of these parameters: weights of shape 2×2, anything else of 2."""
+    """One group with these parameters: weights have shape 2×2, other tensors have shape 2."""
     return group_map({"decay": {"parameters": {n: (2, 2) if n.endswith("weight") else (2,) for n in names}, **spec}})
 
 
@@ -30,7 +30,7 @@ def of(*modules: str) -> tuple[str, ...]:
     return tuple(f"{module}.{leaf}" for module in modules for leaf in LINEAR)
 
 
-# What was there, what is there, and what is read of it: (pattern, aspect, the new pattern of a rename).
+# Names before, names after, and the expected changes: (pattern, aspect, the new pattern of a rename).
 CASES = {
     "a module": (model("w", *NECK), model("w", *FPN), [("neck.*", "renamed", "fpn_neck.*")]),
     "a module in another": (
@@ -173,7 +173,7 @@ def test_a_comparison_grows_linearly_with_the_renamed_layers() -> None:
         after = model(*(name for index in range(layers) for name in of(f"new.{index}.linear")), "w")
 
         def compare() -> None:
-            # All are alike: nothing shows which became which.
+            # All modules are alike, so the pairs are ambiguous.
             assert len(list(diff(before, after))) == 4 * layers
 
         return compare

@@ -1,4 +1,4 @@
-"""What is said of a schedule, on values that are written down here."""
+"""Facts about a schedule, computed from written values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BY_ITERATION = {"by_epoch": False, "loop": "IterBasedTrainLoop", "length": 90_00
         ({}, {}, ("epoch", 12, None)),
         ({}, {"iterations_per_epoch": 10}, ("iteration", 120, 10)),
         ({"schedulers": WARM_UP}, {"iterations_per_epoch": 10}, ("iteration", 120, 10)),
-        # mmdet's 1x schedule of COCO: the log says [7330/7330] on eight GPUs.
+        # mmdet's 1x schedule of COCO: the log shows [7330/7330] on eight GPUs.
         ({"batch_size": 2}, {"dataset_size": 117_266, "gpus": 8}, ("iteration", 12 * 7330, 7330)),
         ({"batch_size": 2}, {"dataset_size": 117_266}, ("iteration", 12 * 58_633, 58_633)),
         ({"batch_size": 4}, {"dataset_size": 13}, ("iteration", 48, 4)),
@@ -90,7 +90,7 @@ def test_what_is_not_known_is_asked_for(settings: dict[str, Any], known: dict[st
 
 
 def series_of(length: int, *tracks: Callable[[int], float], steps: Sequence[int] | None = None) -> Series:
-    """Tracks of the groups g0, g1 and so on, by their values at each step."""
+    """Tracks of the groups g0, g1 and so on, from their values at each step."""
     series = Series(tuple(Track("", "lr", (f"g{index}",)) for index in range(len(tracks))), length)
     for step in range(length) if steps is None else steps:
         series.steps.append(step)
@@ -133,7 +133,7 @@ def test_of_many_changes_those_are_kept_that_make_the_shape() -> None:
     ],
 )
 def test_jumps_are_kept_with_the_step_before(jumps: dict[int, float], kept: set[int]) -> None:
-    """A fifth up or down at once, in what rises a little at every step."""
+    """A jump of a fifth up or down, in a curve that rises slowly at every step."""
 
     def lr(step: int) -> float:
         return (1 + step / 1e6) * math.prod(factor for at, factor in jumps.items() if step >= at)
@@ -171,7 +171,8 @@ def test_moments() -> None:
 
 
 def test_meetings_are_found_at_their_exact_step() -> None:
-    # The second starts above the first and falls below it; the third runs into the first for good; the fourth parts.
+    # The second curve starts above the first and falls below it; the third joins the first until the end; the fourth
+    # separates from it.
     series = series_of(
         1000,
         lambda step: 10.0,
@@ -216,7 +217,7 @@ def group(lr: float, *names: str, layer_id: int | None = None) -> dict[str, Any]
     return {"lr": lr, "layer_id": layer_id, "parameters": {f"{name}.weight": (2,) for name in names}}
 
 
-# Groups, and the names of the curves that they make, slowest first.
+# Groups, and the names of their curves, slowest first.
 LABELS: dict[str, tuple[dict[str, dict[str, Any]], list[str]]] = {
     "one without a name": ({"group_0": group(0.1, "a")}, ["the one group"]),
     "one with a name": ({"slow": group(0.1, "a")}, ["slow"]),
@@ -260,7 +261,7 @@ LABELS: dict[str, tuple[dict[str, dict[str, Any]], list[str]]] = {
 @pytest.mark.parametrize("optimizer", ["", "generator"])
 @pytest.mark.parametrize(("groups", "labels"), LABELS.values(), ids=LABELS)
 def test_names_of_curves(groups: dict[str, dict[str, Any]], labels: list[str], optimizer: str) -> None:
-    """With several optimizers in front: not where a name says it, or where there is nothing to tell apart."""
+    """With several optimizers, names start with the optimizer's name, unless they contain it or only one has curves."""
     found_map = group_map(groups)
     series = Series(tuple(Track(optimizer, "lr", (one.name,)) for one in found_map.groups), 1)
     series.steps.append(0)

@@ -1,4 +1,4 @@
-"""Parameters chosen by their names, by modules that they are in, and by groups."""
+"""Parameters selected by their names, modules and groups."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_is_chosen(pattern: str | None, names: list[str]) -> None:
 
 
 def test_further_names_are_chosen_if_asked_for() -> None:
-    """Once each: a tensor that is held twice is a duplicate of its own name."""
+    """Select each tensor once: the second name of a shared tensor is a duplicate."""
     found = select(SOME, "head", duplicates=True)
     assert [(tensor.name, tensor.state, tensor.group and tensor.group.name) for tensor in found] == [
         ("head.fc.weight", "grouped", "head"),

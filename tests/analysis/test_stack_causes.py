@@ -1,4 +1,4 @@
-"""Options that differ between two configs: set in the one, they make it the other, as mmengine reads both."""
+"""Options that differ between two configs: setting them in one config gives the other, as mmengine reads both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ model.update(dict(type=ResNet, heads=[dict(type={head}, classes={classes})], {mo
 optim_wrapper = dict(optimizer=dict(type={optimizer}, lr=0.1))
 """
 PAIRS = [
-    # Other types, keys on one side only, lists of mappings of equal and of other lengths.
+    # Other types, keys on one side only, lists of mappings of equal and of different lengths.
     ("mmdet::cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py", "mmdet::htc/htc_r50_fpn_1x_coco.py"),
     ("mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py", "mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py"),  # noqa: E501
     ("lazy/first.py", "lazy/second.py"),

@@ -1,4 +1,4 @@
-"""Two maps that differ: what ``diff`` names as the cause, of the config and the packages that they were made with."""
+"""The cause that ``diff`` names for two different maps: the config, or the packages with which the maps were made."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def made(lr: float, mmdet: Distribution, path: str = MINE, text: str = "0", **ov
     )
 
 
-# The second map beside one of OFFICIAL at lr 0.1 from the same path, the path, and the cause.
+# A second map, compared with one of OFFICIAL at lr 0.1 with the same config path; the path; and the cause.
 CASES: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "stack": (dict(lr=0.2, mmdet=FORK), MINE, "stack"),
     "fork of the same version": (dict(lr=0.2, mmdet=SAME_VERSION), MINE, "stack"),
@@ -52,7 +52,7 @@ def test_cause(second: dict[str, Any], path: str, expected: str | None) -> None:
 
 
 def test_maps_that_name_no_distribution() -> None:
-    """Maps of an lrdecay that did not look are compared by version."""
+    """Maps of older lrdecay versions, without distributions, are compared by version."""
     old, same, newer = (
         msgspec.structs.replace(made(0.1, of), distributions=msgspec.UNSET) for of in (OFFICIAL, SAME_VERSION, FORK)
     )

@@ -1,6 +1,6 @@
-"""Mistakes that people have made, small: each is a config with a question, and its golden answer in a file.
+"""Small versions of real users' mistakes: each is a config with a question, and a golden file with the report.
 
-``pytest --update-golden`` writes that anew; read it as a person would before it is committed.
+``pytest --update-golden`` writes the golden files; review them before you commit them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mmpretrain.models import ConvNeXt
 from mmpretrain.registry import MODELS
 from torch import nn
 
-# What a config of lrdecay's own constructor imports.
+# Configs that use lrdecay's own constructor import this module.
 import lrdecay_cli.training  # noqa: F401
 from lrdecay_cli.analysis.explaining.report import explanation
 from lrdecay_cli.domain.group_map import GroupMap
@@ -38,7 +38,7 @@ NORMS_AND_BACKBONE = {"backbone": {"lr_mult": 0.1}, "norm": {"decay_mult": 0.0}}
 
 @MODELS.register_module(force=True)
 class PositionedConvNeXt(ConvNeXt):
-    """A backbone with a position embedding and a register token of its own."""
+    """A backbone with its own position embedding and register token."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -48,7 +48,7 @@ class PositionedConvNeXt(ConvNeXt):
 
 @ENGINE_MODELS.register_module(force=True)
 class Wrapped(nn.Module):
-    """A model in ``.module``, as DistributedDataParallel has it, and a parameter beside it."""
+    """A model in ``.module``, as DistributedDataParallel wraps it, and a parameter beside it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Wrapped(nn.Module):
 
 @ENGINE_MODELS.register_module(force=True)
 class Shared(nn.Module):
-    """Two heads with one weight, on a stem that is frozen."""
+    """Two heads that share one weight, on a frozen stem."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Shared(nn.Module):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class HomeMadeConstructor(DefaultOptimWrapperConstructor):
-    """Reads an option of its own and forgets the norms."""
+    """A constructor that reads its own option and ignores norms."""
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_: Any) -> None:
         mult = self.paramwise_cfg.get("slow", {}).get("mult", 1.0)
@@ -79,7 +79,7 @@ class HomeMadeConstructor(DefaultOptimWrapperConstructor):
 
 
 class Bug(NamedTuple):
-    """A config and what is asked about it."""
+    """A config and the arguments of ``explain`` for it."""
 
     patterns: tuple[str, ...]
     paramwise_cfg: Mapping[str, Any]
@@ -170,7 +170,7 @@ BUGS: dict[str, Bug] = {
 
 
 def config_of(bug: Bug) -> Config:
-    """The bug as a whole config."""
+    """Return the bug as a complete config."""
     model: dict[str, Any] = {"type": bug.model}
     if bug.model == "ImageClassifier":
         arch = {"depths": [*bug.depths], "channels": [8, 8, 8, 8]}
@@ -186,7 +186,7 @@ def config_of(bug: Bug) -> Config:
 
 @cache
 def group_map_of(title: str) -> GroupMap:
-    """The real group map of a bug; its config is named like the bug."""
+    """Return the real group map of a bug; its config is named after the bug."""
     with tempfile.TemporaryDirectory() as folder, _inside(folder):
         name = f"{title.replace(' ', '-')}.py".replace("'", "")
         config_of(BUGS[title]).dump(name)
@@ -204,12 +204,12 @@ def _inside(folder: str) -> Iterator[None]:
 
 
 def answer(title: str) -> str:
-    """What ``explain`` says about a bug, as text."""
+    """Return the report of ``explain`` about a bug as text."""
     bug = BUGS[title]
     report = explanation(group_map_of(title), bug.patterns, unlike=bug.unlike, group=bug.group).report
     return render(report, Canvas())
 
 
 def answers() -> str:
-    """The whole golden file."""
+    """Return the whole golden file."""
     return "\n".join(f"{'=' * 8} {title} {'=' * 8}\n{answer(title)}" for title in BUGS)

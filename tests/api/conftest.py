@@ -1,4 +1,4 @@
-"""A project to try the Python API in."""
+"""A project for tests of the Python API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 import lrdecay_cli
 
-# It registers lrdecay's constructor, so that configs are built in forked copies of this process, which has the stack.
+# Registers lrdecay's constructor, so that configs are built in forks of this process, which has torch and mmdet
+# imported.
 import lrdecay_cli.openmmlab.audit
 from lrdecay_cli.checking.baseline_text import to_text
 
@@ -18,7 +19,7 @@ PROJECT = Path(__file__).parent / "project"
 
 @pytest.fixture(scope="session")
 def toy_map(tmp_path_factory: pytest.TempPathFactory) -> lrdecay_cli.GroupMap:
-    """The map of the project's config."""
+    """Return the group map of the project's config."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(PROJECT)
         return lrdecay_cli.audit("config.py")
@@ -26,7 +27,7 @@ def toy_map(tmp_path_factory: pytest.TempPathFactory) -> lrdecay_cli.GroupMap:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_map: lrdecay_cli.GroupMap) -> Path:
-    """A copy of the project, with its baseline as a map and as text; the working directory."""
+    """Copy the project, with its baseline as a map and as text, and make it the working directory."""
     shutil.copy(PROJECT / "config.py", tmp_path)
     (tmp_path / "baselines").mkdir()
     toy_map.save(tmp_path / "baselines" / "map.json")

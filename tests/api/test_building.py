@@ -1,4 +1,4 @@
-"""Building through the Python API, in another process that a config may change."""
+"""Build configs with the Python API, in another process that a config may change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lrdecay_cli.openmmlab.own_registrations import has_own_registrations
 from tests.commands.running import SAMPLES
 
 ROOT = SAMPLES.parent
-# A plugin that changes everything in its process.
+# A plugin that changes global state of its process.
 HOSTILE = """
 import logging, os, random, signal, sys, warnings
 import numpy, torch
@@ -123,7 +123,7 @@ first.save("fresh.json")
 
 @pytest.mark.slow
 def test_in_a_fresh_process(project: Path, toy_map: lrdecay_cli.GroupMap) -> None:
-    """As a program without classes of its own has it: from the cache the second time."""
+    """Build in a program that defines no classes itself: the second call uses the cache."""
     environment = {**os.environ, "LRDECAY_CACHE_DIR": str(project / "cache"), "PYTHONPATH": str(ROOT)}
     del environment["LRDECAY_NO_CACHE"]
     command = [sys.executable, "-c", SCRIPT]
@@ -140,7 +140,7 @@ def test_check_builds_a_config(project: Path) -> None:
     result = lrdecay_cli.check("config.py")
     assert [finding.code for finding in result.findings] == ["LRD309"]
     assert result.findings[0].place
-    # A wrong argument is reported first.
+    # A wrong argument is reported before the build.
     with pytest.raises(lrdecay_cli.LrdecayError, match="LRD999"):
         lrdecay_cli.check("nowhere.py", select=["LRD999"])
 

@@ -1,4 +1,4 @@
-"""The examples of docs/examples, each trained for real; and what is found where they are wrong."""
+"""Train the examples of docs/examples for real, and check the findings for faulty variants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEEDS = {"timm_finetuning": "timm", "lightning_module": "lightning", "hf_trainer
 
 
 def printed_by(name: str, old: str = "", new: str = "") -> str:
-    """What an example prints, and the error that ends it; in a copy of this process, which a framework may change."""
+    """Return the output and the error of an example, from a fork: a framework may change its process."""
     pytest.importorskip(NEEDS[name])
     text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
     assert old in text
@@ -26,7 +26,7 @@ def printed_by(name: str, old: str = "", new: str = "") -> str:
 
     def work(_: str) -> bytes:
         out = StringIO()
-        # Lightning and transformers write to what is stderr when they are imported.
+        # Lightning and transformers keep the stderr of their import.
         with redirect_stdout(out), redirect_stderr(out):
             try:
                 exec(code, {"__name__": "__main__"})
@@ -66,7 +66,7 @@ def test_an_example_trains_and_its_groups_are_sound(name: str, summary: str) -> 
 @pytest.mark.parametrize(
     ("name", "old", "new", "code"),
     [
-        # timm's lr_scale with a scheduler that does not read it.
+        # timm's lr_scale with a scheduler that ignores it.
         (
             "timm_finetuning",
             "CosineLRScheduler(optimizer, t_initial=4, warmup_t=1, warmup_lr_init=1e-6)",
@@ -74,9 +74,9 @@ def test_an_example_trains_and_its_groups_are_sound(name: str, summary: str) -> 
             "LRD305 lr-scale-without-lr: 10 groups have lr_scale 0.168 to 0.7, but their lr is the base lr 0.001:"
             " CosineAnnealingLR does not read lr_scale",
         ),
-        # Only the head is handed over.
+        # Only the head is passed to the optimizer.
         ("lightning_module", "[*self.blocks, self.head]", "[self.head]", "LRD101 parameter-in-no-group: 12 trainable"),
-        # A condition leaves the pooler out.
+        # A condition skips the pooler.
         ("hf_trainer", "    decayed =", "    if '.pooler.' in name: continue\n    decayed =", "LRD101 parameter-in-no"),
     ],
 )

@@ -1,4 +1,4 @@
-"""lrdecay as a Python library."""
+"""Use lrdecay as a Python library."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_audit_and_check(tmp_path: Path) -> None:
     assert [finding.code for finding in result.failing()] == ["LRD301"]
     path = write(tmp_path / "map.json", group_map)
     (read,) = lrdecay_cli.check(path, select=["LRD301"]).findings
-    # Only of a config that was built is it known where its option is set.
+    # The lines that set options are known only for configs that were built.
     assert result.findings[0].place
     assert read == msgspec.structs.replace(result.findings[0], place=msgspec.UNSET, replaces=(), bases=())
     mended = lrdecay_cli.audit(
@@ -39,7 +39,7 @@ def test_audit_and_check(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is looked up in as the command does, which wrote them."""
+    """The functions use the cache that the command wrote."""
     monkeypatch.chdir(tmp_path)
     found = decay_map(config="configs/a.py")
     found.save("map.json")
@@ -53,7 +53,7 @@ def test_a_folder_of_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     changed = decay_map(config="configs/a.py", lr=0.2)
     (finding,) = lrdecay_cli.check(changed, select=["LRD7"], baseline=Path("baselines")).findings
     assert "see all differences with: lrdecay diff baselines/configs/a.txt configs/a.py" in finding.fix
-    # Either side may be the text.
+    # Either side may be a text baseline.
     assert lrdecay_cli.diff(found, "baselines/configs/a.txt").identical
     assert lrdecay_cli.diff("baselines/configs/a.txt", changed).changes
     with pytest.raises(LrdecayError, match=f"no baseline baselines/b.txt; {make}"):
@@ -66,7 +66,7 @@ def test_settings_and_the_day(tmp_path: Path) -> None:
     for day, failing in ((date(2027, 1, 31), []), (date(2027, 2, 1), ["LRD301"])):
         result = lrdecay_cli.check(decay_map(wrong=True), select=["LRD301", "LRD9"], settings=settings, today=day)
         assert [finding.code for finding in result.failing()] == failing
-    # None is looked for.
+    # Without ``settings``, no settings file is searched for.
     assert lrdecay_cli.check(decay_map(wrong=True), select=["LRD301"]).failing()
 
 
@@ -95,7 +95,7 @@ def test_importing_it_imports_nothing() -> None:
 
 
 def test_it_is_typed(tmp_path: Path) -> None:
-    """As mypy sees it from a project that uses it; with the options of the project, which share its cache."""
+    """Type-check a project that uses lrdecay with mypy; use the project's options, to share its cache."""
     (tmp_path / "use.py").write_text(
         "import lrdecay_cli\nfrom lrdecay_cli.domain.group_map import GroupMap\n"
         "group_map: GroupMap = lrdecay_cli.audit('a.py')\n"

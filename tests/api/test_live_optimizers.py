@@ -1,4 +1,4 @@
-"""``audit_optimizer`` on real PyTorch optimizers, without a config and without OpenMMLab."""
+"""Test ``audit_optimizer`` with real PyTorch optimizers, without a config and without OpenMMLab."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_every_parameter_is_accounted_for() -> None:
 
 
 class OptimizedModule(nn.Module):
-    """As torch.compile wraps a model: importing its own takes four seconds."""
+    """Wrap a model as torch.compile does: importing the compiler takes four seconds."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def test_names_are_those_of_the_model_in_its_wrappers() -> None:
     optimizer = torch.optim.AdamW(groups_of(model), lr=0.01)
     plain = lrdecay_cli.audit_optimizer(model, optimizer)
     compiled = OptimizedModule(model)
-    # Its constructor wants a process group, and imports the compiler.
+    # The constructor of DDP requires a process group, and imports the compiler.
     parallel = DistributedDataParallel.__new__(DistributedDataParallel)
     nn.Module.__init__(parallel)
     parallel.module = model
@@ -120,10 +120,10 @@ def test_what_goes_wrong_is_found() -> None:
     found = lrdecay_cli.audit_optimizer(model, head)
     assert len(found.missing) == 4
     assert codes(found) >= {"LRD101"}
-    # The optimizer was built, and then the layer was replaced.
+    # The layer is replaced after the optimizer was built.
     model.head = model.tied = nn.Linear(4, 2)
     assert codes(lrdecay_cli.audit_optimizer(model, head)) >= {"LRD101", "LRD106"}
-    # Frozen, and thawed, after it was built.
+    # Parameters are frozen and unfrozen after the optimizer was built.
     model = Toy()
     every = torch.optim.AdamW([each for each in model.parameters() if each.requires_grad], lr=1e-3)
     model.backbone.requires_grad_(False)
@@ -131,7 +131,7 @@ def test_what_goes_wrong_is_found() -> None:
     late = lrdecay_cli.audit_optimizer(model, every)
     assert (late["backbone.0.weight"].state, late["stem.weight"].state) == ("frozen_in_group", "missing")
     assert codes(late) >= {"LRD101", "LRD103"}
-    # In two optimizers, and twice in a group.
+    # In two optimizers, and twice in one group.
     both = {"a": torch.optim.SGD(model.parameters(), lr=0.1), "b": torch.optim.SGD(model.head.parameters(), lr=0.1)}
     held = lrdecay_cli.audit_optimizer(model, both)
     assert [group.name for group in held.groups] == ["a.group_0", "b.group_0"]
@@ -143,7 +143,7 @@ def test_what_goes_wrong_is_found() -> None:
 
 
 def test_a_moving_average_need_not_be_in_a_group() -> None:
-    """As a Lightning module holds one: its parameters require gradients."""
+    """A module inside a Lightning module: its parameters require gradients."""
     model = Toy()
     optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=0.1)
     model.ema = AveragedModel(model.backbone)
@@ -153,7 +153,7 @@ def test_a_moving_average_need_not_be_in_a_group() -> None:
 
 
 def test_lr_scale_counts_once() -> None:
-    """timm's scheduler multiplies by ``lr_scale``: lrs that are multiplied already are then too low."""
+    """timm's scheduler multiplies by ``lr_scale``: if the lrs are already multiplied, they become too low."""
     from timm.scheduler import CosineLRScheduler
 
     model = Toy()
@@ -166,7 +166,7 @@ def test_lr_scale_counts_once() -> None:
     before = lrdecay_cli.audit_optimizer(model, once)
     assert [group.lr for group in before.groups] == [0.01, 0.01]
     assert "LRD305" in codes(before)
-    # Before the optimizer has a step, its scheduler has set the lr of the warm-up.
+    # Before the optimizer's first step, its scheduler has set the lr of the warm-up.
     scheduler = CosineLRScheduler(once, t_initial=4, warmup_t=2, warmup_lr_init=1e-5)
     after = lrdecay_cli.audit_optimizer(model, once, schedulers=scheduler)
     assert [group.lr for group in after.groups] == pytest.approx([0.001, 0.01])
@@ -184,7 +184,7 @@ def test_parameters_without_a_shape_yet() -> None:
 
 
 class Odd(torch.optim.Optimizer):
-    """Of a class that lrdecay has no measurement of."""
+    """An optimizer class without a row in the table of measurements."""
 
     def __init__(self, params: Any, step_size: float = 0.1) -> None:
         super().__init__(params, {"step_size": step_size})
@@ -209,13 +209,13 @@ def test_groups_that_cannot_be_read_are_one_line() -> None:
         optimizer.param_groups[0]["lr"] = wrong
         with pytest.raises(lrdecay_cli.LrdecayError, match=r"^audit_optimizer: the groups cannot be read: [^\n]+$"):
             lrdecay_cli.audit_optimizer(model, optimizer)
-    # Whatever has groups is enough.
+    # An object with ``param_groups`` is enough.
     bare = SimpleNamespace(param_groups=[{"params": [*model.parameters()], "lr": 0.1}])
     assert lrdecay_cli.audit_optimizer(model, bare).groups[0].lr == 0.1
 
 
 def test_what_mmengine_alone_does_not_do_is_no_finding() -> None:
-    """mmengine passes no closure to a step: LBFGS is an error in a config, and none in a program."""
+    """mmengine calls step() without a closure: LBFGS is an error in a config, but not in a program."""
     model = nn.Linear(2, 2)
     found = lrdecay_cli.audit_optimizer(model, torch.optim.LBFGS(model.parameters(), lr=0.1))
     assert found.optimizer.effects[""].refusal("a closure")
@@ -247,7 +247,7 @@ def test_the_base_lr_is_known_where_a_group_trains_at_it() -> None:
 
 
 class Holder:
-    """What Lightning and accelerate put around an optimizer."""
+    """Wrappers that Lightning and accelerate put around an optimizer."""
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self.optimizer = optimizer
@@ -306,7 +306,7 @@ def test_nothing_changes_and_nothing_runs() -> None:
 
 
 class WithoutOpenMMLab:
-    """Finds no module of it, as where it is not installed."""
+    """Finds no module of the package, as if it were not installed."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name.partition(".")[0] in ("mmengine", "mmcv", "mmdet", "mmpretrain"):
@@ -329,7 +329,7 @@ def test_it_needs_nothing_of_openmmlab() -> None:
         except BaseException as error:
             return repr(error).encode()
 
-    # In a forked copy of this process, which loses its modules.
+    # In a fork of this process, which removes its modules.
     (child,) = in_children(["without"], work, jobs=1)
     summary = (
         b"1 group with 8 of 8 tensors; 68 of 68 parameters; 2 frozen (2 of them in groups); 0 missing; 2 duplicates"
@@ -370,7 +370,7 @@ def test_every_command_takes_a_saved_one(tmp_path: Path) -> None:
 def test_a_finding_names_steps_that_renew_the_baseline(
     file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each step that a fix names is run as it is written."""
+    """Run each step that a fix names, unchanged."""
     monkeypatch.chdir(tmp_path)
     Path("baselines").mkdir()
     model = Toy()

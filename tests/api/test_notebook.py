@@ -1,4 +1,4 @@
-"""The notebook of the docs, executed by a real Jupyter kernel."""
+"""Execute the notebook of the docs with a real Jupyter kernel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTEBOOK = SAMPLES.parent / "docs" / "notebook.ipynb"
 
 
 def outputs_of(notebook: Any) -> list[list[dict[str, Any]]]:
-    """By cell, what it shows: text, HTML and pictures by their types."""
+    """Return the output of each cell: text, HTML and pictures by type."""
     shown = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
     return [[{**each.get("data", {"error": str(each)})} for each in outputs] for outputs in shown]
 
@@ -35,7 +35,7 @@ def test_every_cell_shows_what_the_docs_have(golden: Golden) -> None:
         nbformat.write(notebook, NOTEBOOK)
         stored = outputs_of(notebook)
     found = outputs_of(notebook)
-    # Texts of messages may change; which kinds of output there are, and numbers, may not.
+    # Message texts may change; types of output and numbers may not.
     assert [[sorted(each) for each in outputs] for outputs in found] == [
         [sorted(each) for each in outputs] for outputs in stored
     ]

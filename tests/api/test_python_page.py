@@ -1,4 +1,4 @@
-"""docs/python.md: its table has all names, and every example of it works."""
+"""docs/python.md: its table contains all public names, and every example works."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_the_examples_of_the_page(project: Path) -> None:
     output: list[str] = []
     names = {**NAMES}
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    # Python and commands take turns.
+    # Python blocks and console blocks alternate.
     for part in re.split(r"^(```console\n.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL):
         if part.startswith("```console"):
             for command in re.findall(r"^\$ lrdecay (.*)", part, re.MULTILINE):
                 assert lrdecay_here(*shlex.split(command)).code == 0, command
             continue
-        # Blocks end where their fence does.
+        # A block ends at its closing fence.
         page = doctest.DocTestParser().get_doctest(part.replace("```", ""), {}, "python.md", str(PAGE), 0)
         page.globs = names
         runner.run(page, out=output.append, clear_globs=False)

@@ -1,4 +1,4 @@
-"""Records as a Python program and a notebook see them."""
+"""Records in a Python program and in a notebook."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_str_is_the_text_of_the_command() -> None:
     assert str(found) == render(inspection(found).report, Canvas()).rstrip("\n")
     assert "LRD301" in str(decay_map(wrong=True))
     assert str(lrdecay_cli.check(decay_map(wrong=True), select=["LRD301"])).endswith("1 error in 1 config")
-    # Only the command that makes it has its report.
+    # Only the command has the report of its records.
     difference = comparison(found, decay_map(wrong=True)).document
     assert str(difference) == repr(difference)
 
@@ -75,7 +75,7 @@ def test_html_is_escaped_static_and_without_colours_of_its_own_text(named: Any) 
     assert not [name for element in tree.iter() for name in element.attrib if name.startswith("on")]
     assert "\x1b" not in fragment
     assert html.escape("<script>alert(1)</script>") in fragment
-    # Text takes the notebook's colour; only words for a severity have one.
+    # Text has the notebook's own colour; only severities are coloured.
     assert {each.text_content() for each in tree.xpath("//*[contains(@style, 'color:#')]")} <= {
         "info",
         "warning",
@@ -118,7 +118,7 @@ def test_rows_are_for_data_frames() -> None:
     assert [row["name"] for row in rows] == ["head.weight", "stem.weight"]
     assert rows[0]["shape"] == [2, 3]
     assert (rows[0]["lr"], rows[1]["lr"], rows[1]["state"]) == (0.2, None, "frozen")
-    # Each has the same keys, and values that a column of one type can hold.
+    # All rows have the same keys, and each column has values of one type.
     assert len({tuple(row) for row in rows}) == 1
     assert msgspec.json.decode(msgspec.json.encode(rows)) == rows
 
@@ -132,7 +132,7 @@ def test_a_plot_has_title_labels_and_a_bar_for_each_group() -> None:
     assert found.config.path in ax.get_title()
     assert ax.get_xlabel() == "learning rate (per step, logarithmic)"
     assert ax.get_ylabel() == "parameter group"
-    # A bar ends at its lr.
+    # The length of a bar is its lr.
     ends = sorted(patch.get_x() + patch.get_width() for patch in ax.patches)
     assert ends == pytest.approx(sorted(group.lr for group in found.groups))
     hostile_map().plot(Figure().add_subplot()).figure.canvas.draw()
@@ -167,7 +167,7 @@ def test_raise_on_failure() -> None:
     with pytest.raises(AssertionError) as raised:
         failing.raise_on_failure()
     assert str(raised.value) == f"fails: 1 error in 1 config\n\n{failing}"
-    # As pytest-xdist sends it.
+    # pytest-xdist pickles the error like this.
     again = pickle.loads(pickle.dumps(raised.value))
     assert str(again) == str(raised.value)
 
@@ -179,7 +179,7 @@ def test_pytest_shows_the_report() -> None:
     shown = [line for line in lines if line.startswith("E ")]
     assert shown[0] == "E           lrdecay_cli.CheckFailed: fails: 1 error in 1 config"
     assert any("scale-above-one: " in line for line in shown)
-    # Nothing of lrdecay's own code.
+    # The traceback has no frames of lrdecay.
     assert not [line for line in lines if "finding.py" in line or "raise CheckFailed" in line]
 
 
@@ -205,7 +205,7 @@ def test_pytest_shows_one_line_of_an_error() -> None:
     ],
 )
 def test_options_that_a_command_line_can_write(given: Any, strings: tuple[str, ...]) -> None:
-    """They share its cache."""
+    """The functions share the command's cache."""
     assert overrides_of(given) == strings
 
 
@@ -219,7 +219,7 @@ def test_options_that_a_command_line_can_write(given: Any, strings: tuple[str, .
     ],
 )
 def test_options_of_a_dict_are_those_of_mmengine(given: dict[str, Any]) -> None:
-    """mmengine's own ``merge_from_dict`` is given the dict; ours has the same values."""
+    """mmengine's own ``merge_from_dict`` merges the dict; lrdecay's config has the same values."""
     start = {"optim_wrapper": {"optimizer": {"lr": 1.0}}, "model": {"backbone": {"arch": {}}}}
     start["param_scheduler"] = [{"begin": 0}, {"begin": 1}]  # type: ignore[assignment]
     theirs, ours = Config(start), Config(start)

@@ -1,1 +1,1 @@
-"""Speed, as ratios between commands that are timed in turn in one run. Figures and no verdicts: no pytest in here."""
+"""Benchmarks: ratios between commands that run alternately. They print measurements and are not tests."""

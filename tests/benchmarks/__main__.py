@@ -1,7 +1,7 @@
 """``python -m tests.benchmarks``: a table of ratios A / B, medians of interleaved runs A B A B …
 
-Only ratios mean anything: the machine may be slow, and busy. A and B are commands, or the same work on ten times as
-much (CPU time).
+Only ratios are meaningful, because the machine may be slow or busy. A and B are commands, or A is the same work as B on
+ten times as much input (CPU time).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _row(figure: Figure, runs: int) -> tuple[str, ...]:
     def pair() -> tuple[Run, Run]:
         return run(figure.a, figure.codes[0], **figure.environment), run(figure.b, figure.codes[1])
 
-    # The first run writes compiled modules, and reads files that the system then has at hand.
+    # The first run writes compiled modules, and fills the system's file cache.
     if figure.at_most > 1:
         pair()
     pairs = [pair() for _ in range(runs)]

@@ -1,4 +1,4 @@
-"""What is measured: each figure is a command beside another one, and how their ratio should come out."""
+"""List the measured pairs of commands, with goals for their ratios."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ CONVNEXT = "mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.p
 # Fourteen learning rates, warm-up and cosine by iteration.
 BY_ITERATION = "mmpretrain::mae/benchmarks/vit-base-p16_8xb128-coslr-100e_in1k.py"
 DINO = "mmdet::dino/dino-5scale_swin-l_8xb2-36e_coco.py"
-# A billion parameters, more than any other model of both zoos that has an optimizer.
+# A billion parameters, more than any other trainable model of both zoos.
 LARGEST = "mmpretrain::eva/eva-g-p14_8xb16_in1k-560px.py"
-# A cold answer is one that no cache has.
+# Cold: without the cache.
 COLD = {"LRDECAY_NO_CACHE": "1"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A command ``a`` beside a command ``b``."""
+    """Two commands, ``a`` and ``b``, to compare."""
 
     name: str
     a: Sequence[str]
@@ -38,15 +38,15 @@ class Figure:
     beyond: float | None = None
     codes: tuple[int, int] = (0, 0)
     environment: Mapping[str, str] = field(default_factory=dict)
-    """For ``a`` alone."""
+    """Environment variables for ``a`` only."""
     at_most: int = 100
-    """Runs, for commands that take long."""
+    """Largest number of runs, for commands that take long."""
     times: float = 1.0
-    """How many times the work of ``b`` ``a`` does."""
+    """Amount of work of ``a`` as a multiple of the work of ``b``."""
 
 
 def figures(folder: Path) -> list[Figure]:
-    """Every figure; what the commands need is put into ``folder``."""
+    """Return every figure; files that the commands need are written to ``folder``."""
     return [*_cold(), *_cached(folder), *_memory(), *_without_torch(folder), _schedule(), *_dry_run(), _scan()]
 
 
@@ -72,7 +72,7 @@ def _cached(folder: Path) -> list[Figure]:
 
 
 def _checked(folder: str | Path, kept: Mapping[str, str]) -> list[Figure]:
-    """Twelve configs over one base that did not change, beside the same built anew; a hundred beside one of them."""
+    """Compare twelve unchanged configs with one base with a new build of them, and a hundred configs with one."""
     for count in (12, 100):
         configs = Path(folder) / f"configs_{count}"
         configs.mkdir()
@@ -94,13 +94,13 @@ def _checked(folder: str | Path, kept: Mapping[str, str]) -> list[Figure]:
 
 
 def _schedule() -> Figure:
-    """Every iteration of a hundred epochs stepped, beside a plain script that only builds the groups."""
+    """Compare every iteration of a hundred epochs with a plain script that only builds the groups."""
     million = (*LRDECAY, "schedule", BY_ITERATION, "--iters-per-epoch", "10000", "--format", "csv")
     return Figure("schedule, a million iterations / plain", million, _plain(BY_ITERATION), environment=COLD, at_most=3)
 
 
 def _dry_run() -> list[Figure]:
-    """Thirty-six epochs, beside a plain script that only builds the groups; a detector ten times as large; memory."""
+    """Compare 36 epochs with a plain script that only builds the groups; also memory, and a detector ten times as large."""
     convnext, dino = ((*LRDECAY, "dry-run", config, "--iters-per-epoch", "7330") for config in (CONVNEXT, DINO))
     return [
         Figure("dry-run of 36 epochs / plain", convnext, _plain(CONVNEXT), "wall", 0.5, 0.35),
@@ -110,7 +110,7 @@ def _dry_run() -> list[Figure]:
 
 
 def _scan() -> Figure:
-    """All of mmdet's zoo, beside a plain process for each of 40 configs of it, drawn once and for all."""
+    """Compare a scan of mmdet's whole zoo with a plain process for each of 40 configs, drawn with a fixed seed."""
     zoo = configs_of(["mmdet::"])
     drawn = random.Random(0).sample(zoo, 40)
     each = "; ".join(f"{shlex.join(_plain(config))}" for config in drawn)

@@ -1,4 +1,4 @@
-"""Work on ten times as much: the ratio of CPU times in one process. About 10 is linear, 100 quadratic."""
+"""Work on ten times as much input: the ratio of CPU times in one process. About 10 is linear, 100 quadratic."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Growth:
     work: Callable[[int], Callable[[], object]]
     """Prepares work of a size and returns it."""
     size: int
-    """The larger one."""
+    """The larger size."""
 
     def times(self, runs: int) -> Iterator[tuple[float, float]]:
-        """Seconds of CPU time of the larger and the smaller work, in turn."""
+        """Yield pairs of CPU seconds, of the larger and the smaller work in turn."""
         large, small = self.work(self.size), self.work(self.size // 10)
         small()
         for _ in range(runs):
@@ -42,7 +42,7 @@ class Growth:
 
 
 def growths(folder: Path) -> list[Growth]:
-    """Every figure; the maps that the commands read are put into ``folder``."""
+    """Return every figure; maps that the commands read are written to ``folder``."""
 
     def command(words: list[str]) -> Callable[[int], Callable[[], object]]:
         return lambda tensors: _command(words, Path(tempfile.mkdtemp(dir=folder)), tensors)
@@ -56,7 +56,7 @@ def growths(folder: Path) -> list[Growth]:
 
 
 def _cpu(work: Callable[[], object]) -> float:
-    # What is there already is not part of the work, and a collection would look through it.
+    # Existing objects are not part of the work, and a garbage collection would scan them.
     gc.collect()
     gc.freeze()
     start = time.process_time()

@@ -1,4 +1,4 @@
-"""Time and memory of whole processes, as the system accounts for them."""
+"""Measure time and memory of whole processes, with the numbers of the operating system."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a command and of the processes that it waited for."""
+    """Measurements of a command and its finished child processes."""
 
     wall: float
     """Seconds."""
     cpu: float
-    """Seconds of all cores, user and system. Steadier than ``wall`` on a machine with other work."""
+    """Seconds of all cores, user and system. More stable than ``wall`` on a busy machine."""
     peak: float
-    """MiB of memory at the most, of the largest single process."""
+    """Peak memory in MiB, of the largest single process."""
 
 
 def run(command: Sequence[str], code: int, **environment: str) -> Run:

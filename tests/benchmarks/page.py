@@ -1,4 +1,4 @@
-"""docs/performance.md: the table of the last measurement, and the machine that it is from."""
+"""Write docs/performance.md: the table of the last measurement, and its machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ The measurements were made on this machine: {machine}.
 
 
 def write_page(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Put the rows of this measurement in place of those with the same figure, and behind the others."""
+    """Replace rows with the same figure by the new rows, and append the others."""
     known = {row[0]: row for row in _rows_of(PAGE)}
     known.update({row[0]: tuple(row[: len(_columns(head))]) for row in rows})
     columns = _columns(head)
@@ -39,7 +39,7 @@ def write_page(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _columns(head: Sequence[str]) -> tuple[str, ...]:
-    """Without the goals, which are for those who work on lrdecay."""
+    """Return the columns without the goals, which only developers of lrdecay need."""
     return tuple(head[: head.index("reach")])
 
 

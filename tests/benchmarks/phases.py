@@ -1,6 +1,7 @@
-"""``python -m tests.benchmarks.phases``: where the CPU time of a scan goes, over a sample of MMDetection's zoo.
+"""``python -m tests.benchmarks.phases``: print the CPU time of each phase of a scan, for a sample of mmdet's zoo.
 
-Each config is built in a forked child, as ``scan`` does it; imports are those of the parent, once for the whole zoo.
+Each config is built in a forked child, as in ``scan``. The imports are those of the parent process, once for the whole
+zoo.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lrdecay_cli.scanning.targets import configs_of
 
 SAMPLE = 40
 _PHASES = {"load_config": "config", "build_model": "build", "BuiltGroups": "constructor"}
-"""Names of ``openmmlab/audit.py``, and the phase that each is."""
+"""Names of functions in ``openmmlab/audit.py``, and the phase of each."""
 
 
 def main() -> None:

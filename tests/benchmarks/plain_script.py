@@ -1,6 +1,6 @@
-"""``plain_script.py CONFIG``: what a user would write without lrdecay, to see the groups of a config on a CPU.
+"""``plain_script.py CONFIG``: what a user would write without lrdecay, to print the groups of a config on a CPU.
 
-The only help is that compiled operators that are not installed are stood in for: mmdet cannot be imported without.
+Missing compiled operators are replaced by stubs, because mmdet cannot be imported without them.
 """
 
 import sys
@@ -15,7 +15,7 @@ from mmengine.registry import MODELS, init_default_scope  # noqa: E402
 
 config = Config.fromfile(sys.argv[1])
 init_default_scope(config.default_scope)
-# Mixed precision refuses to be built without a GPU.
+# Mixed precision cannot be built without a GPU.
 config.optim_wrapper.type = "OptimWrapper"
 model = MODELS.build(config.model)
 optimizer = build_optim_wrapper(model, config.optim_wrapper).optimizer

@@ -1,4 +1,4 @@
-"""From saving a config to the new answer of ``--watch``, beside a plain script for the same config."""
+"""Measure the time from saving a config to the new report of ``--watch``, and compare it with a plain script."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ class Saving:
     name: str
     command: str
     shown: bytes
-    """What the end of a report has in it."""
+    """Text at the end of a report."""
     text: str
-    """The config."""
+    """The config file."""
     folder: Path
     reach: float = 0.03
     beyond: float = 0.015
 
     def pairs(self, runs: int) -> Iterator[tuple[float, float]]:
-        """Seconds from the save to the new report; and a plain script for the config as it is then."""
+        """Yield seconds from the save to the new report, and seconds of a plain script for the same content."""
         self.folder.mkdir()
         config = self.folder / "config.py"
         config.write_text(self.text, "utf-8")
         with _Watch(self.command, config) as watch:
             watch.until(self.shown)
-            # The stack is imported, and bases are read ahead, after the first answers.
+            # After the first reports, the packages are imported and the bases are read ahead.
             for number in range(3):
                 self._save(watch, config, 100 + number)
                 watch.until(_ANSWERED)
@@ -93,7 +93,7 @@ def _plain(config: Path) -> float:
 
 
 def savings(folder: Path, base: str) -> list[Saving]:
-    """Every figure; ``base`` is a config of a zoo."""
+    """Return every figure; ``base`` is a config of a zoo."""
     text = f"_base_ = {base!r}\n"
     return [
         Saving("inspect --watch, save to answer / plain", "inspect", b" duplicates", text, folder / "inspect"),

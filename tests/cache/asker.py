@@ -1,6 +1,6 @@
-"""A command with a cache, without torch: ``main`` runs the file that it is given and prints its ``answer``.
+"""A command with a cache, without torch: ``main`` runs the given file and prints its ``answer``.
 
-It asks, records and keeps as ``lrdecay inspect`` does. So an attack on the cache takes a tenth of a second.
+It looks up, records and stores results as ``lrdecay inspect`` does, so a test of the cache takes a tenth of a second.
 """
 
 from __future__ import annotations

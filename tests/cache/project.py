@@ -1,4 +1,4 @@
-"""A project with all that an answer can depend on, and ways to ask for that answer."""
+"""A project with every type of input of a cached result, and functions that ask for this result."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ FILES = {
 
 @cache
 def own_python() -> str:
-    """An interpreter of this process's own: where others install or compile modules, a kept answer changes."""
+    """An interpreter for this process alone: modules that other tests install or compile change a result."""
     folder = Path(tempfile.mkdtemp(prefix="lrdecay-python-"))
     atexit.register(shutil.rmtree, folder)
     venv.create(folder, symlinks=True, with_pip=False)
@@ -74,10 +74,10 @@ class Project:
     cwd: str = "work"
     python: str = field(default_factory=own_python)
     prelude: str = ""
-    """What Python does before it asks."""
+    """Code that Python runs before the lookup."""
 
     def ask(self, cache: str = "cache") -> dict[str, Any]:
-        """Whether it was a hit, why not, and the answer."""
+        """Return whether the lookup was a hit, the reason for a miss, and the result."""
         done = subprocess.run(
             self.command(),
             env=self.env(cache),
@@ -90,14 +90,14 @@ class Project:
         return json.loads(done.stdout)
 
     def command(self) -> list[str]:
-        # Not -m: that puts the working directory on sys.path by its name.
+        # Not -m, which puts the working directory on sys.path by its name.
         program = f"{self.prelude}\nfrom tests.cache.asker import main; main()"
         return [self.python, *self.flags, "-c", program, "config.py", *self.arguments]
 
     def env(self, cache: str = "cache") -> dict[str, str]:
         paths = [self.root / "first", SAMPLES.parent, self.root / "site-packages"]
         mine = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "LRDECAY_CACHE_DIR": str(self.root / cache)}
-        # Compiled modules have tests of their own.
+        # Compiled modules have their own tests.
         return {**os.environ, "LRDECAY_NO_CACHE": "", "PYTHONDONTWRITEBYTECODE": "1", **mine, **self.environment}
 
     def file(self, name: str) -> Path:
@@ -113,7 +113,7 @@ def make(root: Path) -> Project:
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Other content of the same size, with the old time put back."""
+    """Write other content of the same size, and restore the old time stamp."""
     before = path.stat()
     assert len(text) == before.st_size
     path.write_text(text)

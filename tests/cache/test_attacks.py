@@ -1,4 +1,4 @@
-"""A stale answer is the worst that a cache can give: every change that an answer could depend on must be a miss."""
+"""Every change of an input of a cached result must be a miss: an outdated result is the worst failure of a cache."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def retarget(project: Project) -> None:
 
 
 def same_text_elsewhere(project: Project) -> None:
-    """The link leads to another file with the same text: what stands beside that one may differ."""
+    """The link points to another file with the same text; files next to that file may differ."""
     project.file("one.txt").rename(project.file("fragments/../three.txt"))
     project.file("link.txt").unlink()
     project.file("link.txt").symlink_to("three.txt")
 
 
 def other_folder(project: Project) -> None:
-    """A folder that looks the same from inside, but for its name."""
+    """A folder with the same content but another name."""
     (project.root / "elsewhere").mkdir()
     for entry in project.file(".").iterdir():
         (project.root / "elsewhere" / entry.name).symlink_to(entry)
@@ -126,7 +126,7 @@ def test_a_change_is_a_miss(name: str, tmp_path: Path) -> None:
     ATTACKS[name](project)
     third = project.ask()
     assert not third["hit"]
-    # The answer that is given is the one that is given without any cache.
+    # The reported result equals the result without any cache.
     assert third["answer"] == project.ask(cache="empty")["answer"]
     assert project.ask()["hit"]
 
@@ -151,7 +151,7 @@ def test_what_does_not_matter_is_a_hit(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "compiled"])
 def test_a_stale_compiled_plugin_is_not_trusted_for_longer_than_python_does(prefix: str, tmp_path: Path) -> None:
-    """Python itself is fooled by a time that was put back, as long as the compiled form is there, wherever that is."""
+    """Python itself does not notice a restored time stamp if a compiled file exists, in any folder."""
     project = make(tmp_path)
     if prefix:
         project.flags = ["-X", f"pycache_prefix={tmp_path / prefix}"]
@@ -206,7 +206,7 @@ NOT_KEPT = {
         "import time\nnow = time.time_ns()\ntime.time_ns = lambda: now - 10**10\nanswer = now",
         "the system clock changed during the build",
     ),
-    # Such an entry stops no import, and nobody knows where it leads.
+    # Such an entry stops no import, and its target is unknown.
     "search path": ("import sys\nsys.path.append(None)\nanswer = 1", "collecting evidence failed: TypeError"),
     "the system": ("answer = open('/proc/self/stat').read()[:0]", "/proc/self/stat"),
 }
@@ -224,7 +224,7 @@ def test_what_cannot_be_checked_later_is_not_kept(name: str, tmp_path: Path) -> 
 
 
 def test_to_compile_an_installed_package_for_the_first_time_is_no_change(tmp_path: Path) -> None:
-    """Python writes ``__pycache__`` into its folder, in this process or in another one at the same time."""
+    """Python writes ``__pycache__`` into its folder, in this process or in another process at the same time."""
     project = make(tmp_path)
     project.environment["PYTHONDONTWRITEBYTECODE"] = ""
     assert "not kept" not in project.ask()["why"]
@@ -233,7 +233,7 @@ def test_to_compile_an_installed_package_for_the_first_time_is_no_change(tmp_pat
 
 
 def test_nothing_is_kept_where_nothing_is_seen(tmp_path: Path) -> None:
-    """Who watches Python already may refuse others, which is not told to them."""
+    """An audit hook may refuse further hooks: ``sys.addaudithook`` then raises no error."""
     project = make(tmp_path)
     project.prelude = (
         "import sys\n"
@@ -279,7 +279,7 @@ def test_our_own_questions_for_a_file_are_evidence(tmp_path: Path) -> None:
 
 
 def test_temporary_files_are_no_evidence(tmp_path: Path) -> None:
-    """mmengine loads a config by way of a copy in a temporary folder."""
+    """mmengine loads a config as a copy in a temporary folder."""
     project = make(tmp_path)
     project.file("config.py").write_text(
         "import tempfile, shutil, os\n"
@@ -296,7 +296,7 @@ def test_temporary_files_are_no_evidence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("use", ["answer = os.listdir(folder)", "import made_by_it.inner; answer = 1"])
 def test_a_temporary_folder_that_is_left_behind_is_no_evidence(use: str, tmp_path: Path) -> None:
-    """What is in it is new whenever the answer is made, and nobody will find it again."""
+    """The content of a temporary file is new for each result, and no process reads the file again."""
     project = make(tmp_path)
     project.file("config.py").write_text(
         "import tempfile, os, sys\n"
@@ -313,7 +313,7 @@ def test_a_temporary_folder_that_is_left_behind_is_no_evidence(use: str, tmp_pat
 
 
 def test_an_archive_on_the_search_path_is_evidence(tmp_path: Path) -> None:
-    """Python looks into it once, before anything is recorded, and knows by heart what is not in it."""
+    """Python lists the folder once, before recording starts, and remembers which files it lacks."""
     project = make(tmp_path)
     project.file("config.py").write_text(
         "try:\n    from archived import VALUE as answer\nexcept ImportError:\n    answer = None\n"

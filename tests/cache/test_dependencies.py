@@ -1,4 +1,4 @@
-"""What an answer depends on, as a child process sees it, and what counts as a change of it."""
+"""Inputs of a result, as recorded by a child process, and which changes invalidate the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lrdecay_cli.processes.outcomes import Dependencies
 
 
 def seen(work: Callable[[], object], *, inherited: tuple[str, ...] = ()) -> Dependencies:
-    """What is seen of ``work``, which is done by a process of its own."""
+    """Return the inputs that a separate process records while it runs ``work``."""
 
     def in_child(_: str) -> bytes:
         dependencies.begin(inherited)
@@ -83,7 +83,7 @@ def write(path: str) -> None:
         (list_names, write, "listed/new.py", "listed"),
         (import_module, write, "watched_module.py", "watched_module.py"),
         (import_missing, write, "watched_missing.py", "."),
-        # What does not matter.
+        # Changes that must not invalidate the result.
         (read, write, "missing.py", ""),
         (read, lambda path: Path(path).write_text("a = 1\n"), "read.py", ""),
         (list_names, write, "listed/.new.py.swp", ""),
@@ -101,7 +101,7 @@ def test_changes(
         assert known.concerns(absolute)
         assert str(Path(absolute).parent) in known.folders
     assert known.changes() == ([os.path.normpath(folder / changed)] if changed else [])
-    # From then on that is what counts.
+    # From then on, this content counts.
     assert known.changes() == []
 
 
@@ -169,5 +169,5 @@ def test_what_was_loaded_before_and_what_is_written_does_not_count(folder: Path)
 
     found = seen(work, inherited=(str(folder / "watched_module.py"),))
     assert str(folder / "out.json") not in found.own
-    # But for the script that runs the tests.
+    # Except the script that runs the tests.
     assert not [path for path in found.own if path.startswith(sys.prefix) and path != sys.argv[0]]

@@ -1,4 +1,4 @@
-"""What is compared of files and folders, and what is gathered of modules, without a process for each question."""
+"""Comparison of files and folders, and collection of modules, without a process for each question."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def touch(path: Path) -> None:
 
 
 def nothing(path: Path) -> None:
-    """Leave it as it is."""
+    """Change nothing."""
 
 
 CONTENTS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None], bool]] = {
@@ -56,7 +56,7 @@ CONTENTS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None], bool]]
     "a file gone": (write("one"), Path.unlink, True),
     "a file that was not there": (nothing, write("one"), True),
     "no file, before and after": (nothing, nothing, False),
-    # Too large to be read each time, so that its times count.
+    # The file is too large to be read each time, so its time stamp counts.
     "a large file": (large, nothing, False),
     "a large file touched": (large, touch, True),
     "a folder": (Path.mkdir, lambda path: (path / "new").touch(), False),
@@ -100,7 +100,7 @@ def test_an_installed_file_that_goes_is_a_change(tmp_path: Path) -> None:
 
 
 def test_modules_that_were_loaded_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that changed after the answer was begun makes it doubtful; what stands for a module and is none does not."""
+    """A file that changed after the start of a result makes it uncertain; None in ``sys.modules`` does not."""
     plugin = types.ModuleType("plugin_of_a_test")
     plugin.__file__ = str(tmp_path / "plugin_of_a_test.py")
     Path(plugin.__file__).touch()
@@ -115,7 +115,7 @@ def test_modules_that_were_loaded_since(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_source_of_compiled_modules() -> None:
     assert source_of(cache_from_source("/a/b.py")) == "/a/b.py"
-    # What is installed without its sources stands for itself.
+    # A compiled module without a source file is compared itself.
     assert source_of("/a/b.pyc") == "/a/b.pyc"
 
 
@@ -135,7 +135,7 @@ def test_loads_reads_what_json_reads(scanner: bool, monkeypatch: pytest.MonkeyPa
 
 
 def test_installed_files_are_kept_once_for_all_entries(cache: Path, tmp_path: Path) -> None:
-    """Without them an entry is a miss, and so is a damaged file of them."""
+    """An entry without them is a miss, and so is an entry with a damaged one."""
     (tmp_path / "a.py").touch()
     kept = evidence(installed={str(tmp_path): {"a.py": stamp(str(tmp_path / "a.py"))}})
     for key in ("1", "2"):
@@ -214,7 +214,7 @@ def test_nothing_is_kept_that_was_not_asked_for(cache: Path) -> None:
 
 
 def test_a_report_of_another_form_is_a_miss(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As another lrdecay may have kept it, with a checksum that is right."""
+    """An entry as another lrdecay version may have stored it, with a correct checksum."""
     front.write_cached_report(["inspect", "a.py"], [])
     assert front._key
     for answer in (b"not JSON", b"", b"\xff", b'"a text"', b'["0","a text"]', b"[0,1,2]"):

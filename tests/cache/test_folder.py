@@ -1,4 +1,4 @@
-"""The folder of the cache: whom it is shared with, what it survives, how large it grows."""
+"""The cache folder: which users share it, which errors it survives, how large it grows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.commands.running import lrdecay
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Project:
-    """A project whose answer is in the cache."""
+    """Return a project with a cached result."""
     project = make(tmp_path)
     project.ask()
     assert project.ask()["hit"]
@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_made_costs_nothing_but_time(tmp_path: Path) -> 
 
 
 def test_many_at_once(kept: Project) -> None:
-    """Readers and writers of the same entry: everyone gets the right answer, and nothing is left lying about."""
+    """Several processes read and write the same entry: each gets the right result, and no temporary files remain."""
     expected = kept.ask()["answer"]
     for round_number in range(3):
         kept.file("base.py").write_text(f"BASE = {round_number}\n")

@@ -1,4 +1,4 @@
-"""Maps for check: a wrong one, on which LRD301 fires, and its repaired twin."""
+"""Maps for check: a wrong map with a finding of LRD301, and its corrected version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FAST = ("backbone.stages.2.1.weight", "backbone.stages.2.2.weight", "backbone.st
 
 
 def decay_map(*, wrong: bool = False, config: str = "configs/a.py", lr: float = 0.1) -> GroupMap:
-    """Three groups of a decay constructor; ``wrong`` has the second train at twice the base lr."""
+    """Return three groups of a decay constructor; with ``wrong``, the second trains at twice the base lr."""
     scale = 2.0 if wrong else 0.7
     groups = {
         "layer_0_decay": {

@@ -1,4 +1,4 @@
-"""Assertions: which parameters they check, and the text of a failure."""
+"""Assertions: which parameters they check, and the message of a failure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def found(assertion: str, *maps: GroupMap) -> list[Finding]:
         ("parameters = 'neck.*'\nfrozen = true", ()),
         ("parameters = 'head.*'\nfrozen = true", ("head.weight",)),
         ("parameters = 'neck.*'\nfrozen = false", ("neck.frozen.weight",)),
-        # Frozen and in no group: it has no lr. The head has one.
+        # A frozen parameter in no group has no lr. The head has one.
         ("parameters = '*'\nlr = '> 0'", ()),
         ("parameters = 'backbone.*'\nlr_scale = '<= 1'\nconfig = 'configs/a.py'", FAST),
         ("parameters = 'backbone.*'\nlr_scale = '<= 1'\nconfig = 'a.py'", FAST),

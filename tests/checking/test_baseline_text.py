@@ -1,4 +1,4 @@
-"""The text form of baselines: it is equal where all that is reviewed is equal, and finds what the whole map finds."""
+"""The text form of baselines: equal if all reviewed facts are equal, and with the same findings as the whole map."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NUMBERS = st.sampled_from([None, 0.0, 0.05, 0.1, 1.0, 2, 1e-7, 0.3 * 0.1, 1 / 3]
 
 @st.composite
 def maps(draw: st.DrawFn) -> GroupMap:
-    """Few names and numbers, so that two maps are often nearly equal."""
+    """Use few names and numbers, so that two maps are often nearly equal."""
     names = draw(st.permutations(NAMES))
     shapes = {name: draw(st.sampled_from([(4,), (2, 3), ()])) for name in names}
     cuts = sorted(draw(st.lists(st.integers(0, len(names)), min_size=4, max_size=4)))
@@ -69,7 +69,7 @@ def maps(draw: st.DrawFn) -> GroupMap:
 
 
 def mutated(draw: st.DrawFn, found: GroupMap) -> GroupMap:
-    """The map with one thing changed, or as it is."""
+    """Return the map with one change, or unchanged."""
     groups = list(found.groups)
     index = draw(st.integers(0, max(0, len(groups) - 1)))
     change = draw(
@@ -98,23 +98,23 @@ def pairs(draw: st.DrawFn) -> tuple[GroupMap, GroupMap]:
 
 
 def differs(before: GroupMap, after: GroupMap) -> bool:
-    """What makes ``check`` and ``baseline`` call a baseline different, of two whole maps."""
+    """Return whether ``check`` and ``baseline`` report a difference, from two whole maps."""
     return bool(list(diff(before, after, rtol=CLOSE)) or settings_changed(before, after))
 
 
 @settings(deadline=None, max_examples=300)
 @given(pairs())
 def test_texts_are_equal_where_the_maps_are(pair: tuple[GroupMap, GroupMap]) -> None:
-    """As two whole maps are, by the comparison that ``check`` makes of these."""
+    """Return whether two whole maps are equal by the comparison of ``check``."""
     before, after = pair
     laid = apply_baseline(parse_text(to_text(before).encode(), "a.txt"), after)
     assert (bool(laid.others) or differs(laid.group_map, after)) is differs(before, after)
-    # The order in which an optimizer has its groups is in the text, and is compared by nobody.
+    # The text contains the order of the optimizer's groups, but no command compares it.
     assert (sorted(to_text(before).splitlines()) == sorted(to_text(after).splitlines())) or differs(before, after)
 
 
 def test_a_text_changes_in_few_lines(tmp_path: Path) -> None:
-    """Twelve configs, two numbers of their base: each baseline has a line for either."""
+    """Twelve configs, and two numbers of their base: each baseline has one line for each number."""
     texts = []
     for lr, decay_rate in ((0.1, 0.7), (0.2, 0.65)):
         found = decay_map(lr=lr)
@@ -125,7 +125,7 @@ def test_a_text_changes_in_few_lines(tmp_path: Path) -> None:
 
 
 def test_another_rate_changes_the_lines_of_groups_alone() -> None:
-    """The tensors of a group, in however many lines, do not repeat its numbers."""
+    """The lines of a group's tensors do not repeat the numbers of the group."""
     found = decay_map()
     slower = tuple(
         msgspec.structs.replace(group, lr=group.lr * 0.5, lr_scale=group.lr_scale * 0.5, weight_decay=0.01)
@@ -175,7 +175,7 @@ def test_errors_name_the_line_and_the_command_that_fixes_it(name: str) -> None:
 
 
 def test_damaged_bytes_raise_or_parse() -> None:
-    """Whatever happens to a file, it is a baseline or one line."""
+    """A damaged file is either a valid baseline or gives a one-line error."""
     chance = random.Random(0)
     for _ in range(400):
         raw = bytearray(GOOD.encode())
@@ -187,7 +187,7 @@ def test_damaged_bytes_raise_or_parse() -> None:
 
 @pytest.mark.parametrize(("base_lr", "told"), [(0.1, ["lr scale"]), (0.3, ["lr", "lr scale"])])
 def test_lrs_that_follow_from_lr_scales_are_reported_once(base_lr: float, told: list[str], tmp_path: Path) -> None:
-    """Configs with other base lrs say the same of a rate that they inherit."""
+    """Configs with different base lrs have the same text for an inherited decay rate."""
     before, replace = decay_map(), msgspec.structs.replace
     slower = tuple(
         replace(group, lr=group.lr_scale * 0.5 * base_lr, lr_scale=group.lr_scale * 0.5) for group in before.groups
@@ -200,7 +200,7 @@ def test_lrs_that_follow_from_lr_scales_are_reported_once(base_lr: float, told: 
 
 
 def test_check_names_differences_from_a_text(tmp_path: Path) -> None:
-    """Numbers as from the whole map; tensors that are others, by their line."""
+    """Numbers as in the whole map; changed tensors by their line."""
     now = decay_map(lr=0.2)
     replace = msgspec.structs.replace
     last = now.groups[2]

@@ -1,4 +1,4 @@
-"""The findings that other commands show are those of all rules, also where the rules are not even loaded."""
+"""Other commands show the findings of all rules, even if the rules are not loaded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DECAY = Constructor("LearningRateDecayOptimizerConstructor", {"decay_rate": 0.7,
 
 
 def of_two(**head: Any) -> GroupMap:
-    """A backbone and a head; ``head`` is what its group has besides."""
+    """Return a map with a backbone and a head; ``head`` has further fields of the head's group."""
     groups = {"low": {"lr": 0.05, "lr_scale": 0.5, "parameters": {"backbone.stages.0.0.weight": (2, 2)}}}
     return group_map({**groups, "top": {"parameters": {"head.weight": (2, 2)}, **head}}, constructor=DECAY)
 
@@ -35,7 +35,7 @@ def _another_lr(found: GroupMap) -> GroupMap:
 CASES = {
     "nothing": (lambda: of_two(lr=0.1, lr_scale=1.0), set()),
     "scale": (lambda: of_two(lr=0.2, lr_scale=2.0), {"LRD301"}),
-    # LRD304 has that one.
+    # Only LRD304 reports this.
     "lr alone": (lambda: of_two(lr=0.2, lr_scale=1.0), set()),
     "missing": (lambda: group_map({"a": {"parameters": {"a.weight": (2,)}}}, missing={"b.weight": (2,)}), {"LRD101"}),
     "another lr": (lambda: _another_lr(audit(str(SAMPLES / "convnext-t_layer-wise.py"), device="meta")), {"LRD209"}),

@@ -1,4 +1,4 @@
-"""Suppressions: what they suppress, in whole or in part, and findings about unused ones."""
+"""Suppressions: which findings they suppress, completely or partly, and findings about unused suppressions."""
 
 from __future__ import annotations
 

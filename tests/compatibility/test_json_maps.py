@@ -1,4 +1,4 @@
-"""Every command that takes JSON maps, in every format that it has, with what lrdecay itself depends on and no more."""
+"""Run every command that accepts JSON maps, in each of its formats, with only lrdecay's own dependencies installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from lrdecay_cli.files import to_json, write_text
 from tests.group_maps import group_map
 
 DECAY = Constructor("LearningRateDecayOptimizerConstructor", {"decay_rate": 0.5, "num_layers": 1})
-# Command: (its arguments, their exit code, what every format must name). Layer 0 of B trains at twice the base lr.
+# Command: (its arguments, their exit code, text that every format must contain). Layer 0 of B trains at twice the base
+# lr.
 COMMANDS = {
     "inspect": (["inspect", "A"], 0, "layer_0"),
     "diff": (["diff", "A", "B"], 1, "backbone.conv"),

@@ -1,7 +1,8 @@
-"""``python -m tests.compatibility.with_stack``: one row of docs/compatibility.md, for the environment it runs in.
+"""``python -m tests.compatibility.with_stack``: print one row of docs/compatibility.md for the current environment.
 
-What doctor says, quick and full, and what comes of inspecting Mask R-CNN on ConvNeXt-T and Faster R-CNN on ResNet-50.
-Equal groups have equal digests in every environment. Exchange a package first: ``pip install --no-deps mmdet==3.1.0``.
+The row contains the results of doctor and doctor --full, and of inspect for Mask R-CNN on ConvNeXt-T and Faster R-CNN
+on ResNet-50. Equal groups have equal digests in every environment. Exchange a package first: ``pip install --no-deps
+mmdet==3.1.0``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ STACK = re.compile(r"(.*-)?(mmengine|mmcv|mmdet(ection)?|mmpretrain|mmcls)\b.*|t
 
 
 def main() -> None:
-    """Run the commands and print what each said."""
+    """Run the commands and print the result of each."""
     print("|", " | ".join([_versions(), _doctor(), _doctor("--full"), *map(_inspect, CONFIGS)]), "|", flush=True)
 
 

@@ -1,7 +1,7 @@
-"""``python -m tests.compatibility.without_torch``: one row of docs/compatibility.md, for the environment it runs in.
+"""``python -m tests.compatibility.without_torch``: print one row of docs/compatibility.md for the current environment.
 
-Runs the tests that need no torch and times a command. The environment has lrdecay without extras, pytest, hypothesis,
-jsonschema, lxml, jinja2, matplotlib and numpy.
+It runs the tests that need no torch, and times a command. The environment has lrdecay without extras, pytest,
+hypothesis, jsonschema, lxml, jinja2, matplotlib and numpy.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ NEED_MORE = (
     *("tests/decay/constructors/test_against_the_stack.py", "tests/decay/constructors/test_custom_keys.py"),
     "tests/doctor/test_needs.py",
 )
-"""Files that ask the real stack, or a browser."""
+"""Files whose tests need torch and mmdet, or a browser."""
 ASK_THE_STACK = (
     *("test_this_environment", "test_interrupt", "test_pip_agrees"),
     *("test_limits_of_the_installed", "test_a_base_of_the_zoo"),
 )
-"""Tests that do, in other files."""
+"""Tests in other files that need torch and mmdet, or a browser."""
 RUNS = 21
 
 
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _start_up() -> float:
-    """Milliseconds of CPU time of ``lrdecay diff`` of two small maps, the median: the machine may be busy."""
+    """Return the median CPU time of ``lrdecay diff`` of two small maps, in milliseconds."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "map.json")
         write_text(file, to_json(group_map({"decay": {"parameters": {"conv.weight": (8, 3)}}})))

@@ -1,4 +1,4 @@
-"""Class names of the constructors, as their projects call them."""
+"""Class names of the constructors in their projects."""
 
 MMENGINE_DEFAULT = "DefaultOptimWrapperConstructor"
 MMDET_LAYER_DECAY = "LearningRateDecayOptimizerConstructor"

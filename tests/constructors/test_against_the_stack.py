@@ -1,4 +1,4 @@
-"""Every formula of every constructor that lrdecay knows, on a model with every kind of parameter, really built."""
+"""Compare every formula of every known constructor with a real build of a model with all types of parameters."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_every_parameter_recomputes(tmp_path: Path, constructor: str, name: str,
 
 @pytest.mark.parametrize("options", [{}, {"flat_decay_mult": 0.0}, {"custom_keys": {"head": {"lr_mult": 0.1}}}])
 def test_without_a_weight_decay_the_optimizer_takes_its_own(tmp_path: Path, options: dict[str, Any]) -> None:
-    """mmpretrain's constructor cannot do without one: it dies of a KeyError."""
+    """mmpretrain's constructor requires this: without it, it raises KeyError."""
     group_map = audited(tmp_path, None, options)
     assert_recomputes(group_map)
     assert {parameter.provenance.weight_decay.result for _, parameter in group_map.grouped()} == {0.01}
@@ -130,7 +130,7 @@ def test_frozen_parameters_are_skipped_or_not(tmp_path: Path) -> None:
 
 @MODELS.register_module(force=True)
 class InModule(nn.Module):
-    """A classifier inside ``.module``, as a wrapper for distributed training has it."""
+    """A classifier inside ``.module``, as in a wrapper for distributed training."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ def test_a_wrapped_model_is_explained_by_the_names_that_the_constructor_sees(
 
 @pytest.mark.parametrize(("model", "observed"), [("EveryKind", True), ("InModule", False)])
 def test_layer_ids_that_only_the_model_knows_are_observed(tmp_path: Path, model: str, observed: bool) -> None:
-    """Of ConvNeXt we know the rule that its get_layer_depth follows."""
+    """For ConvNeXt, lrdecay has a formula for the result of get_layer_depth."""
     group_map = audited(tmp_path, PRETRAIN, {"layer_decay_rate": 0.7}, model=model, weight_decay=0.05)
     for explanation in Explainer(group_map).explain(select(group_map, None)):
         if explanation.groups:

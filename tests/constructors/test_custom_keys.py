@@ -1,4 +1,4 @@
-"""Which key applies to a parameter: compared with mmengine's and mmpretrain's own constructors."""
+"""Test which key applies to a parameter, by comparison with mmengine's and mmpretrain's own constructors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrdecay_cli.openmmlab.audit import audit
 
 @MODELS.register_module(force=True)
 class KeyedModel(nn.Module):
-    """Parameters of every kind, one of them frozen, one shared, one of the model itself."""
+    """Return parameters of every type: one is frozen, one shared, one belongs to the model itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def test_longest_key_wins_and_switches_options_off(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize(("key", "matched"), [(".pos_embed", 1), (".backbone", 0), ("pos_embed", 1), ("backbone.", 4)])
 def test_dots_at_the_model_itself(tmp_path: Any, key: str, matched: int) -> None:
-    """mmengine looks for keys in ``.pos_embed``, but in ``backbone.0.weight``: a dot in front finds no module."""
+    """mmengine looks for keys in ``.pos_embed``, but in ``backbone.0.weight``: a leading dot matches no module."""
     group_map = audited(tmp_path, custom_keys={key: {"lr_mult": 0.5}}, bypass_duplicate=True)
     names = {parameter.name for group, parameter in group_map.grouped() if group.lr == 1e-3 * 0.5}
     assert len(names) == matched

@@ -1,4 +1,4 @@
-"""mmpretrain's layer decay: the model says how deep a parameter is, our rules explain it where they say the same."""
+"""mmpretrain's layer decay: the model returns the depth of a parameter, and lrdecay's rules explain equal depths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.constructors.names import MMPRETRAIN_LAYER_DECAY
 from tests.group_maps import group_map
 
 OBSERVED = "get_layer_depth() of the model"
-# The last blocks of each stage, of a Swin Transformer and of a ConvNeXt.
+# The last blocks of each stage of a Swin Transformer and of a ConvNeXt.
 SWIN = [f"backbone.stages.{stage}.blocks.{block}.w" for stage, block in ((0, 1), (1, 0), (2, 0))]
 CONVNEXT = [f"backbone.stages.{stage}.{depth - 1}.gamma" for stage, depth in enumerate((3, 3, 9, 3))]
 
@@ -28,7 +28,7 @@ def rules_and_subject(
     options: Mapping[str, Any] | None = None,
     optimizer: Mapping[str, Any] | None = None,
 ) -> tuple[ConstructorRules, Tensor]:
-    """The rules for a model with these parameters, whose last one is ``depth`` deep, and that one."""
+    """Return rules for a model with these parameters, and the last parameter, which has depth ``depth``."""
     found = group_map(
         {"group": {"parameters": dict.fromkeys(names, (8, 8))}},
         base_weight_decay=0.01,

@@ -1,4 +1,4 @@
-"""Custom keys and multipliers weighed against each other, for one parameter of each kind."""
+"""Precedence of custom keys and multipliers for one parameter of each type."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def considered(
     constructor: str = MMENGINE_DEFAULT,
     optimizer: Mapping[str, Any] = GIVEN,
 ) -> dict[str, RuleTrace]:
-    """By option or key, in their order."""
+    """Values by option or key, in order."""
     found = group_map(
         {"group": {"parameters": {name: shape}}},
         constructor=Constructor(constructor, options),
@@ -206,7 +206,7 @@ def test_mmengine_prefixes_parameters_of_the_model_with_a_dot() -> None:
 
 
 def test_keys_of_our_own_constructor_switch_nothing_off() -> None:
-    """It reads none of mmengine's multipliers. A value that is not a dict sets nothing."""
+    """The constructor reads no multipliers of mmengine. A value that is not a dict sets nothing."""
     options = {**DECAY, "custom_keys": {"head": {"lr_mult": 0.1}, "neck": 0.1, "norm": {}}}
     found = group_map(
         {"group": {"parameters": {"head.bias": (8,), "neck.bias": (8,)}}},

@@ -1,4 +1,4 @@
-"""The inputs of a constructor, as recorded in a group map."""
+"""Inputs of a constructor, as recorded in a group map."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def map_of(constructor: str, optimizer: Any, options: Mapping[str, Any] | None =
 
 
 def test_every_name_is_met_with_its_place_and_its_state() -> None:
-    """Inside ``.module`` names are shorter to the constructor; what is beside it is not met."""
+    """The constructor gets shorter names for parameters inside ``.module``, and does not see parameters beside it."""
     found = group_map(
         {
             "group": {

@@ -1,4 +1,4 @@
-"""What a constructor goes through for one parameter, rule by rule, and what is odd about the way it goes."""
+"""The rules that a constructor applies to one parameter, in order, and unexpected results of these rules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONVNEXT = {f"backbone.stages.{stage}.{depth - 1}.gamma": (8,) for stage, depth 
 def constructor_of(
     constructor: str, options: dict[str, Any], parameters: Shapes, name: str, backbone: str = "ConvNeXt"
 ) -> tuple[ConstructorRules, Tensor]:
-    """The rules for a model with these parameters, and one of them as the constructor meets it."""
+    """Return the rules for a model with these parameters, and one parameter as the constructor sees it."""
     found = group_map(
         {"group": {"parameters": parameters}},
         constructor=Constructor(constructor, options),
@@ -165,7 +165,7 @@ def test_remarks_on_a_block(options: dict[str, Any], own_name: str, remark: str)
 
 
 def test_unsupported_backbones_of_mmdet_have_no_rules() -> None:
-    """Ours for a Swin Transformer are not mmdet's."""
+    """lrdecay's rules for a Swin Transformer differ from mmdet's."""
     options = {"num_layers": 12, "decay_rate": 0.7}
     with pytest.raises(DecayError, match=r"^model\.backbone: mmdet's constructor cannot decay a SwinTransformer; "):
         constructor_of(MMDET_LAYER_DECAY, options, {"head.weight": (8, 8)}, "head.weight", "SwinTransformer")

@@ -1,4 +1,4 @@
-"""What is known of a constructor without the stack: one spec for each, and the names nowhere else."""
+"""Facts about constructors that are known without torch: one spec for each; no other module contains their names."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def test_every_constructor_has_one_spec() -> None:
 
 
 def test_class_names_occur_only_in_their_specs() -> None:
-    """A new constructor is one file: no other module compares or writes its name, not in a comment either."""
+    """A new constructor is one file: no other module contains its name, not even in a comment."""
     package = Path(lrdecay_cli.__file__).parent
     name = re.compile("|".join(spec.name for spec in CONSTRUCTORS))
     places = {file.relative_to(package).parts[0] for file in package.rglob("*.py") if name.search(file.read_text())}
-    # training/ is what a config imports, by the name that it writes.
+    # Configs import training/ by its name.
     assert places == {"constructors", "training"}
 
 
 def test_our_constructor_refuses_options_of_mmengines() -> None:
-    """Each option of mmengine's default that ours does not take is refused with a fix of its own."""
+    """For each option of mmengine's default constructor that lrdecay's does not accept, the error has its own fix."""
     assert {*DEFAULT.options} - {*OURS.options} == {*ELSEWHERE}
 
 
@@ -57,7 +57,7 @@ def test_our_constructor_refuses_options_of_mmengines() -> None:
     ],
 )
 def test_several_of_one_name(written: str, module: str, project: str | None) -> None:
-    """mmseg has a constructor with the class name of mmdet's: the class decides, or else the scope."""
+    """mmseg's constructor has the class name of mmdet's: the class decides, otherwise the scope."""
     spec = find_constructor(written, module)
     assert (spec and spec.project) == project
 
@@ -79,7 +79,7 @@ def test_an_unknown_constructor_has_the_options_that_it_read(
     spec = constructor_of(found)
     assert isinstance(spec, UnknownConstructor)
     assert (spec.name, spec.known, spec.rate_option, spec.options) == ("Own", False, rate_option, read)
-    # Its groups may decay, by keys or not: rules look at the groups.
+    # Custom keys may set a weight decay for its groups: rules read the groups.
     assert spec.decays_layers
     assert spec.keys_set_lr
     assert not spec.never_reads("custom_keys")

@@ -1,4 +1,4 @@
-# What the examples of the Python API are about: a small ConvNeXt with MMDetection's layer decay.
+# The config of the Python API's examples: a small ConvNeXt with MMDetection's layer decay.
 default_scope = "mmpretrain"
 model = dict(
     type="ImageClassifier",
