@@ -100,7 +100,7 @@ def _schedule() -> Figure:
 
 
 def _dry_run() -> list[Figure]:
-    """Compare 36 epochs with a plain script that only builds the groups; also memory, and a detector ten times as large."""
+    """Compare 36 epochs with a plain script that only builds the groups; also memory and a larger detector."""
     convnext, dino = ((*LRDECAY, "dry-run", config, "--iters-per-epoch", "7330") for config in (CONVNEXT, DINO))
     return [
         Figure("dry-run of 36 epochs / plain", convnext, _plain(CONVNEXT), "wall", 0.5, 0.35),

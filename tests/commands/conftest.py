@@ -1,4 +1,4 @@
-"""Running the command line in this process: quicker, for commands that need no torch."""
+"""Run the command line in this process, which is faster, for commands that need no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.commands.running import UNSET, Result, Run
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Call it with arguments and variables; it runs in ``tmp_path``, the root of a repository."""
+    """Call the command with arguments and environment variables; it runs in ``tmp_path``, the root of a repository."""
     (tmp_path / ".git").mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path)
     for name in UNSET:

@@ -1,10 +1,9 @@
-"""Commands forked from a process that has imported the stack: a cold start is most of the time of a command.
+"""Fork commands from a process that has imported torch and mmdet, because a cold start is most of a command's time.
 
-Each command has a process, streams, environment and working directory of its own, as one that a shell starts has; only
-imports are done, and heavy ones deferred as a console command defers them. Behind that server are two more, which it
-starts when they are needed: one that has deferred none, for ``--exact`` and for the second attempt of a command that
-fails; and one with the kernels for ``--device meta``. Where imports, the interpreter or the entry are the subject,
-tests start a cold process.
+Each command has its own process, streams, environment and working directory, as if a shell had started it. Only the
+imports are already done, and slow imports are deferred as in a console command. The server starts two more servers when
+needed: one without deferred imports, for ``--exact`` and for the retry of a command that fails; and one with the
+kernels for ``--device meta``. Tests of imports, the interpreter or the entry point start a cold process.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ LONGEST = 300.0
 """Seconds that a command may take."""
 _MODULE = "tests.commands.preloaded"
 QUICK, EXACT, META = "quick", "exact", "meta"
-"""Kinds of servers."""
+"""Types of servers."""
 _LARGEST = 1 << 20
 """Bytes of a request."""
 _NOT_BEFORE = ("typer.rich_utils", "lrdecay_cli.training")
-"""Modules that read environment variables or register types as they are imported."""
+"""Modules that read environment variables or register types when they are imported."""
 _PATH = sys.path[1:]
-"""Before packages add to it."""
+"""``sys.path`` before packages add to it."""
 _ERRORS = (sys.__stdout__ or sys.stdout).errors
-"""By the locale."""
+"""The encoding of the locale."""
 _STREAMS = 3
 _AGAIN = signal.SIGUSR2
-"""How a command ends that would replace itself by the same one without shortcuts."""
+"""Raised if a command would replace itself by the same command without shortcuts."""
 
 
 def run(
@@ -55,9 +54,9 @@ def run(
     meanwhile: Callable[[int], object] = lambda _: None,
     loads: int | None = None,
 ) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command with its streams in pipes; ``meanwhile`` is given its process id.
+    """Return exit code, stdout and stderr of a command with its streams in pipes; ``meanwhile`` gets its process id.
 
-    A byte is written to the file descriptor ``loads``, which is closed here, for each config that mmengine loads.
+    For each config that mmengine loads, one byte is written to the file descriptor ``loads``, which is closed here.
     """
     (theirs_in, into), (out, theirs_out), (err, theirs_err) = (os.pipe() for _ in range(3))
     with ThreadPoolExecutor(3) as threads:
@@ -93,21 +92,21 @@ class Command:
         streams: Sequence[int],
         kind: str = QUICK,
     ) -> None:
-        """Have a server of a ``kind`` start it, with file descriptors of stdin, stdout and stderr to be closed here."""
+        """Let a server of a ``kind`` start the command. File descriptors of its standard streams are closed here."""
         self._server = _server(kind)
         request = {"arguments": arguments, "cwd": cwd, "environment": {**environment}}
-        # A socket of this kind takes all of a message at once.
+        # A socket of this type receives each message as a whole.
         socket.send_fds(self._server, [json.dumps(request).encode()], streams)
         for stream in streams:
             os.close(stream)
         self.pid = int(self._server.recv(_LARGEST))
 
     def wait(self, seconds: float) -> int:
-        """The exit code; negative if a signal ended it. Kills the command when ``seconds`` are over."""
+        """Return the exit code; negative if a signal ended the command. Kill the command after ``seconds``."""
         return os.waitstatus_to_exitcode(self.wait_status(seconds))
 
     def wait_status(self, seconds: float) -> int:
-        """As :func:`os.waitpid` tells it."""
+        """Return the status as :func:`os.waitpid` does."""
         self._server.settimeout(seconds)
         try:
             return int(self._server.recv(_LARGEST))
@@ -122,7 +121,7 @@ class Command:
 
 @cache
 def _server(kind: str) -> socket.socket:
-    """The socket of one of this process's servers, which is started here and ends with it."""
+    """Return the socket of a server, which is started here and ends with this process."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in (here, there):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
@@ -144,11 +143,11 @@ def _server(kind: str) -> socket.socket:
 
 
 def _forked(server: socket.socket) -> int:
-    """The process id of a server that has what this one has, and the kernels of the meta device."""
+    """Return the process id of a server with the same imports as this one, and the kernels of the meta device."""
     if pid := os.fork():
         return pid
     try:
-        # Streams of the command that it is started for, too.
+        # Also the streams of the command for which it is started.
         os.closerange(3, server.fileno())
         os.closerange(server.fileno() + 1, 1024)
         from lrdecay_cli.openmmlab.lazy_imports.stack_imports import load_meta_kernels
@@ -160,7 +159,7 @@ def _forked(server: socket.socket) -> int:
 
 
 def serve(server: socket.socket, kind: str) -> None:
-    """Fork a process for each request, or have another server do it, one after another until the other side is gone."""
+    """Fork a process for each request, or forward it to another server, until the client is gone."""
     while True:
         request, streams, _, _ = socket.recv_fds(server, _LARGEST, 4)
         if not request:
@@ -178,7 +177,7 @@ def serve(server: socket.socket, kind: str) -> None:
                 _run(streams, **asked, kind=kind)
             server.send(str(pid).encode())
             status = os.waitpid(pid, 0)[1]
-        # Held until here, for a second attempt.
+        # Kept open until here for a retry.
         if kind == QUICK and os.WIFSIGNALED(status) and os.WTERMSIG(status) == _AGAIN:
             asked["environment"]["_LRDECAY_AGAIN"] = "1"
             status = Command(**asked, streams=streams, kind=EXACT).wait_status(LONGEST)
@@ -189,7 +188,7 @@ def serve(server: socket.socket, kind: str) -> None:
 
 
 def _preload(kind: str) -> None:
-    """Import what commands that build a config import, as they do."""
+    """Import the same modules as commands that build a config."""
     from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defer_slow_imports
     from lrdecay_cli.openmmlab.preloading import preload_stack
 
@@ -206,13 +205,13 @@ def _preload(kind: str) -> None:
     from lrdecay_cli.openmmlab.zoo_lookups import remembered_zoos
     from lrdecay_cli.processes import streams
 
-    # On however busy a machine: what the first attempt says must not be let out before the second says it again.
+    # However busy the machine is, the output of the first attempt must not appear before the retry writes it again.
     streams.PATIENCE = LONGEST
     preload_stack(["mmdet", "mmpretrain"])
     from mmengine.config import Config
 
     for package in ("mmdet", "mmpretrain"):
-        # No such config; what matters is that all have been looked through.
+        # The config does not exist; this only makes mmengine look through all configs.
         with suppress(FileNotFoundError), remembered_zoos(), quiet_stack(verbose=False):
             Config._get_cfg_path(f"{package}::any/any.py", "")
     assert not {*_NOT_BEFORE} & {*sys.modules}
@@ -228,12 +227,12 @@ def _tell_loads(descriptor: int) -> None:
         return load(*arguments, **options)
 
     Config.fromfile = staticmethod(fromfile)
-    # As that of a process whose imports are looked at, so that an answer of the one is kept for the other.
+    # Equal to that of a process whose imports are listed, so that both use the same cached result.
     sys._xoptions["importtime"] = True
 
 
 def _to_be_started_again(*_: object) -> NoReturn:
-    """In the place of ``os.execve``: the server has the other one run the command."""
+    """Replace ``os.execve``: the server lets the other server run the command."""
     os.kill(os.getpid(), _AGAIN)
     os._exit(1)
 
@@ -241,7 +240,7 @@ def _to_be_started_again(*_: object) -> NoReturn:
 def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: dict[str, str], kind: str) -> NoReturn:
     code = 1
     try:
-        # None of those that were passed is as low as these.
+        # All passed file descriptors have higher numbers.
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
         os.closerange(len(streams), 1024)
@@ -250,10 +249,10 @@ def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: di
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environment)
-        # What was read of the server's own environment.
+        # Modules that have read the server's own environment.
         time.tzset()
         tempfile.tempdir = None
-        # ``python -m`` begins the path with the working directory.
+        # ``python -m`` puts the working directory first on the path.
         paths = environment.get("PYTHONPATH", "").split(os.pathsep)
         sys.path[:] = [cwd, *filter(None, paths), *(path for path in _PATH if path not in paths)]
         sys.argv = [str(ROOT / "lrdecay_cli/__main__.py"), *arguments]

@@ -1,11 +1,11 @@
-"""Two projects, each with a config and with a module of its own, which both call ``my_plug``."""
+"""Two projects, each with a config and its own module; both modules are named ``my_plug``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 WIDTHS = {"one": 3, "two": 5}
-"""Width of the one layer of each project's model, which is named like the project."""
+"""Width of the only layer of each project's model; the layer is named after the project."""
 
 PLUG = """
 from mmengine.registry import MODELS
@@ -30,7 +30,7 @@ def two_projects(folder: Path) -> list[Path]:
     """Write both projects into ``folder`` and return their configs: ``one/config.py``, ``two/config.py``."""
     configs = []
     for name, width in WIDTHS.items():
-        # Not below the config: whoever scans that folder would take the module for one.
+        # Not below the config: a scan of that folder would read the module as a config.
         plugs = folder / "plugs" / name
         plugs.mkdir(parents=True)
         (plugs / "my_plug.py").write_text(PLUG.format(name=name, width=width))

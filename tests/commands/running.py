@@ -1,4 +1,4 @@
-"""Running the command line as a user does: in a process of its own, in a pipe or in a terminal."""
+"""Run the command line as a user does: in its own process, in a pipe or in a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.commands import preloaded
 ROOT = Path(__file__, "../../..").resolve()
 SAMPLES = ROOT / "sample_configs"
 COMMAND = [sys.executable, "-m", "lrdecay_cli"]
-# Nothing of the shell that runs the tests may change what is printed.
+# Variables of the shell that runs the tests must not change the output.
 UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LRDECAY_TRACEBACK")
 
 _LIGHT = (
@@ -31,7 +31,7 @@ _LIGHT = (
 
 
 def measured() -> dict[str, str]:
-    """Environment of a process whose lines count where those of the tests do (``pytest --cov``)."""
+    """Environment of a process whose lines are measured if those of the tests are (``pytest --cov``)."""
     coverage = sys.modules.get("coverage")
     if coverage is None or coverage.Coverage.current() is None:
         return {}
@@ -46,7 +46,7 @@ class Result:
 
 
 Run = Callable[..., Result]
-"""Runs the command line with arguments and environment variables."""
+"""Run the command line with arguments and environment variables."""
 
 
 def lrdecay(
@@ -56,9 +56,9 @@ def lrdecay(
     meanwhile: Callable[[int], object] = lambda _: None,
     **environment: str,
 ) -> Result:
-    """Run ``lrdecay`` with its output in pipes, forked from a process that has imported the stack.
+    """Run ``lrdecay`` with its output in pipes, forked from a process that has imported torch and mmdet.
 
-    While it runs, ``meanwhile`` is called with its process id.
+    While the command runs, ``meanwhile`` is called with its process id.
     """
     words = [*map(str, arguments)]
     if any(name.startswith("PYTHON") for name in environment):
@@ -68,14 +68,14 @@ def lrdecay(
 
 
 def wait_until(happened: Callable[[], object], pid: int) -> None:
-    """Wait for something that the process ``pid`` does; its end is an error."""
+    """Wait for an event of the process ``pid``; raise if the process ends before."""
     while not happened():
         os.kill(pid, 0)
         time.sleep(0.02)
 
 
 def lrdecay_here(*arguments: str | Path, cwd: Path | None = None) -> Result:
-    """Run ``lrdecay`` in this process, whose lines coverage counts; for commands that build nothing in it."""
+    """Run ``lrdecay`` in this process, so that coverage measures it; for commands that build nothing in it."""
     out, err = StringIO(), StringIO()
     before = Path.cwd()
     os.chdir(cwd or before)
@@ -88,7 +88,7 @@ def lrdecay_here(*arguments: str | Path, cwd: Path | None = None) -> Result:
 
 
 def lrdecay_cold(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **environment: str) -> Result:
-    """Run ``lrdecay`` with its output in pipes, in a new interpreter: where the start or imports are the subject."""
+    """Run ``lrdecay`` with its output in pipes, in a new interpreter: for tests of the start or of imports."""
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
@@ -103,7 +103,7 @@ def lrdecay_cold(*arguments: str | Path, cwd: Path | None = None, stdin: str = "
 
 
 def lrdecay_in_terminal(*arguments: str | Path, columns: int = 120, **environment: str) -> Result:
-    """Run ``lrdecay`` on a pseudo-terminal; ``out`` is all that appears on it."""
+    """Run ``lrdecay`` on a pseudo-terminal; ``out`` is everything that appears on it."""
     leader, follower = pty.openpty()
     environment = {"COLUMNS": str(columns), "TERM": "xterm-256color", **environment}
     streams = [follower, os.dup(follower), os.dup(follower)]
@@ -128,7 +128,7 @@ def _environment(**extra: str) -> dict[str, str]:
 
 
 def light_site(folder: Path) -> Path:
-    """Fill ``folder`` with links to what lrdecay needs itself, and nothing else, to be a search path without torch."""
+    """Fill ``folder`` with links to lrdecay's own dependencies only: a search path without torch."""
     import msgspec
     import packaging
     import rich

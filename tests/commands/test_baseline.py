@@ -35,7 +35,7 @@ def states(out: str) -> dict[str, tuple[str, int | None]]:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_written_unchanged_and_updated(form: str, maps: Path, here: Run) -> None:
-    """Each in its form, which is said once."""
+    """Each baseline keeps its form, which is reported once."""
 
     def baseline(*options: str) -> dict[str, tuple[str, int | None]]:
         return states(here("baseline", "maps", "-o", "golden", "--format", "json", *options).out)
@@ -51,7 +51,7 @@ def test_written_unchanged_and_updated(form: str, maps: Path, here: Run) -> None
     assert golden.read_text() == written()
     os.utime(golden, (0, 0))
     assert baseline() == {"configs/a.py": ("unchanged", 0), "configs/b.py": ("unchanged", 0)}
-    # With other versions, but with the same groups: there is nothing to bring up to date.
+    # The versions differ but the groups do not: nothing has to be updated.
     write(maps / "a.json", msgspec.structs.replace(decay_map(), stack={"torch": "9"}, tool=Tool("lrdecay", "9")))
     assert baseline()["configs/a.py"] == ("unchanged", 0)
     assert golden.stat().st_mtime == 0
@@ -60,18 +60,18 @@ def test_written_unchanged_and_updated(form: str, maps: Path, here: Run) -> None
     assert golden.stat().st_mtime == 0
     assert baseline()["configs/a.py"] == ("updated", 5)
     assert golden.read_text() == written()
-    # An option that changes no parameter is the config's all the same.
+    # An option that changes no parameter is still part of the config.
     options = Constructor("LearningRateDecayOptimizerConstructor", {"decay_rate": 0.7, "num_layers": 2})
     write(maps / "a.json", msgspec.structs.replace(decay_map(lr=0.2), constructor=options))
     assert baseline()["configs/a.py"] == ("updated", 0)
-    # In the other form it is another file, and the only one.
+    # A baseline in the other form is another file, and the old one is removed.
     other = "json" if form == "text" else "text"
     assert baseline("--form", other)["configs/a.py"] == ("written", None)
     assert sorted(path.name for path in golden.parent.iterdir()) == [f"{name}{SUFFIXES[other]}" for name in "ab"]
 
 
 def test_update_renews_what_is_there(maps: Path, here: Run) -> None:
-    """From anywhere, each in its form; the config of a map is the map's own."""
+    """In any working directory, each baseline keeps its form; a map's config is the config that it records."""
     here("baseline", "maps/a.json", "-o", "golden")
     here("baseline", "maps/b.json", "-o", "golden", "--form", "json")
     for name in "ab":
@@ -236,7 +236,7 @@ def changed(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_the_command_of_a_fix_works(name: str, maps: Path, here: Run) -> None:
-    """As it stands, also with a space in the name of the folder."""
+    """The command works unchanged, also with a space in the folder's name."""
     given, before, damage = BROKEN[name]
     assert here(*before).code == 0
     damage(maps.parent / "gold en/configs")
@@ -277,7 +277,7 @@ def test_of_several_one_without_baseline_does_not_keep_the_others_from_being_jud
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_baseline_whose_config_is_gone_is_named(form: str, maps: Path, here: Run) -> None:
-    """Only where its config would be checked: a folder of baselines may hold those of other configs."""
+    """Only for baselines of configs below the targets: a folder of baselines may contain those of other configs."""
     here("baseline", "maps", "-o", "golden", "--form", form)
     file = f"golden/configs/b{SUFFIXES[form]}"
     (maps.parent / "configs").mkdir()
@@ -325,7 +325,7 @@ def test_the_summary_says_that_nothing_differs(maps: Path, here: Run) -> None:
         ({".git/HEAD": "", "proj/lrdecay.toml": ""}, ("configs/a", "tool/b")),
         ({".git/HEAD": "", "proj/pyproject.toml": "[tool.lrdecay]\n"}, ("configs/a", "tool/b")),
         ({".git/HEAD": "", "proj/pyproject.toml": "[project]\nname = 'lrdecay'\n"}, ("proj/configs/a", "proj/tool/b")),
-        # A file in a worktree.
+        # In a worktree, .git is a file.
         ({"proj/.git": "gitdir: elsewhere"}, ("configs/a", "tool/b")),
         # Beside the baselines.
         ({}, ("configs/a", "tool/b")),
@@ -368,7 +368,7 @@ def test_real_configs(tmp_path: Path) -> None:
     config.write_text(config.read_text().replace("=6", "=7"))
     inside = lrdecay("check", "a.py", "b.py", "--baseline", "../golden", "--select", "LRD7", cwd=tmp_path / "configs")
     assert (inside.code, inside.err) == (1, "")
-    # By its whole path it is the same config.
+    # The whole path names the same config.
     changed = lrdecay("check", config, "--baseline", "golden", "--select", "LRD7", cwd=tmp_path)
     assert changed.code == 1
     assert "num_layers 6 → 7 since the baseline" in changed.out

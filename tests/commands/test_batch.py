@@ -1,4 +1,4 @@
-"""``--gpus``, ``--batch-size`` and ``--auto-scale-lr`` mean the same in every command."""
+"""``--gpus``, ``--batch-size`` and ``--auto-scale-lr`` have the same meaning in every command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache end to end: real configs, real models. A hit is known by what is not imported for it."""
+"""The cache end to end, with real configs and models. A hit is recognised by the modules that are not imported."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Ran:
     code: int
     out: str
     said: str
-    """stderr without the list of imports."""
+    """Return stderr without the list of imports."""
     imported: frozenset[str]
     loads: int = 0
-    """Configs that mmengine loaded, of a command that was forked."""
+    """Return the number of configs that mmengine loaded in a forked command."""
 
     @property
     def built(self) -> bool:
@@ -56,11 +56,11 @@ class Project:
     root: Path
 
     def run(self, *arguments: str, **environment: str) -> Ran:
-        """Run a command in a cold process, whose imports tell whether it builds."""
+        """Run a command in a cold process; its imports show whether it builds."""
         done = subprocess.run(
             [sys.executable, "-X", "importtime", "-m", "lrdecay_cli", *arguments],
             cwd=self.root / "work",
-            # A test may switch the measurement off.
+            # A test may disable the measurement.
             env={**self.environment(), **measured(), **environment},
             capture_output=True,
             encoding="utf-8",
@@ -72,7 +72,7 @@ class Project:
         return Ran(done.returncode, done.stdout, "\n".join(said), imports)
 
     def build(self, *arguments: str, **environment: str) -> Ran:
-        """Run a command that builds, forked from a process that has the stack. It keeps what a cold one finds."""
+        """Run a command that builds, forked from a preloaded process. It stores the same results as a cold one."""
         reader, writer = os.pipe()
         command = (arguments, str(self.root / "work"), self.environment(**environment), "")
         code, out, err = preloaded.run(*command, loads=writer)
@@ -94,7 +94,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project that was inspected once."""
+    """A project after one ``inspect``."""
     project = Project(tmp_path_factory.mktemp("warm"))
     (project.root / "work").mkdir()
     for name, text in (("base.py", BASE), ("config.py", CONFIG), ("plugin.py", PLUGIN)):
@@ -121,7 +121,7 @@ def test_another_view_and_diff_are_made_of_the_kept_map(warm: Project) -> None:
     assert "typer" not in warm.run("inspect", "config.py", "--by", "parameter").imported
     compared = warm.run("diff", "config.py", f"{warm.root}/map.json")
     assert (compared.code, compared.built) == (0, False)
-    # What is written to a file must be written each time.
+    # Output files must be written each time.
     (warm.root / "map.json").unlink()
     warm.run("inspect", "config.py", "--format", "json", f"--output=json={warm.root}/map.json")
     assert (warm.root / "map.json").read_text() == as_json.out
@@ -129,9 +129,9 @@ def test_another_view_and_diff_are_made_of_the_kept_map(warm: Project) -> None:
 
 @pytest.mark.slow
 def test_of_several_configs_each_is_kept(warm: Project) -> None:
-    """By whichever command it was built, in a child of its own; of one that changes, that one alone is built."""
+    """Any command may have built the configs, in child processes; if one config changes, only that one is built."""
     names = ["first.py", "second.py", "third.py"]
-    # What nobody reads is found where it stands.
+    # A file that no config reads is not an input.
     (warm.root / "work/flat_base.py").write_text(BASE + "optimizer = dict(type='SGD', lr=2.0)\n")
     for name in names:
         (warm.root / "work" / name).write_text(CONFIG.replace("base.py", "flat_base.py"))
@@ -143,7 +143,7 @@ def test_of_several_configs_each_is_kept(warm: Project) -> None:
     assert [(each["config"], each["place"]["file"], each["place"]["line"]) for each in found] == [
         (name, "flat_base.py", 5) for name in names
     ]
-    # A config by itself is judged as it is among others.
+    # The result for a single config equals its result among others.
     assert json.loads(warm.run("check", "second.py", "--format", "json").out)["findings"] == [found[1]]
     (warm.root / "work/third.py").write_text(CONFIG.replace("base.py", "flat_base.py").replace("0.5", "0.125"))
     changed = warm.build(*check, "--verbose")
@@ -155,13 +155,13 @@ def test_of_several_configs_each_is_kept(warm: Project) -> None:
     for command in (("scan", "second.py", "third.py"), ("diff", "first.py", "second.py"), ("inspect", "second.py")):
         answered = warm.run(*command)
         assert (answered.code, answered.built) == (0, False)
-    # What is confined is neither asked for nor kept.
+    # Isolated builds neither read nor write the cache.
     assert warm.build("scan", "second.py", "--isolate").built
 
 
 @pytest.mark.parametrize("command", [("check",), ("schedule", "--iters-per-epoch=10"), ("suggest",)])
 def test_reports_of_other_commands_are_kept(command: tuple[str, ...], warm: Project) -> None:
-    """And made anew when a base of the config changes."""
+    """The report is made again when a base of the config changes."""
     name, *options = command
     (warm.root / f"work/{name}_base.py").write_text(BASE)
     (warm.root / f"work/{name}.py").write_text(
@@ -177,7 +177,7 @@ def test_reports_of_other_commands_are_kept(command: tuple[str, ...], warm: Proj
 
 
 def test_that_a_config_is_not_for_training_is_kept(warm: Project) -> None:
-    """Of a folder in which there are some, the others are judged."""
+    """In a folder with several configs, the others are still checked."""
     (warm.root / "work/mixed").mkdir()
     (warm.root / "work/mixed/data.py").write_text("train_dataloader = dict(batch_size=2)\n")
     (warm.root / "work/mixed/config.py").write_text(CONFIG.replace("base.py", "../base.py"))
@@ -188,7 +188,7 @@ def test_that_a_config_is_not_for_training_is_kept(warm: Project) -> None:
 
 
 def test_a_page_is_made_anew_of_the_kept_map(warm: Project) -> None:
-    """Its templates are no modules, whose changes are seen."""
+    """Its templates are not modules, so changes of them are not detected."""
     pages = [warm.run("inspect", "config.py", "--format", "html") for _ in range(2)]
     assert pages[0].out == pages[1].out
     assert [(page.code, page.built, "jinja2" in page.imported) for page in pages] == [(0, False, True)] * 2
@@ -209,7 +209,7 @@ def test_it_can_be_switched_off(off: list[str], warm: Project) -> None:
 
 
 def test_two_configs_of_one_command_and_their_options(warm: Project) -> None:
-    """Each is built in a process of its own, and kept."""
+    """Each config is built in its own process, and its result is stored."""
     (warm.root / "work/other.py").write_text('_base_ = "config.py"\n')
     (warm.root / "work/third.py").write_text('_base_ = "config.py"\n')
     maps = warm.entries().count("map")
@@ -224,7 +224,7 @@ def test_two_configs_of_one_command_and_their_options(warm: Project) -> None:
 
 
 def test_edits_are_seen(warm: Project) -> None:
-    """One after the other, each on top of the answer that the one before made."""
+    """The configs are built one after the other, and each uses the cache entries of the previous one."""
     seen = warm.build("inspect", "config.py", "--format", "json", BASE_LR="0.75")
     assert (seen.built, json.loads(seen.out)["base_lr"]) == (True, 0.75)
     base, plugin = warm.root / "work/base.py", warm.root / "work/plugin.py"

@@ -1,4 +1,4 @@
-"""Reports of ``check`` that are kept: given again while nothing that they depend on changed, and made anew else."""
+"""Cached reports of ``check``: reused while no input has changed, and made again otherwise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUPPRESSED = '[[suppress]]\nrule = "LRD701"\nreason = "meant"\nuntil = 2027-01-3
 
 @dataclass
 class Project:
-    """Maps of two configs, and their baselines, which differ from them."""
+    """Maps of two configs, and their baselines, which differ from the maps."""
 
     root: Path
     arguments: list[str] = field(default_factory=lambda: ["check", "maps", "--baseline", "golden", "--select", "LRD7"])
@@ -28,7 +28,7 @@ class Project:
     stdin: str = ""
 
     def ask(self, cache: str = "cache") -> tuple[bool, Result]:
-        """Whether the answer was there (its entry was used, and not written anew), and the answer."""
+        """Return whether the report was cached (its entry was read, and not written again), and the report."""
         before = self._reports()
         environment = {"LRDECAY_CACHE_DIR": str(self.root / cache), "LRDECAY_NO_CACHE": "", **self.environment}
         said = lrdecay(*self.arguments, cwd=self.root / "work", stdin=self.stdin, **environment)
@@ -54,7 +54,7 @@ def make(root: Path) -> Project:
         write(project.file(f"maps/{name}.json"), decay_map(config=f"configs/{name}.py", lr=0.2))
         write(project.file(f"golden/configs/{name}.json"), decay_map(config=f"configs/{name}.py"))
     project.file("lrdecay.toml").write_text(SUPPRESSED)
-    # What is written a hundredth of a second before a command starts may as well change while it reads.
+    # A file that is written a hundredth of a second before a command starts may also change during the command.
     time.sleep(0.05)
     return project
 
@@ -107,7 +107,7 @@ def test_a_change_is_a_miss(name: str, tmp_path: Path) -> None:
 
 HARMLESS: dict[str, Callable[[Project], None]] = {
     "nothing": lambda project: None,
-    # A map stands for itself: the text of its config is not read.
+    # For a map, the text of its config is not read.
     "the config that a map names": text("configs/a.py", "optim_wrapper = dict()\n"),
     "a touched map": lambda project: os.utime(project.file("maps/a.json")),
     "a file beside the settings": text("notes.txt", "x"),

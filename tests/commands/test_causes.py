@@ -1,4 +1,4 @@
-"""A pull request that changes two numbers of one base: the answer is one finding, at the changed line."""
+"""A pull request that changes two numbers of one base gives one finding, at the changed line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"--output={name}=out.{name}"
             for name in ("text", "json", "github", "sarif", "junit", "concise", "html", "markdown")
         ]
-        # An option that changes nothing here; who renews the baselines gives it again.
+        # An option that changes nothing here; the command that updates the baselines repeats it.
         command = [
             "check",
             "configs",
@@ -72,7 +72,7 @@ def test_on_a_terminal_it_is_read_at_once(project: Path) -> None:
     assert sum(line.lstrip().startswith("why ") for line in lines) == sum(
         line.startswith(("  error: ", "  warning: ")) for line in lines
     )
-    # Of an info the message and the fix are enough beside errors; -v shows all of it.
+    # Beside errors, an info shows only its message and fix; -v shows everything.
     info = next(index for index, line in enumerate(lines) if line.startswith("  info: "))
     assert [line.split()[0] for line in lines[info + 1 : info + 3]] == ["configs", "fix"]
 

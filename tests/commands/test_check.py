@@ -1,4 +1,4 @@
-"""``lrdecay check``: exit codes in every format, what is judged, what is said."""
+"""``lrdecay check``: exit codes in every format, checked targets, and output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrdecay_cli.formats import FORMATS, suits
 from tests.checking.maps import decay_map, write
 from tests.commands.running import COMMAND, SAMPLES, Run, lrdecay
 
-# On maps as small as these other rules have their say as well.
+# On maps as small as these, other rules have findings too.
 ONLY = ("--select", "LRD301,LRD7,LRD9")
 CHECK_FORMATS = [name for name in FORMATS if suits(name, "check")]
 every_format = pytest.mark.parametrize("format_name", CHECK_FORMATS)
@@ -85,11 +85,11 @@ def test_interrupted(format_name: str) -> None:
         stderr=subprocess.PIPE,
         text=True,
         cwd=SAMPLES.parent,
-        # Whoever runs the tests may ignore Ctrl-C, and children inherit that.
+        # A shell that runs the tests may ignore Ctrl-C, and children inherit this.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdin is not None
-    # As much as the pipe does not hold: once it is through, the command is reading.
+    # More than the pipe can buffer: after this write, the command is reading.
     process.stdin.write(" " * 200_000)
     process.stdin.flush()
     process.send_signal(signal.SIGINT)
@@ -172,7 +172,7 @@ def test_a_directory_is_judged_but_for_what_cannot_be(maps: Path, here: Run) -> 
 def test_a_map_that_was_damaged_does_not_pass(
     damage: Callable[[str], str], said: str, maps: Path, here: Run, tmp_path: Path
 ) -> None:
-    """A destroyed golden map is no reason to be content."""
+    """A damaged golden map must not pass."""
     (maps / "broken.json").write_text(damage((maps / "wrong.json").read_text()))
     (maps / "wrong.json").unlink()
     result = here("check", *ONLY, "maps")

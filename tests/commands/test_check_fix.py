@@ -1,4 +1,4 @@
-"""``lrdecay check --fix`` and ``--diff`` on a small config: what is written, shown and said."""
+"""``lrdecay check --fix`` and ``--diff`` on a small config: written files, diffs and messages."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ APPLY, PATCH = ["git", "apply"], ["patch", "-p1", "-s"]
         (False, "configs/s.py", ".", ".", APPLY),
         (False, "my configs/two words.py", ".", ".", APPLY),
         (True, "my configs/two words.py", ".", ".", PATCH),
-        # A file above the working directory: git refuses a path with "..".
+        # A file above the working directory: git rejects a path with "..".
         (True, "sub/configs/s.py", "sub/other", ".", APPLY),
         (True, "sub/configs/s.py", "sub/other", ".", PATCH),
     ],
@@ -96,7 +96,7 @@ def test_fix_writes_and_checks_again(project: Path) -> None:
 
 
 def test_the_check_afterwards_is_of_the_new_files(project: Path) -> None:
-    """The map of the old ones is in the cache."""
+    """The cache contains the map of the old config."""
     cache = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(project / "cache")}
     for words, code in (((), 1), (("--fix",), 0), ((), 0)):
         done = lrdecay("check", "config.py", "--fail-on", "warning", *words, cwd=project, **cache)
@@ -104,7 +104,7 @@ def test_the_check_afterwards_is_of_the_new_files(project: Path) -> None:
 
 
 def test_what_an_earlier_fix_removes_needs_none_of_its_own(project: Path) -> None:
-    """With the keys where they are read, the norms that they name are not decayed any more."""
+    """Once the keys are in the right place, weight decay no longer applies to the named norms."""
     config = project / "config.py"
     head = "_base_ = 'base.py'\noptim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
     config.write_text(f"{head}_delete_=True, norm=dict(decay_mult=0.0), downsample_layers=dict(decay_mult=0.0)))\n")

@@ -1,4 +1,4 @@
-"""Checkpoints on the command line: ``inspect``, ``diff`` and ``check`` take them, and say what their numbers are."""
+"""Checkpoints on the command line: ``inspect``, ``diff`` and ``check`` accept them and explain their numbers."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.openmmlab.runs import Run, train
 
 @pytest.fixture(scope="module")
 def unnamed(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run whose constructor records no names."""
+    """A training whose constructor records no parameter names."""
     return train("custom_keys", tmp_path_factory.mktemp("unnamed"))
 
 
 @pytest.fixture(scope="module")
 def named(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of mmdet's decay constructor, which records them."""
+    """A training with mmdet's decay constructor, which records parameter names."""
     return train("mmdet_decay", tmp_path_factory.mktemp("named"))
 
 
 def text_of(folder: Path, *arguments: object, code: int = 0) -> str:
-    """What a command says as text; it must end with ``code``."""
+    """Return the text output of a command, which must end with ``code``."""
     assert run([*map(str, arguments), "-o", f"text={folder}/report.txt"]) == code
     return (folder / "report.txt").read_text()
 
@@ -146,7 +146,7 @@ def test_what_cannot_be_named_is_one_line(
 
 
 def test_no_report_of_a_checkpoint_is_kept(unnamed: Run, tmp_path: Path) -> None:
-    """What the cache knows of is the config alone; the checkpoint may be another by the next call."""
+    """The cache has only the result for the config; the checkpoint may change before the next call."""
     path = tmp_path / "last.pth"
     path.write_bytes(unnamed.checkpoint.read_bytes())
     call = ["inspect", path, "--config", unnamed.config]
@@ -164,7 +164,7 @@ TEXTS = [
     ("a = {'b.c': 1}\n", {"a": {"b.c": 1}}),
     ("a = dict(b=inf, c=(-inf, nan), d=1e999)", {"a": {"b": "Infinity", "c": ["-Infinity", "NaN"], "d": "Infinity"}}),
     ("a = infinity", {}),
-    # What is no literal is not known; what stands beside it is.
+    # A value that is not a literal is unknown; the values beside it are known.
     ("a = dict(b=torch.float16, c=1, d=array([2]))\ne = 2\n", {"a": {"c": 1}, "e": 2}),
     ("a = [dict(b=1), f(2)]\ne = 2", {"e": 2}),
     ("a = dict(b={**c}, d=1)\ne = 2", {"e": 2}),

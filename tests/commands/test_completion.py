@@ -1,4 +1,4 @@
-"""What Tab offers: asked as each shell's script asks, and once by a real bash on a terminal."""
+"""Tab completion: with the request of each shell's script, and once in a real bash on a terminal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 CONVNEXT = "mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py"
-# What is typed, the last word being completed: some of what is offered, and what is not.
+# Typed words, the last one to be completed: some expected suggestions, and some that must not appear.
 OFFERED = [
     ("ins", ["inspect"], ["diff"]),
     ("inspect m", ["mine.py", "mine.json", "mmdet::", "mmpretrain::"], ["notes.txt"]),
@@ -79,7 +79,7 @@ OFFERED = [
 def offered(line: str, shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
     words = f"lrdecay {line}".split(" ")
     if shell == "bash":
-        # As bash splits them: at the colons too.
+        # Words as bash splits them, also at colons.
         split = [part for word in words for part in (re.split("(::)", word) if "::" in word else [word])]
         split = split[:-1] if "::" in words[-1] and not split[-1] else split
         monkeypatch.setenv("COMP_WORDS", "\n".join(split))
@@ -106,7 +106,7 @@ def test_offered(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = offered(line, shell, monkeypatch, capsys)
-    # bash keeps what is in front of the last colons.
+    # bash keeps the text before the last colon.
     known = re.match(".*::", line.split(" ")[-1])
     cut = len(known[0]) if known and shell == "bash" else 0
     assert {one[cut:] for one in there} <= set(found)
@@ -131,7 +131,7 @@ MAP_NAMES = ("backbone.stem.weight", "backbone.layer1.0.weight", "backbone.layer
 def test_parameters_of_a_map_are_offered_level_by_level(
     line: str, expected: list[str], project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of a config they are not: it must be built."""
+    """Parameters of a config are not completed, because the config would have to be built."""
     made = group_map({"all": {"parameters": dict.fromkeys(MAP_NAMES, (2, 2))}})
     (project / "map.json").write_text(to_json(made))
     assert [one for one in offered(line, "bash", monkeypatch, capsys) if one] == expected

@@ -1,4 +1,4 @@
-"""``diff`` end to end: exit codes, formats, configs and maps on either side."""
+"""``diff`` end to end: exit codes, formats, and configs and maps on either side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.group_maps import group_map
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Maps of three samples, exported by the command itself."""
+    """Maps of three samples, exported by ``inspect`` itself."""
     folder = tmp_path_factory.mktemp("maps")
     names = {"layer": "convnext-t_layer-wise", "stage": "convnext-t_stage-wise", "small": "convnext-s_wrong-num-layers"}
     for short, name in names.items():
@@ -51,11 +51,11 @@ def test_a_person_can_read_it(maps: dict[str, Path]) -> None:
     assert re.search(
         r"^backbone\.stages\.2\.\{3-5\}\.\* +4 → 3 +0\.8574 → 0\.6561 +8\.574e-05 → 6\.561e-05 +×0\.765 +27$", out, re.M
     )
-    # The new group names say no more than the new layer ids.
+    # The new group names follow from the new layer ids.
     assert "layer_4_no_decay" not in out
     assert out.splitlines()[-1] == "different: 178 of 228 tensors (group 93, layer id 93, lr scale 178, lr 178)"
     assert len(out.splitlines()) < 22
-    # The result in words comes first, then both sides as they were given: the configs in the maps may be the same.
+    # The summary comes first, then both sides as given on the command line: their maps may name the same config.
     summary, cause, _, before, after = out.splitlines()[:5]
     assert summary.startswith("lr differs in 178 of 228 tensors, all lower: ×0.503 to ×0.806 (×0.752 on average")
     assert cause == "Cause: decay_rate 0.95 → 0.9 and decay_type layer_wise → stage_wise"
@@ -110,7 +110,7 @@ def test_only_and_tolerance(maps: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_what_is_on_one_side_only_is_a_difference_in_lr(maps: dict[str, Path]) -> None:
-    """ConvNeXt-S has 18 blocks more in its third stage; a block has nine tensors."""
+    """ConvNeXt-S has 18 more blocks in its third stage; a block has nine tensors."""
     result = lrdecay("diff", maps["layer"], maps["small"], "--only", "lr")
     assert result.code == 1
     assert result.out.splitlines()[1] == "162 tensors only after: their lr cannot be compared"
@@ -166,7 +166,7 @@ def test_config_against_its_map_and_stdin(maps: dict[str, Path]) -> None:
 
 
 def test_wild_bug_defaults_changed_between_versions(tmp_path: Path) -> None:
-    """mmselfsup pull 425: the same config from two versions, and the exemptions of the tokens are gone."""
+    """mmselfsup pull request 425: the same config from two versions; the newer one has no exemptions for tokens."""
     tokens = {"backbone.cls_token": (1, 1, 8), "backbone.pos_embed": (1, 5, 8)}
     weights = {"backbone.layers.0.attn.qkv.weight": (24, 8)}
     old = group_map(

@@ -23,7 +23,7 @@ from tests.doctor.environments import environment, record
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A command line with an interpreter that has what lrdecay needs itself and nothing else."""
+    """A command line with an interpreter that has only lrdecay's own dependencies."""
     site = light_site(tmp_path_factory.mktemp("site"))
     script = (
         f"import sys\nsys.path[:0] = [*sys.argv[1].split(':'), {str(SAMPLES.parent)!r}, {str(site)!r}]\n"
@@ -89,14 +89,14 @@ def test_on_a_terminal_nothing_is_cut() -> None:
     assert shown.code == 0
     assert "…" not in shown.out
     long = [line for line in shown.out.splitlines() if len(line) > 80]
-    # A command is one line to copy, however long.
+    # A command to copy is one line, however long it is.
     assert long
     assert all(line.startswith("  pip install ") for line in long)
 
 
 @pytest.mark.slow
 def test_trials_overrule_versions(tmp_path: Path) -> None:
-    """A stale record says that scipy is too old for numpy 2; loaded, it works, and models build."""
+    """An outdated record claims that scipy is too old for numpy 2; it loads and works, and models build."""
     record(tmp_path, "scipy", "1.12.0")
     quick = lrdecay("doctor", PYTHONPATH=str(tmp_path) + ":" + str(SAMPLES.parent))
     assert quick.code == 2
@@ -117,7 +117,7 @@ def test_trials_overrule_versions(tmp_path: Path) -> None:
     assert diagnosis.stubs == diagnose().stubs
 
 
-# name: (text of a torch that comes before the real one, time limit, what is said of it)
+# name: (text of a torch that comes before the real one, time limit, the reported problem)
 BROKEN = {
     "raises": (
         "raise OSError('libcudart.so.12: no such file\\nand more')",
@@ -139,7 +139,7 @@ def test_a_torch_that_does_not_load(name: str, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "torch" / "__init__.py").write_text(note + code)
     monkeypatch.syspath_prepend(str(tmp_path))
     full = tried(msgspec.structs.replace(diagnose(path), issues=()), time_limit=time_limit)
-    # The process is gone, whatever it was doing.
+    # The process has ended, whatever it was doing.
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert not full.usable
@@ -153,7 +153,7 @@ def test_a_torch_that_does_not_load(name: str, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("version", "said"),
     [
-        # As mmengine 0.10.5 does beside torch 2.5 and transformers.
+        # mmengine 0.10.5 fails like this with torch 2.5 and transformers.
         ("0.10.5", 'mmengine 0.10.5 is incompatible with torch .*; pip install --no-deps "mmengine>=0.10.6,<1.0.0"'),
         (
             "0.10.7",

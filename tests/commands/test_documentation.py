@@ -1,4 +1,4 @@
-"""README and docs: every command in them is run, on a small real project; links lead somewhere."""
+"""README and docs: every command runs on a small real project, and every link has a target."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.commands.test_help import commands, examples
 ROOT = Path(__file__, "../../..").resolve()
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
 HELP = " --help"
-# They take a whole zoo, a cluster or another repository, change the configs or never end, and are run by tests of their
-# own; here they are parsed.
+# These commands need a whole zoo, a cluster or another repository, change the configs or never end. Other tests run
+# them; here they are only parsed.
 ELSEWHERE = re.compile(
     r"mmdet::|--dask|doctor --full|git worktree|--stacks|\.\./main|--shard|^lrdecay merge|--fix|--diff"
     r"|--watch|^lrdecay watch"
 )
-# A third stage for which the base's num_layers is wrong: there is something to find and to suggest.
+# A third stage for which the base's num_layers is wrong, so that check and suggest have something to report.
 CONFIG = f"""{BASE.replace("[1, 1, 9, 1]", "[3, 3, 27, 3]")}
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=100),
@@ -39,7 +39,7 @@ auto_scale_lr = dict(base_batch_size=16)
 
 
 def shown(page: str) -> list[str]:
-    """Every command of a page's console blocks, in order, without the comment behind it; of a help, its examples."""
+    """Return every command of a page's console blocks, in order, without comments; for a help page, its examples."""
     if page.endswith(HELP):
         return examples(page.removesuffix(HELP))
     text = (ROOT / page).read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ ALL = [(page, command) for page in (*PAGES, *(f"{name}{HELP}" for name in comman
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with all that the pages name; commands of a page run one after the other in it."""
+    """A project with all files that the pages name; the commands of a page run one after the other in it."""
     root = tmp_path_factory.mktemp("project")
     (root / ".git").mkdir()
     (root / "configs").mkdir()
@@ -98,7 +98,7 @@ def test_every_command_runs(
         arguments = shlex.split(re.split(r" >>? ", command)[0])[1:]
         code = run(arguments)
         captured = capfd.readouterr()
-        # 1 is an answer: findings, or two sides that differ.
+        # Exit code 1 is a result: findings, or two sides that differ.
         assert code in (0, 1), (command, captured.err)
         assert captured.out, command
         assert captured.err == "", command

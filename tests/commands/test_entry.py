@@ -1,4 +1,4 @@
-"""The entry itself: help, version, start-up, signals, pipes."""
+"""The entry point: help, version, start-up, signals, pipes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_torch_stays_out(arguments: list[str], maps: list[str]) -> None:
 
 
 def test_without_torch_the_error_names_the_packages_to_install(tmp_path: Path) -> None:
-    """An interpreter whose search path has everything that lrdecay needs itself, and no torch."""
+    """An interpreter whose search path has all of lrdecay's own dependencies, and no torch."""
     (tmp_path / "site").mkdir()
     site = light_site(tmp_path / "site")
     (tmp_path / "config.py").touch()
@@ -127,7 +127,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_is_not_lost_in_a_callback(how: str) -> None:
-    """Python prints what is raised there, and goes on; an import ends in one, in importlib."""
+    """Python prints an exception from a callback and continues; importlib ends an import with a callback."""
     done = subprocess.run(
         [sys.executable, "-c", CALLBACK.format(how)], capture_output=True, text=True, check=False, cwd=SAMPLES.parent
     )
@@ -172,7 +172,7 @@ def test_cfg_options_take_several_values(typed: list[str], understood: list[str]
 def test_a_path_without_a_command_is_opened(
     first: str, command: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder named like a command is not: the command comes first."""
+    """A folder named like a command is not used: the command has priority."""
     monkeypatch.chdir(tmp_path)
     Path("configs").mkdir()
     Path("check").mkdir()

@@ -1,4 +1,4 @@
-"""Every way to fail: exit code 2, nothing on stdout, one line on stderr that says what, where and what to do."""
+"""Every failure has exit code 2, nothing on stdout, and one line on stderr with the problem, its place and the fix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmengine.logging import MMLogger
 from lrdecay_cli.app.shell.main import run
 from tests.commands.running import SAMPLES, Result, lrdecay
 
-# Made here, and not with the streams of the first test that needs it, which are closed when that is over.
+# Created here, because the streams of the first test that uses it are closed at the end of that test.
 MMLogger.get_current_instance()
 
 LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
@@ -149,7 +149,7 @@ CONFIGS = {
         r"config does not load: an import makes this a lazy config, .*;"
         r" call the function through __import__ in the config, or move the call into a module that it imports",
     ),
-    # The place of the type is looked for, and in the way is a name that cannot be imported.
+    # lrdecay searches for the definition of the type, and finds a name that cannot be imported.
     "imports what is not there": (
         "from torch.nn import Linear\nfrom nowhere import Metric\n"
         "model = dict(type=Linear, in_features='x', out_features=1)\nval_evaluator = Metric\n" + ADAMW.format(""),
@@ -191,7 +191,7 @@ def assert_one_line(result: object, pattern: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_config(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """In this process: as a command, each would load the stack twice, since what fails is tried again."""
+    """In this process: a command would import torch twice, because it retries after a failure."""
     text, pattern = CONFIGS[name]
     (tmp_path / "config.py").write_text(text)
     (tmp_path / "broken.py").write_text("a = 1\nb = = 2\n")

@@ -1,4 +1,4 @@
-"""``explain`` end to end: configs and maps, formats, terminals, and questions without an answer."""
+"""``explain`` end to end: configs and maps, formats, terminals, and questions without a result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_map_is_explained_like_its_config(exported: Path) -> None:
     of_config = lrdecay("explain", CONFIG, *QUESTION)
     assert (of_config.code, of_config.err) == (0, "")
-    # A map does not hold where the options are set.
+    # A map does not record which lines set the options.
     sections = [each for each in of_config.out.split("\n\n") if not each.startswith("Where its options are set\n")]
     assert len(sections) == len(of_config.out.split("\n\n")) - 1
     assert lrdecay("explain", exported, *QUESTION).out == "\n\n".join(sections)
@@ -72,11 +72,11 @@ def test_csv_has_a_row_for_each_parameter_with_formulas_that_recompute(exported:
 @pytest.mark.parametrize("columns", [80, 100, 120])
 def test_terminal(exported: Path, columns: int) -> None:
     shown = lrdecay_in_terminal("explain", exported, *QUESTION[2:], "backbone.norm3", "--color=never", columns=columns)
-    # Notes are the terminal's to wrap.
+    # Notes are wrapped at the width of the terminal.
     tables, _, _ = shown.out.partition("never read by")
     assert max(map(len, tables.splitlines())) <= columns
     assert "hidden columns" not in tables
-    # Nothing is cut: what is folded is all there.
+    # No text is cut: a folded cell contains its whole text.
     whole = "".join(lrdecay("explain", exported, *QUESTION[2:], "backbone.norm3").out.partition("warning:")[0].split())
     assert sorted("".join(tables.replace("─", "").split())) == sorted(whole)
 

@@ -1,4 +1,4 @@
-"""A cold command takes shortcuts, an exact one none, and nothing but the time tells which it was."""
+"""A cold command uses shortcuts and an exact one does not; both have the same output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEAVY = (
 )
 INSTALLED = [name for name in HEAVY if find_spec(name.partition(".")[0])]
 
-# Runs the console entry and tells on stderr what the process looked like when it ended.
+# Runs the console entry point and writes facts about the ended process to stderr.
 WATCHED = """
 import atexit, gc, json, os, sys
 from lrdecay_cli.app.shell import main
@@ -107,7 +107,7 @@ LONE_GROUP = (
     "import torch.distributed as dist\ndist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)"
 )
 
-# name: (imports, body, optimizer, whether it takes a second attempt)
+# name: (imports, body, optimizer, whether the command retries)
 PLUGS = {
     "uses what was put off": (
         "import matplotlib.pyplot as plt\nfrom matplotlib.patches import Rectangle\n"
@@ -160,7 +160,7 @@ PLUGS = {
         True,
     ),
 }
-# That the same command is really started anew, as it was at first.
+# The same command is really started again, with the original arguments.
 COLD = "only works with all imports"
 
 
@@ -170,7 +170,7 @@ def write(folder: Path, imports: str, body: str, optimizer: str = ADAMW) -> None
 
 
 def patiently(*arguments: str, cwd: Path) -> Result:
-    """Run a cold command that holds stderr back for as long as it takes, on however busy a machine."""
+    """Run a cold command that holds stderr back as long as necessary, on any busy machine."""
     script = (
         "from lrdecay_cli.app.shell.main import main\nfrom lrdecay_cli.processes import streams\n"
         "streams.PATIENCE = 3600.0\nmain()"
@@ -190,7 +190,7 @@ def test_the_answer_is_the_exact_one(name: str, tmp_path: Path) -> None:
     quick = run_it("inspect", "config.py", "--format", "json", "--verbose", cwd=tmp_path)
     assert quick.code == 0, quick.err
     assert ("retrying without shortcuts" in quick.err) == again
-    # What the config prints is not said twice.
+    # Output of the config appears once.
     assert quick.err.count("plug is loaded") == 1
     if not again:
         assert lrdecay("inspect", "config.py", "--format", "json", "--exact", cwd=tmp_path).out == quick.out
@@ -217,7 +217,7 @@ def test_commands_use_little_of_what_is_deferred() -> None:
     )  # fmt: skip
     inspected, dry_run = (line.split() for line in told.stderr.splitlines()[-2:])
     assert inspected == ["inspect", "torch.hub"]
-    # What an optimizer's step and a data loader ask for.
+    # Modules that an optimizer's step and a data loader import.
     assert {*dry_run} & {"torch.fx", "torch.export", "torch.ao", "torch._dynamo", "torch.distributed.fsdp"} == set()
 
 
@@ -229,7 +229,7 @@ def test_an_error_is_the_exact_one(tmp_path: Path) -> None:
 
 
 SWIN = f"_base_ = {str(SAMPLES / 'swin-t_custom-keys.py')!r}\n"
-# What is the config's own fault beyond doubt, and the last one what may come of a shortcut.
+# The first cases are faults of the config itself; the last one may be caused by a shortcut.
 FAULTS = {
     "a class's arguments": (SWIN + "model = dict(neck=dict(nun_outs=3))\n", False),
     "a name of a model": (SWIN + "model = dict(backbone=dict(type='SwinTransfomer'))\n", False),
@@ -262,7 +262,7 @@ def test_what_is_final_is_not_tried_twice(name: str, tmp_path: Path) -> None:
 
 
 def test_nothing_is_final_where_an_import_that_was_put_off_failed(tmp_path: Path) -> None:
-    """This constructor is registered by the second attempt alone, in which the import is no longer put off."""
+    """Only the retry registers this constructor, because then the import is no longer deferred."""
     (tmp_path / "plug.py").write_text(
         "import sys\nimport matplotlib\nfrom mmengine.optim import DefaultOptimWrapperConstructor\n"
         "from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS\n"
@@ -280,7 +280,7 @@ def test_nothing_is_final_where_an_import_that_was_put_off_failed(tmp_path: Path
 
 
 def test_a_retry_still_has_stdin(tmp_path: Path) -> None:
-    """And, since this config demands them, weights."""
+    """This config also requires weights."""
     write(
         tmp_path,
         "",

@@ -1,4 +1,4 @@
-"""The formats of a command are the same in its help, in what it takes, in what it refuses and in what Tab offers."""
+"""The formats of a command agree in its help, its parser, its errors and Tab completion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WITH_FORMATS = [
     for name, command in commands().items()
     if name != ALIAS and any("--format" in option.opts for option in command.params)
 ]
-# They need no torch: a call of each, but for the format.
+# A call of each command that needs no torch, without the format.
 CALLS = {
     "inspect": ["map.json"],
     "explain": ["map.json", "*"],
@@ -68,7 +68,7 @@ def test_help_and_completion_name_what_is_taken(command: str, here: Run) -> None
     assert tuple(re.split(r", | or ", told[1])) == formats_of(command)
     assert tuple(completed(command)("")) == formats_of(command)
     assert outputs_of(command)("j") == [f"{name}=" for name in formats_of(command) if name.startswith("j")]
-    # What the shell's request reaches, and not only what it is made of.
+    # Test the real completion request of the shell, and not only its source data.
     option = next(one for one in commands()[command].params if "--format" in one.opts)
     context = commands()[command].make_context(command, [], resilient_parsing=True)
     assert [one.value for one in option.shell_complete(context, "")] == [*formats_of(command)]

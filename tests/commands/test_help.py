@@ -1,4 +1,4 @@
-"""README and ``--help`` agree: what one names, the other knows."""
+"""README and ``--help`` agree on commands and options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrdecay_cli.app.shell.cli import command_line
 from tests.commands.running import Run, lrdecay
 
 README = Path(__file__, "../../../README.md").resolve().read_text(encoding="utf-8")
-# "lrdecay: error" and "lrdecay_cli" are no calls, neither is "lrdecay" in a sentence.
+# "lrdecay: error", "lrdecay_cli" and "lrdecay" in a sentence are not calls.
 CALL = re.compile(r"(?:^\$ |`|&& |^)lrdecay ((?:[a-z]|--)[^`\n]*)", re.MULTILINE)
 
 
@@ -28,7 +28,7 @@ def options(command: Any) -> set[str]:
 
 
 def calls() -> list[list[str]]:
-    """Every call of lrdecay that README shows, without what the shell makes of it."""
+    """Return every call of lrdecay in README, without shell operators."""
     code = "\n".join(re.findall(r"^```.*?^```|`[^`\n]+`", README, re.MULTILINE | re.DOTALL))
     return [shlex.split(re.split(r" > | \| | && |  +#", call)[0], comments=True) for call in CALL.findall(code)]
 
@@ -40,21 +40,21 @@ def test_calls_are_found() -> None:
 
 @pytest.mark.parametrize("call", calls(), ids=" ".join)
 def test_every_call_in_readme_parses(call: list[str]) -> None:
-    """Parsed by the real parser, arguments and values included, and not run."""
+    """The real parser accepts the call with its arguments and values; the command does not run."""
     arguments = spread_cfg_options(with_command(call))
     name = arguments[0]
     if name.startswith("-"):
         assert name in ("--help", "--version")
         return
     command = commands()[name]
-    # A mention of a command alone needs no arguments.
+    # The name of a command alone needs no arguments.
     if len(arguments) > 1:
         command.make_context(name, arguments[1:])
 
 
 def test_every_option_in_readme_exists() -> None:
     known = {option for command in commands().values() for option in options(command)} | {"--version"}
-    # Options of pip, pytest and ruff are in bash blocks; lrdecay is called in console blocks and in sentences.
+    # Options of pip, pytest and ruff are in bash blocks; calls of lrdecay are in console blocks and sentences.
     prose = re.sub(r"^```bash.*?^```|`(?:pip|pytest) [^`]*`", "", README, flags=re.MULTILINE | re.DOTALL)
     named = {*re.findall(r"(?<![\w-])--[a-z][a-z-]+", prose)}
     assert named
@@ -76,7 +76,7 @@ def test_help_names_every_option(name: str) -> None:
 
 
 def examples(name: str) -> list[str]:
-    """The calls that the help of a command shows."""
+    """Return the calls in the help of a command."""
     text = commands()[name].help or ""
     return [line.strip() for line in text.splitlines() if line.strip().startswith("lrdecay ")]
 

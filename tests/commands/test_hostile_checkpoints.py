@@ -1,4 +1,4 @@
-"""Checkpoints from strangers: one line, exit code 2, nothing run, little memory."""
+"""Hostile checkpoints: one line, exit code 2, no code runs, little memory."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _bomb_in_the_end(path: Path) -> None:
 
 
 def _bomb_by_getattr(path: Path) -> None:
-    """By way of the harmless: ``getattr(getattr(HistoryBuffer, '__init__'), '__globals__')['os'].system``."""
+    """Build ``getattr(getattr(HistoryBuffer, '__init__'), '__globals__')['os'].system`` from harmless objects."""
     history = b"cmmengine.logging.history_buffer\nHistoryBuffer\n"
     reach = b"\x80\x02c__builtin__\ngetattr\n" + history + b"X\x08\x00\x00\x00__init__\x86R"
     _pickled(path, reach + b"X\x01\x00\x00\x00a\x85R.")
@@ -99,7 +99,7 @@ def _tar(path: Path) -> None:
 
 
 def _two_archives(path: Path) -> None:
-    """A sound one behind a hostile one; readers may take either."""
+    """A valid archive after a hostile one; readers may use either."""
     _bomb(path)
     hostile = path.read_bytes()
     torch.save(checkpoint(), path)
@@ -107,11 +107,11 @@ def _two_archives(path: Path) -> None:
 
 
 def _other_directory(path: Path) -> None:
-    """Two archives with one directory's end: Python takes the one before it, torch the one where that end points."""
+    """Two archives that share one end record: Python reads the archive before it, torch the archive at its offset."""
     hostile = pickle.dumps(Calls(os.system, f"touch {path.parent}/ran"), protocol=2)
     _pickled(path, hostile)
     first = path.read_bytes()
-    # A text as long as the other, so that both have their directories in the same place.
+    # A text of the same length, so that the directories of both are at the same offset.
     text = b"a" * (len(hostile) - 8)
     _pickled(path, b"\x80\x02X" + struct.pack("<I", len(text)) + text + b".")
     path.write_bytes(first[: first.index(b"PK\x05\x06")] + path.read_bytes())
@@ -140,7 +140,7 @@ def _absurd_size(path: Path) -> None:
 
 
 def _absurd_directory(path: Path) -> None:
-    """A sparse file of 8 GiB whose directory is said to be half of it."""
+    """A sparse file of 8 GiB that declares a directory of half its size."""
     size = 2**33
     with path.open("wb") as file:
         file.write(b"PK\x03\x04")
@@ -152,7 +152,7 @@ def _absurd_directory(path: Path) -> None:
 
 
 def _large_bytearray(path: Path) -> None:
-    """``weights_only`` allows it: 64 GiB of zeros from a call of thirty bytes."""
+    """``weights_only`` allows this: a call of thirty bytes that creates 64 GiB of zeros."""
     _pickled(path, b"\x80\x02c__builtin__\nbytearray\n" + pickle.LONG1 + b"\x05\x00\x00\x00\x00\x10\x85R.")
 
 
@@ -173,7 +173,7 @@ def _program(path: Path) -> None:
 
 
 def _array(path: Path) -> None:
-    """An array is no harm and no checkpoint."""
+    """An array does no harm but is not a checkpoint."""
     torch.save(np.zeros(3), path)
 
 
@@ -213,7 +213,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
 def test_one_line_and_exit_code_2(
     kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What is asked for explicitly is not overruled by it.
+    # An explicit setting has priority over it.
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     make, said = HOSTILE[kind]
     path = tmp_path / "epoch_2.pth"
@@ -268,7 +268,7 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, capfd: pyt
 
 
 def test_two_gigabytes_cost_little(tmp_path: Path) -> None:
-    """Written sparse: 2 GiB of weights and as much again of optimizer state."""
+    """Write sparsely: 2 GiB of weights and 2 GiB of optimizer state."""
     with torch.serialization.skip_data():
         weight = torch.empty(2**14, 2**15)
         saved = checkpoint(state_dict={"head.weight": weight})

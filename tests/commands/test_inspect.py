@@ -1,4 +1,4 @@
-"""``inspect`` end to end: what a user sees on a terminal, in a pipe and in files."""
+"""``inspect`` end to end: its output on a terminal, in a pipe and in files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OVERFLOW = SAMPLES / "convnext-s_wrong-num-layers.py"
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The map of the layer-wise sample, with the text, markdown and CSV reports of the same run beside it."""
+    """The map of the layer-wise sample, with the text, Markdown and CSV reports of the same run."""
     folder = tmp_path_factory.mktemp("exported")
     outputs = [f"--output={name}={folder}/map.{name}" for name in ("json", "text", "markdown", "csv")]
     result = lrdecay("inspect", LAYER_WISE, *outputs)

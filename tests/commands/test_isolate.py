@@ -1,4 +1,4 @@
-"""``--isolate``: the same maps, and configs that reach for what is not theirs."""
+"""``--isolate``: the same maps, and configs that try to access forbidden resources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrdecay_cli.app.shell.main import run
 from tests.commands.running import SAMPLES
 
 PLAIN = (SAMPLES / "resnet-50_default.py").read_text(encoding="utf-8")
-# Each tries something and hides that it failed: the map is there, and nothing else has happened.
+# Each case tries something and hides its failure: the map is complete, and the attempt has no effect.
 ATTEMPTS = {
     "overwrites itself": "open('{config}', 'w').write('gone')",
     "writes beside itself": "open('{folder}/made', 'w')",
@@ -31,7 +31,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     project.mkdir()
     (home / "secret").write_text("secret")
     monkeypatch.setenv("HOME", str(home))
-    # matplotlib, yapf and Hugging Face's hub make folders in the home of whoever imports them first.
+    # matplotlib, yapf and the Hugging Face hub create folders in the home directory at their first import.
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.chdir(project)
@@ -54,7 +54,7 @@ def test_attempts(attempt: str, project: Path, capfd: pytest.CaptureFixture[str]
     server = socket.create_server(("127.0.0.1", 0))
     home, config = project.parent / "home", project / "config.py"
     tried = ATTEMPTS[attempt].format(config=config, folder=project, home=home, port=server.getsockname()[1])
-    # What is tried stands in a module, since a config keeps no functions or error handling of its own.
+    # The attempt is in a module, because a config cannot contain functions and error handling.
     (project / "tried.py").write_text(f"try:\n    {tried}\nexcept Exception:\n    pass\n")
     config.write_text(f"custom_imports = dict(imports=['tried'])\n{PLAIN}")
     before = config.read_text()

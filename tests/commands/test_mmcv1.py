@@ -1,4 +1,4 @@
-"""Settings of MMCV 1 beside those of mmengine: every answer that they would change says that nobody reads them."""
+"""MMCV 1 settings beside those of mmengine: every report that they would change states that mmengine ignores them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_keys_of_mmcv_1_are_reported(
     Path("config.py").write_text(BASE + text)
     assert run([*command, "config.py"]) == 0
     out = capsys.readouterr().out
-    # In the words of lrdecay check, with what to write instead.
+    # With the message of lrdecay check, and the mmengine settings to use.
     for warning in (
         "mmengine ignores optimizer, which conflicts with optim_wrapper.optimizer",
         "mmengine ignores lr_config\n",

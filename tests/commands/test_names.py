@@ -1,4 +1,4 @@
-"""Wherever a name is typed, one that is nearly right is told with the one that is meant; no torch is needed for it."""
+"""For every misspelt name, the error suggests the closest correct name; this needs no torch."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_columns_are_sorted_by_what_stands_above_them(name: str, project: Run) -
 
 
 def test_a_heading_that_is_nearly_another_key(project: Run) -> None:
-    """The names stand below "parameter", their sizes below "parameters"."""
+    """The names are in the column "parameter", their sizes in the column "parameters"."""
 
     def names(sort: str) -> list[str]:
         lines = project("inspect", "map.json", "--by", "parameter", "--sort", sort).out.splitlines()

@@ -1,4 +1,4 @@
-"""Blocks of options: typer sees each option by itself, and a command gets the blocks."""
+"""Blocks of options: typer gets each option separately, and a command gets the blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHARED = (
     *("--jobs", "--config", "--cfg-options", "--device", "--format", "--output", "--color", "--verbose", "--exact"),
     *("--no-cache", "--isolate", "--no-settings", "--settings", "--traceback"),
 )
-# What a command declares itself, or shows in a place of its own.
+# Options that a command declares itself, or shows in another place.
 OWN = {
     "scan": {"--jobs"},
     "baseline": {"--output"},

@@ -1,4 +1,4 @@
-"""The pictures of the documentation show what the commands print today: ``python docs/make_pictures.py`` draws them."""
+"""The pictures of the documentation show the current output of the commands: ``python docs/make_pictures.py``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_it_is_up_to_date(name: str) -> None:
 
 
 def drawn(picture: Path) -> list[str]:
-    """The lines of a picture that rich drew, without the window's title, empty lines and spaces: it draws none."""
+    """Return the text lines of a picture that rich drew, without window title, empty lines and spaces."""
     places: dict[float, list[tuple[float, str]]] = defaultdict(list)
     for text in ElementTree.parse(picture).iter(TEXT):
         if "clip-path" in text.attrib:

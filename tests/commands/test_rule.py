@@ -1,4 +1,4 @@
-"""``lrdecay rule``, and docs/rules.md, which is made of the same."""
+"""``lrdecay rule``, and docs/rules.md, which has the same texts."""
 
 from __future__ import annotations
 

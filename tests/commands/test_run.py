@@ -1,4 +1,4 @@
-"""``run`` on work directories that mmengine's own Runner wrote, training toy models with data and gradients."""
+"""``run`` on work directories that mmengine's own Runner wrote, with trainings of toy models on data and gradients."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tests.dry_run.trainings import BASE, BATCH, CONVERTED, ITERATIONS, TRAINING
 LOGS = dict(checkpoint=None, logger=dict(type="LoggerHook", interval=2))
 SAVING = dict(LOGS, checkpoint=dict(type="CheckpointHook", interval=1))
 KEYS = "optim_wrapper.paramwise_cfg.custom_keys"
-# By training the one that is as planned, and why it is not.
+# By training: the training that follows its plan, and the cause of the difference.
 PARTED = {
     "auto_scale_lr": ("auto_scale_lr that is off", "auto_scale_lr"),
     "a hook sets the lr": ("warm-up and steps", "hook"),
     "a hook sets the lr after it is logged": ("warm-up and steps", "hook"),
     "a hook takes the schedulers' place": ("no schedulers", "hook"),
-    # Before mmengine reads what it logs.
+    # Before mmengine reads the values that it logs.
     "a hook ramps weights and biases": ("no schedulers", "hook"),
     "nobody steps the schedulers": ("warm-up and steps", "schedulers not stepped"),
 }
 
 
 def logging_config(config: Config, hooks: dict[str, Any] = LOGS, **changes: Any) -> Config:
-    """The config with LoggerHook every two iterations, as a file has it."""
+    """Return the text of the config, with LoggerHook every two iterations."""
     config = Config({**config._cfg_dict.to_dict(), **changes})
     config.default_hooks = {**hooks, **{k: v for k, v in config.default_hooks.items() if k == "param_scheduler"}}
     return config
@@ -47,7 +47,7 @@ def trained(config: Config, folder: Path, **options: Any) -> Seen:
 
 
 def held(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, dict[str, Any]]:
-    # What the training printed.
+    # The output of the training.
     capsys.readouterr()
     code = run(["run", *map(str, arguments), "--format", "json"])
     said = capsys.readouterr()
@@ -86,14 +86,14 @@ def test_a_log_is_held_against_its_plan(name: str, tmp_path: Path, capsys: pytes
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training over four epochs, with a checkpoint after each: what it wrote."""
+    """Return the work directory of a training over four epochs, with a checkpoint after each epoch."""
     folder = tmp_path_factory.mktemp("runs") / "short"
     trained(logging_config(Config(BASE), SAVING, param_scheduler=[CONVERTED]), folder)
     return folder
 
 
 def longer(short: Path) -> Config:
-    """The same config with twice the epochs, and a schedule over them."""
+    """Return the same config with twice the epochs, and a schedule over them."""
     config = Config.fromfile(short.parent / "short.py")
     schedule = dict(CONVERTED, T_max=8, end=8)
     return Config(
@@ -105,7 +105,7 @@ def longer(short: Path) -> Config:
 def test_a_resumed_run_that_keeps_the_old_schedule(
     kept: str, short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """mmengine restores the schedulers from the checkpoint: what ended at epoch 4 stays ended."""
+    """mmengine restores the schedulers from the checkpoint: a schedule that ended at epoch 4 stays ended."""
     work = tmp_path / "work"
     shutil.copytree(short, work)
     (stamp,) = (path for path in work.iterdir() if path.is_dir())
@@ -125,7 +125,7 @@ def test_a_resumed_run_that_keeps_the_old_schedule(
     (lr,) = (curve for curve in segment["curves"] if curve["key"] == "lr")
     assert segment["parts_at"] == lr["iterations"][0]
     assert lr["logged"] == [seen.lrs[iteration][0] for iteration in lr["iterations"]]
-    # What the longer schedule would have trained with from the start.
+    # The lrs of the longer schedule from the start.
     anew = train(config, tmp_path / "anew")
     assert lr["planned"] == [anew.lrs[iteration][0] for iteration in lr["iterations"]]
 
@@ -144,7 +144,7 @@ def test_a_resumed_run_of_the_same_config_is_as_planned(
 
 
 def test_an_iteration_based_run_is_not_one_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its checkpoints have ``max_epochs=1``; a scheduler in epochs counts those of the data loader."""
+    """Its checkpoints have ``max_epochs=1``; a scheduler in epochs uses those of the data loader."""
     saving = dict(LOGS, checkpoint=dict(type="CheckpointHook", interval=17, by_epoch=False))
     by_iteration = dict(log_processor=dict(by_epoch=False), param_scheduler=[CONVERTED])
     config = logging_config(config_of("an iteration-based loop"), saving, **by_iteration)
@@ -154,7 +154,7 @@ def test_an_iteration_based_run_is_not_one_epoch(tmp_path: Path, capsys: pytest.
     length = ("--iters-per-epoch", str(ITERATIONS))
     code, document = held(capsys, tmp_path / "short", *length)
     assert (code, document["segments"][0]["planned_iterations"]) == (0, 17)
-    # Resumed with a longer schedule, of which it takes nothing.
+    # A resume with a longer schedule, which has no effect.
     config.train_cfg.max_iters, config.param_scheduler = 30, [dict(CONVERTED, T_max=6, end=6)]
     checkpoint = str(tmp_path / "short" / "iter_17.pth")
     with unsafe_loading():
@@ -203,7 +203,7 @@ def test_another_config(
 
 
 def test_another_number_of_gpus(short: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An epoch of 10 samples in batches of 2 has 5 iterations on one GPU, and 3 on two."""
+    """An epoch of 10 samples in batches of 2 has 5 iterations on one GPU, and 3 on two GPUs."""
     dataset = ("--dataset-size", str(BATCH * ITERATIONS))
     assert held(capsys, short, *dataset, "--gpus", "1")[0] == 0
     code, document = held(capsys, short, *dataset, "--gpus", "2")
@@ -225,7 +225,7 @@ def test_a_mean_that_is_logged_as_lr_is_left_out(tmp_path: Path, capsys: pytest.
 
 
 def test_the_text_log_gives_the_number_of_gpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One epoch, of which scalars.json does not say how long it is."""
+    """One epoch; scalars.json does not record its length."""
     config = logging_config(config_of("auto_scale_lr"), train_cfg=dict(by_epoch=True, max_epochs=1))
     train(config, tmp_path / "work", log_level="INFO")
     code, document = held(capsys, tmp_path / "work")
@@ -237,7 +237,7 @@ def test_the_text_log_gives_the_number_of_gpus(tmp_path: Path, capsys: pytest.Ca
 
 
 def work_dir(folder: Path, lines: str, config: str | None = None) -> Path:
-    """A work directory with these lines in its log."""
+    """Return a work directory with these lines in its log."""
     data = folder / "work" / "20260101_000000" / "vis_data"
     data.mkdir(parents=True)
     (data / "scalars.json").write_text(lines)
@@ -247,7 +247,7 @@ def work_dir(folder: Path, lines: str, config: str | None = None) -> Path:
 
 
 def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The last line is half written, a loss is NaN, and the first epoch is all there is."""
+    """The last line is incomplete, a loss is NaN, and only the first epoch is complete."""
     (log,) = short.glob("*/vis_data/scalars.json")
     config = Config.fromfile(short.parent / "short.py")
     config.param_scheduler = [dict(type="MultiStepLR", milestones=[2], gamma=0.1, by_epoch=True, end=4)]
@@ -256,7 +256,7 @@ def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.Cap
     code, document = held(capsys, work_dir(tmp_path, started, text))
     (segment,) = document["segments"]
     assert (code, segment["last"]) == (0, 1)
-    # In the middle of the second epoch an epoch's length is known.
+    # In the middle of the second epoch, the length of an epoch is known.
     lines = log.read_text().splitlines(keepends=True)
     code, document = held(
         capsys, work_dir(tmp_path / "second", "".join(lines[:3]), (short.parent / "short.py").read_text())
@@ -281,7 +281,7 @@ def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.Cap
             "short",
             "does not give the number of iterations per epoch; give --iters",
         ),
-        # What no training writes is left out line by line.
+        # Lines that no training writes are skipped one by one.
         (
             '[]\n{"lr": "0.1", "step": 2}\n{"lr": 1e999, "step": -1}\n' + "[" * 10**5 + "\n",
             None,
@@ -334,13 +334,13 @@ def test_inspect_and_diff_take_a_work_dir(short: Path, tmp_path: Path, capsys: p
     assert dumped["groups"] == named["groups"]
     (beside,) = short.glob("*.py")
     assert dumped["config"]["path"] == str(beside)
-    # The last checkpoint, whose groups the config names.
+    # The last checkpoint; the config's groups give the names of its parameters.
     _, saved = as_json(capsys, "diff", config, short / "epoch_4.pth")
     code, difference = as_json(capsys, "diff", config, short)
     assert (saved.pop("after_source"), difference.pop("after_source")) == (str(short / "epoch_4.pth"), str(short))
     assert (code, difference) == (1, saved)
     assert {change["aspect"] for change in difference["changes"]} == {"lr"}
-    # A config that has other groups cannot name them: the dumped one does.
+    # A config with other groups cannot give the names; the dumped config does.
     other = Config.fromfile(config)
     other.optim_wrapper.paramwise_cfg = None
     other.dump(tmp_path / "other.py")

@@ -1,4 +1,4 @@
-"""``scan`` and ``merge`` end to end, over configs that are built for real."""
+"""``scan`` and ``merge`` end to end, with real builds of configs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STATUSES = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with configs of every fate, and two projects whose modules have the same name."""
+    """A directory with a config for every status, and two projects with modules of the same name."""
     folder = tmp_path_factory.mktemp("project")
     for name, text in CONFIGS.items():
         (folder / name).write_text(text)
@@ -102,7 +102,7 @@ def test_what_is_in_the_journal_is_not_built_again(scanned: Path, project: Path)
     options = ["--resume", journal, "--device", "meta", "--format", "json", "--jobs", "4", "--timeout", "3"]
     again = lrdecay("scan", *STATUSES, *options, cwd=project)
     assert again.out == (scanned / "scan.json").read_text()
-    # With a record that no build would give, to see where it comes from.
+    # With a record that no build would give, so that its source is clear.
     journal.write_text(journal.read_text().replace('"groups":1,"tensors":2', '"groups":1,"tensors":777'))
     resumed = json.loads(lrdecay("scan", "one", "two", *options, cwd=project).out)
     assert [record["tensors"] for record in resumed["records"]] == [777, 777]

@@ -1,4 +1,4 @@
-"""``scan --dask``: on a real cluster, whose worker dies at its work and which was started elsewhere."""
+"""``scan --dask`` on a real cluster: a worker that dies during its work, and a cluster that was started elsewhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = ("plugged.py", "misspelt.py", "ends_it_all.py", "base_only.py", "waits.p
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Configs of every fate; one is only built where ``my_plug`` and ``lr.txt`` are, one waits for a file ``go``."""
+    """Configs with every status; one builds only next to ``my_plug`` and ``lr.txt``, one waits for a file ``go``."""
     folder = tmp_path / "here"
     folder.mkdir()
     for name in NAMES[1:-1]:
@@ -57,7 +57,7 @@ def test_a_cluster_gives_the_same_though_its_worker_dies(
         (project / name).unlink()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    # It would hide an installed package, were the worker's directory searched first.
+    # This name would hide an installed package if the worker's directory came first on the path.
     Path("msgspec.py").write_text("raise RuntimeError('the wrong msgspec')")
     options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with LocalCluster(**options) as cluster, Client(cluster) as client, ThreadPoolExecutor(1) as thread:

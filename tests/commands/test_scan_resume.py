@@ -1,4 +1,4 @@
-"""Scans that go on, and numbers that a scan must not lose, over configs that are built for real."""
+"""Resumed scans, and records that a scan must not lose, with real builds of configs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONFIGS = {"on_base.py": '_base_ = "base.py"', "plugged.py": PLUGGED, "mapped.py
 
 
 def scan(folder: Path, *arguments: str) -> dict[str, dict[str, Any]]:
-    """Records by config of a scan that keeps a journal and maps."""
+    """Return records by config, of a scan with a journal and maps."""
     result = lrdecay("scan", *arguments, *OPTIONS, cwd=folder)
     assert result.out, result.err
     return {record["config"]: record for record in map(json.loads, result.out.splitlines())}
@@ -56,7 +56,7 @@ def test_resumed_it_gives_what_a_new_scan_gives(tmp_path: Path) -> None:
     (tmp_path / "base.py").write_text(SMALL)
     (tmp_path / "my_plug.py").write_text(PLUG.format(name="mine", width=3))
     (tmp_path / "lr.txt").write_text("0.1")
-    # A file that was written a moment ago may be written again, and has no hash.
+    # A file that was just written may be written again, and has no hash.
     time.sleep(0.1)
     first = scan(tmp_path, *CONFIGS)
     assert {record["status"] for record in first.values()} == {"ok"}, first

@@ -1,4 +1,4 @@
-"""``schedule`` end to end: what a user sees on a terminal, in a pipe and in files."""
+"""``schedule`` end to end: its output on a terminal, in a pipe and in files."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def toy(folder: Path, schedulers: str, more: str = "") -> Path:
 
 
 def told(path: Path, gpus: int | None = None, **known: int) -> str:
-    """The text report, made in this process."""
+    """Return the text report, made in this process."""
     launch = Launch(gpus)
     planned = load_plan(str(path), launch=launch)
     length = run_length(planned.plan, gpus=launch.world_size, **known)

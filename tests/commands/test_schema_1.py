@@ -1,4 +1,4 @@
-"""Maps of schema 1, as an earlier lrdecay wrote them: every command reads them like those of today."""
+"""Maps of schema 1, as an earlier lrdecay wrote them: every command reads them like current maps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def of_today(name: str) -> GroupMap:
-    """The map that is made of the same config now, but for the versions that it was made with, and for new facts."""
+    """Return the current map of the same config, without the recorded versions and new facts."""
     old, new = read_map(f"{name}.json"), audit(f"{name}.py")
     return msgspec.structs.replace(
         new,

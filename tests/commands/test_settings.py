@@ -1,4 +1,4 @@
-"""Settings: which file counts, and that the command line comes before the environment before the file."""
+"""Settings: which file applies; the command line overrides the environment, and the environment overrides the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.checking.maps import decay_map, write
 from tests.commands.running import SAMPLES, Run, lrdecay
 
-# On a map as small as this other rules have their say as well.
+# On a map as small as this, other rules have findings too.
 ONLY = ("--select", "LRD301,LRD7,LRD9")
 
 
@@ -69,10 +69,10 @@ OWN, SHARED = "exit-zero = true", "[tool.lrdecay]\nexit-zero = true"
         ({"sub/lrdecay.toml": "", "lrdecay.toml": OWN}, 1),
         ({"lrdecay.toml": OWN, "sub/pyproject.toml": "[project]\ndependencies = ['lrdecay-cli']"}, 0),
         ({"sub/lrdecay.toml": OWN, "sub/pyproject.toml": "[tool.lrdecay]\nexit-zero = false"}, 0),
-        # The root of a repository is the last place that is looked at.
+        # The search for a settings file ends at the root of a repository.
         ({"lrdecay.toml": OWN, "sub/.git/HEAD": ""}, 1),
         ({"sub/lrdecay.toml": OWN, "sub/.git/HEAD": ""}, 0),
-        # A worktree's .git is a file.
+        # In a worktree, .git is a file.
         ({"lrdecay.toml": OWN, "sub/.git": "gitdir: elsewhere"}, 1),
     ],
 )
@@ -144,7 +144,7 @@ def test_other_commands_have_their_defaults_too(tmp_path: Path, here: Run) -> No
     (tmp_path / "lrdecay.toml").write_text("format = 'json'")
     for command in (["inspect", "a.json"], ["diff", "a.json", "a.json"], ["rule", "LRD301"]):
         json.loads(here(*command).out)
-    # A format that only check writes is no default for others.
+    # A format that only check supports is not a default for other commands.
     (tmp_path / "lrdecay.toml").write_text("format = 'github'")
     assert here("check", "a.json", *ONLY).out.startswith("::error")
     assert here("inspect", "a.json").out.startswith("config ")
@@ -153,7 +153,7 @@ def test_other_commands_have_their_defaults_too(tmp_path: Path, here: Run) -> No
 def test_a_kept_answer_is_not_given_where_settings_say_otherwise(tmp_path: Path) -> None:
     kept = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path / "cache")}
     config = SAMPLES / "resnet-50_default.py"
-    # A map is kept with its report: the second answer comes from the cache.
+    # A map is cached with its report: the second report comes from the cache.
     texts = [lrdecay("inspect", config, cwd=tmp_path, **kept).out for _ in range(2)]
     assert texts[0] == texts[1]
     (tmp_path / "lrdecay.toml").write_text("format = 'json'")

@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 
 from tests.commands.running import Result, lrdecay_here, measured
 
-# What an environment must not need: lrdecay itself and its own MessagePack; and what takes long to import.
+# Left out of an environment: lrdecay and msgspec, which it must not need; other packages take long to import.
 _LEFT_OUT = ("lrdecay", "msgspec", "mmdet", "mmpretrain", "__editable__", "__pycache__")
 PACKAGE = """
 __version__ = "{number}"
@@ -78,7 +78,7 @@ optim_wrapper = dict(optimizer=dict({optimizer}))
 
 
 WRAPPER = "optim_wrapper['constructor'] = 'Scaling'"
-# Of each environment the config's text; None where it has no such config.
+# The config's text in each environment; None where the environment has no such config.
 CONFIGS: dict[str, tuple[str | None, str | None]] = {
     "same": (config("type='Plain'"), config("type='Plain'")),
     "option": (config("type='Plain', note='a'"), config("type='Plain', note='b'", "type='SGD', lr=0.2")),
@@ -118,7 +118,7 @@ CAUSES: dict[str, list[tuple[Any, ...]]] = {
 
 @pytest.fixture(scope="module")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two virtual environments with the real stack but mmdet and mmpretrain, each with a version of a package."""
+    """Two virtual environments with all packages but mmdet and mmpretrain, each with its own version of a package."""
     root = tmp_path_factory.mktemp("environments")
     stack = root / "stack"
     stack.mkdir()
@@ -149,7 +149,7 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             if (of_version := texts[index]) is not None:
                 (zoo / f"{config_name}.py").write_text(of_version)
         made.append(folder)
-    # Another lrdecay, which must not be the one that runs.
+    # Another lrdecay, which must not run.
     other = next(made[0].glob("lib/python*/site-packages")) / "lrdecay_cli"
     other.mkdir()
     (other / "__init__.py").write_text("raise SystemExit('the wrong lrdecay')\n")
@@ -163,7 +163,7 @@ def files(folder: Path) -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="module")
 def reports(environments: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
-    """One comparison of both, in every format; and that it left no trace."""
+    """Compare both in every format, and check that the comparison leaves no files."""
     out = tmp_path_factory.mktemp("reports")
     before = [set(files(folder)) for folder in environments]
     outputs = [f"--output={name}={out}/{name}" for name in ("json", "csv", "markdown", "rich", "html")]
@@ -225,7 +225,7 @@ def test_equal_causes_are_one_entry_in_every_format(reports: tuple[Result, Path]
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two folders with scans and their maps of the same names of configs."""
+    """Two folders with scans of configs with the same names, and their maps."""
     root = tmp_path_factory.mktemp("scans")
     text = (
         "model = dict(type='ToyModel')\noptim_wrapper = dict(optimizer=dict(type='SGD', lr={lr}, momentum={momentum}))"
@@ -261,7 +261,7 @@ def test_scans_and_maps_are_compared_without_torch(scans: Path, kind: str) -> No
     else:
         assert ("unknown", "lr_max", 0.1, 0.2) in causes
     assert lrdecay_here("diff", "--stacks", sides[0], sides[0], cwd=scans).code == 0
-    # Numbers of a scan's record may be equal where the groups are not.
+    # Numbers of a scan's record may be equal although the groups differ.
     mixed = lrdecay_here("diff", "--stacks", "a.json", "maps-b", cwd=scans)
     assert mixed.out.splitlines()[-1] == "different: 1 of 2 configs with different groups"
 
@@ -328,7 +328,7 @@ def test_what_is_for_stacks_alone_is_refused_without(scans: Path) -> None:
 
 
 def test_a_python_that_cannot_load_lrdecays_packages_is_one_line(scans: Path, tmp_path: Path) -> None:
-    """As one of another version, for which the compiled part of msgspec is not made."""
+    """A Python of another version, for which the compiled part of msgspec does not exist."""
     from lrdecay_cli.scanning.start_elsewhere import __file__ as start
 
     (tmp_path / "msgspec").mkdir()

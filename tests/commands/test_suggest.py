@@ -1,4 +1,4 @@
-"""``suggest``: what it prints is pasted, loaded and built, and the real groups are looked at."""
+"""``suggest``: its snippet is pasted, loaded and built, and the real groups are checked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.group_maps import group_map
 
 MMDET = "mmdet.LearningRateDecayOptimizerConstructor"
 OURS = "LayerDecayOptimWrapperConstructor"
-# A sample, and for the lazy style a change that takes its decay away; what is suggested, and the layer ids it makes.
+# A sample, and for the lazy style a change that removes its decay; the suggestion, and the resulting layer ids.
 CASES = {
     "convnext-s_wrong-num-layers.py": (("", ""), MMDET, {"num_layers": 12, "decay_rate": 0.7}, 14),
     "swin-t_custom-keys.py": (("", ""), OURS, {"num_layers": "auto", "decay_rate": 0.9}, 14),
@@ -71,7 +71,7 @@ def test_the_snippet_works_as_it_is_printed(name: str, tmp_path: Path) -> None:
     assert max(filter(None, scales)) == 1
     assert len({group.layer_id for group in built.groups}) == layers
     at_top = {p.name for group, p in built.grouped() if group.lr_scale == 1 and p.name.startswith("backbone.")}
-    # mmdet's own placement, which the report explains.
+    # mmdet's own layer ids, which the report explains.
     assert {name.split(".")[1][:4] for name in at_top} <= ({"norm"} if constructor == MMDET else {"ln1", "ln2"})
     told = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
     assert told == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
@@ -79,7 +79,7 @@ def test_the_snippet_works_as_it_is_printed(name: str, tmp_path: Path) -> None:
 
 
 def the_effect_is_that_of(before: GroupMap, after: GroupMap, document: dict[str, Any]) -> None:
-    """The numbers of a suggestion against two real optimizers, averaged by numpy."""
+    """Compare the numbers of a suggestion with two real optimizers, averaged by numpy."""
     olds, news = ({p.name: (group.lr, p) for group, p in side.grouped() if p.requires_grad} for side in (before, after))
     inside = [effect for effect in document["effect"] if effect["name"].startswith("backbone")]
     assert 3 <= len(inside) < len(document["effect"])
@@ -99,7 +99,7 @@ BEIT = (
     "_base_ = 'mmpretrain::beit/benchmarks/beit-base-p16_8xb128-coslr-100e_in1k.py'\n"
     "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg={})\n"
 )
-# A config, the factors of its backbone's mean and highest lr with the suggestion, and without the key that it keeps.
+# A config; the factors of its backbone's mean and highest lr with the suggestion, and without the kept key.
 EFFECTS = {
     "DINO Swin-L": (
         "_base_ = 'mmdet::dino/dino-5scale_swin-l_8xb2-12e_coco.py'\n",
@@ -117,7 +117,7 @@ EFFECTS = {
 
 @pytest.mark.parametrize("name", EFFECTS)
 def test_the_effect_on_the_backbone_is_reported(name: str, tmp_path: Path) -> None:
-    """And without the key that is kept: both variants are pasted and built."""
+    """Also without the kept key: both variants are pasted and built."""
     text, (mean, highest), other = EFFECTS[name]
     config = tmp_path / "config.py"
     config.write_text(text)
@@ -150,7 +150,7 @@ def test_the_effect_on_the_backbone_is_reported(name: str, tmp_path: Path) -> No
 
 
 def test_a_backbone_that_would_train_faster_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No key is of the whole backbone: what slowed it down gives way to the decay."""
+    """No key covers the whole backbone, so the decay replaces the keys that lowered its lr."""
     (tmp_path / "config.py").write_text(
         f"{SWIN}keys = {{'backbone.stages': dict(lr_mult=0.1), 'backbone.patch': dict(lr_mult=0.1)}}\n"
         "optim_wrapper = dict(paramwise_cfg=dict(_delete_=True, custom_keys=keys))\n"
@@ -174,7 +174,7 @@ def test_a_decay_that_fits_is_left_alone(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "report.json").read_text())
     assert (document["fits"], document["snippet"], document["before"]) == (True, "", document["after"])
     assert run(["suggest", config, "-o", f"python={tmp_path}/snippet.py"]) == 0
-    # A config that does what the other does: whatever comes next can be given this one.
+    # A config that equals another: later edits can be applied to this one.
     comment, base = (tmp_path / "snippet.py").read_text().splitlines()
     assert comment == "# fits: the config's own decay suits this model"
     assert base.startswith("_base_ = '../")
@@ -182,7 +182,7 @@ def test_a_decay_that_fits_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_base_is_named_as_seen_from_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In another folder, behind a link to one, and on stdout as if beside the config."""
+    """In another folder, behind a link to a folder, and on stdout with a path relative to the config."""
     (tmp_path / "deep" / "real").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "deep" / "real")
     config = tmp_path / "config.py"
@@ -206,14 +206,14 @@ def test_the_base_is_named_as_seen_from_the_file(tmp_path: Path, capsys: pytest.
     ],
 )
 def test_a_base_with_none_in_it(text: str, tmp_path: Path) -> None:
-    """mmengine lets no dict inherit from None."""
+    """mmengine does not let a dict inherit from None."""
     (tmp_path / "config.py").write_text(text)
     assert run(["suggest", str(tmp_path / "config.py"), "--output", f"python={tmp_path}/snippet.py"]) == 0
     assert len(audit(str(tmp_path / "snippet.py")).groups) > 1
 
 
 def test_imports_of_the_base_and_keys_of_the_head_are_kept(tmp_path: Path) -> None:
-    """A config's custom_imports replace its base's: both have to be in the snippet."""
+    """A config's custom_imports replace those of its base, so the snippet needs both."""
     (tmp_path / "config.py").write_text(
         f"_base_ = {str(SAMPLES / 'swin-t_custom-keys.py')!r}\n"
         "custom_imports = dict(imports=['mmpretrain.models'], allow_failed_imports=False)\n"
@@ -228,7 +228,7 @@ def test_imports_of_the_base_and_keys_of_the_head_are_kept(tmp_path: Path) -> No
 
 
 SWIN = f"_base_ = {str(SAMPLES / 'swin-t_custom-keys.py')!r}\n"
-# A config whose own constructor refuses, and what is said of it.
+# A config whose own constructor raises, and the reported reason.
 REFUSED = {
     "mmdet's, of Swin": (
         "optim_wrapper = dict(constructor='LearningRateDecayOptimizerConstructor',\n"
@@ -287,7 +287,7 @@ def test_a_constructor_that_refuses_is_replaced(name: str, tmp_path: Path) -> No
 
 
 def test_unknown_layers_are_listed_as_registered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """To paste, and to be looked at: with the list the same model builds."""
+    """The printed list is a draft to review: with this list, the same model builds."""
     config = tmp_path / "config.py"
     config.write_text("_base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'\n")
     assert run(["suggest", str(config)]) == 2
@@ -311,7 +311,7 @@ TIMM = (
 
 
 def test_layers_of_a_wrapped_model_are_those_inside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """timm's model is in one module, which as one layer would be no decay at all."""
+    """timm's model is in one module; as a single layer, it would have no decay."""
     config = tmp_path / "config.py"
     config.write_text(TIMM.format("convnext_atto", True))
     assert run(["suggest", str(config)]) == 2
@@ -374,7 +374,7 @@ def test_errors_of_every_constructor_stay_the_config_s(tmp_path: Path, capsys: p
 
 
 def test_own_options_are_reported_as_kept_or_removed(tmp_path: Path) -> None:
-    """ConvNeXt: MMDetection's constructor would drop the head's key, and is not suggested."""
+    """ConvNeXt: MMDetection's constructor would ignore the head's key, so it is not suggested."""
     base = SAMPLES / "convnext-t_layer-wise.py"
     (tmp_path / "config.py").write_text(
         f"_base_ = {str(base)!r}\n"
@@ -387,7 +387,7 @@ def test_own_options_are_reported_as_kept_or_removed(tmp_path: Path) -> None:
     assert run(["suggest", str(tmp_path / "config.py"), *outputs, "-o", f"python={tmp_path}/snippet.py"]) == 0
     document = json.loads((tmp_path / "report.json").read_text())
     assert document["suggested"]["type"] == OURS
-    # The lr_mult of the whole backbone stays beside the decay, as far as it is about the lr.
+    # The lr_mult of the whole backbone is kept; only its lr part matters.
     kept = {one["name"]: one["value"] for one in document["kept"]}
     assert kept == {"custom_keys['roi_head']": {"lr_mult": 2.0}, "custom_keys['backbone']": {"lr_mult": 0.1}}
     assert {one["name"]: one["value"] for one in document["left_out"]}["custom_keys['backbone']"] == {"decay_mult": 1.0}
@@ -405,7 +405,7 @@ def test_own_options_are_reported_as_kept_or_removed(tmp_path: Path) -> None:
     scales = {one.name: group.lr_scale for group, one in built.grouped()}
     assert {scale for name, scale in scales.items() if name.startswith("roi_head.")} == {2.0}
     assert max(scale or 0 for name, scale in scales.items() if name.startswith("backbone.")) == pytest.approx(0.1 * 0.7)
-    # A head that is meant to be faster is no fault of the suggestion.
+    # A head with a deliberately higher lr is not a fault of the suggestion.
     assert "faster than the head" not in shown
     assert propose(built, findings_among(built, JUDGED), mmdet=True).fits
 
@@ -485,7 +485,7 @@ def test_what_cannot_be_judged_is_refused(source: str, said: str, capsys: pytest
 
 
 def a_map(backbone: str | None, names: dict[str, float], constructor: str, **options: object) -> GroupMap:
-    """A map with a group for each parameter, by its lr scale; ids of mmdet's names are left out."""
+    """Return a map with a group for each parameter, by its lr scale; layer ids that need mmdet's names are omitted."""
     groups = {
         f"g{i}": {"lr_scale": scale, "parameters": {name: (2, 2)}} for i, (name, scale) in enumerate(names.items())
     }
@@ -516,7 +516,7 @@ def test_convnext_gets_the_number_that_fits(third: int, num_layers: int, install
 @pytest.mark.parametrize(("given", "faulty"), [(6, False), (12, True), (7, True)])
 @pytest.mark.parametrize("frozen", [0, 2])
 def test_faults_of_the_config_are_reported(given: int, faulty: bool, frozen: int) -> None:
-    """Those that check finds: with two frozen stages the ids of these are free, and no cliff."""
+    """The same findings as check: with two frozen stages their layer ids are unused, which is not a jump of the lr."""
     paramwise = "optim_wrapper.paramwise_cfg"
     options = (
         f"{paramwise}.num_layers={given}",

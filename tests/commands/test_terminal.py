@@ -1,4 +1,4 @@
-"""What appears on a terminal of 80 columns: no line is longer, and no name ends in mid-word."""
+"""Output on a terminal of 80 columns: no line is longer, and no name is broken."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shown(made: Report, width: int) -> list[str]:
 
 
 def words(text: str) -> set[str]:
-    """What must not be torn: what stands between dots, commas, blanks and hyphens."""
+    """Text that must not be broken: the text between dots, commas, spaces and hyphens."""
     return {*re.findall(r"[A-Za-z0-9]+", text)}
 
 
@@ -89,8 +89,8 @@ CALLS = [
 def test_commands_at_80_columns(call: tuple[str, ...], exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(exported)
     lines = lrdecay_in_terminal(*call, columns=80, NO_COLOR="1").out.splitlines()
-    # A command to copy is one line, however long the path in it is.
+    # A command to copy is one line, however long its path is.
     assert max(len(line) for line in lines if not line.startswith("next: ")) <= 80
-    # Against the same report in a pipe, where nothing is folded.
+    # Compare with the same report in a pipe, where no line is wrapped.
     whole = words(lrdecay(*call).out) | words("hidden columns: ; widen the terminal, or use --format text")
     assert {word for line in lines for word in words(line)} <= whole

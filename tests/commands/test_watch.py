@@ -1,4 +1,4 @@
-"""``--watch``: answers again when something changes that the answer depends on, and ends in order."""
+"""``--watch``: reports again when an input changes, and ends cleanly."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def test_on_a_terminal_each_answer_takes_the_place_of_the_last(tmp_path: Path) -
     config = project(tmp_path)
     with Watch(tmp_path, "inspect", "config.py", "--no-cache") as watch:
         first = watch.answer("0.25")
-        # What the screen had before is pushed up, not wiped.
+        # Earlier output scrolls up and is not erased.
         assert first.count(CLEAR) == 1
         assert first.startswith("\n")
 
-        # An edit while the stack is loaded is answered afterwards; the notice is erased.
+        # An edit during the import gives a report afterwards; the notice is erased.
         watch.until("loading torch and mmdet; edits are picked up when it is ready")
         replace(tmp_path / "base.py", BASE.format(lr=0.5))
         second = watch.answer(CLEAR, "0.5", "base.py changed", "lr differs in 2 of 2 tensors, all higher")
         assert "\n" not in second.partition(CLEAR)[0]
         assert "ready\x1b[0m\r\x1b[K" in watch.shown
 
-        # A plug-in is imported anew.
+        # A plug-in is imported again.
         replace(tmp_path / "watched_plug.py", PLUG.format(width=4))
         watch.answer(CLEAR, "5", "watched_plug.py changed", "of another shape")
 
-        # What cannot be read is one line, below the last answer that there was.
+        # A config that cannot be read gives one line below the last report.
         replace(config, "model = dict(\n")
         broken = watch.answer("0.5", "lrdecay: config.py:1: Python syntax error", "config.py changed")
         assert "Traceback" not in broken
@@ -49,7 +49,7 @@ def test_on_a_terminal_each_answer_takes_the_place_of_the_last(tmp_path: Path) -
         watch.answer(CLEAR, "0.125", "other.py changed")
 
         before = len(watch.shown)
-        # A save that changes nothing, and a file that does not matter.
+        # A save without a change, and a file that is not an input.
         replace(config, CONFIG.format(base="other.py"))
         (tmp_path / "notes.txt").write_text("a")
         replace(tmp_path / "other.py", BASE.format(lr=0.0625))
@@ -72,13 +72,13 @@ def test_in_a_pipe_answers_follow_each_other(tmp_path: Path) -> None:
     report = ["--format", "concise", "--output", "json=out.json", "--output", "html=out.html"]
     with Watch(tmp_path, "check", "configs", *report, terminal=False) as watch:
         watch.until("in 1 config")
-        # One more in a folder that is watched.
+        # A new file in a watched folder.
         (tmp_path / "configs/second.py").write_text(CONFIG.format(base="../base.py"))
         watch.until("in 2 configs", "configs changed")
         assert "second.py" in (tmp_path / "out.json").read_text()
-        # A page that a browser shows loads itself again.
+        # A page in a browser reloads itself.
         assert "data-build" in (tmp_path / "out.html").read_text()
-        # A setting counts too.
+        # A settings file is an input too.
         (tmp_path / "lrdecay.toml").write_text("[options]\nverbosity = 3\n")
         watch.until("lrdecay.toml: ", "lrdecay.toml changed")
         assert watch.shown.count("loading torch") == 1
@@ -138,7 +138,7 @@ def test_what_cannot_be_watched(arguments: list[str], line: str, capsys: pytest.
 
 
 def test_a_confined_config_is_watched_too(tmp_path: Path) -> None:
-    """What its process depends on is known, also where it fails; what is gone with its scratch folder is not."""
+    """Inputs that its process read are known, even if it fails; files of its removed scratch folder are not inputs."""
     config = project(tmp_path)
     with Watch(tmp_path, "check", config.name, "--isolate", terminal=False) as watch:
         watch.until("in 1 config", "Ctrl-C ends")
@@ -152,7 +152,7 @@ def test_a_confined_config_is_watched_too(tmp_path: Path) -> None:
 def test_a_change_of_loaded_code_starts_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Children are forked from what is loaded."""
+    """Children are forked from a process with loaded packages."""
     started: list[bool] = []
     monkeypatch.setattr(fast_start, "start_over", lambda: started.append(True))
     session = Session(["check"], [], exact=False)

@@ -1,4 +1,4 @@
-"""What a watch says is different from the answer before."""
+"""The difference from the last report, as shown by a watch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lrdecay where``: the places of options, what it says of paths that nothing sets, and of configs that cannot run."""
+"""``lrdecay where``: places of options, messages for options that no file sets, and configs that cannot run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def project(tmp_path: Path, here: Run) -> Run:
 
 
 def test_a_column_without_a_value_is_left_out(project: Run) -> None:
-    """On a terminal; what reads CSV finds the same columns in every file."""
+    """On a terminal; CSV has the same columns in every file."""
     lines = project("where", "config.py", "train_cfg").out.splitlines()
     assert lines[2:4] == ["option                value  set at", "train_cfg.max_epochs  36     config.py:6:29"]
     head = project("where", "config.py", "train_cfg", "--format", "csv").out.splitlines()[0]
@@ -43,7 +43,7 @@ def test_a_column_without_a_value_is_left_out(project: Run) -> None:
 
 
 def test_values_that_need_running_are_unknown(project: Run, tmp_path: Path) -> None:
-    """It has a place, and no value that could be wrong."""
+    """It has a place, but no value, which could be wrong."""
     (tmp_path / "running.py").write_text("import os\nn = len(os.listdir('.'))\nx = dict(lr=0.1 * n, known=3)\n")
     found = json.loads(project("where", "running.py", "*", "--format", "json").out)["options"]
     assert [(each["option"], each["origin"]["value"], bool(each["origin"]["unknown"])) for each in found] == [
@@ -178,7 +178,7 @@ def test_a_config_that_cannot_be_read_gets_one_line(name: str, project: Run, tmp
     assert (result.code, result.out, result.err) == (2, "", f"lrdecay: {said}\n")
 
 
-# Of each, what only running it can tell; the other option, which it cannot reach, is told.
+# Of each config, a value that only running it gives; the other option, which is independent of it, is shown.
 UNKNOWN = {
     "a call": "import subprocess\na = subprocess.run(['x'])\nb = 1\n",
     "a function of its own": "def f(x):\n    x.update(c=2)\n\na = dict(c=1)\nf(a)\nb = 1\n",

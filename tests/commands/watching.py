@@ -1,4 +1,4 @@
-"""A watch on a pseudo-terminal or in pipes, forked from a process that has imported the stack."""
+"""A watch on a pseudo-terminal or in pipes, forked from a process that has imported torch and mmdet."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def project(folder: Path) -> Path:
 
 
 def replace(path: Path, text: str) -> None:
-    """Put a file in the place of another, as editors do."""
+    """Replace a file by another, as editors do."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text)
     beside.replace(path)
@@ -75,12 +75,12 @@ class Watch:
             self._reader, writer = os.pipe()
             streams = [os.open(os.devnull, os.O_RDONLY), writer, os.dup(writer)]
         self.shown = ""
-        """All that was written so far."""
+        """Return all output so far."""
         self._ended = False
         self._command = preloaded.Command([*arguments, "--watch"], str(folder), environment, streams)
 
     def until(self, *texts: str) -> str:
-        """What is written from here on until all of ``texts`` were, in their order."""
+        """Return the output from here until all ``texts`` have appeared in this order."""
         start = len(self.shown)
         while True:
             at = start
@@ -101,11 +101,11 @@ class Watch:
             self.shown += chunk.decode().replace("\r\n", "\n")
 
     def answer(self, *texts: str) -> str:
-        """The next answer on a terminal, which has ``texts`` in this order."""
+        """Return the next report on a terminal, which contains ``texts`` in this order."""
         return self.until(*texts, _SHOWN)
 
     def children(self) -> list[int]:
-        """The ids of its child processes, as soon as it has one. Linux only."""
+        """Return the ids of its child processes, as soon as there is one. Linux only."""
         pid = self._command.pid
         end = time.monotonic() + _LONGEST
         while not (found := Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
@@ -114,12 +114,12 @@ class Watch:
         return [*map(int, found)]
 
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Its exit code after a signal."""
+        """Return its exit code after a signal."""
         os.kill(self._command.pid, number)
         return self.wait()
 
     def wait(self) -> int:
-        """Its exit code."""
+        """Return its exit code."""
         self._ended = True
         try:
             return self._command.wait(_LONGEST)
@@ -134,7 +134,7 @@ class Watch:
             self.end(signal.SIGKILL)
 
     def leave(self) -> None:
-        """Read no more of it."""
+        """Stop reading its output."""
         if self._reader >= 0:
             os.close(self._reader)
             self._reader = -1

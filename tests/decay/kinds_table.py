@@ -1,8 +1,8 @@
-"""Parameters of published models: their kind, whether lrdecay exempts them from weight decay, and who says so.
+"""Parameters of published models: their kind, whether lrdecay exempts them from weight decay, and the source.
 
-``published`` is what the source does. Where ``exempt`` differs, ``reason`` names the lists that outvote it. ``slow`` is
-said of parameters that a backbone registers beside its blocks: ``yes`` for those that train with the stem. A source
-``timm::…``, ``mmdet::…`` or ``mmpretrain::…`` is read in the installed package, the others were looked up.
+``published`` is the decision of the source. If ``exempt`` differs, ``reason`` names the lists that decide against it.
+``slow`` applies to parameters that a backbone registers beside its blocks: ``yes`` means that they train with the stem.
+Sources ``timm::…``, ``mmdet::…`` and ``mmpretrain::…`` are read in the installed package; other sources were looked up.
 """
 
 from __future__ import annotations

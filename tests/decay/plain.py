@@ -1,4 +1,4 @@
-"""The whole way through the decay for one parameter of one model, with settings that work unless others are given."""
+"""Run the whole decay for one parameter of one model, with valid default settings."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ NUM_LAYERS = {"SwinTransformer": 4, "SwinTransformerV2": 4, "ResNet": 6}
 def explained(
     name: str = HEAD, *, backbone: str | None = "ConvNeXt", shape: tuple[int, ...] = (2, 2), **given: Any
 ) -> Provenance:
-    """Provenance of a parameter.
+    """Return the provenance of a parameter.
 
     Args:
         name: the parameter.
         backbone: class name of the backbone.
-        shape: of the parameter.
-        given: ``paramwise_cfg`` in place of the usual one, keys to go into the usual one, or an argument of
-            :meth:`DecayRules.of_model`.
+        shape: shape of the parameter.
+        given: a whole ``paramwise_cfg``, keys of ``paramwise_cfg``, or an argument of :meth:`DecayRules.of_model`.
     """
     rules = {key: given.pop(key) for key in ("names", "base_lr", "base_weight_decay", "families") if key in given}
     blocks = (f"backbone.{block}.weight" for block in BLOCKS.get(str(backbone), ()))
@@ -45,20 +44,20 @@ def explained(
 def plan_groups(
     parameters: Iterable[TrainingParameter], options: DecayOptions, **settings: Any
 ) -> tuple[PlannedGroup, ...]:
-    """The groups of a model; ``settings`` are those of :meth:`DecayRules.of_model`."""
+    """Return the groups of a model; ``settings`` are arguments of :meth:`DecayRules.of_model`."""
     everything = tuple(parameters)
     names = [parameter.name for parameter in everything]
     return sorted_into_groups(everything, DecayRules.of_model(names, options, **settings))
 
 
 def one_line(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
-    """From name to layer id to lr scale: ``stages.2.7 → 3 + 7 // 3 = 5 → 0.7 ** (14 - 5 - 1) = 0.0576``."""
+    """Return name, layer id and lr scale: ``stages.2.7 → 3 + 7 // 3 = 5 → 0.7 ** (14 - 5 - 1) = 0.0576``."""
     steps = (step for step in (provenance.layer_id, provenance.lr_scale) if step is not None)
     return " → ".join((matched_part(name, provenance, prefix), *map(_sum, steps)))
 
 
 def matched_part(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
-    """The part of a name that decided about its layer id, without the backbone's prefix; else the whole name."""
+    """Return the part of a name that decided its layer id, without the backbone's prefix; else the whole name."""
     pattern = provenance.layer_id.cause if provenance.layer_id else ""
     if not pattern.startswith(prefix):
         return name
@@ -66,6 +65,6 @@ def matched_part(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFI
 
 
 def _sum(step: Formula) -> str:
-    """Formula and result; a formula that is its own result stands alone."""
+    """Return formula and result; a formula that equals its result is shown alone."""
     shown = f"{step.result:.3g}" if isinstance(step.result, float) else str(step.result)
     return shown if step.formula == str(step.result) else f"{step.formula} = {shown}"

@@ -17,7 +17,7 @@ from tests.openmmlab.plain import nothing_drawn
 
 
 class Published(NamedTuple):
-    """A parameter as its project has it."""
+    """A parameter and the decision of its project."""
 
     module: Module
     shape: tuple[int, ...]
@@ -26,7 +26,7 @@ class Published(NamedTuple):
 
 @cache
 def parameters_of(source: str) -> Mapping[str, Published]:
-    """The parameters of ``timm::MODEL``, ``mmdet::CONFIG`` or ``mmpretrain::CONFIG``, by name."""
+    """Return the parameters of ``timm::MODEL``, ``mmdet::CONFIG`` or ``mmpretrain::CONFIG``, by name."""
     scope, _, model = source.partition("::")
     return _of_timm(model) if scope == "timm" else _of_config(source)
 

@@ -1,4 +1,4 @@
-"""Families that mmpretrain has no layer depths for, against what their authors' constructors made (tests/family)."""
+"""Families without layer depths in mmpretrain, compared with the constructors of their authors (tests/family)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.family.test_family import MAPS
 from tests.openmmlab.constructing import build
 
 PREFIX = "backbone."
-# By key of tests/family/mutations.py: the depths that the options of the recorded rows speak of.
+# By key of tests/family/mutations.py: the depths in the options of the recorded rows.
 DEPTHS: dict[str, tuple[str, DecayType, tuple[int, ...]]] = {
     "internimage_detection": ("InternImage", "layer_wise", (2, 2, 4, 2)),
     "unireplknet": ("UniRepLKNet", "layer_wise", (3, 3, 9, 3)),
@@ -25,12 +25,12 @@ DEPTHS: dict[str, tuple[str, DecayType, tuple[int, ...]]] = {
     "vit_adapter_detection": ("ViTAdapter", "layer_wise", (12,)),
     "eva_02": ("EVA2", "layer_wise", (12,)),
 }
-# Where ours differs: it tells no more of such a norm than its level, and knows no mask token of EVA-02.
+# Names with other layer ids in lrdecay: it finds only the level of ``post_norms``, and no EVA-02 mask token.
 _OURS = ("post_norms", "mask_token")
 
 
 def layer_ids(key: str, decay_type: DecayType, depths: tuple[int, ...]) -> Iterator[tuple[str, int, int]]:
-    """Names of the backbone, their layer ids, and the ``num_layers`` that was given."""
+    """Return names of the backbone, their layer ids, and the given ``num_layers``."""
     for row in json.loads(mutations.RECORDED.read_text())[key]:
         options, names = row["options"], list(mutations.MODELS[row["model"]][1])
         told = options.get("decay_type", "layer_wise"), tuple(options.get("depths", depths))
@@ -50,7 +50,7 @@ def test_every_parameter_of_the_backbone(key: str) -> None:
     compared = [
         (name, family.rules[decay_type](name, num_layers, depths).result, layer_id)
         for name, layer_id, num_layers in layer_ids(key.partition(" ")[0], decay_type, depths)
-        # Blocks have other ids there where num_layers is too small for them, which ours refuses.
+        # If num_layers is too small, blocks have other ids there; lrdecay raises an error.
         if name.startswith(PREFIX)
         and not any(part in name for part in _OURS)
         and num_layers >= family.fitting(decay_type, depths)
@@ -72,7 +72,7 @@ def test_mmaction(recorded: str) -> None:
 
 
 def test_mvit_of_mmpretrain() -> None:
-    """The norm behind a stage has the id of that stage's last block: ``stage_indices`` of the model tells which."""
+    """The norm after a stage has the layer id of that stage's last block, from the model's ``stage_indices``."""
     arch = {"embed_dims": 8, "num_layers": 7, "num_heads": 1, "downscale_indices": [1, 3, 6]}
     model = build({"type": "MViT", "arch": arch, "out_scales": [0, 1, 2, 3], "img_size": 32}, "mmpretrain")
     assert "MViT" in MODELS.module_dict

@@ -1,4 +1,4 @@
-"""ConvNeXt: every layer id and every group is the one of mmdet's own code, and where that dies there is an error."""
+"""ConvNeXt: layer ids and groups equal those of mmdet's code; where mmdet's code raises, lrdecay has an error."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from lrdecay_cli.decay.rules import TrainingParameter
 from tests.decay.plain import plan_groups
 
 DIES = "dies"
-# What mmdet's code runs into with names and settings that it cannot work with.
+# Exceptions of mmdet's code for invalid names and settings.
 DEATHS = (ArithmeticError, AttributeError, IndexError, NameError, NotImplementedError, TypeError, ValueError)
 DECAY_TYPES = ["layer_wise", "stage_wise", "my_layer_wise_x", "layer_wise_stage_wise"]
 
 INDICES = [
     *map(str, range(6)),
-    *("01", " 3", "2\n", "+2", "-1", "-0", "1_0", "٣"),  # all of them integers to int()
+    *("01", " 3", "2\n", "+2", "-1", "-0", "1_0", "٣"),  # int() accepts all of these
     *("", "_1", "1__0", "²", "1e0", "0x1", "--1", "norm", "None"),
     *("9" * 4_300, "9" * 4_301),  # int() takes no more than 4300 digits
 ]
@@ -63,7 +63,7 @@ THEIRS: dict[DecayType, tuple[Callable[[str, int], int], int]] = {
 @given(name=NAMES, num_layers=st.one_of(st.integers(-3, 30), st.integers()))
 @settings(max_examples=2_000, deadline=None)
 def test_layer_id_of_any_name(name: str, num_layers: int) -> None:
-    """Of one name for both, since drawing it takes longer than looking at it."""
+    """One strategy for both names, because drawing takes longer than the test itself."""
     for decay_type, (theirs, above) in THEIRS.items():
         try:
             ours: object = MMDET_FAMILIES[0].rules[decay_type](name, num_layers).result
@@ -90,7 +90,7 @@ def our_groups(model: nn.Module, optimizer: dict[str, Any], paramwise_cfg: dict[
     except DecayError:
         return DIES
     assert all(group.name.startswith(f"layer_{group.layer_id}_") for group in groups)
-    # A number's repr shows its type and every bit.
+    # The repr of a number shows its type and every bit.
     return [
         (group.name, [p.name for p in group.parameters], repr((group.lr_scale, group.lr, group.weight_decay)))
         for group in groups
@@ -131,7 +131,7 @@ def models(draw: st.DrawFn) -> nn.Module:
     parameters = draw(st.lists(st.sampled_from(PARAMETERS), unique=True, max_size=30))
     if unusual := draw(st.sampled_from([*[None] * 20, *UNUSUAL])):
         parameters.append(f"backbone.{unusual}.weight")
-    # mmdet refuses nothing while it has no parameter to train.
+    # Without trainable parameters, mmdet raises no error.
     for name, (shape, trained) in [*((name, draw(TENSORS)) for name in parameters), ("head.weight", ((2, 2), True))]:
         *path, leaf = name.split(".")
         module = model
@@ -148,7 +148,7 @@ PARAMWISE = st.fixed_dictionaries(
     {"num_layers": st.sampled_from([*range(-2, 31), None]), "decay_rate": RATES},
     optional={
         "decay_type": st.sampled_from([*DECAY_TYPES * 4, "stage_wise_x", "Layer_wise", "", None]),
-        "custom_keys": st.just({"backbone": {"lr_mult": 0.1}}),  # another constructor's option, passed over
+        "custom_keys": st.just({"backbone": {"lr_mult": 0.1}}),  # an option of another constructor, which is ignored
     },
 )
 OPTIMIZERS = st.fixed_dictionaries(

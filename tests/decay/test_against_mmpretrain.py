@@ -1,4 +1,4 @@
-"""Plain vision transformers and Swin: mmpretrain's own layer depths, of models that are really built."""
+"""Plain vision transformers and Swin: compare with mmpretrain's own layer depths of models that are really built."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROW = {"embed_dims": 8, "num_layers": 3, "num_heads": 2, "feedforward_channels":
 HIGH = {"embed_dims": 32, "depths": [1, 1, 2], "num_heads": 2}
 STAGES = {"embed_dims": 8, "depths": [2, 1, 3, 2], "num_heads": [2, 2, 2, 2]}
 
-# What makes as many kinds of parameters as there are. No entry for the classes of ViTDet and mmsegmentation.
+# Settings that create as many types of parameters as possible. The classes of ViTDet and mmsegmentation have no entry.
 BACKBONES: dict[str, dict[str, Any]] = {
     "VisionTransformer": {"arch": ROW, "out_type": "avg_featmap", "pre_norm": True, "layer_scale_init_value": 0.1},
     "DistilledVisionTransformer": {"arch": ROW},
@@ -51,14 +51,14 @@ BLOCKS_MISSED = ["HiViT", "MAEHiViT", "iTPNHiViT"]
 def classifier(backbone_class: str) -> nn.Module:
     backbone = {"type": backbone_class, "img_size": 32, **BACKBONES[backbone_class]}
     head = {"type": "LinearClsHead", "num_classes": 2, "in_channels": 8}
-    # Another test's Runner may have left a scope of its own.
+    # A Runner of another test may have left its default scope.
     with DefaultScope.overwrite_default_scope("mmpretrain"):
         model = MODELS.build({"type": "ImageClassifier", "backbone": backbone, "head": head})
-    return model.requires_grad_(True)  # fixed position embeddings have a place too
+    return model.requires_grad_(True)  # fixed position embeddings have a layer id too
 
 
 def planned(model: nn.Module, num_layers: int) -> dict[str, tuple[int, float, float]]:
-    """Layer id, lr scale and lr by parameter name."""
+    """Return layer id, lr scale and lr by parameter name."""
     groups = plan_groups(
         [TrainingParameter(name, tuple(parameter.shape)) for name, parameter in model.named_parameters()],
         DecayOptions(num_layers, RATE),
@@ -82,9 +82,9 @@ def num_layers_of(model: nn.Module) -> int:
 
 
 def test_every_class_of_mmpretrain_that_is_served_is_compared() -> None:
-    families = [family for family in ALL_FAMILIES if family.name != "resnet"]  # with our constructor
+    families = [family for family in ALL_FAMILIES if family.name != "resnet"]  # with lrdecay's constructor
     served = {name for family in families for name in family.classes.names if name in MODELS.module_dict}
-    # What mmsegmentation calls its backbones, mmpretrain calls its ways of training them. MViT: test_against_authors.
+    # Names of mmsegmentation's backbones are names of training methods in mmpretrain. MViT: test_against_authors.
     assert served - {"BEiT", "MAE"} == {*BACKBONES, "SwinTransformerV2", "ConvNeXt", "MViT"}
 
 
@@ -98,7 +98,7 @@ def test_every_parameter(backbone_class: str) -> None:
 
 @pytest.mark.parametrize("backbone_class", BLOCKS_MISSED)
 def test_blocks_that_mmpretrain_misses(backbone_class: str) -> None:
-    """HiViT calls its blocks ``blocks``, its ``get_layer_depth`` looks for ``layers``: they train like the head."""
+    """HiViT's blocks are in ``blocks``, but its ``get_layer_depth`` uses ``layers``: they train at the head's lr."""
     model = classifier(backbone_class)
     ours, expected = planned(model, num_layers_of(model)), theirs(model)
     differing = {name for name in expected if ours[name] != expected[name]}
@@ -137,7 +137,7 @@ V2_IDS = {
 
 
 def test_swin_v2_has_no_depths_in_mmpretrain_and_gets_its_own() -> None:
-    """A stage of V2 begins with the downsampling, which goes with the blocks before it as it does in V1."""
+    """A stage of V2 begins with the downsampling, which has the id of the previous blocks, as in V1."""
     stages = {"arch": {**STAGES, "extra_norm_every_n_blocks": 1}, "window_size": [2, 2, 2, 2]}
     model = nn.Module()
     model.backbone = MODELS.build({"type": "mmpretrain.SwinTransformerV2", "img_size": 32, **stages})
@@ -150,7 +150,7 @@ def test_swin_v2_has_no_depths_in_mmpretrain_and_gets_its_own() -> None:
     assert not ids
 
 
-# Names that no model of mmpretrain has: theirs, then ours, None where we refuse.
+# Names that no model of mmpretrain has: mmpretrain's id, then lrdecay's; None if lrdecay raises an error.
 ODD_NAMES = {
     "a block beyond the last": ("VisionTransformer", "backbone.layers.3.ln1.weight", 4, None),
     "a block below the first": ("VisionTransformer", "backbone.layers.-1.ln1.weight", 0, None),
@@ -169,7 +169,7 @@ ODD_NAMES = {
 
 @pytest.mark.parametrize(("backbone_class", "name", "expected", "ours"), ODD_NAMES.values(), ids=ODD_NAMES)
 def test_odd_names(backbone_class: str, name: str, expected: int, ours: int | None) -> None:
-    """Theirs gives any name an id; we refuse an id that is another layer's, or that lies beyond the head."""
+    """mmpretrain gives any name an id; lrdecay rejects an id of another layer, or beyond the head."""
     model = classifier(backbone_class)
     family = find_family(backbone_class)
     assert family is not None

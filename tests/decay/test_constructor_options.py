@@ -1,4 +1,4 @@
-"""The options of lrdecay's own constructor, each by itself."""
+"""Single options of lrdecay's own constructor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be decayed: one line says where, what is wrong, and what is allowed."""
+"""Settings that cannot be decayed: one line has the place, the problem, and the allowed values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VIT, SWIN = {"backbone": "VisionTransformer"}, {"backbone": "SwinTransformer"}
 RESNET = {"backbone": "ResNet"}
 SERVED_BY_MMDET = "it supports *ConvNeXt*"
 
-# What is given in place of settings that work: where, the problem and the fix.
+# Invalid settings: place, problem and fix.
 REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     # options
     "no paramwise_cfg": ({"paramwise_cfg": None}, "paramwise_cfg", "num_layers is missing", "add num_layers"),

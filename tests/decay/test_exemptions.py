@@ -1,4 +1,4 @@
-"""What lrdecay's own constructor takes the weight decay from, and why."""
+"""Parameters that lrdecay's own constructor exempts from weight decay, with the reason."""
 
 from __future__ import annotations
 

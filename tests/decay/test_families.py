@@ -1,4 +1,4 @@
-"""The registry: which family serves a backbone, how deep the backbone is, and what it takes to add one."""
+"""The registry of families: which family supports a backbone, how deep the backbone is, and how to add a family."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_no_family_hides_another() -> None:
 
 
 def stages(prefix: str, *depths: int) -> list[str]:
-    """The last block of each stage; a depth of zero leaves the stage out."""
+    """Return the last block of each stage; a depth of zero omits the stage."""
     return [f"{prefix.format(stage)}.{depth - 1}.weight" for stage, depth in enumerate(depths) if depth]
 
 
 CONVNEXT, SWIN = "backbone.stages.{}", "backbone.stages.{}.blocks"
-# Family, parameter names, depths, num_layers that fits.
+# Family, parameter names, depths, matching num_layers.
 DEPTHS: dict[str, tuple[str, list[str], tuple[int, ...], int]] = {
     "convnext-t": ("convnext", [*stages(CONVNEXT, 3, 3, 9, 3), "backbone.stages.2.4.bias"], (3, 3, 9, 3), 6),
     "convnext-s": ("convnext", stages(CONVNEXT, 3, 3, 27, 3), (3, 3, 27, 3), 12),
@@ -92,7 +92,7 @@ def test_parameters_outside_the_backbone_are_with_the_head(family: Family, prefi
                 assert rule(name, 5, (1, 1, 1, 1)).result == 6, name
 
 
-# A family as a file of its own would have it: floors from the ground up, each with its own id.
+# A family as a separate file would define it: floors from the ground up, each with its own layer id.
 def floor_by_floor(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
     if not name.startswith(f"{prefix}floor"):
         inputs = {"num_layers": num_layers}
@@ -116,7 +116,7 @@ TOWER_NAMES = [
 
 
 def test_a_family_that_is_added() -> None:
-    """A frozen floor is in no group, and is counted all the same."""
+    """A frozen floor is in no group, but is counted."""
     groups = plan_groups(
         [TrainingParameter(name, (2,) if "bias" in name else (2, 2), "floor3" not in name) for name in TOWER_NAMES],
         DecayOptions(3, 0.5, "stage_wise"),

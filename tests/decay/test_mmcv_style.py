@@ -1,4 +1,4 @@
-"""What MMCV 1 read, in mmengine's words: what comes out is built by mmengine, and lowers the lr as MMCV did."""
+"""MMCV 1 settings translated to mmengine's: mmengine builds the result, and it lowers the lr as MMCV did."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EPOCHS, PER_EPOCH = 12, 10
 
 
 def lrs(schedulers: list[dict[str, Any]], what: str = "lr", *, in_epochs: bool = True) -> list[float]:
-    """The lr of each iteration, from 1, as mmengine's hook steps it; or the momentum."""
+    """Return the lr of each iteration, from 1, as mmengine's hook steps it; or the momentum."""
     optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0, momentum=0.9)
     built = [
         PARAM_SCHEDULERS.build(
@@ -38,7 +38,7 @@ def lrs(schedulers: list[dict[str, Any]], what: str = "lr", *, in_epochs: bool =
     return found
 
 
-# The lr of an epoch by mmcv 1.7, LrUpdaterHook.get_lr of each policy, with a base lr of 1.
+# The lr of an epoch in mmcv 1.7, LrUpdaterHook.get_lr of each policy, with a base lr of 1.
 POLICIES: dict[str, tuple[dict[str, Any], Any]] = {
     "step": ({"policy": "step", "step": [8, 11]}, lambda e: 0.1 ** ((e >= 8) + (e >= 11))),
     "each third": ({"policy": "Step", "step": 3, "gamma": 0.5}, lambda e: 0.5 ** (e // 3)),
@@ -52,7 +52,7 @@ POLICIES: dict[str, tuple[dict[str, Any], Any]] = {
         {"policy": "CosineAnnealing", "min_lr_ratio": 0.1},
         lambda e: 0.1 + 0.9 * (1 + math.cos(math.pi * e / EPOCHS)) / 2,
     ),
-    # mmengine is at the minimum in the last epoch, MMCV behind it.
+    # mmengine reaches the minimum in the last epoch, MMCV after it.
     "poly": ({"policy": "poly", "power": 0.9, "min_lr": 0.01}, lambda e: 0.99 * (1 - e / (EPOCHS - 1)) ** 0.9 + 0.01),
 }
 
@@ -68,12 +68,12 @@ def cosine(start: float, end: float, share: float) -> float:
 
 
 def up_and_down(high: float, low: float, share: float, top: float = 0.4) -> float:
-    """mmcv 1.7, CyclicLrUpdaterHook, of one cycle."""
+    """mmcv 1.7, CyclicLrUpdaterHook, for one cycle."""
     return cosine(1, high, share / top) if share < top else cosine(high, low, (share - top) / (1 - top))
 
 
 ITERATIONS = EPOCHS * PER_EPOCH
-# The lr of an iteration where mmcv 1.7 steps after each: progress is runner.iter, of max_iters.
+# The lr of an iteration if mmcv 1.7 steps after each: progress is runner.iter, of max_iters.
 BY_ITERATION: dict[str, tuple[dict[str, Any], Any]] = {
     "cosine": (
         {"policy": "CosineAnnealing", "min_lr_ratio": 0.01, "by_epoch": False},
@@ -121,7 +121,7 @@ def test_policies_by_iteration(lr_config: dict[str, Any], of_iteration: Any, in_
     length = EPOCHS if in_epochs else ITERATIONS
     schedulers = as_mmengine({"lr_config": lr_config}, length=length, in_epochs=in_epochs)["param_scheduler"]
     found = lrs(schedulers, in_epochs=in_epochs)
-    # mmengine's rise stops a step before its top.
+    # mmengine's increase stops one step before its top.
     near = 3e-3 * max(found) if lr_config["policy"] == "cyclic" else 1e-6
     assert found == pytest.approx([of_iteration(i) for i in range(ITERATIONS)], rel=1e-6, abs=near)
 
@@ -165,7 +165,7 @@ def test_momentum(momentum_config: dict[str, Any], of_iteration: Any) -> None:
 
 
 def test_one_cycle() -> None:
-    """mmcv's hook was made after torch's own scheduler."""
+    """mmcv's hook was modelled on torch's own scheduler."""
     lr_config = {"policy": "OneCycle", "max_lr": 0.5, "pct_start": 0.25, "div_factor": 10}
     optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0, momentum=0.9)
     torchs = torch.optim.lr_scheduler.OneCycleLR(
@@ -186,7 +186,7 @@ def test_warm_up(kind: str) -> None:
     lr_config = {"policy": "step", "step": [8, 11], "warmup": kind, "warmup_iters": 6, "warmup_ratio": 0.1}
     found = lrs(as_mmengine({"lr_config": lr_config}, length=EPOCHS)["param_scheduler"])
     if kind == "constant":
-        # mmengine gives the lr back with the last step of the range, one before MMCV.
+        # mmengine restores the lr with the last step of the range, one step before MMCV.
         assert found[:7] == pytest.approx([0.1] * 5 + [1.0] * 2)
     else:
         assert found[0] == pytest.approx(0.1)

@@ -1,4 +1,4 @@
-"""Kinds of parameters in real modules: torch's, mmpretrain's, mmdet's and the like of what people write themselves."""
+"""Kinds of parameters in real modules: of torch, mmpretrain and mmdet, and modules as users write them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class RMSNorm(nn.Module):
 
 
 class Scaling(RMSNorm):
-    """The like, but only its place in the model says what it is."""
+    """A similar module, but only its position in the model shows its kind."""
 
 
 class AffineLayer(nn.Module):
-    """A batch norm whose statistics are fixed, with parameters of its own."""
+    """A batch norm with fixed statistics and its own parameters."""
 
     def __init__(self) -> None:
         super().__init__()

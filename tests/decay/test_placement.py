@@ -1,4 +1,4 @@
-"""Where norm layers, tokens and heads of a backbone belong that its layer rule leaves with the head or the stem."""
+"""Layer ids of norm layers, tokens and heads that the family's layer rule would give the head or the stem."""
 
 from __future__ import annotations
 

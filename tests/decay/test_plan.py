@@ -1,4 +1,4 @@
-"""What lrdecay's own constructor says of settings that are odd, and takes all the same."""
+"""Notes of lrdecay's own constructor about unusual settings that it accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from lrdecay_cli.decay.model_rules import BackboneClasses, plan_of_model
 from lrdecay_cli.decay.rules import TrainingParameter
 
-# The last blocks of a ConvNeXt-T, to which num_layers=6 fits.
+# The last blocks of a ConvNeXt-T, for which num_layers=6 is correct.
 PARAMETERS = [
     TrainingParameter(f"backbone.stages.{stage}.{depth - 1}.gamma", (8,)) for stage, depth in enumerate((3, 3, 9, 3))
 ]

@@ -1,4 +1,4 @@
-"""What a rule says of itself is true and reads well."""
+"""The texts of rules are true and readable."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_formulas_and_rules_evaluate_to_their_results(
     pattern = found.layer_id.cause
     assert (found.layer_id.basis == "fallback") == (pattern == "everything else")
     if found.layer_id.basis == "name":
-        # <block> stands for a number, and * for the rest of a name.
+        # <block> matches a number, and * the rest of a name.
         literal = re.escape(pattern).replace(r"\*", ".*")
         assert re.match(re.sub(r"<\w+>", r"-?\\d+", literal) + r"(\.|$)", f"backbone.{own_name}")
     assert found.lr_scale.inputs["layer_id"] == found.layer_id.result

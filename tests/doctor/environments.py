@@ -1,4 +1,4 @@
-"""Folders that look like site-packages to whoever reads metadata: packages without code, in the versions of a case."""
+"""Folders that look like site-packages to readers of metadata: packages without code, in the versions of a test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Installed(msgspec.Struct, frozen=True):
 
     version: str
     distribution: str = ""
-    """Its distribution, where that is not the first known one."""
+    """Its distribution, if that is not the first known one."""
     code: str = ""
     """Text of its ``__init__.py``."""
     requires: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Installed(msgspec.Struct, frozen=True):
 
 
 def environment(folder: Path, packages: dict[str, Installed | str]) -> list[str]:
-    """Make the packages in ``folder`` and return it as a search path; a mere string is a version."""
+    """Create the packages in ``folder`` and return it as a search path; a plain string is a version."""
     for name, given in packages.items():
         package = Installed(given) if isinstance(given, str) else given
         home = folder / name
@@ -45,9 +45,9 @@ def environment(folder: Path, packages: dict[str, Installed | str]) -> list[str]
 
 
 def record(folder: Path, distribution: str, version: str, *requires: str, top_level: str = "") -> None:
-    """Record a distribution as installed, as pip does: without the local label that its files may know of.
+    """Record a distribution as installed, as pip does: without the local version label that its files may have.
 
-    ``top_level`` is the package that it brings, which setuptools writes down.
+    ``top_level`` is the package that it installs, which setuptools records.
     """
     info = folder / f"{distribution.replace('-', '_')}-{version.partition('+')[0]}.dist-info"
     info.mkdir(parents=True)
@@ -67,4 +67,4 @@ GOOD: dict[str, Installed | str] = {
     "mmpretrain": Installed("1.2.0", code=LIMITS.replace("2.2.0", "2.4.0").replace("0.7.1", "0.8.3")),
     "pkg_resources": "80.10.2",
 }
-"""An engineer's environment in which everything fits."""
+"""An environment in which all packages fit together."""

@@ -1,4 +1,4 @@
-"""Environments that do not fit, and what is said of each."""
+"""Environments with incompatible packages, and the report about each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.doctor.environments import GOOD, LIMITS, Installed, environment, reco
 OLD_LIMITS = "mmcv_minimum_version = '2.0.0'\nassert mmcv_version <= digit_version(mmcv_maximum_version)\n"
 PINS = '"torch==2.1.2" "numpy==1.26.4"'
 
-# name: (packages beside or instead of the good ones; None takes one away), (severity, package, problem, command)
+# name: (packages in addition to or instead of the good ones; None removes one), (severity, package, problem, command)
 CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, str | None]]] = {
     "mmcv too new": (
         {"mmcv": Installed("2.2.0", files=("_ext.so",))},
@@ -241,7 +241,7 @@ def test_the_reported_issue(name: str, tmp_path: Path) -> None:
     assert command == found[0].command or (command or "no command") in (found[0].command or ""), found[0].command
     assert diagnosis.usable == all(issue.severity != "error" for issue in diagnosis.issues)
     assert diagnosis.usable == (severity != "error")
-    # Each is one line, and the report has all of them.
+    # Each problem is one line, and the report contains all of them.
     told = [note.text for note in report(diagnosis).report.notes]
     assert told[: len(diagnosis.issues)] == [issue.line() for issue in diagnosis.issues]
     assert len(told) == len(diagnosis.issues) + bool(diagnosis.needs)
@@ -274,7 +274,7 @@ def test_no_command_replaces_torch(name: str, tmp_path: Path) -> None:
 
 
 def test_pip_agrees_that_the_pins_keep_what_is_there() -> None:
-    """The pins of a command, given to the real pip: nothing would be installed, local labels and all."""
+    """The real pip gets the pins of a command: it would install nothing, local labels included."""
     pins = [f"{name}=={metadata.version(name).partition('+')[0]}" for name in ("torch", "numpy")]
     shown = subprocess.run(
         [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", *pins],
@@ -287,7 +287,7 @@ def test_pip_agrees_that_the_pins_keep_what_is_there() -> None:
 
 
 def test_one_cause_is_reported_once(tmp_path: Path) -> None:
-    """transformers 5 breaks mmpretrain, and GLIP of mmdet as well: the command for the one mends the other."""
+    """transformers 5 breaks mmpretrain, and mmdet's GLIP too: the command for one also fixes the other."""
     issues = diagnose(make(tmp_path, {"transformers": "5.0.0"})).issues
     assert [(issue.severity, issue.package) for issue in issues] == [("error", "transformers")]
 
@@ -326,7 +326,7 @@ def test_a_fork_beside_what_it_is_a_fork_of(tmp_path: Path) -> None:
         "Python imports version 3.3.0; removing or updating either one breaks it"
     )
     assert issue.command == ('pip uninstall -y mmdet onedl-mmdetection && pip install --no-deps "mmdet==3.3.0"')
-    # The fork was installed last: its files are there, and ask for their version like this.
+    # The fork was installed last: its files are there, and read their version like this.
     (tmp_path / "mmdet" / "version.py").write_text("__version__ = version('onedl_mmdetection')\n")
     (issue,) = diagnose(path).issues
     assert issue.why.startswith("Python imports version 3.5.1;")
@@ -362,7 +362,7 @@ def test_a_setuptools_that_dropped_pkg_resources_is_whole(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("library", ["mmdet", "mmpretrain"])
 def test_limits_of_the_installed_packages_are_read_right(library: str) -> None:
-    """What is read from the source must be what its metadata tells the installer ``mim``."""
+    """Values read from the source must equal those that its metadata gives the installer ``mim``."""
     asserted = asserted_ranges(survey(PROVIDERS), library)
     for package, within in asserted.items():
         (line,) = (one for one in metadata.requires(library) or () if one.startswith(f"{package} ") and "'mim'" in one)

@@ -1,4 +1,4 @@
-"""Which configs need what, held against the configs and the sources of the installed zoos."""
+"""Packages that configs need, compared with the configs and the sources of the installed zoos."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrdecay_cli.doctor.known import OPTIONALS
 from lrdecay_cli.doctor.versions import satisfies
 from tests.doctor.environments import GOOD, environment
 
-# (package, zoo): (the configs' text where they ask for it, a source file that asks for it, that file's text)
+# (package, zoo): (text of configs that need it, a source file that imports it, that file's text)
 EVIDENCE = {
     ("mmpretrain", "mmdet"): (r"mmpretrain\.|mmcls\.", "models/reid/base_reid.py", "import mmpretrain"),
     ("transformers", "mmdet"): (
@@ -47,14 +47,14 @@ def here(one) -> bool:  # type: ignore[no-untyped-def]
 
 @cache
 def texts(zoo: str) -> dict[str, str]:
-    """All config text by folder of the zoo."""
+    """Return all config text by folder of the zoo."""
     found: dict[str, str] = defaultdict(str)
     for file in sorted((root(zoo) / ".mim" / "configs").glob("*/**/*.py")):
         found[file.relative_to(root(zoo) / ".mim" / "configs").parts[0]] += file.read_text(encoding="utf-8")
     return found
 
 
-# Of the versions that are not here, tests/compatibility tells.
+# tests/compatibility covers versions that are not installed here.
 @pytest.mark.parametrize("one", [one for one in OPTIONALS if here(one)], ids=lambda one: f"{one.package} for {one.zoo}")
 def test_the_folders_are_those_whose_configs_ask_for_it(one) -> None:  # type: ignore[no-untyped-def]
     in_configs, file, in_source = EVIDENCE[one.package, one.zoo]

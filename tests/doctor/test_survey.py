@@ -1,4 +1,4 @@
-"""What is installed, by what Python would import and not by what is recorded."""
+"""Installed packages, as Python would import them, not as they are recorded."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_what_a_distribution_of_any_name_brings(tmp_path: Path) -> None:
     info = tmp_path / "fork-0.10.12.dist-info"
     (info / "top_level.txt").unlink()
     (info / "RECORD").write_text("mmengine/__init__.py,,\nmmengine/mmdet/__init__.py,,\n")
-    # What an interrupted pip leaves behind.
+    # Files that an interrupted pip leaves behind.
     (tmp_path / "~mcv-2.1.0.dist-info").mkdir()
     (tmp_path / "~mcv-2.1.0.dist-info" / "top_level.txt").write_text("mmcv\n")
     for name in ("mmcv", "mmengine"):
@@ -80,6 +80,6 @@ def test_what_a_distribution_of_any_name_brings(tmp_path: Path) -> None:
 
 
 def test_a_handmade_module_is_not_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As somebody's conftest puts them in the place of what is not installed."""
+    """Stubs that a user's conftest registers for packages that are not installed."""
     monkeypatch.setitem(sys.modules, "mmcls", types.ModuleType("mmcls"))
     assert "mmcls" not in survey(PROVIDERS)

@@ -1,4 +1,4 @@
-"""What becomes of the issues that versions tell once everything has been loaded for real."""
+"""Issues that versions suggest, after all packages have really been loaded."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FAILS = Trial("mmdet", ok=False, outcome="AssertionError: MMCV==2.2.0 is used")
     ("issues", "trials", "severities"),
     [
         ([ERROR, WARNING], [LOADS, MMDET], ["warning", "warning"]),
-        # Without mmdet it has not been tried whether the error is one.
+        # Without mmdet, the error was not tested.
         ([ERROR], [LOADS], ["error"]),
-        # The versions say better what is wrong than what comes of it.
+        # The versions describe the problem better than its consequences.
         ([ERROR, WARNING], [LOADS, FAILS], ["error", "warning"]),
         ([WARNING], [LOADS, FAILS], ["error", "warning"]),
     ],

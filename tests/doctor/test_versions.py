@@ -1,4 +1,4 @@
-"""Version ranges, held against the reference implementation of PEP 440."""
+"""Version ranges, compared with the reference implementation of PEP 440."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_ranges_are_those_of_pep_440(specifier: str) -> None:
 
 def test_order_is_that_of_pep_440() -> None:
     for one, other in itertools.product(VERSIONS, repeat=2):
-        # An order of their own: a bound has no label, and "<" leaves out what comes before its own release.
+        # These follow their own order: a bound has no label, and "<" excludes pre-releases of its own release.
         if "+" not in one + other and Version(one).base_version != Version(other).base_version:
             assert satisfies(one, f"<{other}") == (Version(one) < Version(other)), (one, other)
 
@@ -63,7 +63,7 @@ def test_order_is_that_of_pep_440() -> None:
 @pytest.mark.parametrize(
     ("version", "specifier", "fits"),
     [
-        # mmengine's digit_version, by which mmdet and mmpretrain judge, takes a pre-release for older than its release.
+        # mmengine's digit_version, which mmdet and mmpretrain use, treats a pre-release as older than its release.
         ("2.2.0rc1", "<2.2.0", True),
         ("2.1.0+cu121", "==2.1.0", True),
         ("unknown", ">=2", True),

@@ -1,4 +1,4 @@
-"""An error that is told elsewhere loses nothing on the way."""
+"""An error that is reported elsewhere keeps all its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dry-run`` end to end, on toy trainings, on configs of the zoo and on situations that people met."""
+"""``dry-run`` end to end, on toy trainings, on configs of the zoo and on situations from bug reports."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_real_detector_over_its_whole_run(capsys: pytest.CaptureFixture[str]) 
     facts = {line[:16].rstrip(): line[16:] for line in out.splitlines()}
     assert facts["head"] == "in layer_7_decay and layer_7_no_decay"
     assert facts["auto_scale_lr"] == "off: it scales no lr"
-    # mmengine's interval is 50, and it counts from 1 in the line.
+    # mmengine's interval is 50, and its log counts from 1.
     assert "[  50/7330]" in facts["first log line"]
     assert facts["first log line"].endswith("(at iteration 49)")
     assert "iterations count from 0" in out
@@ -75,7 +75,7 @@ def test_a_real_detector_over_its_whole_run(capsys: pytest.CaptureFixture[str]) 
 def test_the_console_command_answers_alike_without_compiler_and_canvas(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It defers heavy imports, which this process does not: ``-X importtime`` names what was executed after all."""
+    """The command defers slow imports, unlike this process: ``-X importtime`` lists the modules that were executed."""
     arguments = ["dry-run", str(written("warm-up and steps", tmp_path)), "--iters-per-epoch", "5", "--format", "json"]
     command = [sys.executable, "-X", "importtime", "-m", "lrdecay_cli", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
@@ -180,7 +180,7 @@ def test_what_acts_in_validation_is_named(tmp_path: Path, capsys: pytest.Capture
 def test_a_constructor_that_refuses_the_wrapped_model_ends_the_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It takes ``model.discriminator``, which is not there on several GPUs."""
+    """It reads ``model.discriminator``, which does not exist on several GPUs."""
     config = written("two optimizers", tmp_path)
     assert dry_run(capsys, config, "--iters-per-epoch", "5")[0] == 0
     code, out, err = dry_run(capsys, config, "--iters-per-epoch", "5", "--gpus", "2")
@@ -214,7 +214,7 @@ def test_nothing_is_written(
 
 @pytest.mark.parametrize("command", ["dry-run", "schedule", "inspect"])
 def test_a_process_stays_as_it_was(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a Runner leaves in its process would change the next training there."""
+    """State that a Runner leaves in its process would change the next training there."""
 
     def state() -> list[Any]:
         managers = [[*kind._instance_dict] for kind in (DefaultScope, MMLogger, MessageHub, Visualizer)]
@@ -229,7 +229,7 @@ def test_a_process_stays_as_it_was(command: str, tmp_path: Path, capsys: pytest.
 
     hooks = [dict(type="DryLrHook", priority="VERY_LOW")]
     Config({**BASE, "custom_hooks": hooks}).dump(tmp_path / "config.py")
-    # mmengine makes a default one of these when asked.
+    # mmengine creates a default instance of these on request.
     for kind in (MMLogger, MessageHub):
         kind.get_current_instance()
     method, files = mp.get_start_method(allow_none=True), resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -257,7 +257,7 @@ def test_a_checkpoint_of_the_real_training_is_resumed(tmp_path: Path, capsys: py
     assert (code, err) == (0, "")
     document = json.loads(out)
     assert {group["first"]["iteration"] for group in document["groups"]} == {20}
-    # The steps are behind it: a tenth of what the constructor gives.
+    # The steps are over: a tenth of the constructor's lr.
     assert {round(group["first"]["lr"] / group["built_lr"], 9) for group in document["groups"]} == {0.1}
     assert {cause["stage"] for group in document["groups"] for cause in group["causes"]} >= {"resume"}
     assert document["resumed_from"] == str(checkpoint)

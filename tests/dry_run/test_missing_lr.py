@@ -1,4 +1,4 @@
-"""Groups without an lr: mmengine's own Runner ends before its first step, and every command reports it."""
+"""Groups without an lr: mmengine's own Runner fails before its first step, and every command reports it."""
 
 from __future__ import annotations
 

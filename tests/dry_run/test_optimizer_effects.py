@@ -1,4 +1,4 @@
-"""What every optimizer of torch makes of its groups' lr and weight decay: measured, beside what its source says."""
+"""How every optimizer of torch uses the lr and weight decay of its groups: measured, and compared with its source."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from mmpretrain.engine import LARS
 from lrdecay_cli.openmmlab.dry_run.effects import measured, shrink
 from lrdecay_cli.optimizers import table
 
-# Source: torch 2.13.0, torch/optim/*.py: where weight decay is added to the gradient, and where it multiplies weights
-# by 1 - lr * weight_decay.
+# Source: torch 2.13.0, torch/optim/*.py: the code adds weight decay to the gradient, or multiplies weights by 1 - lr *
+# weight_decay.
 IN_THE_GRADIENT = ("SGD", "ASGD")
 ADAPTIVE = ("Adadelta", "Adagrad", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop")
 DECOUPLED = ("AdamW", "Adafactor", "Muon")
@@ -26,7 +26,7 @@ EVERY = [
 
 
 def built(name: str, **options: float) -> torch.optim.Optimizer:
-    """Two groups of one lr each, 1 and a tenth of it, and a weight decay where the class takes one."""
+    """Two groups with one lr each, 1 and 0.1, and a weight decay if the class has one."""
     groups = [{"params": [torch.nn.Parameter(torch.randn(64, 32))], "lr": lr, **options} for lr in (1e-2, 1e-3)]
     return getattr(torch.optim, name)(groups, lr=1e-2)
 
@@ -52,7 +52,7 @@ def test_steps_follow_the_lr_and_weight_decay_pulls(name: str) -> None:
 
 
 def test_radam_that_decouples_weight_decay_takes_plain_steps_at_first() -> None:
-    """Until its sixth step (``rho_t > 5``), it steps by lr × gradient, as far as lr × weight decay × weight pulls."""
+    """Before its sixth step (``rho_t > 5``), a step is lr × gradient, as large as lr × weight decay × weight."""
     optimizer = built("RAdam", weight_decay=0.05, decoupled_weight_decay=True)
     shrink([optimizer])
     assert {effect.decay for effect in measured(optimizer)} == {"lr × weight decay"}
@@ -101,7 +101,7 @@ def test_measuring_leaves_the_optimizer_as_it_is() -> None:
 
 
 def test_what_a_class_keeps_beside_its_groups_is_measured_too() -> None:
-    """LARS of mmpretrain keeps eps on the instance, and scales a step by the norm of the weights."""
+    """mmpretrain's LARS stores eps on the instance, and scales a step by the norm of the weights."""
     groups = [{"params": [torch.nn.Parameter(torch.randn(4, 4))], "lr": lr} for lr in (1e-2, 1e-3)]
     optimizer = LARS(groups, lr=1e-2, weight_decay=0.0)
     shrink([optimizer])

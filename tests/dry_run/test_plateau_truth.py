@@ -1,4 +1,4 @@
-"""When a scheduler that waits for a metric can lower the lr first: as mmengine's own Runner does it."""
+"""The first time that a scheduler with a metric can lower the lr, compared with mmengine's own Runner."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.dry_run.trainings import BASE, ITERATIONS, DryToy, train
 
 @MODELS.register_module(force=True)
 class DryPredicting(DryToy):
-    """A model that can be validated."""
+    """A model with validation."""
 
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = "loss") -> Any:
         return super().forward(inputs, data_samples, mode) if mode == "loss" else [0.0]
@@ -63,11 +63,11 @@ def config_of(plateau: dict[str, Any], loop: dict[str, Any]) -> Config:
         (dict(patience=1, begin=4), {}, 6),
         (dict(patience=1, begin=3), dict(val_interval=2), 8),
         (dict(patience=1, end=100), dict(val_interval=3, val_begin=4), 12),
-        # mmengine ends it with the training where the config does not say.
+        # By default, mmengine ends it with the training.
         (dict(patience=20), {}, None),
         (dict(patience=1, end=3), {}, None),
         (dict(patience=1, rule="greater"), {}, 3),
-        # No number is lower than infinity times 0, so that the first one is no better either.
+        # No number is lower than infinity times 0, so the first metric is no improvement either.
         (dict(patience=1, threshold=1.0), {}, 2),
         (dict(patience=1), dict(dynamic_intervals=[(2, 3)]), None),
         (dict(patience=1), dict(by_epoch=False, max_iters=20, val_interval=2), 6),

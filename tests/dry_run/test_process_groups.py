@@ -1,4 +1,4 @@
-"""An optimizer that keeps a process group: it steps as the one that it shards, and nothing is left initialised."""
+"""An optimizer with a process group steps like the optimizer that it shards; no process group remains."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Two:
 
 
 def test_groups_of_several_optimizers_are_named_alike_under_a_wrapper(tmp_path: Path) -> None:
-    """``schedule`` finds them in the map by these names."""
+    """``schedule`` finds the groups in the map by these names."""
     config = "model_wrapper_cfg = dict(type='MMDistributedDataParallel')\noptim_wrapper = dict(constructor='Two')"
     record, group_map = dry_run_of(Example(config, _TWO), tmp_path)
     assert [group.name for group in record.groups] == ["backbone.group_0", "head.group_0"]

@@ -1,4 +1,4 @@
-"""What ``diff CONFIG CHECKPOINT`` says is to come, against mmengine's own Runner: begun anew, and resumed."""
+"""Future lrs that ``diff CONFIG CHECKPOINT`` reports, compared with mmengine's own Runner: started new, and resumed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def with_the_first_alone(checkpoint: Saved) -> None:
 
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str, Callable[[Saved], None] | None, int]] = {
-    # First training, what its config says afterwards, checkpoint, what is done to it, exit code with --only lr_scale.
+    # First training, later config, checkpoint, change of the checkpoint, exit code with --only lr_scale.
     "the same": (dict(param_scheduler=[WARM_UP, CONVERTED]), {}, "epoch_2", None, 0),
     "a longer cosine": (
         dict(param_scheduler=[CONVERTED]),
@@ -99,7 +99,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str, Callable[[Saved], No
 
 
 def resumable(name: str, folder: Path) -> tuple[Config, Path]:
-    """The config as it is now, and a checkpoint of the real training before that."""
+    """The config as it is now, and a checkpoint of the real training before."""
     first, now, at, change, _ = CASES[name]
     before = Config({**BASE, "default_hooks": SAVING, **first})
     train(before, folder / "before")
@@ -122,7 +122,7 @@ def compared(folder: Path, checkpoint: Path, *options: str, code: int | None = N
 
 
 def check(coming: dict[str, Any], planned: dict[int, list[float]], resumed: dict[int, list[float]]) -> None:
-    """Whether each difference is as in the real trainings, and whatever is not named is the same in them."""
+    """Return whether each difference exists in the real trainings, and everything else is the same in them."""
     first, last = coming["first"], coming["last"]
     shift = min(resumed) - first
     pairs = {i: (planned[i], resumed[i + shift]) for i in range(first, last + 1)}
@@ -154,7 +154,7 @@ def test_what_is_to_come_is_as_in_real_trainings(name: str, tmp_path: Path) -> N
     coming = compared(tmp_path, checkpoint, "--only", "lr_scale", code=CASES[name][-1])
     assert coming["unjudged"] is None
     if name == "two optimizers":
-        # Of each optimizer the first group alone is there, under its optimizer's name.
+        # Each optimizer has only its first group in the log, under the optimizer's name.
         for value in coming["values"]:
             numbers = {"discriminator.group_0": "group_0", "generator.group_0": "group_1"}
             value["groups"] = [numbers[group] for group in value["groups"]]

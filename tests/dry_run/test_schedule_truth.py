@@ -1,4 +1,4 @@
-"""What ``schedule`` shows of a training in which hooks set the lr, against that training by mmengine's own Runner."""
+"""The lrs that ``schedule`` shows for a training with hooks that set the lr, compared with mmengine's own Runner."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_an_lr_by_epoch_needs_no_length_of_an_epoch(tmp_path: Path, capsys: pyte
 
 
 def test_hooks_of_the_zoos_that_set_no_lr_take_no_dry_run() -> None:
-    """By their code: SimSiam's hook alone sets an lr, and a hook of another project may."""
+    """From their code: SimSiam's hook always sets an lr, and a hook of another project may."""
     for package in ("mmdet", "mmpretrain"):
         import_module(f"{package}.engine.hooks")
     registered = {

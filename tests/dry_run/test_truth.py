@@ -1,4 +1,4 @@
-"""What a dry run says of a training, against that training by mmengine's own Runner, with data and gradients."""
+"""Facts that a dry run reports about a training, compared with mmengine's own Runner on data and gradients."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from tests.dry_run.trainings import BASE, BATCH, CONVERTED, FULLY_SHARDED, ITERA
 
 
 def saved(config: Config, folder: Path) -> Config:
-    """The config as its file has it: with its keys in another order."""
+    """Return the text of the config file, which has the keys in another order."""
     config.dump(folder / "config.py")
     return Config.fromfile(folder / "config.py")
 
 
 def dry(config: Config, folder: Path, **options: Any) -> tuple[DryRun, dict[int, list[float | None]]]:
-    """A dry run of the config, and the lr of every group in every iteration."""
+    """Return a dry run of the config, and the lr of every group in every iteration."""
     path = folder / "config.py"
     config.dump(path)
     planned = load_plan(str(path))
@@ -54,7 +54,7 @@ Trained = tuple[Seen, DryRun, dict[int, list[float | None]]]
 
 @pytest.fixture(scope="module", params=TRAININGS)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """A training by mmengine, its dry run, and the lr of every group in every iteration of that."""
+    """Return a training by mmengine, its dry run, and the lr of every group in every iteration of the dry run."""
     folder = tmp_path_factory.mktemp("trained")
     config = saved(config_of(request.param), folder)
     return train(config, folder / "real"), *dry(config, folder)
@@ -93,7 +93,7 @@ def test_the_same_parameters_train_and_move(trained: Trained) -> None:
 
 
 def test_a_longer_schedule_is_not_that_of_a_resumed_training(tmp_path: Path) -> None:
-    """mmengine restores the schedulers too: what ended at epoch 4 stays ended, though the config now says 8."""
+    """mmengine restores the schedulers too: a schedule that ended at epoch 4 stays ended, despite 8 in the config."""
     saving = dict(checkpoint=dict(type="CheckpointHook", interval=1), logger=dict(type="LoggerHook", interval=1000))
     short = Config({**BASE, "param_scheduler": [CONVERTED], "default_hooks": saving})
     train(short, tmp_path / "short")
@@ -114,7 +114,7 @@ def test_a_longer_schedule_is_not_that_of_a_resumed_training(tmp_path: Path) -> 
 
 @contextmanager
 def unsafe_loading() -> Iterator[None]:
-    """mmengine 0.10.7 cannot resume its own checkpoints where torch.load defaults to weights_only."""
+    """mmengine 0.10.7 cannot resume its own checkpoints if torch.load defaults to weights_only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
         yield
@@ -154,11 +154,11 @@ if child:
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What training in two processes gives: the first and last lrs, the groups of every sharded model, and the log."""
+    """Return results of a training in two processes: first and last lrs, groups of every sharded model, the log."""
     folder = tmp_path_factory.mktemp("two")
-    # One thread in each, as torchrun sets it.
+    # One thread in each process, as torchrun sets it.
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    # The second one is forked from the first, which has the stack by then.
+    # The second process is forked from the first, which has imported torch and mmdet by then.
     subprocess.run([sys.executable, "-c", WORKER, str(folder)], env=environment, check=True, timeout=300)
     real = [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
     assert real[0] == real[1]
@@ -172,7 +172,7 @@ def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path, two_processes
     assert [[group.first.lr for group in found.groups], [group.last.lr for group in found.groups]] == two_processes[0]
     assert (found.gpus, found.lr_factor) == (2, 2 * BATCH / 8)
     logged = [line for line in two_processes[2] if "lr/head" in line]
-    # Half of the config's lr, and 0.55 of that in the second iteration of the warm-up; the first rank alone logs.
+    # Half of the config's lr, and 0.55 of it in the second iteration of the warm-up; only the first rank logs.
     head = 0.01 * 0.5 * 0.55
     assert logged[0] == {"lr/backbone": pytest.approx(head / 10), "lr/head": pytest.approx(head), "step": 2}
 
@@ -198,7 +198,7 @@ def test_two_processes_group_a_sharded_model_as_here(index: int, tmp_path: Path,
 
 @pytest.mark.parametrize("schedulers", [None, [CONVERTED]])
 def test_the_audit_hook_accepts_a_training_that_is_scaled(tmp_path: Path, schedulers: Any) -> None:
-    """auto_scale_lr multiplies the lr after the audited groups were built: that is no difference, another lr is one."""
+    """auto_scale_lr multiplies the lr after the groups were audited: only another lr is a difference."""
     config = Config({**config_of("auto_scale_lr")._cfg_dict.to_dict(), "param_scheduler": schedulers})
     config = saved(config, tmp_path)
     audited = tmp_path / "audited.json"

@@ -1,4 +1,4 @@
-"""What neither a group map nor a dry run sees is named, where a real training shows that it matters."""
+"""Code that neither a group map nor a dry run executes is listed if a real training shows that it matters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HERE = dict(imports=["tests.dry_run.trainings", "tests.dry_run.test_unrun", "mmd
 
 @MODELS.register_module(force=True)
 class UnrunFreezingToy(DryToy):
-    """Freezes its backbone by what it is trained with, which takes a batch."""
+    """Freezes its backbone depending on the batch that it trains on."""
 
     def train_step(self, data: Any, optim_wrapper: Any) -> Any:
         self._freeze()
@@ -67,7 +67,7 @@ class UnrunLoop(EpochBasedTrainLoop):  # type: ignore[misc]
 
 @HOOKS.register_module(force=True)
 class UnrunQuietHook(Hook):
-    """Nobody knows what the function does that it calls."""
+    """It calls a function with unknown code."""
 
     def before_train(self, runner: Runner) -> None:
         torch.cuda.is_available()
@@ -170,7 +170,7 @@ def test_a_dry_run_names_what_it_does_not_reach(
     config, path = written(tmp_path, **settings)
     real = train(config, tmp_path / "real")
     first, last = real.lrs[0], real.lrs[max(real.lrs)]
-    # What the dry run cannot see is there.
+    # The effect that the dry run cannot see exists in training.
     assert {name.partition(".")[0] for name in real.moved} == {"head"} or last != first
     assert run(["dry-run", str(path), "--iters-per-epoch", "5", "-o", f"json={tmp_path}/json", "--format", "text"]) == 0
     out = capsys.readouterr().out

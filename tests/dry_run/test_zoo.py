@@ -1,7 +1,7 @@
-"""Configs of the zoos go through a dry run: with a report or one line, without the network, with nothing left behind.
+"""Dry runs of the zoos' configs end with a report or one line, without the network, and leave nothing behind.
 
-The table has all that build. A sample runs by default, the others with ``pytest --whole-zoo`` (a quarter of an hour).
-``--update-golden`` writes the rows anew.
+The table has all configs that build. A sample runs by default, the others with ``pytest --whole-zoo`` (15 minutes).
+``--update-golden`` writes the rows again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.openmmlab.zoo import sample, statuses
 
 
 def daily() -> list[str]:
-    """Those that run by default."""
+    """Configs that run by default."""
     return [row.config for row in sample(statuses()) if row.status == "ok"][::4]
 
 
@@ -39,8 +39,7 @@ TRAININGS = Table(
     ("config", "status", "frozen", "frozen_by", "lr_set_by", "hooks_left_out", "groups", "groups_off"),
     configs,
 )
-"""Frozen at the end, of all parameters; no hooks that only log; groups, and those whose step is another than their lr
-says."""
+"""Frozen parameters at the end, of all; hooks that do more than log; groups, and groups with other steps."""
 _LOGGING = ("CheckpointHook", "LoggerHook", "ProfilerHook", "IterTimerHook", "RuntimeInfoHook")
 
 
@@ -76,14 +75,14 @@ def test_it_is_as_in_the_table(config: str, golden: Golden, tmp_path: Path, monk
     with network_refused() as attempts:
         row = row_of(config)
     assert attempts == []
-    # PyTorch's compiler makes the folder of its cache as it is imported.
+    # PyTorch's compiler creates its cache folder on import.
     assert [path for path in tmp_path.iterdir() if not path.name.startswith("torchinductor_")] == []
     golden.check_rows(TRAININGS, config, [row])
 
 
 def test_hooks_of_the_stack_that_leave_lrs_alone_do_not_act_in_each_iteration() -> None:
-    """The semi-supervised configs have 180,000 iterations, in each of which a teacher is updated."""
+    """The semi-supervised configs have 180,000 iterations, and each of them updates a teacher."""
     inert = (MeanTeacherHook, MemoryProfilerHook, DenseCLHook, EMAHook)
-    # These step schedulers, set an lr, or set what requires a gradient.
+    # These hooks step schedulers, set an lr, or set requires_grad.
     acting = (ParamSchedulerHook, SimSiamHook, SwAVHook)
     assert [*map(is_inert, (*inert, *acting))] == [True] * len(inert) + [False] * len(acting)

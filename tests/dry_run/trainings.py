@@ -1,4 +1,4 @@
-"""Trainings of toy models: what mmengine's own Runner does with data and gradients, noted at every iteration."""
+"""Trainings of toy models with mmengine's own Runner, data and gradients, recorded in every iteration."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.openmmlab.pairs import PairConstructor
 
 BATCH = 2
 ITERATIONS = 5
-"""In an epoch."""
+"""Iterations in an epoch."""
 
 
 @MODELS.register_module(force=True)
 class DryBackbone(nn.Module):
-    """Named like ConvNeXt, for mmdet's constructor; the first ``frozen`` stages are frozen by ``train()`` alone."""
+    """A model named like ConvNeXt, for mmdet's constructor; only ``train()`` freezes the first ``frozen`` stages."""
 
     def __init__(self, frozen: int = 0) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class DryBackbone(nn.Module):
         return self
 
 
-# What mmdet's constructor asks for.
+# Attributes that mmdet's constructor reads.
 DryBackbone.__name__ = "ConvNeXt"
 
 
@@ -66,7 +66,7 @@ class DryToy(BaseModel):
 
 @MODELS.register_module(force=True)
 class DryPair(BaseModel):
-    """A generator and a discriminator, each with an optimizer of its own."""
+    """A generator and a discriminator, each with its own optimizer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class DryPair(BaseModel):
 
 @DATASETS.register_module(force=True)
 class DryNoise(torch.utils.data.Dataset[Any]):
-    """Numbers, as many samples as a tiny epoch has."""
+    """A dataset of numbers, with the samples of one tiny epoch."""
 
     def __len__(self) -> int:
         return BATCH * ITERATIONS
@@ -96,7 +96,7 @@ class DryNoise(torch.utils.data.Dataset[Any]):
 
 @HOOKS.register_module(force=True)
 class DryLrHook(Hook):
-    """Sets the lr itself in every iteration, each group by its position."""
+    """Sets the lr itself in every iteration, for each group by its position."""
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         for index, group in enumerate(runner.optim_wrapper.param_groups):
@@ -105,7 +105,7 @@ class DryLrHook(Hook):
 
 @HOOKS.register_module(force=True)
 class DryInPlaceOfSchedulers(ParamSchedulerHook):
-    """Takes the place of ParamSchedulerHook, as mmyolo's YOLOv5ParamSchedulerHook does."""
+    """Replaces ParamSchedulerHook, as mmyolo's YOLOv5ParamSchedulerHook does."""
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         for group in runner.optim_wrapper.param_groups:
@@ -113,17 +113,17 @@ class DryInPlaceOfSchedulers(ParamSchedulerHook):
             group["lr"] = group["initial_lr"] * (1 - runner.epoch / runner.max_epochs)
 
     def after_train_iter(self, *_args: Any, **_kwargs: Any) -> None:
-        """Step nothing."""
+        """Do not step the schedulers."""
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Step nothing."""
+        """Do not step the schedulers."""
 
 
 @HOOKS.register_module(force=True)
 class DryRampHook(ParamSchedulerHook):
     """Raises weights from 0 and lowers biases to their lr for some iterations, then sets the lr once an epoch.
 
-    As mmyolo 0.6.0 does it for YOLOv5: ``engine/hooks/yolov5_param_scheduler_hook.py``.
+    This is the code of mmyolo 0.6.0 for YOLOv5: ``engine/hooks/yolov5_param_scheduler_hook.py``.
     """
 
     priority = 9
@@ -140,7 +140,7 @@ class DryRampHook(ParamSchedulerHook):
                 group["lr"] = begin + (target - begin) * runner.iter / self.iterations
 
     def after_train_iter(self, *_args: Any, **_kwargs: Any) -> None:
-        """Step nothing."""
+        """Do not step the schedulers."""
 
     def after_train_epoch(self, runner: Runner) -> None:
         for group in runner.optim_wrapper.optimizer.param_groups:
@@ -153,7 +153,7 @@ class DryRampHook(ParamSchedulerHook):
 
 @HOOKS.register_module(force=True)
 class DryFreezeFirst(Hook):
-    """Freezes the backbone before the training, when the optimizer holds it already."""
+    """Freezes the backbone before the training, when its parameters are already in the optimizer."""
 
     def before_train(self, runner: Runner) -> None:
         runner.model.backbone.requires_grad_(False)
@@ -170,7 +170,7 @@ class DryValidationHook(Hook):
 
 @HOOKS.register_module(force=True)
 class DryFreezeHook(Hook):
-    """Freezes the backbone, or thaws it, before an iteration of the run."""
+    """Freezes or unfreezes the backbone before an iteration of the run."""
 
     def __init__(self, at: int, trainable: bool = False) -> None:
         self.at, self.trainable = at, trainable
@@ -183,7 +183,7 @@ class DryFreezeHook(Hook):
 
 @HOOKS.register_module(force=True)
 class DryDecayHook(Hook):
-    """Takes the weight decay away from the second epoch on."""
+    """Removes the weight decay from the second epoch on."""
 
     def before_train_epoch(self, runner: Runner) -> None:
         if runner.epoch == 1:
@@ -193,7 +193,7 @@ class DryDecayHook(Hook):
 
 @HOOKS.register_module(force=True)
 class DryDataHook(Hook):
-    """Sets the lr by what is in the batch."""
+    """Sets the lr from the content of the batch."""
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         for group in runner.optim_wrapper.param_groups:
@@ -202,7 +202,7 @@ class DryDataHook(Hook):
 
 @dataclass
 class Seen(Hook):  # type: ignore[misc]
-    """Notes, before each iteration and after every other hook, what the optimizer will use."""
+    """Records, before each iteration and after every other hook, the lrs that the optimizer will use."""
 
     priority = "LOWEST"
     lrs: dict[int, list[float]] = field(default_factory=dict)
@@ -234,7 +234,7 @@ class Seen(Hook):  # type: ignore[misc]
 def train(
     config: Config, folder: Path, *, resume: str | None = None, launcher: str = "none", log_level: str = "ERROR"
 ) -> Seen:
-    """Train as ``tools/train.py`` does, and hand back what was seen."""
+    """Train as ``tools/train.py`` does, and return the recorded values."""
     config = Config(config._cfg_dict.to_dict())
     config.update(work_dir=str(folder), log_level=log_level, launcher=launcher, experiment_name=str(folder))
     config.update(load_from=resume, resume=resume is not None)
@@ -344,9 +344,9 @@ TRAININGS: dict[str, dict[str, Any]] = {
         param_scheduler=dict(generator=[STEPS], discriminator=[CONVERTED]),
     ),
 }
-"""What each training says beyond ``BASE``."""
+"""Settings of each training in addition to ``BASE``."""
 
 
 def config_of(name: str) -> Config:
-    """The config of a training."""
+    """Return the config of a training."""
     return Config({**BASE, **TRAININGS[name]})
