@@ -1,1 +1,1 @@
-"""Constructors of the sibling packages: groups recorded from the real ones, and our formulas held against them."""
+"""Constructors of the sibling packages: compare lrdecay's formulas with groups recorded from the real constructors."""

@@ -1,4 +1,4 @@
-"""Which packages' configs are built: those of ``--family`` alone."""
+"""Build configs only of the packages that ``--family`` names."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Decay constructors of the family and of published projects under many options, on models of a few named tensors.
+"""Decay constructors of sibling packages and published projects, with many options, on models of a few named tensors.
 
-``python -m tests.family.mutations [KEY ...]`` runs the real constructors, where they are installed, and writes
-``mutations.json``: the groups that each makes, or the error that it dies of. Published projects are files and no
-packages: they are looked for in the folder that ``LRDECAY_PUBLISHED`` names, as ``<key>.py``, the authors' file with
-mmengine's names imported in place of those of mmcv 1 that it imports.
+``python -m tests.family.mutations [KEY ...]`` runs the real constructors that are installed, and writes
+``mutations.json``: the groups that each builds, or its exception. Published projects are single files: ``<key>.py`` in
+the folder ``LRDECAY_PUBLISHED`` is the authors' file, with imports from mmcv 1 replaced by imports from mmengine.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ LR, WEIGHT_DECAY = 3e-4, 0.05
 
 
 class Subject(NamedTuple):
-    """A constructor, and what it is tried on."""
+    """A constructor, and its test models and options."""
 
     source: str
     """``module:class``; the module of a published project is the key."""
     spec: str
-    """What lrdecay calls it: the spec's ``short``."""
+    """Short name of the constructor in lrdecay: the spec's ``short``."""
     models: tuple[str, ...]
     """Keys of :data:`MODELS`."""
     options: Mapping[str, Any]
     mutations: tuple[Mapping[str, Any], ...]
-    """Options in place of others; None takes one away."""
+    """Changes of the options; None removes an option."""
     optimizer: Mapping[str, Any] = {}
 
 
@@ -79,7 +78,7 @@ def _transformer(row: str) -> Shapes:
 
 
 def _stages(blocks: str, *depths: int) -> Shapes:
-    """The last block of each stage."""
+    """Return the last block of each stage."""
     found: dict[str, tuple[int, ...]] = {}
     for stage, depth in enumerate(depths):
         found |= _block(blocks.format(stage=stage, block=depth - 1))
@@ -252,17 +251,17 @@ SUBJECTS: dict[str, Subject] = {
         for package, module in (("mmpose", "optim_wrappers"), ("mmseg", "optimizers"))
     },
 }
-"""By key, which is also the name of the module of a published project."""
+"""Subjects by key, which is also the module name of a published project."""
 
 
 def options_of(subject: Subject) -> Iterator[dict[str, Any]]:
-    """The options, and each mutation of them."""
+    """Return the options, and each mutation of them."""
     for mutation in ({}, *subject.mutations):
         yield {key: value for key, value in {**subject.options, **mutation}.items() if value is not None}
 
 
 def load(key: str) -> type | None:
-    """The real constructor; None where it is not installed beside what it wants."""
+    """Return the real constructor; None if it or one of its dependencies is not installed."""
     module, _, name = SUBJECTS[key].source.partition(":")
     published = os.environ.get("LRDECAY_PUBLISHED")
     if not module and published and published not in sys.path:
@@ -277,9 +276,9 @@ def load(key: str) -> type | None:
 def run(
     constructor: type, backbone: str, shapes: Shapes, options: Mapping[str, Any], optimizer: Mapping[str, Any]
 ) -> Any:
-    """The groups of the real optimizer: name, lr, lr scale, weight decay, and places of the parameters in ``shapes``.
+    """Return the groups of the real optimizer: name, lr, lr scale, weight decay, and parameter indices in ``shapes``.
 
-    Instead of them the name of the error that the constructor raises.
+    If the constructor raises, return the name of the exception instead.
     """
     model = model_of(backbone, shapes)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -304,7 +303,7 @@ def run(
 
 
 def record(key: str) -> list[dict[str, Any]] | None:
-    """What the constructor makes of every model and mutation; None where it is not installed."""
+    """Return the result of the constructor for every model and mutation; None if it is not installed."""
     subject, constructor = SUBJECTS[key], load(key)
     if constructor is None:
         return None

@@ -1,4 +1,4 @@
-"""Models that are nothing but named tensors, for constructors that decay by name, and real layers for the others."""
+"""Models of named tensors without real layers, for constructors that use names, and real layers for the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 DEPTHS = (2, 1, 3, 2)
-"""Of the Swin Transformer: mmselfsup's constructor asks the backbone."""
+"""The depths of the Swin Transformer, which mmselfsup's constructor reads from the backbone."""
 
 
 LAYERS: Mapping[str, Callable[[], nn.Module]] = {
@@ -18,12 +18,12 @@ LAYERS: Mapping[str, Callable[[], nn.Module]] = {
     "gn": lambda: nn.GroupNorm(1, 2),
     "ln": lambda: nn.LayerNorm(2),
 }
-"""By the last module in a name: it is real then, and has both its parameters."""
+"""By the last module in a name: this module is real, with both its parameters."""
 
 
 class _Named(nn.Module):
     def __len__(self) -> int:
-        """How many blocks a row of them has, the last of which may stand alone: mmselfsup's constructor asks."""
+        """Number of blocks by the name of the last block, which may be the only one; mmselfsup's constructor reads it."""
         return max((int(name) for name, _ in self.named_children() if name.isdecimal()), default=-1) + 1
 
     def __bool__(self) -> bool:
@@ -31,7 +31,7 @@ class _Named(nn.Module):
 
 
 def layer_shapes(*paths: str) -> dict[str, tuple[int, ...]]:
-    """The parameters of the layers at these paths, which end in a key of :data:`LAYERS`."""
+    """Return the parameters of the layers at these paths, which end in a key of :data:`LAYERS`."""
     return {
         f"{path}.{name}": tuple(parameter.shape)
         for path in paths
@@ -40,7 +40,7 @@ def layer_shapes(*paths: str) -> dict[str, tuple[int, ...]]:
 
 
 def model_of(backbone: str, shapes: Mapping[str, tuple[int, ...]]) -> nn.Module:
-    """A model with these parameters, whose ``backbone`` is of a class of that name."""
+    """Return a model with these parameters; the class of its ``backbone`` has that name."""
     model = _Named()
     model.backbone = type(backbone, (_Named,), {"depths": DEPTHS})()
     for name, shape in shapes.items():

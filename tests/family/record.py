@@ -1,8 +1,8 @@
-"""Records what constructors of the sibling packages really do, where these are installed (CONTRIBUTING.md says how).
+"""Record the groups of real constructors of the sibling packages, if these are installed (see CONTRIBUTING.md).
 
 ``python -m tests.family.record [PACKAGE ...]`` writes ``maps/<name>.json``: group maps of configs from the packages'
-own zoos, some with other options, each equal to what plain mmengine builds of the same config. mmyolo 0.6.0 goes with
-mmcv-lite 2.0.1 and mmdet 3.1.0, and refuses newer ones.
+own zoos, some with other options. Each map equals the build of plain mmengine for the same config. mmyolo 0.6.0 needs
+mmcv-lite 2.0.1 and mmdet 3.1.0, and rejects newer ones.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SELFSUP_KEYS = f"{PARAMWISE}.custom_keys"
 PGGAN = "mmagic::pggan/pggan_8xb4-12Mimgs_celeba-cropped-128x128.py"
 DCGAN = "mmagic::dcgan/dcgan_1xb128-5epoches_lsun-bedroom-64x64.py"
 REALESRNET = "mmagic::real_esrgan/realesrnet_c64b23g32_4xb12-lr2e-4-1000k_df2k-ost.py"
-# From the root of the repository, so that the map is the same wherever that lies.
+# Relative to the root of the repository, so that the map does not depend on its location.
 SEARCH = "tests/family/search_config.py"
 GENERATOR = "optim_wrapper.generator"
 
@@ -144,7 +144,7 @@ GPUS = {"mmyolo_yolov5_8gpus": 8, "mmyolo_yolov7_3gpus": 3}
 
 
 def record(config: str, overrides: tuple[str, ...], gpus: int | None = None) -> GroupMap:
-    """The map of a config, without what lrdecay itself says of it. Raises AssertionError if plain mmengine differs."""
+    """Return the map of a config, without lrdecay's own additions. Raises AssertionError if plain mmengine differs."""
     group_map = audit(config, cfg_options=overrides, launch=Launch(gpus=gpus))
     plain = plain_config(str(find_config(config)))
     plain.merge_from_dict(dict(group_map.config.overrides))

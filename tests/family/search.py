@@ -1,7 +1,7 @@
-"""A model with an architecture and a mutator, as mmrazor's search algorithms have, under mmrazor's own constructor.
+"""A model with an architecture and a mutator, like mmrazor's search algorithms, with mmrazor's own constructor.
 
-Of mmrazor 1.0.0 only the registry and the constructor's file run on torch 2.13: ``mmrazor.engine`` imports quantisation
-backends whose names in ``torch.ao`` have moved. The file is run by itself.
+Of mmrazor 1.0.0, only the registry and the constructor's file run on torch 2.13: ``mmrazor.engine`` imports
+quantisation backends that have other names in the new ``torch.ao``. Therefore the file is executed alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CONSTRUCTOR = "mmrazor.engine.optimizers.optimizer_constructor"
 
 
 def load_constructor() -> Any:
-    """mmrazor's class, from its file alone."""
+    """Return mmrazor's class, from its file alone."""
     package = find_spec("mmrazor")
     assert package is not None
     assert package.submodule_search_locations is not None
@@ -33,7 +33,7 @@ def load_constructor() -> Any:
 
 @MODELS.register_module()
 class Search(nn.Module):
-    """``architecture`` and ``mutator``, the names by which mmrazor's configs give optimizers."""
+    """A model with ``architecture`` and ``mutator``, the names for which mmrazor's configs define optimizers."""
 
     def __init__(self, architecture: dict[str, Any], **_: Any) -> None:
         super().__init__()

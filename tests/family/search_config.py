@@ -1,4 +1,4 @@
-"""As mmrazor's ``_base_/settings/imagenet_bs1024_dsnas.py`` optimizes, on a small model."""
+"""The optimizers of mmrazor's ``_base_/settings/imagenet_bs1024_dsnas.py``, on a small model."""
 
 default_scope = "mmpretrain"
 custom_imports = {"imports": ["tests.family.search"]}

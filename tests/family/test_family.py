@@ -1,4 +1,4 @@
-"""Constructors of the sibling packages, explained bit for bit: our formulas against groups that the real ones made."""
+"""Constructors of the sibling packages, explained bit for bit: compare lrdecay's formulas with real groups."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ FINDINGS = Table(
 
 @NAMES
 def test_findings_are_the_golden_ones(recorded: Path, golden: Golden) -> None:
-    """Each was looked at: a rule that goes by the bare name of a constructor says false things here."""
+    """Each was reviewed: a rule that uses only the class name of a constructor would report false findings here."""
     group_map = with_provenance(read_map(str(recorded)), None)
     found = findings_of(group_map, RULES)
     golden.check_rows(FINDINGS, recorded.stem, [(recorded.stem, f.code, f.severity, f.message) for f in found])
 
 
 def test_group_goes_by_the_weight_decay_of_its_first_parameter() -> None:
-    """mmselfsup puts all that is decayed of a layer into one group, whatever ``decay_mult`` the keys give."""
+    """mmselfsup puts all decayed parameters of a layer into one group, for any ``decay_mult`` of the keys."""
     group_map = with_provenance(read_map(str(Path(__file__).parent / "maps" / "mmselfsup_keys.json")), None)
     (found,) = Explainer(group_map).explain(select(group_map, "backbone.layers.0.ffn.layers.0.0.weight"))
     assert found.numbers is not None

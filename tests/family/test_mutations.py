@@ -1,4 +1,4 @@
-"""Our formulas against what the real decay constructors made of many options, and against the constructors."""
+"""Compare lrdecay's formulas with recorded groups of real decay constructors, and with the constructors."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ OTHERS = {
     "mmpose_forced",
     "mmseg_forced",
 }
-"""Those that look at the modules themselves, or whose keys are options."""
+"""Constructors that read the modules themselves, or use keys as options."""
 KEYS = pytest.mark.parametrize("key", SUBJECTS)
 MINE = "mine.optimizers.copied"
 
 
 def map_of(key: str, backbone: str, shapes: Shapes, options: Mapping[str, Any], made: Any, module: str) -> GroupMap:
-    """The map of such groups; of one without groups where the constructor refused."""
+    """Return a map of these groups; if the constructor raised, the map has no groups."""
     names, groups = list(shapes), {}
     for number, (own, lr, lr_scale, weight_decay, places) in enumerate(made if isinstance(made, list) else []):
         name = own or f"group_{number}"
@@ -81,7 +81,7 @@ def module_of(key: str) -> str:
 
 
 def original(key: str) -> GroupMap:
-    """A map of the constructor that is known to be that of the subject, with no groups that could show it."""
+    """Return a map with the constructor of the subject, without groups that would identify a copy."""
     found = recorded(key, {**ROWS[key][0], "made": ""}, module_of(key))
     return msgspec.structs.replace(
         found, constructor=msgspec.structs.replace(found.constructor, copy_of=SUBJECTS[key].spec)
@@ -89,7 +89,7 @@ def original(key: str) -> GroupMap:
 
 
 def refuses(group_map: GroupMap) -> bool:
-    """Whether our rules have no numbers for some tensor of the map, or for the whole of it."""
+    """Return True if lrdecay's rules have no numbers for a tensor of the map, or for the whole map."""
     tensors = tensors_met(group_map)
     try:
         rules = rules_of(group_map, tensors)
@@ -102,20 +102,20 @@ def refuses(group_map: GroupMap) -> bool:
 
 
 def test_every_constructor_of_the_family_is_tried() -> None:
-    # lrdecay's own has tests of its own, and those of several optimizers are in maps/.
+    # Other tests cover lrdecay's own constructor, and maps/ has those of several optimizers.
     decaying = {
         spec.short
         for spec in (*PUBLISHED, *CONSTRUCTORS)
         if spec.make_rules and spec.short and spec.package not in ("mmagic", "mmrazor")
     }
-    # mmpretrain's asks the model, which has to be a real one: tests/constructors and tests/decay.
+    # mmpretrain's reads a real model: tests/constructors and tests/decay.
     assert {subject.spec for subject in SUBJECTS.values()} == decaying - {"mmpretrain layer decay"}
     assert {*ROWS} == {*SUBJECTS}
 
 
 @KEYS
 def test_each_mutation_is_recomputed(key: str) -> None:
-    """A constructor of a package is known by its class; a published one by what it makes, wherever its file is."""
+    """lrdecay recognises a package's constructor by its class, and a published one by its groups, in any file."""
     for row in ROWS[key]:
         read = recorded(key, row, module_of(key))
         if isinstance(row["made"], str) and key in OTHERS:
@@ -176,20 +176,20 @@ def test_what_an_adapter_adds_is_meant_to_train_with_the_head() -> None:
     (found,) = findings_of(told, rules)
     assert found.parameters == ("backbone.norm.weight",)
     plain = msgspec.structs.replace(told, model=msgspec.structs.replace(told.model, backbone="ViT"))
-    # Of a backbone of any other name too.
+    # Also for a backbone with any other name.
     assert not any(
         "spm" in name or "level_embed" in name for one in findings_of(plain, rules) for name in one.parameters
     )
 
 
-# Against the constructors themselves, where they are installed.
+# With the constructors themselves, if they are installed.
 INSTALLED = [key for key in SUBJECTS if load(key)]
 PARTS = (
     *("backbone", "decode_head", "neck", "layers", "blocks", "levels", "stages", "downsample_layers", "downsample"),
     *("norm", "norm3", "patch_embed", "pos_embed", "cls_token", "level_embeds", "query_feat", "sampling_offsets"),
     *("visual_embed", "reduction", "dwconv", "weight", "bias", "0", "1", "2", "3", "7"),
 )
-# Names as they are, with a part in another place.
+# Names unchanged, or with a part moved.
 NAMES = st.one_of(
     st.sampled_from(sorted({name for key, (_, shapes) in MODELS.items() if "layers" not in key for name in shapes})),
     st.lists(st.sampled_from(PARTS), min_size=1, max_size=6).map(".".join),
@@ -216,7 +216,7 @@ OPTIONS = st.fixed_dictionaries(
 
 @st.composite
 def tensors(draw: st.DrawFn) -> Shapes:
-    """Names of which none is a module of another, with their shapes."""
+    """Draw names with shapes; no name is a module of another."""
     names = draw(st.lists(NAMES, min_size=1, max_size=12, unique=True))
     kept = [name for name in names if name != "backbone" and not any(each.startswith(f"{name}.") for each in names)]
     return {name: draw(st.sampled_from([(2,), (2, 3), (1, 2, 2)])) for name in kept}
@@ -224,7 +224,7 @@ def tensors(draw: st.DrawFn) -> Shapes:
 
 @st.composite
 def layers(draw: st.DrawFn) -> Shapes:
-    """Real layers in any order."""
+    """Draw real layers in any order."""
     places = st.tuples(st.sampled_from(["backbone", "backbone.stages.1", "neck", "head"]), st.sampled_from([*LAYERS]))
     paths = draw(st.lists(places.map(".".join), min_size=1, max_size=8, unique=True))
     return layer_shapes(*sorted(paths, key=lambda path: path.split(".")[0]))
@@ -245,7 +245,7 @@ def test_the_real_constructor_makes_what_the_rules_say_of_layers(key: str, data:
 
 
 def _beside(whole: Shapes, shapes: Shapes) -> Shapes:
-    """The tensors that are in no row of blocks, and can stand in one model with ``whole``."""
+    """Return the tensors that are in no row of blocks, and can be in one model with ``whole``."""
     rows = ("backbone.layers", "backbone.stages")
     return {
         name: shape
@@ -262,12 +262,12 @@ def test_the_real_constructor_makes_what_the_rules_say(
     key: str, data: st.DataObject, shapes: Shapes, options: dict[str, Any]
 ) -> None:
     backbone, whole = MODELS[data.draw(st.sampled_from(SUBJECTS[key].models))]
-    if key.startswith("mmselfsup"):  # It asks the backbone how deep it is.
+    if key.startswith("mmselfsup"):  # This constructor reads the depth of the backbone.
         shapes = {**whole, **_beside(whole, shapes)}
     constructor = load(key)
     assert constructor is not None
     made = run(constructor, backbone, shapes, options, SUBJECTS[key].optimizer)
-    # The model's own order, which modules decide.
+    # The model's own order, which its modules define.
     found = map_of(key, backbone, shapes, options, made, module_of(key))
     known = msgspec.structs.replace(
         found, constructor=msgspec.structs.replace(found.constructor, copy_of=SUBJECTS[key].spec)

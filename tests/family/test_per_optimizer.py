@@ -1,4 +1,4 @@
-"""mmagic's constructors on any settings, where mmagic is installed; what they made of some is in ``maps/``."""
+"""mmagic's constructors with random settings, if mmagic is installed; ``maps/`` has some recorded groups."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCALES = (4, 8, 16)
 
 @MODELS.register_module(force=True)
 class TwoParts(nn.Module):
-    """A generator and a discriminator with ``blocks``, at the resolutions that PGGAN's constructor asks for."""
+    """A generator and a discriminator with ``blocks``, with the resolutions that PGGAN's constructor requires."""
 
     def __init__(self, **_: Any) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ OPTIONS = st.fixed_dictionaries(
 
 @st.composite
 def wrappers(draw: st.DrawFn) -> dict[str, Any]:
-    """Settings that the constructors take."""
+    """Valid settings of the constructors."""
     spec = draw(st.sampled_from([MULTI_SPEC, PGGAN_SPEC, SINGAN_SPEC]))
     wrapper: dict[str, Any] = {"constructor": spec.scoped_name}
     kept = spec is PGGAN_SPEC and draw(st.booleans())
@@ -119,7 +119,7 @@ SCHEDULE: dict[str, Any] = {part: {} for part in PARTS}
     ],
 )
 def test_cause_of_an_error_that_names_a_key_alone(spec: Any, wrapper: dict[str, Any], told: str) -> None:
-    """Each was seen to end in a KeyError, a TypeError or ``base_wd should not be None`` of the real constructor."""
+    """Each setting makes the real constructor raise KeyError, TypeError or ``base_wd should not be None``."""
     inputs = ConstructorInputs(spec, {}, None, None, None, None, None, wrapper=wrapper)
     parameters = [TrainingParameter(f"{part}.weight", (1,), True) for part in PARTS]
     with pytest.raises(DecayError, match=told):

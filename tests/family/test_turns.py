@@ -1,6 +1,6 @@
-"""Optimizers that take turns: mmagic's PGGAN has one for each resolution, and a tensor is in a group of each.
+"""Optimizers that are stepped one at a time: mmagic's PGGAN has one per resolution, and a tensor is in a group of each.
 
-The map was read from the real constructor, and was equal to plain mmengine's groups (``record.py``).
+The map was recorded from the real constructor, and equals plain mmengine's groups (``record.py``).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def test_a_tensor_is_once_in_a_group_of_each(pggan: GroupMap) -> None:
 
 
 def test_all_that_step_at_once_hold_it_too_often(pggan: GroupMap) -> None:
-    """The same map without the field: what PGGAN's would be if its model stepped all of them."""
+    """Return the same map without the field, as if PGGAN's model stepped all optimizers."""
     assert "LRD102" not in {found.code for found in findings_of(pggan, RULES)}
     together = with_optimizer(pggan, turns=msgspec.UNSET)
     (found,) = [found for found in findings_of(together, RULES) if found.code == "LRD102"]
@@ -98,7 +98,7 @@ def test_explain_has_each_turn_once(pggan: GroupMap) -> None:
     assert [(row[0], row[2], row[5]) for row in result.report.rows.rows] == [
         (TENSOR, f"generator_{scale}.group_0", 0.0015 if scale == 128 else 0.001) for scale in SCALES
     ]
-    # By the name of a group, that turn alone.
+    # A group's name selects only its optimizer.
     (one,) = explanation(pggan, ["generator_128.group_0"]).document.explanations[:1]
     assert one.groups == ("generator_128.group_0",)
     with pytest.raises(LrdecayError, match="all matching parameters are in generator_64"):

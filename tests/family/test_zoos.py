@@ -1,6 +1,6 @@
-"""The zoos of the sibling packages: what their tables hold was looked at, and is found again where they are installed.
+"""The zoos of the sibling packages: their tables are reviewed, and checked again if the packages are installed.
 
-Tables are read without torch. ``pytest tests/family --family mmseg,mmpose`` builds a sample of each package anew.
+The tables are read without torch. ``pytest tests/family --family mmseg,mmpose`` builds a sample of each package again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PAGE = Path(__file__, "../../../docs/compatibility.md").resolve()
 BEGIN, END = "<!-- zoos -->\n", "<!-- /zoos -->"
 STEP = 25
 ERRORS = Table(Path(__file__).with_name("errors.csv"), ("config", "code", "reason"), lambda: ())
-"""Every error of ``check`` over the tables, with the mistake of the config or its package that it reports."""
+"""Every error that ``check`` reports in the tables, with the actual mistake of the config or its package."""
 
 WANT_WEIGHTS = (
     "mmaction::recognition/tanet/tanet_imagenet-pretrained-r50_8xb6-1x1x16-50e_sthv1-rgb.py",
@@ -29,11 +29,11 @@ WANT_WEIGHTS = (
     "mmselfsup::selfsup/eva/eva-mae-style_vit-base-p16_16xb256-coslr-400e_in1k.py",
     "mmselfsup::selfsup/milan/milan_vit-base-p16_16xb256-amp-coslr-400e_in1k.py",
 )
-"""Nothing to compare with: what plain mmengine builds reads weights that it downloads first."""
+"""No comparison: plain mmengine downloads weights for these configs."""
 
 
 def codes_of(codes: str) -> list[str]:
-    """``LRD301 LRD404*2`` as codes."""
+    """Return codes from ``LRD301 LRD404*2``."""
     return [each.partition("*")[0] for each in codes.split()]
 
 
@@ -82,7 +82,7 @@ def test_page_has_the_tables(golden: Golden) -> None:
 
 
 def summary() -> list[str]:
-    """The lines of the page's table."""
+    """Return the lines of the page's table."""
     head = ("package", "configs", "maps", "equal to plain", "explained bit for bit", "without a map, by kind")
     lines = ["", f"| {' | '.join(head)} |", "|---|---|---|---|---|---|"]
     for package, version in PACKAGES.items():
@@ -106,7 +106,7 @@ def is_explained(row: Row) -> bool:
 
 @EVERY
 def test_sample_is_found_again(package: str, golden: Golden) -> None:
-    """Run for the packages that ``--family`` names, else deselected."""
+    """Run only for packages that ``--family`` names; deselected for others."""
     table = table_of(package)
     rows = rows_of(package)
     first = {row.status: row for row in reversed(rows)}

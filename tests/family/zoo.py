@@ -1,7 +1,7 @@
-"""Zoos of the sibling packages as tables: what lrdecay makes of each config, held against a plain build of mmengine.
+"""Tables of the sibling packages' zoos: the result of lrdecay for each config, compared with a plain build of mmengine.
 
-``python -m tests.family.zoo PACKAGE`` writes ``zoo/<package>.csv`` where the package is installed (CONTRIBUTING.md says
-how), each config in a fork. ``--first 60`` records a part of the sample, and leaves the other rows as they are.
+``python -m tests.family.zoo PACKAGE`` writes ``zoo/<package>.csv`` if the package is installed (see CONTRIBUTING.md).
+Each config is built in a fork. ``--first 60`` records a part of the sample, and keeps the other rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.golden import Table
 
 FOLDER = Path(__file__).parent / "zoo"
 SAMPLES = {"mmseg": 150, "mmpose": 150, "mmaction": 150, "mmagic": 150}
-"""How many configs of a zoo are recorded; of the others all are."""
+"""Number of recorded configs by zoo; other zoos are recorded completely."""
 PACKAGES = {
     "mmseg": "1.2.2",
     "mmpose": "1.3.2",
@@ -44,34 +44,34 @@ PACKAGES = {
     "mmagic": "1.2.0",
     "mmrazor": "1.0.0",
 }
-"""Each with the version that is recorded."""
+"""Packages with the recorded version."""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A config and what came of it; numbers are empty where there is no map."""
+    """A config and its result; numbers are empty without a map."""
 
     config: str
     status: str
-    """``map``, or of what kind the failure is."""
+    """``map``, or the type of the failure."""
     groups: str = ""
     tensors: str = ""
-    """In groups."""
+    """Number of tensors in groups."""
     digest: str = ""
-    """Of the groups: lr, weight decay and names of each."""
+    """Digest of the groups: lr, weight decay and names of each."""
     plain: str = ""
-    """``equal`` if plain mmengine builds the same groups, else what it does."""
+    """``equal`` if plain mmengine builds the same groups, else the result of mmengine."""
     unexplained: str = ""
-    """Tensors whose numbers no formula gives bit for bit."""
+    """Number of tensors whose numbers no formula gives bit for bit."""
     errors: str = ""
     warnings: str = ""
     infos: str = ""
-    """Codes of the findings of ``check``, with how many there are of each: ``LRD301 LRD404*2``."""
+    """Codes of the findings of ``check``, with the number of findings: ``LRD301 LRD404*2``."""
     problem: str = ""
-    """The line that refuses the config, or why plain mmengine builds no such groups."""
+    """The error for the config, or the reason why plain mmengine builds other groups."""
 
 
 def table_of(package: str) -> Table:
-    """The golden table; its keys are those of the configs that are in it."""
+    """Return the golden table; its keys are the configs in it."""
     table = Table(FOLDER / f"{package}.csv", Row.__struct_fields__, lambda: [row[0] for row in table.rows()])
     return table
 
@@ -81,10 +81,10 @@ def rows_of(package: str) -> list[Row]:
 
 
 def sampled(package: str) -> list[str]:
-    """The configs of a package that are recorded, in an order that the seed gives: the first are a sample too."""
+    """Return the recorded configs of a package, in a seeded order, so that the first ones are a sample too."""
     root = _folder(package) / ".mim" / "configs"
     paths = [path.relative_to(root) for path in root.rglob("*.py")]
-    # mmocr's bases lie beside the configs.
+    # mmocr's bases are in the same folder as the configs.
     names = sorted(p.as_posix() for p in paths if not any(part.startswith("_base_") for part in p.parts))
     random.Random(package).shuffle(names)
     return names[: SAMPLES.get(package)]
@@ -98,7 +98,7 @@ def _folder(package: str) -> Path:
 
 
 def outcome(package: str, config: str) -> tuple[Row, dict[str, Any]]:
-    """The row of a config, and its findings, how plain mmengine's groups differ and what is not explained."""
+    """Return the row of a config, its findings, differences from plain mmengine, and unexplained numbers."""
     from lrdecay_cli.openmmlab.audit import audit
     from lrdecay_cli.rules import RULES
     from lrdecay_cli.rules.running import findings_of
@@ -137,7 +137,7 @@ def outcome(package: str, config: str) -> tuple[Row, dict[str, Any]]:
 
 
 def is_explained(group: ParameterGroup, parameter: GroupedParameter) -> bool:
-    """Whether formulas give the numbers of a parameter's group bit for bit, none of them merely observed."""
+    """Return True if formulas give the numbers of a parameter's group bit for bit, and no number is only observed."""
     known = parameter.provenance
     if known is None:
         return False
@@ -154,7 +154,7 @@ def _counted(codes: Counter[str]) -> str:
 
 
 def _plain(where: str, groups: list[Any]) -> tuple[str, str]:
-    """Whether plain mmengine builds ``groups``, and what differs first."""
+    """Return whether plain mmengine builds ``groups``, and the first difference."""
     from mmengine.logging import MMLogger
     from mmengine.optim import build_optim_wrapper
     from mmengine.registry import DefaultScope
@@ -163,7 +163,7 @@ def _plain(where: str, groups: list[Any]) -> tuple[str, str]:
     from lrdecay_cli.files.config_path import find_config
     from tests.openmmlab.plain import plain_config, plain_model
 
-    # As from the root of the package's sources: some configs name others by paths from there.
+    # In the root of the package's sources, because some configs use paths relative to it.
     os.chdir(_folder(where.partition("::")[0]) / ".mim")
     _without_weights()
     try:
@@ -192,7 +192,7 @@ def _plain(where: str, groups: list[Any]) -> tuple[str, str]:
 
 
 def _without_weights() -> None:
-    """Leave out random numbers and downloads: the values of weights have no say in the groups."""
+    """Skip random numbers and downloads: the values of weights do not affect the groups."""
     import torch
     import torchvision.models._api
     from mmengine.runner import CheckpointLoader, checkpoint
@@ -206,9 +206,9 @@ def _without_weights() -> None:
 
 
 def recorded(package: str, configs: list[str]) -> Iterator[tuple[Row, dict[str, Any]]]:
-    """The outcome of each config, each in a fork of this process, which has the package imported.
+    """Yield the outcome of each config, each in a fork of this process, which has imported the package.
 
-    Raises AssertionError for another version than the one that the tables are of.
+    Raises AssertionError if the package has another version than the tables.
     """
     installed = version(distribution_of(package))
     assert installed == PACKAGES[package], f"{package} {installed}"

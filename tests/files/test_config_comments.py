@@ -59,12 +59,12 @@ def test_a_base_of_the_zoo_is_read(tmp_path: Path) -> None:
     zoo = "mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py"
     assert "num_layers" in find_config(zoo).read_text()
     (tmp_path / "a.py").write_text(f"_base_ = {zoo!r}\n# lrdecay: ignore[LRD301] mine\n")
-    # mmdet says nothing of lrdecay; what counts is that its files are gone through without a fault.
+    # mmdet has no comments for lrdecay; the test only reads its files without an error.
     assert [one.reason for one in comment_suppressions(str(tmp_path / "a.py"))] == ["mine"]
 
 
 def test_bases_of_a_package_that_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in mmdet's and mmpretrain's new style: ``mmdet.configs.retinanet.retinanet_r50``."""
+    """The new config style of mmdet and mmpretrain: ``mmdet.configs.retinanet.retinanet_r50``."""
     folder = tmp_path / "toyzoo" / "configs" / "nets"
     folder.mkdir(parents=True)
     (tmp_path / "toyzoo" / "__init__.py").touch()

@@ -1,4 +1,4 @@
-"""Which distribution a package comes from, against ``importlib.metadata`` and against records as pip writes them."""
+"""The distribution that installed a package, compared with ``importlib.metadata`` and with pip's records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = ("typer", "rich", "msgspec", "packaging", "pytest", "hypothesis")
 
 
 def record(site: Path, name: str, version: str, package: str = "mmdet", *, top: bool = True, **files: str) -> None:
-    """What pip leaves behind: the folder has the normalised name, METADATA the given one."""
+    """Files that pip leaves behind: the folder has the normalised name, METADATA the given name."""
     folder = site / f"{name.replace('-', '_')}-{version}.dist-info"
     folder.mkdir(parents=True)
     listing = {"top_level.txt": f"{package}\n"} if top else {"RECORD": f"a.py,,\n{package}/__init__.py,sha256=0,1\n"}
@@ -30,7 +30,7 @@ def record(site: Path, name: str, version: str, package: str = "mmdet", *, top: 
 
 @pytest.fixture(scope="module")
 def brought() -> Mapping[str, list[str]]:
-    """Distributions by import name, as importlib has them."""
+    """Return distributions by import name, as importlib does."""
     return metadata.packages_distributions()
 
 
@@ -52,7 +52,7 @@ def test_agrees_with_importlib(package: str, brought: Mapping[str, list[str]]) -
 
 
 OFFICIAL, FORK = ("mmdet", "3.3.0", "mmdet"), ("onedl-mmdetection", "3.5.1", "mmdet")
-# What is recorded (name, version, package), the version that the files of mmdet have, and what is found.
+# Recorded (name, version, package), the version in the files of mmdet, and the result.
 SITES = {
     "official": ([OFFICIAL], "3.3.0", "mmdet 3.3.0"),
     "fork": ([FORK, ("mmdeploy", "3.5.1", "mmdeploy")], "3.5.1", "onedl-mmdetection 3.5.1"),
@@ -81,7 +81,7 @@ def test_records(
 def test_editable_install(
     editable: bool, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A checkout on the search path is not the distribution of its version that is installed beside it."""
+    """A checkout on the search path is another distribution than the version that is installed as well."""
     checkout, site = tmp_path / "a checkout", tmp_path / "site-packages"
     (checkout / "mmdet").mkdir(parents=True)
     source = {"url": checkout.as_uri(), "dir_info": {"editable": editable}}

@@ -1,4 +1,4 @@
-"""Reading maps strictly, and writing files whole."""
+"""Reading maps strictly, and writing complete files."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_round_trip_and_schema(tmp_path: Path) -> None:
     write_text(file, to_json(MAP))
     assert read_map(str(file)) == MAP
     Draft202012Validator(document_schema("map")).validate(json.loads(file.read_text()))
-    # Windows line ends and a byte order mark, as an editor may leave them.
+    # Windows line ends and a byte order mark, as some editors write them.
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert read_map(str(file)) == MAP
 

@@ -1,4 +1,4 @@
-"""Where maps are written: below their folder, whatever a config is called."""
+"""Paths of maps: always below the output folder, for any config name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the page of rules is, by the record that pip writes of an installation."""
+"""The address of the page of rules, from the record that pip writes of an installation."""
 
 from __future__ import annotations
 

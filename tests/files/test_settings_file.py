@@ -1,4 +1,4 @@
-"""Settings are read strictly: what is wrong is told with its file and its key."""
+"""Settings are read strictly: each error names the file and the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a JSON file means to be, told by its keys; whatever is no object has none."""
+"""The type of a JSON file from its top-level keys; JSON values other than objects have no keys."""
 
 from __future__ import annotations
 

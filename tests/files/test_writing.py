@@ -1,4 +1,4 @@
-"""Our JSON is the standard library's, indented."""
+"""lrdecay's JSON equals the indented output of the standard library."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.writing import to_json, write_text
 
-# Half characters among them, as names of files have them.
+# With lone surrogates, which file names may contain.
 TEXTS = st.text(st.characters(exclude_categories=[]))
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 
 
-# Lists of nothing but numbers stand on one line, in place of one for each.
+# Lists of numbers are on one line; the standard library writes one line per number.
 @given(
     st.recursive(
         TEXTS | st.booleans() | st.none(),
@@ -45,7 +45,7 @@ def test_a_number_that_json_cannot_hold_is_named(number: float) -> None:
 
 
 def test_an_interrupt_at_any_line_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
-    """Ctrl-C raises between any two lines, of what is called as well."""
+    """Raise as Ctrl-C does between any two lines, also of called functions."""
     target = tmp_path / "map.json"
 
     def interrupted(moment: int) -> bool:
@@ -70,7 +70,7 @@ def test_an_interrupt_at_any_line_leaves_the_old_or_the_new_file(tmp_path: Path)
         return raised
 
     moments: Iterator[int] = iter(range(10_000))
-    # In a thread of its own, for whoever traces this one.
+    # In a separate thread, in case another tool traces this one.
     with ThreadPoolExecutor(1) as thread:
         while thread.submit(interrupted, moment := next(moments)).result():
             assert target.read_text() in ("old", "new")

@@ -1,6 +1,7 @@
-"""Edits written into the configs by hand of tests/origins, against what mmengine then loads.
+"""Edits written into the configs of tests/origins, compared with the config that mmengine then loads.
 
-Each option is set, removed and renamed. Either the fix is refused, or mmengine's config is the old one with that edit.
+Each option is set, removed and renamed. Either the fix is refused, or mmengine's config equals the old one with that
+edit.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from lrdecay_cli.fixing.project import Project
 from lrdecay_cli.origins import config_origins
 from tests.origins.chains import CHAINS, Chain
 
-# What no text of the project's own can say without running it, or with no entry to change.
+# No text of the project sets these without running it, or has an entry to change.
 REFUSED: dict[str, set[str]] = {
     "set": {"update, append and +=", "+= of a number"},
     "delete": {"a dict with two names", "+= of a number", "fileBasenameNoExtension"},
     "rename": {"+= of a number"},
 }
-# Renamed, a module would have to be there.
+# A module with the new name would have to exist.
 LEFT_OUT = ("custom_imports",)
 
 

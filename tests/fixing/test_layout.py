@@ -1,4 +1,4 @@
-"""How an edit is written: the entry alone changes, laid out as its neighbours are, and every other byte stays."""
+"""Layout of edits: only the entry changes, formatted like its neighbours, and every other byte stays the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ZOO = "_base_ = 'mmdet::_base_/schedules/schedule_1x.py'\n"
 
 
 def fixed(folder: Path, text: str, *edits: Edit, name: str = "config.py", base: str = "") -> str:
-    """The text of a config with edits; its base is that of another config too."""
+    """Return the text of a config with edits; another config has the same base."""
     config = folder / name
     config.write_bytes(text.encode())
     if base:
@@ -120,7 +120,7 @@ HEAD = "_base_ = 'base.py'\n"
     ],
 )
 def test_fixes_of_a_shared_base(text: str, edit: Edit, expected: str, tmp_path: Path) -> None:
-    """It stays as it is; the config overrides it."""
+    """The base stays unchanged; the config overrides it."""
     assert fixed(tmp_path, HEAD + text, edit, base=BASE) == HEAD + expected
 
 

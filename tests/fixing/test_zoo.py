@@ -1,6 +1,6 @@
-"""Fixes in copies of MMDetection's configs: faults put in by number and taken out again, and what rules find there.
+"""Fixes in copies of MMDetection's configs: numbered faults that are inserted and fixed, and findings of rules.
 
-A sample; all of them with ``--whole-zoo``.
+A sample of configs; all with ``--whole-zoo``.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from tests.rules.zoo import FOUND, built_rows, configs
 MUTATED = 200
 SAMPLE = 8
 EDITED = ("optim_wrapper", "param_scheduler", "train_cfg", "auto_scale_lr", "default_hooks", "model_wrapper_cfg")
-"""What the fixes of rules are about."""
+"""Options that the fixes of rules change."""
 FIXED = ("LRD401", "LRD403", "LRD505", "LRD506", "LRD507", "LRD512", "LRD606")
-"""Rules with fixes that find something above info in the zoo."""
+"""Rules with fixes that have findings above info in the zoo."""
 REFUSED = {("maskformer/maskformer_swin-l-p4-w12_64xb1-ms-300e_coco.py", "LRD506")}
-"""The norms of its stages would have the head's rate by the key that exempts them, which LRD201 reports."""
+"""With the key that exempts them, the norms of its stages would train at the head's lr, which LRD201 reports."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -55,7 +55,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def smallest(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Of each rule the smallest model that it finds something in."""
+    """For each rule, the smallest model with a finding."""
     sizes = {row.config: int(row.tensors) * int(row.groups) for row in built_rows()}
     by_code = {code: sorted((sizes[f"mmdet::{name}"], name) for name, found in rows if found == code) for code in FIXED}
     return [(found[0][1], code) for code, found in by_code.items() if found]
@@ -73,7 +73,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def restored(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The zoo as the working directory; files that a test changes are put back."""
+    """Return the zoo as the working directory; files that a test changes are restored."""
     monkeypatch.chdir(zoo)
     texts: dict[Path, bytes] = {}
     real = Path.replace
@@ -89,7 +89,7 @@ def restored(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def own_options(config: str) -> list[Option]:
-    """What the config itself sets with literals."""
+    """Return the options that the config itself sets with literals."""
     return [
         option
         for option in config_origins(config).options()
@@ -112,7 +112,7 @@ def edit_by(draw: random.Random, option: Option) -> Edit:
 
 
 def test_an_edit_of_a_zoo_config(number: int, restored: Path) -> None:
-    """The file parses, mmengine has the old config with the edit, and every other line is the same byte for byte."""
+    """Assert that mmengine loads the old config with the edit, and that all other lines are the same bytes."""
     draw = random.Random(number)
     options: list[Option] = []
     while not options:
@@ -131,7 +131,7 @@ def test_an_edit_of_a_zoo_config(number: int, restored: Path) -> None:
         return  # an entry of a tuple
     except Refused:
         if option.origin.via:
-            return  # what a name stands for elsewhere, too
+            return  # a variable that is used elsewhere, too
         raise
     (changed,) = planner.changed.items()
     assert changed[0] == file.resolve()
@@ -147,7 +147,7 @@ def test_an_edit_of_a_zoo_config(number: int, restored: Path) -> None:
     blocks = [
         block for block in difflib.SequenceMatcher(None, *lines, autojunk=False).get_opcodes() if block[0] != "equal"
     ]
-    # One stretch, or two where a comma is put behind the last entry, or what a list or a base's dict holds is restated.
+    # One changed region; two if a comma is added after the last entry, or if a list or a base's dict is repeated.
     assert len(blocks) <= 2, "".join(difflib.unified_diff(*lines))
 
 
@@ -157,7 +157,7 @@ FAULTS = (
     ("LRD505", set_option("optim_wrapper.paramwise_cfg.custom_keys['.backbone']", {"lr_mult": 0.1})),
     ("LRD512", rename_option("train_cfg.max_epochs", "max_epoch")),
 )
-"""What people write, by the rule that finds it."""
+"""Typical mistakes, by the rule that reports them."""
 
 
 def checked(*arguments: str) -> tuple[int, str]:
@@ -170,7 +170,7 @@ def checked(*arguments: str) -> tuple[int, str]:
 def test_a_fault_of_a_zoo_config_is_fixed(
     fault: int, restored: Path, pytestconfig: pytest.Config, record_property: Callable[[str, object], None]
 ) -> None:
-    """The file has again what it had, but for the entry that is right now."""
+    """The file has its former text, except for the corrected entry."""
     draw = random.Random(fault)
     code, edit = FAULTS[fault % len(FAULTS)]
     whole = pytestconfig.getoption("--whole-zoo")
@@ -191,7 +191,7 @@ def test_a_fault_of_a_zoo_config_is_fixed(
     finally:
         file.write_text(original)
     if "not fixed: " in said or f"fixed {code}" not in said:
-        # Another constructor, or a key that a config of this kind may not have.
+        # Another constructor, or a key that this type of config may not have.
         assert fixed == wrong
         record_property("left", said)
         return

@@ -1,4 +1,4 @@
-"""A real Chromium without a window, which tells what a page says on its console and what it asks the network for."""
+"""A real headless Chromium, which reports console messages and network requests of a page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLAGS = (
 
 
 def programs() -> tuple[str, str]:
-    """Chromium and its driver. Without them the test is skipped, on a CI machine it fails."""
+    """Chromium and its driver. Without them the test is skipped; on a CI machine it fails."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     driver = shutil.which("chromedriver")
     if browser and driver:
@@ -54,8 +54,8 @@ class Browser:
         self.width = 0
 
     def open(self, path: Path, *, width: int = 1280, dark: bool = False) -> None:
-        """Open a file in a window of ``width`` pixels and forget what was told before."""
-        # First, so that no page is drawn again for another window.
+        """Open a file in a window of ``width`` pixels and clear earlier messages."""
+        # First, so that no page is drawn again for another window size.
         self.driver.get("about:blank")
         self.emulate(dark=dark)
         if width != self.width:
@@ -67,16 +67,16 @@ class Browser:
         self.driver.get(path.as_uri())
 
     def emulate(self, *, dark: bool = False, media: str = "") -> None:
-        """What the system prefers, and ``print`` for paper."""
+        """Set the system's preferences, and ``print`` for paper."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.command("Emulation.setEmulatedMedia", {"media": media, "features": [scheme]})
 
     def console(self) -> list[str]:
-        """What was said on the console since the last call, errors and policy violations included."""
+        """Return console messages since the last call, with errors and policy violations."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """Addresses that were asked for since the last call."""
+        """Return requested addresses since the last call."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
 
@@ -88,7 +88,7 @@ class Browser:
         return found
 
     def texts(self, selector: str) -> list[str]:
-        """Texts of all elements, whether or not they are in sight, in one call."""
+        """Return the texts of all elements, visible or not, in one call."""
         found = self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
         return list(found)
 
@@ -96,14 +96,14 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def type(self, selector: str, text: str) -> None:
-        """In place of what is in a field, by key strokes."""
+        """Replace the text of a field by key strokes."""
         field = self.one(selector)
         field.send_keys(Keys.CONTROL, "a")
         field.send_keys(Keys.DELETE)
         field.send_keys(text)
 
     def fill(self, selector: str, text: str) -> None:
-        """In place of what is in a field, at once, where the key strokes are not what is tested."""
+        """Replace the text of a field at once, for tests that are not about key strokes."""
         self.run(
             "const field = document.querySelector(arguments[0]);"
             "field.value = arguments[1]; field.dispatchEvent(new Event('input'))",
@@ -112,15 +112,15 @@ class Browser:
         )
 
     def violations(self, part: str = "", **options: Any) -> list[tuple[str, Any]]:
-        """What axe-core finds in the page, or in a part of it: rule and element.
+        """Return the findings of axe-core in the page, or in a part of it: rule and element.
 
         Args:
             part: a selector.
-            options: of axe-core, such as ``runOnly``.
+            options: options of axe-core, such as ``runOnly``.
         """
         if not self.run("return 'axe' in window"):
             self.run(Axe().axe_script)
-        # All that passes is a list of megabytes.
+        # The list of passed checks is megabytes long.
         passed, found = self.driver.execute_async_script(
             "const [part, options, done] = arguments;"
             "axe.run(part || document, options).then((found) => done("
@@ -133,11 +133,11 @@ class Browser:
         return [(rule, target) for rule, target in found]
 
     def press(self, *keys: str) -> None:
-        """Keys for whatever has the focus."""
+        """Send keys to the focused element."""
         self.driver.switch_to.active_element.send_keys(*keys)
 
     def click(self, selector: str) -> None:
-        """A real click, away from what sticks to the top of the page."""
+        """Click an element for real, away from elements that stick to the top of the page."""
         self.run("arguments[0].scrollIntoView({block: 'center'})", self.one(selector))
         self.one(selector).click()
 
@@ -148,7 +148,7 @@ class Browser:
         return self.driver.switch_to.active_element
 
     def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
-        """Wait for what the browser does a moment later."""
+        """Wait for a delayed effect in the browser."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "it never happened"

@@ -1,4 +1,4 @@
-"""One browser for all tests of pages: it takes longer to start than a page to open."""
+"""One browser for all tests of pages, because starting it takes longer than opening a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page as an HTML parser sees it, and maps with names that try to break out of it."""
+"""A page as an HTML parser reads it, and maps with names that try to inject HTML."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOSTILE = (
 
 
 class Tree(HTMLParser):
-    """Checks that tags nest, and keeps what tests ask for."""
+    """Check that tags nest, and collect the parts that tests need."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -64,7 +64,7 @@ class Tree(HTMLParser):
         return [attributes[name] or "" for _, attributes in self.elements if name in attributes]
 
     def data(self) -> Any:
-        """What the scripts get."""
+        """Return the data for the scripts."""
         return json.loads(self.texts["script"][0])
 
     def names(self) -> list[str]:
@@ -80,7 +80,7 @@ def page(mapped: GroupMap) -> str:
 
 
 def named_map(texts: tuple[str, ...], **fields: Any) -> GroupMap:
-    """A map in which every free text is one of ``texts``: names, options, config, types."""
+    """Return a map with ``texts`` in every free text: names, options, config, types."""
     half = len(texts) // 2
     options = {text: text for text in texts}
     groups = {
@@ -111,5 +111,5 @@ def hostile_map() -> GroupMap:
 
 
 def plain_map() -> GroupMap:
-    """The same map with harmless texts."""
+    """Return the same map with harmless texts."""
     return named_map(tuple(f"name{number}" for number in range(len(HOSTILE))))

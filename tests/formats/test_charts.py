@@ -58,7 +58,7 @@ def test_terminal_chart_keeps_to_the_width(width: int, logarithmic: bool) -> Non
 
 
 def test_terminal_chart_draws_what_the_values_are() -> None:
-    """A fall from the top on the left to the bottom on the right, and a jump without a gap."""
+    """A fall from the top left to the bottom right, and a jump without a gap."""
     stairs = Chart("lr", "epoch", 100, None, (0, 49, 50, 99), (Line("a", (1.0, 1.0, 0.0, 0.0)),), False)
     rows = chart_rows(stairs, 80)[:HEIGHT]
     drawn = [[character not in " │┤" for character, _ in row.cells] for row in rows]
@@ -116,7 +116,7 @@ def test_scales() -> None:
     assert chart_rows(constant, 80)
     assert step_ticks(chart())[-1] == (1000, "10")
     assert Scale(0.0, 1.0, logarithmic=False).share(math.nan) == 0
-    # Half-way between two steps, and what a line has before its first and behind its last.
+    # Halfway between two steps, and the values of a line before its first and after its last point.
     assert [value_at((2, 10), (0.5, 1.0), step) for step in (0, 2, 6, 10, 99)] == [0.5, 0.5, 0.75, 1.0, 1.0]
 
 
@@ -135,7 +135,7 @@ def test_with_many_lines_the_report_names_the_omission() -> None:
 
 
 def test_the_end_of_the_run_is_a_tick() -> None:
-    """Also where no round number falls on it; the tick before it makes room."""
+    """Also if this number is not round; the tick before it makes room."""
     run = msgspec.structs.replace(chart(part=None), length=36)
     assert step_ticks(run) == [(0, "0"), (10, "10"), (20, "20"), (30, "30"), (36, "36")]
     assert step_ticks(msgspec.structs.replace(run, length=31))[-2:] == [(20, "20"), (31, "31")]
@@ -147,7 +147,7 @@ def test_a_wide_terminal_gets_a_wide_chart() -> None:
 
 
 def test_each_format_colors_a_line_by_its_lr() -> None:
-    """The slowest and the fastest line have the ends of the one palette, in a picture as in a page."""
+    """The slowest and the fastest line have the two end colours of the same palette, in pictures and pages."""
     svg = ElementTree.fromstring(str(render("svg", report(chart(lines=3, logarithmic=True)), Canvas())))
     assert [line.attrib["class"] for line in svg.findall(f"{SVG}polyline")] == ["line r0", "line r4", "line r8"]
     page = str(render("html", report(chart(lines=3, logarithmic=True)), Canvas()))

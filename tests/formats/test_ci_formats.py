@@ -1,4 +1,4 @@
-"""SARIF and JUnit against schemas that we did not write, GitHub's commands against what its runner undoes."""
+"""SARIF and JUnit compared with official schemas, and GitHub's commands with the unescaping of its runner."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ HARD = result(
 
 @pytest.fixture(autouse=True)
 def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The working directory is below the root of a repository; two of the files are there."""
+    """The working directory is below the root of a repository and contains two of the files."""
     (tmp_path / ".git").mkdir()
     (tmp_path / "sub" / "configs").mkdir(parents=True)
     (tmp_path / "sub/configs/a.py").write_text(
@@ -89,7 +89,7 @@ def test_sarif_is_valid(found: CheckResult) -> None:
     jsonschema.Draft4Validator.check_schema(schema)
     document = json.loads(rendered("sarif", found))
     jsonschema.Draft4Validator(schema).validate(document)
-    # A schema that lets anything pass would show nothing.
+    # A schema that accepts everything would prove nothing.
     document["runs"][0]["tool"]["driver"]["nmae"] = "lrdecay"
     assert not jsonschema.Draft4Validator(schema).is_valid(document)
 
@@ -121,7 +121,7 @@ def test_sarif_contains_place_and_reason(monkeypatch: pytest.MonkeyPatch) -> Non
     assert page == "https://example.org/docs/rules.md"
     headings = re.findall(r"^## (.+)$", Path(__file__, "../../../docs/rules.md").resolve().read_text(), re.MULTILINE)
     assert anchor in [heading.lower().replace(" ", "-") for heading in headings]
-    # Nobody says where the page is: it is where lrdecay was installed from.
+    # Without a setting, the page is at the address from which lrdecay was installed.
     monkeypatch.setattr("lrdecay_cli.formats.sarif_log.rules_page", lambda: "https://example.org/rules.md")
     (run,) = json.loads(rendered("sarif", HARD))["runs"]
     assert run["tool"]["driver"]["rules"][0]["helpUri"].startswith("https://example.org/rules.md#lrd301-")
@@ -154,7 +154,7 @@ def test_junit_counts_what_it_holds() -> None:
     suites = {suite.get("name"): suite for suite in document}
     assert suites["configs/a.py"].get("file") == "sub/configs/a.py"
     assert [case.get("name") for case in suites["clean.py"]] == ["no findings"]
-    # A warning fails nothing below --fail-on error, and is there all the same.
+    # A warning does not fail below --fail-on error, but is in the report.
     assert suites["lrdecay.toml"].find(".//system-out").text.startswith("warning: ")
     assert (
         len(
@@ -167,7 +167,7 @@ def test_junit_counts_what_it_holds() -> None:
 
 
 def undone(command: str) -> tuple[str, dict[str, str], str]:
-    """Kind, properties and message of a command, as the runner reads it (``actions/runner``, ``ActionCommand.cs``)."""
+    """Return type, properties and message of a command, as ``ActionCommand.cs`` of ``actions/runner`` parses it."""
     kind, properties, data = re.fullmatch(r"::(\w+) ([^:]*)::(.*)", command).groups()  # type: ignore[union-attr]
 
     def plain(text: str) -> str:
@@ -180,7 +180,7 @@ def undone(command: str) -> tuple[str, dict[str, str], str]:
 
 def test_github_annotations_are_read_back() -> None:
     lines = rendered("github", HARD).splitlines()
-    # Two that could not be checked, two errors, a warning, a note; the suppressed ones do not count.
+    # Two configs that could not be checked, two errors, a warning, a note; suppressed findings do not count.
     commands = [undone(line) for line in lines if line.startswith("::")]
     assert [kind for kind, _, _ in commands] == ["error"] * 4 + ["warning", "notice"]
     title = {"title": "LRD301 scale-above-one"}
@@ -201,7 +201,7 @@ def test_github_annotations_are_read_back() -> None:
 
 
 def test_what_a_package_sets_stands_where_the_repository_names_it() -> None:
-    """The option is in site-packages: annotations and editors need a file of the repository."""
+    """The option is in site-packages, but annotations and editors need a file of the repository."""
     found = result(FROM_ZOO)
     option = "Option: optim_wrapper.paramwise_cfg.num_layers, set at mmdet::convnext/b.py:88"
     (github, *_) = rendered("github", found).splitlines()
@@ -222,7 +222,7 @@ def test_what_a_package_sets_stands_where_the_repository_names_it() -> None:
 
 
 def test_changes_distinguish_causes_at_one_place() -> None:
-    """Of two options on one line of a base, some configs override one: theirs is another cause."""
+    """Some configs override one of two options on one line of a base: for them the cause is different."""
     changes = ("decay_rate 0.7 → 0.8", "decay_rate 0.7 → 0.8, num_layers 6 → 7", "decay_rate 0.7 → 0.8")
     found = result(*(finding(place=SET, changed=each, config=f"{n}.py") for n, each in enumerate(changes)))
     assert [cause.configs for cause in found.causes()] == [("0.py", "2.py"), ("1.py",)]
@@ -248,11 +248,11 @@ def test_what_configs_inherit_is_one_cause() -> None:
         finding(place=SET),
         finding(place=SET, config="configs/c.py", message="9 groups train faster"),
         finding(place=BASE, config="configs/d.py"),
-        # At the same place another option is wrong; of the same config this is another finding.
+        # Another option on the same line is wrong; for the same config this is another finding.
         finding(place=SET, option="optim_wrapper.paramwise_cfg.decay_rate"),
         finding(place=SET),
         finding(place=SET, config="configs/d.py", suppressed=known),
-        # Where nobody knows the place, what says the same is one.
+        # Without a known line, findings with the same message are one.
         finding(config="configs/d.py"),
         finding(config="configs/c.py"),
         finding(config="configs/e.py", fix="num_layers=13 fits"),
@@ -268,7 +268,7 @@ def test_what_configs_inherit_is_one_cause() -> None:
         ("configs/e.py",),
     ]
     assert [cause.alike for cause in causes][:2] == [False, True]
-    # A config more changes nothing by which code scanning knows a cause again.
+    # One more config does not change the fingerprint of a cause in code scanning.
     more = result(*found.findings, finding(place=SET, config="configs/0.py")).causes()
     assert more[0].fingerprint == causes[0].fingerprint != causes[2].fingerprint
     (first, *_) = json.loads(rendered("sarif", found))["runs"][0]["results"]

@@ -1,4 +1,4 @@
-"""Reports with values that break careless writers, in every format that prints a table."""
+"""Reports with values that need escaping, in every format that prints a table."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_text_is_aligned_and_complete() -> None:
 
 def test_markdown_cells_survive_bars_backticks_and_brackets() -> None:
     lines = [line for line in rendered("markdown").splitlines() if line.startswith("|")]
-    # A bar of the table is one that no backslash escapes.
+    # An unescaped vertical bar separates columns of the table.
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(COLUMNS) + 1}
     assert lines[2].startswith(f"| `{NAMES[0]}` |")
     assert r"| ``head.`odd`\|name.*`` |" in lines[3]

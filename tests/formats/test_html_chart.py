@@ -1,4 +1,4 @@
-"""The chart of a page in a real browser: lines to switch on and off, values at any step, by mouse and by keyboard."""
+"""The chart of a page in a real browser: lines to show and hide, values at any step, by mouse and by keyboard."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_lines_are_switched_on_and_off(page: Browser) -> None:
 
 
 def test_values_are_read_at_any_step(page: Browser) -> None:
-    """By keyboard and by pointing, in four digits as everywhere."""
+    """By keyboard and by mouse, with four digits as everywhere."""
     frame = page.one("#chart-frame")
     for key, index in ((Keys.END, 3), (Keys.HOME, 0), (Keys.ARROW_RIGHT, 1), (Keys.ARROW_RIGHT, 2)):
         frame.send_keys(key)

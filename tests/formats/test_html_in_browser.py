@@ -1,4 +1,4 @@
-"""HTML pages of real configs in a real browser: read, sorted, narrowed, folded, opened, by mouse and by keyboard."""
+"""HTML pages of real configs in a real browser: reading, sorting, filtering, folding, by mouse and by keyboard."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OVERFLOW = "convnext-s_wrong-num-layers"
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, GroupMap]:
-    """Maps of sample configs, as a file has them."""
+    """Maps of sample configs, as files contain them."""
     folder = tmp_path_factory.mktemp("maps")
     for name in SAMPLE_NAMES:
         (folder / f"{name}.json").write_text(to_json(audit(str(SAMPLES / f"{name}.py"))), encoding="utf-8")
@@ -99,11 +99,11 @@ AXE = (
 def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, dark: bool) -> None:
     """Names, roles, landmarks, headings, contrast: WCAG 2 A and AA and best practice, by axe-core."""
     browser.open(pages[name], dark=dark)
-    # Rows are alike: some are enough, and axe takes its time over each.
+    # Rows are alike: axe is slow, so it checks only some.
     for table, few in (("#group-table", "layer_1"), ("#parameter-table", "layer_1_decay")):
         if len(browser.all(f"{table} tbody tr")) > 20:
             browser.fill(f"{table}-filter", few)
-    # Themes differ in colors alone.
+    # Themes differ only in colours.
     only = {"runOnly": ["color-contrast", "link-in-text-block"]} if dark and (name, False) in AXE else {}
     assert browser.violations(**only) == []
     if openers := browser.all("#parameter-table tbody button, #change-table tbody button"):
@@ -112,7 +112,7 @@ def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, 
 
 
 def test_colors_stand_out_in_both_themes(browser: Browser, pages: dict[str, Path]) -> None:
-    """Text 4.5 to 1 and marks 3 to 1 against all that they may lie on: WCAG 2 AA."""
+    """Contrast of text is at least 4.5 to 1, of marks 3 to 1, on every background: WCAG 2 AA."""
     for dark in (False, True):
         browser.open(pages["map"], dark=dark)
         colors = {name: luminance(browser, f"--{name}") for name in (*GROUNDS, *TEXTS, *MARKS)}
@@ -184,7 +184,7 @@ def test_the_list_is_narrowed_as_fnmatch_has_it(
 def test_the_filter_supports_patterns_of_reports(
     browser: Browser, pages: dict[str, Path], maps: dict[str, GroupMap]
 ) -> None:
-    """Whatever names are folded into, the page reads the pattern as our own matcher does."""
+    """The page matches each folded pattern to the same names as lrdecay's own matcher."""
     browser.open(pages["map"])
     names = list(parameters_of(maps[OVERFLOW]))
     selections = [names[3:70], names[10::7], [name for name in names if name.endswith("bias")], names[::50]]
@@ -223,7 +223,7 @@ def test_a_note_a_group_and_a_kind_narrow_the_list(
         "arguments[0].value = 'over'; arguments[0].dispatchEvent(new Event('change'))", browser.one("#parameter-kind")
     )
     assert set(browser.texts(NAMES)) == fast
-    # What is not in the list fades in the picture.
+    # Parameters that are not in the list fade in the picture.
     bars = browser.run("return document.querySelectorAll('#picture .veil').length")
     assert bars == 2
 
@@ -282,7 +282,7 @@ def test_the_tree_folds_and_adds_up(browser: Browser, pages: dict[str, Path], ma
     browser.click("#fold")
     assert len(browser.all("#tree details[open]")) == 1
     browser.click("#unfold")
-    # A block of the slowest stage differs in weight decay alone, so that each of its parameters is told.
+    # Parameters of a block of the slowest stage differ only in weight decay, so each is listed.
     leaves = browser.texts("#tree .leaf .label")
     assert "gamma" in leaves
     assert len(leaves) <= totals.tensors
@@ -316,7 +316,7 @@ def test_provenance_is_shown_and_the_focus_returns(
         assert step.formula in codes or step.formula == str(step.result)
     assert "bit for bit" in browser.one("#dialog .verdict").text
     assert str(group.lr) in browser.one("#dialog dl").text
-    # The focus stays within, Esc closes, and the focus is where it was.
+    # The focus stays inside, Esc closes, and the focus returns to its place.
     for _ in range(6):
         browser.press(Keys.TAB)
         assert browser.run(
@@ -355,7 +355,7 @@ def test_the_picture_has_a_bar_for_each_tensor(
     assert sum(number for name, number in bars.items() if name == "over" or name[0] == "r") == len(groups)
     assert bars["decay"] == sum(bool(group.weight_decay) for group in groups)
     assert bars["no-decay"] == sum(group.weight_decay == 0 for group in groups)
-    # Not by colour alone: a line and a word mark what is above 1.
+    # Not by colour alone: a line and a word mark lr scales above 1.
     assert browser.texts("#picture text.warn") == ["\u25b2 above 1"]
     assert browser.run("return document.querySelector('#picture [data-over]').dataset.over") == str(fast)
     assert f"above 1, faster than the base lr: {fast} tensors" in browser.texts("#picture-legend li")
@@ -404,7 +404,7 @@ def test_every_state_is_marked_in_the_picture(browser: Browser, pages: dict[str,
 
 def test_findings_lead_to_their_parameters_and_back(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["check"])
-    article, *_ = browser.all("#findings .finding")  # the worst first
+    article, *_ = browser.all("#findings .finding")  # most severe first
     assert article.text.startswith("error LRD301 scale-above-one")
     article.find_element("css selector", ".show").click()
     shown = browser.texts(NAMES)
@@ -505,7 +505,7 @@ def large_map(size: int) -> GroupMap:
 
 
 def test_ten_thousand_parameters_take_no_more_of_the_page_than_a_few(browser: Browser, tmp_path: Path) -> None:
-    """Rows come as one scrolls, so that the time is not in their number; and all are found by the filter."""
+    """Rows are added while scrolling, so their number does not affect the time; the filter finds all of them."""
     nodes = {}
     for size in (1_000, 10_000):
         (tmp_path / f"{size}.html").write_text(html(inspection(large_map(size))))
@@ -542,7 +542,7 @@ def test_data_on_the_page_are_those_of_the_map(
 
 
 def test_a_watched_page_loads_itself_again(browser: Browser, maps: dict[str, GroupMap], tmp_path: Path) -> None:
-    """Another file in its place is shown by itself, as far down, unfolded and narrowed as it was; the same is not."""
+    """A new file appears with the same scroll position, folds and filter; an unchanged file is not reloaded."""
     page = tmp_path / "page.html"
     watched = Canvas(path=str(page), reloads=True)
     first, second = maps["convnext-t_layer-wise"], maps["convnext-t_stage-wise"]
@@ -566,6 +566,6 @@ def test_a_watched_page_loads_itself_again(browser: Browser, maps: dict[str, Gro
         browser.run("return byId('parameter-table-filter').value".replace("byId", "document.getElementById")) == "norm"
     )
     assert all("norm" in name for name in browser.texts(NAMES))
-    # Nothing but the file itself was asked for, and nothing was refused.
+    # Only the file itself was requested, and nothing was refused.
     assert {*browser.requests()} <= {page.as_uri()}
     assert browser.console() == []

@@ -1,4 +1,4 @@
-"""An HTML page as text: well-formed, sealed against the network, and deaf to what names say."""
+"""An HTML page as text: well-formed, without network access, and safe against injected names."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_it_can_load_nothing(text: str) -> None:
         "base-uri": "'none'",
         "form-action": "'none'",
     }
-    # Nothing comes before the policy but the character set.
+    # Only the character set comes before the policy.
     assert tree.tags[:4] == ["html", "head", "meta", "meta"]
     assert not {"src", "srcset", "style", "action", "data", "poster", "ping"} & {
         name for _, attributes in tree.elements for name in attributes
@@ -121,9 +121,9 @@ def test_it_is_ascii_and_the_same_every_time(name: str, text: str) -> None:
 
 
 def test_hostile_texts_are_texts_and_nothing_else() -> None:
-    """The page has the very elements that it has with harmless names; each name is there, its escapes undone."""
+    """The page has the same elements as with harmless names; each name is there, unescaped."""
     hostile, plain = Tree(page(hostile_map())), Tree(page(plain_map()))
-    # Strange labels do not fold into as few patterns, and dots allow a line to break.
+    # Strange labels fold into fewer patterns, and lines may break at dots.
     varying = {"li", "code", "wbr"}
     assert set(hostile.tags) == set(plain.tags)
     assert Counter(tag for tag in hostile.tags if tag not in varying) == Counter(
@@ -166,7 +166,7 @@ def test_names_are_in_the_model_order() -> None:
 
 
 def test_the_data_are_the_map() -> None:
-    """Every name with its group's numbers, every digit of them."""
+    """Every name is there with its group's numbers, with all digits."""
     built = hostile_map()
     data = Tree(page(built)).data()["parameters"]
     found = {
@@ -221,7 +221,7 @@ def test_it_takes_no_torch_and_the_others_no_jinja(tmp_path: Path) -> None:
 def test_without_jinja_one_line_names_the_package(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before any model is built: the config is not even looked for."""
+    """The error comes before any build: the config is not even searched for."""
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert run(["inspect", "absent.py", "--format", "html"]) == 2
     told = capsys.readouterr()

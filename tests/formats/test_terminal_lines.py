@@ -1,4 +1,4 @@
-"""Lines of findings on a narrow terminal: nothing is lost, nothing is wider, and no name is broken where it goes on."""
+"""Findings on a narrow terminal: no text is lost, no line is too wide, and no name is broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of a terminal: as rich draws them, in a hundredth of the time, and folded where it reads best."""
+"""Tables on a terminal: as rich draws them, in a hundredth of the time, with more readable wrapping."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def many(count: int) -> Report:
 
 
 def drawn_by_rich(table: Table, width: int) -> list[str]:
-    """Where nothing has to be folded; bars are ours alone."""
+    """Tables that need no wrapping; bars are not drawn by rich."""
     fitting = fit(table, width)
     assert not fitting.bars
     drawn = RichTable(
@@ -71,7 +71,7 @@ def test_as_rich_draws_it(by: str, width: int) -> None:
         "", tuple(Column(c.key, c.title, "rate" if c.kind == "scale" else c.kind) for c in table.columns), table.rows
     )
     ours = list(table_lines(table, fit(table, width), width, ink(colored=False)))
-    # What has wide characters was one cell too narrow for rich.
+    # rich made columns with wide characters one cell too narrow.
     wide = {number for number, line in enumerate(ours) if not line.isascii() and cell_len(line) != len(line)}
     theirs = drawn_by_rich(table, width)
     assert [line for number, line in enumerate(ours) if number not in wide] == [
@@ -150,7 +150,7 @@ def test_a_tree_and_missing_values() -> None:
 
 
 def test_bars_of_one_report_have_one_scale() -> None:
-    """Of two tables, so that a bar of the one can be compared with a bar of the other."""
+    """Bars of two tables have the same scale."""
     columns = (Column("group", "group", "name"), Column("lr_scale", "lr scale", "scale"))
     tables = (Table("", columns, (("now", 4.0),)), Table("", columns, (("then", 1.0),)))
     lines = render(Report((), tables, (), "done"), Canvas(80)).splitlines()

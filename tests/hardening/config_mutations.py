@@ -1,4 +1,4 @@
-"""Damage to real zoo configs, drawn by number: what a hand, a merge, a script or an enemy does to a training config."""
+"""Numbered damage to real zoo configs, as users, merges, scripts or attackers cause it in training configs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ZOO = (
     "mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py",
 )
 KEPT = ("default_scope", "custom_imports", "model", "optim_wrapper", "param_scheduler", "train_cfg", "custom_hooks")
-"""What a mutated config holds of the real one: all that its parameter groups come from."""
+"""The parts of a real config that a mutated config keeps: all sources of its parameter groups."""
 
 
 class Written(str):
-    """A value as Python source, for what has no literal."""
+    """A value as Python source, for values without a literal."""
 
     __slots__ = ()
 
@@ -98,12 +98,12 @@ ENCODED = (b"\xff\xfe", b"\xef\xbb\xbf", b"# -*- coding: no-such-codec -*-\n", b
 
 
 def mutated(number: int, configs: dict[str, dict[str, Any]], folder: str) -> tuple[bytes, str]:
-    """The ``number``-th damaged config, and in words what was done to which.
+    """Write the damaged config with this number, and return a description of the damage.
 
     Args:
-        number: what seeds all that is drawn.
+        number: seed of the damage.
         configs: keys in KEPT of each config in ZOO.
-        folder: where the damaged file will be, as ``config_NUMBER.py``.
+        folder: folder of the damaged file, ``config_NUMBER.py``.
     """
     draw = random.Random(number)
     name = ZOO[number % len(ZOO)]
@@ -125,7 +125,7 @@ def mutated(number: int, configs: dict[str, dict[str, Any]], folder: str) -> tup
 
 
 def values(draw: random.Random, config: dict[str, Any]) -> str:
-    """One to three values are changed, removed, renamed, put elsewhere or wrapped, anywhere."""
+    """Change, remove, rename, move or wrap one to three values anywhere."""
     done = []
     for _ in range(draw.randint(1, 3)):
         place, path = _place(draw, config)
@@ -151,7 +151,7 @@ def values(draw: random.Random, config: dict[str, Any]) -> str:
 
 
 def types(draw: random.Random, config: dict[str, Any]) -> str:
-    """A type is another."""
+    """Replace a type."""
     for _ in range(200):
         place, path = _place(draw, config)
         if isinstance(place, dict) and "type" in place:
@@ -161,19 +161,19 @@ def types(draw: random.Random, config: dict[str, Any]) -> str:
 
 
 def optimizers(draw: random.Random, config: dict[str, Any]) -> str:
-    """Another optimizer, and perhaps another constructor."""
+    """Replace the optimizer, and sometimes the constructor."""
     config["optim_wrapper"]["optimizer"] = dict(draw.choice(OPTIMIZERS))
     return f"{config['optim_wrapper']['optimizer']} {constructors(draw, config) if draw.random() < 0.5 else ''}"
 
 
 def constructors(draw: random.Random, config: dict[str, Any]) -> str:
-    """Another constructor with the options of the one that was there."""
+    """Replace the constructor and keep the options."""
     config["optim_wrapper"]["constructor"] = draw.choice(CONSTRUCTORS)
     return repr(config["optim_wrapper"]["constructor"])
 
 
 def paramwise(draw: random.Random, config: dict[str, Any]) -> str:
-    """Options of odd shapes for a constructor that is there, or another."""
+    """Set options with unusual values for the same constructor, or for another."""
     odd = draw.choice(PARAMWISE)
     config["optim_wrapper"]["paramwise_cfg"] = odd
     known = draw.choice((None, *CONSTRUCTORS[:2], *CONSTRUCTORS[6:8], CONSTRUCTORS[9]))
@@ -184,7 +184,7 @@ def paramwise(draw: random.Random, config: dict[str, Any]) -> str:
 
 
 def nested(draw: random.Random, config: dict[str, Any]) -> str:
-    """A value lies very deep, or is very wide."""
+    """Nest a value very deeply, or make it very wide."""
     place, path = _place(draw, config)
     key = draw.choice(list(place) if isinstance(place, dict) else range(len(place)))
     deep, wide = draw.choice(((20, 3), (90, 1), (1, 20000)))
@@ -196,17 +196,17 @@ def nested(draw: random.Random, config: dict[str, Any]) -> str:
 
 
 def written(draw: random.Random, config: dict[str, Any]) -> str:
-    """A line of Python before or after the rest; see :func:`mutated`."""
+    """Add a line of Python before or after the text; see :func:`mutated`."""
     return ""
 
 
 def encoded(draw: random.Random, config: dict[str, Any]) -> str:
-    """Bytes that are not expected in a config; see :func:`mutated`."""
+    """Insert bytes that are unexpected in a config; see :func:`mutated`."""
     return ""
 
 
 def based(draw: random.Random, name: str, names: dict[str, str]) -> tuple[bytes, str]:
-    """An odd ``_base_``, or a good one with odd things over it."""
+    """Use an invalid ``_base_``, or a valid one with invalid overrides."""
     odd = draw.choice(BASES)
     over: dict[str, Any] = {}
     if draw.random() < 0.5:
@@ -228,11 +228,11 @@ def based(draw: random.Random, name: str, names: dict[str, str]) -> tuple[bytes,
 KINDS: tuple[Callable[..., Any], ...] = (
     values, paramwise, based, values, optimizers, written, values, types, constructors, nested, encoded,
 )  # fmt: skip
-"""In turn. Their number and that of ZOO have no common divisor: each kind meets each config."""
+"""Types of damage, in turn. Their number and that of ZOO have no common divisor, so each type meets each config."""
 
 
 def _place(draw: random.Random, config: dict[str, Any]) -> tuple[Any, str]:
-    """A container somewhere in the model or its optimizer, not empty, and its path."""
+    """Return a non-empty container in the model or its optimizer, and its path."""
     top = draw.choice([key for key in ("model", "optim_wrapper", "optim_wrapper") if isinstance(config.get(key), dict)])
     place, path = config[top], f"{top}."
     while True:

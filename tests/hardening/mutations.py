@@ -1,4 +1,4 @@
-"""Damage to JSON documents, as hypothesis draws it: what a hand, a merge conflict, a bad disk or an enemy does."""
+"""Random damage to JSON documents, drawn by hypothesis, as users, merge conflicts, bad disks or attackers cause it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ODD_VALUES: tuple[Any, ...] = (
 
 @st.composite
 def mutated(draw: st.DrawFn, document: Any) -> bytes:
-    """``document`` as JSON with one to four things changed in its values or its text."""
+    """Return ``document`` as JSON with one to four changes of its values or its text."""
     document = copy.deepcopy(document)
     for _ in range(draw(st.integers(1, 4))):
         document = _change_value(draw, document)
@@ -30,7 +30,7 @@ def mutated(draw: st.DrawFn, document: Any) -> bytes:
 
 @st.composite
 def mutated_text(draw: st.DrawFn, text: str) -> bytes:
-    """``text`` with one to four places changed: lines swapped or gone, and what :func:`mutated` does to text."""
+    """Return ``text`` with one to four changes: swapped or removed lines, and the text changes of :func:`mutated`."""
     lines = text.splitlines(keepends=True)
     for _ in range(draw(st.integers(0, 2))):
         one, other = draw(st.integers(0, len(lines) - 1)), draw(st.integers(0, len(lines) - 1))
@@ -46,7 +46,7 @@ def mutated_text(draw: st.DrawFn, text: str) -> bytes:
 
 def _change_value(draw: st.DrawFn, document: Any) -> Any:
     place = document
-    # A walk down to some container, and a change of one thing in it.
+    # Walk down to some container, and change one value in it.
     while True:
         below = [key for key in _keys(place) if isinstance(place[key], (dict, list)) and place[key]]
         if not below or draw(st.integers(0, 3)) == 0:

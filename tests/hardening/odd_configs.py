@@ -1,4 +1,4 @@
-"""Training configs whose modules do more than define a model, by what they do; all of one and the same model."""
+"""Training configs whose modules have side effects, by side effect; all have the same model."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ HARMLESS = {
     "few_files": "import resource as r\nr.setrlimit(r.RLIMIT_NOFILE, (64, 64))",
     "collects_garbage": "import gc as g\ng.freeze(), g.collect(), g.disable(), g.set_debug(0)",
 }
-"""Those whose map is the ordinary one all the same."""
+"""Configs whose map is nevertheless the ordinary one."""
 
 HARMLESS_TO_OTHERS = {
     "patches_json": "import json as j\nj.dumps = j.dump = j.loads = lambda *a, **k: 'noise'",
@@ -67,7 +67,7 @@ HARMLESS_TO_OTHERS = {
         "t.Thread(target=lambda: [(time.sleep(0.01), print('noise')) for _ in iter(int, 1)], daemon=True).start()"
     ),
 }
-"""Those that spoil a report in their own process: it is theirs."""
+"""Configs that damage the report of their own process, which is their own report."""
 
 FATAL = {
     "sys_exit": ("import sys\nsys.exit(0)", "error"),
@@ -86,11 +86,11 @@ FATAL = {
     "memory": ("hog = bytearray(3 << 30)", "crashed"),
     "interrupts": ("raise KeyboardInterrupt", "crashed"),
 }  # fmt: skip
-"""Code, and what a scan says of it."""
+"""Code, and the status that a scan reports."""
 
 
 def write_configs(folder: Path) -> dict[str, str]:
-    """Write all of them and three ordinary ones into ``folder``, and return the status that a scan gives, by name."""
+    """Write all of them and three ordinary configs into ``folder``; return the status that a scan reports, by name."""
     modules = folder / "modules"
     modules.mkdir()
     effects = {name: (code, "ok") for name, code in {**HARMLESS, **HARMLESS_TO_OTHERS}.items()} | FATAL

@@ -1,4 +1,4 @@
-"""Full disks, closed streams, odd locales, line ends and paths: fine, or one line and exit code 2, and nothing left."""
+"""Full disks, closed streams, unusual locales, line ends and paths: success, or one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tests.hardening.odd_configs import ORDINARY
 SHAPES = {f"backbone.blocks.{n}.conv.weight": (8, 3) for n in range(300)}
 MAP = to_json(group_map({"decay": {"parameters": SHAPES}}))
 FULL = "ulimit -f 0; "
-"""No byte can be written to any file, which is what a full disk looks like to a writer."""
+"""Let no process write a byte to any file, which looks like a full disk to a writer."""
 
-# What the shell is given, the exit code, and what stderr says; nothing more is said, and with 2 it is one line.
+# Shell command, exit code, and text on stderr; there is no other text, and with exit code 2 it is one line.
 STREAMS: dict[str, tuple[str, int, str]] = {
     "a full disk": (f"{FULL}$L inspect map.json --output json=out.json --format csv", 2, "out.json: cannot write"),
     "a full disk, html": (f"{FULL}$L inspect map.json -o html=out.html", 2, "out.html: cannot write"),
@@ -127,7 +127,7 @@ def test_names_of_maps(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[s
 
 
 def test_names_of_configs(tmp_path: Path) -> None:
-    """All but the hidden one in one scan, with Windows line ends; what has no printable name is refused in one line."""
+    """One scan of all but the hidden one, with Windows line ends; an unprintable name gives a one-line error."""
     names = [name for name in NAMES if name.isprintable() and not name.startswith(".")]
     for name in names:
         (tmp_path / f"{name}.py").write_bytes(ORDINARY.replace("\n", "\r\n").encode())

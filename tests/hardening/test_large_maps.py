@@ -1,4 +1,4 @@
-"""Maps of models with very many parameters: every view, comparison and check takes little memory, and linear work."""
+"""Maps of models with very many parameters: each view, comparison and check needs little memory and linear time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.group_maps import group_map
 from tests.work import growth
 
 TENSORS = 8_000
-# Nearly twice what it takes: 27 MiB before it reads a map, and 5 kB for each tensor.
+# Nearly twice the measured memory: 27 MiB before it reads a map, and 5 kB for each tensor.
 MOST_MEMORY = 116 * 2**20
 
 COMMANDS = [
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_maps(folder: Path, tensors: int) -> None:
-    """Two maps: 20 groups that hold all tensors, and a group for each tensor, as mmengine makes for custom keys."""
+    """Return two maps: 20 groups with all tensors, and a group for each tensor, as mmengine builds for custom keys."""
     names = [f"backbone.blocks.{n // 12}.part{n % 12}.{'bias' if n % 2 else 'weight'}" for n in range(tensors)]
     few = {f"layer_{i}_decay": {"parameters": dict.fromkeys(names[i::20], (8, 3)), "layer_id": i} for i in range(20)}
     keys = {"custom_keys": {f"part{n}": {"lr_mult": n / 7} for n in range(1, 12)}}
@@ -52,10 +52,10 @@ def write_maps(folder: Path, tensors: int) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_megabytes(command: list[str], folder: Path) -> None:
-    # A process that has done it says what it took.
+    # A process that has finished reports its own memory.
     script = (
         "import sys\nfrom lrdecay_cli.app.shell.main import run\ncode = run(sys.argv[1:])\n"
-        # Not getrusage: what that tells of memory is inherited from whoever started the process.
+        # Not getrusage: its value of memory is inherited from the parent process.
         "(most,) = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')]\n"
         "print(code, most, file=sys.stderr)\n"
     )

@@ -1,4 +1,4 @@
-"""Damaged configs of both zoos: each ends in 0, 1 or 2 with at most one line of complaint, within bounds."""
+"""Damaged configs of both zoos: each command ends with 0, 1 or 2 and at most one line of error, within limits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def configs() -> dict[str, dict[str, Any]]:
 
 
 def ends_well(path: str) -> bytes:
-    """Inspect a config and check the map; codes and all that was said, in JSON."""
+    """Inspect a config and check the map; return exit codes and all output, as JSON."""
     codes, said, report = [], io.StringIO(), str(Path(path).with_suffix(".map.json"))
     commands = [["inspect", path, "--device", "meta", "--by", "module", "--output", f"json={report}"]]
     with contextlib.redirect_stderr(said):
@@ -75,6 +75,6 @@ def test_each_ends_well(
         ):
             bad.append(f"{what}: {ended}, {said}")
     assert not bad, "\n".join([f"{len(bad)} of {len(done)}", *bad])
-    # Not every damage is the end, and some is.
+    # Some damage causes an error, and some does not.
     assert codes == {0, 1, 2}
     assert capfd.readouterr() == ("", "")

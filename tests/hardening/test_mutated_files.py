@@ -1,4 +1,4 @@
-"""Thousands of damaged maps: every command ends in 0, 1 or 2 with at most one line of complaint."""
+"""Thousands of damaged maps: every command ends with 0, 1 or 2 and at most one line of error."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ until = 2027-01-31
 HANGS = 60.0
 """Seconds of CPU time after which a command counts as hanging."""
 MOST_MEMORY = 500 * 2**20
-"""Bytes by which all of them together may grow the process."""
+"""Bytes by which all commands together may grow the process."""
 
 
 class Hangs(BaseException):
@@ -81,7 +81,7 @@ def must_end() -> Iterator[None]:
 
 
 def ends_well(arguments: Sequence[str]) -> int:
-    """Run a command in this process; it must end, in a code of the table, and complain in one line."""
+    """Run a command in this process; it must end with a documented exit code and at most one line of error."""
     out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), must_end():
         code = run(arguments)
@@ -134,7 +134,7 @@ def test_maps(command: list[str], folder: Path, many: settings) -> None:
             codes.add(ends_well([str(folder / word) if word.endswith(".json") else word for word in command]))
 
     mutate()
-    # Not every damage is the end, and some is.
+    # Some damage causes an error, and some does not.
     assert len(codes) > 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before < MOST_MEMORY
 

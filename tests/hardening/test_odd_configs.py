@@ -1,4 +1,4 @@
-"""Configs that do more than they should, beside ordinary ones: the report on the others, and on them, is as ever."""
+"""Configs with side effects beside ordinary ones: the reports on all configs are as usual."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def statuses(folder: Path) -> dict[str, str]:
 
 
 def without_config(document: dict[str, Any]) -> dict[str, Any]:
-    """A document without what tells the config that it is about from others."""
+    """Return a document without the facts that identify its config."""
     own = ("config", "training", "before", "after", "before_source", "after_source", "checked")
     kept = {key: value for key, value in document.items() if key not in own}
     if "findings" in kept:
@@ -34,7 +34,7 @@ def without_config(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_scan_of_all_of_them(folder: Path, statuses: dict[str, str]) -> None:
-    # Some only sleep until their time is over.
+    # Some only sleep until the timeout.
     options = [
         "--jobs",
         "6",
@@ -57,7 +57,7 @@ def test_a_scan_of_all_of_them(folder: Path, statuses: dict[str, str]) -> None:
             for name, status in statuses.items() if status == "ok"}  # fmt: skip
     odd = [name for name in maps if without_config(maps[name]) != without_config(maps[ORDINARY])]
     assert odd == []
-    # Nothing was left behind but what was asked for.
+    # Only the requested files remain.
     assert {entry.name for entry in folder.iterdir()} == {*statuses, "maps", "modules"}
 
 
@@ -100,6 +100,6 @@ def commands_for(name: str) -> list[list[str]]:
 
 
 def run_apart(commands: dict[str, list[str]], folder: Path) -> dict[str, tuple[int, str]]:
-    """Exit code and stdout of each command, run in a process of its own."""
+    """Return exit code and stdout of each command, run in its own process."""
     results = {name: lrdecay(*command, cwd=folder) for name, command in commands.items()}
     return {name: (result.code, result.out) for name, result in results.items()}

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM at many moments: no file is half-written, nothing is left behind, and the exit code tells."""
+"""SIGINT and SIGTERM at many moments: no file is incomplete, nothing remains, and the exit code shows the signal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMANDS = {
     "build isolated": ["inspect", "a.py", *META, "--isolate", "--output", "json=out/a.json"],
 }
 FORKED = ("build several", "build isolated")
-"""Those that start with the stack in memory: their moments are among what they do with it, not among imports."""
+"""Commands that start with torch in memory: signals arrive during their work, not during imports."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Run:
-    """A command in a process of its own, with folders of its own for what it writes."""
+    """A command in its own process, with its own folders for output."""
 
     def __init__(self, project: Path, folder: Path, command: list[str]) -> None:
         self.folder, self.command = folder, command
@@ -60,10 +60,10 @@ class Run:
         self.listens = self.ended = 0.0
 
     def ends(self, *, cold: bool, after: float = 0.0, how: signal.Signals | None = None) -> tuple[int, str]:
-        """Exit code and stderr, when ``how`` comes ``after`` so many seconds."""
+        """Return exit code and stderr after the signal ``how``, which is sent ``after`` so many seconds."""
 
         def disturb(pid: int) -> None:
-            # Before its first line a Python program cannot say how it ends.
+            # Before its first line, a Python program cannot decide its exit code.
             while not catches(pid, signal.SIGTERM):
                 time.sleep(0.005)
             self.listens = time.monotonic()
@@ -89,7 +89,7 @@ class Run:
         return code, said
 
     def left_behind(self) -> list[str]:
-        """What should not be there: temporary files, files that are not whole, processes."""
+        """Return leftovers: temporary files, incomplete files, processes."""
         files = [file for file in self.folder.rglob("*") if not file.is_symlink()]
         left = [str(file) for file in files if ".part" in file.name or self._is_temporary(file)]
         left += [str(file) for file in files if file.suffix in (".json", ".html") and not is_whole(file)]
@@ -99,7 +99,7 @@ class Run:
         return left + alive
 
     def _is_temporary(self, file: Path) -> bool:
-        # torch makes itself a folder for compiled code, which stays; mmengine's own are left by a child that is killed.
+        # torch creates a folder for compiled code, which stays; a killed child leaves mmengine's own folders.
         return file.parent == self.folder / "tmp" and not file.name.startswith(("torchinductor", "tmp"))
 
     def _processes(self) -> Iterator[str]:
@@ -110,7 +110,7 @@ class Run:
 
 
 def catches(pid: int, number: signal.Signals) -> bool:
-    """Whether a process handles a signal, or is over."""
+    """Return True if the process handles a signal, or has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except (OSError, ValueError):

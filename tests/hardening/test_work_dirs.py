@@ -1,4 +1,4 @@
-"""Work directories as bad days and enemies leave them: each command ends, in one line, and leaves nothing behind."""
+"""Damaged and hostile work directories: each command ends with one line, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_damage(name: str, folder: Path) -> None:
 
 @pytest.fixture
 def built_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The config of the training is not the subject: it is the same for every log."""
+    """The config of the training does not matter here: it is the same for every log."""
     known: dict[str, Any] = {}
     build = Plans.build
     monkeypatch.setattr(

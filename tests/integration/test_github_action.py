@@ -1,4 +1,4 @@
-"""The composite action: its form by GitHub's own schema, its shell steps by running them."""
+"""The composite action: validate it with GitHub's own schema, and run its shell steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Step = Callable[..., tuple[int, str]]
 
 
 def test_its_form() -> None:
-    """By the schema that check-jsonschema ships."""
+    """Validate with the schema that check-jsonschema contains."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-actions", "action.yml"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
@@ -36,9 +36,9 @@ def test_no_input_is_pasted_into_a_script() -> None:
 
 @pytest.fixture
 def step(tmp_path: Path) -> Step:
-    """Run a step's script as the runner does, with these inputs; gives the exit code and what it printed."""
+    """Run a step's script as the runner does, with these inputs; return the exit code and the output."""
     (tmp_path / ".git").mkdir()
-    # The interpreter of these tests is the one that the action calls python.
+    # The action's python is the interpreter of these tests.
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (tmp_path / "bin/python").chmod(0o755)
@@ -61,7 +61,7 @@ def step(tmp_path: Path) -> Step:
             "GITHUB_OUTPUT": str(tmp_path / "output"),
             "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
         }
-        # As the runner calls it for "shell: bash".
+        # GitHub's runner starts "shell: bash" like this.
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", STEPS[name]["run"]]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
@@ -95,7 +95,7 @@ def test_the_check_and_its_verdict(wrong: bool, inputs: dict[str, str], code: st
     if code == "2":
         assert re.search("^lrdecay: |could not be checked", printed, re.MULTILINE)
         return
-    # The three maps have the same finding, which is told once.
+    # The three maps have the same finding, which is reported once.
     told = re.findall(r"^::error file=maps/.+\.json,line=1,title=LRD301 .*configs/a\.py", printed, re.MULTILINE)
     assert len(told) == (wrong and "targets" not in inputs)
     summary = (tmp_path / "summary").read_text()
@@ -115,7 +115,7 @@ def test_rules_link_to_the_repository_of_the_action(tmp_path: Path, step: Step) 
 
 
 def test_the_installation(tmp_path: Path, step: Step) -> None:
-    """With pip as it is, into a folder: the script itself says where from and with which extras."""
+    """With the real pip, into a folder: the script decides the source and the extras."""
     (tmp_path / "bin/python").write_text(
         f'#!/bin/sh\nexec {sys.executable} "$@" --dry-run --no-deps --no-build-isolation --target "{tmp_path}/there"\n'
     )

@@ -1,4 +1,4 @@
-"""The hook, with the real pre-commit, installed from this repository into a repository of its own."""
+"""The hook, with the real pre-commit, installed from this repository into a separate repository."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def hook_repository(tmp_path: Path) -> Path:
-    """What a tag of this repository would hold, as it is in the working tree."""
+    """Return the files that a tag of this repository would contain, from the working tree."""
     folder = tmp_path / "lrdecay"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "lrdecay_cli", folder / "lrdecay_cli", ignore=ignored)
@@ -62,7 +62,7 @@ def test_the_hook_judges_maps_and_nothing_else(hook_repository: Path, tmp_path: 
     assert failed.returncode == 1
     assert "LRD301 scale-above-one" in failed.stdout
     assert "exit code: 1" in failed.stdout
-    # Nothing heavy was installed for it.
+    # No large package was installed for it.
     assert not list((tmp_path / "home").rglob("torch"))
 
 

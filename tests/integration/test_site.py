@@ -1,4 +1,4 @@
-"""The documentation as a site: every link leads somewhere, and the Python API is on it."""
+"""The documentation as a site: every link has a target, and the Python API is on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__, "../../..").resolve()
 
 
 def test_it_is_built_without_a_warning(tmp_path: Path) -> None:
-    """Strict: a link without its page or heading, or a page that the navigation lacks, raises."""
+    """In strict mode, a link without its page or heading raises, and so does a page that the navigation lacks."""
     build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path), strict=True))
     page = html.parse(tmp_path / "api.html")
     documented = {heading.get("id").removeprefix("lrdecay_cli.") for heading in page.iterfind(".//h3[@id]")}

@@ -1,4 +1,4 @@
-"""The wheel, installed without extras into an empty environment: maps are judged there, and torch is absent."""
+"""The wheel, installed without extras into an empty environment: it checks maps without torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.checking.maps import decay_map, write
 
 ROOT = Path(__file__, "../../..").resolve()
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-# What is run, the exit code, and what is said.
+# Command, exit code, and expected output.
 JUDGED = {
     "check right.json --select LRD301": (0, "no findings in 1 config"),
     "check wrong.json --select LRD301": (1, "LRD301 scale-above-one"),
@@ -35,7 +35,7 @@ JUDGED = {
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of scripts of a fresh virtual environment that has the wheel and what it requires."""
+    """Return the scripts folder of a new virtual environment with the wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("wheel")
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])
     venv.create(folder / "venv", symlinks=True, with_pip=False)
@@ -45,7 +45,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pip_for(scripts: Path) -> list[str]:
-    """The pip of the tests, at work in that environment: to install one there takes as long as all the rest."""
+    """Use the tests' pip in that environment, because installing a pip there takes as long as everything else."""
     return [sys.executable, "-m", "pip", "--python", str(scripts / "python")]
 
 

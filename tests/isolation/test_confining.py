@@ -1,4 +1,4 @@
-"""What a confined process cannot do, tried in one, beside a free one that can: a test of the test."""
+"""Forbidden actions of a confined process, each tried in a free process as well: this tests the test."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Attack = Callable[["Scene"], object]
 
 
 class Scene:
-    """What an attacker finds: a folder with a secret, a project, a server and a neighbour."""
+    """Targets of an attacker: a folder with a secret, a project, a server and a neighbour process."""
 
     def __init__(self, folder: Path) -> None:
         self.home, self.project, self.scratch = folder / "home", folder / "project", folder / "scratch"
@@ -103,7 +103,7 @@ def type_into_the_terminal(scene: Scene) -> None:
     fcntl.ioctl(scene.terminal[1], termios.TIOCSTI, b"x")
 
 
-# What a free process may do and a confined one may not.
+# Actions that a free process may do and a confined one may not.
 ATTACKS: dict[str, Attack] = {
     "connect": lambda scene: socket.create_connection(scene.tcp.getsockname(), timeout=2).close(),
     "connect by a file": connect_by_unix_socket,
@@ -131,7 +131,7 @@ ATTACKS: dict[str, Attack] = {
 
 
 def outcome_of(scene: Scene, attack: Attack, *, confined: bool) -> str:
-    """``done``, or the name of the error that stopped it."""
+    """Return ``done``, or the name of the exception that stopped the action."""
 
     def work(_: str) -> bytes:
         if confined:
@@ -199,7 +199,7 @@ def test_what_takes_too_much_is_ended(scene: Scene) -> None:
         return outcome.reason
 
     assert reason(spin) == "killed by SIGXCPU"
-    # Python has the signal ignored, and raises an error instead.
+    # Python ignores this signal and raises an exception instead.
     assert reason(fill) == "ended its process with exit code 1"
     assert (scene.scratch / "file").stat().st_size <= 1 << 16
 
