@@ -23,7 +23,7 @@ LAYERS: Mapping[str, Callable[[], nn.Module]] = {
 
 class _Named(nn.Module):
     def __len__(self) -> int:
-        """Number of blocks by the name of the last block, which may be the only one; mmselfsup's constructor reads it."""
+        """Number of blocks, from the name of the last block, which may be the only one; mmselfsup reads it."""
         return max((int(name) for name, _ in self.named_children() if name.isdecimal()), default=-1) + 1
 
     def __bool__(self) -> bool:

@@ -1,4 +1,4 @@
-"""Models for tests of constructors: quick to build, and the real optimizers that constructors make of them."""
+"""Small models for tests of constructors, and the real optimizers that constructors build for them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ OPTIMIZER = {"type": "AdamW", "lr": BASE_LR, "weight_decay": BASE_WEIGHT_DECAY}
 
 
 def build(config: dict[str, Any], scope: str) -> nn.Module:
-    """A module of the registry of ``scope``, on the meta device."""
+    """Build a module from the registry of ``scope``, on the meta device."""
     with DefaultScope.overwrite_default_scope(scope), constructing("meta"):
         return MODELS.build(config)
 
 
 class Detector(nn.Module):
-    """A backbone and a layer that is none of it."""
+    """A backbone, and a layer outside it."""
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Detector(nn.Module):
 
 
 def groups_of(model: nn.Module, constructor: type, **paramwise_cfg: Any) -> list[dict[str, Any]]:
-    """The groups of the optimizer that a constructor makes, without the tensors, whose names are checked."""
+    """Return the groups of the optimizer that a constructor builds, without tensors; tensor names are checked."""
     made = constructor({"type": "OptimWrapper", "optimizer": dict(OPTIMIZER)}, paramwise_cfg)(model)
     optimizer = made.optimizer
     assert isinstance(optimizer, torch.optim.AdamW)
@@ -44,7 +44,7 @@ def groups_of(model: nn.Module, constructor: type, **paramwise_cfg: Any) -> list
 
 
 def our_groups(model: nn.Module, **paramwise_cfg: Any) -> list[dict[str, Any]]:
-    """The groups of our constructor, each held against the provenance of its parameters."""
+    """Return the groups of lrdecay's constructor, each compared with the provenance of its parameters."""
     options = {"decay_rate": RATE, **paramwise_cfg}
     groups = groups_of(model, LayerDecayOptimWrapperConstructor, **options)
     plan = plan_for(getattr(model, "module", model), OPTIMIZER, options)
@@ -56,7 +56,7 @@ def our_groups(model: nn.Module, **paramwise_cfg: Any) -> list[dict[str, Any]]:
 
 
 def assert_recomputes(provenance: Provenance, group: dict[str, Any]) -> None:
-    """Every formula, and every rule with its inputs, gives the group's own number to the last bit."""
+    """Assert that every formula, and every rule with its inputs, gives the group's own number to the last bit."""
     for step, number in (
         (provenance.layer_id, group["layer_id"]),
         (provenance.lr_scale, group["lr_scale"]),
@@ -69,7 +69,7 @@ def assert_recomputes(provenance: Provenance, group: dict[str, Any]) -> None:
 
 
 def by_parameter(groups: list[dict[str, Any]], key: str) -> dict[str, Any]:
-    """A number of each parameter's group."""
+    """Return a number of each parameter's group."""
     return {name: group[key] for group in groups for name in group["param_names"]}
 
 
@@ -82,7 +82,7 @@ class Plain(nn.Module):
 
 
 class Reporting(Plain):
-    """mmpretrain's way to tell how deep a parameter is."""
+    """Define the depth of a parameter as mmpretrain's backbones do."""
 
     def get_layer_depth(self, param_name: str, prefix: str = "") -> tuple[int, int]:
         if not param_name.startswith(prefix):

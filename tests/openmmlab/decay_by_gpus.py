@@ -1,4 +1,4 @@
-"""Constructors of toy models that ask how many GPUs train, each in another way."""
+"""Constructors of toy models that read the number of training GPUs, each from another source."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DecayByGpus:
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class ByMmengine(DecayByGpus):
-    """Asks mmengine."""
+    """Reads mmengine."""
 
     def gpus(self) -> int:
         return get_world_size()  # type: ignore[no-any-return]
@@ -47,7 +47,7 @@ class ByMmengine(DecayByGpus):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class ByDistInfo(DecayByGpus):
-    """Asks mmengine for rank and world size."""
+    """Reads rank and world size from mmengine."""
 
     def gpus(self) -> int:
         return get_dist_info()[1]  # type: ignore[no-any-return]
@@ -55,7 +55,7 @@ class ByDistInfo(DecayByGpus):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class ByTorch(DecayByGpus):
-    """Asks PyTorch."""
+    """Reads PyTorch."""
 
     def gpus(self) -> int:
         return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
@@ -63,7 +63,7 @@ class ByTorch(DecayByGpus):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class ByVariable(DecayByGpus):
-    """Asks the launcher's environment variable."""
+    """Reads the launcher's environment variable."""
 
     def gpus(self) -> int:
         return int(os.environ.get("WORLD_SIZE", "1"))
@@ -71,7 +71,7 @@ class ByVariable(DecayByGpus):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class ByNobody(DecayByGpus):
-    """Asks for the rank alone, as mmdet's constructor does to log once."""
+    """Reads only the rank, as mmdet's constructor does to log once."""
 
     def gpus(self) -> int:
         rank, _ = get_dist_info()

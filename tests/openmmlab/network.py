@@ -1,4 +1,4 @@
-"""Counting what a process asks of the network, at the interpreter: however a function was imported or patched."""
+"""Count network requests of a process inside the interpreter, however a function was imported or patched."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 @contextmanager
 def network_refused() -> Iterator[list[tuple[Any, ...]]]:
-    """Refuse every use of the network in here and yield the list of attempts, as it grows."""
+    """Refuse every network request in this block and yield the growing list of requests."""
     attempts: list[tuple[Any, ...]] = []
     _counting.append(attempts)
     try:
@@ -36,5 +36,5 @@ def network_refused() -> Iterator[list[tuple[Any, ...]]]:
         _counting.remove(attempts)
 
 
-# A hook cannot be taken away again, so there is one, which is idle most of the time.
+# An audit hook cannot be removed, so there is one, which is inactive most of the time.
 sys.addaudithook(_hook)

@@ -12,7 +12,7 @@ from torch import nn
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class PairConstructor:
-    """Two optimizers in one wrapper, as GANs have them."""
+    """Two optimizers in one wrapper, as in GANs."""
 
     def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
         self.config = optim_wrapper_cfg

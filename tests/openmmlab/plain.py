@@ -1,6 +1,6 @@
-"""What a user would write without lrdecay: load, build with weights initialised, run mmengine's own function.
+"""What a user would write without lrdecay: load, build with initialised weights, call mmengine's own function.
 
-Weights are initialised without drawing their random numbers, which take a quarter of the time and are in no group map.
+The initialisation draws no random numbers, which take a quarter of the time and are in no group map.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MMLogger.get_current_instance().setLevel(logging.CRITICAL)
 
 def plain_config(path: str) -> Config:
     config = Config.fromfile(path)
-    # The automatic mixed precision wrapper refuses to be built without a GPU; it has no say in the groups.
+    # The automatic mixed precision wrapper cannot be built without a GPU; it does not affect the groups.
     if config.optim_wrapper.get("type") == "AmpOptimWrapper":
         config.optim_wrapper.type = "OptimWrapper"
         config.optim_wrapper.pop("loss_scale", None)
@@ -40,27 +40,27 @@ def plain_model(config: Config) -> nn.Module:
 
 @contextmanager
 def nothing_drawn() -> Iterator[None]:
-    """Let the methods that draw a whole tensor of random numbers, which ``torch.nn.init`` calls, leave it as it is."""
+    """Disable the tensor methods of ``torch.nn.init`` that draw random numbers."""
     methods = ("normal_", "uniform_", "erfinv_")
     for method in methods:
         setattr(torch.Tensor, method, lambda tensor, *_, **__: tensor)
     try:
         yield
     finally:
-        # They are those of a base class.
+        # The methods are inherited from a base class.
         for method in methods:
             delattr(torch.Tensor, method)
 
 
 def without_memory(model: nn.Module) -> nn.Module:
-    """The model, whose tensors keep their shapes and identity and lose their values: for one that a test keeps."""
+    """Remove the values of a model's tensors, and keep their shapes and identity, for a model that a test keeps."""
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.untyped_storage().resize_(0)
     return model
 
 
 def plain_groups(config: Config, model: nn.Module, paramwise_cfg: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Every group as a dict of its options, with the names of its parameters under ``names``."""
+    """Return every group as a dict of its options, with the names of its parameters in ``names``."""
     wrapper_config = copy.deepcopy(config.optim_wrapper)
     if paramwise_cfg is not None:
         wrapper_config["paramwise_cfg"] = paramwise_cfg

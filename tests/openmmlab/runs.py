@@ -1,4 +1,4 @@
-"""Real runs of mmengine's Runner on toy models, some iterations on CPU, with the checkpoints that they save."""
+"""Short real trainings of toy models with mmengine's Runner on CPU, and their checkpoints."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LrdecayToy(BaseModel):
 
 @MODELS.register_module(force=True)
 class LrdecayToyClassifier(BaseModel):
-    """A real backbone of mmpretrain, as small as it can be, and a head."""
+    """A real backbone of mmpretrain, as small as possible, and a head."""
 
     def __init__(self, kind: str = "convnext") -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class LrdecayToyClassifier(BaseModel):
 
 @MODELS.register_module(force=True)
 class LrdecayToyPair(BaseModel):
-    """A generator and a discriminator, each with an optimizer of its own."""
+    """A generator and a discriminator, each with its own optimizer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class LrdecayToyPair(BaseModel):
 
 @OPTIM_WRAPPERS.register_module(force=True)
 class LrdecayScaledWrapper(OptimWrapper):
-    """Saves what AmpOptimWrapper saves, which itself needs a GPU."""
+    """Saves the same state as AmpOptimWrapper, which needs a GPU."""
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "loss_scaler": torch.amp.GradScaler("cpu").state_dict()}
@@ -142,12 +142,12 @@ RUNS: dict[str, dict[str, Any]] = {
     },
 }
 RECORDED = ("mmdet_decay", "mmpretrain_decay")
-"""Runs whose constructor records the names of the parameters."""
+"""Trainings whose constructor records the names of the parameters."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run."""
+    """A finished training."""
 
     config: Path
     checkpoint: Path
@@ -158,7 +158,7 @@ def train(name: str, folder: Path) -> Run:
     """Train one of ``RUNS`` for an epoch, in which its lr falls to a tenth, and save its config too."""
     config = config_of(name, folder)
     path = folder / "config.py"
-    # What reads the config in the checkpoint reads it as people have it.
+    # Readers of the config in the checkpoint get it in the usual form.
     with formatting():
         Config({key: config[key] for key in ("custom_imports", "default_scope", "model", "optim_wrapper")}).dump(path)
         runner = runner_of(config)
@@ -167,7 +167,7 @@ def train(name: str, folder: Path) -> Run:
 
 
 def config_of(name: str, folder: Path) -> dict[str, Any]:
-    """A whole config for mmengine's Runner."""
+    """Return a complete config for mmengine's Runner."""
     schedule = {"type": "MultiStepLR", "milestones": [2], "gamma": 0.1, "by_epoch": False}
     several = name == "two_optimizers"
     return {
@@ -190,6 +190,6 @@ def config_of(name: str, folder: Path) -> dict[str, Any]:
 
 
 def runner_of(config: dict[str, Any]) -> Runner:
-    """The Runner of a config."""
+    """Return the Runner of a config."""
     logging.getLogger("mmengine").setLevel(logging.ERROR)
     return Runner.from_cfg(Config(config))

@@ -1,4 +1,4 @@
-"""``auto_scale_lr`` and the number of GPUs in group maps, against mmengine's own Runner and the constructors alone."""
+"""``auto_scale_lr`` and the number of GPUs in group maps, compared with mmengine's own Runner and the constructors."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_lr_is_the_one_that_the_runner_makes(name: str, gpus: int, tmp_pat
     path = saved(SCALINGS[name], tmp_path)
     config = Config.fromfile(path)
     config.update(work_dir=str(tmp_path), log_level="ERROR", experiment_name=f"batch_{name}_{gpus}")
-    # A training without a launcher first: a process group that is there makes the Runner wrap the model.
+    # A training without a launcher comes first: if a process group exists, the Runner wraps the model.
     runner = Runner.from_cfg(config)
     wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     with process_group(gpus):
@@ -90,10 +90,10 @@ def test_the_options_mean_what_train_py_means(tmp_path: Path) -> None:
         assert scaled.batch
         assert (scaled.batch.lr_factor, scaled.batch.gpus_given) == (factor, launch.gpus is not None)
         assert lrs_of(scaled) == [lr * factor for lr in lrs_of(plain) if lr is not None]
-    # The config's own switch counts without the option, for the 1 GPU of a training without a launcher.
+    # Without the option, the config's own switch applies, for the 1 GPU of a training without a launcher.
     own = audit(path, cfg_options=("auto_scale_lr.enable=True",))
     assert own.batch == Batch(1, False, BATCH, 8, 0.25)
-    # What depends on nothing says so, and is otherwise the same map.
+    # A map that depends on nothing records this, and is otherwise the same.
     idle = audit(path, launch=Launch(8))
     assert idle.batch == Batch(8, True, BATCH)
     assert idle.groups == plain.groups
@@ -152,7 +152,7 @@ def test_the_schedule_of_a_scaled_training_is_the_real_one(tmp_path: Path) -> No
     for iteration, lrs in seen.lrs.items():
         by_group = {name: run.series.at(iteration, track) for track, groups in tracks for name in groups}
         assert [by_group[group.name] for group in group_map.groups] == lrs
-    # The logged base_lr keeps the config's value, times what the schedulers make of it.
+    # The logged base_lr keeps the config's value, multiplied by the schedulers.
     (base,) = (track for key, track in run.log_keys if key == "base_lr")
     assert run.series.at(4, base) == pytest.approx(0.01)
 
@@ -191,7 +191,7 @@ def test_a_constructor_that_asks_for_the_gpus_is_told(
 
 
 def test_two_gpus_may_be_as_one(tmp_path: Path) -> None:
-    """YOLO-World's numbers: 0.0625 on one GPU and on two, 0.25 on eight; the norms have AdamW's own 0.01."""
+    """YOLO-World's numbers: 0.0625 on one and two GPUs, 0.25 on eight; the norms have AdamW's default of 0.01."""
     path = decaying("ByMmengine", 40, tmp_path, type="AdamW", weight_decay=0.05)
     found = [audit(path, launch=launch) for launch in (Launch(), Launch(2), Launch(8))]
     assert [[group.weight_decay for group in each.groups] for each in found] == [
@@ -230,7 +230,7 @@ def test_the_formula_is_the_constructors_own(tmp_path: Path) -> None:
 
 def test_the_rank_alone_is_no_question(tmp_path: Path) -> None:
     assert audit(decaying("ByNobody", 16, tmp_path)).batch is msgspec.UNSET
-    # mmdet's own asks for the rank to log once.
+    # mmdet's own constructor reads the rank to log once.
     assert audit(saved(dict(optim_wrapper=LAYERS), tmp_path)).batch is msgspec.UNSET
 
 

@@ -1,4 +1,4 @@
-"""Building without random numbers, weights or network changes nothing but the time it takes."""
+"""Builds without random numbers, weights or network have the same result in less time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_json_is_the_same_from_run_to_run() -> None:
 
 
 class Tied(nn.Module):
-    """Ties a weight, freezes a tensor by the variable that it registered, and keeps an attribute on a parameter."""
+    """Ties a weight, freezes a tensor through the registered variable, and sets an attribute on a parameter."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,13 +111,13 @@ def test_a_closed_stream_of_the_stack_is_no_error(
 def test_prints_and_logs(
     verbose: bool, handler: logging.StreamHandler, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Other tests want the logger silent.
+    # Other tests need a silent logger.
     monkeypatch.setattr(handler, "level", logging.NOTSET)
     with quiet_stack(verbose):
         sys.stdout.write("printed\n")
         MMLogger.get_current_instance().info("logged")
         with without_prints():
-            # mmseg's constructor names no logger, and mmengine prints then.
+            # mmseg's constructor names no logger, so mmengine prints.
             print_log("printed by a constructor")
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -127,7 +127,7 @@ def test_prints_and_logs(
 
 
 def test_a_weight_that_is_taken_by_its_name_has_no_shape_to_fit(tmp_path: Path) -> None:
-    """mmaction2's ResNet compares the shape of each, and mmengine's own loader finds none."""
+    """mmaction2's ResNet compares the shape of each weight, and mmengine's own loader finds none."""
     with constructing("cpu"):
         state = _load_checkpoint(str(tmp_path / "none.pth"))["state_dict"]
         conv = nn.Conv2d(3, 4, 1)

@@ -1,4 +1,4 @@
-"""Maps of checkpoints against the optimizers that saved them and those that mmengine restores from them."""
+"""Maps of checkpoints, compared with the optimizers that saved them and those that mmengine restores from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.openmmlab.runs import RECORDED, RUNS, Run, config_of, runner_of, trai
 
 @pytest.fixture(scope="module")
 def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
-    """A run by name, trained once."""
+    """Return a training by name; each is trained once."""
     done: dict[str, Run] = {}
 
     def run(name: str) -> Run:
@@ -34,7 +34,7 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
 
 
 def live_numbers(runner: Any) -> dict[str, tuple[Any, ...]]:
-    """lr, initial lr, weight decay and shape of every parameter that the live optimizers hold, by name."""
+    """Return lr, initial lr, weight decay and shape of every parameter in the live optimizers, by name."""
     names = {id(parameter): name for name, parameter in runner.model.named_parameters()}
     wrapper = runner.optim_wrapper
     optimizers = [one.optimizer for _, one in wrapper.items()] if hasattr(wrapper, "items") else [wrapper.optimizer]
@@ -86,7 +86,7 @@ def test_names_that_nobody_recorded_are_asked_for(run_of: Callable[[str], Run], 
 
 
 def test_what_its_config_says_beside_other_values_is_known(run_of: Callable[[str], Run], tmp_path: Path) -> None:
-    """A config may hold what is no literal, which mmengine writes as it prints it; nothing of that is run."""
+    """A config may contain a value without a literal, which mmengine writes as its repr; no such text is executed."""
 
     def add(checkpoint: dict[str, Any]) -> None:
         text = checkpoint["meta"]["cfg"].replace("type='AdamW'", "type='AdamW', betas=array([0.9]), fused=False")
@@ -102,8 +102,8 @@ def test_what_its_config_says_beside_other_values_is_known(run_of: Callable[[str
 def test_map_is_what_a_real_resume_goes_on_with(
     run_of: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """The config has another lr and weight decay by now; mmengine puts the saved ones in their place."""
-    # mmengine 0.10.7 cannot resume from its own checkpoints where torch loads weights only unless told otherwise.
+    """The config now has another lr and weight decay; mmengine replaces them with the saved ones."""
+    # mmengine 0.10.7 cannot resume from its own checkpoints if torch loads only weights by default.
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     run = run_of(name)
     config = config_of(name, tmp_path)
@@ -113,7 +113,7 @@ def test_map_is_what_a_real_resume_goes_on_with(
     else:
         wrapper = {**config["optim_wrapper"], "optimizer": {**changed, "weight_decay": 0.7}}
     runner = runner_of({**config, "optim_wrapper": wrapper, "resume": True, "load_from": str(run.checkpoint)})
-    # As Runner.train does before it resumes.
+    # As Runner.train does before a resume.
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
@@ -123,7 +123,7 @@ def test_map_is_what_a_real_resume_goes_on_with(
 
 
 def resaved(run: Run, folder: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
-    """The checkpoint of a run, changed."""
+    """Change the checkpoint of a training."""
     loaded = dict(load_checkpoint(str(run.checkpoint))[0])
     loaded = {key: loaded[key] for key in ("meta", "state_dict", "optimizer")}
     change(loaded)
@@ -191,7 +191,7 @@ def test_the_text_of_a_config_is_named_where_there_is_one(run_of: Callable[[str]
 def test_recorded_names_stand_and_a_resume_that_would_mix_them_up_is_told(
     run_of: Callable[[str], Run], tmp_path: Path
 ) -> None:
-    """Two groups of the same sizes in the other order: mmengine would not notice."""
+    """Two groups of equal sizes in reversed order: mmengine would not notice."""
     run = run_of("mmpretrain_decay")
 
     def reorder(checkpoint: dict[str, Any]) -> None:
@@ -218,7 +218,7 @@ def _set(**values: Any) -> Callable[[dict[str, Any]], None]:
 
 
 def _tower() -> list[Any]:
-    """A list that is 2 ** 60 long when it is written out, and small in memory and in a pickle."""
+    """A list with 2 ** 60 entries when written out, but small in memory and in a pickle."""
     tower: list[Any] = []
     for _ in range(60):
         tower = [tower, tower]
@@ -251,7 +251,7 @@ def test_odd_optimizers_are_refused(
 
 
 def _without_top(checkpoint: dict[str, Any]) -> None:
-    """Leaves the groups of which none has the base lr, and takes away what tells it besides."""
+    """Keep only groups without the base lr, and remove its other sources."""
     optimizer = checkpoint["optimizer"]
     optimizer["param_groups"] = [group for group in optimizer["param_groups"] if group["lr_scale"] != 1]
     del optimizer["base_param_settings"], checkpoint["meta"]
@@ -276,7 +276,7 @@ def test_the_base_lr_is_what_the_recorded_scales_agree_on(
 
 
 def test_a_tensor_that_is_held_twice_is_counted_once(tmp_path: Path) -> None:
-    """As it is of a live optimizer; torch warns and saves it."""
+    """The groups are as in a live optimizer; torch warns and saves them."""
     weight = torch.nn.Parameter(torch.zeros(2, 3))
     with pytest.warns(UserWarning, match="duplicate parameters"):
         optimizer = torch.optim.SGD([{"params": [weight, weight], "param_names": ["head.weight"] * 2}], lr=0.1)
@@ -293,7 +293,7 @@ def test_a_tensor_that_is_held_twice_is_counted_once(tmp_path: Path) -> None:
 def test_a_state_that_tells_no_shape_is_no_hindrance(
     run_of: Callable[[str], Run], tmp_path: Path, state: object
 ) -> None:
-    """The saved model and the config do: it is a stranger's optimizer, or one that has not stepped yet."""
+    """The saved model or the config gives the shapes if the state of a custom or new optimizer has none."""
     run = run_of("mmdet_decay")
 
     def replace(checkpoint: dict[str, Any]) -> None:
@@ -328,7 +328,7 @@ def test_a_torch_that_may_run_what_is_hostile_reads_no_checkpoint(
     ids=str,
 )
 def test_numbers_of_numpy_in_a_checkpoint(value: Any, read: float | None, tmp_path: Path) -> None:
-    """Those that a message hub has are numbers again; any other is an object that does nothing."""
+    """Numpy numbers of a message hub become numbers again; any other object becomes an inert object."""
     torch.save({"state_dict": {}, "eta": value}, tmp_path / "eta.pth")
     loaded = load_checkpoint(str(tmp_path / "eta.pth"))[0]["eta"]
     assert (type(loaded) is Inert) if read is None else loaded == read
@@ -344,7 +344,7 @@ def test_what_no_group_has_is_left_unread(run_of: Callable[[str], Run], tmp_path
 
 
 def test_loaded_values_are_those_of_a_free_load(run_of: Callable[[str], Run]) -> None:
-    """What torch loads without any restriction from our own file: the same, but for the message hub."""
+    """torch loads the same content from our own file without restrictions, except for the message hub."""
     path = str(run_of("custom_keys").checkpoint)
     loaded, _ = load_checkpoint(path)
     free = torch.load(path, weights_only=False)

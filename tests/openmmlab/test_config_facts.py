@@ -1,4 +1,4 @@
-"""Modules and training settings in a map: held against torch's own modules and against configs made for it."""
+"""Modules and training settings in a map, compared with torch's own modules and with special configs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of configs and groups as JSON holds them, the same on every run."""
+"""Values of configs and groups in JSON, the same in every run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 def test_plain(value: Any, expected: Any) -> None:
     found = plain(value)
     assert found == expected
-    # An address would be another in the next run.
+    # A memory address would differ in the next run.
     assert json.loads(json.dumps(found)) == found
 
 
@@ -52,7 +52,7 @@ def test_no_number(value: Any) -> None:
 
 
 def test_distributions_of_the_stack() -> None:
-    """By the records of this environment, whichever distributions it has."""
+    """From the records of this environment, with any distributions."""
     brought = metadata.packages_distributions()
     stack = stack_versions((), "mmcv", "mmdet", "mmpretrain")
     assert {"mmengine", "torch"} <= stack.keys()

@@ -1,4 +1,4 @@
-"""Our constructor against mmpretrain's ``get_layer_depth`` and timm's ``param_groups_layer_decay``."""
+"""lrdecay's constructor, compared with mmpretrain's ``get_layer_depth`` and timm's ``param_groups_layer_decay``."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 def reported(model: nn.Module) -> dict[str, int]:
-    """Layer id by parameter name, as the backbone has it."""
+    """Return the layer id by parameter name, from the backbone's own method."""
     names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     return {name: model.backbone.get_layer_depth(name, "backbone.")[0] for name in names}
 
 
 def moved(model: nn.Module) -> dict[str, tuple[int, int]]:
-    """Where we have another layer id than mmpretrain: theirs and ours, by parameter name."""
+    """Return differences from mmpretrain's layer ids: theirs and lrdecay's, by parameter name."""
     theirs = reported(model)
     assert by_parameter(our_groups(model, strict_compat=True), "layer_id") == theirs
     ours = by_parameter(our_groups(model), "layer_id")
@@ -62,11 +62,11 @@ def test_every_backbone_of_mmpretrain_that_reports_its_layers_is_compared() -> N
         if kind.__module__.startswith("mmpretrain.")
         if not any("Classifier" in base.__name__ or base.__name__ == "BaseSelfSupervisor" for base in kind.__mro__)
     }
-    # RegNet inherits a function that does not know its depths. OFAResNet is there with transformers only.
+    # RegNet inherits a function that does not support its depths. OFAResNet exists only with transformers.
     assert reporting - {"OFAResNet"} == {*BACKBONES, *OTHERS, *RESNET_DEPTHS, "RegNet"}
 
 
-# Parts of names that train with the head in mmpretrain, and not here.
+# Parts of names that train with the head in mmpretrain, but not in lrdecay.
 WITH_THE_STEM = r"absolute_pos_embed|mask_token|dist_token|register_tokens?|pre_norm\."
 WITH_THE_LAST_BLOCK = r"(ln1|ln2|norm|fc_norm)\."
 
@@ -92,7 +92,7 @@ def test_transformers_of_mmpretrain(backbone_class: str) -> None:
 
 @pytest.mark.parametrize("backbone_class", BLOCKS_MISSED)
 def test_blocks_that_mmpretrain_misses(backbone_class: str) -> None:
-    """HiViT's function looks for ``layers`` where HiViT has ``blocks``: strict_compat has them in their place too."""
+    """HiViT's function looks for ``layers``, but HiViT has ``blocks``: lrdecay uses them also with strict_compat."""
     model = classifier(backbone_class)
     theirs = reported(model)
     for strict in (True, False):
@@ -112,7 +112,7 @@ def test_resnets_of_mmpretrain(backbone_class: str, depth: int) -> None:
 
 
 def test_a_resnet_that_ends_before_its_fourth_stage() -> None:
-    """mmpretrain counts the stage that is not there, so that the layer below the head is empty."""
+    """mmpretrain counts the missing stage, so the layer below the head is empty."""
     model = Detector(build({"type": "ResNet", "depth": 50}, "mmpretrain"))
     theirs = reported(model)
     del model.backbone.layer4
@@ -167,7 +167,7 @@ def test_resnets_of_mmdet(config: dict[str, Any], num_layers: int, some: dict[st
     assert all(layer_id == int(name[14]) for name, layer_id in by_stage.items() if name.startswith("backbone.layer"))
 
 
-# One parameter of each kind that has no weight decay whatever its shape, in a real backbone that has it.
+# One parameter of each kind that is exempt from weight decay in any shape, in a real backbone.
 EXEMPT = [
     *("VisionTransformer", "backbone.pos_embed"),
     *("VisionTransformer", "backbone.cls_token"),
@@ -192,7 +192,7 @@ def test_exemptions_that_work(backbone_class: str, name: str) -> None:
 
 
 def test_what_is_decayed() -> None:
-    """Weights of convolutions and linear layers, and nothing else but how MFF weighs its layers."""
+    """Weights of convolutions and linear layers, and otherwise only the layer weights of MFF."""
     for backbone_class in BACKBONES:
         model = classifier(backbone_class)
         decay = by_parameter(our_groups(model), "weight_decay")
@@ -243,7 +243,7 @@ TIMM: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("architecture", TIMM)
 def test_timm(architecture: str) -> None:
-    """As many groups, with the same members and the same numbers to the last bit."""
+    """The same number of groups, with the same members and the same numbers to the last bit."""
     backbone = timm.create_model(architecture, num_classes=2, **TIMM[architecture])
     names = {id(parameter): f"backbone.{name}" for name, parameter in backbone.named_parameters()}
     theirs = param_groups_layer_decay(
@@ -263,7 +263,7 @@ def test_timm(architecture: str) -> None:
 
 
 def test_where_timm_differs() -> None:
-    """``fc_norm`` stands behind the blocks as ``norm`` does; timm's pattern does not match it, and trains it alone."""
+    """``fc_norm`` follows the blocks like ``norm``; timm's pattern matches only ``norm``."""
     backbone = timm.create_model(
         "vit_tiny_patch16_224", num_classes=2, depth=2, embed_dim=12, num_heads=2, global_pool="avg", fc_norm=True
     )

@@ -1,4 +1,4 @@
-"""What our constructor refuses: one line says where, what is wrong, and what to do."""
+"""Errors of lrdecay's constructor: one line with the place, the problem and the fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the specs say, held against the real constructors of mmengine, mmdet and mmpretrain, and against ours."""
+"""Facts of the specs, compared with the real constructors of mmengine, mmdet, mmpretrain and lrdecay."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from lrdecay_cli.rules.registry import BASE
 from tests.constructors.names import MMDET_LAYER_DECAY
 from tests.openmmlab.constructing import OPTIMIZER, Reporting
 
-# Those of the sibling packages are held against recorded groups: tests/family.
+# Constructors of the sibling packages are compared with recorded groups: tests/family.
 INSTALLED = [spec for spec in CONSTRUCTORS if spec.package in ("mmengine", "mmdet", "mmpretrain", "lrdecay_cli")]
 ALL = pytest.mark.parametrize("spec", INSTALLED, ids=[spec.project for spec in INSTALLED])
 RATE = {"decay_rate": 0.5, "layer_decay_rate": 0.5, "num_layers": 6}
 
 
 class ConvNeXtLike(Reporting):
-    """A backbone that every one of the constructors takes."""
+    """A backbone that every constructor supports."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Classifier(nn.Module):
 
 
 def class_of(spec: ConstructorSpec) -> Any:
-    """The real class; skips the test where its project is not installed."""
+    """Return the real class; skip the test if its project is not installed."""
     if spec.scope:
         pytest.importorskip(f"{spec.scope}.engine")
     return OPTIM_WRAPPER_CONSTRUCTORS.get(spec.scoped_name)
@@ -64,7 +64,7 @@ def options_of(spec: ConstructorSpec, **further: Any) -> dict[str, Any]:
 
 
 def numbers_of(spec: ConstructorSpec, paramwise_cfg: dict[str, Any] | None) -> dict[str, Any]:
-    """lr and weight decay by parameter name."""
+    """Return lr and weight decay by parameter name."""
     model = Classifier()
     made = class_of(spec)({"type": "OptimWrapper", "optimizer": dict(OPTIMIZER)}, paramwise_cfg)(model)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -85,7 +85,7 @@ def test_a_config_finds_it_by_its_scoped_name(spec: ConstructorSpec) -> None:
 
 @ALL
 def test_options(spec: ConstructorSpec) -> None:
-    """What it reads and asks for while it makes the groups is what the spec lists."""
+    """The spec lists the options that the constructor reads while it builds the groups."""
     reads = OptionReads()
     options = options_of(spec, custom_keys={"head": {}})
     with reads.unseen_validation():
@@ -111,7 +111,7 @@ def test_without_options(spec: ConstructorSpec) -> None:
 
 @ALL
 def test_decay(spec: ConstructorSpec) -> None:
-    """Blocks are slower than the head where the lr follows from layers, and from nothing else."""
+    """Blocks are slower than the head if the lr depends on layers; otherwise they are not."""
     numbers = numbers_of(spec, options_of(spec) or {"norm_decay_mult": 0.0})
     slower = numbers["backbone.stages.0.0.weight"][0] < numbers["head.weight"][0]
     assert slower == (spec.lr_from == "layers") == spec.decays_layers
@@ -133,7 +133,7 @@ def test_a_rate_that_is_not_given(spec: ConstructorSpec) -> None:
 
 @ALL
 def test_custom_keys(spec: ConstructorSpec) -> None:
-    """Which numbers a key changes."""
+    """Return the numbers that a key changes."""
     plain = options_of(spec, custom_keys={"nowhere": {}} if spec is not OURS else {"head": {"lr_mult": 1}})
     keyed = options_of(spec, custom_keys={"head": {"lr_mult": 0.5, "decay_mult": 0.5}})
     before, after = numbers_of(spec, plain), numbers_of(spec, keyed)
@@ -145,11 +145,11 @@ def test_custom_keys(spec: ConstructorSpec) -> None:
 
 @pytest.mark.parametrize("spec", [spec for spec in INSTALLED if spec.multipliers], ids=lambda spec: spec.project)
 def test_custom_keys_without_a_weight_decay(spec: ConstructorSpec) -> None:
-    """Whether the constructor looks for a key at all, where there is nothing to multiply."""
+    """Test whether the constructor applies keys at all if there is no weight decay to multiply."""
     options, model = options_of(spec, custom_keys={"head": {"weight_decay": 0.5}}), Classifier()
     made = class_of(spec)({"type": "OptimWrapper", "optimizer": {"type": "AdamW", "lr": 1e-3}}, options)
     groups: list[dict[str, Any]] = []
-    with suppress(KeyError):  # mmpretrain's dies as it logs the weight decay that its groups do not have
+    with suppress(KeyError):  # mmpretrain's constructor raises when it logs the missing weight decay of its groups
         made.add_params(groups, model)
     (head,) = [group for group in groups if group["params"][0] is model.head.weight]
     assert spec.custom_keys is not None
@@ -158,7 +158,7 @@ def test_custom_keys_without_a_weight_decay(spec: ConstructorSpec) -> None:
 
 @ALL
 def test_names_that_are_exempt(spec: ConstructorSpec) -> None:
-    """They are compared with full names: that of the model's own parameter, and not of the backbone's."""
+    """Keys are compared with full names: that of the model's own parameter, which is not in the backbone."""
     numbers = numbers_of(spec, options_of(spec, bias_decay_mult=1.0) if spec is not OURS else options_of(spec))
     for name in ("pos_embed", "cls_token"):
         assert (numbers[name][1] == 0) == (name in spec.exempt_names or spec is OURS)
@@ -167,7 +167,7 @@ def test_names_that_are_exempt(spec: ConstructorSpec) -> None:
 
 @ALL
 def test_names_that_are_not_known(spec: ConstructorSpec) -> None:
-    """A parameter of the backbone whose name no rule has gets the lr of the head."""
+    """A parameter of the backbone that no rule matches gets the lr of the head."""
     numbers = numbers_of(spec, options_of(spec) or {"norm_decay_mult": 0.0})
     same = numbers["backbone.norm.weight"][0] == numbers["head.weight"][0]
     assert not spec.rest_is_head or same
@@ -177,7 +177,7 @@ def test_names_that_are_not_known(spec: ConstructorSpec) -> None:
 def test_a_copy_in_a_module_of_ones_own(
     change: int, copy_of: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is explained by the rules of the original as long as it makes the same numbers, and else by observation."""
+    """The rules of the original explain it if it builds the same numbers; otherwise it is only observed."""
     name, module = f"Own{MMDET_LAYER_DECAY}{change}", f"own_decay_{change}"
     source = inspect.getsource(import_module("mmdet.engine.optimizers.layer_decay_optimizer_constructor"))
     source = source.replace(f"class {MMDET_LAYER_DECAY}", f"class {name}")

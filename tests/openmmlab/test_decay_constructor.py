@@ -1,4 +1,4 @@
-"""Our constructor against mmdet's: the same groups where that is asked for, and what is beyond it."""
+"""lrdecay's constructor, compared with mmdet's: the same groups with strict_compat, and additional features."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WITH_OURS = f"optim_wrapper.constructor={OURS.__name__}"
 
 
 class ToyBackbone(nn.Module):
-    """A block of one layer in each of four stages, and parameters of every kind that mmdet's test thinks of."""
+    """One block in each of four stages, and parameters of every type in mmdet's own test."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ def assert_as_mmdet(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) ->
     assert len(ours) == len(theirs)
     for our, their in zip(ours, theirs, strict=True):
         assert our["group_name"] == f"layer_{our.pop('layer_id')}_{their['group_name'].split('_', 2)[2]}"
-        # A number's repr shows every bit.
+        # The repr of a number shows every bit.
         assert repr(our) == repr({key: their[key] for key in our})
 
 
@@ -125,7 +125,7 @@ def test_a_config_that_only_changes_the_constructor(path: str, tmp_path: Path) -
     ours = audit(path, device="meta", cfg_options=(WITH_OURS, "optim_wrapper.paramwise_cfg.strict_compat=True"))
     assert ours.groups == theirs.groups
     assert list(disagreements(ours)) == []
-    # mmdet leaves the norms behind the stages to the head, and no other tensor of the backbone.
+    # mmdet gives the norms after the stages the head's lr, and no other tensor of the backbone.
     meant = audit(_without_what_is_never_read(path, tmp_path), device="meta", cfg_options=(WITH_OURS,))
     placed, left = _layer_ids(meant), _layer_ids(theirs)
     moved = {name for name in placed if placed[name] != left[name]}
@@ -142,7 +142,7 @@ def _layer_ids(group_map: Any) -> dict[str, int]:
 
 
 def _without_what_is_never_read(path: str, folder: Path) -> str:
-    """The RTMDet config has options from a base that belong to mmengine's constructor, which ours refuses by name."""
+    """The base of the RTMDet config has options of mmengine's constructor, which lrdecay's constructor rejects."""
     if "rtmdet" not in path:
         return path
     with pytest.raises(LrdecayError, match=r"'norm_decay_mult' is an option of mmengine's default constructor"):
@@ -213,7 +213,7 @@ def test_layers_listed_by_hand(tmp_path: Path) -> None:
     assert [ids[f"backbone.stage{stage}.0.conv.weight"] for stage in (1, 2, 3, 4)] == [1, 2, 3, 4]
     assert {ids[name] for name in ids if not name.startswith("backbone.")} == {5}
     assert len(named) == 12
-    # No weight decay is given: it is AdamW's own.
+    # The config has no weight decay, so AdamW's default applies.
     assert {group.weight_decay for group in group_map.groups} == {0.0, torch.optim.AdamW([nn.Parameter()]).defaults["weight_decay"]}  # fmt: skip  # noqa: E501
     assert list(disagreements(group_map)) == []
     assert all(parameter.provenance for _, parameter in group_map.grouped())
@@ -221,7 +221,7 @@ def test_layers_listed_by_hand(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD, "AdamW", "SGD"])
 def test_a_weight_decay_that_is_not_given_is_the_optimizers_own(kind: Any) -> None:
-    """By the class itself, as a lazy config has it, and by its name."""
+    """By the class itself, as in a lazy config, and by its name."""
     own = getattr(torch.optim, getattr(kind, "__name__", kind))([nn.Parameter()], lr=1.0).defaults["weight_decay"]
     for given, expected in (({}, own), ({"weight_decay": 0.3}, 0.3)):
         plan = plan_for(Detector(Reporting()), {"type": kind, "lr": 1e-3, **given}, {"decay_rate": RATE})
@@ -255,7 +255,7 @@ def test_custom_keys_come_on_top() -> None:
             assert (scaled[name], decayed[name]) == (scale[name] * 0.1, 0.05 * 2.0)
         elif name.startswith("backbone"):
             assert (scaled[name], decayed[name]) == (scale[name] * 0.5, decay[name])
-    # Of the keys that a name contains the longest counts alone; what trains alike is one group.
+    # Only the longest matching key applies; parameters with equal settings share a group.
     assert (decayed["head.weight"], decayed["head.bias"]) == (0.05, 0.0)
     assert by_parameter(groups, "group_name")["backbone.stages.3.0.gamma"] == "layer_5_lr_x0.1_decay_x2.0"
     trained_alike = {(group["layer_id"], group["lr_scale"], group["weight_decay"]) for group in groups}

@@ -1,4 +1,4 @@
-"""What the full check of a stack reports, a JSON object a line, whatever its packages do."""
+"""The full check of installed packages reports one JSON object per line, whatever the packages do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_what_fails_is_one_line_of_its_own(monkeypatch: pytest.MonkeyPatch, capf
         "mmdet": (True, "loads"),
         "no_such_package": (False, "ModuleNotFoundError: No module named 'no_such_package'"),
     }
-    # As lrdecay itself would say it, without the name of an exception.
+    # The same text as lrdecay's own errors, without the name of an exception.
     assert not zoo[0]
     assert zoo[1].startswith(
         "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_cocoo.py: not in the config zoo of mmdet; did you mean mmdet::"

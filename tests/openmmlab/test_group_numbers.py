@@ -1,4 +1,4 @@
-"""Numbers of groups that are no Python floats, and options that JSON has no literal for, through every command."""
+"""Group numbers that are not Python floats, and options that JSON has no literal for, through every command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lrdecay_cli.rules import RULES
 from lrdecay_cli.rules.registry import BASE
 from lrdecay_cli.rules.running import findings_of
 
-# As torchao 0.18 keeps the lr of a group (torchao/optim/adam.py), in any precision.
+# torchao 0.18 stores the lr of a group like this (torchao/optim/adam.py), in any precision.
 PLUGIN = """\
 import torch
 from mmengine.registry import OPTIMIZERS
@@ -65,7 +65,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def again(tmp_path: Path):
-    """A map, written and read."""
+    """Write a map and read it again."""
 
     def read(group_map: GroupMap) -> GroupMap:
         path = tmp_path / "map.json"
@@ -80,7 +80,7 @@ def codes(group_map: GroupMap) -> set[str]:
 
 
 def loses_weight_decay(lr: float, precision: str, weight_decay: float = 0.05) -> bool:
-    """Whether torch's AdamW leaves a weight without a gradient as it is, where the lr is a tensor of this precision."""
+    """Return True if torch's AdamW does not move a weight without a gradient, with a tensor lr of this precision."""
     weight = torch.nn.Parameter(torch.full((4,), 0.02, dtype=torch.float64))
     weight.grad = torch.zeros_like(weight)
     kept = torch.tensor(lr, dtype=getattr(torch, precision))
@@ -89,7 +89,7 @@ def loses_weight_decay(lr: float, precision: str, weight_decay: float = 0.05) ->
 
 
 def test_half_precision_loses_the_weight_decay_of_any_optimizer(build) -> None:
-    """As measured of AdamW itself, of which the table of effects says otherwise for an lr that is a float."""
+    """As measured with AdamW itself; the table of effects has another result for a float lr."""
     assert loses_weight_decay(1e-4, "bfloat16")
     for lr in (1e-4, 1e-2):
         given = f"optimizer=dict(_delete_=True, type='AdamW', weight_decay=0.05, lr=torch.tensor({lr}, dtype=torch."
@@ -132,7 +132,7 @@ def test_an_lr_that_is_kept_as_a_tensor_is_explained_and_compared_at_its_precisi
     assert {change.aspect for change in changes} == {"optimizer", "options"}
     assert all(change.after == {"lr precision": precision} for change in changes if change.aspect == "options")
     assert list(diff(kept, again(kept))) == []
-    # One that is really another is told.
+    # A really different number is reported.
     assert "lr" in {change.aspect for change in diff(kept, build("optimizer=dict(type='AdamW', lr=1.1e-4)"))}
 
 
@@ -164,7 +164,7 @@ def test_a_config_may_give_tensors_and_numpy_s_numbers(build, again, numbers: st
 
 
 def test_rules_take_a_rounded_lr_for_what_it_is(build) -> None:
-    """Above the base lr by the rounding alone (3e-4 is), and of the scale that is recorded beside it."""
+    """Above the base lr only by rounding (3e-4 is), and the scale that is recorded with it."""
     for lr, precision in (("3e-4", "float32"), ("1e-4", "float32"), ("3e-4", "bfloat16"), ("1e-4", "float16")):
         kept, plain = (
             codes(build(f"optimizer=dict(lr={lr}, {kind})"))

@@ -1,4 +1,4 @@
-"""Packages that a sibling imports with itself, and that are not installed: stubs that build and refuse to compute."""
+"""Packages that a sibling package imports and that are not installed: their stubs build and refuse to compute."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrdecay_cli.openmmlab.patching import NotHereError
 from lrdecay_cli.openmmlab.stubs import import_needs as module
 from lrdecay_cli.openmmlab.stubs.import_needs import IMPORT_NEEDS, import_needs, needs_of
 
-# What mmseg's tokenizer, mmdet3d's boxes and mmpose's datasets do with such a package as they are imported.
+# Uses at import by mmseg's tokenizer, mmdet3d's boxes and mmpose's datasets.
 NEEDY = """
 import warnings
 import torch.nn as nn
@@ -117,6 +117,6 @@ def test_no_other_package_gets_a_stub() -> None:
 
 def test_the_table_is_about_packages_with_configs() -> None:
     assert {*IMPORT_NEEDS} <= {*ZOOS}
-    # Whose parameters come of them.
+    # A package that creates parameters.
     of_models = {"einops", "timm", "transformers", "mmcls", "e2cnn", "clip"}
     assert not [package for package, needs in IMPORT_NEEDS.items() if of_models & {*needs}]

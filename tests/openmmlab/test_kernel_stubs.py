@@ -1,4 +1,4 @@
-"""Stand-ins refuse to compute, and are only there where the real thing is not."""
+"""Stubs refuse to compute, and exist only if the real module does not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_installing_again_changes_nothing() -> None:
 
 
 def test_what_is_imported_already_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in would come too late: others hold the module that was there."""
+    """A stub would come too late: other modules already use the existing module."""
     install_stubs()
     import torchvision  # noqa: F401
 
@@ -61,7 +61,7 @@ def test_what_is_imported_already_is_left_alone(monkeypatch: pytest.MonkeyPatch)
 def test_operators_of_torchvision_that_load_are_used(
     library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Any library that loads is one for torch; which of its operators there are, torchvision finds out."""
+    """torch accepts any library that loads; torchvision then checks which operators exist."""
     install_stubs()
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").touch()
@@ -74,7 +74,7 @@ def test_operators_of_torchvision_that_load_are_used(
 
 
 def test_real_operators_are_left_alone(tmp_path: Path) -> None:
-    """A compiled-looking ``mmcv._ext`` is found and not replaced."""
+    """A ``mmcv._ext`` that looks compiled is found and not replaced."""
     (tmp_path / "mmcv").mkdir()
     (tmp_path / "mmcv" / "__init__.py").touch()
     (tmp_path / "mmcv" / "_ext.py").write_text("REAL = True\n")

@@ -1,4 +1,4 @@
-"""Language models have the parameters of the real ones, and come without weights, vocabulary or hub."""
+"""Language models have the parameters of the real ones, and are built without weights, vocabulary or network."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_known_architectures_have_their_published_size(name: str) -> None:
 
 
 def test_tied_weights_stay_tied() -> None:
-    """The library skips the tying where it is told to skip initialisation."""
+    """The library skips tying if it is configured to skip initialisation."""
     from transformers import BertForMaskedLM
 
     with constructing("cpu"):
@@ -93,7 +93,7 @@ def test_a_folder_with_a_configuration_is_used(tmp_path: Path) -> None:
 
 
 def test_the_local_hub_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown name answers as soon as its config.json is in the cache; nothing is ever fetched."""
+    """An unknown name works as soon as its config.json is in the cache; nothing is ever downloaded."""
     monkeypatch.setattr("transformers.utils.hub.TRANSFORMERS_CACHE", str(tmp_path))
     (tmp_path / "config.py").write_text(CONFIG.format(name="somebody/tiny-bert"))
     with pytest.raises(LrdecayError, match=r"huggingface-cli download somebody/tiny-bert config\.json"):
@@ -138,7 +138,7 @@ def test_an_unknown_model_is_named(name: str, status: str, fix: str, tmp_path: P
 def test_code_that_is_not_here_is_named(
     auto: type, kind: str, mapped: str, place: str, fix: str, tmp_path: Path
 ) -> None:
-    """And not fetched: a model's configuration may name a repository that holds its class."""
+    """Its class is not downloaded either: a model's configuration may name a repository with its class."""
     settings = {**TINY, "model_type": kind, "auto_map": {auto.__name__: mapped}}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     with constructing("cpu"), network_refused() as attempts, pytest.raises(NotHereError) as refused:
@@ -168,7 +168,7 @@ def test_a_tokenizer_counts_its_tokens() -> None:
     assert tokenizer.batch_encode_plus(["a", "b"]).input_ids == [[0], [0]]
     assert tokenizer.encode("a cat") == [tokenizer.pad_token_id] == [0]
     assert (tokenizer.bos_token, tokenizer.sep_token, tokenizer.all_special_tokens) == ("[DEC]", "", [])
-    # A model that asks "if tokenizer" has one, of which it does not know the length either.
+    # A model that tests "if tokenizer" gets a true value, also with an unknown length.
     assert bool(unknown)
     with pytest.raises(AttributeError, match="overflowing_tokens"):
         tokenizer("a cat").overflowing_tokens  # noqa: B018
@@ -186,7 +186,7 @@ def test_everything_is_put_back() -> None:
 
 
 def test_a_name_is_taken_by_the_keyword_of_the_library() -> None:
-    """A config names it so for mmaction2's VindLUTokenizer, which is registered as its from_pretrained."""
+    """A config uses this name for mmaction2's VindLUTokenizer, which is registered as its from_pretrained."""
     by_keyword = {"pretrained_model_name_or_path": "bert-base-uncased"}
     with constructing("cpu"):
         assert len(AutoTokenizer.from_pretrained(**by_keyword)) == 30522

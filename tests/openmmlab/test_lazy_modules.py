@@ -1,4 +1,4 @@
-"""Lazy, not fake: importing executes nothing, any real use executes, and then it is as if it had never been lazy."""
+"""Lazy modules are real: importing them executes nothing, any use executes them, and then they are ordinary modules."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_importing_executes_nothing(code: str) -> None:
     assert not [name for name in sys.modules if name.startswith("heavy") and not is_deferred(name)]
 
 
-# code: what "result" must be
+# code: expected value of "result"
 USES = {
     "from heavy import work\nresult = work()": "done",
     "from heavy import Thing\nresult = Thing().size": 3,
@@ -134,7 +134,7 @@ USES = {
     "from replaced import VALUE\nresult = VALUE + 0 if type(VALUE) is int else VALUE.real": 5,
     "import heavy\nimport heavy.replaced as taken\nresult = taken.VALUE": 6,
     "import heavy.replaced, sys\nheavy.replaced.VALUE\nresult = heavy.replaced is sys.modules['heavy.replaced']": True,
-    # A folder without an __init__ has no text that could be put off, and no module comes before its package.
+    # A folder without __init__ has no code to defer, and no module is imported before its package.
     "import order, whole.folder.part\nresult = order.seen": ["whole", "part"],
     "import leader, follower, order\nfollower.VALUE\nresult = order.seen": ["leader", "follower"],
     "import late, leader, follower, order\nfollower.VALUE\nresult = order.seen": ["late", "leader", "follower"],
@@ -161,7 +161,7 @@ def test_afterwards_nothing_tells() -> None:
     assert namespace["labour"] is heavy.work
     assert isinstance(heavy.__spec__.loader, importlib.machinery.SourceFileLoader)
     assert heavy.__loader__ is heavy.__spec__.loader
-    # What its package's execution did not touch stays lazy; what is imported from now on is not.
+    # Modules that the package did not use stay lazy; modules imported from now on are not lazy.
     assert type(sys.modules["heavy.inside"]) is LazyModule
     importlib.import_module("heavy.plain")
     assert not is_deferred("heavy.plain")

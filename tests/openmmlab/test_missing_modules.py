@@ -1,4 +1,4 @@
-"""``custom_imports`` of modules that are not there: code of one's own is found, and never taken for a package."""
+"""Missing modules in ``custom_imports``: user modules are found, and never reported as packages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOWHERE = "run lrdecay in the folder of own_code, add that folder to PYTHONPATH,
         (["here/own_code/models.py"], "own_code.model", "'own_code.model'; did you mean own_code.models?"),
         (["here/own_code/models.py"], "own_code.transforms", "'own_code.transforms'; own_code is "),
         ([], "mmseg.models", "No module named 'mmseg'; pip install mmsegmentation, or add it to PYTHONPATH"),
-        # What one's own code needs is a package, most likely.
+        # A missing import of a user module is most likely a package.
         (["here/own_code.py"], "own_code", "No module named 'no_such_package'; pip install no_such_package, or add"),
     ],
 )
@@ -70,7 +70,7 @@ class Reader(BaseModel):
     ],
 )
 def test_data_that_a_model_reads_is_needed(read: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not broken, whoever ships the config."""
+    """Not broken upstream, wherever the config comes from."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     name = f"reader_{abs(hash(read))}"

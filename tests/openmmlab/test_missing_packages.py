@@ -1,4 +1,4 @@
-"""Errors about packages, as the stack words them: which package, in which version, and how to get it."""
+"""Errors about packages, in the words of torch and mm*: which package, which version, and how to install it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lrdecay_cli.openmmlab.failures.translate import BUILDING, translate_errors
 from tests.commands.running import SAMPLES
 
 TRANSFORMERS = 'pip install "transformers>=4.40,<4.46"'
-# text, as raised by the package in brackets: (status, fix) where neither is installed here
+# text, as raised by the package in brackets: (status, fix) if neither is installed here
 MESSAGES = {
     # mmpretrain, TIMMBackbone
     'TIMMBackbone requires timm, please install it by `pip install "timm"`.': ("needs timm", "pip install timm"),
-    # mmdet, LanguageModel of an environment without it: see the subprocess below
+    # mmdet, LanguageModel in an environment without it: see the subprocess below
     "nosuch is not installed, please install it by: pip install nosuch.": ("needs nosuch", "pip install nosuch"),
     # mmdet, Detectron2Wrapper
     "Please install Detectron2 first": (
@@ -35,7 +35,7 @@ MESSAGES = {
         "needs sentencepiece",
         "pip install sentencepiece",
     ),
-    # the import of something compiled for NumPy 1, and a name that NumPy 2 dropped
+    # an import of a package compiled for NumPy 1, and a name that NumPy 2 removed
     "numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header": (
         "needs numpy<2",
         'pip install "numpy<2"',
@@ -49,7 +49,7 @@ MESSAGES = {
         "needs latent-diffusion",
         "pip install git+https://github.com/CompVis/stable-diffusion.git",
     ),
-    # pandas 3.0, beside the NumPy 1 that another package asked for
+    # pandas 3.0, with the NumPy 1 that another package required
     "Please upgrade numpy to >= 99.0.2 to use this pandas version.": (
         "needs numpy>=99.0.2",
         'pip install --no-deps "numpy>=99.0.2"',
@@ -82,7 +82,7 @@ MESSAGES = {
         "needs torch>=1.13,<2",
         'in a separate environment: pip install "torch>=1.13,<2"',
     ),
-    # diffusers 0.28, beside a newer hub
+    # diffusers 0.28, with a newer hub
     "cannot import name 'cached_download' from 'huggingface_hub' (/site-packages/huggingface_hub/__init__.py)": (
         "needs huggingface_hub<0.26",
         'pip install "huggingface_hub<0.26"',
@@ -107,7 +107,7 @@ MESSAGES = {
     "Please install mmaction first": ("needs mmaction2", "pip install mmaction2"),
     "No module named 'open_clip'": ("needs open-clip-torch", "pip install open-clip-torch"),
     "No module named 'Polygon'": ("needs polygon3", "pip install polygon3"),
-    # PyPI's apex is another package, and DCNv3 is in no index.
+    # apex on PyPI is another package, and DCNv3 is in no index.
     "No module named 'apex'": ("needs apex", "it has no wheel: build it from https://github.com/NVIDIA/apex"),
     "No module named 'DCNv3'": (
         "needs DCNv3",
@@ -131,7 +131,7 @@ def test_message(text: str, kind: type[Exception], monkeypatch: pytest.MonkeyPat
     assert "\n" not in raised.value.line()
 
 
-# text, as asserted by a package: (status, fix) beside mmcv-lite 2.1.0 and mmdet 3.3.0
+# text, as asserted by a package: (status, fix) with mmcv-lite 2.1.0 and mmdet 3.3.0
 ASSERTIONS = {
     # mmyolo 0.6.0, and mmcls 1.0.0rc6
     "MMCV==2.1.0 is used but incompatible. Please install mmcv>=2.0.0rc4, <2.1.0.": (
@@ -142,7 +142,7 @@ ASSERTIONS = {
         "needs mmengine>=0.7.0,<0.10.0",
         'pip install --no-deps "mmengine>=0.7.0,<0.10.0"',
     ),
-    # mmocr 1.0.1; mmdet 3.1 wants an older mmcv too
+    # mmocr 1.0.1; mmdet 3.1 needs an older mmcv too
     "MMDetection 3.3.0 is incompatible with MMOCR 1.0.1. Please use MMDetection >= 3.0.0rc5, < 3.2.0 instead.": (
         "needs mmdet>=3.0.0rc5,<3.2.0",
         'pip install --no-deps "mmdet>=3.0.0rc5,<3.2.0" "mmcv-lite>=2.0.0rc4,<2.1.0"',
@@ -174,7 +174,7 @@ def test_a_fork_goes_before_what_brings_its_folder_comes(monkeypatch: pytest.Mon
 def test_an_assertion_without_a_message_is_named_by_what_it_asserts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # In a file that pytest does not rewrite, as mmcls's ResNet has it.
+    # In a file that pytest does not rewrite, like mmcls's ResNet.
     (tmp_path / "asserting.py").write_text("def build(out_indices):\n    assert max(out_indices) < 4\n")
     monkeypatch.syspath_prepend(tmp_path)
     build = importlib.import_module("asserting").build
@@ -184,7 +184,7 @@ def test_an_assertion_without_a_message_is_named_by_what_it_asserts(
 
 
 def _hide(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a package that may be here for other tests not be here."""
+    """Hide a package that may be installed for other tests."""
     version, importable = missing_packages._version, missing_packages._importable
     monkeypatch.setattr(missing_packages, "_version", lambda asked: None if asked == package else version(asked))
     monkeypatch.setattr(missing_packages, "_importable", lambda asked: asked != package and importable(asked))
@@ -241,7 +241,7 @@ def test_a_package_is_blamed_for_a_module_that_dies_only_if_it_is_too_new(
 
 
 def run(script: str) -> list[str]:
-    # Neither collecting garbage nor taking the interpreter apart is worth its time here.
+    # Skip garbage collection and the interpreter's shutdown to save time.
     prelude = f"import gc, os, sys; gc.disable(); sys.path.insert(0, {str(SAMPLES.parent)!r})\n"
     end = "\nsys.stdout.flush(); os._exit(0)\n"
     done = subprocess.run([sys.executable, "-c", prelude + script + end], capture_output=True, text=True, check=True)
@@ -260,7 +260,7 @@ for config in {configs!r}:
 
 
 def test_without_transformers_only_language_models_lack_it() -> None:
-    """As on a machine that has none: the import of it fails, and it has no metadata."""
+    """Simulate a machine without the package: its import fails, and it has no metadata."""
     configs = [
         "mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365.py",
         "mmdet::grounding_dino/grounding_dino_swin-t_pretrain_obj365_goldg_cap4m.py",
@@ -285,7 +285,7 @@ for module in (std, backport):
 
 
 def test_a_transformers_that_is_too_new_is_named(tmp_path: Path) -> None:
-    """Release 5 dropped what mmdet imports; the error that comes of it names a class of mmdet's and None."""
+    """Release 5 removed a name that mmdet imports; the resulting error names a class of mmdet's and None."""
     new = tmp_path / "transformers-5.0.0.dist-info"
     new.mkdir()
     (new / "METADATA").write_text("Metadata-Version: 2.1\nName: transformers\nVersion: 5.0.0\n")
@@ -301,7 +301,7 @@ del transformers.modeling_utils.apply_chunking_to_forward
 
 
 def test_setuptools_without_pkg_resources_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """mmengine needs it to find ``mmdet::`` bases; setuptools 81 dropped it."""
+    """mmengine needs it to find ``mmdet::`` bases; setuptools 81 removed it."""
     (tmp_path / "config.py").write_text('_base_ = "mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py"\n')
     monkeypatch.setitem(sys.modules, "pkg_resources", None)
     with pytest.raises(LrdecayError) as raised:
@@ -344,7 +344,7 @@ def test_a_fault_of_the_package_is_told_from_one_of_the_user(tmp_path: Path) -> 
 
 
 def test_a_zoo_that_nobody_installed_is_the_users_own(tmp_path: Path) -> None:
-    """A copy of a package's folder, of which no version is known that it could be broken as."""
+    """A copy of a package's folder; no version of it is known to be broken."""
     from lrdecay_cli.openmmlab.failures.translate import classify_upstream_faults
 
     config = tmp_path / "site-packages" / "copied_zoo" / ".mim" / "configs" / "a.py"
@@ -356,7 +356,7 @@ def test_a_zoo_that_nobody_installed_is_the_users_own(tmp_path: Path) -> None:
 
 
 def test_a_fork_is_named_as_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """onedl-mmdetection brings the folder mmdet, and mmsegmentation the folder mmseg."""
+    """onedl-mmdetection installs the folder mmdet, and mmsegmentation the folder mmseg."""
     from lrdecay_cli.openmmlab.failures.translate import classify_upstream_faults
 
     site = tmp_path / "site-packages"

@@ -1,4 +1,4 @@
-"""Nothing asks the network while a model is built, and what would is refused and counted."""
+"""A build makes no network requests; attempts are refused and counted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ModelThat(nn.Linear):
         super().__init__(2, 2)
         {code}
 """
-# code in a model's __init__: attempts that are counted, what the error says
+# code in a model's __init__: counted attempts, and the text of the error
 ASKS = {
     "connects": ("import socket; socket.socket().connect(('127.0.0.1', 9))", "socket.connect"),
     "resolves": ("import urllib.request; urllib.request.urlopen('http://example.org')", "socket.getaddrinfo"),
@@ -52,7 +52,7 @@ def test_a_model_that_asks_is_refused_and_counted(what: str, tmp_path: Path) -> 
     with network_refused() as attempts, pytest.raises(LrdecayError):
         audit(str(tmp_path / "config.py"))
     assert event in {attempt[0] for attempt in attempts}
-    # Without somebody who listens it is refused all the same.
+    # Without a listener, the request is refused as well.
     with pytest.raises(LrdecayError, match="downloads nothing") as raised:
         audit(str(tmp_path / "config.py"))
     assert raised.value.status == "needs network access"
@@ -73,7 +73,7 @@ def test_the_counter_counts_what_was_imported_by_name() -> None:
 
 
 def test_what_a_repository_of_torch_hub_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that was fetched before is used, without its weights; any other is refused before the network is asked."""
+    """A model from the cache is used, without its weights; any other is refused before a network request."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     folder = tmp_path / "owner_name_main"
     folder.mkdir()

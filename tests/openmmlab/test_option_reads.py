@@ -1,4 +1,4 @@
-"""What a constructor was seen to read, for constructors of mmdet, mmengine, mmpretrain and one of our own."""
+"""Options that a constructor reads, for constructors of mmdet, mmengine, mmpretrain and an own one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MMDET = "mmdet.LearningRateDecayOptimizerConstructor"
 
 
 class Spelling(DefaultOptimWrapperConstructor):
-    """Reads an option in each way that a dict or a ConfigDict has, by the name of the way."""
+    """Reads an option with each method of a dict or a ConfigDict; the option is named after the method."""
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         options: Any = self.paramwise_cfg
@@ -33,7 +33,7 @@ class Spelling(DefaultOptimWrapperConstructor):
         copy.copy(options).pop("popped")
         assert copy.copy(options).setdefault("set", 0) == 8
         assert list(options.listed.values()) == [9]
-        # As it is written into a log or sent to another process: neither is a use.
+        # Logging options or sending them to another process is not a use.
         assert type(pickle.loads(pickle.dumps(options))) is dict
         assert str(options).startswith("{")
         return OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
@@ -70,7 +70,7 @@ def reads_of(constructor: Any, options: dict[str, Any]) -> OptionReads:
     ("constructor", "options", "read"),
     [
         (MMDET, dict(num_layers=6, decay_rate=0.5), ("num_layers", "decay_rate")),
-        # Looked at by mmengine's validation, which every constructor inherits, and used by nobody.
+        # mmengine's validation, which every constructor inherits, reads it, but nothing uses it.
         (MMDET, dict(norm_decay_mult=0, num_layers=6, decay_rate=1, custom_keys={}), ("num_layers", "decay_rate")),
         (DEFAULT, dict(norm_decay_mult=0.0, decay_rate=0.5), ("norm_decay_mult",)),
         (
@@ -111,5 +111,5 @@ def test_names_that_mmengine_asks_for_in_vain() -> None:
     asked = reads_of(DEFAULT, dict(norm_decay_mult=0.0, custom_keys={"norm": dict(decay_multi=0)})).asked
     assert {"bias_lr_mult", "flat_decay_mult", "bypass_duplicate", "custom_keys.norm.decay_mult"} <= {*asked}
     assert "norm_decay_mult" not in asked
-    # Nobody asks but mmengine's validation, which every constructor inherits.
+    # Only mmengine's validation reads it, which every constructor inherits.
     assert reads_of(MMDET, dict(num_layers=6, decay_rate=1)).asked == ("decay_type",)

@@ -1,4 +1,4 @@
-"""Patches are there in the block and gone after it, wherever a function was taken by name."""
+"""Patches apply in the block and end after it, also for functions that were imported by name."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_functions_taken_by_name_are_replaced_and_come_back() -> None:
         assert [module.load("net", strict=True) for module in (owner, early, late)] == ["no net"] * 3
         assert owner.by_closure() == "nothing"
         assert copy() == "weights"
-        # Of what has no body of its own there is none to keep.
+        # An object without its own body has none to restore.
         assert copied(len) is len
     assert owner.load is early.load is late.load is original
     assert (original(), original(strict=False), owner.by_closure()) == ("weights", "some weights", "weights")
@@ -80,7 +80,7 @@ def test_a_module_that_is_not_there_is_not_found() -> None:
 
 @pytest.mark.usefixtures("package")
 def test_a_module_that_is_executed_later_is_left_alone() -> None:
-    """As a lazy loader does: found in the block, executed after it."""
+    """Like a lazy loader: found in the block, executed after it."""
     entered = []
 
     @contextmanager

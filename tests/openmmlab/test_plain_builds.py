@@ -1,4 +1,4 @@
-"""The map is what the real constructor builds: compared with plain builds of configs and code that are not ours."""
+"""Maps equal the builds of real constructors: compare with plain builds of configs and code from other projects."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ZOO_VARIETY = [
     )
 ]
 RATES = (0.5, 0.7, 0.95, 1.0, 1.3, 2.0)
-"""Of the smallest config; of the others two, since what a rate makes of a layer id does not depend on the model."""
+"""All variants of the smallest config, and two of the others: the effect of a rate does not depend on the model."""
 
 
 @cache
@@ -92,7 +92,7 @@ def test_map_is_what_a_plain_build_makes(path: str) -> None:
 
 
 def test_deformable_convolutions_are_known_without_compiled_operators() -> None:
-    """mmengine treats offsets apart only if it believes that mmcv's operators are there, as they are in training."""
+    """mmengine treats offsets separately only if it finds mmcv's operators, as in training."""
     group_map = audit(
         f"{MMDET_ZOO}/dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py",
         cfg_options=("optim_wrapper.paramwise_cfg.dcn_offset_lr_mult=0.25",),

@@ -1,4 +1,4 @@
-"""Reading groups back: every parameter once, whatever a constructor does."""
+"""Read groups back: every parameter once, whatever a constructor does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrdecay_cli.openmmlab.reading import ReadGroups, read_groups
 
 
 class Toy(nn.Module):
-    """A shared module, a frozen tensor and a tensor that no constructor below puts into a group."""
+    """A shared module, a frozen tensor and a tensor that no constructor here puts into a group."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def test_a_tensor_from_elsewhere_is_named_for_what_it_is() -> None:
     [
         (dict(lr=0.1 * 0.1), 0.1, 0.1),  # the shortest decimal, not 0.10000000000000002
         (dict(lr=0.0002 * 0.7**8), 0.0002, 0.0002 * 0.7**8 / 0.0002),
-        (dict(lr=0.05, lr_scale=0.25), 0.1, 0.25),  # recorded, right or wrong
+        (dict(lr=0.05, lr_scale=0.25), 0.1, 0.25),  # recorded, whether right or wrong
         (dict(lr=0.1), None, None),
         (dict(lr=0.1), 0.0, None),
         (dict(lr=torch.tensor(0.5)), 1.0, 0.5),

@@ -1,4 +1,4 @@
-"""Options of which mmengine's constructor dies, said in the config's own terms."""
+"""Options for which mmengine's constructor raises, reported with the config's own names."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_an_option_that_a_model_s_class_does_not_take(tmp_path: Path, backbone: 
 
 
 def test_what_a_class_of_one_s_own_takes_is_in_its_place(tmp_path: Path) -> None:
-    """Here ``num_layers`` is the optimizer's, and what is wrong is something else."""
+    """Here ``num_layers`` belongs to the optimizer, and the problem is another one."""
     (tmp_path / "base.py").write_text(BASE)
     (tmp_path / "config.py").write_text(
         "_base_ = 'base.py'\n"

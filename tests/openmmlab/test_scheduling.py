@@ -1,4 +1,4 @@
-"""What we say a schedule is, beside what mmengine's own Runner sets in a real training."""
+"""lrdecay's schedule, compared with the lrs that mmengine's own Runner sets in a real training."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ SCHEDULES: dict[str, Any] = {
     ],
     "a milestone at the start": dict(type="MultiStepLR", milestones=[0, 2], gamma=0.1),
 }
-# The Runner counts from 0 too, and one-cycle by epoch would need more steps than it has.
+# The Runner also counts from 0, and one-cycle by epoch would need more steps than it has.
 IN_ITERATIONS = [
     *("linear and multistep", "cosine past its lowest point", "poly", "one-cycle", "gaps", "restarts", "momentum"),
     *("mmdet's usual: converted warm-up, cosine by epoch", "exponential by iteration", "one, not in a list"),
@@ -127,7 +127,7 @@ def test_each_optimizer_has_its_own_schedulers(tmp_path: Path) -> None:
         head=dict(optimizer=ADAM),
     )
     by_name = dict(
-        # AdamW has no momentum to be followed.
+        # AdamW has no ``momentum`` to change.
         backbone=[WARM_UP, dict(type="MultiStepLR", milestones=[3]), dict(type="LinearMomentum", end=3)],
         head=dict(type="PolyLR", by_epoch=False, power=0.9),
     )
@@ -148,7 +148,7 @@ def test_groups_of_other_betas_keep_theirs(scheduled: str, tmp_path: Path) -> No
 
 
 def test_classes_take_the_place_of_names(tmp_path: Path) -> None:
-    """As a lazy config gives them."""
+    """Schedulers as in a lazy config."""
     path = tmp_path / "lazy.py"
     path.write_text(LAZY, encoding="utf-8")
     check_against_training(path, tmp_path)
@@ -183,7 +183,7 @@ def test_an_optimizer_for_which_there_is_no_scheduler_is_named(tmp_path: Path) -
 
 
 def test_an_epoch_of_repeated_datasets(tmp_path: Path) -> None:
-    """Against the length of mmengine's own RepeatDataset, one within the other."""
+    """Compare with the length of mmengine's own RepeatDataset, also nested."""
     inner = dict(type="RepeatDataset", times=2, dataset=dict(type="Thirteen"))
     toy = dict(type="mmengine.RepeatDataset", times=3, dataset=inner)
     path = written(tmp_path, EPOCHS, dict(optimizer=SGD), None)
@@ -245,7 +245,7 @@ def test_errors_name_the_place(schedulers: Any, loop: dict[str, Any], said: str,
 
 @pytest.fixture
 def own_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """The path of a config that brings a scheduler along, by the settings of that."""
+    """Return the path of a config that defines a scheduler, by the settings of this scheduler."""
     (tmp_path / "by_number.py").write_text(BY_NUMBER, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -264,13 +264,13 @@ def own_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 def test_a_scheduler_that_the_config_brings_along_is_run_as_it_is(
     kind: str, by_epoch: bool, own_scheduler: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Those that count by the number of the group, or step as they like, which no scheduler of mmengine does."""
-    # One of mmengine's would not act from 2 on.
+    """Schedulers that use the index of the group, or have their own steps, unlike those of mmengine."""
+    # mmengine's own scheduler would have no effect from 2 on.
     check_against_training(own_scheduler(type=kind, by_epoch=by_epoch, end=2), tmp_path)
 
 
 def test_a_scheduler_that_counts_iterations_by_itself_needs_their_number(own_scheduler: Callable[..., Path]) -> None:
-    """It does not say in the config that it counts them, so that this is known only once it is built."""
+    """The config does not show that it counts them, so this is known only after the build."""
     path = own_scheduler(type="BySteps")
     planned = load_plan(str(path))
     with pytest.raises(LrdecayError) as caught:
@@ -326,7 +326,7 @@ def followed(path: Path) -> Run:
 
 
 def check_against_training(path: Path, folder: Path) -> None:
-    """13 samples in batches of 2: 7 iterations an epoch, the last of them smaller."""
+    """13 samples in batches of 2: 7 iterations per epoch, the last one smaller."""
     watch = train(Config.fromfile(str(path)), 13, folder)
     planned = load_plan(str(path))
     length = run_length(planned.plan, dataset_size=13)
@@ -356,7 +356,7 @@ def _optimizer(group: str, watch: Watch) -> str:
     return next(name for name in watch.groups[0] if group.startswith(f"{name}." if name else ""))
 
 
-# By what is in their param_scheduler: iterations and epochs mixed, converted, mmdet's and mmpretrain's own schedulers,
+# By features of param_scheduler: mixed iterations and epochs, converted, mmdet's and mmpretrain's own schedulers,
 # weight decay, an iteration-based loop, none.
 ZOO = {
     "mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py": {"lr"},

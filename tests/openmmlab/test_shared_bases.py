@@ -1,4 +1,4 @@
-"""Bases of the zoo that were read ahead are those that mmengine reads, each time."""
+"""Bases of the zoo that were read ahead are the same as those that mmengine reads, each time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_what_is_read_ahead_is_what_mmengine_reads(base: str, tmp_path: Path) ->
     def read() -> tuple[object, str]:
         loaded = Config.fromfile(str(config))
         found = (loaded.to_dict(), loaded.text)
-        # What is handed out may be changed.
+        # The returned base may be changed.
         loaded.model.clear()
         return found
 
@@ -46,7 +46,7 @@ def test_what_is_read_ahead_is_what_mmengine_reads(base: str, tmp_path: Path) ->
         for _ in range(2):
             shared_bases.read_ahead(wanted)
             assert read() == expected
-            # Nothing was left to read.
+            # No file is left to read.
             assert shared_bases.read_here() == []
 
     def work(_: str) -> bytes:
@@ -61,7 +61,7 @@ def test_what_is_read_ahead_is_what_mmengine_reads(base: str, tmp_path: Path) ->
 
 
 def test_what_several_configs_are_based_on_is_read_once() -> None:
-    """Of a zoo's folder the parent reads the common bases, and children get what mmengine reads."""
+    """The parent process reads the common bases of a zoo's folder, and children get the same as from mmengine."""
     zoo = [f"mmdet::retinanet/retinanet_r{depth}_fpn_{epochs}x_coco.py" for depth in (50, 101) for epochs in (1, 2)]
     files = [str(config_path(config)) for config in zoo]
 

@@ -1,4 +1,4 @@
-"""The short ways to find packages and configs give what mmengine's own functions give."""
+"""Fast lookups of packages and configs give the same results as mmengine's own functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrdecay_cli.openmmlab.lazy_imports import stack_imports
 from lrdecay_cli.openmmlab.zoo_lookups import config_entry, installed_path, is_installed
 
 PACKAGES = ("mmdet", "mmpretrain", "mmengine", "torch", "yaml", "Pillow", "google", "tests", "nowhere", "mm det", "a>1")
-# Two of each kind: in a metafile, by its name and without its suffix; nowhere.
+# Two of each type: in a metafile, by its name and without its suffix; nowhere.
 CONFIGS = (
     "convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py",
     "convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco",

@@ -1,4 +1,4 @@
-"""Shortcuts change nothing: over the zoo, what is answered with them is what is answered without any."""
+"""Shortcuts change nothing: over the zoo, results with them equal results without them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pytest
 from tests.commands.test_errors import CONFIGS as BROKEN
 from tests.openmmlab.zoo_answers import ROOT, answers, zoo
 
-# --whole-zoo takes them all, and most of an hour. The models of this sample are initialised in a second or two each.
+# --whole-zoo builds all configs in almost an hour. The models of this sample are initialised in a second or two each.
 FIRST, STEP = 24, 71
 
 
 @pytest.mark.slow
 def test_quick_answers_and_errors_are_the_exact_ones(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """Errors even without a second attempt. One test for both, so that each way is imported once."""
+    """Errors that need no retry. One test for both modes, so that each mode imports once."""
     configs = zoo()
     sample = configs if request.config.getoption("--whole-zoo") else configs[FIRST::STEP]
     broken = broken_configs(tmp_path)
     quick, exact = dict(answers("quick", [*sample, *broken])), dict(answers("exact", [*sample, *broken]))
     assert sorted(quick) == sorted(exact) == sorted([*sample, *broken])
-    # One that fails is run again without shortcuts; that must be the exception.
+    # A config that fails is built again without shortcuts; this must be the exception.
     answered = [config for config in sample if "error" not in quick[config]]
     assert [config for config in answered if quick[config] != exact[config]] == []
     possible = [config for config in sample if "error" not in exact[config]]
@@ -47,7 +47,7 @@ def broken_configs(tmp_path: Path) -> list[str]:
     return configs
 
 
-# Tells which names registries only get from modules that are put off, and which of them mean something else till then.
+# Finds names that registries only get from deferred modules, and names that mean something else before that.
 REGISTERED_LATE = """
 import gc, json, os, sys
 gc.disable()
@@ -88,11 +88,11 @@ os._exit(0)
 
 @pytest.mark.slow
 def test_what_registries_lack_for_now_is_nothing_else() -> None:
-    """A config that names it fails then, and is run again; it never gets another class of the same name."""
+    """A config that uses the name fails then, and is built again; it never gets another class with the same name."""
     done = subprocess.run([sys.executable, "-c", REGISTERED_LATE], cwd=ROOT, capture_output=True, text=True, check=True)
     late, otherwise, executed, looked_up = json.loads(done.stderr.splitlines()[-1])
     assert {"FSDPStrategy", "MMFullyShardedDataParallel"} <= {*late}
-    # No model is built from a registry of datasets or transforms. Whoever looks up one of these has it registered; only
+    # No model is built from a registry of datasets or transforms. A lookup of one of these registers it; only
     # transforms of mmpretrain come with its language models.
     assert {*otherwise} <= {"dataset", "transform"}
     assert executed == []

@@ -1,4 +1,4 @@
-"""An interrupt while torch is imported waits for it, and is not lost."""
+"""An interrupt during the import of torch waits for it, and is not lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model asks for while it is built, and what it gets instead: the same parameters, and a word about it."""
+"""Objects that a model requests during its build, and their stubs: the same parameters, and a note about the stub."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_config_that_asks_for_nothing_gets_nothing() -> None:
 
 
 def test_groups_with_synchronised_batch_norm_are_those_of_a_real_process_group(tmp_path: Path) -> None:
-    """Plainly, that is with gloo, in the order of ``tools/train.py``."""
+    """Plain means with gloo, in the order of ``tools/train.py``."""
     path = str(find_config(SYNC))
     store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
@@ -87,7 +87,7 @@ SCALED_BY_RANK = f"constructor='ScaledByRank', {_OPTIONS}"
 def test_an_optimizer_or_constructor_that_asks_for_a_process_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrapper: str
 ) -> None:
-    """As gloo with one process gives it."""
+    """As gloo with one process returns it."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "base.py").write_text(BASE)
     (tmp_path / "asking_plugin.py").write_text(ASKING)
@@ -116,7 +116,7 @@ def test_process_group_of_one() -> None:
         with network_refused() as attempts, lone_process_group():
             assert torch.distributed.get_world_size() == 1
             assert torch.distributed.get_rank() == 0
-            # A layer that looks for nccl or gloo must see that this is neither.
+            # A layer that tests for nccl or gloo must see that this is neither.
             assert torch.distributed.group.WORLD.name() == torch.distributed.get_backend() == "lrdecay_alone"
             assert torch.distributed.new_group([0]) is not None
         assert attempts == []
@@ -146,7 +146,7 @@ def test_each_stub_is_tried_once_and_the_last_error_is_raised() -> None:
 
 
 def test_what_is_installed_stays_in_use_where_something_else_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """mmdet notes for each of its modules by itself that it could not import fairscale."""
+    """Each module of mmdet logs separately that it could not import fairscale."""
     from mmdet.models.layers.transformer import deformable_detr_layers, detr_layers
 
     monkeypatch.setattr(detr_layers, "checkpoint_wrapper", "the real one")
@@ -183,7 +183,7 @@ def test_a_teacher_is_found_from_the_repository_root(
     (elsewhere / "configs").mkdir()
     (elsewhere / "configs" / "teacher.py").write_text("depth = 50\n")
     with constructing("cpu", str(root / start / "student.py")):
-        # The working directory comes first, as it does in training.
+        # The working directory comes first, as in training.
         assert Config.fromfile("configs/teacher.py").depth == 50
     with pytest.raises(FileNotFoundError):
         Config.fromfile("teacher.py")

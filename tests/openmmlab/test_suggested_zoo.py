@@ -1,4 +1,4 @@
-"""``suggest`` over the zoos: what it calls wrong is a finding of ``check``, and what it proposes brings no new one."""
+"""``suggest`` over the zoos: each reported mistake is a finding of ``check``, and no suggestion adds a finding."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lrdecay_cli.rules.running import findings_of
 from tests.openmmlab.zoo import spread, statuses
 
 STEP = 60
-# What every decay brings: mmengine logs the lr of the first group alone, which is then that of the stem.
+# Every decay has this finding: mmengine logs only the lr of the first group, which then is that of the stem.
 OF_EVERY_DECAY = {"LRD309"}
-# mmpretrain's own get_layer_depth gives MixMIM's last block the id of the head; MFF fuses its blocks by weights that
-# mmpretrain trains with the head.
+# mmpretrain's own get_layer_depth gives MixMIM's last block the layer id of the head; MFF fuses its blocks with weights
+# that mmpretrain trains with the head.
 UPSTREAM = {"mixmim/": {"LRD205"}, "mff/": {"LRD201"}}
 
 
@@ -48,7 +48,7 @@ def test_suggest_and_check_agree(config: str) -> None:
     try:
         suggested = build_suggestion(config, before, proposal, findings, request)
     except LrdecayError:
-        return  # A backbone that nobody knows.
+        return  # An unknown backbone.
     assert suggested.left == findings_among(suggested.after, JUDGED)
     new = {finding.code for finding in suggested.left} - {finding.code for finding in checked}
     known = next((codes for folder, codes in UPSTREAM.items() if folder in config), set())

@@ -1,4 +1,4 @@
-"""``train()`` freezes and thaws after the optimizer is built: held against plain builds and a real training."""
+"""``train()`` freezes and unfreezes after the optimizer is built: compare with plain builds and a real training."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ZOO = {
     ("mmdet::efficientnet/retinanet_effb3_fpn_8xb4-crop896-1x_coco.py", 2): 23,
     ("mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py", 2): 143,
 }
-"""By config and ``frozen_stages``, how many tensors ``train()`` freezes."""
+"""By config and ``frozen_stages``: the number of tensors that ``train()`` freezes."""
 IMPORTS = {"imports": ["tests.openmmlab.test_train_mode"]}
 
 
 @MODELS.register_module(force=True)
 class ThawingToy(DryToy):
-    """Freezes a part of the backbone where it is built, and takes that back in ``train()``."""
+    """Freezes a part of the backbone at its build, and unfreezes it in ``train()``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class ThawingToy(DryToy):
 
 @MODELS.register_module(force=True)
 class RaisingToy(DryToy):
-    """Cannot be trained, and freezes something before it says so."""
+    """Raises in ``train()`` after it has frozen a parameter."""
 
     def train(self, mode: bool = True) -> RaisingToy:
         self.backbone.stages[0].requires_grad_(False)
@@ -61,7 +61,7 @@ class RaisingToy(DryToy):
 
 
 def states(group_map: GroupMap) -> dict[str, set[str]]:
-    """Names by status."""
+    """Return names by status."""
     found: dict[str, set[str]] = {}
     for tensor in group_map.tensors():
         found.setdefault(tensor.status, set()).add(tensor.name)
@@ -69,7 +69,7 @@ def states(group_map: GroupMap) -> dict[str, set[str]]:
 
 
 def dumped(folder: Path, **settings: object) -> str:
-    """A toy's config with these settings, as a file."""
+    """Write a toy config with these settings to a file."""
     path = folder / "config.py"
     Config({**BASE, **settings}).dump(path)
     return str(path)
@@ -147,7 +147,7 @@ def test_a_map_that_does_not_know_it_is_no_other(frozen_toy: str, tmp_path: Path
 def test_what_train_thaws(
     options: dict[str, object], status: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """mmengine's constructor skips what is frozen when it runs, unless it has no options."""
+    """mmengine's constructor skips parameters that are frozen when it runs, unless it has no options."""
     wrapper = {**BASE["optim_wrapper"], **options}
     path = dumped(tmp_path, model={"type": "ThawingToy"}, optim_wrapper=wrapper, custom_imports=IMPORTS)
     assert states(audit(path))[status] == {"backbone.stages.0.0.weight", "backbone.stages.0.0.bias"}
@@ -172,7 +172,7 @@ def test_train_raises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_train_that_goes_by_calls_and_indexes_its_tensors() -> None:
-    """mmpretrain's LeViT keeps indexed biases at every second call."""
+    """mmpretrain's LeViT stores indexed biases at every second call."""
     config = "mmpretrain::levit/levit-128s_8xb256_in1k.py"
     loaded = plain_config(str(find_config(config)))
     model = plain_model(loaded)

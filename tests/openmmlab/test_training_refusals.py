@@ -1,4 +1,4 @@
-"""What builds here and would not in training is an error: our constructor unimported, unknown options of AMP."""
+"""Configs that build here but would fail in training are errors: a missing import, unknown options of AMP."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_options_of_a_wrapper_that_needs_a_gpu(config: Path, option: str, refuse
 
 
 def test_a_class_of_the_same_name_is_another_constructor(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """mmpose registers a class of our constructor's name in mmengine's own registry, in place of ours."""
+    """mmpose registers a class with the name of lrdecay's constructor in mmengine's own registry, and replaces it."""
     registered = OPTIM_WRAPPER_CONSTRUCTORS.module_dict
     monkeypatch.setitem(registered, "LayerDecayOptimWrapperConstructor", HalvingConstructor)
     monkeypatch.delitem(sys.modules, "lrdecay_cli.training", raising=False)
@@ -67,7 +67,7 @@ def test_a_class_of_the_same_name_is_another_constructor(config: Path, monkeypat
 
 
 class HalvingConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
-    """A constructor with options of its own."""
+    """A constructor with its own options."""
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, **kwargs: Any) -> None:
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]

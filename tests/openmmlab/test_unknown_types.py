@@ -1,4 +1,4 @@
-"""Names of constructors that are looked for in the wrong package, or misspelt."""
+"""Constructor names that are searched for in the wrong package, or misspelt."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayO
         ("LearningRateDecayOptimzerConstructor", "mmengine", f"did you mean mmdet.{MMDET}?"),
         ("DefaultOptimWraperConstructor", "mmdet", "did you mean DefaultOptimWrapperConstructor?"),
         ("Layerwise", "mmdet", ""),
-        # Another class, and not one that is misspelt.
+        # A different class, not a misspelt one.
         ("CustomLayerDecayOptimizerConstructor", "mmdet", ""),
         ("ViTLearningRateDecayOptimizerConstructor", "mmdet", ""),
         ("LayerDecayOptimizerConstructorBackboneFixed", "mmseg", ""),
@@ -59,7 +59,7 @@ def test_a_package_that_is_not_installed_is_not_advised() -> None:
     ("name", "distribution"), [("mmyolo.YOLODetector", "mmyolo"), ("mmseg.EncoderDecoder", "mmsegmentation")]
 )
 def test_a_type_of_a_package_that_is_not_installed(name: str, distribution: str) -> None:
-    """Nothing is broken upstream where a config asks for a package that is not there."""
+    """A config that needs a missing package is not broken upstream."""
     error = unknown_type(name, "mmdet", "model", where="config.py", config=None)
     assert (error.status, error.fix) == (f"needs {distribution}", f"pip install {distribution}")
     assert "which is not installed" in error.problem

@@ -1,4 +1,4 @@
-"""Wrappers of distributed training: what they alone change in the groups, and what is not theirs."""
+"""Wrappers of distributed training: changes of the groups that they cause, and changes that they do not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class WrappedByBatch(DefaultOptimWrapperConstructor):  # type: ignore[misc]
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class InTurns(DefaultOptimWrapperConstructor):  # type: ignore[misc]
-    """Two optimizers of the same parameters with other lrs, as mmagic's PGGANOptimWrapperConstructor makes them."""
+    """Builds two optimizers of the same parameters with different lrs, like mmagic's constructor for PGGAN."""
 
     def __call__(self, model: nn.Module) -> Any:
         slow = super().__call__(model)
@@ -52,7 +52,7 @@ class InTurns(DefaultOptimWrapperConstructor):  # type: ignore[misc]
 
 @MODELS.register_module(force=True)
 class Synced(DryToy):
-    """With a layer of which DistributedDataParallel wants that it is on a GPU."""
+    """A model with a layer that DistributedDataParallel requires on a GPU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def test_findings_are_about_what_the_wrapper_changes(
 
 
 def test_parts_in_wrappers_of_their_own_have_other_names(tmp_path: Path) -> None:
-    """MMSeparateDistributedDataParallel wraps each child: keys that name what is inside no longer match."""
+    """MMSeparateDistributedDataParallel wraps each child, so keys that name modules inside no longer match."""
     path = tmp_path / "config.py"
     keys = {"backbone.stages": dict(lr_mult=0.1)}
     settings = dict(optimizer=ADAMW, paramwise_cfg=dict(custom_keys=keys))
@@ -152,7 +152,8 @@ def test_what_train_freezes_fails_in_the_second_iteration_of_ddp(
     )
     if "runner_type" in config or config.get("model_wrapper_cfg") == FSDP:
         return
-    # The wrapper that mmengine's Runner makes of the config, in a group of one real process; but for the GPU's number.
+    # The wrapper that mmengine's Runner builds from the config, in a group of one real process, except for the GPU's
+    # number.
     monkeypatch.setenv("LOCAL_RANK", "0")
     build = DistributedDataParallel.__init__
     monkeypatch.setattr(

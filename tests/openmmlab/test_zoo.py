@@ -1,8 +1,7 @@
-"""Every config of the zoo answers: with a map or with one classified line, and without asking the network. Every number
-of a map is explained.
+"""Every config of the zoo gives a map or a one-line error with a status, without network; formulas explain all numbers.
 
-A sample runs by default, every config with ``pytest --whole-zoo`` (minutes). A status that changed on purpose:
-``pytest tests/openmmlab/test_zoo.py --whole-zoo --update-golden`` writes the table anew, whole.
+A sample runs by default, every config with ``pytest --whole-zoo`` (minutes). After an intended change of a status,
+``pytest tests/openmmlab/test_zoo.py --whole-zoo --update-golden`` writes the whole table again.
 """
 
 from __future__ import annotations

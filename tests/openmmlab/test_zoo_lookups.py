@@ -1,4 +1,4 @@
-"""Configs of installed zoos are found where mmengine itself finds them, however often, and after any change."""
+"""Configs of installed zoos are found where mmengine itself finds them, on each lookup, and after any change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METAFILE = "Models:\n  - Name: a\n    Config: {config}\n    Metadata: {{Epochs: 
 
 
 def zoo(folder: Path, config: str) -> Path:
-    """An installed package whose metafile names a config in the form that mmengine looks for: without a suffix."""
+    """An installed package with a metafile that names a config in the form that mmengine expects: without a suffix."""
     mim = folder / "mmtrack/.mim"
     (mim / "configs/deep").mkdir(parents=True)
     (mim.parent / "__init__.py").touch()

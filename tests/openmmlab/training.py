@@ -1,4 +1,4 @@
-"""A real training of a toy model by mmengine's own Runner, watched: the values that every iteration was made with."""
+"""A real training of a toy model by mmengine's own Runner, with the values of every iteration recorded."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
 
 @DATASETS.register_module(force=True)
 class Thirteen(BaseDataset):
-    """Thirteen samples, for mmengine's wrappers, which take none but its own datasets."""
+    """Thirteen samples, for mmengine's wrappers, which accept only its own datasets."""
 
     def load_data_list(self) -> list[dict[str, Any]]:
         return [{"number": number} for number in range(13)]
 
 
 class Watch(Hook):
-    """Notes every option of every group, and what the log is told, before each iteration."""
+    """Records every option of every group, and the logged values, before each iteration."""
 
     priority = "LOWEST"
 
@@ -86,13 +86,13 @@ class Watch(Hook):
 
 @fresh_managers()
 def train(config: Config, samples: int, folder: Path) -> Watch:
-    """Train on ``samples`` samples, and hand back what was seen."""
+    """Train on ``samples`` samples, and return the recorded values."""
     config = copy.deepcopy(config)
     watch = Watch()
     loader = {
         **config.get("train_dataloader", {"batch_size": 2}),
         "dataset": Samples(samples),
-        # Any other sleeps for seconds before it starts anew in an iteration-based loop.
+        # Any other sampler sleeps for seconds before it starts again in an iteration-based loop.
         "sampler": dict(type="DefaultSampler" if config.train_cfg.by_epoch else "InfiniteSampler", shuffle=False),
         "num_workers": 0,
     }
@@ -115,7 +115,7 @@ def train(config: Config, samples: int, folder: Path) -> Watch:
 
 @MODELS.register_module(force=True)
 class TwoHeadedToy(Toy):
-    """Trained by two optimizers in turn, as a GAN is."""
+    """A model that two optimizers train in turn, like a GAN."""
 
     def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, torch.Tensor]:
         for wrapper in optim_wrapper.values():
@@ -125,7 +125,7 @@ class TwoHeadedToy(Toy):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class OneForEach:
-    """An optimizer for the backbone and one for the head, each as its own config says."""
+    """An optimizer for the backbone and one for the head, each with its own config."""
 
     def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: Any = None) -> None:
         self._configs = optim_wrapper_cfg
@@ -141,7 +141,7 @@ class OneForEach:
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class BetasOfItsOwn(DefaultOptimWrapperConstructor):
-    """Gives each group other betas, the first of them one apart from the rest."""
+    """Gives each group another first beta."""
 
     def __call__(self, model: torch.nn.Module) -> OptimWrapper:
         wrapper = super().__call__(model)

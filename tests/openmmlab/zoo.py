@@ -19,7 +19,7 @@ LARGE = 350
 
 
 class Status(msgspec.Struct, frozen=True):
-    """One row; the numbers are those of the map, and empty where there is none."""
+    """One row; the numbers are those of the map, or empty without a map."""
 
     config: str
     status: str
@@ -30,7 +30,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 def zoo_configs() -> Iterator[str]:
-    """Every config that is not a base, as ``package::path``, in alphabetical order."""
+    """Return every config that is not a base, as ``package::path``, in alphabetical order."""
     for package in PACKAGES:
         root = Path(get_installed_path(package), ".mim", "configs")
         paths = (path.relative_to(root) for path in root.rglob("*.py"))
@@ -51,21 +51,21 @@ STATUSES = Table(Path(__file__).with_name("zoo_status.csv"), Status.__struct_fie
 
 
 def statuses() -> list[Status]:
-    """The golden table."""
+    """Return the golden table."""
     return [Status(*row) for row in STATUSES.rows()]
 
 
 def sample(rows: list[Status]) -> list[Status]:
-    """Every 40th row of :func:`spread`, and the first of each status."""
+    """Return every 40th row of :func:`spread`, and the first of each status."""
     first = {row.status: row for row in reversed(rows)}
     chosen = {row.config for row in [*spread(rows, SAMPLE_STEP), *first.values()]}
     return [row for row in rows if row.config in chosen]
 
 
 def spread(rows: list[Status], step: int) -> list[Status]:
-    """As many rows as every ``step``-th would be, spread over those that are quick to build, and one large model.
+    """Return as many rows as every ``step``-th, spread over models that build quickly, and one large model.
 
-    Half of the models have more tensors than ``LARGE``: more of the same blocks, and take most of the time.
+    Half of the models have more tensors than ``LARGE``. They have more of the same blocks, and take most of the time.
     """
     large = [row for row in rows if int(row.tensors or 0) > LARGE]
     small = [row for row in rows if row not in large]

@@ -1,4 +1,4 @@
-"""What lrdecay says of zoo configs with and without shortcuts: each way in processes of its own.
+"""Results of lrdecay for zoo configs with and without shortcuts, each mode in separate processes.
 
 ``python -m tests.openmmlab.zoo_answers quick|exact CONFIG...`` writes a JSON line for each config.
 """
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__, "../../..").resolve()
-# A fresh process for so many configs bounds its memory.
+# A new process after this number of configs limits its memory.
 CHUNK = 80
 
 
 def zoo() -> list[str]:
-    """Every config of both zoos, old and new style, that is not a base of others."""
+    """Return every config of both zoos, old and new style, that is not a base of others."""
     found: list[str] = []
     for package in ("mmdet", "mmpretrain"):
         spec = find_spec(package)
@@ -32,7 +32,7 @@ def zoo() -> list[str]:
 
 
 def answers(way: str, configs: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """For each config its map and its model's classes, or its error."""
+    """Return for each config its map and its model's classes, or its error."""
     for first in range(0, len(configs), CHUNK):
         done = subprocess.run(
             [sys.executable, "-m", "tests.openmmlab.zoo_answers", way, *configs[first : first + CHUNK]],
@@ -70,7 +70,7 @@ def _answer(config: str, *, exact: bool) -> dict[str, Any]:
 
 
 def _main(way: str, *configs: str) -> None:
-    # What configs print goes to stderr.
+    # Output of configs goes to stderr.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     if way == "quick":

@@ -1,4 +1,4 @@
-"""Every optimizer that the table of effects has: how it is built, for what it is measured."""
+"""List every optimizer of the table of effects, with the options of its measurement."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Case:
     """One row.
 
     Attributes:
-        distribution: that has the class.
-        path: by which people import it.
-        options: beside the lr.
-        lr: that it is built with.
+        distribution: distribution that contains the class.
+        path: import path of the class.
+        options: options besides the lr.
+        lr: lr with which it is built.
     """
 
     distribution: str
@@ -43,7 +43,7 @@ class Case:
                 lambda groups, lr: self.kind(groups, lr=lr, **self.options),
                 self.lr,
                 distribution=self.distribution,
-                # A build of torch for the CPU is the same torch: 2.13.0+cpu.
+                # A CPU build of torch is the same torch: 2.13.0+cpu.
                 version=version(self.distribution).partition("+")[0],
                 options=self.options,
             )
@@ -99,7 +99,7 @@ ALWAYS = {
         *_listed("transformers", "transformers.optimization", "Adafactor", relative_step=False, scale_parameter=False),
     ],
 }
-"""By distribution: those that the tests' own environment has."""
+"""By distribution: those in the tests' own environment."""
 
 ON_REQUEST = {
     "adan-pytorch": _listed("adan-pytorch", "adan_pytorch", "Adan"),
@@ -138,7 +138,7 @@ ON_REQUEST = {
     "torch-optimizer": _listed("torch-optimizer", "torch_optimizer", _TORCH_OPTIMIZER),
     "torchao": _listed("torchao", "torchao.optim", "Adam4bit Adam8bit AdamFp8 AdamW4bit AdamW8bit AdamWFp8"),
 }
-"""Likewise those of ``requirements.txt``, measured with ``pytest --optimizer-packages``.
+"""By distribution: those of ``requirements.txt``, measured with ``pytest --optimizer-packages``.
 
-Classes that draw random numbers, or that need more than an lr and an option, are left out.
+Classes that draw random numbers, or that need more than an lr and an option, are omitted.
 """

@@ -1,6 +1,6 @@
-"""What the documentation of optimizers makes one expect of lr and weight decay.
+"""Uses of lr and weight decay that the documentation of optimizers promises.
 
-Everywhere: PyTorch's "Per-parameter options", by which each group trains with its own lr and weight decay.
+For all optimizers: PyTorch's "Per-parameter options", which give each group its own lr and weight decay.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ L2 = ("in the gradient", "in the adaptive gradient")
 DECOUPLED = ("lr × weight decay",)
 
 WEIGHT_DECAY: Mapping[tuple[str, ...], Mapping[str, str]] = {
-    # By distribution, where docstrings or signatures say "L2 penalty", or name Adam's or SGD's and say nothing.
+    # By distribution, if docstrings or signatures contain "L2 penalty", or use the names of Adam or SGD without further
+    # text.
     L2: {
         "bitsandbytes": "Adagrad Adagrad8bit Adam Adam8bit LARS RMSprop SGD",
         "dadaptation": "DAdaptAdaGrad DAdaptAdam DAdaptSGD",
@@ -22,7 +23,7 @@ WEIGHT_DECAY: Mapping[tuple[str, ...], Mapping[str, str]] = {
         " LARS Lamb MADGRAD NovoGrad PID QHAdam QHM RAdam Ranger RangerQH RangerVA SGDP SWATS Shampoo Yogi",
         "torchao": "Adam4bit Adam8bit AdamFp8",
     },
-    # Where they say "decoupled", "as AdamW", or point to "Decoupled Weight Decay Regularization".
+    # If they contain "decoupled" or "as AdamW", or refer to "Decoupled Weight Decay Regularization".
     DECOUPLED: {
         "adan-pytorch": "Adan",
         "bitsandbytes": "AdamW AdamW8bit AdEMAMix AdEMAMix8bit LAMB Lion Lion8bit",
@@ -44,7 +45,7 @@ WEIGHT_DECAY: Mapping[tuple[str, ...], Mapping[str, str]] = {
 
 
 def declared_decays(distribution: str, name: str, options: Mapping[str, object]) -> tuple[str, ...]:
-    """What weight decay is expected to be; empty where the documentation does not say."""
+    """Return the expected uses of weight decay; empty if the documentation does not define them."""
     if any(options.get(key) for key in ("decoupled_weight_decay", "decouple_lr", "corrected_weight_decay")):
         return () if distribution != "torch" else DECOUPLED
     return next(

@@ -1,4 +1,4 @@
-"""The table of effects is what real optimizers do."""
+"""The table of effects equals measurements of real optimizers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_rows_are_as_measured(distribution: str, golden: Golden) -> None:
 
 
 def write(distribution: str, found: list[OptimizerEffects]) -> None:
-    """Put ``found`` in place of the rows of a distribution, a line each."""
+    """Replace the rows of a distribution with ``found``, one line each."""
     with PATH.open("r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         rows = msgspec.json.decode(file.read(), type=list[OptimizerEffects])
@@ -69,7 +69,7 @@ def test_another_version_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class CubeRoot(torch.optim.SGD):
-    """Moves by lr^(1/3), and keeps that option where no group has it."""
+    """Moves by lr^(1/3), and keeps that option if no group sets it."""
 
     def __init__(self, params: list[torch.Tensor], lr: float, power: float = 1 / 3) -> None:
         super().__init__(params, lr=lr)

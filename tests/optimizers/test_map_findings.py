@@ -1,4 +1,4 @@
-"""What ``check`` finds of an optimizer in a map alone: the same as a dry run of the training does."""
+"""Findings of ``check`` about an optimizer, from a map alone, equal those of a dry run of the training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CODES = {
     "torch.optim.AdamW": "",
     "torch.optim.SGD": "",
     "torch.optim.Adafactor": "LRD802",
-    "torch.optim.Muon": "",  # refused at construction: there is no map
+    "torch.optim.Muon": "",  # raises at construction: there is no map
     "torch.optim.Rprop": "LRD802 LRD803 LRD804 LRD807",
     "torch.optim.SparseAdam": "LRD801 LRD803",
     "mmpretrain.Lamb": "LRD806",
@@ -42,7 +42,7 @@ CODES = {
     "schedulefree.AdamWScheduleFree": "LRD801 LRD807",
     "torch-optimizer.RAdam": "LRD802 LRD804",
 }
-"""Of classes without options."""
+"""Optimizer classes without options."""
 
 
 @pytest.mark.parametrize("label", CODES)

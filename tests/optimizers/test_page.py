@@ -93,6 +93,6 @@ def test_a_distribution_is_measured_in_one_version() -> None:
 
 
 def test_torch_decays_as_documented() -> None:
-    """Except Rprop, which documents none; every class of torch.optim has a row."""
+    """Except Rprop, which documents no weight decay; every class of torch.optim has a row."""
     rows = [row for row in table() if row.distribution == "torch"]
     assert [row.name for row in rows if deviations(row)["weight decay"]] == ["Rprop"]

@@ -1,6 +1,6 @@
-"""Configs by hand, one for each mechanism by which an option is set, with the place of one of their options.
+"""Hand-written configs, one for each mechanism that sets an option, with the place of one option.
 
-A place is ``file:line:column``; of the overridden values there are value and line, the first set first.
+A place is ``file:line:column``. Overridden values are listed with value and line, in the order in which they were set.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Chain(NamedTuple):
-    """Files, of which ``config.py`` is the config unless another is named, and what is true of an option."""
+    """Files, with ``config.py`` as the config unless another is named, and the expected facts about an option."""
 
     name: str
     files: dict[str, str]

@@ -1,4 +1,4 @@
-"""What mmengine itself merges, with the file, line and column of the literal that each value is."""
+"""Values that mmengine itself merges, with the file, line and column of each literal."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _compile(tree: ast.AST, filename: str, mode: str) -> Any:
 
 @contextmanager
 def tagging() -> Iterator[None]:
-    """Within it, mmengine's configs have tagged numbers and strings, but for those that an operation made."""
+    """In this block, mmengine's configs have tagged numbers and strings, except for results of operations."""
     builtins.__tagged__ = _tagged  # type: ignore[attr-defined]
     mmengine_config.compile = _compile  # type: ignore[attr-defined]
     try:
@@ -85,7 +85,7 @@ def tagging() -> Iterator[None]:
 
 
 def leaves(config: Config) -> dict[tuple[str | int, ...], tuple[Any, Tag | None]]:
-    """By path, every value that is no dict or list with entries, and its tag."""
+    """Yield every value that is not a dict or list with entries, with its path and tag."""
     imported = getattr(config, "_imported_names", set())
     found: dict[tuple[str | int, ...], tuple[Any, Tag | None]] = {}
     pending: list[tuple[tuple[str | int, ...], Any]] = [
@@ -114,9 +114,9 @@ def _bare(value: Any) -> Any:
 
 
 def differences(config: str, options: Sequence[str] = ()) -> tuple[list[str], list[str]]:
-    """What is wrong with the origins of a config, and the options whose origins are unknown."""
+    """Return errors in the origins of a config, and the options whose origins are unknown."""
     with tagging():
-        # What custom_imports names has no part in what a config says, and may be missing.
+        # Modules in custom_imports do not affect the values of a config, and may be missing.
         merged = Config.fromfile(config, import_custom_modules=False)
     merged.merge_from_dict(parsed(options))
     origins = config_origins(config, options)
@@ -146,14 +146,14 @@ def differences(config: str, options: Sequence[str] = ()) -> tuple[list[str], li
 
 
 def parsed(options: Sequence[str]) -> dict[str, Any]:
-    """``--cfg-options`` as mmengine reads them."""
+    """Return ``--cfg-options`` as mmengine reads them."""
     parser = ArgumentParser()
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
     return dict(parser.parse_args(["--cfg-options", *options] if options else []).cfg_options)
 
 
 def _json(value: Any) -> Any:
-    """A value as a map has it."""
+    """Return a value in the form of a map."""
     if isinstance(value, (set, frozenset)):
         return sorted(map(_json, value), key=repr)
     if isinstance(value, tuple):
@@ -164,6 +164,6 @@ def _json(value: Any) -> Any:
 
 
 def _column(tag: Tag) -> int | None:
-    """The column of a tag in characters, from 1; None where mmengine parses another text than the file has."""
+    """Return the column of a tag in characters, from 1; None if mmengine parses another text than the file contains."""
     line = Path(tag[0]).read_text(encoding="utf-8").split("\n")[tag[1] - 1]
     return None if "{{" in line else len(line.encode()[: tag[2]].decode()) + 1

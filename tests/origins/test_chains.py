@@ -1,4 +1,4 @@
-"""Origins in configs by hand, against mmengine: its values, its literals' places, and what an edit there changes."""
+"""Origins in hand-written configs, compared with mmengine: values, places of literals, and effects of an edit there."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_option_is_where_mmengine_has_it_from(chain: Chain) -> None:
 
 
 def test_an_edit_there_changes_the_option(chain: Chain) -> None:
-    """Another literal at the place changes it, and those alone that have the same origin."""
+    """Another literal at the place changes the option, and only options with the same origin."""
     origins, option = option_of(chain)
     place = option.origin.place
     if not option.origin.constant or place.file == COMMAND_LINE or "::" in place.file:

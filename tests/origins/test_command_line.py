@@ -1,4 +1,4 @@
-"""``--cfg-options``: what they mean is what mmengine makes of them."""
+"""``--cfg-options`` have the same meaning as in mmengine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line at which loading a config fails: of what mmengine raises for it, and of its text."""
+"""The line at which loading a config fails, from the exception of mmengine and from the text."""
 
 from __future__ import annotations
 

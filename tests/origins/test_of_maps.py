@@ -1,4 +1,4 @@
-"""The places behind the settings that differ between the maps of two configs, and behind what is explained."""
+"""Places of the settings that differ between the maps of two configs, and of explained settings."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def origins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ConfigOrigins:
 
 
 def with_options(config: str, **options: object) -> GroupMap:
-    """A map whose constructor has these options."""
+    """Return a map whose constructor has these options."""
     given = decay_map(config=config)
     return replace(given, constructor=replace(given.constructor, options=options))
 
 
 def test_bases_lead_from_a_file_to_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each place holds the name of the file before, in either style and in a zoo."""
+    """Each place contains the name of the file, in either style and in a zoo."""
     files = {
         "config.py": "_base_ = [\n    'base/two.py']\n",
         "base/two.py": "_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'\n",
@@ -78,7 +78,7 @@ NORM = {"bn": {"lr_mult": 0.1}, "head": {"lr_mult": 2.0}}
             ),
             "keys.py:3",
         ),
-        # Its value is not the map's: another lrdecay, or other --cfg-options, made it.
+        # The map has another value: another lrdecay, or other --cfg-options, made the map.
         ("child.py", {"num_layers": 8, "custom_keys": NORM}, ("num_layers", "6 → 8, base.py:3"), None),
     ],
 )

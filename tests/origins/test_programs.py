@@ -1,4 +1,4 @@
-"""Configs that compute what they set: every option has mmengine's value, and none is guessed."""
+"""Configs that compute values: every option has mmengine's value, and no value is guessed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Origins of the options of zoo configs, against mmengine's own merge of literals that know their place.
+"""Origins of the options of zoo configs, compared with mmengine's own merge of literals that record their place.
 
 A sample by default, every config with ``--whole-zoo``.
 """
@@ -15,7 +15,7 @@ from tests.openmmlab.zoo import zoo_configs
 from tests.origins.tagged import differences
 
 STEP = 60
-# Scripts that stand among the configs; what is unknown of them are their functions.
+# Scripts in the folders of configs; only their functions are unknown.
 SCRIPTS = "odinw/override_category.py"
 
 
@@ -31,7 +31,7 @@ def test_each_option_is_at_its_reported_place(zoo_config: str) -> None:
     try:
         Config.fromfile(file, import_custom_modules=False)
     except (FileNotFoundError, KeyError, RuntimeError):
-        # Some bases are not there, in the lazy style or without what their children change.
+        # Some bases are missing, in the lazy style or without values that their children change.
         assert refused(file)
         return
     wrong, unknown = differences(file)

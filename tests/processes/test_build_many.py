@@ -1,4 +1,4 @@
-"""Configs that are built in processes of their own: what one of them does to its process is told, and no other's."""
+"""Configs that are built in separate processes: damage by one config is reported, and affects no other config."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = ("a.py", "b.py", "refused.py", "lost.py", "broken.py")
 
 
 def build(config: str, *_: object) -> GroupMap:
-    """As configs of these names do."""
+    """Results of configs with these names."""
     if config == "refused.py":
         raise LrdecayError("is odd", where="refused.py: model", fix="mend it", status="no-model", final=True)
     if config == "broken.py":
@@ -51,12 +51,12 @@ def built(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("built")
 def test_each_has_the_map_of_its_own_process() -> None:
-    # Not even a number that JSON cannot contain is lost on the way.
+    # Even a number that JSON cannot contain is transferred.
     assert maps_of("a.py", "b.py") == [build("a.py"), build("b.py")]
 
 
 class Kept:
-    """What is kept of two configs, and what is asked and kept besides."""
+    """A cache with a result for ``b.py``, which records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -135,7 +135,7 @@ def test_a_number_that_json_cannot_hold_is_refused_where_it_is_written() -> None
             "lost.py: the build process died: ended its process with",
             "error",
         ),
-        # In the order that they were given in, whichever failed first.
+        # In the given order, whichever failed first.
         (["lost.py", "refused.py"], "lost.py: the build process died", "error"),
     ],
     ids=" ".join,

@@ -1,4 +1,4 @@
-"""What a child makes of a config, whatever it is: always an outcome, never an exception."""
+"""The result of a child process for any config: always an outcome, never an exception."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Own(DefaultOptimWrapperConstructor):
         super().add_params(params, module, **kwargs)
         {does}
 """
-# What the constructor does at its end, and what the record says.
+# Last action of the constructor, and the recorded result.
 BUILT = {
     "an infinite lr": ("params and params[0].update(lr=float('inf'))", "is inf, which JSON cannot contain"),
     "too little memory": ("raise MemoryError", "constructor fails: MemoryError"),
@@ -36,7 +36,7 @@ BUILT = {
 
 @pytest.fixture
 def quiet_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An audit hook cannot be taken back from the process that runs the tests."""
+    """An audit hook cannot be removed from the process that runs the tests."""
     monkeypatch.setattr("lrdecay_cli.processes.building.record_sources", lambda: dict)
 
 
@@ -65,7 +65,7 @@ def test_an_infinite_number_travels_where_nothing_is_made_of_it_but_text() -> No
     made = group_map({"": {"lr": float("inf"), "parameters": {"weight": (2, 2)}}})
     answer = BuildOutcome("a.py", made).encoded(finite=False)
     assert outcome_of(Outcome("a.py", answer), finite=False).group_map == made
-    # A child does not choose what its parent takes.
+    # A child does not decide which data its parent accepts.
     assert outcome_of(Outcome("a.py", answer)).status == "crashed"
 
 
@@ -78,7 +78,7 @@ def test_a_failure_travels_whole() -> None:
     failure = outcome_of(Outcome("a.py", answer)).failure
     assert failure is not None
     again = failure.error()
-    # Where a deferred import has failed in this process, building once more may end otherwise.
+    # If a deferred import has failed in this process, another build may have another result.
     assert (type(again), again.fields()) == (ConstructorRefused, {**error.fields(), "final": is_final(error)})
     assert isinstance(again.__cause__, BuildTraceback)
     assert "KeyError: '\\x1b[2J'" in str(again.__cause__)

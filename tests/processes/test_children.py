@@ -1,4 +1,4 @@
-"""Children that do as they please, and what the parent makes of it."""
+"""Misbehaving child processes, and the results of their parent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def overflow(_: str) -> bytes:
 
 
 def reserve(name: str) -> bytes:
-    # As a model that nobody initialises does: 3 GiB of zeros that are never written.
+    # Like a model that is not initialised: 3 GiB of zeros that are never written.
     parameters = mmap.mmap(-1, 3 * 2**30)
     return name.encode() if len(parameters) else b""
 
@@ -96,7 +96,7 @@ def test_every_way_to_end_is_an_outcome(
     work, lost, reason = WORK[case]
     monkeypatch.chdir(tmp_path)
     (outcome,) = in_children([case], work, jobs=1, timeout=0.4 if lost == "timeout" else 30, memory=2**30)
-    # None of them waits for what the child left behind.
+    # No process waits for the leftovers of the child.
     assert [path for path in tmp_path.iterdir() if not path.name.startswith(".coverage")] == []
     assert (outcome.name, outcome.lost) == (case, lost)
     assert reason in outcome.reason
@@ -118,7 +118,7 @@ def test_jobs_run_side_by_side_and_all_are_done(tmp_path: Path) -> None:
     def work(name: str) -> bytes:
         (tmp_path / name).touch()
         deadline = time.monotonic() + 20
-        # Each of two waits for the other.
+        # Each of the two waits for the other.
         while not {"0", "1"} <= {file.name for file in tmp_path.iterdir()} and time.monotonic() < deadline:
             time.sleep(0.01)
         return str(time.monotonic() < deadline).encode()
@@ -157,7 +157,7 @@ def test_a_process_that_a_child_started_goes_with_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_children_go_with_a_parent_that_is_killed(how: signal.Signals) -> None:
     if sys.platform != "linux":
-        # No other system tells a process that its parent is gone.
+        # No other system notifies a process that its parent has ended.
         return
     script = (
         "import os, sys, time\nfrom lrdecay_cli.processes.children import in_children\n"
@@ -174,7 +174,7 @@ def test_children_go_with_a_parent_that_is_killed(how: signal.Signals) -> None:
 
 
 def wait_for_the_end_of(pid: int) -> None:
-    """Fails if the process is still there, and no mere entry of a dead one, after some seconds."""
+    """Fail if the process still runs after some seconds, except as a zombie."""
     command = ["ps", "-o", "stat=", "-p", str(pid)]
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
@@ -203,7 +203,7 @@ except KeyboardInterrupt:
 
 
 def test_an_interrupt_that_comes_while_a_child_is_forked_is_not_lost() -> None:
-    """Python ignores exceptions in the callbacks that run around a fork: logging has one to release its lock."""
+    """Python ignores exceptions in callbacks that run around a fork; logging has a callback that releases its lock."""
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED_AS_IT_FORKS], capture_output=True, text=True, timeout=60, check=False
     )

@@ -1,4 +1,4 @@
-"""Building beside this process, by whatever executor: what is lost on the way is told, config by config."""
+"""Builds in other processes, with any executor: losses are reported config by config."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPTIONS = BuildSpec(device="meta")
 
 
 class Broken(Executor):
-    """Gives back what a worker that died leaves: an exception in the place of an outcome."""
+    """Returns the result of a worker that died: an exception instead of an outcome."""
 
     def submit(self, _: Any, /, *arguments: Any, **__: Any) -> Future[Any]:
         future: Future[Any] = Future()

@@ -1,4 +1,4 @@
-"""Running a rule's example: the config is written, loaded and built for real, and the rules see its map."""
+"""Run a rule's example: the config is written, loaded and built for real, and the rules check its map."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FOUND = Table(
     ("code", "severity", "option", "patterns"),
     lambda: [rule.code for rule in RULES],
 )
-"""What each bad example is found to be about."""
+"""Findings of each bad example."""
 
 
 def rows_of(findings: Iterable[Finding]) -> list[Row]:
@@ -45,22 +45,22 @@ def rows_of(findings: Iterable[Finding]) -> list[Row]:
 
 
 def found_by(rule: Rule, example: Example, folder: Path) -> tuple[Finding, ...]:
-    """What ``rule`` finds in an example, with the settings, comments and baseline that it has."""
+    """Return the findings of ``rule`` for an example, with its settings, comments and baseline."""
     return judged(rule, example, folder, others=False).own
 
 
 class Judged(NamedTuple):
     own: tuple[Finding, ...]
-    """What the rule finds by itself."""
+    """Return the findings of the rule itself."""
     others: tuple[Finding, ...]
-    """What the other rules do."""
+    """Return the findings of the other rules."""
     group_map: GroupMap
 
 
 def judged(rule: Rule, example: Example, folder: Path, *, others: bool = True) -> Judged:
-    """What an example is found to be.
+    """Return all findings of an example.
 
-    The files of an example that are there already are built as they are.
+    Existing files of the example are built unchanged.
     """
     baselines = {}
     config = str(folder / "config.py")
@@ -82,7 +82,7 @@ def judged(rule: Rule, example: Example, folder: Path, *, others: bool = True) -
             baselines=baselines,
             dry_runs=dry_runs,
         ).findings
-        # A rule about suppressions needs something to suppress.
+        # A rule about suppressions needs a finding to suppress.
         for rules in (
             RULES if rule.scope == "project" else [rule],
             [each for each in RULES if others and each is not rule],
@@ -94,7 +94,7 @@ def judged(rule: Rule, example: Example, folder: Path, *, others: bool = True) -
 
 
 def map_of(example: Example, folder: Path) -> GroupMap:
-    """The map of an example whose files are written into ``folder``, as JSON gives it back."""
+    """Return the map of an example after a round trip through JSON; its files are written into ``folder``."""
     if example.program:
         names: dict[str, Any] = {}
         exec(example.program, names)
@@ -108,13 +108,13 @@ def map_of(example: Example, folder: Path) -> GroupMap:
 
 @cache
 def built(example: Example) -> GroupMap:
-    """The map of an example, built once: several tests look at it, and many wrong configs share a repaired one."""
+    """Return the map of an example, built once: several tests use it, and many wrong configs share a corrected one."""
     with TemporaryDirectory() as folder:
         return map_of(example, Path(folder))
 
 
 def dry_run_of(example: Example, folder: Path) -> tuple[DryRun, GroupMap]:
-    """What a dry run of an example's training observes, four iterations an epoch on one GPU, and its map."""
+    """Return observations of a dry run, with four iterations per epoch on one GPU, and the example's map."""
     with written(example, folder) as config:
         planned = load_plan(config)
         training = dry_run(planned, run_length(planned.plan, iterations_per_epoch=4), batch_size=2)
@@ -122,7 +122,7 @@ def dry_run_of(example: Example, folder: Path) -> tuple[DryRun, GroupMap]:
 
 
 def write(example: Example, folder: Path) -> None:
-    """Write an example's files into a folder; files that are there stay as they are."""
+    """Write an example's files into a folder; existing files stay unchanged."""
     text = f"_base_ = 'base.py'\n{PLUGIN if example.plugin else ''}{example.config}\n"
     for name, content in (("base.py", BASE), ("plugin.py", example.plugin), ("config.py", text)):
         if content and not (folder / name).exists():
@@ -131,7 +131,7 @@ def write(example: Example, folder: Path) -> None:
 
 @contextmanager
 def written(example: Example, folder: Path) -> Iterator[str]:
-    """The path of an example's config, which :func:`write` writes and which can be built in here."""
+    """Return the path of an example's config, which :func:`write` writes and which this process can build."""
     write(example, folder)
     sys.path.insert(0, str(folder))
     try:

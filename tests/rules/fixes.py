@@ -1,4 +1,4 @@
-"""Fixes of findings applied to the text of an example, built again and judged again."""
+"""Apply fixes of findings to the text of an example, build it again and check it again."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ NO_EDIT: Mapping[str, str] = {
     "LRD903": "the settings file",
     "LRD904": "a comment",
 }
-"""Rules whose bad example no edit of an option fixes, with the place of the fix."""
+"""Rules with a bad example that no edit of an option fixes, with the place of the fix."""
 
 ABOUT_MAPS = [rule for rule in RULES if rule.scope == "config"]
 _NO_GROUPS = ("param_scheduler", "train_cfg", "default_hooks", "model_wrapper_cfg", "auto_scale_lr")
@@ -72,7 +72,7 @@ _OF_THE_OPTIMIZER = ("LRD509", "LRD824")
 
 
 def write_fix(config: str, fix: Fix) -> list[Path]:
-    """Write a fix into the files of a config, which is the only one that asks for it, and return those."""
+    """Write a fix into the files of a config and return them; no other config needs the fix."""
     planner = Planner({config: [fix]}, Project(Path(config).parent))
     planner.fix(config, fix)
     for path, text in planner.changed.items():
@@ -81,7 +81,7 @@ def write_fix(config: str, fix: Fix) -> list[Path]:
 
 
 def fixed(example: Example, folder: Path, finding: Finding, fix: Fix, before: Sequence[Finding]) -> str:
-    """Apply a fix to an example's files, and the fixes of what comes with it; empty if nothing is left to object to."""
+    """Apply a fix to an example's files, and the fixes of new findings; return the remaining problems."""
     known = {(one.code, one.option) for one in before}
     wanted, done = [fix], []
     for _ in range(3):
@@ -109,7 +109,7 @@ def _refusal(folder: Path, fix: Fix) -> str:
 
 
 def objections(finding: Finding, fix: Fix, before: Judged, after: Judged) -> list[str]:
-    """What a fix that was applied left or brought: the finding, or another above info."""
+    """Return problems after a fix: the same finding, or another one above info."""
     known = {(one.code, one.option) for one in (*before.own, *before.others)}
     left = [one for one in after.own if one.option == finding.option and one.severity == finding.severity]
     found = (*after.own, *after.others)
@@ -118,7 +118,7 @@ def objections(finding: Finding, fix: Fix, before: Judged, after: Judged) -> lis
 
 
 def strays(finding: Finding, fix: Fix, before: GroupMap, after: GroupMap) -> set[str]:
-    """The tensors that a fix gives another lr or weight decay, and that it is not about."""
+    """Return tensors whose lr or weight decay a fix changes although the finding is not about them."""
     numbers = [
         {tensor.name: (tensor.group.lr, tensor.group.weight_decay) for tensor in each.tensors() if tensor.group}
         for each in (before, after)
@@ -137,10 +137,10 @@ def strays(finding: Finding, fix: Fix, before: GroupMap, after: GroupMap) -> set
 
 
 def unsaid(finding: Finding) -> list[str]:
-    """The edits of the first fix that the fix does not say."""
+    """Return the edits of the first fix that its text does not name."""
     fix = next(iter(finding.fixes), None)
     shown = list(fix.edits) if fix else []
-    # Of many keys it shows three.
+    # It shows at most three keys.
     if "…" in finding.fix:
         shown = shown[:3]
     return [str(edit) for edit in shown if not _says(finding.fix, edit)]
@@ -157,7 +157,7 @@ def _says(fix: str, edit: Edit) -> bool:
                 as_python(value) in fix or str(value) in fix for value in values
             )
         case "delete":
-            # "did you mean" another option, which is set as well.
+            # "did you mean" names another option that is set as well.
             removes = ("remove", "drop", "replace", "instead", "also set", "did you mean")
             return any(word in fix for word in removes)
     return bool(edit.to) and str(edit.to[-1] if edit.to else "") in fix

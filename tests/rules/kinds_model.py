@@ -1,4 +1,4 @@
-"""A model with every parameter of ``tests/decay/parameter_kinds.csv``, registered as configs register theirs."""
+"""A model with every parameter of ``tests/decay/parameter_kinds.csv``, registered as in a config."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BASES: dict[str, type[nn.Module]] = {"norm": nn.LayerNorm, "": nn.Module}
 
 @MODELS.register_module(force=True)
 class PublishedKinds(BaseModel):  # type: ignore[misc]
-    """Each row in a module of its own, for several rows have the same name."""
+    """Each row has its own module, because several rows have the same name."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Configs and plugins of the tests of rules 1xx to 3xx: one decay constructor that can be wrong in every way."""
+"""Configs and plugins for tests of rules 1xx to 3xx: one decay constructor with options for every mistake."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ PLUGIN = DECAY + TRANSFORMER
 
 
 def vit(constructor: str, options: Mapping[str, Any] | None, *, layers: int = 4, **backbone: Any) -> Example:
-    """A tiny plain transformer, or another ``backbone``, with a constructor and its ``paramwise_cfg``."""
+    """Return a tiny plain transformer, or another ``backbone``, with a constructor and its ``paramwise_cfg``."""
     arch = dict(embed_dims=8, num_layers=layers, num_heads=2, feedforward_channels=16)
     usual = dict(type="VisionTransformer", arch=arch, patch_size=16, out_type="avg_featmap")
     given = dict(_delete_=True) | ({} if {"arch", "depth"} & backbone.keys() else usual) | backbone
@@ -133,7 +133,7 @@ def vit(constructor: str, options: Mapping[str, Any] | None, *, layers: int = 4,
 
 
 def plain_decay(num_layers: int = 4, decay_rate: float = 0.7, layers: int = 4, **mistakes: Any) -> Example:
-    """Four layers with a decay on which no rule of 1xx to 3xx fires, but for what ``mistakes`` do."""
+    """Return four layers with a decay for which rules 1xx to 3xx report only findings of ``mistakes``."""
     backbone = mistakes.pop("backbone", {})
     return vit("PlainDecay", dict(num_layers=num_layers, decay_rate=decay_rate, **mistakes), layers=layers, **backbone)
 
@@ -141,7 +141,7 @@ def plain_decay(num_layers: int = 4, decay_rate: float = 0.7, layers: int = 4, *
 def convnext(
     depths: list[int], num_layers: int = 6, rate: float = 0.7, kind: str = "layer_wise", **more: Any
 ) -> Example:
-    """A tiny ConvNeXt with MMDetection's decay."""
+    """Return a tiny ConvNeXt with MMDetection's decay."""
     channels = [4 * 2**stage for stage in range(len(depths))]
     backbone = dict(arch=dict(depths=depths, channels=channels)) | more
     return Example(
@@ -152,7 +152,7 @@ def convnext(
 
 
 def wrapped(name: str, prefix: str) -> Example:
-    """The transformer inside another model, with the plain decay and the ``prefix`` of the backbone."""
+    """Return the transformer inside another model, with the plain decay and the ``prefix`` of the backbone."""
     arch = dict(embed_dims=8, num_layers=4, num_heads=2, feedforward_channels=16)
     backbone = dict(type="VisionTransformer", arch=arch, patch_size=16, out_type="avg_featmap")
     head = dict(type="LinearClsHead", num_classes=2, in_channels=8)
@@ -174,31 +174,31 @@ SGD = "optim_wrapper = dict(_delete_=True, optimizer=dict(type='SGD', lr=2e-4, w
 
 
 def default(options: str, **backbone: object) -> Example:
-    """The tiny ConvNeXt with mmengine's default constructor."""
+    """Return the tiny ConvNeXt with mmengine's default constructor."""
     return Example(f"model = dict(backbone={backbone!r})\n{SGD}paramwise_cfg={options})")
 
 
 def mmpretrain(**backbone: object) -> Example:
-    """A backbone with mmpretrain's decay, without a head of its own size: none is run."""
+    """Return a backbone with mmpretrain's decay; the model is never run."""
     return vit(MMPRETRAIN, dict(layer_decay_rate=0.7), **backbone)
 
 
 def by_layer(*slow: str) -> Example:
-    """Twelve layers with mmengine's default constructor, of which ``slow`` keys are slower."""
+    """Return twelve layers with mmengine's default constructor, in which ``slow`` keys lower the lr."""
     keys = {**{key: dict(lr_mult=0.1) for key in slow}, "backbone.layers.": dict(lr_mult=0.5)}
     return vit("DefaultOptimWrapperConstructor", dict(custom_keys=keys), layers=12)
 
 
 class Pair(NamedTuple):
-    """A wrong config, and one change away a right one."""
+    """A wrong config, and the correct config one change away."""
 
     wrong: Example
     repaired: Example
     code: str
     patterns: Sequence[str]
-    """Just the parameters that are named."""
+    """A pattern for exactly the parameters of the finding."""
 
 
 def findings_in(example: Example) -> tuple[Finding, ...]:
-    """What the rules of coverage, layers and rates find."""
+    """Return the findings of the rules on coverage, layers and rates."""
     return findings_of(built(example), COVERAGE_LAYERS_AND_RATES)

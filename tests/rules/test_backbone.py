@@ -1,4 +1,4 @@
-"""Blocks recognised by name, and breaks in their order."""
+"""Recognise blocks by name, and gaps in their order."""
 
 from __future__ import annotations
 

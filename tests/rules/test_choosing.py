@@ -1,4 +1,4 @@
-"""Rules chosen by codes, beginnings of codes and names."""
+"""Select rules by codes, prefixes of codes and names."""
 
 from __future__ import annotations
 

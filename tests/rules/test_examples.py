@@ -1,4 +1,4 @@
-"""Every rule fires on its bad example and is silent on its good one; its documentation says what it must."""
+"""Every rule reports its bad example and not its good one; its documentation has the required parts."""
 
 from __future__ import annotations
 

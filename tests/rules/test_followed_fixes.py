@@ -1,4 +1,4 @@
-"""Fixes that name custom keys can be followed: with them added, what was found is gone and nothing new is there."""
+"""Fixes with custom keys work: with these keys, the finding is gone and there is no new one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def found(code: str, keys: dict[str, Any]) -> tuple[Finding, ...]:
 
 
 def added(fix: str) -> dict[str, Any]:
-    """The keys that a fix says to add, with what they set."""
+    """Return the keys that a fix adds, with their values."""
     fix = re.sub("^replace '.*?' by ", "", fix)
     settings = re.search(r"dict\((.*)\)$", fix)
     assert settings, fix
@@ -70,7 +70,7 @@ def added(fix: str) -> dict[str, Any]:
             "add '.0.norm': dict(lr_mult=0.1, decay_mult=0.0)",
             id="one key",
         ),
-        # What nobody knows is not written a second time.
+        # A fix with unknown values is not written a second time.
         pytest.param(
             SHADOWED,
             {"stages": dict(lr_mul=0.1), "norm": dict(decay_mult=0.0)},
@@ -109,7 +109,7 @@ def test_followed(code: str, keys: dict[str, Any], fix: str) -> None:
     kept = {key: settings for key, settings in keys.items() if code == SHADOWED and f"replace {key!r}" not in fix}
     new = {**kept, **added(fix)}
     assert found(code, new) == ()
-    # The new keys are the longest in just the names that they are meant for.
+    # The new keys are the longest matches only for the intended names.
     winners = {name: max((key for key in new if key in name), key=len, default="") for name in NAMES}
     meant = set(finding.parameters) or {
         name for name in NAMES if re.search(r"stages.*norm|bias", name) and winners[name]
@@ -127,7 +127,7 @@ NORMS = [
 
 
 def shadowed_norms(names: list[str], frozen: str = "") -> str:
-    """The fix for norms that match ``backbone``; each has a convolution next to it."""
+    """The fix for norms that match ``backbone``; next to each is a convolution."""
     names = [*names, *(f"{name.rpartition('.bn')[0]}.conv{index}.weight" for index, name in enumerate(names))]
     still = tuple(name for name in names if frozen and name.startswith(frozen))
     keys = {"backbone": {"lr_mult": 0.1}, "bn": {"decay_mult": 0.0}}
@@ -142,7 +142,7 @@ def shadowed_norms(names: list[str], frozen: str = "") -> str:
 
 @pytest.mark.parametrize("frozen", ["", "backbone.layer1."])
 def test_few_keys_reach_the_norms_of_every_block(frozen: str) -> None:
-    """A frozen block has norms of the same names, which a key may reach as well."""
+    """A frozen block has norms with the same names; a key may match them too."""
     assert shadowed_norms(NORMS, frozen) == (
         "replace 'bn' by '.bn1.bias', '.bn2.bias', 'bn1.weight' and 'bn2.weight', each with"
         " dict(lr_mult=0.1, decay_mult=0.0)"
@@ -163,7 +163,7 @@ def test_keys_of_a_large_model_are_not_searched_for() -> None:
 
 
 def test_redundant_keys_are_removed() -> None:
-    """``.1.weight`` matches most names at first, but the keys for the biases override it everywhere."""
+    """``.1.weight`` matches most names, but the keys for the biases override it everywhere."""
     norms = [f"backbone.blocks.{block}.1.{kind}" for block in range(4) for kind in ("weight", "bias")]
     keys = covering_keys(norms, [*norms, "neck.1.bias", *(name.replace(".1.", ".0.") for name in norms)], "backbone")
     assert keys
@@ -216,7 +216,7 @@ def test_a_config_of_mmcv_gets_its_mmengine_equivalent(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_setting_is_not_copied_into_the_fix(tmp_path: Path) -> None:
-    """mmpose's ViTPose configs write ``decay_multi`` in keys that their constructor never reads (LRD501)."""
+    """mmpose's ViTPose configs use ``decay_multi`` in keys, which their constructor never reads (LRD501)."""
     keys = "dict(head=dict(decay_multi=0.0), neck=dict(lr_mult=2.0, momentum=0.9))"
     example = Example(f"optim_wrapper = dict(paramwise_cfg=dict(custom_keys={keys}))")
     (finding,) = (each for each in findings_of(map_of(example, tmp_path), RULES) if each.code == "LRD501")

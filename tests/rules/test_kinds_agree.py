@@ -1,4 +1,4 @@
-"""Our constructor and the rules about weight decay judge every parameter alike."""
+"""lrdecay's constructor and the rules about weight decay classify every parameter in the same way."""
 
 from __future__ import annotations
 

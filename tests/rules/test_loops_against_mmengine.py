@@ -1,4 +1,4 @@
-"""The rule on loops compared with mmengine's own Runner: what it finds does not build, and what it passes does."""
+"""Compare the rule on loops with mmengine's Runner: reported configs do not build, and other configs do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.group_maps import group_map
 
 
 class Recording(EpochBasedTrainLoop):
-    """Hands everything on."""
+    """Passes all arguments on."""
 
     def __init__(self, runner: Any, dataloader: Any, *, note: str = "", **settings: Any) -> None:
         super().__init__(runner, dataloader, **settings)
@@ -29,7 +29,7 @@ class Recording(EpochBasedTrainLoop):
 
 
 class Taking(ValLoop):
-    """Takes whatever there is."""
+    """Accepts any arguments."""
 
     def __init__(self, runner: Any, dataloader: Any, evaluator: Any, **settings: Any) -> None:
         super().__init__(runner, dataloader, evaluator)
@@ -46,7 +46,7 @@ def found(key: str, settings: dict[str, Any], **config: Any) -> tuple[Finding, .
 
 
 def build(key: str, settings: dict[str, Any]) -> None:
-    """What Runner.train and Runner.test do with it."""
+    """Return the result of Runner.train and Runner.test for the config."""
     loader = DataLoader([1, 2, 3])
     runner: Any = SimpleNamespace(_train_dataloader=loader, _val_dataloader=loader, _test_dataloader=loader)
     runner._val_evaluator = runner._test_evaluator = Evaluator([])

@@ -1,4 +1,4 @@
-"""LRD829 against mmengine's Runner: the lr that a hook gives a group by position is what it really starts with."""
+"""LRD829 compared with mmengine's Runner: a reported lr is the real first lr of the group at this position."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_dry_run_observes_that_lr_and_the_rule_names_it(tmp_path: Path) -> Non
 
 @HOOKS.register_module()
 class SetsByPosition(Hook):
-    """A hook that sets lrs, as each case says."""
+    """A hook that sets lrs, different in each case."""
 
     def __init__(self, lrs: dict[int, float], relative: bool = False, reads: str = "") -> None:
         self.lrs, self.relative, self.reads = lrs, relative, reads
@@ -57,10 +57,10 @@ class SetsByPosition(Hook):
         ({"lrs": {2: 0.1}}, 5, [(2, 0.1)]),
         ({"lrs": {0: 0.3, 3: 0.2}}, 5, [(0, 0.3), (3, 0.2)]),
         ({"lrs": {7: 0.1}}, 5, []),
-        # What all groups get goes by no position; nor does a factor, which is the config's own choice.
+        # If all groups get the same lr, the position does not matter; a factor is the config's own choice.
         ({"lrs": dict.fromkeys(range(5), 0.1)}, 5, []),
         ({"lrs": {2: 0.1}, "relative": True}, 5, []),
-        # It cannot be run alone; of two groups nobody can tell which is the exception.
+        # This hook cannot be run alone; with two groups it is unclear which is the exception.
         ({"lrs": {2: 0.1}, "reads": "model"}, 5, []),
         ({"lrs": {1: 0.1}}, 2, []),
     ],

@@ -1,4 +1,4 @@
-"""What rules take from a map: the lr that a group starts with, its scale, and the order of names."""
+"""Facts that rules read from a map: the first lr of a group, its scale, and the order of names."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def one_group(base_lr: float | None, lr: float | None, lr_scale: float | None) -
         pytest.param(0.1, 0.05, 0.7, 0.5, id="lr counts"),
         pytest.param(0.1, 0.05, None, 0.5, id="no scale"),
         pytest.param(0.1, 0.0, 1.0, 0.0, id="lr 0"),
-        # In the last digit the recorded one is right.
+        # The recorded number is exact in the last digit.
         pytest.param(3e-4, 3e-4 * 0.7, 0.7, 0.7, id="rounded"),
-        # Nothing to divide, or to divide by.
+        # Nothing to divide, or a division by zero.
         pytest.param(None, 0.05, 0.7, 0.7, id="no base lr"),
         pytest.param(0.0, 0.05, 0.7, 0.7, id="base lr 0"),
         pytest.param(0.1, None, 0.7, 0.7, id="no lr"),
@@ -57,7 +57,7 @@ def test_names_are_in_the_models_order_and_unknown_ones_last() -> None:
 
 
 def test_a_rate_of_one_is_reported_by_the_name_that_it_has() -> None:
-    """Of a constructor that lrdecay does not know, by the option that it was seen to read."""
+    """For an unknown constructor, from the option that it read."""
     found = group_map(
         {"group": {"parameters": {"backbone.w": (2, 2)}}},
         constructor=Constructor("mine.Own", {"layer_decay": 1.0}),
@@ -80,7 +80,7 @@ def test_a_rate_of_one_is_reported_by_the_name_that_it_has() -> None:
             ("norm", "head.weight", False),
         ),
         *(("norm", "layernorm.norm.weight", True), ("norm", "normal.layer_norm", True), ("n", "annn.n", True)),
-        # A dot or a number ends a word by itself.
+        # A dot or a number also ends a word.
         *(
             (".norm", "backbone.norm.weight", True),
             ("norm.", "layernorm.weight", False),

@@ -1,4 +1,4 @@
-"""One mistake put into what is right: the rules of coverage, layers and rates tell it once."""
+"""One mistake in a correct config: the rules on coverage, layers and rates report it once."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_edited_maps(base: Example, edit: Callable[[GroupMap], GroupMap], codes:
 def test_checkpoints_are_checked_by_their_initial_lrs(mistake: str) -> None:
     example, codes = MUTATIONS.get(mistake, (plain_decay(), set()))
     group_map = built(example)
-    # At the end of a run, read without its config.
+    # The map at the end of a training, read without its config.
     groups = tuple(msgspec.structs.replace(group, lr=0.0) for group in group_map.groups)
     saved = Checkpoint(12, 9000, None, "recorded", None, None, 0)
     at_the_end = msgspec.structs.replace(group_map, groups=groups, modules={}, checkpoint=saved)

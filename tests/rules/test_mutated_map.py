@@ -1,4 +1,4 @@
-"""A clean map, broken in one place: exactly the expected codes of weight decay, options and schedules come up."""
+"""A correct map with one mistake: exactly the expected codes on weight decay, options and schedules are reported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def codes(group_map: GroupMap) -> set[str]:
 
 
 def decayed(*ends: str, by: float | None = 0.05) -> Mutation:
-    """Parameters with these ends of their names get another weight decay."""
+    """Change the weight decay of parameters with these suffixes."""
 
     def of_group(group: ParameterGroup) -> ParameterGroup:
         (parameter,) = group.parameters
@@ -57,7 +57,7 @@ def decayed(*ends: str, by: float | None = 0.05) -> Mutation:
 
 
 def options(change: Callable[[dict[str, Any]], object]) -> Mutation:
-    """The constructor's options are others, and all of them are read."""
+    """Change the constructor's options, and record all as read."""
 
     def mutate(found: GroupMap) -> GroupMap:
         changed = msgspec.json.decode(msgspec.json.encode(found.constructor.options))
@@ -72,7 +72,7 @@ def training(**changes: Any) -> Mutation:
 
 
 def scheduler(index: int, **changes: Any) -> Mutation:
-    """A scheduler has other settings."""
+    """Change the settings of a scheduler."""
 
     def mutate(found: GroupMap) -> GroupMap:
         schedulers: list[Mapping[str, Any]] = [*found.training.param_scheduler]
@@ -83,7 +83,7 @@ def scheduler(index: int, **changes: Any) -> Mutation:
 
 
 def unread(*names: str) -> Mutation:
-    """The constructor did not read these options."""
+    """Record these options as not read by the constructor."""
     return lambda found: training(reads=tuple(path for path in found.training.reads or () if path not in names))(found)
 
 
@@ -102,7 +102,7 @@ def without_weight_decay(found: GroupMap) -> GroupMap:
 
 
 def warming_up(found: GroupMap) -> GroupMap:
-    """The map of an optimizer that runs: schedulers have lowered the lr, and keep what it was."""
+    """Return the map of a running optimizer: schedulers have lowered the lr, and store the initial lr."""
     groups = (
         msgspec.structs.replace(group, lr=(group.lr or 0) * 1e-4, options={**group.options, "initial_lr": group.lr})
         for group in found.groups
@@ -189,13 +189,13 @@ JUNK: tuple[Any, ...] = (None, "x", "0", -1, 0, 1.5, True, [], {}, [1, "x", None
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Paths of everything within plain values."""
+    """Yield the paths of all entries in plain values."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
 
 
 def replaced(value: Any, path: tuple[Any, ...], other: Any) -> Any:
-    """The plain values with another one in one place."""
+    """Return the plain values with another value at one path."""
     if not path:
         return other
     copied = dict(value) if isinstance(value, dict) else list(value)
@@ -204,7 +204,7 @@ def replaced(value: Any, path: tuple[Any, ...], other: Any) -> Any:
 
 
 def test_junk_in_a_config_raises_no_traceback(clean: GroupMap) -> None:
-    """What a config says may be of any type; rules say nothing rather than fail."""
+    """Values of a config may have any type: rules report nothing instead of failing."""
     plain = {
         part: msgspec.json.decode(msgspec.json.encode(getattr(clean, part))) for part in ("constructor", "training")
     }
@@ -230,7 +230,7 @@ def test_junk_in_a_config_raises_no_traceback(clean: GroupMap) -> None:
                 try:
                     broken = msgspec.convert(replaced(plain[part], (inner, *place), junk), type(getattr(clean, part)))
                 except msgspec.ValidationError:
-                    continue  # No map has that.
+                    continue  # No map contains this.
                 with unmeasured(after=tried):
                     codes(msgspec.structs.replace(whole, **{part: broken}))
                 tried += 1

@@ -1,4 +1,4 @@
-"""Numbers in messages, on maps small enough to count by hand."""
+"""Numbers in messages, for maps that are small enough to count by hand."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_share_of_missing_parameters_counts_all_trainable_ones(missing: dict[str
 
 
 def test_without_an_optimizer_the_fix_is_an_optimizer() -> None:
-    """As of mmagic's guided_diffusion: their ``optim_wrapper`` names a constructor and no optimizer."""
+    """Like mmagic's guided_diffusion: its ``optim_wrapper`` names a constructor and no optimizer."""
     found = group_map(missing={"head.weight": (2, 2)})
     assert message(found, "LRD101") == f"{DEFAULT.name} builds no optimizer: 1 trainable tensor is never updated"
 

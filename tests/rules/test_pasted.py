@@ -1,4 +1,4 @@
-"""What a fix says to write can be pasted into the config: it builds, and what was found is gone."""
+"""Settings in fix texts can be pasted into the config: it builds, and the finding is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules register themselves: found in their folders, in the order of their codes, each code and name once."""
+"""Rules register themselves, in the order of their codes, with unique codes and names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_codes_and_names_are_unique_and_in_order() -> None:
 @pytest.mark.parametrize("registered", RULES, ids=lambda one: one.code)
 def test_page_code_hundred_and_folder_agree(registered: Rule) -> None:
     folder = registered.check.__module__.split(".")[-2]
-    # Each folder's docstring names its hundred: Rules 1xx.
+    # The docstring of each folder names its hundred: Rules 1xx.
     documentation = import_module(f"lrdecay_cli.rules.{folder}").__doc__ or ""
     assert documentation.startswith(f"Rules {registered.code[3]}xx: ")
     assert registered.check.__name__ == registered.name.replace("-", "_")

@@ -1,4 +1,4 @@
-"""Numbers in the settings of schedulers that no float can hold: Python takes them, and no rule may fail on them."""
+"""Numbers in scheduler settings that no float can represent: Python accepts them, and no rule may fail for them."""
 
 from __future__ import annotations
 

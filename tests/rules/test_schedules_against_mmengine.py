@@ -1,4 +1,4 @@
-"""Rules on schedules compared with mmengine's own schedulers, stepped as its Runner steps them."""
+"""Rules on schedules, compared with mmengine's own schedulers, stepped as its Runner steps them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lrdecay_cli.rules.schedules.arguments import CLASSES, COMMON, REQUIRED, SET
 from tests.group_maps import group_map
 
 LRS = (1e-4, 1e-2)
-"""Of a low layer and of the head."""
+"""The lrs of a low layer and of the head."""
 EPOCHS, ITERATIONS = 12, 40
 
 Trace = list[tuple[float, ...]]
@@ -33,7 +33,7 @@ Trace = list[tuple[float, ...]]
 
 
 def described(schedulers: list[dict[str, Any]], *, by_epoch: bool = True) -> GroupMap:
-    """A map of two groups that is trained so."""
+    """Return a map of two groups with this training."""
     length = {"max_epochs": EPOCHS} if by_epoch else {"max_iters": EPOCHS * ITERATIONS}
     training = Training({}, tuple(schedulers), {"by_epoch": by_epoch, **length}, {}, None, ())
     groups = {
@@ -46,11 +46,11 @@ def described(schedulers: list[dict[str, Any]], *, by_epoch: bool = True) -> Gro
 
 
 def trained(schedulers: list[dict[str, Any]], *, by_epoch: bool = True, what: str = "lr") -> Trace:
-    """What the lrs, or another value, really are. Source: mmengine's ``ParamSchedulerHook`` and ``Runner``."""
+    """Return the real lrs, or another value. Source: mmengine's ``ParamSchedulerHook`` and ``Runner``."""
     optimizer = torch.optim.SGD(
         [{"params": nn.Linear(2, 2).parameters(), "lr": lr} for lr in LRS], lr=LRS[1], momentum=0.9
     )
-    # Which the Runner gives to schedulers: of several groups it has a further one, for the base lr.
+    # The Runner passes this to schedulers: with several groups, it has one more group, for the base lr.
     wrapper = OptimWrapper(optimizer)
     built = []
     for settings in schedulers:
@@ -281,7 +281,7 @@ def test_a_rise_is_kept_if_a_later_scheduler_lowers_it(
 ) -> None:
     (finding,) = findings_of(described(schedulers), [find_rule("LRD601")])
     assert (finding.severity, fix in finding.fix) == (severity, True)
-    # What is offered keeps the groups apart by the factor that they had, and the height where that is meant.
+    # The suggested value keeps the ratio between the groups, and the peak if that is intended.
     first = {key: value for key, value in schedulers[0].items() if key != "eta_min"}
     trace = trained([{**first, "eta_min_ratio": float(fix.split("=")[1])}, *schedulers[1:]])
     middle = trace[5 * ITERATIONS - 1]
@@ -434,7 +434,7 @@ def test_training_of_iterations(
         ),
         pytest.param({"type": "StepLR", "step_size": 0}, "LRD604", "step_size", ZeroDivisionError, id="step_size 0"),
         pytest.param({"type": "MultiStepLR", "milestones": 8}, "LRD604", "milestones", TypeError, id="one milestone"),
-        # Momentum as the lr.
+        # Momentum like the lr.
         pytest.param(
             {"type": "LinearMomentum", "start_factor": 2, "end": 3}, "LRD602", "start_factor", ValueError, id="momentum"
         ),
@@ -484,7 +484,7 @@ def test_a_training_loss_is_not_a_validation_metric(monitor: str | None) -> None
 
 
 def refused(config: dict[str, Any], options: dict[str, Any]) -> tuple[RefusedScheduler, ...]:
-    """What mmengine refuses of a config's schedulers on the two groups."""
+    """Return mmengine's error for a config's schedulers on the two groups."""
     found = described([])
     groups = tuple(msgspec.structs.replace(group, options=options) for group in found.groups)
     wrapper = {"optimizer": {"type": "SGD", "lr": LRS[1]}}

@@ -1,4 +1,4 @@
-"""Right answers to what users reported, on small models: each kind of report with siblings of it."""
+"""Correct findings for reports of users, on small models: each type of report with variants."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-4, 
 
 
 def found(config: str, folder: Path, codes: str = "LRD") -> list[Finding]:
-    """What is found in a config beyond ``BASE``."""
+    """Return the findings of a config in addition to ``BASE``."""
     (folder / "base.py").write_text(BASE, encoding="utf-8")
     (folder / "config.py").write_text(f"_base_ = './base.py'\n{config}", encoding="utf-8")
     return [one for one in findings_of(audit(str(folder / "config.py")), RULES) if one.code.startswith(codes)]
 
 
 def mended(finding: Finding, folder: Path) -> tuple[GroupMap, list[Finding]]:
-    """The map of the config of :func:`found` with the first fix of a finding, and what is found in it."""
+    """Return the map of the config of :func:`found` with the first fix of a finding, and its findings."""
     fixed = audit(
         str(folder / "config.py"), change=lambda config: apply_edits(config._cfg_dict, finding.fixes[0].edits)
     )
@@ -135,7 +135,7 @@ def test_the_list_of_layers_keeps_the_order_of_blocks(backbone: str, listed: lis
     group_map = audit(str(tmp_path / "config.py"))
     fix = layers_to_list(group_map)
     assert ast.literal_eval(fix.partition("layers=")[2]) == listed
-    # With the list each block is one rate below the next.
+    # With the list, each block is one decay rate below the next.
     ours = (
         "custom_imports = dict(imports=['tests.rules.wild_toys', 'lrdecay_cli.training'])\n"
         f"model = dict(backbone=dict({backbone}))\n"
@@ -161,7 +161,7 @@ SLOW_BACKBONE = ", paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1)
 @pytest.mark.parametrize(
     ("optimizer", "wrapper", "first"),
     [
-        # yolov5 pull 8592
+        # yolov5 pull request 8592
         pytest.param("AdamW", "", "set optim_wrapper.optimizer.weight_decay=0.01, then ", id="AdamW's own"),
         pytest.param("AdamW", SLOW_BACKBONE, "set optim_wrapper.optimizer.weight_decay=0.01, then ", id="beside a key"),
         pytest.param("NAdam", "", None, id="one that has none"),
@@ -179,7 +179,7 @@ def test_a_multiplier_needs_a_weight_decay(optimizer: str, wrapper: str, first: 
         before = audit(str(tmp_path / "config.py"))
         after, left = mended(one, tmp_path)
         assert one.code not in {other.code for other in left}
-        # Nothing but the weight decay of what was found is another: bias_decay_mult reaches the biases of norms too.
+        # Only the weight decay of the reported parameters changes: bias_decay_mult also affects the biases of norms.
         old, new = ({t.name: t.group for t in each.tensors() if t.group} for each in (before, after))
         changed = {name for name in old if new[name].weight_decay != old[name].weight_decay}
         assert {*one.parameters} <= changed <= blamed
@@ -198,7 +198,7 @@ def numbers(group_map: GroupMap) -> dict[str, tuple[float | None, float | None]]
 @pytest.mark.parametrize(
     ("outside", "fix", "inside"),
     [
-        # As mmaction2's SwinOptimWrapperConstructor takes them, which gives a tensor the settings of all keys.
+        # For mmaction2's SwinOptimWrapperConstructor, which applies the settings of all matching keys to a tensor.
         pytest.param(
             "pos_embed=dict(decay_mult=0.), norm=dict(decay_mult=0.), backbone=dict(lr_mult=0.1)",
             "move backbone, norm, pos_embed into custom_keys, and write 'pos_embed': dict(lr_mult=0.1, decay_mult=0.0)",
@@ -328,7 +328,7 @@ def test_options_of_forks_are_not_misspelt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [0.95, 0.8])
 def test_a_fix_names_the_rate_of_the_groups(rate: float, tmp_path: Path) -> None:
-    """Of a checkpoint, which does not have the options, or of a constructor that calls the rate otherwise."""
+    """For a checkpoint without options, or a constructor with another name for the rate."""
     config = adapted(("cls_token",)).replace("0.8", str(rate))
     (finding,) = found(config, tmp_path, "LRD201")
     known = audit(str(tmp_path / "config.py"))

@@ -1,4 +1,4 @@
-"""Mistakes that were seen in the wild, and others of their families: wrong configs, and the same configs repaired.
+"""Mistakes from real projects, and variants of them: wrong configs, and the same configs corrected.
 
 Rules on coverage, layers and rates; every config is built for real.
 """
@@ -75,7 +75,7 @@ OURS = "custom_imports = dict(imports=['plugin', 'lrdecay_cli.training'])\n"
 
 
 def ours(example: Example, **options: object) -> Example:
-    """The model of an example with lrdecay's own constructor."""
+    """Return the model of an example with lrdecay's own constructor."""
     model = example.config.partition("optim_wrapper")[0]
     given = dict(_delete_=True, decay_rate=0.7) | options
     wrapper = f"optim_wrapper = dict(constructor='mmengine.LayerDecayOptimWrapperConstructor', paramwise_cfg={given!r})"

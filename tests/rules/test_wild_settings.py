@@ -1,7 +1,7 @@
-"""Mistakes as people made them, of weight decay, options and schedules: found by what they are about, gone if mended.
+"""Real mistakes in weight decay, options and schedules: each finding has the right subject, and a fix removes it.
 
-Each pair is one change away from one of the clean configs, on which no such rule has anything to say: so that exactly
-the codes that are expected come up, and nothing else shouts about the same cause.
+Each pair is one change away from a correct config without findings of these rules, so exactly the expected codes
+appear, and no other rule reports the same cause.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tests.rules.wild_weight_decay import WEIGHT_DECAY
 
 RULES_HERE = [rule for rule in RULES if rule.code[3] in "456"]
 WILD = {**WEIGHT_DECAY, **OPTIONS, **SCHEDULES}
-# Their fixes bring what only the user can decide: ``check --fix`` does not apply them.
+# Their fixes need a decision of the user, so ``check --fix`` does not apply them.
 REFUSED = {"equal length goes by alphabet": "stages.0 to 2 are at the head's rate then, which LRD205 reports"}
 
 
 def judged(config: str, plugin: str) -> tuple[GroupMap, tuple[Finding, ...]]:
-    """The map, and what the rules of weight decay, options and schedules find in it."""
+    """Return the map, and its findings of the rules on weight decay, options and schedules."""
     group_map = built(Example(config, plugin))
     return group_map, findings_of(group_map, RULES_HERE)
 
@@ -51,7 +51,7 @@ def test_found_and_repaired(wild: Wild) -> None:
 
 @pytest.mark.parametrize("name", WILD)
 def test_fixes(name: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    """Each fix, with those of what it brings, leaves nothing above info."""
+    """After each fix, with the fixes of new findings, no finding above info remains."""
     example = Example(WILD[name].wrong, WILD[name].plugin)
     before = findings_of(built(example), ABOUT_MAPS)
     tried, objections = 0, []

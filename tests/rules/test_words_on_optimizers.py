@@ -1,6 +1,6 @@
-"""What rules and explanations say of optimizers without weight decay, and of those that do not do as the groups say.
+"""Texts about optimizers without weight decay, and about optimizers that deviate from their groups.
 
-What the optimizers do is measured in ``tests/optimizers``.
+``tests/optimizers`` measures the optimizers.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def test_a_weight_decay_is_missing_only_where_the_optimizer_has_one(build, optim
     group_map = build(optimizer)
     assert {group.weight_decay for group in group_map.groups} == {None, 0.0}
     assert ("LRD408" in told(group_map)) is missing
-    # As the optimizer itself has it: it raises for a group with a weight decay of None, or never looks.
+    # Behaviour of the optimizer itself: it raises for a group with a weight decay of None, or never reads it.
     kind = getattr(torch.optim, group_map.optimizer.type)
     parameter = torch.nn.Parameter(torch.ones(2, 2))
     parameter.grad = torch.ones(2, 2).to_sparse() if kind is torch.optim.SparseAdam else torch.ones(2, 2)
@@ -90,7 +90,7 @@ def test_a_weight_decay_is_missing_only_where_the_optimizer_has_one(build, optim
 
 
 def test_no_rule_speaks_of_a_weight_decay_that_is_ignored(build) -> None:
-    """Every norm and bias has one in its group, and none of them is decayed."""
+    """Every norm and bias has a weight decay in its group, but the optimizer decays none of them."""
     decay = "type='{}', lr=1e-3, weight_decay=0.05"
     ignored, used = (told(build(decay.format(kind), DEFAULT.format(""))) for kind in ("DeafToDecay", "AdamW"))
     assert "LRD803" in ignored

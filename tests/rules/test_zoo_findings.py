@@ -1,6 +1,6 @@
-"""The rules over MMDetection's zoo: a golden table, of which a sample is found again, or all with ``--whole-zoo``.
+"""Findings for MMDetection's zoo: a golden table. A sample is checked again, or all rows with ``--whole-zoo``.
 
-Every ``error`` in it was looked at and is a mistake of the config; they are named below.
+Every ``error`` in the table was reviewed and is a mistake of the config; the errors are named below.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from tests.openmmlab.zoo import spread
 from tests.rules.zoo import FOUND, built_rows, configs, rows_of, statistics
 
 STEP = 60
-# Real mistakes of the zoo: milestones behind the end that the scheduler has from a base, so that the lr never drops; a
-# train_cfg with type and by_epoch, one of them from a base, which mmengine's Runner refuses.
+# Real mistakes of the zoo: milestones after the end of the scheduler from a base, so the lr never drops; a train_cfg
+# with type and by_epoch, one of them from a base, for which mmengine's Runner raises.
 MISTAKES = {
     "faster_rcnn/faster-rcnn_r50-caffe-dc5_ms-3x_coco.py": "LRD603",
     "faster_rcnn/faster-rcnn_r50-caffe_fpn_ms-2x_coco.py": "LRD603",

@@ -1,4 +1,4 @@
-"""Configs and plugins of which the tables of mistakes are made."""
+"""Configs and plugins for the tables of mistakes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MMPRETRAIN = "mmpretrain.LearningRateDecayOptimWrapperConstructor"
 
 
 def vit(options: str, *, constructor: str = DEFAULT, backbone: str = "VisionTransformer", more: str = "") -> str:
-    """A ViT under the default constructor, with these options."""
+    """Return a ViT with the default constructor and these options."""
     return VIT.format(options=options, constructor=constructor, backbone=backbone) + more
 
 
 def convnext(options: str, more: str = "") -> str:
-    """A ConvNeXt under the default constructor, with these options."""
+    """Return a ConvNeXt with the default constructor and these options."""
     return f"{MMDET}optim_wrapper = dict(constructor='{DEFAULT}', paramwise_cfg=dict(_delete_=True, {options}))\n{more}"
 
 
@@ -189,8 +189,8 @@ class Wild(NamedTuple):
     wrong: str
     repaired: str
     code: str
-    """More than one where one change makes several mistakes."""
+    """More than one code if one change causes several mistakes."""
     about: str
-    """A regular expression for just the parameters that are named; else the option, below paramwise_cfg or in full."""
+    """A regular expression for exactly the named parameters; else the option, in full or inside paramwise_cfg."""
     plugin: str = ""
     severity: str = ""

@@ -1,4 +1,4 @@
-"""Groups that hold the wrong tensors or rates, each with its repaired twin."""
+"""Groups with wrong tensors or rates, each with its corrected version."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lrdecay_cli.rules import Example
 from tests.rules.layer_configs import Pair, default, plain_decay, vit
 
 GROUPS: dict[str, Pair] = {
-    # Who is trained.
+    # Trained parameters.
     "forgotten-head": Pair(plain_decay(drop="head"), plain_decay(), "LRD101", ["head.*"]),
     "forgotten-layer": Pair(plain_decay(drop="backbone.layers.1."), plain_decay(), "LRD101", ["backbone.layers.1.*"]),
     "two-optimizers": Pair(

@@ -1,4 +1,4 @@
-"""Layer ids and rates that do not go with the backbone's depth, each with its repaired twin."""
+"""Layer ids and rates that do not fit the backbone's depth, each with its corrected version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.rules.layer_configs import (
 )
 
 LAYERS: dict[str, Pair] = {
-    # Layers that pass the head.
+    # Layers beyond the head.
     "overflow-27": Pair(
         convnext([3, 3, 27, 3]),
         convnext([3, 3, 27, 3], 12),
@@ -61,7 +61,7 @@ LAYERS: dict[str, Pair] = {
         "LRD203",
         ["backbone.stages.2.{9-26}.*"],
     ),
-    # Layers that reach the last stage or the head.
+    # Layers that end at the last stage or the head.
     "too-few-layers": Pair(
         convnext([3, 3, 12, 3]), convnext([3, 3, 12, 3], 7), "LRD203", ["backbone.stages.2.{9-11}.*"]
     ),
@@ -72,7 +72,7 @@ LAYERS: dict[str, Pair] = {
         ["backbone.stages.2.{9-14}.*"],
     ),
     "too-few-layers-vit": Pair(plain_decay(3), plain_decay(4), "LRD203", ["backbone.layers.3.*"]),
-    # Gaps and cliffs.
+    # Gaps and jumps.
     "gap-tiny-12": Pair(
         convnext([3, 3, 9, 3], 12),
         convnext([3, 3, 9, 3]),
@@ -121,7 +121,7 @@ LAYERS: dict[str, Pair] = {
         "LRD204",
         ["backbone.layers.{0-2}.*"],
     ),
-    # Stages with a count of layers.
+    # Stages with a number of layers.
     "stage-wise-6": Pair(
         convnext([3, 3, 9, 3], 6, 0.9, "stage_wise"),
         convnext([3, 3, 9, 3], 4, 0.9, "stage_wise"),
@@ -134,7 +134,7 @@ LAYERS: dict[str, Pair] = {
         "LRD206",
         ["backbone.{downsample_layers,stages}.*"],
     ),
-    # The backbone's own at the head's rate.
+    # Parameters of the backbone at the head's lr.
     "norms-at-head-rate": Pair(
         convnext([1, 1, 9, 1], **ALL_STAGES),
         convnext([1, 1, 9, 1]),
@@ -183,7 +183,7 @@ LAYERS: dict[str, Pair] = {
         "LRD201",
         ["backbone.downsample_layers.*"],
     ),
-    # Names that the constructor does not look for.
+    # Names that the constructor does not recognise.
     "student": Pair(
         wrapped("student", "backbone."),
         wrapped("student", "student.backbone."),

@@ -1,4 +1,4 @@
-"""Options that are dead or contradict each other, each with its repaired twin."""
+"""Options that are unused or contradict each other, each with its corrected version."""
 
 from __future__ import annotations
 

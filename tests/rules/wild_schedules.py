@@ -1,4 +1,4 @@
-"""Schedules that undo the groups, each with its repaired twin; test_schedules_against_mmengine.py has more."""
+"""Schedules that cancel the groups' lrs, each with its corrected version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small parts for configs that reproduce reports of users; a config imports this module."""
+"""Small modules for configs that reproduce users' reports; the configs import this module."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ToyRow(nn.Module):
 
 @MODELS.register_module()
 class ToyAdapted(ToyRow):
-    """With an adapter's new modules beside its blocks, as ViT-Adapter has them."""
+    """A transformer with new adapter modules beside its blocks, as in ViT-Adapter."""
 
     def __init__(self, depth: int = 4, new: tuple[str, ...] = ("level_embed", "spm", "interactions", "up")) -> None:
         super().__init__(depth)
@@ -72,11 +72,11 @@ class ToyDetector(BaseModel):  # type: ignore[misc]
         self.head = nn.Linear(8, 4)
 
     def forward(self, *args: Any, **kwargs: Any) -> None:
-        """Nobody calls it."""
+        """Never called."""
 
 
 class _Layers(DefaultOptimWrapperConstructor):  # type: ignore[misc]
-    """Layer decay, with the layer of each name by :meth:`layer`."""
+    """Layer decay with the layer ids of :meth:`layer`."""
 
     def layers(self, module: nn.Module) -> Iterator[tuple[str, nn.Parameter, int]]:
         layer = self.layer(self.paramwise_cfg)
@@ -101,7 +101,7 @@ class _Layers(DefaultOptimWrapperConstructor):  # type: ignore[misc]
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class ToyRowDecay(_Layers):
-    """Knows a stem and a row of blocks, and takes all else for the head, as ViT-Adapter's does."""
+    """Supports a stem and a row of blocks, and treats all other names as the head, as ViT-Adapter's does."""
 
     def layer(self, options: dict[str, Any]) -> Callable[[list[str]], int]:
         head = options["num_layers"] + 1
@@ -119,7 +119,7 @@ class ToyRowDecay(_Layers):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class ToyDepthsDecay(_Layers):
-    """Counts layers by an option ``depths``, as InternImage's does."""
+    """Counts layers with an option ``depths``, as InternImage's constructor does."""
 
     def layer(self, options: dict[str, Any]) -> Callable[[list[str]], int]:
         head, depths = options["num_layers"] + 1, options["depths"]
@@ -134,7 +134,7 @@ class ToyDepthsDecay(_Layers):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class ToyKindsDecay(DefaultOptimWrapperConstructor):  # type: ignore[misc]
-    """Gives weights the config's weight decay, and takes it from the optimizer, as mmyolo's for YOLOv5 does."""
+    """Applies the config's weight decay to weights, and removes it from the optimizer, as mmyolo's for YOLOv5."""
 
     def __call__(self, model: nn.Module) -> Any:
         """Build the wrapper."""

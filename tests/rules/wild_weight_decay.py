@@ -1,4 +1,4 @@
-"""Mistakes of weight decay, each with its repaired twin."""
+"""Mistakes in weight decay, each with its corrected version."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the rules find in MMDetection's zoo.
+"""Findings of the rules for MMDetection's zoo.
 
-A row for each config and code that is found there at all, with its severity and how many findings there are.
+A row for each config and code with findings, with the severity and the number of findings.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FOUND = Table(Path(__file__).with_name("zoo_findings.csv"), ("config", "code", "
 
 
 def statistics(rows: list[Row]) -> list[tuple[str, str, int, int]]:
-    """Code, severity, findings and configs, as ``check --statistics`` counts them."""
+    """Return code, severity, findings and configs, as ``check --statistics`` counts them."""
     findings, places = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for _, code, severity, count in rows:
         findings[code, severity] += int(count)

@@ -1,4 +1,4 @@
-"""Journals: what is done is kept, and nothing else is taken for done."""
+"""Journals: finished configs are recorded, and only finished configs are skipped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrdecay_cli.scanning.journal import Journal
 
 @pytest.fixture
 def kept(tmp_path: Path) -> tuple[Path, str]:
-    """A journal that holds a config's record."""
+    """Return a journal with a config's record."""
     config = tmp_path / "config.py"
     config.write_text("model = 1")
     base = tmp_path / "base.py"
@@ -66,7 +66,7 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(text: str, tmp_path
 def test_an_edit_of_what_the_record_rests_on_is_not_done(kept: tuple[Path, str], tmp_path: Path) -> None:
     before = (tmp_path / "base.py").stat()
     (tmp_path / "base.py").write_text("lr = 2")
-    # Not even with its time put back.
+    # Not even with its time stamp restored.
     os.utime(tmp_path / "base.py", ns=(before.st_atime_ns, before.st_mtime_ns))
     assert not known(*kept)
     (tmp_path / "base.py").unlink()

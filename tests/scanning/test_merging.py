@@ -1,4 +1,4 @@
-"""Merging shards: what is refused, in one line that says where; shards that fit are merged in tests/commands."""
+"""Errors when merging shards: one line with the place; valid shards are merged in tests/commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def shard(**changes: object) -> bytes:
     return msgspec.json.encode(msgspec.structs.replace(SHARD, records=records, **changes))
 
 
-# What the second file is, and what is said of it.
+# The second file, and the error.
 REFUSED = {
     "no JSON": (
         b"{",

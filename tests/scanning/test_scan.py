@@ -1,4 +1,4 @@
-"""The loop of a scan: what it makes of answers, and how it stops."""
+"""The loop of a scan: how it handles results, and how it stops."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_interrupted_between_two_results_it_ends_the_children_and_keeps_the_firs
         finally:
             closed.append(True)
 
-    # Held here, so that it is not closed for want of a holder.
+    # Kept here, because it would be closed without a reference.
     outcomes = builder(["a.py", "b.py"])
 
     def stop(_: Timed) -> None:
@@ -78,7 +78,7 @@ def test_what_is_alike_is_told_once_and_outliers_come_first(tmp_path: Path) -> N
         "e": ("optim_wrapper.optimizer.lr=2e-4", f"{decay}decay_rate=0.8"),
         "f": (),
         "g": (),
-        # Another backbone is compared with its own kind alone.
+        # Another backbone is compared only with configs of the same backbone.
         "h": ("model.backbone.arch=nano", "optim_wrapper.optimizer.weight_decay=0.1"),
     }
     records = [record_of(name, audit(str(config), cfg_options=each)) for name, each in overrides.items()]

@@ -1,4 +1,4 @@
-"""Which configs a command line means."""
+"""Configs that a command line selects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names in the order that people expect."""
+"""Names in natural order."""
 
 from __future__ import annotations
 

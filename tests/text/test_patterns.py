@@ -1,4 +1,4 @@
-"""Folding names: patterns that read well, and that match exactly what they stand for."""
+"""Folding names: readable patterns that match exactly the folded names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SWIN = [
     "head.scale",
 ]
 
-# Parts of the names to fold, and what is read.
+# Parts of the names to fold, and the expected pattern.
 FOLDED = {
     "everything": (".", ["*"]),
     "one name": ("head.scale", ["head.scale"]),
@@ -127,7 +127,7 @@ LABEL = st.sampled_from(
     ["a", "b", "norm", "weight", "bias", *map(str, range(5)), "10", "01", "*", "{a,b}", "1-3", "x y"]
 )
 NAME = st.lists(LABEL, min_size=1, max_size=4).map(".".join)
-# A few modules inside each other, so that whole subtrees, shared endings and runs of numbers do come up.
+# A few nested modules, so that whole subtrees, shared endings and runs of numbers occur.
 REGULAR = st.builds(
     lambda heads, blocks, leaves: [".".join(labels) for labels in itertools.product(heads, blocks, leaves)],
     st.lists(st.sampled_from(["a", "b.c", "neck"]), min_size=1, unique=True),
@@ -138,7 +138,7 @@ REGULAR = st.builds(
 
 @st.composite
 def selections(draw: st.DrawFn) -> tuple[list[str], list[str]]:
-    """Names, and the universe that they are of."""
+    """Draw names, and the set of all names that contains them."""
     universe = draw(st.one_of(st.lists(NAME, max_size=30, unique=True), REGULAR))
     if not universe:
         return [], []

@@ -1,4 +1,4 @@
-"""Values as Python source, held against Python's own reading of it."""
+"""Values as Python source, compared with Python's own parser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrdecay_cli.text.python_source import NOT_FINITE, as_python, finite_or_name
     [{"lr_mult": 0.1}, {".bias": {"decay_mult": 0}}, [1, (2.5, None)], "a 'b'", math.inf, {"a": [-math.inf, math.nan]}],
 )
 def test_source_gives_the_value(value: Any) -> None:
-    # As JSON, where a tuple is a list, and NaN is itself.
+    # As in JSON, a tuple is a list, and NaN equals itself.
     assert json.dumps(eval(as_python(value))) == json.dumps(value)
 
 

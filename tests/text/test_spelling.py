@@ -1,4 +1,4 @@
-"""What is offered for a word that is not known: the name that is meant, and nothing where none is."""
+"""Suggestions for an unknown word: the closest name, and nothing if no name is close."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def last(prefix: str) -> str:
 @pytest.mark.parametrize(
     ("word", "names", "expected"),
     [
-        # Spelled in another way.
+        # Another spelling.
         ("JSON", FORMATS, ["json"]),
         ("lr scale", ASPECTS, ["lr_scale"]),
         ("Weight-Decay", ASPECTS, ["weight_decay"]),
-        # A beginning, or a whole word of the name.
+        # The start of the name, or a whole word of it.
         ("weight", ASPECTS, ["weight_decay"]),
         ("layer_6", GROUPS, ["layer_6_decay", "layer_6_no_decay"]),
         ("scale", ASPECTS, ["lr_scale"]),
@@ -39,13 +39,13 @@ def last(prefix: str) -> str:
         ("map", ["maps", "map_file"], ["maps"]),
         ("wd", ASPECTS, ["weight_decay"]),
         ("md", FORMATS, ["markdown"]),
-        # A slip of the hand: a letter too many, too few, another, two swapped.
+        # A typing error: one letter too many, one missing, one replaced, two swapped.
         ("jsson", FORMATS, ["json"]),
         ("jsn", FORMATS, ["json"]),
         ("sarix", FORMATS, ["sarif"]),
         ("fromat", ["format", "filter"], ["format"]),
         ("layer6_decay", GROUPS, ["layer_6_decay"]),
-        # They share letters, and nobody means one by the other.
+        # They share letters but are different words.
         ("name", ASPECTS, []),
         ("stage", VIEWS, []),
         ("severity", ["select", "settings", "fail-on"], []),
@@ -71,7 +71,7 @@ def test_similar_names(word: str, names: list[str], expected: list[str]) -> None
     ],
 )
 def test_the_nearest_class(word: str, expected: str | None) -> None:
-    """Case does not count."""
+    """Upper and lower case are the same."""
     assert nearest(word, ["Adadelta", "Adam", "AdamW", "SGD"], likeness=0.6) == expected
 
 
@@ -102,7 +102,7 @@ def test_the_question() -> None:
     ],
 )
 def test_suggest_rule(given: str, said: str) -> None:
-    """Digits are not spelled wrong: LRD999 is not LRD904."""
+    """Digits are never misspelt: LRD999 is not LRD904."""
     assert suggest_rule(given) == said
 
 

@@ -1,4 +1,4 @@
-"""Take away what a Runner leaves behind in its process, after each test here."""
+"""After each test here, remove the state that a Runner leaves in its process."""
 
 from __future__ import annotations
 

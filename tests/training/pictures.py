@@ -1,4 +1,4 @@
-"""Generated pictures with one box each, as an mmdet dataset; and tiny detectors to train on them."""
+"""Generated pictures with one box each, as an mmdet dataset, and tiny detectors to train on them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ experiment_name = {name!r}
 
 
 def detector_config(folder: Path, backbone: str) -> Path:
-    """A config file in ``folder`` that trains a tiny detector for two epochs of two steps."""
+    """Write a config file into ``folder`` that trains a tiny detector for two epochs of two steps."""
     text, channels = BACKBONES[backbone]
     path = folder / f"{backbone}.py"
     name = f"{folder.name}-{backbone}"
@@ -97,7 +97,7 @@ def detector_config(folder: Path, backbone: str) -> Path:
 
 
 def loaded(path: Path, name: str, **settings: Any) -> Config:
-    """The config with ``settings`` merged into it, for a run of its own name."""
+    """Return the config with ``settings`` merged into it, for a run with its own name."""
     config = Config.fromfile(str(path))
     config.merge_from_dict({"experiment_name": name, **settings})
     return config

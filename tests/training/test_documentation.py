@@ -1,4 +1,4 @@
-"""docs/constructor.md names every option, and no other."""
+"""docs/constructor.md lists exactly the existing options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = Path(__file__, "../../../docs/constructor.md").resolve().read_text(encodi
 
 
 def first_cells(heading: str) -> list[str]:
-    """Every name in the first column of the tables below a heading."""
+    """Return every name in the first column of the tables below a heading."""
     section = PAGE.partition(f"## {heading}")[2].partition("\n## ")[0]
     cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     return [name for cell in cells for name in re.findall(r"`(.*?)`", cell)]

@@ -1,4 +1,4 @@
-"""``ParamGroupAuditHook(log_lr=True)``: what mmengine's Visualizer writes, against the groups of the live optimizer."""
+"""``ParamGroupAuditHook(log_lr=True)``: values that mmengine's Visualizer writes, compared with the live groups."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOGS = dict(checkpoint=None, logger=dict(type="LoggerHook", interval=2))
 
 
 def trained(config: Config, folder: Path, **hook: Any) -> tuple[Seen, list[dict[str, Any]]]:
-    """What the training used, and the lines of its scalars.json."""
+    """Return the lrs that the training used, and the lines of its scalars.json."""
     config = Config(config._cfg_dict.to_dict())
     config.default_hooks = {**LOGS, **{k: v for k, v in config.default_hooks.items() if k == "param_scheduler"}}
     config.custom_hooks = [*(config.get("custom_hooks") or []), {**HOOK, **hook}]
@@ -33,7 +33,7 @@ def trained(config: Config, folder: Path, **hook: Any) -> tuple[Seen, list[dict[
 @pytest.mark.parametrize(
     ("name", "curves"),
     [
-        # By curve the position of a group in the optimizer.
+        # By curve, the index of a group in the optimizer.
         ("warm-up and steps", {"backbone": 0, "head": -1}),
         ("a cosine by epoch", {"backbone": 0, "head": -1}),
         ("momentum goes along", {"backbone+head": 0}),
@@ -50,7 +50,7 @@ def test_every_curve_is_logged_where_the_log_prints(name: str, curves: dict[str,
 
 
 def curves_of(lines: list[dict[str, Any]]) -> dict[int, dict[str, float]]:
-    """Our values by step, which stand where LoggerHook's do."""
+    """Return lrdecay's values by step; they are logged in the same steps as those of LoggerHook."""
     ours = {line["step"]: line for line in lines if "loss" not in line}
     assert [*ours] == [line["step"] for line in lines if "loss" in line] != []
     return {

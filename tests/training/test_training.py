@@ -27,7 +27,7 @@ STEPS_PER_EPOCH = 2
 
 
 def scheduled_lr(base_lr: float, steps: int) -> float:
-    """What torch's own scheduler makes of the base lr."""
+    """Return the lr of torch's own scheduler from the base lr."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=base_lr)
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.1, total_iters=10)
     for _ in range(steps):
@@ -62,9 +62,9 @@ def test_trained_saved_and_resumed(tmp_path: Path, backbone: str, monkeypatch: p
     assert msgspec.structs.replace(live, **here) == inspected
     assert_scaled(runner, live, 2 * STEPS_PER_EPOCH)
 
-    # mmengine 0.10.7 keeps objects of its own in a checkpoint, which torch does not load unless it is told to.
+    # mmengine 0.10.7 stores its own objects in a checkpoint, which torch loads only with weights_only=False.
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
-    # mmengine restores the lr that was saved: the config's new one has no say, and the map tells.
+    # mmengine restores the saved lr: the config's new lr has no effect, and the map shows this.
     baseline = tmp_path / "audited.json"
     written.rename(baseline)
     changed = loaded(
@@ -104,7 +104,7 @@ def test_a_training_that_is_not_the_audited_one_does_not_begin(tmp_path: Path) -
 
 
 class Recorder:
-    """A logger that keeps what it is told."""
+    """A logger that keeps all messages."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -234,7 +234,7 @@ def test_a_runner_without_a_config(tmp_path: Path) -> None:
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class OnlyOnce(DefaultOptimWrapperConstructor):
-    """Notes what it is asked, and does not like to be asked again."""
+    """Records which methods are called, and raises at a second call."""
 
     asked = 0
 
@@ -246,7 +246,7 @@ class OnlyOnce(DefaultOptimWrapperConstructor):
 
 
 def test_a_constructor_that_cannot_be_run_again_stops_no_training(tmp_path: Path) -> None:
-    """What it read is not known then, and no rule takes an option for one that is never read."""
+    """Its read options are then unknown, and no rule reports an option as never read."""
     wrapper = {
         "constructor": "OnlyOnce",
         "optimizer": {"type": "SGD", "lr": 0.1},
