@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# dadaptation 3.2: DAdaptSGD uses the first group's weight decay for all groups: a first group without weight decay switches it
-# off.
+# dadaptation 3.2: DAdaptSGD uses the weight decay of the first group for all groups. If the first group has no weight decay, no
+# group decays.
 #
 # Source: dadaptation/dadapt_sgd.py, step(): `decay = group['weight_decay']` is read once from self.param_groups[0], outside the
-# loop over groups. mmdet's layer decay constructor makes a group without weight decay (norms and biases) and one with it for each
-# layer; which one is first depends on the model.
+# loop over the groups.
+#
+# For each layer, mmdet's layer decay constructor makes one group without weight decay (norms and biases) and one group with it.
+# It depends on the model which group is the first.
 #
 # Output (torch 2.13.0):
-#   weight decays 0.1 and 0: the second is pulled as far as the first (1.0); 0 and 0.1: neither is
+#   weight decay 0.1 for the first group, 0 for the second: equal decay of the weights (1.0)
+#   0 for the first, 0.1 for the second: no decay of the weights
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -26,7 +29,8 @@ def moved(*decays):
     return [float((tensor.detach() - 2.0).abs().mean()) for tensor in tensors]
 
 decayed, plain = moved(0.1, 0.0), moved(0.0, 0.1)
-print("weight decays 0.1 and 0: the second is pulled as far as the first", f"({round(decayed[1] / decayed[0], 3)}); 0 and 0.1: neither is")
+print("weight decay 0.1 for the first group, 0 for the second: equal decay of the weights", f"({round(decayed[1] / decayed[0], 3)})")
+print("0 for the first, 0.1 for the second: no decay of the weights")
 assert decayed[0] == decayed[1] and plain[0] == plain[1] and decayed[0] != plain[0]
 P
 python "$work/run.py"

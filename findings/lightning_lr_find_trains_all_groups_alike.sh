@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# lightning 2.6.6: Tuner.lr_find searches with one lr for all parameter groups; the training uses the ratios of
-# configure_optimizers.
+# lightning 2.6.6: Tuner.lr_find trains all parameter groups with the same lr, although configure_optimizers sets different lrs.
 #
 # Source: lightning/pytorch/tuner/lr_finder.py, _LRFinder._exchange_scheduler: every group gets min_lr, and one exponential
-# scheduler changes all groups. With layer-wise decay the search trains a backbone at the head's lr, up to 1 / decay ** layers
-# times too fast. It diverges earlier, and the suggested lr does not fit the training.
+# scheduler changes all groups. The later training uses the lrs of configure_optimizers.
+#
+# With layer-wise decay, the search trains the backbone at the head's lr, up to 1 / decay ** layers times too fast. So the
+# search diverges earlier, and the suggested lr does not fit the training.
 #
 # Output (torch 2.13.0):
-#   backbone / head in the search: {1.0}
-#   backbone / head in the training: {0.01}
+#   lr of the backbone over lr of the head, in the search: {1.0}
+#   lr of the backbone over lr of the head, in the training: {0.01}
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -26,7 +27,7 @@ from lightning.pytorch.tuner import Tuner
 
 
 class Model(pl.LightningModule):
-    """A backbone at a hundredth of the head's lr."""
+    """A model whose backbone trains at a hundredth of the head's lr."""
 
     def __init__(self):
         super().__init__()
@@ -60,8 +61,8 @@ quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False
 trainer = pl.Trainer(max_epochs=1, accelerator="cpu", **quiet)
 search = ratios(lambda: Tuner(trainer).lr_find(model, train_dataloaders=data, num_training=20, update_attr=False))
 training = ratios(lambda: trainer.fit(model, data))
-print(f"backbone / head in the search: {search}")
-print(f"backbone / head in the training: {training}")
+print(f"lr of the backbone over lr of the head, in the search: {search}")
+print(f"lr of the backbone over lr of the head, in the training: {training}")
 assert (search, training) == ({1.0}, {0.01})
 P
 cd "$work" && python run.py 2>"$work/log" || { cat "$work/log" >&2; exit 1; }

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# lion-pytorch 0.2.5: with decoupled_weight_decay=True a usual weight decay of 0.05 removes 5 % of each weight in every step.
+# lion-pytorch 0.2.5: with decoupled_weight_decay=True, a usual weight decay of 0.05 reduces each weight by 5 % in every step.
 #
-# Source: lion_pytorch/lion_pytorch.py: weight decay is divided by the constructor's lr and multiplied by the group's lr. At the
-# base lr both cancel: after 100 steps at 0.05 a weight without a gradient has 0.6 % of its value (AdamW at lr 1e-4: 99.95 %). In
-# AdamW's sense, False is the decoupled setting. Layer decay changes a group's lr and not the constructor's, so it still reduces
-# the decay.
+# Source: lion_pytorch/lion_pytorch.py: the weight decay is divided by the lr of the constructor and multiplied by the lr of the
+# group. At the base lr, the two lrs cancel. After 100 steps with weight decay 0.05, a weight without a gradient has 0.6 % of
+# its initial value. With AdamW at lr 1e-4, it has 99.95 %.
+#
+# decoupled_weight_decay=False corresponds to the decoupled weight decay of AdamW. Layer decay changes the lr of a group, but
+# not the lr of the constructor. So it still reduces the weight decay.
 #
 # Output (torch 2.13.0):
-#   left of a weight after 100 steps: 0.9995 without, 0.0059 with decoupled_weight_decay
+#   part of a weight that is left after 100 steps: 0.9995 without, 0.0059 with decoupled_weight_decay
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -25,7 +27,7 @@ def left(decoupled):
     return round(float(weight.detach().mean()), 4)
 
 coupled, decoupled = left(False), left(True)
-print(f"left of a weight after 100 steps: {coupled} without, {decoupled} with decoupled_weight_decay")
+print(f"part of a weight that is left after 100 steps: {coupled} without, {decoupled} with decoupled_weight_decay")
 assert (coupled, decoupled) == (0.9995, 0.0059)
 P
 python "$work/run.py"

@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
-# madgrad 1.3 (and the copies in timm and pytorch-optimizer): a group at 0.1 of the lr moves by 0.215 of the other; halving every
-# lr changes the next steps by an eighth. In timm 1.0.31 and torch-optimizer 0.3.0 a group at lr 0 trains.
+# madgrad 1.3, and its copies in timm and pytorch-optimizer: the step does not grow in proportion to the lr. A group with 0.1 of
+# the lr of another group moves by 0.215 of the other's step.
 #
-# Source: madgrad/madgrad.py: the step divides a sum of lr × gradient by the cube root of a sum of lr × gradient², so it grows
-# with lr^(2/3). Layer decay of 0.7 over 12 layers gives 0.058, not 0.0138. The sums include the lrs of all previous steps, so a
-# schedule acts late. timm adds eps to the lr: 0 becomes 1e-6. MirrorMADGRAD follows the lr.
+# Source: madgrad/madgrad.py: the step is a sum of lr × gradient, divided by the cube root of a sum of lr × gradient². So it
+# grows with lr^(2/3). A layer decay of 0.7 over 12 layers reduces the step to 0.058 instead of 0.0138. MirrorMADGRAD follows
+# the lr.
+#
+# The sums contain the lrs of all previous steps, so a schedule acts late. If every lr is halved, the next steps shrink only by
+# an eighth. timm adds eps to the lr, so an lr of 0 becomes 1e-6. In timm 1.0.31 and torch-optimizer 0.3.0, a group at lr 0
+# trains.
 #
 # Output (torch 2.13.0):
-#   MADGRAD 0.215, MirrorMADGRAD 0.1 of the other group; after the lr is halved: 0.877 of the step without
+#   step of the group with 0.1 of the lr: MADGRAD 0.215, MirrorMADGRAD 0.1 of the other group's step
+#   step after the lr is halved: 0.877 of the step without halving
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -41,7 +46,8 @@ def halved():
 
 plain, mirror = (moved(lambda groups: kind(groups, lr=1.0)) for kind in (MADGRAD, MirrorMADGRAD))
 plain, mirror, late = round(plain[1] / plain[0], 3), round(mirror[1] / mirror[0], 3), halved()
-print(f"MADGRAD {plain}, MirrorMADGRAD {mirror} of the other group; after the lr is halved: {late} of the step without")
+print(f"step of the group with 0.1 of the lr: MADGRAD {plain}, MirrorMADGRAD {mirror} of the other group's step")
+print(f"step after the lr is halved: {late} of the step without halving")
 assert (plain, mirror, late) == (0.215, 0.1, 0.877)
 P
 python "$work/run.py"

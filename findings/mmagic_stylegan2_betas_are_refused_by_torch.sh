@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# mmagic 1.2.0 with torch 2.13.0: torch refuses the optimizer of the StyleGAN2 configs because one beta is an int.
+# mmagic 1.2.0 with torch 2.13.0: torch rejects the optimizer of the StyleGAN2 configs, because one of the two betas is an int.
 #
 # Source: mmagic/.mim/configs/styleganv2/stylegan2_c2_8xb4-800kiters_ffhq-256x256.py sets betas=(0, 0.99 ** ratio), as in the
-# paper. torch/optim/adam.py of 2.13.0 accepts two floats or two tensors; 2.5 accepted any two numbers. The script reads the
-# optimizer's settings from the installed config.
+# paper. torch/optim/adam.py of 2.13.0 accepts two floats or two tensors. torch 2.5 accepted any two numbers. The script reads
+# the settings of the optimizer from the installed config.
 #
 # Output: betas (0, 0.9919919678228657): ValueError: betas must be either both floats or both Tensors
 set -euo pipefail

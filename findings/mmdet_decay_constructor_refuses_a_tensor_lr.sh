@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# mmdet 3.3.0: the layer-decay constructor raises for a tensor lr, which torch.optim accepts.
+# mmdet 3.3.0: the layer-decay constructor raises if the lr is a tensor, which torch.optim accepts.
 #
-# Source: mmdet/engine/optimizers/layer_decay_optimizer_constructor.py logs the lr of every group with json.dumps, and JSON has no
-# tensors. torch.optim.AdamW accepts a Tensor as lr (torch/optim/adamw.py, 2.13.0), and mmengine's default constructor passes it
-# on. The script runs the installed file without the rest of mmdet.
+# Source: mmdet/engine/optimizers/layer_decay_optimizer_constructor.py logs the lr of every group with json.dumps. JSON has no
+# tensors. torch.optim.AdamW accepts a Tensor as lr (torch/optim/adamw.py, 2.13.0), and mmengine's default constructor passes
+# the tensor to it. The script runs the installed file without the rest of mmdet.
 #
 # Output: default constructor: tensor; decay constructor: TypeError: Object of type Tensor is not JSON serializable
 set -euo pipefail

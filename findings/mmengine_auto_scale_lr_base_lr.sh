@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# mmengine 0.10.7: auto_scale_lr multiplies the lr of every group but not the logged base_lr.
+# mmengine 0.10.7: auto_scale_lr multiplies the lr of every group, but not the logged base_lr.
 #
 # Source: mmengine/runner/runner.py, Runner.scale_lr; mmengine/optim/optimizer/optimizer_wrapper.py, OptimWrapper.get_lr.
-# With paramwise_cfg, mmengine stores the optimizer's settings in base_param_settings and logs their lr as base_lr, the reference
-# of the groups' lrs. scale_lr runs later and changes only the groups: then the logged lr and base_lr do not fit together.
+#
+# If paramwise_cfg is set, mmengine stores the optimizer's settings in base_param_settings. It logs the lr in them as base_lr,
+# the reference for the lrs of the groups. scale_lr runs later and changes only the groups. So the logged lr and base_lr do not
+# match.
 #
 # Output (torch 2.13.0): lr [0.025, 0.0025] base_lr [0.1]
 set -euo pipefail

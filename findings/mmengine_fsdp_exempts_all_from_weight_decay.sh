@@ -3,12 +3,15 @@
 #
 # Source: mmengine/runner/runner.py wraps the model in Runner.__init__ and builds the optimizer in train().
 # mmengine/optim/optimizer/default_constructor.py applies flat_decay_mult to one-dimensional parameters.
-# torch/distributed/fsdp/_flat_param.py replaces each parameter by its one-dimensional piece of the flat parameter
-# (_use_sharded_views). MMFullyShardedDataParallel keeps the parameters separate (use_orig_params=True is its default): names and
-# lr multipliers stay, but a four-dimensional convolution weight counts as flat. The option is for norms and biases: without FSDP,
-# the two weights keep their weight decay. Two processes on CPUs.
+# torch/distributed/fsdp/_flat_param.py (_use_sharded_views) replaces each parameter by a one-dimensional piece of the flat
+# parameter.
 #
-# Output: plain [0.0, 0.0, 0.05, 0.05] sharded [0.0, 0.0, 0.0, 0.0]
+# MMFullyShardedDataParallel keeps the parameters separate (use_orig_params=True is its default). Names and lr multipliers stay,
+# but a four-dimensional convolution weight now counts as flat. The option is intended for norms and biases: without FSDP, the
+# two weights keep their weight decay. The script runs two processes on CPUs.
+#
+# Output:
+#   weight decay of each parameter: without FSDP [0.0, 0.0, 0.05, 0.05], with FSDP [0.0, 0.0, 0.0, 0.0]
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -33,7 +36,7 @@ def decays(wrap):
 
 plain, sharded = decays(False), decays(True)
 if rank == 0:
-    print("plain", plain, "sharded", sharded)
+    print(f"weight decay of each parameter: without FSDP {plain}, with FSDP {sharded}")
 assert plain == [0.0, 0.0, 0.05, 0.05], plain
 assert sharded == [0.0, 0.0, 0.0, 0.0], sharded
 dist.destroy_process_group()

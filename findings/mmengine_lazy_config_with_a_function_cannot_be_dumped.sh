@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# mmengine 0.10.7: a lazy config with its own function loads but cannot be written as text, which Runner does.
+# mmengine 0.10.7: a lazy config that defines a function loads, but mmengine cannot write it as text. Runner writes every
+# config.
 #
-# Source: mmengine/config/config.py, Config.pretty_text and Config.dump: yapf formats the text of a lazy config, with the repr of
-# each value. The repr of a function is <function …>, which is not valid Python. Runner.__init__ calls both before training
-# (mmengine/runner/runner.py, _log_env and dump_config).
+# Source: mmengine/config/config.py, Config.pretty_text and Config.dump: yapf formats the text of a lazy config, which contains
+# the repr of each value. The repr of a function is <function …>, which is not valid Python. Runner.__init__ writes the text
+# before training (mmengine/runner/runner.py, _log_env and dump_config).
 #
 # Output: loads: 4 keys; pretty_text: SyntaxError
 set -euo pipefail

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# mmengine 0.10.7: a training resumed with a longer schedule continues with the old schedule.
+# mmengine 0.10.7: if a training is resumed with a longer schedule, it continues with the old schedule.
 #
 # Source: mmengine/runner/runner.py, Runner.resume, and mmengine/optim/scheduler/param_scheduler.py, load_state_dict: the
-# checkpoint restores every attribute of a scheduler, including T_max, begin and end. After raising max_epochs and the scheduler's
-# end in the config, a resumed run keeps the lr at the end of the old schedule (after 4 epochs: 0.0155), without a message.
+# checkpoint restores every attribute of a scheduler, including T_max, begin and end.
 #
-# Output (torch 2.13.0): config says end 8, the resumed scheduler says 4; lr of the first resumed iteration 0.0155,
-# of the last 0.0155
+# Here, the config raises max_epochs and the end of the scheduler before resuming. The resumed training keeps the lr from the
+# end of the old schedule (0.0155 after 4 epochs). mmengine prints no warning.
+#
+# Output (torch 2.13.0):
+#   end of the scheduler: 8 in the config, 4 after resuming
+#   lr of the first resumed iteration 0.0155, of the last 0.0155
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -47,11 +50,11 @@ def run(epochs, name, resume=None):
     return show
 
 run(4, "short")
-# By default torch.load reads only weights, from which mmengine 0.10.7 cannot resume.
+# By default torch.load reads only weights. mmengine 0.10.7 cannot resume from weights alone.
 os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
 longer = run(8, "longer", "work/epoch_4.pth")
-print(f"config says end 8, the resumed scheduler says {longer.end}; lr of the first resumed iteration"
-      f" {longer.lrs[0]:.4g}, of the last {longer.lrs[-1]:.4g}")
+print(f"end of the scheduler: 8 in the config, {longer.end} after resuming")
+print(f"lr of the first resumed iteration {longer.lrs[0]:.4g}, of the last {longer.lrs[-1]:.4g}")
 assert longer.end == 4 and len(longer.lrs) == 8, (longer.end, longer.lrs)
 assert max(longer.lrs) - min(longer.lrs) < 1e-9 and abs(longer.lrs[0] - 0.0155) < 1e-4, longer.lrs
 P

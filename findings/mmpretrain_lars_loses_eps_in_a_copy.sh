@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # mmpretrain 1.2.0, LARS: a copied or unpickled optimizer raises in its next step.
 #
-# Source: mmpretrain/engine/optimizers/lars.py stores eps on the instance. torch/optim/optimizer.py, Optimizer.__getstate__
-# (2.13.0), returns only defaults, state and param_groups. copy.deepcopy and pickle use it, so the copy has no eps. The script
-# runs the installed file, which needs only torch, without importing mmpretrain.
+# Source: mmpretrain/engine/optimizers/lars.py stores eps as an attribute of the optimizer. copy.deepcopy and pickle use
+# Optimizer.__getstate__ (torch/optim/optimizer.py, 2.13.0), which returns only defaults, state and param_groups. So the copy
+# has no eps. The script runs the installed file without importing mmpretrain; the file needs only torch.
 #
 # Output: original steps; the copy raises AttributeError: 'LARS' object has no attribute 'eps'
 set -euo pipefail
@@ -22,7 +22,7 @@ import torch
 from mmengine.registry import Registry
 
 folder = Path(importlib.util.find_spec("mmpretrain").submodule_search_locations[0])
-# The file registers its class in the package's registry: replace that by an empty registry of mmengine.
+# The file registers its class in mmpretrain's registry. The script replaces this registry by an empty one of mmengine.
 sys.modules["mmpretrain"] = types.ModuleType("mmpretrain")
 sys.modules["mmpretrain.registry"] = registry = types.ModuleType("mmpretrain.registry")
 registry.OPTIMIZERS = Registry("optimizer")

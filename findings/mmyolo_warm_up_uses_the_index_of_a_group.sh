@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# mmyolo 0.6.0: YOLOv5ParamSchedulerHook warms the third parameter group down from 0.1, regardless of its tensors.
+# mmyolo 0.6.0: YOLOv5ParamSchedulerHook starts the lr of the third parameter group at 0.1, no matter which tensors the group
+# has.
 #
-# Source: mmyolo/engine/hooks/yolov5_param_scheduler_hook.py, before_train_iter: the group of index 2 starts at warmup_bias_lr
-# (0.1), the others at 0. mmyolo's own constructor puts the biases there. Other constructors put other tensors there: mmengine's
-# default constructor makes one group per tensor, and here the third is a weight of the layer that custom_keys slows down. The
-# script runs the installed file without the rest of mmyolo.
+# Source: mmyolo/engine/hooks/yolov5_param_scheduler_hook.py, before_train_iter: the group with index 2 starts at warmup_bias_lr
+# (0.1), the other groups start at 0. mmyolo's own constructor puts the biases into this group. Other constructors put other
+# tensors there.
 #
-# Output: first lr of each group [0.0, 0.0, 0.1, 0.0]; planned [0.01, 0.01, 0.0001, 0.0001]; third: backbone.1.weight
+# mmengine's default constructor makes one group for each tensor. In this script, the third group contains a weight of the layer
+# whose lr custom_keys reduces. The script runs the installed file without the rest of mmyolo.
+#
+# Output:
+#   lr of each group in the first iteration: [0.0, 0.0, 0.1, 0.0]; initial lr: [0.01, 0.01, 0.0001, 0.0001]
+#   tensor in the third group: backbone.1.weight
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -63,7 +68,8 @@ runner = Runner(
 runner.train()
 group = runner.optim_wrapper.optimizer.param_groups[2]
 third = next(name for name, tensor in runner.model.named_parameters() if tensor is group["params"][0])
-print(f"first lr of each group {show.first}; planned {show.planned}; third: {third}")
+print(f"lr of each group in the first iteration: {show.first}; initial lr: {show.planned}")
+print(f"tensor in the third group: {third}")
 assert show.first == [0.0, 0.0, 0.1, 0.0], show.first
 assert show.planned == [0.01, 0.01, 0.0001, 0.0001], show.planned
 assert third == "backbone.1.weight", third

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# muon-optimizer 0.1.0: SingleDeviceMuon accepts biases and norms, then its first step raises an AssertionError without text. The
-# class for mixed models rejects any additional key in a group.
+# muon-optimizer 0.1.0: SingleDeviceMuon accepts biases and norms, but raises an AssertionError without a message in its first
+# step. SingleDeviceMuonWithAuxAdam rejects a group that has any additional key.
 #
-# Source: muon.py: zeropower_via_newtonschulz5() asserts G.ndim >= 2 in the step. SingleDeviceMuonWithAuxAdam asserts that a group
-# has exactly its own keys, so it rejects groups of constructors that record a name or a scale, also without text.
-# torch.optim.Muon (2.13.0) raises at construction and names the shape.
+# Source: muon.py. In each step, zeropower_via_newtonschulz5() asserts that G.ndim >= 2. SingleDeviceMuonWithAuxAdam asserts
+# that a group has exactly the keys that it defines. So it rejects groups in which a constructor stores a name or a scale, also
+# without a message. torch.optim.Muon (2.13.0) raises when it is built, and its message contains the shape.
 #
 # Output (torch 2.13.0):
 #   SingleDeviceMuon: built, then AssertionError('') in the first step
-#   SingleDeviceMuonWithAuxAdam with a key more: AssertionError('') when it is built
+#   SingleDeviceMuonWithAuxAdam with an additional key: AssertionError('') when it is built
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -32,7 +32,7 @@ try:
     second = None
 except AssertionError as error:
     second = error
-print(f"SingleDeviceMuonWithAuxAdam with a key more: {type(second).__name__}({str(second)!r}) when it is built")
+print(f"SingleDeviceMuonWithAuxAdam with an additional key: {type(second).__name__}({str(second)!r}) when it is built")
 assert isinstance(first, AssertionError) and str(first) == ""
 assert isinstance(second, AssertionError) and str(second) == ""
 P

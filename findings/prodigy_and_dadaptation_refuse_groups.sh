@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# prodigyopt 1.1.2 and dadaptation 3.2: groups with different lrs are accepted at construction and rejected in the first step.
-# DAdaptAdaGrad uses the first group's lr for all groups, without a message.
+# prodigyopt 1.1.2 and dadaptation 3.2: the optimizers accept groups with different lrs when they are built, but raise in the
+# first step. DAdaptAdaGrad uses the lr of the first group for all groups, without a message.
 #
-# Source: prodigyopt/prodigy.py and dadaptation/dadapt_*.py, step(): it compares each group's lr with the first one's (or uses the
-# first one's) while it computes the step. A config with several lrs from layer decay or lr_mult builds, and the training ends in
-# its first iteration, after loading data and weights.
+# Source: prodigyopt/prodigy.py and dadaptation/dadapt_*.py, step(): while these optimizers compute the step, they compare the
+# lr of each group with the lr of the first group, or use the lr of the first group.
+#
+# So a config with several lrs, from layer decay or lr_mult, builds. The training ends in its first iteration, after loading
+# data and weights.
 #
 # Output (torch 2.13.0):
 #   Prodigy RuntimeError / DAdaptAdam RuntimeError / DAdaptSGD RuntimeError / DAdaptLion RuntimeError
-#   DAdaptAdaGrad moves the group of lr 0.1 as far as the one of lr 1: 1.0
+#   DAdaptAdaGrad: step of a group with lr 0.1, divided by the step of a group with lr 1: 1.0
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -36,7 +38,7 @@ for kind in (prodigyopt.Prodigy, dadaptation.DAdaptAdam, dadaptation.DAdaptSGD, 
         refused[kind.__name__] = type(error).__name__
 print(" / ".join(f"{name} {error}" for name, error in refused.items()))
 alike = stepped(dadaptation.DAdaptAdaGrad)
-print("DAdaptAdaGrad moves the group of lr 0.1 as far as the one of lr 1:", round(alike, 3))
+print("DAdaptAdaGrad: step of a group with lr 0.1, divided by the step of a group with lr 1:", round(alike, 3))
 assert refused == dict.fromkeys(("Prodigy", "DAdaptAdam", "DAdaptSGD", "DAdaptLion"), "RuntimeError"), refused
 assert abs(alike - 1) < 0.01, alike
 P

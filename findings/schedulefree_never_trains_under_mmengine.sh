@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# schedulefree 1.4.1 with mmengine 0.10.7: the first iteration raises, because mmengine never calls optimizer.train(). After such
-# a call, halving the lr changes the next step by only a fifth.
+# schedulefree 1.4.1 with mmengine 0.10.7: the first iteration raises, because mmengine never calls optimizer.train(). If
+# train() is called, halving the lr reduces the next step only by a fifth.
 #
-# Source: schedulefree/adamw_schedulefree.py: a new optimizer has train_mode False, and step() raises "Optimizer was not in train
-# mode"; mmengine's OptimWrapper.step and its loops only call step(). The step averages over all iterates, so a ParamScheduler has
-# little effect: use warmup_steps for warm-up.
+# Source: schedulefree/adamw_schedulefree.py: in a new optimizer, train_mode is False, and step() raises "Optimizer was not in
+# train mode". mmengine's OptimWrapper.step and its loops call only step().
+#
+# A step averages over all previous iterates, so a ParamScheduler has little effect. For a warm-up, use the option warmup_steps.
 #
 # Output (torch 2.13.0):
 #   OptimWrapper.update_params: Exception: Optimizer was not in train mode
-#   after optimizer.train() it steps; with the lr halved: 0.788 of the step without
+#   after optimizer.train(): step with half the lr, divided by the step with the full lr: 0.788
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -39,7 +40,7 @@ for factor in (1.0, 0.5):
         before = weight.detach().clone()
         wrapper.update_params(weight.sum())
     last.append(float((weight.detach() - before).mean()))
-print("after optimizer.train() it steps; with the lr halved:", round(last[1] / last[0], 3), "of the step without")
+print("after optimizer.train(): step with half the lr, divided by the step with the full lr:", round(last[1] / last[0], 3))
 assert said == "Exception: Optimizer was not in train mode", said
 assert 0.7 < last[1] / last[0] < 0.85
 P

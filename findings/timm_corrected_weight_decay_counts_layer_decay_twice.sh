@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# timm 1.0.31: with corrected_weight_decay=True (optimizers whose names end in `c`: adamwc, lionc, ...) a group with a tenth of
-# the lr gets a hundredth of the weight decay.
+# timm 1.0.31: with corrected_weight_decay=True, a group with a tenth of the lr gets a hundredth of the weight decay. Optimizers
+# whose names end in `c` (adamwc, lionc, ...) set this option.
 #
-# Source: timm/optim/adamw.py and others: a group decays by lr² / max_lr × weight_decay, where max_lr is the optimizer's highest
-# initial lr, not the group's own. The correction (arXiv 2506.02285) is for schedules, which multiply all lrs by the same factor.
-# Layer decay is different: at a scale of 0.1 the pull of weight decay relative to the step is a tenth of the head's. With AdamW it
+# Source: timm/optim/adamw.py and others: a group decays by lr² / max_lr × weight_decay. max_lr is the highest initial lr of the
+# optimizer, not of the group.
+#
+# The correction (arXiv 2506.02285) is for schedules, which multiply all lrs by the same factor. Layer decay multiplies each lr
+# by another factor. At an lr scale of 0.1, the ratio of weight decay to step is a tenth of the ratio in the head. With AdamW it
 # is equal in all layers.
 #
 # Output (torch 2.13.0):
-#   pull of the group at 0.1 of the lr: AdamW 0.1, corrected 0.01 of the other's
+#   decay of the group with 0.1 of the lr: AdamW 0.1, corrected 0.01 of the other group's decay
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -21,7 +23,7 @@ import types
 
 import torch
 
-# Import only timm.optim: all of timm needs a torchvision that fits torch's build.
+# Import only timm.optim, because the whole of timm needs a torchvision for this build of torch.
 (folder,) = importlib.util.find_spec("timm").submodule_search_locations
 for name in ("timm", "timm.optim"):
     sys.modules[name] = types.ModuleType(name)
@@ -44,7 +46,7 @@ def ratio(**options):
     return round(slow / fast, 3)
 
 plain, corrected = ratio(), ratio(corrected_weight_decay=True)
-print(f"pull of the group at 0.1 of the lr: AdamW {plain}, corrected {corrected} of the other's")
+print(f"decay of the group with 0.1 of the lr: AdamW {plain}, corrected {corrected} of the other group's decay")
 assert (plain, corrected) == (0.1, 0.01)
 P
 python "$work/run.py"

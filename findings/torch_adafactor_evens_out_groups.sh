@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
-# torch 2.13.0, torch.optim.Adafactor: the ratio of two groups' lrs shrinks during training until both train alike.
+# torch 2.13.0, torch.optim.Adafactor: during training, the steps of two groups with different lrs become equal.
 #
-# Source: torch/optim/_adafactor.py, _single_tensor_adafactor: the step is scaled by min(lr, 1 / sqrt(step)) and by the RMS of the
-# weights. The cap acts on lr 1e-2 from step 10,000 and on lr 1e-3 from step 1,000,000. A ratio of 10 from layer decay is 10 at
-# step 100, 5 at step 40,000, 3.2 at step 100,000 and 1 at step 1,000,000.
+# Source: torch/optim/_adafactor.py, _single_tensor_adafactor: the step is multiplied by min(lr, 1 / sqrt(step)) and by the RMS
+# of the weights. 1 / sqrt(step) is smaller than an lr of 1e-2 from step 10,000 on, and smaller than an lr of 1e-3 from step
+# 1,000,000 on.
 #
-# Output: 100 10.0 / 40000 5.0 / 100000 3.16 / 1000000 1.0
+# Two groups with lrs 1e-2 and 1e-3 have steps with a ratio of 10 at step 100. The ratio is 5 at step 40,000, 3.2 at step
+# 100,000 and 1 at step 1,000,000.
+#
+# Output:
+#   step: ratio of the two steps
+#   100: 10.0 / 40000: 5.0 / 100000: 3.16 / 1000000: 1.0
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -28,7 +33,8 @@ def ratio(step):
     return moved[0] / moved[1]
 
 seen = {step: round(ratio(step), 2) for step in (100, 40_000, 100_000, 1_000_000)}
-print(*(f"{step} {value}" for step, value in seen.items()), sep=" / ")
+print("step: ratio of the two steps")
+print(*(f"{step}: {value}" for step, value in seen.items()), sep=" / ")
 expected = {100: 10.0, 40_000: 5.0, 100_000: 3.16, 1_000_000: 1.0}
 assert all(abs(seen[step] - value) < 0.05 for step, value in expected.items()), seen
 P

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # torch 2.13.0: Optimizer.load_state_dict replaces the dictionaries in param_groups.
 #
-# Source: torch/optim/optimizer.py, Optimizer.load_state_dict builds new groups and sets them through __setstate__. Code that
-# stores a reference to a group (a hook that sets its lr, a logger) has an unused dictionary after a resume: setting its lr changes
-# nothing, and reading it returns the old lr.
+# Source: torch/optim/optimizer.py, Optimizer.load_state_dict builds new groups and sets them through __setstate__.
 #
-# Output: same dictionary: False; lr set through the old one: 0.5, lr that trains: 0.1
+# Some code stores a reference to a group, for example a hook that sets its lr, or a logger. After a resume, the optimizer does
+# not use the stored dictionary any more. Setting its lr changes nothing, and reading it returns the old lr.
+#
+# Output:
+#   same dictionary: False; lr in the stored dictionary: 0.5, lr in the optimizer: 0.1
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -18,7 +20,7 @@ kept = optimizer.param_groups[0]
 optimizer.load_state_dict(optimizer.state_dict())
 kept["lr"] = 0.5
 now = optimizer.param_groups[0]
-print(f"same dictionary: {now is kept}; lr set through the old one: {kept['lr']}, lr that trains: {now['lr']}")
+print(f"same dictionary: {now is kept}; lr in the stored dictionary: {kept['lr']}, lr in the optimizer: {now['lr']}")
 assert now is not kept and now["lr"] == 0.1
 P
 python "$work/run.py"
