@@ -118,17 +118,17 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
 def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
     """Return a section for each file, with the causes of findings in it. Suppressed findings need ``verbose``.
 
-    The reason ("why") of a rule is printed once. With several configs, an info has only its message and fix, so that
-    errors and warnings stand out.
+    The worst findings are first. The reason ("why") of a rule is printed once. With several configs, and next to an
+    error or a warning, an info has only its message and fix.
     """
-    several = len(result.checked) > 1
+    crowded = len(result.checked) > 1 or any(finding.severity != "info" for finding in result.counting())
     by_file: dict[str, list[Item]] = {}
     explained: set[str] = set()
     for cause in result.causes():
         finding = cause.finding
         if finding.suppressed and not verbose:
             continue
-        short = several and finding.severity == "info" and not verbose
+        short = crowded and finding.severity == "info" and not verbose
         item = _item(cause, verbose, explain=not short and finding.code not in explained, short=short)
         if not short:
             explained.add(finding.code)

@@ -230,7 +230,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         return tuple(filter(self.fails, self.findings))
 
     def causes(self) -> tuple[Cause, ...]:
-        """Return the findings grouped by cause, in the order of their first findings.
+        """Return the findings grouped by cause: errors first, then warnings, then infos, each in the order of findings.
 
         Findings of several configs have the same cause if rule and option are the same, the option is set at the same
         place, and the same settings changed. If the place is unknown, the texts of the findings must be the same. A
@@ -246,7 +246,8 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
             in_config = (finding.config, *key)
             times[in_config] += 1
             found.setdefault((times[in_config], *key), []).append(finding)
-        return tuple(Cause(tuple(having)) for having in found.values())
+        causes = [Cause(tuple(having)) for having in found.values()]
+        return tuple(sorted(causes, key=lambda cause: -SEVERITIES.index(cause.finding.severity)))
 
     @property
     def records(self) -> tuple[Finding | Skipped, ...]:

@@ -58,8 +58,8 @@ FORMATS = {
         ("schedule", "run"),
         ("matplotlib", "matplotlib", 'pip install "lrdecay-cli[plot]", or use svg'),
     ),
-    "concise": Format("ci_reports:concise_text", "document", ("check",)),
-    "github": Format("ci_reports:github_annotations", "document", ("check",)),
+    "concise": Format("ci_reports:concise_text", "result", ("check",)),
+    "github": Format("ci_reports:github_annotations", "result", ("check",)),
     "sarif": Format("sarif_log:render", "document", ("check",)),
     "junit": Format("ci_reports:junit_xml", "document", ("check",)),
 }

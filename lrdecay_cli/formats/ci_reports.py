@@ -17,7 +17,9 @@ import msgspec
 from lrdecay_cli.checking.reporting import describe_option, summary_of, title_of
 from lrdecay_cli.domain.finding import Cause, CheckResult, Skipped
 from lrdecay_cli.domain.origins import COMMAND_LINE
-from lrdecay_cli.formats.places import check_result, place_of, worst_first
+from lrdecay_cli.domain.report import AnyResult, Note
+from lrdecay_cli.formats import Canvas
+from lrdecay_cli.formats.places import check_result, place_of
 from lrdecay_cli.formats.values import printable
 
 MOST = 10
@@ -29,28 +31,50 @@ Source: GitHub REST API, check runs (2022-11-28): 10 warnings and 10 errors per 
 _KINDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
-def github_annotations(document: msgspec.Struct) -> str:
-    """Return one annotation for each cause, at most ten of each severity; further causes become log lines.
+def github_annotations(reported: AnyResult, _: Canvas) -> str:
+    """Return one annotation for each cause and warning, at most ten of each severity; the rest become log lines.
 
-    Raises LrdecayError for other documents.
+    Raises LrdecayError for results of other commands.
     """
-    result = check_result(document, "github")
+    result = check_result(reported.document, "github")
     left = dict.fromkeys(_KINDS.values(), MOST)
     lines: list[str] = []
     more: list[str] = []
-    ranked: list[Cause | Skipped] = [*result.unjudged, *worst_first(result)]
+    ranked: list[Cause | Skipped | Note] = [*result.unjudged, *_reported_causes(result), *_warnings(reported)]
     for each in ranked:
-        kind = "error" if isinstance(each, Skipped) else _KINDS[each.finding.severity]
+        kind = _kind(each)
         left[kind] -= 1
         if left[kind] >= 0:
-            lines.append(_annotation(result, each, kind))
-        elif isinstance(each, Skipped):
-            more.append(f"error: {each.config}: {each.status}: {each.problem}")
+            lines.append(_warning(each) if isinstance(each, Note) else _annotation(result, each, kind))
         else:
-            more.append(f"{each.finding.severity}: {concise_line(each)}; {each.finding.fix}")
+            more += _log_lines(each)
     if more:
         lines.append(f"{len(more)} more, beyond GitHub's limit of annotations:")
     return "\n".join([*lines, *map(_inert, more), _inert(summary_of(result))]) + "\n"
+
+
+def _kind(subject: Cause | Skipped | Note) -> str:
+    if isinstance(subject, Skipped):
+        return "error"
+    return _KINDS[subject.level if isinstance(subject, Note) else subject.finding.severity]
+
+
+def _log_lines(subject: Cause | Skipped | Note) -> Sequence[str]:
+    if isinstance(subject, Note):
+        return [f"{subject.level}: {detail}" for detail in subject.details]
+    if isinstance(subject, Skipped):
+        return [f"error: {subject.config}: {subject.status}: {subject.problem}"]
+    return [f"{subject.finding.severity}: {concise_line(subject)}; {subject.finding.fix}"]
+
+
+def _warnings(reported: AnyResult) -> list[Note]:
+    """Return the report's warnings, such as baselines of deleted configs. The document does not contain them."""
+    return [note for note in reported.report.notes if note.level == "warning"]
+
+
+def _warning(note: Note) -> str:
+    details = "\n".join(map(printable, note.details))
+    return f"::{_kind(note)} title={_property(note.text)}::{_data(details)}"
 
 
 def _annotation(result: CheckResult, subject: Cause | Skipped, kind: str) -> str:
@@ -79,20 +103,24 @@ def _annotation(result: CheckResult, subject: Cause | Skipped, kind: str) -> str
         properties = {"file": place.file, "line": str(place.line), **columns, **properties}
     else:
         message = f"{printable(config)}: {message}"
-    escaped = (_data(printable(value)).replace(":", "%3A").replace(",", "%2C") for value in properties.values())
-    listed = ",".join(map("=".join, zip(properties, escaped, strict=True)))
+    listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     return f"::{kind} {listed}::{_data(message)}"
 
 
-def concise_text(document: msgspec.Struct) -> str:
+def concise_text(reported: AnyResult, _: Canvas) -> str:
     """One line for each cause, for editors and ``grep``: ``path:line:column: LRD203 message``; then the summary.
 
-    Raises LrdecayError for other documents.
+    Raises LrdecayError for results of other commands.
     """
-    result = check_result(document, "concise")
+    result = check_result(reported.document, "concise")
     lines = [f"{each.config}:1:1: {each.status}: {each.problem}" for each in result.unjudged]
-    lines += [concise_line(cause) for cause in result.causes() if cause.finding.suppressed is None]
+    lines += map(concise_line, _reported_causes(result))
+    lines += [line for note in _warnings(reported) for line in note.details]
     return "\n".join(map(printable, [*lines, summary_of(result)])) + "\n"
+
+
+def _reported_causes(result: CheckResult) -> list[Cause]:
+    return [cause for cause in result.causes() if cause.finding.suppressed is None]
 
 
 def concise_line(cause: Cause) -> str:
@@ -113,6 +141,10 @@ def concise_line(cause: Cause) -> str:
 def _inert(line: str) -> str:
     """A log line that the runner does not read as a command, old (``##[``) or new (leading ``::``)."""
     return printable(line).replace("##[", "## [")
+
+
+def _property(text: str) -> str:
+    return _data(printable(text)).replace(":", "%3A").replace(",", "%2C")
 
 
 def _data(text: str) -> str:

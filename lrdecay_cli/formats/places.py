@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.finding import Cause, CheckResult, Finding
+from lrdecay_cli.domain.finding import CheckResult, Finding
 from lrdecay_cli.domain.origins import Place
 from lrdecay_cli.files.config_path import repository_root
 
@@ -55,13 +55,6 @@ def file_places(places: Iterable[Place]) -> Iterator[FilePlace]:
     for place in places:
         if path := _file(place.file):
             yield FilePlace(path[1], place.line, place)
-
-
-def worst_first(result: CheckResult) -> list[Cause]:
-    """Return the causes that are not suppressed: errors first, then warnings, then info."""
-    order = ("error", "warning", "info")
-    counting = (cause for cause in result.causes() if cause.finding.suppressed is None)
-    return sorted(counting, key=lambda cause: order.index(cause.finding.severity))
 
 
 def _file(config: str) -> tuple[Path, str] | None:

@@ -293,6 +293,8 @@ def test_a_baseline_whose_config_is_gone_is_named(form: str, maps: Path, here: R
     (maps.parent / "configs/b.py").unlink()
     note = f"{file}: there is no configs/b.py; if the config was deleted: git rm {file}\n"
     assert note in said("configs")
+    assert note in said("configs", "--format", "concise")
+    assert f"::warning title=1 baseline without a config::{note}" in said("configs", "--format", "github")
     for target in ("configs/a.json", "maps"):
         assert "git rm" not in said(target)
     update = here("baseline", "--update", "-o", "golden")

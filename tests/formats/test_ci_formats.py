@@ -13,10 +13,10 @@ from lxml import etree
 
 from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.finding import CheckedMap, CheckResult, Finding, Skipped, Suppression
+from lrdecay_cli.domain.finding import SEVERITIES, CheckedMap, CheckResult, Finding, Skipped, Suppression
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.origins import Place
-from lrdecay_cli.domain.report import Report, Result
+from lrdecay_cli.domain.report import Note, Report, Result
 from lrdecay_cli.formats import Canvas, render
 
 DATA = Path(__file__, "../../data").resolve()
@@ -42,14 +42,20 @@ def finding(severity: Any = "error", **fields: Any) -> Finding:
 
 def result(*findings: Finding, unjudged: tuple[Skipped, ...] = (), **fields: Any) -> CheckResult:
     checked = (CheckedMap("configs/a.py", "configs/a.py", "0" * 64, 3, 2), CheckedMap("clean.py", "-", "0" * 64, 3, 2))
-    usual: dict[str, Any] = {"schema_version": 1, "tool": Tool("lrdecay", "0"), "fail_on": "error"}
-    return CheckResult(**{**usual, **fields}, checked=checked, unjudged=unjudged, findings=findings)
+    usual: dict[str, Any] = {
+        "schema_version": 1,
+        "tool": Tool("lrdecay", "0"),
+        "fail_on": "error",
+        "checked": checked,
+    }
+    return CheckResult(**{**usual, **fields}, unjudged=unjudged, findings=findings)
 
 
 def rendered(name: str, found: CheckResult) -> str:
     return render(name, report_of(found), Canvas())
 
 
+ALONE = {"checked": (CheckedMap("configs/a.py", "configs/a.py", "0" * 64, 3, 2),)}
 SET = Place("configs/a.py", 4, 5, 4, 17)
 BASE = Place("configs/base.py", 1, 1, 1, 6)
 ZOO = Place("mmdet::convnext/b.py", 88, 9, 88, 21)
@@ -101,8 +107,9 @@ def test_sarif_contains_place_and_reason(monkeypatch: pytest.MonkeyPatch) -> Non
         for found in run["results"]
         for place in [found["locations"][0]["physicalLocation"]]
     ]
-    assert places[:3] == [("sub/configs/a.py", 4), ("sub/lrdecay.toml", 4), ("mmdet/convnext/a.py", 1)]
-    assert [found["level"] for found in run["results"][:3]] == ["error", "warning", "note"]
+    assert places[0] == ("sub/configs/a.py", 4)
+    assert places[4:] == [("sub/lrdecay.toml", 4), ("mmdet/convnext/a.py", 1)]
+    assert [found["level"] for found in run["results"]] == [*["error"] * 4, "warning", "note"]
     region = {"startLine": 4, "startColumn": 5, "endLine": 4, "endColumn": 17}
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == region
     related = [(at["physicalLocation"], at["message"]["text"]) for at in run["results"][0]["relatedLocations"]]
@@ -126,7 +133,7 @@ def test_sarif_contains_place_and_reason(monkeypatch: pytest.MonkeyPatch) -> Non
     (run,) = json.loads(rendered("sarif", HARD))["runs"]
     assert run["tool"]["driver"]["rules"][0]["helpUri"].startswith("https://example.org/rules.md#lrd301-")
     suppressions = [found["suppressions"] for found in run["results"]]
-    assert [bool(one) for one in suppressions] == [False, False, False, True, True, False]
+    assert [bool(one) for one in suppressions] == [False, True, True, False, False, False]
     assert [one[0]["kind"] for one in suppressions if one] == ["external", "inSource"]
     (invocation,) = run["invocations"]
     assert invocation["executionSuccessful"] is False
@@ -302,6 +309,33 @@ def test_nothing_in_a_github_log_is_a_command_but_ours() -> None:
     assert len([line for line in lines if line.lstrip().startswith("::")]) == 10
     assert "##[" not in "\n".join(lines)
     assert "\x1b" not in "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", ["text", "rich", "markdown", "html", "concise", "github", "sarif", "junit"])
+def test_errors_are_first_whichever_config_has_them(name: str) -> None:
+    ranked = [finding(severity, code=f"LRD10{n}", config=f"{n}.py") for n, severity in enumerate(SEVERITIES, 1)]
+    text = rendered(name, result(*ranked))
+    # What SARIF says of the rules comes before the findings.
+    places = [text.rindex(each.code) for each in ranked]
+    assert places == sorted(places, reverse=True)
+
+
+def test_an_info_is_short_beside_an_error() -> None:
+    info = finding("info", why="It is good to know.")
+    assert "It is good to know." in rendered("text", result(info, **ALONE))
+    beside = rendered("text", result(finding(message="bad"), info, **ALONE))
+    assert "It matters." in beside
+    assert "It is good to know." not in beside
+    assert "num_layers=12 fits" in beside.partition("info: ")[2]
+
+
+def test_warnings_about_no_config_are_annotations_and_lines_too() -> None:
+    notes = [Note("1 baseline without a config", "warning", ("b/a.txt: there is no a.py; git rm b/a.txt",))]
+    reported = report_of(result(), notes=notes)
+    assert render("concise", reported, Canvas()).splitlines()[:-1] == [notes[0].details[0]]
+    assert render("github", reported, Canvas()).splitlines()[:-1] == [
+        f"::warning title=1 baseline without a config::{notes[0].details[0]}"
+    ]
 
 
 @pytest.mark.parametrize("name", ["sarif", "junit", "github", "concise", "ndjson"])
