@@ -1,1 +1,1 @@
-"""Pure functions over group maps: describe one, find problems in one, compare two."""
+"""Pure functions that turn group maps and other records into reports: inspect, compare, explain, schedule, suggest."""

@@ -1,7 +1,7 @@
-"""Facts and notes about a map from a checkpoint: the source of its numbers, and the effect of a resume.
+"""Describe the group map of a checkpoint in a report: where its numbers come from, and the effect of a resume.
 
 Source: mmengine 0.10.7, ``Runner.resume``: the optimizer's ``load_state_dict`` replaces the config's groups by the
-saved ones, including lr, initial_lr and weight decay; the schedulers continue from there.
+saved groups, including lr, initial_lr and weight decay. The schedulers continue from these values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lrdecay_cli.text.name_patterns import fold_names
 
 
 def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
-    """Yield facts for the head of a report."""
+    """Yield lines about the checkpoint for the header of a report."""
     when = [f"epoch {checkpoint.epoch}"] if checkpoint.epoch is not None else []
     when += [f"iteration {checkpoint.iteration}"] if checkpoint.iteration is not None else []
     when += [checkpoint.written_by] if checkpoint.written_by else []
@@ -26,7 +26,7 @@ def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
 
 
 def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:
-    """Yield notes below the table of a map; none for a map without a checkpoint."""
+    """Yield notes about the checkpoint of a map. Yields nothing if the map is not from a checkpoint."""
     checkpoint = group_map.checkpoint
     if checkpoint is None:
         return
@@ -36,18 +36,20 @@ def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:
         if group.options.get("initial_lr") not in (None, group.lr)
     ]
     if moved:
-        yield Note("lr is the saved lr, at this point of the schedule; lr scale and base lr are the initial ones")
+        yield Note(
+            "lr is the saved lr, set by the schedule; lr scale and base lr are those at the start of the training"
+        )
     if checkpoint.misfit:
         yield Note(f"{checkpoint.config} cannot resume from this checkpoint", "warning", (checkpoint.misfit,))
     if checkpoint.unclaimed:
         yield Note(
-            f"{checkpoint.unclaimed} tensors of the saved model are in no group: buffers, or frozen parameters;"
+            f"{checkpoint.unclaimed} tensors of the saved model are in no group: they are buffers or frozen parameters;"
             " --config CONFIG lists them"
         )
 
 
 def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Yield notes below a comparison with a checkpoint on one or both sides."""
+    """Yield notes about a resume, for a comparison with a checkpoint on at least one side."""
     for side in (before, after):
         yield from (note for note in checkpoint_notes(side) if note.level == "warning")
     if (before.checkpoint is None) == (after.checkpoint is None):
@@ -56,15 +58,15 @@ def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
     if saved.checkpoint and saved.checkpoint.misfit:
         return
     yield Note(
-        f"a resumed run uses the numbers of {saved.config.path}: mmengine restores lr, initial_lr, weight"
-        f" decay and all other options of its groups and ignores those of {config.config.path}"
+        f"a resumed training uses the groups of {saved.config.path}: mmengine restores their lr, initial_lr, weight"
+        f" decay and all other options, and ignores the groups of {config.config.path}"
     )
     yield from _beginnings(saved, config)
     yield from _ignored_decays(saved, config)
 
 
 def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
-    """Yield the weight decays of the config that a resume replaces by saved ones."""
+    """Yield a warning if a resume replaces weight decays of the config by saved weight decays."""
     configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     differing = []
     for group, parameter in saved.grouped():
@@ -78,7 +80,7 @@ def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
 
 
 def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
-    """Yield notes that compare the lrs at the start of the saved training with the config's lrs."""
+    """Yield a note that compares the lrs at the start of the saved training with the config's lrs."""
     configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     held = [(group, parameter.name) for group, parameter in saved.grouped()]
     known = [(group, name) for group, name in held if group.options.get("initial_lr") is not None]
@@ -92,12 +94,12 @@ def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
         yield _warning(problem, differing, saved)
     elif known and any(group.options["initial_lr"] != group.lr for group, _ in known):
         yield Note(
-            "training began with the config's lr, which its schedule has changed since:"
-            " --only lr_scale,weight_decay leaves lr out"
+            "training began with the config's lr, and its schedule has changed the lr since then:"
+            " --only lr_scale,weight_decay does not compare the lr"
         )
 
 
 def _warning(problem: str, names: Sequence[str], saved: GroupMap) -> Note:
-    """Return a warning. The names of its tensors are folded into patterns."""
+    """Return a warning with ``problem``. Its details list the tensors, folded into name patterns."""
     folded = fold_names(names, saved.names(duplicates=True))
     return Note(problem, "warning", tuple(f"{pattern}  ({len(members)})" for pattern, members in folded))

@@ -1,4 +1,4 @@
-"""Conditions on a number: ``<= 1``, ``> 0, < 1``, ``0.1..1``, ``1e-4``."""
+"""Parse and test conditions on a number, such as ``<= 1``, ``> 0, < 1``, ``0.1..1`` or ``1e-4``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DIFFERENT: dict[str, Callable[[float, float], bool]] = {
 
 
 class Comparison(NamedTuple):
-    """An operator and the number on its right."""
+    """A comparison with a number: the operator, and the number to its right."""
 
     sign: str
     bound: float
@@ -35,8 +35,8 @@ class Comparison(NamedTuple):
     def holds(self, value: float, precision: str | None = None) -> bool:
         """True if ``value`` fulfils the comparison. NaN fulfils only ``!=``.
 
-        Rates are computed, and settings files round them: a value that equals the bound within its ``precision`` counts
-        as equal.
+        A value that differs from the bound only by rounding at ``precision`` counts as equal, because lrs are computed
+        and settings files contain rounded numbers.
         """
         if alike(value, self.bound, precision):
             return _EQUAL[self.sign]
@@ -47,7 +47,7 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
     """Return the comparisons of a condition; the condition holds if all of them hold. A range includes both ends.
 
     Raises:
-        LrdecayError: at ``where``, if it is not a condition.
+        LrdecayError: ``condition`` is invalid. The error has ``where`` as its place.
     """
     if not isinstance(condition, str):
         try:
@@ -55,7 +55,7 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
         except OverflowError as error:
             # It may have more digits than Python allows.
             raise LrdecayError(
-                "the number is too large", where=where, fix="give one that a float holds: at most 1.8e308"
+                "the number is too large", where=where, fix="give a number that a float can represent: at most 1.8e308"
             ) from error
     found: list[Comparison] = []
     for part in condition.split(","):
@@ -66,7 +66,7 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
             found.append(Comparison("==" if match[1] in ("", "=") else match[1], float(match[2])))
         else:
             raise LrdecayError(
-                f"{condition!r} is not a condition", where=where, fix='for example "<= 1", "> 0, < 1" or "0.1..1"'
+                f"invalid condition {condition!r}", where=where, fix='for example "<= 1", "> 0, < 1" or "0.1..1"'
             )
     return tuple(found)
 

@@ -1,4 +1,4 @@
-"""The report of ``dry-run`` on one training."""
+"""Build the report of ``dry-run``."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _STATES = (
 
 
 def dry_run_report(run: DryRun, findings: Iterable[Section], verdict: str) -> Result[DryRun]:
-    """Report on a dry run.
+    """Return the report of a dry run.
 
     Args:
-        run: the observations.
-        findings: the rules' findings.
+        run: the record of the dry run.
+        findings: sections with the findings of the rules.
         verdict: the number of findings, in words.
     """
     groups = list(_groups(run))
@@ -84,9 +84,9 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
 
 
 def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:
-    """Yield one row for all groups that train equally.
+    """Yield the rows of the table of groups. Groups with equal values in all columns share a row.
 
-    Groups without names are shown as patterns of their parameters.
+    A group without a name is shown as patterns of its parameters.
     """
     universe = Universe(name for group in run.groups for name in group.parameters)
     frozen = {*run.frozen}
@@ -104,7 +104,7 @@ _LAYER = re.compile(r"layer_\d+_", re.ASCII)
 
 
 def _place(groups: Sequence[GroupRun]) -> tuple[object, ...]:
-    """Return the sort key: the layer id in the names that layer decay constructors give; without one, rows stay."""
+    """Return the sort key of a row: the layer id in the groups' names. Rows without a layer id keep their order."""
     name = min((group.name for group in groups if group.named and _LAYER.match(group.name)), key=natural, default=None)
     return () if name is None else (natural(name),)
 
@@ -150,7 +150,7 @@ def _first_iteration(run: DryRun) -> int:
 def _notes(run: DryRun) -> Iterator[Note]:
     if run.resumed_from:
         yield Note(
-            "mmengine restores the checkpoint's groups, and its schedulers if saved, and ignores the config's",
+            "mmengine restores the groups and schedulers that the checkpoint contains, and ignores those of the config",
             "warning",
             (f"to compare them: lrdecay diff {shlex.quote(run.config.path)} {shlex.quote(run.resumed_from)}",),
         )
@@ -163,13 +163,15 @@ def _notes(run: DryRun) -> Iterator[Note]:
         yield Note(f"computed from the number of GPUs, for {count(tensors, 'tensor')}: {rule}: {numbers}")
     if run.unmoved:
         yield Note(
-            f"{count(len(run.unmoved), 'tensor')} with a gradient did not move in the first steps",
+            f"{count(len(run.unmoved), 'tensor')} with a gradient did not change in the first steps",
             "warning",
             run.unmoved[:10],
         )
     if run.in_validation:
         acting = tuple(f"{each.name}: {each.reason}" for each in run.in_validation)
-        yield Note("validation is not run, so what these hooks change in it is not shown", "warning", acting)
+        yield Note(
+            "validation is not run, so changes that these hooks make in validation are not shown", "warning", acting
+        )
     for failed in (True, False):
         by_reason: dict[str, list[str]] = {}
         for left in run.left_out:
@@ -178,7 +180,7 @@ def _notes(run: DryRun) -> Iterator[Note]:
         reasons = tuple(f"{listed(names)}: {reason}" for reason, names in by_reason.items())
         number = sum(map(len, by_reason.values()))
         if failed and reasons:
-            yield Note("could not run here, so their changes are unknown", "warning", reasons)
+            yield Note("these parts of the config could not run here, so their changes are unknown", "warning", reasons)
         elif reasons:
-            yield Note(f"left out: {count(number, 'hook')}", "info", reasons)
-    yield Note("forward, loss and backward are not run: changes made there are not detected")
+            yield Note(f"{count(number, 'hook')} left out", "info", reasons)
+    yield Note("forward, loss and backward are not run, so changes of the lr in them are not detected")

@@ -1,4 +1,4 @@
-"""Findings of rules as notes in the report of another command."""
+"""Convert findings of rules to notes, for the reports of commands other than ``check``."""
 
 from __future__ import annotations
 

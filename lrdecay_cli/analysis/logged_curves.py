@@ -1,4 +1,4 @@
-"""The learning rates that ``ParamGroupAuditHook(log_lr=True)`` logs: one for all groups with equal lrs."""
+"""Choose the lr curves that ``ParamGroupAuditHook(log_lr=True)`` logs: one curve for all groups with equal lrs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ _SHOWN = 3
 
 
 def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
-    """Return the name of each group's curve: groups of one optimizer with equal initial lrs share one.
+    """Return the name of each group's curve. Groups of an optimizer share a curve if their initial lrs are equal.
 
-    Groups named ``layer_0_decay`` and ``layer_0_no_decay`` become ``layer_0`` if their lrs are equal. Unnamed groups
-    form one curve for each lr, named after the innermost module that contains all their parameters, or after the
-    model's top-level modules that do. With several optimizers the optimizer's name is the prefix.
+    Named groups share a curve only if their names differ by weight decay: ``layer_0_decay`` and ``layer_0_no_decay``
+    become ``layer_0``. Unnamed groups with the same lr share a curve. Its name is the innermost module that contains
+    all their parameters. If there is no such module, the name lists the top-level modules of these parameters. With
+    several optimizers, the name of the optimizer is the prefix.
 
     Args:
-        groups: with the lrs from the constructor.
+        groups: the groups, with the lrs that the constructor set.
     """
     short = {group.name: _short(group) for group in groups if group.named}
     lrs: dict[tuple[str, str], set[float | None]] = {}
@@ -51,15 +52,15 @@ def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
 def logged_lrs(
     groups: Sequence[ParameterGroup], names: Sequence[str], lrs: Sequence[float | None]
 ) -> Mapping[str, float]:
-    """Return the lr of each curve by its log key: ``lr/`` and its name.
+    """Return the lr of each curve by its log key, which is ``lr/`` and the name of the curve.
 
-    If the groups of a curve have different lrs by now, each group is logged separately, under its own name or the name
-    of its first parameter.
+    If the groups of a curve now have different lrs, each of these groups is logged separately. Its key then contains
+    the name of the group, or of its first parameter.
 
     Args:
-        groups: in the optimizer's order.
-        names: the names of their curves, from :func:`curve_names`.
-        lrs: the present lrs of the groups.
+        groups: the groups in the optimizer's order.
+        names: for each group, the name of its curve, from :func:`curve_names`.
+        lrs: the present lr of each group.
     """
     by_curve: dict[str, dict[int, float]] = {}
     for index, (name, lr) in enumerate(zip(names, lrs, strict=True)):
@@ -75,7 +76,7 @@ def logged_lrs(
 
 
 def log_keys(groups: Sequence[ParameterGroup]) -> Mapping[str, int]:
-    """Return every key that :func:`logged_lrs` may use, with the index of its first group."""
+    """Return every log key that :func:`logged_lrs` may use, with the index of the first group of this key."""
     keys = [(f"{PREFIX}{name}", index) for index, name in enumerate(curve_names(groups))]
     keys += [(f"{PREFIX}{_own_name(group)}", index) for index, group in enumerate(groups)]
     return dict(reversed(keys))
@@ -92,7 +93,7 @@ def _short(group: ParameterGroup) -> str:
 
 
 def _module_of(names: Sequence[str]) -> str:
-    """Return the path of the innermost module that contains all parameters, or the top-level modules together."""
+    """Return the path of the innermost module that contains all parameters, or else the joined top-level modules."""
     paths = [name.split(".")[:-1] for name in names]
     common = []
     for labels in zip(*paths, strict=False):

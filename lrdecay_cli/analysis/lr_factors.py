@@ -1,4 +1,4 @@
-"""Ratios of the lrs of two maps, per tensor and as means over parameters."""
+"""Compute ratios of the lrs of two maps, for single tensors and as means over modules."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ class LrPair(NamedTuple):
 
     @property
     def factor(self) -> float | None:
-        """Return the second lr divided by the first; None if the result is not a number."""
+        """The second lr divided by the first lr; None if the result is not a finite number."""
         return ratio(self.before, self.after)
 
 
 def lr_pairs(before: GroupMap, after: GroupMap, renamed: Mapping[str, str] | None = None) -> dict[str, LrPair]:
-    """Return the lrs of each tensor that in both maps trains in one group with an lr, by its name in the first map."""
+    """Return the two lrs of each tensor, by its name in the first map.
+
+    Tensors are omitted if they do not train in one map, or are in several groups, or are in a group without an lr.
+    """
     olds, news = (_training(side) for side in (before, after))
     pairs: dict[str, LrPair] = {}
     for name, (_, lr) in olds.items():
@@ -46,14 +49,14 @@ def ratio(before: float | None, after: float | None) -> float | None:
 
 
 def factor_of(before: Any, after: Any) -> float | None:
-    """Return the second lr of a change divided by the first; None if an lr is not a number or the first is 0."""
+    """Return the second lr of a change divided by the first lr; None if an lr is not a number or the first lr is 0."""
     if not isinstance(before, float) or not isinstance(after, float):
         return None
     return ratio(before, after)
 
 
 def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
-    """Return the means of both lrs over parameters (elements); None without parameters."""
+    """Return the mean lr of each map, weighted by the number of parameters in a tensor; None without parameters."""
     several = list(pairs)
     weight = sum(pair.numel for pair in several)
     if not weight:
@@ -63,7 +66,7 @@ def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
 
 
 def effect_of(name: str, pairs: Collection[LrPair]) -> Effect | None:
-    """Return the lrs of a module in both maps; None if none of the module's parameters trains."""
+    """Return the mean lrs of a module in both maps, and its factors; None if none of its parameters trains."""
     before, after = mean_lrs(pairs)
     if before is None or after is None:
         return None
@@ -74,12 +77,14 @@ def effect_of(name: str, pairs: Collection[LrPair]) -> Effect | None:
 
 
 def backbone_root(names: Iterable[str]) -> str:
-    """Return the prefix of the backbone's parameter names: ``backbone.``; empty if no module has that name."""
+    """Return the prefix of the backbone's parameter names, such as ``backbone.``; empty if there is no backbone."""
     return next((found[0] for name in names if (found := _BACKBONE.match(name))), "")
 
 
 def modules_of(names: Sequence[str], root: str) -> dict[str, str]:
-    """Return the module for each parameter: a child of the backbone or of the model; for a list, one entry.
+    """Return the module of each parameter: a child of the backbone or of the model.
+
+    If it is a list, an entry of the list.
 
     Args:
         names: the parameter names.
@@ -91,7 +96,7 @@ def modules_of(names: Sequence[str], root: str) -> dict[str, str]:
 
 
 def in_model_order(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Return the tensors in the model's order; for a checkpoint alone, sorted by name."""
+    """Return the tensors in the model's order. For a checkpoint without a config, return them sorted by name."""
     return sorted(tensors, key=lambda tensor: (tensor.position, natural(tensor.name)))
 
 

@@ -1,4 +1,4 @@
-"""Select tensors of a map by name."""
+"""Select tensors of a group map by the names of parameters, modules or groups."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def select(
     If several optimizers step a tensor in turn, the tensor is returned once for each of these optimizers.
 
     Args:
-        group_map: where to look.
+        group_map: the map with the tensors.
         pattern: a parameter, a module (``backbone.stages.2``) or a group, or a glob for any of these.
         where: the command-line option or argument with the pattern, for the error message.
-        duplicates: match further names of shared tensors too.
+        duplicates: also match the additional names of shared tensors.
 
     Raises:
         LrdecayError: nothing matches.
@@ -58,7 +58,10 @@ def suggest_module(pattern: str, names: Iterable[str], groups: Iterable[str] = (
 
 
 def name_matches(name: str, pattern: str) -> bool:
-    """True if ``pattern`` matches a parameter: a glob, a module above it, or a pattern from a report."""
+    """True if ``pattern`` matches a parameter name.
+
+    It may be a glob, a module that contains it, or a report's pattern.
+    """
     globs = fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
     return globs or name.startswith(f"{pattern}.") or matches(pattern, name)
 

@@ -1,4 +1,4 @@
-"""The packages behind two maps as the cause of a difference."""
+"""Compare the package versions with which two maps were made, to find the cause of a difference."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from lrdecay_cli.text.counting import listed
 
 
 def made_with(group_map: GroupMap) -> Mapping[str, Distribution]:
-    """Return the distribution of each package, by import name.
+    """Return the distribution (name and version on PyPI) of each package of a map, by import name.
 
-    If the map does not record the distribution, returns one with the package's import name and version."""
+    If the map does not record the distribution, its name is the import name.
+    """
     known = group_map.distributions or {}
     return {name: known.get(name) or Distribution(name, version) for name, version in group_map.stack.items()}
 
 
 def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, ...]:
-    """Return every package that both maps record with different distributions or versions.
+    """Return every package that two maps record with different distributions or versions.
 
-    Empty if either map is from a checkpoint. Compares distributions if both maps record them, otherwise only versions.
+    Distributions are compared only if both maps record them. The result is empty if a map is from a checkpoint.
     """
     if before.checkpoint or after.checkpoint:
         return ()
@@ -65,6 +66,6 @@ def stack_notes(cause: Cause | None, path: str) -> Iterator[Note]:
 
 
 def stack_fact(packages: Sequence[PackageChange]) -> Iterator[tuple[str, str]]:
-    """Yield the fact for a report's head about packages that differ."""
+    """Yield the header line of a report that lists the packages with different versions."""
     if packages:
         yield "stack", listed(f"{change.before} → {change.after}" for change in packages)

@@ -1,4 +1,4 @@
-"""Notes on a config's code that acts only during training, so that no group map shows its effect."""
+"""Notes on code of a config that runs only during training. Group maps do not show its effect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HOOK = ("custom_hooks", "default_hooks")
 
 
 def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
-    """Yield notes on hooks, loops and strategies that are not run; for several maps, each class once."""
+    """Yield a note on the hooks, loops and strategies that lrdecay does not run. It lists each class once."""
     configs: dict[str, list[str]] = {}
     hooks: list[str] = []
     for group_map in maps:
@@ -35,6 +35,9 @@ def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
 
 
 def _describe(each: UnrunCode, *, several: bool) -> str:
-    """Return ``FreezeHook (custom_hooks[0]) may freeze parameters``; for several configs, the text omits the option."""
+    """Return a text such as ``FreezeHook (custom_hooks[0]) may freeze parameters``.
+
+    The option is omitted for several configs.
+    """
     may = listed(_MAY[what] for what in each.may) or "change what trains"
     return f"{each.name}{'' if several else f' ({each.option})'} may {may}"

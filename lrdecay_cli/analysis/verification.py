@@ -1,4 +1,4 @@
-"""Compare lrdecay's explanation and the needs of a training with the groups of the real constructor."""
+"""Check the real constructor's groups: compare them with lrdecay's explanation, and find groups without an lr."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def disagreements(group_map: GroupMap) -> Iterator[str]:
 
 
 def named_disagreements(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield pairs of a parameter's name and a difference, as for :func:`disagreements`.
+    """Yield pairs of a parameter's name and a line as in :func:`disagreements`.
 
-    Numbers are compared bit for bit at the precision of the real group: the rules claim to be the constructor's own.
+    Numbers are compared bit for bit at the precision of the real group, because the rules have to be exactly those of
+    the constructor.
     """
     for group, parameter in group_map.grouped():
         for what, real, ours in differing_numbers(group, parameter.provenance):
@@ -50,9 +51,9 @@ def differing_numbers(
 
 
 def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None, ...]:
-    """Return the possible results of the formula in a group that stores the number below Python's precision.
+    """Return the possible results of a formula in a group that stores numbers at lower precision than Python.
 
-    An optimizer rounds the final number; a constructor that gets a tensor computes at the tensor's precision.
+    An optimizer rounds only the final number. A constructor that gets a tensor computes at the precision of the tensor.
     """
     if precision is None or step.result is None:
         return ()
@@ -63,10 +64,10 @@ def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None
 
 
 def with_original(group_map: GroupMap) -> GroupMap:
-    """Return the map with the known original of a constructor that a user's module defines, if there is one.
+    """Return the map with the known constructor of which the config's constructor is a copy.
 
-    Candidates are chosen by class name; one is accepted if its rules give every number of every group, bit for bit.
-    Otherwise the map is returned unchanged.
+    Known constructors with a similar class name are tried. A constructor is the original if its rules give every number
+    of every group, bit for bit. If there is no original, the map is returned unchanged.
     """
     built_by = group_map.constructor
     if not built_by.module or constructor_of(group_map).known:
@@ -87,7 +88,9 @@ def _differs(tensor: Tensor, rules: ConstructorRules) -> bool:
 
 
 def missing_lr(groups: Sequence[ParameterGroup], reader: str) -> tuple[str, str] | None:
-    """Return problem and fix if groups have no lr, or ``lr=None``, and ``reader`` needs it; None if all have one.
+    """Return problem and fix if groups have no lr, or ``lr=None``, and ``reader`` needs it.
+
+    Returns None if all groups have an lr.
 
     Source: mmengine 0.10.7, ``_ParamScheduler``, which multiplies the lr of every group, and ``RuntimeInfoHook``, which
     logs the lr of the first group in each iteration. transformers' Adafactor has ``lr=None`` by default.

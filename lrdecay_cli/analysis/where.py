@@ -1,4 +1,4 @@
-"""The report of ``where``: the places that set a config's options."""
+"""Build the report of ``where``: the places that set the options of a config."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TRAINING = (
     *("optim_wrapper", "param_scheduler", "auto_scale_lr", "train_cfg", "custom_hooks", "custom_imports"),
     *("paramwise_cfg", "constructor", *MMCV_KEYS),
 )
-"""Options that affect the training of parameters, or look as if they did."""
+"""Options that affect the training of parameters, or seem to affect it."""
 
 _COLUMNS = (
     Column("option", "option", "name", vital=True),
@@ -32,7 +32,7 @@ _COLUMNS = (
 
 
 def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
-    """Report where options are set.
+    """Return the report of where options are set.
 
     Args:
         origins: the origins of a config.
@@ -65,9 +65,7 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
 
 
 def options_table(options: Iterable[Option], title: str = "") -> Table:
-    """Return one row for each option: value, place and, if there are any, names in between and overridden
-    values.
-    """
+    """Return a table with one row for each option: value, place, names that pass it on, and overridden values."""
     rows = [*map(_row, options)]
     shown_columns = [place for place, column in enumerate(_COLUMNS) if column.vital or any(row[place] for row in rows)]
     columns = tuple(_COLUMNS[place] for place in shown_columns)

@@ -10,7 +10,8 @@ from lrdecay_cli.domain.overrides import TypedOverride
 
 CfgOptions = Mapping[str, Any] | Sequence[str]
 """``{"optim_wrapper.optimizer.lr": 1e-3}``, nested dicts as mmengine's ``Config.merge_from_dict`` takes them, or
-``["optim_wrapper.optimizer.lr=0.001"]``."""
+``["optim_wrapper.optimizer.lr=0.001"]``.
+"""
 
 
 def overrides_of(cfg_options: CfgOptions | None) -> tuple[str, ...]:

@@ -152,7 +152,7 @@ def test_every() -> None:
     series = series_of(100, lambda step: float(step))
     assert sampled(series, (), every=30) == ((0, 30, 60, 90, 99), False)
     assert sampled(series, (), every=1) == (tuple(range(100)), True)
-    with pytest.raises(LrdecayError, match="give a larger number"):
+    with pytest.raises(LrdecayError, match="give a larger N"):
         sampled(series_of(10_000_000, lambda step: 1.0, steps=[0]), (), every=1)
 
 

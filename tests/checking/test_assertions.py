@@ -107,5 +107,5 @@ def test_one_config_with_something_to_hold_against_is_enough() -> None:
 
 
 def test_an_invalid_condition_is_refused_with_its_place() -> None:
-    with pytest.raises(LrdecayError, match=r"lrdecay\.toml: assert\[0\]\.lr: 'small' is not a condition"):
+    with pytest.raises(LrdecayError, match=r"lrdecay\.toml: assert\[0\]\.lr: invalid condition 'small'"):
         found("parameters = '*'\nlr = 'small'")

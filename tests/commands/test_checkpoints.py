@@ -42,7 +42,7 @@ def test_inspect_names_the_source_of_names_and_numbers(unnamed: Run, named: Run,
         in by_config
     )
     assert f"named              by their position in the groups of {unnamed.config}\n" in by_config
-    assert "lr is the saved lr, at this point of the schedule" in by_config
+    assert "lr is the saved lr, set by the schedule" in by_config
     assert by_config.splitlines()[-1].endswith("2 frozen; 0 missing; 0 duplicates")
     recorded = text_of(tmp_path, "inspect", named.checkpoint, "--by", "layer")
     assert "named              as the constructor recorded\n" in recorded
@@ -67,8 +67,8 @@ def test_a_map_names_a_checkpoint_as_its_config_does(unnamed: Run, tmp_path: Pat
 def test_diff_reports_the_values_of_a_resume(unnamed: Run, tmp_path: Path) -> None:
     told = text_of(tmp_path, "diff", unnamed.config, unnamed.checkpoint, code=1)
     assert re.search(r"^head\.\* +0\.01 → 0\.001 +×0\.1 +2$", told, re.M)
-    assert f"a resumed run uses the numbers of {unnamed.checkpoint}" in told
-    assert "training began with the config's lr, which its schedule has changed since" in told
+    assert f"a resumed training uses the groups of {unnamed.checkpoint}" in told
+    assert "training began with the config's lr, and its schedule has changed the lr since then" in told
     assert run(["diff", str(unnamed.config), str(unnamed.checkpoint), "--only", "lr_scale,weight_decay"]) == 0
     changed = text_of(
         tmp_path, "diff", unnamed.checkpoint, unnamed.config, "--cfg-options", "optim_wrapper.optimizer.lr=0.5", code=1

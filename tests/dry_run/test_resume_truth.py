@@ -183,7 +183,7 @@ def test_what_is_to_come_is_as_in_real_trainings(name: str, tmp_path: Path) -> N
         ),
         (
             "a warm-up that begins anew",
-            ("the checkpoint has no schedulers: the config's start anew at iteration 15 (epoch 3)",),
+            ("the checkpoint has no schedulers: the config's schedulers start anew at iteration 15 (epoch 3)",),
         ),
         ("one of two schedulers", ("the checkpoint has 1 scheduler and the config 2",)),
         (
@@ -249,7 +249,10 @@ def with_a_state_of_nonsense(checkpoint: Saved) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (end_of_training, "the checkpoint was saved at the end of the training, at iteration 20: no lrs follow"),
+        (
+            end_of_training,
+            "the training had ended when the checkpoint was saved, at iteration 20: it has no future lrs",
+        ),
         (program, "future lrs are the same"),
         (of_two_gpus, "not compared: the training does not start: RuntimeError: Number of GPUs used for current"),
         (without_a_place, "does not record its epoch and iteration"),

@@ -76,7 +76,7 @@ def test_every_iteration_is_as_in_the_real_training(name: str, tmp_path: Path) -
         ),
         (
             "schedulers are stepped twice",
-            "warning: hooks step LinearLR at param_scheduler[0] 40 times in 20 iterations: it runs ahead",
+            "warning: hooks step LinearLR at param_scheduler[0] 40 times in 20 iterations, so it runs ahead",
         ),
         ("a hook freezes in the middle", "DryFreezeHook.before_train_iter freezes 18 tensors at iteration 7"),
         ("warm-up and steps", "scheduler             LinearLR, lr, iterations 0 to 3, warm-up: start_factor=0.1"),
@@ -99,10 +99,10 @@ def test_a_hook_that_cannot_run_is_named(tmp_path: Path, capsys: pytest.CaptureF
     saved(Config({**BASE, **validating, "custom_hooks": hooks, "param_scheduler": None}), tmp_path)
     assert run(["schedule", str(tmp_path / "config.py"), "--iters-per-epoch", str(ITERATIONS)]) == 0
     text = capsys.readouterr().out
-    assert "warning: could not run here, so the lrs that they set are not shown\n" in text
+    assert "warning: these hooks could not run here, so lrs that they set are not shown\n" in text
     assert "DryDataHook: before_train_iter fails without data (TypeError: " in text
     assert "NoSuchHook: it cannot be built here" in text
-    problem = "validation is not run, so what these hooks change in it is not shown"
+    problem = "validation is not run, so changes that these hooks make in validation are not shown"
     assert f"{problem}\n  DryValidationHook: after_val_epoch may change anything" in text
 
 

@@ -174,7 +174,7 @@ def test_a_dry_run_names_what_it_does_not_reach(
     assert {name.partition(".")[0] for name in real.moved} == {"head"} or last != first
     assert run(["dry-run", str(path), "--iters-per-epoch", "5", "-o", f"json={tmp_path}/json", "--format", "text"]) == 0
     out = capsys.readouterr().out
-    assert f"warning: could not run here, so their changes are unknown\n  {said}\n" in out
+    assert f"warning: these parts of the config could not run here, so their changes are unknown\n  {said}\n" in out
     document = json.loads((tmp_path / "json").read_text())
     assert [each["name"] for each in document["left_out"] if each["failed"]] == [said.partition(":")[0]]
 
@@ -186,7 +186,7 @@ def test_a_dry_run_of_ordinary_code_says_what_no_dry_run_sees(
     _, path = written(tmp_path, model=dict(type=model, frozen=1))
     assert run(["dry-run", str(path), "--iters-per-epoch", "5"]) == 0
     out = capsys.readouterr().out
-    assert "\nforward, loss and backward are not run: changes made there are not detected\n" in out
+    assert "\nforward, loss and backward are not run, so changes of the lr in them are not detected\n" in out
     assert "could not run here" not in out
 
 

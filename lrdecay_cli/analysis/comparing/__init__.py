@@ -1,1 +1,1 @@
-"""The report of ``diff`` on two group maps."""
+"""Compare two group maps, for the report of ``diff``."""

@@ -37,7 +37,9 @@ def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
 def check_tolerance(rtol: float) -> None:
     """Raise LrdecayError unless ``rtol`` is a number of at least 0."""
     if not rtol >= 0:
-        raise LrdecayError(f"the tolerance is {rtol}", where="--rtol", fix="give a number of at least 0, such as 1e-6")
+        raise LrdecayError(
+            f"the tolerance {rtol} is invalid", where="--rtol", fix="give a number of at least 0, such as 1e-6"
+        )
 
 
 def diff(
@@ -56,8 +58,8 @@ def diff(
         only: names of the aspects to compare; None for all.
 
     Raises:
-        LrdecayError: an unknown aspect or an invalid tolerance. Raised at the call, before the first change is
-            requested.
+        LrdecayError: an aspect is unknown or the tolerance is invalid. The error is raised at the call, before the
+            first change is requested.
     """
     check_tolerance(rtol)
     wanted = frozenset(ASPECTS) if only is None else known_aspects(only)
@@ -65,7 +67,7 @@ def diff(
 
 
 def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
-    """True if only one of the two maps has a compared value; in the other the tensor is missing or in no group."""
+    """True if only one of the two maps has a compared value: in the other map, the tensor is missing or in no group."""
     if change.aspect in ("added", "removed") and not compared.isdisjoint(("frozen", "shape")):
         return True
     has_values = change.aspect == "state" or str(change.before or change.after).startswith("grouped")
@@ -73,7 +75,10 @@ def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
 
 
 def one_side(change: Change) -> Literal["before", "after"] | None:
-    """Return the only map that has a tensor, or has it in a group: ``before`` or ``after``. None for other changes."""
+    """Return ``before`` or ``after`` if only this map contains the tensor, or only this map has the tensor in a group.
+
+    Returns None for all other changes.
+    """
     if change.aspect in ("added", "removed"):
         return "after" if change.aspect == "added" else "before"
     states = (str(change.before), str(change.after))
@@ -85,7 +90,7 @@ def one_side(change: Change) -> Literal["before", "after"] | None:
 
 
 def digest_of(group_map: GroupMap) -> str:
-    """Return the SHA-256 (hex) of everything that :func:`diff` compares: maps with equal digests do not differ."""
+    """Return the SHA-256 of all values that :func:`diff` compares. Maps with equal digests do not differ."""
     kinds = {id(None): ""}
     for group in group_map.groups:
         options = group_options(group)
@@ -133,7 +138,7 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
 
 
 def renames(before: GroupMap, after: GroupMap) -> dict[str, str]:
-    """Return the new name by the old name, for parameters of renamed but otherwise unchanged modules."""
+    """Return a dict from old to new names, for the parameters of renamed but otherwise unchanged modules."""
     return find_renames(*({tensor.name: _traits(tensor) for tensor in side.tensors()} for side in (before, after)))
 
 
@@ -215,12 +220,15 @@ def _turn_changes(
 
 
 def group_options(group: ParameterGroup) -> dict[str, Any]:
-    """Return the compared options of a group. A key ``<key> precision`` gives the precision of an option."""
+    """Return the options of a group that ``diff`` compares.
+
+    The key ``<key> precision`` has the precision of an option.
+    """
     return {key: value for key, value in _all_options(group).items() if key not in _IDENTITY}
 
 
 def _all_options(group: ParameterGroup) -> dict[str, Any]:
-    """Return every further option of the group. A value below double precision adds a key such as ``lr precision``."""
+    """Return all options of a group. If a value has less than double precision, add a key such as ``lr precision``."""
     precisions = group.precisions or {}
     return {**group.options, **{f"{key} precision": precision for key, precision in precisions.items()}}
 

@@ -1,4 +1,4 @@
-"""The part of ``diff``'s report about future lrs, for a side that resumes from a checkpoint."""
+"""Report future lrs in ``diff``, if at least one side resumes from a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _VERBS = {"begin": "begins", "end": "ends"}
 
 
 def coming_tables(coming: Coming | None) -> Iterator[Table]:
-    """Yield a table of future values: one row for groups with equal differences. No table if all values are equal."""
+    """Yield a table of the future values that differ, with one row for all groups with equal differences.
+
+    Yields nothing if no future values differ.
+    """
     if coming is None or not coming.values:
         return
     parameters = {value.parameter for value in coming.values}
@@ -48,7 +51,7 @@ def coming_tables(coming: Coming | None) -> Iterator[Table]:
 
 
 def coming_rows(coming: Coming | None) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of the CSV table: each differing value, at the first difference and in the last iteration."""
+    """Yield the rows of the CSV table: each value that differs, at the first difference and in the last iteration."""
     for value in coming.values if coming else ():
         of = (" ".join(value.where), f"future {value.parameter} at iteration {value.iteration}")
         yield (*of, value.before, value.after, value.tensors)
@@ -57,7 +60,7 @@ def coming_rows(coming: Coming | None) -> Iterator[tuple[Any, ...]]:
 
 
 def coming_summary(coming: Coming | None) -> str:
-    """Return the part of the summary about future lrs; empty if no future lrs were compared."""
+    """Return words about future lrs for the summary of the report; empty if no future lrs were compared."""
     if coming is None or coming.unjudged or coming.finished:
         return ""
     if not coming.values:
@@ -66,7 +69,7 @@ def coming_summary(coming: Coming | None) -> str:
 
 
 def coming_notes(coming: Coming | None) -> Iterator[Note]:
-    """Yield notes on the scheduler settings that mmengine restores from a checkpoint, and on the consequences."""
+    """Yield notes on the scheduler settings that mmengine restores from a checkpoint, and on their effects."""
     if coming is None:
         return
     if coming.unjudged:
@@ -74,7 +77,9 @@ def coming_notes(coming: Coming | None) -> Iterator[Note]:
         yield Note(f"future lrs are not compared: {coming.unjudged}", "warning", fix)
         return
     if coming.finished:
-        yield Note(f"the checkpoint was saved at the end of the training, at iteration {coming.first:,}: no lrs follow")
+        yield Note(
+            f"the training had ended when the checkpoint was saved, at iteration {coming.first:,}: it has no future lrs"
+        )
         return
     level: Level = "warning" if coming.values else "info"
     for scheduler in coming.restored:
@@ -84,11 +89,14 @@ def coming_notes(coming: Coming | None) -> Iterator[Note]:
         if saved is not None and saved != coming.schedulers:
             yield Note(
                 f"the checkpoint has {count(saved, 'scheduler')} and the config {coming.schedulers}: mmengine restores"
-                " them by position and starts the others anew",
+                " schedulers by position and starts the other schedulers anew",
                 level,
             )
     if coming.saved == (None, None) and coming.schedulers:
-        yield Note(f"the checkpoint has no schedulers: the config's start anew at {when(coming.first, coming)}", level)
+        yield Note(
+            f"the checkpoint has no schedulers: the config's schedulers start anew at {when(coming.first, coming)}",
+            level,
+        )
     lrs = [value for value in coming.values if value.parameter == "lr"]
     for side, other in ((0, 1), (1, 0)):
         if lrs and (note := _rest(lrs, side, other, coming)):
@@ -98,7 +106,7 @@ def coming_notes(coming: Coming | None) -> Iterator[Note]:
 
 
 def when(iteration: int, coming: Coming) -> str:
-    """Return an iteration as text, with the epoch if an epoch begins there."""
+    """Return an iteration as text, with the epoch if an epoch begins at this iteration."""
     per_epoch = coming.iterations_per_epoch
     epoch = f" (epoch {iteration // per_epoch:,})" if per_epoch and iteration % per_epoch == 0 else ""
     return f"iteration {iteration:,}{epoch}"

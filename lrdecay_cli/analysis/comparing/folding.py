@@ -1,6 +1,7 @@
-"""Fold thousands of changes into few lines: parameters with equal changes, and renamed modules.
+"""Fold thousands of changes into few: parameters with equal changes become one pattern, and renamed modules are found.
 
-A renamed module is missing under its old name and present under a new one, and otherwise unchanged.
+A renamed module exists only under its old name in the first map, and only under its new name in the second map. It is
+otherwise unchanged.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def fold(changes: Iterable[Change], names_before: Sequence[str], names_after: Se
 
 
 def _fold_renames(changes: Iterable[Change], before: Universe, after: Universe) -> Iterator[FoldedChange]:
-    """Fold old and new names in parallel, so that ``norm3 → final_norm`` in every layer becomes one change."""
+    """Fold renames by their old and new names, so that ``norm3 → final_norm`` in every layer becomes one change."""
     alike: dict[_Parting, dict[str, str]] = {}
     for change in changes:
         alike.setdefault(_parting(change.before, change.after), {})[change.before] = change.after
@@ -90,11 +91,15 @@ def _parting(before: str, after: str) -> _Parting:
 
 
 def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) -> dict[str, str]:
-    """Return the new name by the old name, for every parameter of every renamed module.
+    """Return a dict from old to new names, for every parameter of every renamed module.
 
-    A module counts as renamed under three conditions. None of its parameters kept its name. A completely new module has
-    the same parameters with the same traits. The match is unique on both sides; modules under the same parent and
-    numbered siblings need no unique match, they keep their order.
+    A module counts as renamed under three conditions:
+
+    - No parameter of the module has the same name in both maps.
+    - The second map has a module with only new names. Its parameters have the same names within the module and the
+      same properties.
+    - On both sides, no other module has these contents. Modules under the same parent and numbered siblings need not be
+      unique: they are paired in order.
 
     Args:
         before: the properties that a rename keeps, by parameter name.
@@ -121,7 +126,7 @@ def _whole_modules(
 ) -> dict[int, list[_Module]]:
     """Return the modules of ``names`` that share no parameter with ``others``, by an id of their contents.
 
-    ``contents`` assigns the ids. Modules with equal parameters and equal traits have the same id.
+    Modules with equal parameters and equal properties have the same id. ``contents`` has the id for each contents.
     """
     modules: dict[int, list[_Module]] = {}
 

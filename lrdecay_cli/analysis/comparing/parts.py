@@ -1,4 +1,4 @@
-"""The changes of a comparison by layer or by module."""
+"""Summarize the changes between two maps by layer or by module."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GROUPINGS: tuple[Grouping, ...] = ("parameter", "layer", "module")
 
 
 def check_grouping(by: str) -> Grouping:
-    """Return the grouping of this name. Raises LrdecayError for an unknown name."""
+    """Return ``by`` if it is the name of a grouping, else raise LrdecayError."""
     for known in GROUPINGS:
         if by == known:
             return known
@@ -36,12 +36,12 @@ def changed_parts(
     """Return the layers or modules with differences, in the model's order; none for ``parameter``.
 
     Args:
-        by: what a row stands for: ``layer`` or ``module``.
+        by: unit of a row: ``layer`` or ``module``.
         changes: the changes between the two maps.
         before: the first map.
         after: the second map.
-        renamed: the new name by the old name.
-        pairs: the lrs of both sides by the name in the first map.
+        renamed: dict from old to new names of renamed parameters.
+        pairs: the two lrs of each tensor, by its name in the first map.
     """
     if by == "parameter":
         return ()
@@ -75,9 +75,10 @@ def changed_parts(
 
 
 def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = False) -> Table:
-    """Return one row for each changed layer or module.
+    """Return a table with one row for each changed layer or module.
 
-    Unless ``whole``, omits empty columns; and omits the lowest and highest factor if the two are equal in every row."""
+    Unless ``whole``, omits empty columns; and omits the lowest and highest factor if the two are equal in every row.
+    """
     columns: list[tuple[Column, Callable[[ChangedPart], Any]]] = [
         (Column(by, by, "name", vital=True), lambda part: part.name),
         (Column("changed", "changed", "integer", vital=True), lambda part: part.changed),
@@ -103,9 +104,9 @@ def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = Fal
 
 
 def aspects_text(aspects: Mapping[str, int]) -> str:
-    """Return counts by aspect, such as ``lr 3, weight decay 1``.
+    """Return the number of changes of each aspect as text, such as ``lr 3, weight decay 1``.
 
-    Omits aspects that follow from the layer id or the lr.
+    Aspects that follow from the layer id or the lr are omitted.
     """
     implied = {
         aspect for aspect, by in (("group", "layer_id"), ("lr_scale", "lr")) if aspects.get(aspect) == aspects.get(by)

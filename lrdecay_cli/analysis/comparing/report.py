@@ -1,4 +1,4 @@
-"""The report of ``diff`` on two group maps."""
+"""Build the report of ``diff`` on two group maps."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def comparison(
     by: Grouping = "parameter",
     sources: tuple[str, str] = ("", ""),
 ) -> Result[Difference]:
-    """Compare two maps.
+    """Compare two group maps, and return the report with the differences.
 
     Args:
         before: the first map.
@@ -67,10 +67,10 @@ def comparison(
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare, see :func:`check_aspects`; None for all.
         verbose: list every parameter of a pattern.
-        coming: the future values of both sides, if one resumes from a checkpoint.
-        origins: where the options of both sides are set, for configs.
-        by: what a row stands for: ``parameter``, ``layer`` or ``module``.
-        sources: both sides as the user named them; empty to use the paths in the maps.
+        coming: the future values of both sides, if one side resumes from a checkpoint.
+        origins: for each side that is a config, where its options are set.
+        by: unit of a row: ``parameter``, ``layer`` or ``module``.
+        sources: the two sides as the user named them; empty to use the paths in the maps.
     """
     changes = tuple(diff(before, after, rtol=rtol, only=only))
     packages = package_changes(before, after)
@@ -140,13 +140,13 @@ def comparison(
 
 
 def _describe(setting: SettingChange) -> str:
-    """Return the change of a setting with the place that sets it: ``6 → 7, configs/_base_/convnext.py:2``."""
+    """Return the change of a setting and the place that sets it: ``6 → 7, configs/_base_/convnext.py:2``."""
     places = [f", {option.origin.place}" for option in (setting.after_option, setting.before_option) if option]
     return f"{shown_setting(setting)}{''.join(places[:1])}"
 
 
 def _side(source: str, group_map: GroupMap) -> str:
-    """Return the user's name for a side. Adds the config of an exported map, or the checkpoint of a work directory."""
+    """Return a side as the user named it, with the config of an exported map or the checkpoint of a work directory."""
     path = group_map.config.path
     if source == path:
         return source
@@ -173,7 +173,7 @@ def _lead(
 
 
 def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Yield notes on code that only one of the two configs runs, and only in training. Maps do not show the effect."""
+    """Yield notes on code that only one of the two configs runs, during training. Group maps do not show its effect."""
     olds, news = ({(each.name, each.may) for each in side.training.unrun or ()} for side in (before, after))
     if before.checkpoint or after.checkpoint or olds == news:
         return
@@ -182,12 +182,16 @@ def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 
 def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Yield notes on differences caused by batch size or number of GPUs (``auto_scale_lr``, the constructor)."""
+    """Yield notes on differences between the lrs that come from the batch size or the number of GPUs."""
     batches = [(side.config.path, side.batch) for side in (before, after) if side.batch]
     if before.lr_factor != after.lr_factor:
         texts = tuple(f"{path}: {describe_factor(batch)}" for path, batch in batches if batch.lr_factor is not None)
         ratio = after.lr_factor / before.lr_factor
-        yield Note(f"auto_scale_lr makes every lr of the second side × {ratio:g} of the first side's", "info", texts)
+        yield Note(
+            f"auto_scale_lr multiplies every lr of the second side by {ratio:g}, relative to the first side",
+            "info",
+            texts,
+        )
     if before.batch and after.batch and before.batch.gpus != after.batch.gpus:
         for _, batch in batches[:1]:
             if batch.differs is not None:

@@ -1,4 +1,4 @@
-"""Differences in the settings of a whole run, and the places that set the options behind them."""
+"""Compare the settings of two runs (base lr, optimizer, constructor options, …), and find where they are set."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lrdecay_cli.origins.of_maps import changed_option, keys_of_setting
 
 
 def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
-    """Return the settings of the whole run that differ, one record per option.
+    """Return the settings that apply to the whole run and differ, with one record per option.
 
-    Omits the source and the environment of the maps.
+    The path of the config and the environment of the maps are not compared.
     """
     olds, news = dict(run_settings(before)), dict(run_settings(after))
     return [
@@ -28,10 +28,10 @@ def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
 
 
 def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset | UnsetType:
-    """Return why a map has no value for a setting; unset if there is a value.
+    """Return why a map has no value for a setting; ``UNSET`` if the map has a value.
 
-    A checkpoint may contain the config as text; its base lr and weight decay are the values that the constructor
-    recorded.
+    A checkpoint contains some settings only as the text of its config. Its base lr and weight decay are the values that
+    the constructor recorded.
     """
     recorded = {
         "constructor": group_map.constructor.type,
@@ -49,9 +49,9 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
 
 
 def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
-    """Return the setting with the config options that set it.
+    """Return the setting with the option that sets it on each side, and its place.
 
-    An option is missing if the config of its side is unknown.
+    A side without a known config has no option.
     """
     keys = keys_of_setting(setting.name)
     if keys is None:
@@ -62,7 +62,7 @@ def with_options(setting: SettingChange, before: ConfigOrigins | None, after: Co
 
 
 def run_settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
-    """Yield every setting that :func:`settings` compares: its path in the map, and its value."""
+    """Yield the path in the map and the value of every setting that :func:`settings` compares."""
     yield "model.type", group_map.model.type
     yield "model.backbone", group_map.model.backbone
     yield "base_lr", group_map.base_lr

@@ -1,4 +1,4 @@
-"""Find the causes of different groups in another environment: options, model, constructor or optimizer."""
+"""Find out why a config has other groups in another environment: options, model, constructor or optimizer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Option(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The option's path as in messages: ``model.bbox_head[0].num_classes``."""
+        """The path of the option for messages, such as ``model.bbox_head[0].num_classes``."""
         text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
         return text.removeprefix(".")
 
@@ -81,7 +81,7 @@ def option_causes(options: Iterable[Option], *, proven: bool = False) -> tuple[C
 def package_causes(
     changes: Sequence[Change], before: GroupMap, after: GroupMap, *, proven: bool = False
 ) -> tuple[Cause, ...]:
-    """Return causes in the code of packages, inferred from changes of the groups that no option explains.
+    """Return the causes in the code of packages, inferred from changes of the groups that options do not explain.
 
     Args:
         changes: the changes of the groups.
@@ -145,20 +145,20 @@ def _has_layer_ids(changes: Iterable[Change]) -> bool:
 
 
 def map_options(before: GroupMap, after: GroupMap) -> list[Option]:
-    """Return the options below ``optim_wrapper`` that differ. A map holds no other options that affect groups."""
+    """Return the options below ``optim_wrapper`` that differ. A map contains no other options that affect groups."""
     old, new = ({"optim_wrapper": side.training.optim_wrapper} for side in (before, after))
     return differing_options(old, new, ("optim_wrapper",))
 
 
 def training_values(group_map: GroupMap) -> dict[str, Any]:
-    """Return the values of ``OTHERS`` in a map."""
+    """Return the options in a map that affect the training but not the groups (``OTHERS``)."""
     training = group_map.training
     schedulers = [*training.param_scheduler]
     return {"optim_wrapper": training.optim_wrapper, "param_scheduler": schedulers, "train_cfg": training.train_cfg}
 
 
 def record_causes(before: ScanRecord, after: ScanRecord) -> tuple[Cause, ...]:
-    """Return the causes that two scan records without maps show; empty if the records are equal."""
+    """Return the causes of a difference between two records of scans; empty if the records are equal."""
     if before.digest and before.digest == after.digest:
         return ()
     fields = (*_RECORDED, *_RECORDED_NUMBERS)

@@ -1,4 +1,4 @@
-"""The report of ``diff --stacks``: configs grouped by the causes of their differences."""
+"""Build the report of ``diff --stacks``, which groups configs by the causes of their differences."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _cause_text(cause: Cause) -> str:
 
 
 def _short(value: Any) -> Any:
-    """Return a mapping, or a list of mappings, in a few words. The JSON document contains the full value."""
+    """Return a short text for a dict or a list of dicts, and any other value unchanged. JSON has the full value."""
     if isinstance(value, Mapping):
         kind = [f"type={value['type']!r}"] if "type" in value else []
         rest = len(value) - len(kind)
@@ -99,7 +99,7 @@ def _short(value: Any) -> Any:
 
 
 def _extent(configs: Iterable[ChangedConfig]) -> str:
-    """Return the size of the difference of the first of ``configs``."""
+    """Return the size of the first config's difference: how many tensors differ, and in which aspects."""
     several = list(configs)
     texts = list(dict.fromkeys(map(_extent_of, several)))
     return texts[0] if len(texts) == 1 else f"{texts[0]} in {several[0].config}"
@@ -132,8 +132,11 @@ def _notes(document: StackDifference, verbose: bool) -> Iterator[Note]:
         status = each.before if each.before == each.after else f"{each.before} → {each.after}"
         by_status.setdefault(status, []).append(f"{each.config}: {each.problem}" if each.problem else each.config)
     for status, lines in sorted(by_status.items()):
-        what = "not for training" if status in NOT_FOR_TRAINING else "without a map on either side"
-        yield Note(f"{count(len(lines), 'config')} {what}: {status}", "info", _some(lines, verbose))
+        configs, details = count(len(lines), "config"), _some(lines, verbose)
+        if status in NOT_FOR_TRAINING:
+            yield Note(f"{configs} not for training: {status}", "info", details)
+        else:
+            yield Note(f"{configs} without a map on either side: {status}", "info", details)
 
 
 def _summary(document: StackDifference) -> str:

@@ -1,4 +1,4 @@
-"""Summarize a comparison in up to three sentences: size of the changes, tensors on one side only, and causes."""
+"""Summarize a comparison in up to three sentences: size of the changes, tensors on one side only, causes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BEHIND: Mapping[Aspect, tuple[str, ...]] = {
 def extent_sentence(
     changes: Sequence[Change], total: int, pairs: Mapping[str, LrPair], compared: frozenset[Aspect] | None
 ) -> str:
-    """Return a sentence about the changes: kind, number of tensors, and size."""
+    """Return a sentence about the size of the changes: which values changed, in how many tensors and by how much."""
     counts = Counter(change.aspect for change in changes)
     of = f"{total} tensors"
     among = f" in {listed(sorted(aspect.replace('_', ' ') for aspect in compared))}" if compared else ""
@@ -88,9 +88,9 @@ def cause_sentence(
     cause: Cause | None,
     packages: Sequence[PackageChange],
 ) -> str:
-    """Name the settings that cause the changes, with their places; without such settings, name the packages.
+    """Return a sentence with the settings that cause the changes, and their places.
 
-    Empty if no cause is known.
+    If no setting is a cause, the sentence contains the packages that differ. It is empty if no cause is known.
     """
     behind: set[str] = set()
     for aspect in {change.aspect for change in changes}:
@@ -136,13 +136,13 @@ def _lr_change(changes: Sequence[Change], pairs: Mapping[str, LrPair]) -> str:
 
 
 def _values(aspect: Aspect, changes: Sequence[Change]) -> str:
-    """Return ``: 0.05 → 0`` if the aspect changes equally in all tensors; otherwise an empty text."""
+    """Return ``: 0.05 → 0`` if the aspect changes equally in all tensors; otherwise an empty string."""
     pairs = {shown_change(change.before, change.after) for change in changes if change.aspect == aspect}
     return f": {pairs.pop()}" if aspect in ("weight_decay", "optimizer") and len(pairs) == 1 else ""
 
 
 def _setting(setting: SettingChange) -> tuple[str, str]:
-    """Return the difference of a setting, and the place that sets the setting; an unknown place is empty."""
+    """Return the change of a setting as text, and the place that sets it; the place is empty if it is unknown."""
     option = setting.after_option or setting.before_option or None
     name = setting.name.rpartition(".options.")[2]
     values = shown_setting(setting)
@@ -152,7 +152,7 @@ def _setting(setting: SettingChange) -> tuple[str, str]:
 
 
 def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
-    """Return the name and values of the first entry that differs between two dicts, if the config's text is known."""
+    """Return name and values of the first entry that differs between two dicts, if the text of the config is known."""
     old, new = (option or None for option in (setting.before_option, setting.after_option))
     known = new or old
     if known is None:
@@ -163,7 +163,10 @@ def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
 
 
 def _model_options(before: ConfigOrigins | None, after: ConfigOrigins | None) -> Iterator[tuple[str, str]]:
-    """Yield the options of the model with different values; none if the values are not known from the text."""
+    """Yield the options of the model that have different values.
+
+    Yields nothing if the text does not give the values.
+    """
     olds, news = (
         {option.keys: option for option in origins.options(("model",))} if origins else {}
         for origins in (before, after)

@@ -1,4 +1,4 @@
-"""Show changes as tables. Readable tables have one row for equal changes; data tables have one row per aspect."""
+"""Show changes as tables. A table for people has one row for equal changes; a table for data has one row per aspect."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LONG_COLUMNS = (
     _FACTOR,
 )
 _NOT_RECORDED = ("lr_scale",)
-"""Aspects that every group has. If the value is missing, the map lacks the numbers to compute the value."""
+"""Aspects that every group has. A missing value means that the map lacks the numbers to compute it."""
 
 # The most important columns first.
 _VITAL = ("lr_scale", "lr", "weight_decay")
@@ -45,11 +45,11 @@ _DECAY_GROUP = re.compile(r"layer_-?\d+_(decay|no_decay)$")
 
 
 def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names: Iterable[str]) -> Table:
-    """Return one row for parameters with the same changes, one column for each aspect with a change.
+    """Return a table with one row for parameters with the same changes, and one column for each aspect that changes.
 
     Args:
         changes: every change.
-        folded: the same changes, folded. Renames are read from this argument.
+        folded: the same changes, folded. Renames come from this argument.
         names: every parameter of both maps.
     """
     profiles: dict[str, _Profile] = {}
@@ -98,7 +98,7 @@ def _values(profile: _Profile, aspects: Iterable[str]) -> Iterator[Any]:
 
 
 def long_table(folded: Iterable[FoldedChange], further: Iterable[tuple[Any, ...]] = ()) -> Table:
-    """Return one row for each aspect of each pattern, with complete numbers. ``further`` rows follow."""
+    """Return a table with one row for each aspect of each pattern, with all digits. The rows ``further`` follow."""
     return Table(
         "",
         LONG_COLUMNS,
@@ -141,7 +141,7 @@ def shown_change(before: Any, after: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value of one side as readable text."""
+    """Return a value as readable text."""
     if value is None:
         return "–"
     if isinstance(value, bool):

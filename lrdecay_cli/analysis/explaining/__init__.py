@@ -1,1 +1,1 @@
-"""The report of ``explain``: why parameters are in their groups, and why not in others."""
+"""Explain why parameters are in their groups and not in other groups, for the report of ``explain``."""

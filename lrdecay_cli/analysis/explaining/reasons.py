@@ -1,4 +1,4 @@
-"""Explain the lr and weight decay of parameters: apply the constructor's rules again, to the map alone."""
+"""Explain the lr and weight decay of parameters by applying the constructor's rules to a group map."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _AT_ZERO = {"trains": "moves it although its lr is 0 (LRD804)", "decays": "decay
 
 
 class Explainer:
-    """Explains the parameters of one map by the rules of the map's constructor."""
+    """Explains the parameters of one group map, with the rules of the constructor that built the groups."""
 
     def __init__(self, group_map: GroupMap) -> None:
         self._map = group_map
@@ -44,7 +44,7 @@ class Explainer:
             self._refusal = f"lrdecay's rules do not apply: {error}"
 
     def explain(self, chosen: Sequence[Tensor], *, folded: bool = True) -> list[Explanation]:
-        """Return one explanation per tensor, in order. With ``folded``, tensors with equal explanations share one."""
+        """Return one explanation per tensor, in order. With ``folded``, equal explanations are combined into one."""
         alike: dict[object, list[tuple[Tensor, Explanation]]] = {}
         for index, tensor in enumerate(chosen):
             item = self._one(tensor)
@@ -136,7 +136,7 @@ class Explainer:
         return "recomputed", "; ".join([exact, *self._departures(group)])
 
     def _departures(self, group: ParameterGroup) -> Iterator[str]:
-        """Yield sentences about differences between the group's numbers and the measured behaviour of its optimizer."""
+        """Yield sentences about cases in which the optimizer does not use the group's lr or weight decay as given."""
         effects = self._map.optimizer.effects.get(group.optimizer)
         if effects is None:
             return

@@ -1,4 +1,4 @@
-"""The report of ``explain`` on parameters of a group map."""
+"""Build the report of ``explain`` on parameters of a group map."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lrdecay_cli.text.counting import count
 
 
 def check_question(patterns: Sequence[str], unlike: str | None, group: str | None) -> None:
-    """Raise LrdecayError if the command line names no parameter. Call this before a model is built."""
+    """Raise LrdecayError if the command line names no parameter. Called before a model is built."""
     if (unlike is None) != (group is None):
         missing = "--group" if group is None else "--why-not"
         raise LrdecayError("--why-not and --group must be given together", where=missing, fix=f"give {missing} too")
@@ -43,15 +43,15 @@ def explanation(
     verbose: bool = False,
     origins: ConfigOrigins | None = None,
 ) -> Result[Explanations]:
-    """Explain the parameters that match.
+    """Return the report that explains the parameters that match ``patterns``.
 
     Args:
         group_map: the map with the parameters.
-        patterns: the parameters to explain, each as for :func:`selection.select`.
-        unlike: a pattern of parameters for ``--why-not``; None without it.
-        group: the name of the group for ``--why-not``.
+        patterns: patterns of parameters as for :func:`selection.select`.
+        unlike: value of ``--why-not``: a pattern of parameters; None without this option.
+        group: value of ``--group``: the group in which these parameters are expected.
         verbose: explain each parameter separately, and list every key.
-        origins: where the config's options are set; None for a map.
+        origins: where the options of the config are set; None for a map.
 
     Raises:
         LrdecayError: a pattern matches nothing, or the group does not exist.
@@ -98,7 +98,10 @@ def explanation(
 
 
 def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
-    """Return each tensor that matches a pattern, once, in the map's order. Raises if a pattern matches nothing."""
+    """Return each tensor that matches a pattern once, in the map's order.
+
+    Raises LrdecayError if a pattern does not match.
+    """
     if not patterns:
         return []
 
@@ -110,9 +113,9 @@ def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
 
 
 def _options(origins: ConfigOrigins, explanations: Sequence[Explanation], *, everything: bool) -> Iterator[Option]:
-    """Yield the options that affect the explained parameters: lr, weight decay, constructor and constructor options.
+    """Yield the options that affect the explained parameters: lr, weight decay, constructor and its options.
 
-    Omits custom keys that match none of the parameters.
+    Custom keys that match none of the parameters are omitted, unless ``everything``.
     """
     for keys in ((*OPTIMIZER, "lr"), (*OPTIMIZER, "weight_decay"), (*WRAPPER, "constructor")):
         yield from origins.options(keys)
@@ -137,7 +140,7 @@ def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 
 
 def _unread(options: Mapping[str, Any], reads: frozenset[str], prefix: str) -> Iterator[str]:
-    """Yield the paths that the constructor did not read. For an unread dict, yields only the path of the dict."""
+    """Yield the paths of options that the constructor did not read. For an unread dict, yield only its own path."""
     for key, value in options.items():
         path = f"{prefix}{key}"
         if path not in reads:

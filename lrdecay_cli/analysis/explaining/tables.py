@@ -1,4 +1,4 @@
-"""Explanations as tables and texts."""
+"""Show explanations as tables and texts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _ROW_COLUMNS = (
 
 
 def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Table:
-    """Return a table of every rule with its outcome, the numbers, remarks and their certainty.
+    """Return a table with every rule and its outcome, the resulting numbers, and how certain these numbers are.
 
     Args:
         explanation: the explanation to show.
@@ -75,7 +75,7 @@ def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Tab
 
 
 def why_not_table(item: WhyNot) -> Table:
-    """Return one row per number: the rule for the group's members, the rule for this parameter, and the difference."""
+    """Return a table that compares, per number, the rule for the group's members with the rule for this parameter."""
     title = f"{_title(item.patterns, item.parameters, item.groups)}, not in {item.not_in}"
     more = f" and {len(item.nearest) - 2} more" if len(item.nearest) > 2 else ""
     rows = [("", "compared with", f"{', '.join(item.nearest[:2])}{more}")]
@@ -86,7 +86,7 @@ def why_not_table(item: WhyNot) -> Table:
 
 
 def _without_repeats(lines: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Yield the lines. A first cell that is equal to the one above becomes empty."""
+    """Yield the lines. If the first cell of a line equals the first cell above it, the cell becomes empty."""
     text = ""
     for first, second, third in lines:
         yield "" if first == text else first, second, third
@@ -100,7 +100,10 @@ def _title(patterns: Sequence[str], parameters: Sequence[str], groups: Sequence[
 
 
 def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, str]]:
-    """Yield number, rule and outcome of each line, sorted by number, then in the constructor's order."""
+    """Yield the cells of each line: number, rule and outcome.
+
+    Lines are sorted by number, then as in the constructor.
+    """
     sections: dict[tuple[Part, ...], list[RuleTrace]] = {}
     for considered in explanation.considered:
         sections.setdefault(considered.about, []).append(considered)
@@ -125,7 +128,10 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
 
 
 def _visible_rules(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
-    """Yield all rules. Without ``verbose``, keys that the parameter's name does not contain share one entry."""
+    """Yield the rules to show.
+
+    Without ``verbose``, all keys that the parameter's name does not contain form one entry.
+    """
     keys = [item for item in section if item.basis == "custom_key"]
     absent = [item for item in keys if item.outcome == "no match"]
     hidden = absent if len(absent) > 1 and not verbose else []
@@ -159,7 +165,7 @@ def observed_options(group_map: GroupMap) -> Iterator[Table]:
 
 
 def _value(options: Mapping[str, Any], path: str) -> str:
-    """Return the value at a dotted path; keys may contain dots themselves."""
+    """Return the text of the option at a dotted path. Keys in the path may contain dots."""
     for key, value in options.items():
         if key == path:
             return "…" if isinstance(value, Mapping) else repr(value)
@@ -169,7 +175,7 @@ def _value(options: Mapping[str, Any], path: str) -> str:
 
 
 def parameter_rows(group_map: GroupMap, explanations: Sequence[Explanation]) -> Table:
-    """Return one row per parameter, with all numbers and formulas in full."""
+    """Return a table with one row per parameter, with complete numbers and formulas."""
     held: dict[str, list[str | None]] = {}
     for group, parameter in group_map.grouped():
         held.setdefault(parameter.name, []).append(group.name)

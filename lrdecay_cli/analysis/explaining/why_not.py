@@ -1,4 +1,4 @@
-"""Find the reason why parameters are not in a group: the first difference from the group's members."""
+"""Find the reason why parameters are not in a group: their first difference from the members of the group."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
     others = [tensor for tensor in chosen if tensor.name not in inside]
     if not others:
         raise LrdecayError(
-            f"all matching parameters are in {name}", where="--why-not", fix="leave it out to explain them"
+            f"all matching parameters are in {name}", where="--why-not", fix="leave out --why-not to explain them"
         )
     members = explainer.explain(held)
     if not members:
-        raise LrdecayError(f"{name} is empty: it has no members to compare with", where="--group")
+        raise LrdecayError(f"the group {name} is empty, so there is nothing to compare with", where="--group")
     spec = constructor_of(group_map)
     ours = _scales_of_ours(group_map, spec)
     alike: dict[bytes, list[WhyNot]] = {}
@@ -70,9 +70,10 @@ def _group(group_map: GroupMap, name: str) -> ParameterGroup:
 
 
 def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup, advice: str) -> WhyNot:
-    """Compare with the members that differ in the fewest numbers; among these, choose the most similar name.
+    """Compare parameters with the member of the group that differs in the fewest numbers.
 
-    ``advice``: what can change the layer id; empty if unknown.
+    Of several such members, the one with the most similar name is chosen. ``advice`` is a text about ways to change the
+    layer id; it may be empty.
     """
     compared = [(tuple(_partings(here, member, members, group)), member) for member in members]
     partings, nearest = min(compared, key=lambda pair: (len(pair[0]), -_common(here, pair[1])))
@@ -140,7 +141,10 @@ def _of_number(part: Part, here: Explanation, there: Explanation, members: Seque
 
 
 def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
-    """Return the input of the same formula in the group: ``block must be 24, 25 or 26, not 3``."""
+    """Return which input the formula needs for the group: ``block must be 24, 25 or 26, not 3``.
+
+    Returns None if the group's members use other formulas or the same inputs.
+    """
     ours = _step(here, part)
     if ours is None:
         return None
@@ -153,7 +157,7 @@ def _other_number(part: Part, here: Explanation, members: Sequence[Explanation])
 
 
 def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, ours: RuleTrace | None) -> str:
-    """Return what would have to change, in the parameter or the config, to be treated like the members."""
+    """Return the change of the parameter or the config with which the constructor would treat it like the members."""
     if here.provenance is None or there.provenance is None:
         return "unknown: the numbers were only observed"
     met = _met(here, theirs)
@@ -171,12 +175,12 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
 
 
 def _advice(here: Explanation, spec: ConstructorSpec, ours: Mapping[str, float]) -> str:
-    """Return what can change the layer id of a name that the constructor does not know; empty for other names.
+    """Return how a parameter whose name the constructor does not know can get another layer id; empty for known names.
 
     Args:
         here: the explanation of the parameters.
         spec: the constructor.
-        ours: the lr scales that lrdecay's constructor would give, by name.
+        ours: the lr scale that lrdecay's constructor would give to each parameter, by name.
     """
     step = _step(here, "layer_id")
     if step is None or step.basis != "fallback" or not spec.rest_is_head:
@@ -189,7 +193,10 @@ def _advice(here: Explanation, spec: ConstructorSpec, ours: Mapping[str, float])
 
 
 def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, float]:
-    """Return the lr scales that lrdecay's constructor would give at the same rate; empty if it needs more options."""
+    """Return the lr scale that lrdecay's constructor would give to each parameter at the same decay rate, by name.
+
+    Returns an empty dict if lrdecay's constructor needs more options.
+    """
     options, backbone = group_map.constructor.options, group_map.model.backbone
     if not spec.rest_is_head or backbone is None:
         return {}
@@ -205,7 +212,7 @@ def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, flo
 
 
 def _met(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
-    """Return the outcome, for this parameter, of the rule that decides for the group's members."""
+    """Return the outcome that the deciding rule of the group's members has for this parameter; None if it has none."""
     return next((item for item in here.considered if theirs is not None and item.rule == theirs.rule), None)
 
 

@@ -1,1 +1,1 @@
-"""The report of ``inspect`` on a group map."""
+"""Show a group map as tables, for the report of ``inspect``."""

@@ -1,4 +1,4 @@
-"""The report of ``inspect`` on a group map."""
+"""Build the report of ``inspect`` on a group map."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Tensor]]
     "parameter": (views.PARAMETER_COLUMNS, views.by_parameter),
     "module": (views.MODULE_COLUMNS, views.by_module),
 }
-"""The views by name: their columns, and the functions that fill them."""
+"""For each view of ``--by``, its columns and the function that returns its table."""
 
 
 def check_view(by: str, sort: str | None) -> None:
-    """Raise LrdecayError unless ``by`` is a view and ``sort`` one of its columns; called before a model is built."""
+    """Raise LrdecayError unless ``by`` is a view and ``sort`` is one of its columns. Called before a model is built."""
     if by not in VIEWS:
         raise not_one_of(f"unknown view {by!r}", by, VIEWS, where="--by")
     if sort is None:
@@ -64,19 +64,19 @@ def inspection(
     verbose: bool = False,
     findings: Sequence[Finding] = (),
 ) -> Result[GroupMap]:
-    """Report on a group map.
+    """Return the report on a group map.
 
     Args:
         group_map: the map.
         by: one of ``VIEWS``.
         pattern: only parameters whose name, module or group matches, see :func:`selection.select`.
-        sort: key or heading of a column, with ``-`` in front for descending; None for the layer id (for a tree,
-            the model's order).
-        findings: the rules' findings in the map.
+        sort: key or heading of a column, with ``-`` in front for descending order. None sorts by layer id, and keeps a
+            tree in the model's order.
+        findings: findings of the rules in the map.
         verbose: show versions and stubs too.
 
     Raises:
-        LrdecayError: unknown view or column, or nothing matches ``pattern``.
+        LrdecayError: the view or the column is unknown, or nothing matches ``pattern``.
     """
     check_view(by, sort)
     chosen = select(group_map, pattern)
@@ -130,7 +130,10 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
 
 
 def _sorted(table: Table, sort: str) -> Table:
-    """Return rows sorted by one column, ``-`` in front for descending: numbers before text, missing values last."""
+    """Return the table sorted by one column: numbers before texts, missing values last.
+
+    A leading ``-`` means descending.
+    """
     index = _column(table.columns, sort)
     present = [row for row in table.rows if row[index] is not None]
     absent = [row for row in table.rows if row[index] is None]

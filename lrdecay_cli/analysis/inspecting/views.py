@@ -1,4 +1,4 @@
-"""The tables of ``inspect``: a map by group, layer or parameter, or as a module tree."""
+"""Build the tables of ``inspect``: a map by group, layer or parameter, or as a tree of modules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PARAMETER_COLUMNS = (
 
 
 def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """Return one row per group, with its parameters; numbered groups with equal options share a row."""
+    """Return a table with one row per group and its parameters. Numbered groups with equal options share a row."""
     merged = _merged(chosen)
     say_where = any(len(groups) > 1 for groups, _ in merged)
     further = (*_frozen_column(chosen), *([WHERE] if say_where else []))
@@ -60,7 +60,7 @@ def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """Return one row per layer id and lr scale, with all weight decays and the parameters."""
+    """Return a table with one row per layer id and lr scale, with its weight decays and parameters."""
     universe = [tensor.name for tensor in each_once(chosen)]
     rows = []
     frozen = _frozen_column(chosen)
@@ -73,7 +73,7 @@ def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def by_parameter(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """Return one row per parameter, in the optimizer's order, then frozen and missing ones."""
+    """Return a table with one row per parameter: first in the optimizer's order, then frozen and missing parameters."""
     rows = []
     for tensor in chosen:
         group = tensor.group
@@ -93,12 +93,12 @@ def _where(members: Iterable[Tensor], universe: Sequence[str]) -> str:
 
 
 def each_once(chosen: Iterable[Tensor]) -> list[Tensor]:
-    """Return each tensor once, even if several optimizers step it alternately."""
+    """Return each tensor once, even if several optimizers step it in turn."""
     return list({tensor.name: tensor for tensor in chosen}.values())
 
 
 def _distinct_texts(numbers: Sequence[float | None]) -> list[str]:
-    """Return numbers in four digits, or in all digits if four digits look the same."""
+    """Return the numbers as texts with four digits, or with all digits if different numbers look the same."""
     short = ["–" if number is None else f"{number:.4g}" for number in numbers]
     return short if len(set(short)) == len(short) else ["–" if number is None else repr(number) for number in numbers]
 
@@ -125,7 +125,7 @@ def _collect(chosen: Iterable[Tensor], key: Callable[[ParameterGroup], Any]) -> 
 
 
 def groups_label(names: Sequence[str]) -> str:
-    """Return the name of a single group; for several, their number with the first and the last name."""
+    """Return the name of a single group; for several groups, their number and the first and last name."""
     return names[0] if len(names) == 1 else f"{len(names)} groups: {names[0]} … {names[-1]}"
 
 
@@ -134,7 +134,7 @@ def _frozen_column(chosen: Iterable[Tensor]) -> tuple[Column, ...]:
 
 
 def _sums(group_map: GroupMap, members: Sequence[Tensor], further: Sequence[Column]) -> tuple[int | float, ...]:
-    """Return the sums of a row: tensors, parameters, share of the model's parameters, and frozen tensors if shown."""
+    """Return the counts in a row: tensors, parameters, share of the model's parameters, and frozen tensors if shown."""
     members = each_once(members)
     parameters = sum(tensor.numel for tensor in members)
     frozen = [sum(not tensor.trainable for tensor in members)] if FROZEN in further else []
@@ -170,9 +170,9 @@ class _Node:
         return len(self.rates) == 1
 
     def signature(self) -> Any:
-        """Return all displayed values of this node except name and sizes.
+        """Return all displayed values of this node except its name and sizes.
 
-        Siblings with equal signatures share a row.
+        Siblings with equal values share a row.
         """
         if self.uniform:
             return next(iter(self.rates))
@@ -180,11 +180,10 @@ class _Node:
 
 
 def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """Return a tree of modules in the model's order, one row per module.
+    """Return a table that shows the tree of modules in the model's order, one row per module.
 
-    A module with equal lrs and weight decays is a leaf.
-
-    Neighbours with numeric names (blocks of a stage) and equal contents share a row: ``0-2``.
+    A module whose parameters all have the same lr and weight decay is not unfolded. Neighbours with numeric names
+    (blocks of a stage) and equal contents share a row: ``0-2``.
     """
     root = _Node("(model)")
     held: dict[str, list[Tensor]] = {}
@@ -200,7 +199,7 @@ def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def _side_by_side(values: Sequence[Any]) -> Any:
-    """Return a number of a tensor that several optimizers step in turn: the common value, otherwise all values."""
+    """Return a value of a tensor that several optimizers step in turn: the common value, or else all values."""
     distinct = list(dict.fromkeys(values))
     return distinct[0] if len(distinct) == 1 else " / ".join(_distinct_texts(distinct))
 
@@ -216,7 +215,10 @@ def _rates(tensor: Tensor) -> _Rates:
 def _rows(
     node: _Node, *, guide: str, tail: str, path: str, label: str = "", size: tuple[int, int] = (0, 0)
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the row of ``node`` and the rows below it; ``tail`` is the guide line that its children continue."""
+    """Yield the row of ``node`` and the rows of its children.
+
+    ``guide`` contains the tree lines before the name of ``node``, and ``tail`` those before the names of its children.
+    """
     tensors, parameters = size if size[0] else (node.tensors, node.parameters)
     yield (Branch(guide, label or node.name, path or node.name), *_shown(node), tensors, parameters)
     if node.uniform:
@@ -243,7 +245,7 @@ def _shown(node: _Node) -> _Rates:
 
 
 def _in_order(children: list[_Node]) -> list[_Node]:
-    """Return the children in order: numeric names by value (constructors may use any order), others as in the model."""
+    """Return the children in the order of the table: numeric names by value, other names as in the model."""
     numbered = all(child.name.isdecimal() for child in children)
     if numbered:
         return sorted(children, key=lambda child: int(child.name))

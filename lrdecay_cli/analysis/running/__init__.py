@@ -1,1 +1,1 @@
-"""Compare the logged lrs of a training with its plan, for ``run``."""
+"""Compare the logged lrs of a training with the planned lrs, for the report of ``run``."""

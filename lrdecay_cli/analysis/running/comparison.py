@@ -1,4 +1,4 @@
-"""Compare logged lrs with those of a plan or of a dry run."""
+"""Compare logged lrs with the lrs that a config's schedulers or a dry run give."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _BASE = "base_lr"
 
 
 class PlannedLrs(NamedTuple):
-    """The lrs that the log would contain."""
+    """The lrs that a training with the planned schedule would log."""
 
     groups: Mapping[str, str | None]
-    """The group with the lr, by log key; None for ``base_lr``."""
+    """For each log key, the name of the group with this lr; None for ``base_lr``."""
     at: Callable[[str, int], float | None]
-    """Function that returns the lr for a log key and an iteration; None without a planned lr."""
+    """Function that returns the planned lr for a log key and an iteration, or None if no lr is planned."""
     length: int
     """Number of iterations of the run."""
 
 
 def schedule_lrs(run: Run, length: RunLength, group_map: GroupMap, *, beyond: bool = False) -> PlannedLrs:
-    """Return the lrs that a config's schedulers set, starting from the constructor's.
+    """Return the lrs that the schedulers of a config set.
 
-    With ``beyond``, the last values continue after the end, like those of schedulers that have ended.
+    With ``beyond``, the last lr is also planned for iterations after the end of the run.
     """
     series = run.series
     of_group = {name: track for track in series.of("lr") for name in series.tracks[track].groups}
@@ -51,16 +51,16 @@ def schedule_lrs(run: Run, length: RunLength, group_map: GroupMap, *, beyond: bo
 
 
 Trace = Sequence[tuple[int, Sequence[float | None]]]
-"""Iterations, ascending, each with the lrs of all groups from this iteration until the next entry."""
+"""Pairs of an iteration and the lrs of all groups, which apply from this iteration to the next pair. Ascending."""
 
 
 def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: GroupMap, length: int) -> PlannedLrs:
-    """Return the lrs of a dry run, without ``base_lr``, which belongs to no group.
+    """Return the lrs of a dry run by log key. ``base_lr`` is omitted, because it belongs to no group.
 
     Args:
-        logged: the lrs when mmengine's RuntimeInfoHook reads them, before other hooks of the iteration.
-        used: the lrs when the optimizer and ParamGroupAuditHook read them, after those hooks.
-        planned: the group of each key.
+        logged: the lrs that mmengine's RuntimeInfoHook reads, before other hooks of the iteration run.
+        used: the lrs that the optimizer and ParamGroupAuditHook read, after these hooks ran.
+        planned: gives the group of each log key.
         group_map: the map of the dry run.
         length: number of iterations of the run.
     """
@@ -79,7 +79,7 @@ def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: Grou
 
 
 def scaled(planned: PlannedLrs, factor: float) -> PlannedLrs:
-    """Return the plan with every group's lr multiplied, as by ``auto_scale_lr``; ``base_lr`` stays unchanged."""
+    """Return the plan with every group's lr multiplied by ``factor``, like ``auto_scale_lr``. ``base_lr`` is kept."""
 
     def at(key: str, iteration: int) -> float | None:
         lr = planned.at(key, iteration)
@@ -89,12 +89,12 @@ def scaled(planned: PlannedLrs, factor: float) -> PlannedLrs:
 
 
 def agrees(lines: Sequence[LogLine], planned: PlannedLrs) -> bool:
-    """True if every logged lr that is in the plan equals the planned one."""
+    """True if every logged lr equals the planned lr. Logged lrs without a planned lr are ignored."""
     return all(_same(lr, planned.at(key, line.iteration)) for line in lines for key, lr in _known(line, planned))
 
 
 def logged_curves(lines: Sequence[LogLine], planned: PlannedLrs) -> tuple[LoggedCurve, ...]:
-    """Return every logged lr that is in the plan, together with the planned lr."""
+    """Return the logged and the planned values of every lr that is both logged and planned."""
     found: dict[str, list[tuple[int, float | None, float | None]]] = {}
     for line in lines:
         for key, lr in _known(line, planned):
@@ -103,7 +103,7 @@ def logged_curves(lines: Sequence[LogLine], planned: PlannedLrs) -> tuple[Logged
 
 
 def constant_ratio(curves: Sequence[LoggedCurve]) -> float | None:
-    """Return the constant ratio of logged to planned lr; None if it varies between groups or over time."""
+    """Return the ratio of logged to planned lr if it is the same for all groups and iterations, else None."""
     of_groups = [curve for curve in curves if curve.group is not None]
     ratios = [curve.ratio for curve in of_groups]
     if not ratios or ratios[0] is None or not all(curve.constant_ratio for curve in of_groups):
@@ -112,7 +112,7 @@ def constant_ratio(curves: Sequence[LoggedCurve]) -> float | None:
 
 
 def differing_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return paths of the values that differ between two configs; types with the same name count as equal."""
+    """Return the paths of the values that differ between two configs. Types with the same name count as equal."""
     left, other = dict(_leaves(before)), dict(_leaves(after))
     return tuple(
         path for path in dict.fromkeys([*left, *other]) if left.get(path, _Nothing) != other.get(path, _Nothing)

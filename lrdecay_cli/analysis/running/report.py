@@ -1,4 +1,4 @@
-"""The report of ``run`` on one work directory."""
+"""Build the report of ``run`` on one work directory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROWS = (
 
 
 def training_run_report(run: TrainingRun, *, verbose: bool = False) -> Result[TrainingRun]:
-    """Report on a training; ``verbose`` lists every setting that differs."""
+    """Return the report on a training. With ``verbose``, it lists every setting that differs."""
     several = len(run.segments) > 1
     rows = [(segment.name, *_row(curve)) for segment in run.segments for curve in segment.curves]
     first = 0 if several else 1
@@ -84,7 +84,7 @@ def _notes(segment: Segment, several: bool, verbose: bool) -> Iterator[Note]:
 
 
 def _cause(cause: PartingCause, segment: Segment) -> str:
-    """Return the cause and the fix in a sentence."""
+    """Return a sentence with the cause of a difference, and its fix."""
     gpus = f": {count(cause.gpus, 'GPU')}" if cause.gpus else ""
     if cause.kind == "config":
         settings = count(len(cause.settings), "setting")
@@ -127,7 +127,10 @@ def _summary(run: TrainingRun) -> str:
 
 
 def _chart(run: TrainingRun) -> Chart | None:
-    """Logged and planned lrs of mmengine's log keys; a later start replaces overlapping values of earlier ones."""
+    """Return a chart of the logged and planned lrs, by mmengine's log keys.
+
+    If two starts of the training logged the same iteration, the later start counts.
+    """
     keys = dict.fromkeys(
         curve.key for segment in run.segments for curve in segment.curves if not curve.key.startswith(PREFIX)
     )

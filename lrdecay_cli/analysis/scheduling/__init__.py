@@ -1,1 +1,1 @@
-"""The report of ``schedule``."""
+"""Summarize the schedule of a training, for the report of ``schedule``."""

@@ -1,4 +1,7 @@
-"""Combine groups with equal values into named curves, and find where curves meet, part or cross."""
+"""Combine groups with equal values into named curves, and find the steps at which curves meet, part or cross.
+
+A track is the value of one scheduled option (lr, momentum, …) at every step of the run, for one or more groups.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,16 @@ _PATTERNS = 2
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A curve under construction: its groups, and the tracks of its values."""
+    """A curve before it gets a name: its groups, and the tracks of their values."""
 
     optimizer: str
     groups: tuple[str, ...]
     tracks: Mapping[str, int]
-    """Indexes of the tracks, by scheduled option."""
+    """For each scheduled option, the index of its track."""
 
 
 def members(series: Series) -> list[Member]:
-    """Return one member for all groups with equal values in every step, in the order of the first groups."""
+    """Return one member for each set of groups with equal values at every step, in the order of their first groups."""
     holders: dict[tuple[str, tuple[str, ...]], dict[str, int]] = {}
     for index, track in enumerate(series.tracks):
         if track.groups:
@@ -44,9 +47,9 @@ def members(series: Series) -> list[Member]:
 def curves(
     series: Series, group_map: GroupMap, samples: Sequence[int], all_moments: Sequence[Moments]
 ) -> tuple[tuple[Curve, ...], tuple[Mapping[str, int], ...]]:
-    """Return the curves, slowest first within an optimizer, and their tracks.
+    """Return the curves, and for each curve the indexes of its tracks. An optimizer's slowest curve comes first.
 
-    ``all_moments`` is indexed by track.
+    ``all_moments`` contains the important values of each track.
     """
     by_name = {group.name: group for group in group_map.groups}
     found = members(series)
@@ -102,7 +105,7 @@ def curves(
 
 
 def moments(series: Series, track: int, warm_up_end: int | None) -> Moments:
-    """Return the important values of a track: first, after the warm-up, highest, lowest and last."""
+    """Return the important values of a track: the first, the value after warm-up, the highest, the lowest, the last."""
     values = series.column(track)
     peak = max(values)
     return Moments(
@@ -116,7 +119,7 @@ def moments(series: Series, track: int, warm_up_end: int | None) -> Moments:
 
 
 def in_head(name: str) -> bool:
-    """True for a parameter of a module that the model calls a head: ``bbox_head``, ``roi_head``, ``decode_head``."""
+    """True if the parameter's name contains a module named as a head: ``bbox_head``, ``roi_head``, ``decode_head``."""
     first = name.removeprefix("module.").partition(".")[0]
     return first == "head" or first.endswith(("_head", "_heads"))
 
@@ -147,16 +150,16 @@ def _range(layers: Sequence[int]) -> str:
 
 
 TOLERANCE = 1e-6
-"""Learning rates within this relative distance count as equal: training cannot distinguish them."""
+"""Lrs with at most this relative difference count as equal, because it has no effect on training."""
 
 
 def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> tuple[Meeting, ...]:
-    """Return every meeting between two samples, at its exact step.
+    """Return every step at which the lrs of curves meet, part or cross.
 
     Args:
         series: the values at every step.
-        tracks: the lr of each curve, in the curves' order.
-        samples: steps, ascending; a change that is undone before the next sample is not detected.
+        tracks: the index of each curve's lr track, in the curves' order.
+        samples: steps to compare, ascending. A change that is undone before the next sample is not detected.
     """
     found: dict[tuple[int, MeetingKind], list[tuple[int, int]]] = {}
     previous: tuple[object, int] | None = None
@@ -179,7 +182,7 @@ def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> t
 
 
 def _order(values: Sequence[float]) -> tuple[object, ...]:
-    """Return a value that changes whenever two curves meet, part or cross."""
+    """Return the order of the lrs as a value. It changes if two curves meet, part or cross."""
     order = sorted(range(len(values)), key=lambda curve: (values[curve], curve))
     return tuple(
         (curve, _compare(values[curve], values[before]) == 0)
@@ -198,7 +201,10 @@ def _relation(series: Series, step: int, first: int, second: int) -> int:
 
 
 def _when(series: Series, first: int, second: int, before: int, after: int) -> int:
-    """Return the first step after ``before`` with the same relation as at ``after``. Assumes one change in between."""
+    """Return the first step after ``before`` at which two tracks have the same order (<, = or >) as at ``after``.
+
+    Assumes that the order changes once between these steps.
+    """
     target = _relation(series, after, first, second)
     while after - before > 1:
         middle = (before + after) // 2
@@ -210,7 +216,7 @@ def _when(series: Series, first: int, second: int, before: int, after: int) -> i
 
 
 def _together(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
-    """Yield the sets of curves that the pairs connect, ascending."""
+    """Yield the sets of curves that the pairs connect, each in ascending order."""
     sets: list[set[int]] = []
     for pair in pairs:
         touched = [left for left in sets if left & {*pair}]

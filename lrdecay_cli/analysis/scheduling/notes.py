@@ -1,4 +1,4 @@
-"""The notes of a schedule's report."""
+"""Build the notes in the report of ``schedule``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MEETINGS, _NAMED = 5, 4
 
 
 def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = ()) -> Iterator[Note]:
-    """Yield every note, in order: findings, sources of lrs, the log's omissions, unknown changes, meetings, gaps."""
+    """Yield all notes of the report, findings first."""
     yield from finding_notes(findings)
     yield from _setting(schedule)
     yield from _log(schedule)
@@ -26,20 +26,20 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
     if not schedule.complete:
         kept, unit = f"{len(schedule.samples):,} of {schedule.length.steps:,}", schedule.length.unit
         yield Note(
-            f"chart, CSV and JSON hold {kept} {unit}s (denser where schedulers begin and end), each exactly as "
-            "mmengine sets it; start, peak and end cover all"
+            f"chart, CSV and JSON contain {kept} {unit}s, more of them where schedulers begin and end. Their values"
+            f" are exact; start, peak and end are those of all {unit}s"
         )
 
 
 def fastest(schedule: Schedule, optimizer: str | None = None) -> int:
-    """Return the curve of the head; without a head, the one with the highest peak."""
+    """Return the index of the head's curve; without a head, the index of the curve with the highest peak lr."""
     of = [index for index, curve in enumerate(schedule.curves) if optimizer in (None, curve.optimizer)]
     head = [index for index in of if schedule.curves[index].head]
     return head[0] if head else max(of, key=lambda index: schedule.curves[index].moments["lr"].peak)
 
 
 def name_of(curve: Curve) -> str:
-    """Return the name of a curve in a sentence."""
+    """Return the name of a curve, for use in a sentence."""
     return f"the head ({curve.label})" if curve.head else curve.label
 
 
@@ -62,8 +62,8 @@ def _setting(schedule: Schedule) -> Iterator[Note]:
         if scheduler.stepped and scheduler.expected and scheduler.stepped > scheduler.expected:
             times, step = f"{scheduler.stepped:,} times", "epoch" if scheduler.by_epoch else "iteration"
             yield Note(
-                f"hooks step {scheduler.type} at {scheduler.path} {times} in {count(scheduler.expected, step)}: it runs"
-                " ahead of the training",
+                f"hooks step {scheduler.type} at {scheduler.path} {times} in {count(scheduler.expected, step)}, so it"
+                " runs ahead of the training",
                 "warning",
                 ("remove the second ParamSchedulerHook",),
             )
@@ -72,17 +72,19 @@ def _setting(schedule: Schedule) -> Iterator[Note]:
 
 
 def _rehearsed(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
-    """Yield further observations of the dry run, and the parts that could not be run."""
+    """Yield notes on other changes that hooks made in the dry run, and on parts that could not run."""
     for change in rehearsal.states:
-        what = "thaws" if change.trainable else "freezes"
+        action = "unfreezes" if change.trainable else "freezes"
         tensors, when = count(len(change.parameters), "tensor"), f"{unit} {change.cause.iteration:,}"
-        yield Note(f"{change.cause.name} {what} {tensors} at {when}; dry-run names them")
+        yield Note(f"{change.cause.name} {action} {tensors} at {when}; dry-run lists them")
     failed = tuple(f"{left.name}: {left.reason}" for left in rehearsal.left_out if left.failed)
     if failed:
-        yield Note("could not run here, so the lrs that they set are not shown", "warning", failed)
+        yield Note("these hooks could not run here, so lrs that they set are not shown", "warning", failed)
     if rehearsal.in_validation:
         acting = tuple(f"{each.name}: {each.reason}" for each in rehearsal.in_validation)
-        yield Note("validation is not run, so what these hooks change in it is not shown", "warning", acting)
+        yield Note(
+            "validation is not run, so changes that these hooks make in validation are not shown", "warning", acting
+        )
     if rehearsal.tried:
         yield Note(
             f"the lrs by epoch are the same with {listed(map(str, rehearsal.tried))} iterations per epoch; give"
@@ -101,18 +103,18 @@ def _log(schedule: Schedule) -> Iterator[Note]:
         theirs = head.moments["lr"]
         if head is not shown and theirs != entry.moments:
             yield Note(
-                f"the log prints the lr of the first group only: {entry.key} is that of {entry.group} ({shown.label}), "
-                f"at most {entry.moments.peak:.4g}; {name_of(head)} trains at up to {theirs.peak:.4g}"
+                f"mmengine logs only the lr of the first group: {entry.key} is the lr of {entry.group} ({shown.label}),"
+                f" at most {entry.moments.peak:.4g}; {name_of(head)} trains at up to {theirs.peak:.4g}"
             )
 
 
 def _unforeseen(scheduler: RunScheduler, length: RunLength) -> Iterator[Note]:
-    """Yield the possible changes by a scheduler that the schedule does not show."""
+    """Yield notes on changes that a scheduler may make and the schedule does not show."""
     if scheduler.monitor is not None:
         yield Note(
             f"{scheduler.type} at {scheduler.path} follows the validation metric {scheduler.monitor!r}, unknown before "
             f"training: {_first_drop(scheduler, length)} it may repeatedly multiply each {scheduler.parameter} by "
-            f"{scheduler.options.get('factor', 0.1)}; the schedule is shown without that",
+            f"{scheduler.options.get('factor', 0.1)}; the schedule does not show this",
             "warning",
         )
 
@@ -138,7 +140,7 @@ def _meetings(schedule: Schedule) -> Iterator[Note]:
     for meeting in listed_meetings[:_MEETINGS]:
         yield Note(_meeting(meeting, schedule))
     if len(listed_meetings) > _MEETINGS:
-        yield Note(f"{len(listed_meetings) - _MEETINGS} more meetings of groups are in the JSON")
+        yield Note(f"{len(listed_meetings) - _MEETINGS} more steps at which lrs of groups meet are in the JSON")
 
 
 def _end_as_one(schedule: Schedule) -> bool:
@@ -158,7 +160,7 @@ def _meeting(meeting: Meeting, schedule: Schedule) -> str:
 
 
 def _batch(plan: TrainingPlan, schedule: Schedule) -> Iterator[Note]:
-    """Yield notes on the batch: the user's values, and the batch size for the lr if ``auto_scale_lr`` is off."""
+    """Yield notes on the batch size and number of GPUs, and on the config's batch size if ``auto_scale_lr`` is off."""
     batch, base = schedule.batch, plan.base_batch_size
     if not batch or not batch.gpus_given or batch.size is None or batch.lr_factor is not None or base is None:
         return

@@ -1,4 +1,4 @@
-"""The report of ``schedule`` on a config."""
+"""Build the report of ``schedule`` on a config."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def schedule_report(
     verbose: bool = False,
     findings: Sequence[Finding] = (),
 ) -> Result[Schedule]:
-    """Report on a schedule.
+    """Return the report on a schedule.
 
     Args:
         schedule: the schedule to report.
         plan: the settings of the run in the config.
         verbose: show versions, and the groups of every curve.
-        findings: the rules' findings in the config's schedulers.
+        findings: findings of the rules about schedulers.
     """
     report = Report(
         facts=tuple(_facts(schedule, verbose)),
@@ -136,7 +136,7 @@ def _by_curve(schedule: Schedule, name: str, *, titled: bool) -> Table:
 
 
 def _log(schedule: Schedule, digits: int) -> Table:
-    """Return the numbers of mmengine's log line in its format, and the fastest group, which the log omits."""
+    """Return a table of the lrs as mmengine's log prints them, and of the fastest group, which the log omits."""
     warm = schedule.warm_up_end is not None
     columns = (
         Column("key", "in the log", "text", vital=True),
@@ -170,7 +170,7 @@ def _log(schedule: Schedule, digits: int) -> Table:
 
 
 def _rows(schedule: Schedule) -> Table:
-    """Return one row for each curve in each sample, in the long form of data frames."""
+    """Return a table with one row for each curve and sampled step, in long form for data frames."""
     parameters = list(dict.fromkeys(name for curve in schedule.curves for name in curve.values))
     per_epoch = schedule.length.iterations_per_epoch if schedule.length.epochs else None
     columns = (

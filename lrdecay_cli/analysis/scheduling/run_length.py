@@ -1,4 +1,4 @@
-"""The number of iterations of a run, from the config and the user's options."""
+"""Compute the number of iterations of a run, from the config and command-line options."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def run_length(
 
     Args:
         plan: the settings of the run in the config.
-        iterations_per_epoch: ``--iters-per-epoch``.
-        dataset_size: ``--dataset-size``, samples before any RepeatDataset.
-        gpus: ``--gpus``, the GPUs that share the samples of an epoch.
+            iterations_per_epoch: value of ``--iters-per-epoch``.
+            dataset_size: value of ``--dataset-size``: the number of samples, without repeats by RepeatDataset.
+            gpus: value of ``--gpus``: the number of GPUs that share the samples of an epoch.
 
-    Returns:
-        In iterations if their number is known or only iterations matter; in epochs if it is unknown and every scheduler
-            steps by epoch.
+        Returns:
+            The length in iterations, if their number is known or only iterations matter. Otherwise in epochs, if
+            every scheduler steps by epoch.
 
-    Raises:
-        LrdecayError: a scheduler needs the unknown number of iterations per epoch; or both options are given, or a
-            dataset size without a batch size.
+        Raises:
+            LrdecayError: a scheduler needs the unknown number of iterations per epoch; both options are given; or
+                a dataset size is given and the batch size is unknown.
     """
     known, source = _iterations_per_epoch(plan, iterations_per_epoch, dataset_size, gpus)
     if known is None and (reason := _needs_iterations(plan)):
@@ -61,7 +61,7 @@ def _iterations_per_epoch(
         return None, "unknown"
     if plan.batch_size is None:
         raise LrdecayError(
-            "train_dataloader has no batch_size to divide --dataset-size by",
+            "train_dataloader has no batch_size, by which to divide --dataset-size",
             where=plan.where,
             fix="give --iters-per-epoch N",
         )
@@ -77,7 +77,7 @@ def _iterations_per_epoch(
 
 
 def _needs_iterations(plan: TrainingPlan) -> str:
-    """Return why a schedule requires the number of iterations per epoch; empty if it does not."""
+    """Return why the schedule needs the number of iterations per epoch; empty if the schedule does not need it."""
     for path, settings in plan.schedulers:
         called = f"{settings['type']} at {path}"
         if settings.get("convert_to_iter_based"):

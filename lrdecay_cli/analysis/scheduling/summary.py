@@ -1,4 +1,4 @@
-"""Turn the result of schedulers into a summary, and choose the steps to keep."""
+"""Summarize the values that schedulers set over a run, and choose the steps for charts and tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lrdecay_cli.domain.schedule import (
 )
 
 FEW = 1000
-"""Up to this number, all steps with a change are kept."""
+"""If at most this many steps change a value, all of them are kept."""
 _EVENLY, _IN_A_PART = 400, 64
 # A gradually changing value jumps if it changes by more than this share in one step.
 _JUMP = 0.2
@@ -28,16 +28,16 @@ _MOST = 5_000_000
 
 
 def sampled(series: Series, marks: Iterable[int], every: int | None = None) -> tuple[tuple[int, ...], bool]:
-    """Return the steps to keep, and whether they include every change.
+    """Return the steps to keep, and whether they include every change of a value.
 
-    A change after a constant phase is kept with the step before it, so that a line through the samples shows the step.
-    If values change at every step, kept steps are evenly spaced over the run and between successive ``marks``. Every
-    mark is kept with its neighbours.
+    If a value changes after a constant phase, the step before the change is kept too: a line through the kept steps
+    then shows the jump. If values change at most steps, the kept steps are evenly spaced over the run and between
+    successive ``marks``. Every mark is kept with the steps next to it.
 
     Args:
-        series: the values.
-        marks: important steps: the first and last ones of schedulers, peaks.
-        every: keep only every N-th step and the last one.
+        series: the values at every step.
+        marks: important steps: first and last steps of schedulers, and peaks.
+        every: keep only every N-th step and the last step.
 
     Raises:
         LrdecayError: ``every`` would keep more steps than fit into memory.
@@ -46,7 +46,7 @@ def sampled(series: Series, marks: Iterable[int], every: int | None = None) -> t
     if every is not None:
         count = last // every + 1
         if count * len(series.tracks) > _MOST:
-            raise LrdecayError(f"{count:,} samples are too many", where="--every", fix="give a larger number")
+            raise LrdecayError(f"{count:,} samples are too many", where="--every", fix="give a larger N")
         return tuple(dict.fromkeys([*range(0, last + 1, every), last])), every == 1
     rests = [index for index in range(1, len(series)) if series.steps[index] - series.steps[index - 1] > 1]
     if len(series) <= FEW:
@@ -69,7 +69,7 @@ def _evenly(begin: int, end: int, count: int) -> Iterator[int]:
 
 
 def _jumps(series: Series) -> Iterator[int]:
-    """Yield steps at which the first lr jumps, with the step before. Yields nothing for an lr that jumps very often."""
+    """Yield the steps at which the first lr jumps, and the steps before. Yields nothing if the lr jumps very often."""
     values = series.column(next(series.of("lr")))
     up, down = 1 + _JUMP, 1 - _JUMP
     jumps = [
@@ -84,13 +84,13 @@ def _jumps(series: Series) -> Iterator[int]:
 def schedule_of(
     run: Run, plan: TrainingPlan, length: RunLength, group_map: GroupMap, *, every: int | None = None
 ) -> Schedule:
-    """Summarize a run.
+    """Return the summary of a run's schedule.
 
     Args:
-        run: the result of the schedulers.
-        plan: the config's statements about its run.
+        run: the values that the schedulers set at every step.
+        plan: the settings of the run in the config.
         length: the length of the run.
-        group_map: the map with the groups.
+        group_map: the group map of the config.
         every: sample every N-th step, see :func:`schedule_sampling.sampled`.
 
     Raises:
@@ -133,7 +133,7 @@ def schedule_of(
 
 
 def warm_up_end_of(run: Run, length: RunLength) -> int | None:
-    """Return the first step after warm-up; None without a warm-up or if it lasts to the end."""
+    """Return the first step after warm-up; None if there is no warm-up or if warm-up lasts to the end."""
     ends = [
         scheduler.last_step + 1 for scheduler in run.schedulers if scheduler.warm_up and scheduler.last_step is not None
     ]

@@ -1,1 +1,1 @@
-"""The report of ``suggest``: decay settings that fit a model."""
+"""Find decay settings that fit a model, for the report of ``suggest``."""

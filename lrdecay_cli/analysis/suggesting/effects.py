@@ -1,4 +1,4 @@
-"""The effect of a suggestion on the lrs, by module and for the whole backbone."""
+"""Compute the effect of a suggestion on the lrs, for each module and for the whole backbone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrdecay_cli.domain.suggestion import Effect, Proposal, Variant
 from lrdecay_cli.text.counting import factor_text, listed, verb
 
 FASTER = 1.5
-"""A backbone's mean lr may grow by this factor before a warning."""
+"""If a suggestion multiplies the backbone's mean lr by more than this factor, the report has a warning."""
 _COLUMNS = (
     Column("module", "module", "name", vital=True),
     Column("parameters", "parameters", "integer"),
@@ -38,11 +38,10 @@ def effects(before: GroupMap, after: GroupMap) -> tuple[tuple[Effect, ...], Effe
 
 
 def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> Variant | None:
-    """Return the suggestion without the ``lr_mult`` of the whole backbone.
+    """Return the suggestion without the ``lr_mult`` that a custom key sets for the whole backbone.
 
-    None if there is no such ``lr_mult``, or if it is 0.
-
-    A custom key multiplies the decay's lr, so the lrs without it are computed from those with it.
+    Returns None if there is no such ``lr_mult``, or if it is 0. The lrs without the ``lr_mult`` are the suggested lrs
+    divided by it, because the constructor multiplies the decay's lr by it.
     """
     keys = proposal.options.get("custom_keys") or {}
     mults = {key: keys[key]["lr_mult"] for key in proposal.covering}
@@ -61,7 +60,7 @@ def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: s
 
 
 def effect_table(by_module: Sequence[Effect]) -> Table:
-    """Return one row for each module."""
+    """Return a table of the effect of a suggestion, with one row for each module."""
     rows = (
         (
             *(effect.name, effect.parameters, effect.lr_before, effect.lr_after),
@@ -73,7 +72,7 @@ def effect_table(by_module: Sequence[Effect]) -> Table:
 
 
 def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterator[str]:
-    """Describe the effect in words: mean factor and range for the backbone, then the rest of the model."""
+    """Yield sentences about the effect of a suggestion on the backbone (mean factor and range) and on other modules."""
     if backbone is None:
         return
     spans = [text for text in (_where(min, by_module, backbone), _where(max, by_module, backbone)) if text]
@@ -89,7 +88,7 @@ def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterato
 
 
 def faster_note(backbone: Effect | None) -> Iterator[Note]:
-    """Yield a warning if the backbone would train at more than :data:`FASTER` times its present lr."""
+    """Yield a warning if the suggestion multiplies the mean lr of the backbone by more than :data:`FASTER`."""
     if backbone is not None and backbone.factor is not None and backbone.factor > FASTER:
         highest = f", at most {factor_text(backbone.highest_factor)}" if backbone.highest_factor else ""
         yield Note(
@@ -100,7 +99,7 @@ def faster_note(backbone: Effect | None) -> Iterator[Note]:
 
 
 def variant_note(variant: Variant | None) -> Iterator[Note]:
-    """Yield a note with the effect of the variant that drops the backbone's custom keys."""
+    """Yield a note on the effect of the suggestion without the ``lr_mult`` of the whole backbone."""
     if variant is None:
         return
     factor, highest = variant.backbone.factor, variant.backbone.highest_factor
@@ -120,7 +119,7 @@ def _times(effect: Effect) -> str:
 
 
 def _where(pick: object, by_module: Sequence[Effect], backbone: Effect) -> str:
-    """Return the lowest or highest factor in the backbone, with its module."""
+    """Return the text of the lowest or highest factor in the backbone, with the module that has this factor."""
     lowest = pick is min
     known = {
         effect.name: factor

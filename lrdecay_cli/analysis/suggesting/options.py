@@ -1,4 +1,4 @@
-"""Decide which current options of ``paramwise_cfg`` a suggested decay keeps, and list layers."""
+"""Choose the options of ``paramwise_cfg`` that a suggestion keeps, and list the layers of an unknown backbone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Option
 
 _DECAY = {option for spec in CONSTRUCTORS for option in spec.decay_options}
-"""The options of a decay. The proposal sets their values."""
+"""Names of all options that define a decay. The suggestion sets these options."""
 _KEPT = {*OURS.options} - {*OURS.decay_options, "backbone", "custom_keys"}
-"""Options that lrdecay's constructor reads as well."""
+"""Names of other options that lrdecay's own constructor reads too."""
 
 
 def backbone_prefix(group_map: GroupMap) -> str:
@@ -37,7 +37,7 @@ def backbone_prefix(group_map: GroupMap) -> str:
 
 
 class PresentOptions(NamedTuple):
-    """The kept and the dropped options of the config, besides the decay itself."""
+    """The options of the config that a suggestion keeps and drops, without the options of the decay."""
 
     carried: dict[str, Any]
     """The options that lrdecay's own constructor can take over."""
@@ -50,15 +50,15 @@ class PresentOptions(NamedTuple):
 def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, refused: bool) -> PresentOptions:
     """Return the current options in three sets: options for lrdecay's own constructor, kept options, dropped options.
 
-    Custom keys of the head are kept, and so are options that lrdecay's constructor supports. An ``lr_mult`` of the
-    whole backbone stays and multiplies the decay: without it the backbone would train faster than now. The decay
-    replaces the other custom keys of the backbone.
+    Custom keys of the head and options that lrdecay's constructor supports are kept. An ``lr_mult`` of the whole
+    backbone is kept and multiplies the decay, because the backbone would train faster without it. The decay replaces
+    the other custom keys of the backbone.
 
     Args:
-        group_map: the map of the config as it is.
-        names: every parameter name of the model.
+        group_map: the group map of the config without the suggestion.
+        names: the names of all parameters of the model.
         prefix: the prefix of the backbone's parameter names.
-        refused: True if the config's constructor raised: then it is unknown which options the constructor reads.
+        refused: True if the config's constructor raised, so that the options that it reads are unknown.
     """
     spec = constructor_of(group_map)
     ours = spec is OURS
@@ -72,7 +72,7 @@ def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, r
             for key, settings in value.items():
                 present = _custom_key(key, settings, names, prefix)
                 taken = not spec.never_reads("custom_keys") or refused
-                if taken and not ours and present.backbone == inside and _slows(settings):
+                if taken and not ours and present.backbone == inside and _changes_lr(settings):
                     lr_mult, rest = _split(settings)
                     carried.setdefault("custom_keys", {})[key] = lr_mult
                     kept.append(structs.replace(present, value=lr_mult))
@@ -118,14 +118,17 @@ def _stays(key: Option, *, ours: bool) -> bool:
     return bool(key.elsewhere or (ours and key.backbone)) and (ours or not key.backbone)
 
 
-def _slows(settings: Any) -> bool:
+def _changes_lr(settings: Any) -> bool:
     """True if a custom key has an ``lr_mult`` other than 1."""
     lr_mult = settings.get("lr_mult", 1) if isinstance(settings, Mapping) else 1
     return isinstance(lr_mult, (int, float)) and lr_mult != 1
 
 
 def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the kept and dropped settings of a key of the whole backbone. A ``decay_mult`` would also decay norms."""
+    """Return the settings to keep and to drop, for a custom key that matches the whole backbone.
+
+    A ``decay_mult`` other than 0 is dropped, because it would give weight decay to norms too.
+    """
     kept = {"lr_mult", *(("decay_mult",) if settings.get("decay_mult") == 0 else ())}
     stays = {name: value for name, value in settings.items() if name in kept}
     return stays, {name: value for name, value in settings.items() if name not in stays}
@@ -137,11 +140,11 @@ _FEWEST = 3
 
 
 def layers_to_list(group_map: GroupMap) -> str:
-    """Return a fix for a backbone whose layer order is unknown: the option to list the layers, with their patterns.
+    """Return a fix for a backbone with an unknown order of layers: the option ``layers`` with patterns of its modules.
 
-    The user has to check that the modules run in the order of their registration. Tokens and positions of the backbone
-    belong to its first layer. Modules added to a pretrained backbone form one layer, the last, so that the blocks keep
-    their layer ids.
+    The patterns are in the order in which the modules are registered. The user has to check that this is also the order
+    of the layers. Tokens and position embeddings belong to the first layer. Modules that were added to a pretrained
+    backbone form the last layer, so that the blocks keep their layer ids.
     """
     patterns: dict[str, str] = {}
     for pattern, own in _layers(group_map, backbone_prefix(group_map)):
@@ -186,7 +189,11 @@ def _inner_prefix(names: Sequence[str], prefix: str) -> str:
 
 
 def _layers(group_map: GroupMap, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield a regular expression and the name for each parameter: its child of the backbone, or its entry of a list."""
+    """Yield a regular expression and the name for each parameter of the backbone.
+
+    The expression matches the child of the backbone that contains the parameter, or its entry if the child is a
+    list.
+    """
     names = _names(group_map, prefix)
     inner = _inner_prefix(names, prefix)
     above = re.escape(inner.removeprefix(prefix))

@@ -24,8 +24,8 @@ class UsualRate(msgspec.Struct, frozen=True):
     source: str
 
 
-MENDED = ("LRD202", "LRD203", "LRD204", "LRD205", "LRD206", "LRD207", "LRD208", "LRD301")
-"""Findings about layer ids and lr scales of a decay. A decay with such a finding is replaced."""
+REPLACED_FOR = ("LRD202", "LRD203", "LRD204", "LRD205", "LRD206", "LRD207", "LRD208", "LRD301")
+"""Rules about layer ids and lr scales. A decay with a finding of such a rule is replaced."""
 
 _DEEP_VIT = 12
 _RATES = {
@@ -39,7 +39,10 @@ _RATES = {
     "resnet": UsualRate(0.7, "MMPretrain's fine-tuning of SparK on ResNet-50"),
 }
 _SLOWEST, _GENTLER = 5e-5, (0.8, 0.85, 0.9, 0.95)
-"""The minimum lr scale of a stem, about that of a ViT-H with its published rate, and the rates for deeper backbones."""
+"""The lowest lr scale for the stem, and the higher rates to try if a deep backbone would go below this lr scale.
+
+The lr scale is about that of the stem of a ViT-H with its published rate.
+"""
 _ANY = UsualRate(0.8, "no published rate is known for this backbone")
 
 
@@ -48,16 +51,16 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
 
     Args:
         group_map: the map of the config; if its own constructor raises, the map without that constructor.
-        findings: the rules' findings in it.
-        mmdet: True if MMDetection is installed, whose constructor supports ConvNeXt.
-        refused: why the config's own constructor raises; empty if the constructor succeeds.
+        findings: findings of the rules in this map.
+        mmdet: True if MMDetection is installed. Its constructor supports ConvNeXt.
+        refused: the error of the config's own constructor; empty if the constructor succeeds.
 
     Raises:
         LrdecayError: the model has no backbone to decay, or the config has several optimizers.
     """
     where = group_map.config.path
     if len(group_map.optimizer.types) > 1 or "optimizer" not in group_map.training.optim_wrapper:
-        raise LrdecayError("the config has several optimizers; suggest supports one", where=where)
+        raise LrdecayError("the config has several optimizers; suggest supports only one", where=where)
     prefix = backbone_prefix(group_map)
     names = group_map.names(duplicates=True)
     kind = group_map.model.backbone or prefix[:-1]
@@ -66,7 +69,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
     current = constructor_of(group_map)
     decays = current.known and current.rate_option and not current.is_switched_off(group_map.constructor.options)
     judged = bool(decays) and not refused
-    faults = tuple(finding for finding in findings if judged and finding.code in MENDED)
+    faults = tuple(finding for finding in findings if judged and finding.code in REPLACED_FOR)
     rate, why = _rate(group_map, current, family, depths)
     if judged and not faults:
         return Proposal(group_map.constructor.type, group_map.constructor.options, (), (), (), fits=True)
@@ -119,7 +122,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
 
 
 def without_covering(proposal: Proposal) -> Proposal | None:
-    """Return the proposal without the custom keys of the whole backbone; None for a proposal without such keys."""
+    """Return the proposal without custom keys that match the whole backbone; None if it has no such keys."""
     if not proposal.covering:
         return None
     keys = {key: value for key, value in proposal.options["custom_keys"].items() if key not in proposal.covering}

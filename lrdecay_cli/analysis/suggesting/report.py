@@ -1,4 +1,4 @@
-"""The report of ``suggest``: the settings to paste, the reasons, and the layers before and after."""
+"""Build the report of ``suggest``: settings to paste, their reasons, and the layers before and after."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def suggestion_report(
     left: Sequence[Finding] = (),
     variant: Variant | None = None,
 ) -> Result[Suggestion]:
-    """Return the report.
+    """Return the report of ``suggest``.
 
     Args:
-        before: the map of the config as it is.
+        before: the map of the present config.
         after: the map of the config with the snippet; ``before`` if there is nothing to change.
-        proposal: the settings.
-        snippet: as :class:`Suggestion` has it.
-        lazy: True if the snippet goes to the end of a lazy config.
-        findings: findings in the config as it is, besides the faults of the proposal.
-        left: findings with the snippet.
-        variant: the suggestion without the custom keys of the backbone that it keeps.
+        proposal: the suggested constructor and options.
+        snippet: the Python to paste; empty if there is nothing to change.
+        lazy: True if the snippet is for the end of a lazy config.
+        findings: findings in the present config, other than the findings that led to the proposal.
+        left: findings in the config with the snippet.
+        variant: the suggestion without custom keys of the whole backbone; None if it contains no such keys.
     """
     known = bool(snippet) and not proposal.refused
     by_module, backbone = effects(before, after) if known else ((), None)
@@ -160,7 +160,7 @@ def _folded(names: Sequence[str], group_map: GroupMap) -> list[str]:
 
 
 def refusal_of(proposal: Proposal) -> str:
-    """Return the message for a config whose own constructor raises."""
+    """Return the message for a config that does not build because its own constructor raises."""
     return f"the config does not build: {proposal.refused}"
 
 
