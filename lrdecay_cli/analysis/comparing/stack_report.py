@@ -132,11 +132,11 @@ def _notes(document: StackDifference, verbose: bool) -> Iterator[Note]:
         status = each.before if each.before == each.after else f"{each.before} → {each.after}"
         by_status.setdefault(status, []).append(f"{each.config}: {each.problem}" if each.problem else each.config)
     for status, lines in sorted(by_status.items()):
-        configs, details = count(len(lines), "config"), _some(lines, verbose)
+        configs, shown = count(len(lines), "config"), _some(lines, verbose)
         if status in NOT_FOR_TRAINING:
-            yield Note(f"{configs} not for training: {status}", "info", details)
+            yield Note(f"{configs} not for training: {status}", "info", shown)
         else:
-            yield Note(f"{configs} without a map on either side: {status}", "info", details)
+            yield Note(f"{configs} without a map on either side: {status}", "info", shown)
 
 
 def _summary(document: StackDifference) -> str:
