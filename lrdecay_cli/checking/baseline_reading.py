@@ -128,7 +128,7 @@ def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], befo
 
 
 def _exact(value: float | None, aspect: str, tensors: Sequence[Tensor]) -> float | None:
-    """Return the map's own number if it equals the number of a baseline line in 12 digits, else the line's number."""
+    """Return the number in a baseline line, or the map's own number if the two are equal in 12 digits."""
     if value is None:
         return None
     numbers = [getattr(tensor.group, aspect) for tensor in tensors if tensor.group is not None]

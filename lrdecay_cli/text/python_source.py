@@ -11,8 +11,9 @@ NOT_FINITE: Mapping[str, float] = {"Infinity": math.inf, "-Infinity": -math.inf,
 
 
 def finite_or_name(value: float) -> float | str:
-    """Return ``value`` as a float; for NaN and infinity, which JSON does not have, return a name from
-    :data:`NOT_FINITE`.
+    """Return ``value`` as a float.
+
+    JSON has no literal for NaN and infinity, so these values are returned as a name from :data:`NOT_FINITE`.
     """
     if math.isfinite(value):
         return float(value)

@@ -174,7 +174,9 @@ def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
 
 
 def _rate_here(context: RuleContext, option: str) -> str:
-    """Return the constructor's name for the decay rate if ``option`` is the name in another constructor; else empty."""
+    """Return this constructor's name for the decay rate if ``option`` is another constructor's name; else an empty
+    text.
+    """
     here = context.spec.rate_option
     is_rate = option in RATE_ELSEWHERE or any(option == known.rate_option for known in CONSTRUCTORS)
     known = context.spec.known and is_rate and here and here != option and here not in context.options

@@ -60,14 +60,14 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
         return
     groups = {group.name for group, _ in fast}
     highest = max(group.lr_scale or 0 for group, _ in fast)
-    which = f"group {fast[0][0].name}" if len(groups) == 1 else count(len(groups), "group")
+    faster = f"group {fast[0][0].name}" if len(groups) == 1 else count(len(groups), "group")
     ids = sorted({group.layer_id for group, _ in fast if group.layer_id is not None})
     above = [layer for layer in ids if context.head_id is not None and layer > context.head_id]
     cause = f": {describe_ids(above)} above {context.head_id_label}" if above else ""
     fitting = context.fitting_num_layers
     fits = fitting is not None and context.num_layers is not None and fitting != context.num_layers
     yield Fault(
-        f"{which} {verb(len(groups), 'trains', 'train')} faster than the base lr, up to {rate(highest)} times, with a"
+        f"{faster} {verb(len(groups), 'trains', 'train')} faster than the base lr, up to {rate(highest)} times, with a"
         f" decay rate of {decay:g}{cause}",
         f"set num_layers={fitting}, which fits depths {context.depths_in_words}"
         if fits

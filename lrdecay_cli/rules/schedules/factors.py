@@ -68,7 +68,7 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
 
 
 def _taken_back(scheduler: Scheduler, others: Iterable[Scheduler]) -> bool:
-    """Return True if later schedulers lower every raised group to its initial lr or below."""
+    """Return True if later schedulers lower every group that this scheduler raises to its initial lr or below."""
     raised = [(scheduler.goal(lr), lr) for _, lr in trainable_groups(scheduler.groups) if scheduler.goal(lr) > lr]
     after = [each for each in others if each.acts and _is_later(each, scheduler)]
     return bool(raised) and all(any(_comes_to(each, high, lr) <= lr for each in after) for high, lr in raised)
@@ -108,17 +108,17 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_b
         return
     parameters = trainable_names([group for group, _ in groups])
     least, highest = min(lr for _, lr in groups), max(lr for _, lr in everything)
-    raised = "leaves it unchanged" if least == lowest else "raises it"
+    effect = "leaves it unchanged" if least == lowest else "raises it"
     if 0 < least < lowest:
-        raised += f" up to {lowest / least:.3g} times"
+        effect += f" up to {lowest / least:.3g} times"
     elif least == 0 and lowest > 0:
-        raised += " from 0, so these tensors train"
+        effect += " from 0, so these tensors train"
     base = context.starting_base_lr
     ratio = lowest / base if base else 0.01
     # A rise of all groups that a later scheduler lowers again is intended and keeps its height; any other is undone.
     cycle = taken_back and lowest > highest
     if taken_back:
-        raised += ", before another scheduler lowers it again"
+        effect += ", before another scheduler lowers it again"
     share = f"{ratio if cycle else min(ratio, 0.1):.3g}"
     fix, edits = f"replace eta_min by eta_min_ratio={share} to keep the lrs different", _by_ratio(scheduler, share)
     if scheduler.family == "Poly":
@@ -131,7 +131,7 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_b
         severity = "warning"
     yield Fault(
         f"eta_min={lowest:g} of {scheduler.name} is not below the lr of {count(len(parameters), 'tensor')} "
-        f"(from {least:g}): annealing {raised}",
+        f"(from {least:g}): annealing {effect}",
         fix,
         parameters=parameters,
         option=f"{scheduler.path}.eta_min",
@@ -347,11 +347,11 @@ def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
         yield from _fault(scheduler, "momentum", highest)
 
 
-def _fault(scheduler: Scheduler, what: str, value: float | None) -> Iterator[Fault]:
+def _fault(scheduler: Scheduler, scheduled: str, value: float | None) -> Iterator[Fault]:
     gamma, count = number_or_none(scheduler.settings.get("gamma")), scheduler.times_stepped()
     if scheduler.family not in _BY_GAMMA or gamma is None or 0 < gamma <= 1 or count == 0 or not scheduler.acts:
         return
-    begins = f"{scheduler.name} multiplies the {what} by gamma={gamma:g} at each step"
+    begins = f"{scheduler.name} multiplies the {scheduled} by gamma={gamma:g} at each step"
     severity: Severity | None = None
     if gamma <= 0:
         message = f"{begins}: it is " + ("0 from the first step on" if gamma == 0 else "negative after the first")

@@ -20,6 +20,7 @@ from lrdecay_cli.rules.api import (
     trainable_groups,
     training_length,
     training_unit,
+    verb,
 )
 
 _LEFT = 0.05
@@ -69,16 +70,16 @@ def _milestones(scheduler: Scheduler) -> Iterator[Fault]:
     late = [step for step in scheduler.milestones if last is not None and begin + step >= last]
     if last is None or not late:
         return
-    whose = "the scheduler" if length is None or last < length else "training"
-    from_begin = f" (counted from begin={begin:g})" if begin else ""
-    listed = ", ".join(f"{step:g}" for step in late)
+    ending = "the scheduler" if length is None or last < length else "training"
+    from_begin = f", counted from begin={begin:g}" if begin else ""
+    values = ", ".join(f"{step:g}" for step in late)
     every = len(late) == len(scheduler.milestones)
-    of_all = "all of them" if every else f"{len(late)} of {len(scheduler.milestones)}"
-    are = "s {} are" if len(late) > 1 else " {} is"
+    total = len(scheduler.milestones)
+    number = f"{'all' if every else f'{len(late)} of'} {total} milestones" if total > 1 else "the only milestone"
     ends_early = length is not None and begin + max(late) < length
     yield Fault(
-        f"milestone{are.format(listed)} never reached{from_begin}, because {whose} ends at {last:g} {scheduler.unit}: "
-        f"{of_all}",
+        f"{number} ({values}{from_begin}) {verb(len(late), 'is', 'are')} never reached, because {ending} ends at"
+        f" {last:g} {scheduler.unit}",
         f"set {scheduler.path}.end={length:g}"
         if ends_early
         else f"set milestones below {last - begin:g}, or extend the training and the scheduler's end",

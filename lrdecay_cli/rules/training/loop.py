@@ -119,12 +119,12 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
         as_planned = planned if change.cause.stage == "train()" and change.cause.iteration == 0 else set()
         names = [name for name in change.parameters if name in grouped and name not in as_planned]
         if names:
-            what = "unfreezes" if change.trainable else "freezes"
+            action = "unfreezes" if change.trainable else "freezes"
             yield Fault(
-                f"{change.cause.name} {what} {count(len(names), 'tensor')} at iteration {change.cause.iteration:,}",
+                f"{change.cause.name} {action} {count(len(names), 'tensor')} at iteration {change.cause.iteration:,}",
                 "change nothing if this is intended; otherwise remove frozen_stages or the hook",
                 parameters=names,
-                about=f"{change.cause.name} {'thaws' if change.trainable else what}",
+                about=f"{change.cause.name} {'thaws' if change.trainable else action}",
             )
 
 

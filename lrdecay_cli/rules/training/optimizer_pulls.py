@@ -38,22 +38,23 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
         if effects.decay == "first group's" and len(decays) > 1:
             first = groups[0].weight_decay or 0.0
             affected = [group for group in groups if (group.weight_decay or 0.0) != first]
-            what = (
+            problem = (
                 f"uses the first group's weight decay, {rate(first)}, for {count(len(affected), 'group')} with another"
                 " weight decay"
             )
             fix = "use AdamW, which uses each group's weight decay"
         elif effects.decay == "lr² ÷ highest lr × weight decay" and len(lrs) > 1 and affected:
             lowest = min(lrs) / max(lrs)
-            what = f"decays by lr² ÷ highest lr: the group with the lowest lr gets {rate(lowest)} of its weight decay"
+            gets = f"the group with the lowest lr gets {rate(lowest)} of its weight decay"
+            problem = f"decays by lr² ÷ highest lr: {gets}"
             fix = "set corrected_weight_decay=False, or use AdamW"
         elif effects.decay == "lr ÷ first lr × weight decay" and decays[-1] >= _SEVERE:
-            what = f"does not multiply weight decay by lr: each step removes {decays[-1]:.3g} of a weight"
+            problem = f"does not multiply weight decay by lr: each step removes {decays[-1]:.3g} of a weight"
             fix = f"set weight_decay={rate(decays[-1] * max(lrs, default=1.0))}, or remove the option that decouples it"
         else:
             continue
         yield Fault(
-            f"{optimizer.label} {what}",
+            f"{optimizer.label} {problem}",
             fix,
             parameters=trained_names(*affected),
             option=f"{OPTIMIZER}.type",
@@ -129,13 +130,13 @@ def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
     for optimizer in context.optimizers:
         halved, rewrites = optimizer.effects.halved, optimizer.effects.rewrites_lr
         if rewrites:
-            what = "assigns group['lr'] in every step and overrides the schedulers"
+            problem = "assigns group['lr'] in every step and overrides the schedulers"
         elif halved is not None and abs(halved - 0.5) > 0.1 and optimizer.effects.lr != "refused":
-            what = f"moves by {rate(halved)} of a full step after every lr is halved, instead of 0.5"
+            problem = f"moves by {rate(halved)} of a full step after every lr is halved, instead of 0.5"
         else:
             continue
         yield Fault(
-            f"{optimizer.label} does not follow the schedule of its lrs ({span(optimizer.lrs or [0.0])}): it {what}",
+            f"{optimizer.label} does not follow the schedule of its lrs ({span(optimizer.lrs or [0.0])}): it {problem}",
             "remove param_scheduler if the optimizer needs none, or use AdamW",
             option="param_scheduler",
             about=optimizer.effects.name,

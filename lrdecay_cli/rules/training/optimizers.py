@@ -288,14 +288,14 @@ def _distorted(optimizer: MeasuredOptimizer) -> Iterator[Fault]:
         step, ratio = max(effects.ratios, key=lambda measured: abs(math.log(max(measured[1], 1e-9) / 0.1)))
         # A distortion only after that many steps depends on the lr: torch's Adafactor caps it at 1/√step.
         severity = "info" if all(_follows(each) for at, each in effects.ratios if at < _LATE) else "warning"
-        what = f"moves a group with a tenth of the lr by {rate(ratio)} of the other group's step at step {step:,}"
+        problem = f"moves a group with a tenth of the lr by {rate(ratio)} of the other group's step at step {step:,}"
     elif effects.lr == "ignored":
-        what = f"ignores the lr of its {count(len(optimizer.groups), 'group')}"
+        problem = f"ignores the lr of its {count(len(optimizer.groups), 'group')}"
     else:
         first = rate(optimizer.groups[0].lr or 0.0)
-        what = f"moves all {len(optimizer.groups)} groups with the first group's lr, {first}"
+        problem = f"moves all {len(optimizer.groups)} groups with the first group's lr, {first}"
     yield Fault(
-        f"{optimizer.label} {what}: the configured lrs of {span(lrs)} do not apply",
+        f"{optimizer.label} {problem}: the configured lrs of {span(lrs)} do not apply",
         "use an optimizer whose step is proportional to the lr, for example AdamW",
         parameters=trained_names(*optimizer.groups),
         option=f"{OPTIMIZER}.type",

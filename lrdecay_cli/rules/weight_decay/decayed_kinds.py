@@ -192,7 +192,7 @@ def _decayed_faults(
     beside_others: bool = True,
     leave_out: Iterable[str] = (),
 ) -> Iterator[Fault]:
-    """Yield a fault for decayed parameters of a kind that the config suggests to exempt from weight decay.
+    """Yield a fault if parameters of a kind are decayed although the config suggests that they should be exempt.
 
     Args:
         context: the map.
