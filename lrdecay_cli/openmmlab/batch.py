@@ -32,7 +32,7 @@ from lrdecay_cli.openmmlab.world import world_of
 GPUS = "gpus"
 """Symbol of the number of GPUs in formulas."""
 _OTHER_GPUS = (1, 2, 8, 64)
-"""If a constructor uses the number of GPUs, lrdecay also runs it with these numbers."""
+"""If a constructor uses the number of GPUs, lrdecay also runs the constructor with these numbers of GPUs."""
 
 Numbers = list[tuple[float | None, float | None]]
 """lr and weight decay of each group, as set by the constructor."""
@@ -121,10 +121,9 @@ class BuiltGroups:
         self._asked = questions.asked or reload is not None
 
     def finished(self, group_map: GroupMap, *, scale: bool = True) -> GroupMap:
-        """Return ``group_map`` with the lrs that ``auto_scale_lr`` computes.
+        """Return ``group_map`` with the lrs that ``auto_scale_lr`` computes. ``scale=False`` does not change the lrs.
 
-        If a value depends on the number of GPUs, the map also gets its formula. ``scale=False`` keeps the lrs as they
-        are.
+        If a value depends on the number of GPUs, the map also gets the formula of the value.
         """
         batch, numbers = self.batch, numbers_of(self.built)
         if self._asked:
@@ -204,7 +203,7 @@ def numbers_of(built: BuiltOptimizer) -> Numbers:
 
 
 def _provenance(options: Mapping[str, Any], lr: float | None, weight_decay: float | None) -> Provenance | None:
-    """Return the formulas of a group's lr and weight decay; None if a formula gives another value than the real one."""
+    """Return the formulas of a group's lr and weight decay; None if a formula does not give the real value."""
     steps = [_step(options.get(key), real, key) for key, real in (("lr", lr), ("weight_decay", weight_decay))]
     return Provenance(None, None, steps[0], steps[1]) if steps[0] and steps[1] else None
 

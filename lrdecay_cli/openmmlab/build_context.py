@@ -145,7 +145,8 @@ def _parameters_on_meta() -> Iterator[None]:
 
 @contextmanager
 def fresh_managers() -> Iterator[None]:
-    """After the block, remove the default scope, logger, message hub and visualizer that a Runner has created in it.
+    """After the block, remove the default scope, logger, message hub and visualizer that a Runner created inside the
+    block.
 
     Otherwise mmengine would return these objects as the current ones, and reuse them for the next Runner of the same
     name (experiment name and start second). Source: mmengine 0.10.7, ``utils/manager.py``, ``Runner.__init__``.
@@ -182,8 +183,8 @@ def without_prints() -> Iterator[None]:
 def quiet_stack(verbose: bool) -> Iterator[None]:
     """Send the output of torch and OpenMMLab to stderr. Unless ``verbose``, discard their warnings and log lines.
 
-    mmdet's constructor logs a line for each parameter. mmengine's logger writes to the stdout of the time when it was
-    created.
+    mmdet's constructor logs a line for each parameter. mmengine's logger always writes to the stdout that was current
+    when the logger was created.
     """
     logger = MMLogger.get_current_instance()
     console = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]

@@ -29,15 +29,14 @@ from lrdecay_cli.openmmlab.zoo_lookups import remembered_zoos
 _DEEPEST = 20
 """Limit on nested bases, so that circular bases end the search."""
 _FEW_BITS = 2000
-"""Python can always write an integer with fewer bits as text, with any limit on digits."""
+"""Integers with fewer bits can be written as text under every limit on digits that Python allows."""
 
 
 def load_config(given: str, overrides: dict[str, Any]) -> Config:
-    """Load a config with its bases and custom imports, then apply ``--cfg-options``, in the order of
-    ``tools/train.py``.
+    """Load a config with its bases and custom imports, then apply ``--cfg-options``.
 
-    The working directory becomes importable, as in a training that is started in the project's root. It is the last
-    entry of ``sys.path``, so it does not hide installed packages.
+    The order is that of ``tools/train.py``. The working directory becomes importable, as in a training that is started
+    in the project's root. It is the last entry of ``sys.path``, so it does not hide installed packages.
     """
     path = find_config(given)
     for place in config_places(given):

@@ -94,8 +94,7 @@ def number(value: Any) -> float | None:
 
 
 def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool]]:
-    """Yield each class that receives arguments in a call of ``kind``, its arguments, and whether it accepts
-    ``**kwargs``.
+    """Yield each class that gets arguments in a call of ``kind``, its parameters, and if it accepts ``**kwargs``.
 
     The first class or function is ``kind`` itself. A base class follows if the class before it passes on ``**kwargs``.
 
@@ -116,10 +115,10 @@ def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool
 
 
 def find_registered(registry: Registry, named: Any, scope: str | None = None) -> Any:
-    """Return the class that is registered as ``named``; None if there is none. A ``named`` that is not a string is
-    returned.
+    """Return the class that is registered as ``named``; None if there is none.
 
-    Searches the registry scope ``scope``, or the default scope without it.
+    If ``named`` is not a string, it is returned unchanged. ``scope`` is the registry scope to search; None for the
+    default scope.
 
     Source: mmengine 0.10.7, ``Registry.get``. It returns None for most unknown names, but raises RuntimeError for names
     that cannot be a module path (``''``, ``'.AdamW'``).

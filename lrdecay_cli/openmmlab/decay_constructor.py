@@ -121,8 +121,9 @@ def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[
 
 
 def unwrapped_model(model: nn.Module) -> nn.Module:
-    """Return the model whose parameters mmengine's constructors group: ``model.module`` of a wrapper, else ``model``
-    itself.
+    """Return the model whose parameters mmengine's constructors group.
+
+    This is ``model.module`` if ``model`` is a wrapper, otherwise ``model`` itself.
     """
     inner = getattr(model, "module", None)
     return inner if isinstance(inner, nn.Module) else model

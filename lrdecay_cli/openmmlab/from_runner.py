@@ -1,4 +1,4 @@
-"""Read the group map of a training that starts, from its live optimizer."""
+"""Read the group map of a training from its live optimizer, when the training starts."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
     log_lr = False
 
     def before_train(self, runner: Any) -> None:
-        """Read the groups of ``runner.optim_wrapper`` and pass them to :meth:`judge`. mmengine calls this on every
-        rank.
+        """Read the groups of ``runner.optim_wrapper`` and pass them to :meth:`judge`.
+
+        mmengine calls this on every rank.
         """
         logger = runner.logger if is_main_process() else None
         group_map = live_map(runner)
@@ -95,7 +96,7 @@ def _is_logged(runner: Any, batch_idx: int) -> bool:
 
 
 def live_map(runner: Any) -> GroupMap:
-    """Return the group map of a Runner's optimizer. As in ``inspect``, lrs are those before any schedule.
+    """Return the group map of a Runner's optimizer. As in ``inspect``, the lrs are those before the schedule.
 
     Differences from the map of ``inspect``:
 

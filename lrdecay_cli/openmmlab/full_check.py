@@ -26,8 +26,9 @@ ZOO_MODELS = {
 
 
 def main(modules: Sequence[str]) -> None:
-    """Import the modules in order, list the devices, and build a model of each zoo. The results go to stdout as JSON
-    lines.
+    """Import the modules in order, list the devices, and build a model of each zoo.
+
+    The results are written to stdout as JSON lines.
     """
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         # Output of packages at import is not part of the report.

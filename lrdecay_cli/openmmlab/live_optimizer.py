@@ -120,8 +120,9 @@ _DISTRIBUTED = ("torch.distributed", "deepspeed", "fairscale")
 
 
 def _measurable(optimizers: Mapping[str, Any]) -> dict[str, torch.optim.Optimizer]:
-    """Return the optimizers with measurable effects: torch's optimizers, except those of distributed libraries
-    (DeepSpeed).
+    """Return the optimizers with measurable effects. These are torch's optimizers and their subclasses.
+
+    Optimizers of distributed libraries such as DeepSpeed are omitted.
     """
     return {
         key: each
@@ -178,8 +179,8 @@ def _bare(optimizer: Any) -> Any:
 def _flat(schedulers: Any, interval: str) -> Iterator[Scheduled]:
     """Yield each scheduler, followed by the schedulers that it runs one after another.
 
-    A ``lr_scheduler`` dict of Lightning yields the scheduler in it. ``interval`` applies to schedulers without their
-    own.
+    A ``lr_scheduler`` dict of Lightning yields the scheduler in it. ``interval`` applies to schedulers without an
+    interval of their own.
     """
     if isinstance(schedulers, Mapping):
         interval = str(schedulers.get("interval", interval))
@@ -219,8 +220,9 @@ def _is_timms(scheduler: Any) -> bool:
 
 
 def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
-    """True if the lr of each group already includes its ``lr_scale``: lr over ``initial_lr`` is proportional to
-    ``lr_scale``.
+    """True if the lr of each group already includes its ``lr_scale``.
+
+    This is the case if lr over ``initial_lr`` is proportional to ``lr_scale``.
     """
     factors, scales = [], set()
     for optimizer in optimizers:

@@ -56,7 +56,7 @@ def read_groups(
         optimizers: optimizers of ``model`` by name. The name becomes a prefix of the names of its groups.
         base_lrs: base lr of each optimizer, to compute the lr scale of groups without ``lr_scale``.
         provenance: provenance by parameter name, for parameters with a known formula.
-        scheduled: schedulers may have changed the groups; read the values from before.
+        scheduled: True if schedulers may have changed the groups. Then the values from before are read.
         turns: sets of optimizers that step alternately. All optimizers in a set may contain the same tensor.
         name_of: function that converts a name in the model to a name in the map.
     """
@@ -175,10 +175,10 @@ def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def ratio(lr: float | None, base_lr: float | None, precision: str | None = None) -> float | None:
-    """Return ``lr / base_lr`` as the shortest decimal that gives ``lr`` bit for bit: 0.1 instead of
-    0.09999999999999999.
+    """Return ``lr / base_lr`` as the shortest decimal that gives ``lr`` bit for bit.
 
-    ``precision`` is the precision of ``lr``; None for a Python float.
+    For example, the result is 0.1 instead of 0.09999999999999999. ``precision`` is the precision of ``lr``; None for a
+    Python float.
     """
     if lr is None or not base_lr:
         return None

@@ -26,10 +26,10 @@ Audit = Callable[[str, Callable[[Config], None] | None], GroupMap]
 
 
 def without_constructor(config: str, audit: Audit) -> GroupMap:
-    """Return the group map of a config with a failing constructor, built with mmengine's default constructor without
-    options.
+    """Return the group map of a config with a failing constructor.
 
-    In the map, ``constructor`` and its options are those of the config.
+    The map is built with mmengine's default constructor without options. Its fields ``constructor`` and options are
+    those of the config.
     """
     own: dict[str, Any] = {}
 

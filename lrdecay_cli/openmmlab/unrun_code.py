@@ -37,9 +37,7 @@ _IN_TRAINING = ("train_step", "forward", "loss", "forward_train", "_run_forward"
 
 
 def unrun_code(config: Config) -> tuple[UnrunCode, ...] | UnsetType:
-    """Return hooks, training loop and strategy of a config that are not run to build a group map; UNSET if
-    there are none.
-    """
+    """Return the hooks, training loop and strategy of a config that an audit does not run; UNSET if there are none."""
     found: list[UnrunCode] = []
     with training_scope(config), suppress(Exception):
         for option, hook in hooks_of(config):
@@ -70,8 +68,9 @@ def has_own_run(loop: type) -> bool:
 
 
 def freezing_in_forward(model: nn.Module) -> Iterator[LeftOut]:
-    """Yield classes of a model whose methods set ``requires_grad`` in each iteration. Running these methods
-    needs data.
+    """Yield classes of a model whose methods set ``requires_grad`` in each iteration.
+
+    A dry run cannot run these methods, because they need data.
     """
     for kind in {type(module): None for module in model.modules()}:
         for method in _IN_TRAINING:

@@ -24,7 +24,7 @@ _LIBRARIES = ("torch", "mmengine", "transformers", "accelerate", "importlib", "o
 
 
 class Questions:
-    """Record of whether code outside the libraries has requested the number of GPUs."""
+    """Record of whether code outside torch, mmengine and similar libraries has requested the number of GPUs."""
 
     asked = False
 
@@ -144,8 +144,9 @@ def _is_library(module: str) -> bool:
 
 
 def _caller() -> str:
-    """Return the name of the module that reads an environment variable, by any method of ``os.environ`` or
-    ``os.getenv()``.
+    """Return the name of the module that reads an environment variable.
+
+    It may use ``os.environ[...]``, ``.get()``, ``in`` or ``os.getenv()``.
     """
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__name__") in ("os", "_collections_abc", __name__):

@@ -1,5 +1,4 @@
-"""Find how the model wrapper of a distributed training changes the groups. The real wrapper and the real model are
-used.
+"""Find how the model wrapper of a distributed training changes the groups, with the real wrapper and the real model.
 
 mmengine wraps the model before it builds the optimizer, so the constructor gets the wrapped model. In a model wrapped
 by FSDP, the original parameters are already joined or cut into one-dimensional pieces.
@@ -180,9 +179,9 @@ def _sync_batch_norm_on_cpu() -> AbstractContextManager[None]:
 
 
 def _places(model: nn.Module) -> Iterator[tuple[tuple[int, str], str]]:
-    """Yield module id and name within the module for each parameter, with the parameter's full name. FSDP stores the
-    first
-    two.
+    """Yield a key for each parameter, with the parameter's full name.
+
+    The key contains the ``id`` of the parameter's module, and its name within the module. FSDP stores such keys.
     """
     for path, module in model.named_modules():
         for own in module._parameters:

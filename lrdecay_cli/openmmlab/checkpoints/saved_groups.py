@@ -105,7 +105,7 @@ def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
 
 @dataclass(frozen=True)
 class SavedGroup:
-    """One entry of a saved ``param_groups``."""
+    """A parameter group in a checkpoint: an entry of the saved ``param_groups``."""
 
     name: str
     """Name of the group as in a map of the config. With several optimizers it starts with the optimizer's name."""
@@ -203,8 +203,9 @@ def _shape(state: Any, key: Any) -> Shape | None:
 
 
 def _short(value: Any) -> Any:
-    """Return a group's value as plain data. A nested or very long list, which could exceed memory, becomes its type's
-    name.
+    """Return a value of a group as plain data. A list becomes its type's name if it is nested or very long.
+
+    Such a list could need too much memory.
     """
     if isinstance(value, (list, tuple)):
         simple = len(value) <= _LONGEST and not any(isinstance(item, (list, tuple, set, Mapping)) for item in value)
@@ -282,9 +283,7 @@ def counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[Paramete
 
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
-    """Return the first difference between the groups and shapes of a checkpoint and of the config; None if there is
-    none.
-    """
+    """Return the first difference between a checkpoint and a config in groups and shapes; None if there is none."""
     expected = counterparts(saved, config)
     if not len(saved) == len(config.groups) == len(expected):
         named = sorted({group.optimizer for group in saved} - {""})

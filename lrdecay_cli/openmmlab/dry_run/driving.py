@@ -74,10 +74,9 @@ class Drive:
         return runner.model
 
     def _shapes_for_train(self) -> AbstractContextManager[None]:
-        """Return a context in which tensors have their full shapes, because some ``train()`` methods index their
-        tensors.
+        """Return a context in which tensors have their full shapes, because some ``train()`` methods use these shapes.
 
-        An example is LeViT of mmpretrain.
+        An example is LeViT of mmpretrain, which indexes its tensors.
         """
         return self._runner.optimizer_steps.whole_shapes() if self._has_own_train else nullcontext()
 

@@ -19,11 +19,10 @@ _LATER = 10
 
 
 def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-    """Replace each parameter's tensor by a small tensor with the same number of dimensions, so that steps need little
-    memory.
+    """Replace the tensor of each parameter by a small tensor, so that steps need little memory.
 
-    The first two dimensions keep their ratio, because some optimizers (Muon) scale a step by this ratio. Optimizer
-    state that exists before the first step (Adagrad) shrinks too.
+    The number of dimensions stays the same. The first two dimensions keep their ratio, because some optimizers (Muon)
+    scale a step by this ratio. Optimizer state that exists before the first step (Adagrad) shrinks too.
 
     Returns:
         Every parameter with a tensor of its original shape. All elements of this tensor share the memory of one
@@ -111,7 +110,7 @@ def _any_alike(pulls: Iterable[float | None], coupled: Iterable[float | None]) -
 
 
 def _outside_gradient(pull: float | None, group: Mapping[str, Any], decay: float) -> DecayUse | None:
-    """Return by which factor an optimizer shrinks a weight, if it does not add the weight decay to the gradient.
+    """Return the formula by which weight decay shrinks a weight, for an optimizer that does not add it to the gradient.
 
     Args:
         pull: change of a weight caused by weight decay alone; None if not measured.
@@ -137,8 +136,9 @@ def _moved(
     step: int = 1,
     weight_decay: bool = True,
 ) -> list[float | None]:
-    """Return the mean absolute change of the elements of each group in one step; None for a group without trainable
-    tensors.
+    """Return the mean absolute change of the elements of each group in one step.
+
+    None for a group without trainable tensors.
 
     Args:
         optimizer: the optimizer. A copy of it takes the step.

@@ -14,11 +14,10 @@ _OWN = {"params", "param_names", "param_name", "group_name", "layer_id", "lr_sca
 
 
 class Folded:
-    """Let schedulers step one representative of all groups with equal options. :meth:`spread` copies its values to the
-    others.
+    """Let schedulers step only one representative of all groups with equal options.
 
-    If a scheduler comes from another project, every group is stepped separately, because that scheduler may use the
-    position of a group.
+    :meth:`spread` copies the values of a representative to the other groups. If a scheduler comes from another project,
+    every group is stepped separately, because that scheduler may use the position of a group.
 
     Args:
         schedulers: schedulers of the real optimizers. They are changed to step only the representatives.

@@ -30,7 +30,7 @@ class FirstLog:
         self._at: int | None = None
 
     def register(self, hook: Any) -> None:
-        """Store ``hook`` if it is a LoggerHook or RuntimeInfoHook. It is an instance or a config."""
+        """Store ``hook`` if it is a LoggerHook or RuntimeInfoHook. ``hook`` is an instance or a config dict."""
         settings = dict(hook) if isinstance(hook, Mapping) else {}
         given = settings.pop("type", type(hook))
         if given in (RuntimeInfoHook, "RuntimeInfoHook"):

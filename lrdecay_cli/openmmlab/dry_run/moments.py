@@ -41,7 +41,7 @@ class Moments:
         self._last: tuple[int, list[float | None]] = (0, [])
 
     def follow(self, folded: Folded, groups: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Start recording. Of groups with equal options, only the representative is read."""
+        """Start recording. For groups with equal options, only one representative is read."""
         kept = sorted({*folded.representative})
         places = {index: place for place, index in enumerate(kept)}
         self._kind_of = [places[index] for index in folded.representative]
@@ -89,8 +89,9 @@ class Moments:
         return self.warm_up_end - iteration
 
     def of_group(self, group: int) -> tuple[LrAt, LrAt | None, LrAt, LrAt]:
-        """Return the lr of a group at the start, after warm-up, at its maximum and at the end. ``group`` is its
-        position.
+        """Return the lr of a group at the start, after warm-up, at its maximum and at the end.
+
+        ``group`` is the position of the group.
         """
         index = self._kind_of[group]
         peak, peak_iteration = self._peaks[index]

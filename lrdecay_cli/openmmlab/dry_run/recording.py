@@ -22,7 +22,7 @@ _MISSING = math.nan
 
 @dataclass
 class _Kind:
-    """Groups with equal recorded values so far, and these values."""
+    """Groups whose recorded values have been equal so far, together with these values."""
 
     members: list[int]
     columns: list[array[float]]
@@ -96,9 +96,7 @@ class Recorder:
                 column.append(value)
 
     def series(self, names: Sequence[str], length: int) -> Series:
-        """Return the recorded values. ``names`` are the names of the groups, and ``length`` is the number of
-        iterations.
-        """
+        """Return the recorded values of a run with ``length`` iterations. ``names`` are the names of the groups."""
         tracks, columns = [], []
         extra = [name for name in _BY_HOOKS if name not in self._scheduled]
         still = {name for name in extra if not any(self._varies(kind, name) for kind in self._kinds)}

@@ -226,6 +226,6 @@ def _tracks(series: Series) -> dict[tuple[str, str], int]:
 
 
 def _rests(at: Any, values: Any) -> int:
-    """Return the first iteration after which a value no longer changes. ``at`` are the iterations of ``values``."""
+    """Return the first iteration from which a value stays the same. ``at`` contains the iterations of ``values``."""
     moving = numpy.flatnonzero(values != values[-1])
     return int(at[moving[-1] + 1] if len(moving) else at[0])

@@ -1,5 +1,6 @@
-"""Define a subclass of mmengine's Runner that uses no data, weights or network, and writes no files outside a scratch
-folder.
+"""Define a subclass of mmengine's Runner for dry runs.
+
+It uses no data, weights or network, and writes files only to a scratch folder.
 """
 
 from __future__ import annotations
@@ -161,8 +162,9 @@ class DryRunner(Runner):  # type: ignore[misc]
     # Methods that query the machine, change this process or write files.
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
-        """Set only rank, world size and time stamp. mmengine would also change process start, OpenCV's threads and file
-        limits.
+        """Set only rank, world size and time stamp.
+
+        mmengine would also change how processes start, OpenCV's threads and the limit on open files.
         """
         self._rank, self._world_size = 0, self._gpus
         self._timestamp = time.strftime("%Y%m%d_%H%M%S")

@@ -26,7 +26,7 @@ class Watch:
     def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
         self.parameters = parameters
         self.iteration = 0
-        """The next iteration. A change now first acts in this iteration."""
+        """The next iteration, in which a change made now takes effect."""
         self._optimizers: Mapping[str, torch.optim.Optimizer] = {}
         self.states: list[StateChange] = []
         self.causes: list[dict[str, Cause]] = []

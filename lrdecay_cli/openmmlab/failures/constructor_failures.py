@@ -106,8 +106,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
 
 
 def _mixed_betas(config: Config) -> tuple[str, Sequence[float]] | None:
-    """Return path and betas of the first optimizer config that mixes an int and a float as betas; None if there is
-    none.
+    """Return path and betas of the first optimizer config whose betas are an int and a float; else None.
 
     Source: torch 2.6.0, ``torch/optim/adam.py``, requires that both betas are floats or both are tensors.
     """

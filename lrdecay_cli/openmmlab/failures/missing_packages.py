@@ -283,10 +283,10 @@ _PACKAGES = (*ZOOS, "mmcls", "mmcv", "mmdeploy", "timm", "transformers", "einops
 
 
 def is_own_module(module: str, listed: Sequence[str]) -> bool:
-    """True if a missing module belongs to the user's project: ``custom_imports`` lists it, and no known package has its
-    name.
+    """True if a missing module belongs to the user's project.
 
-    For such a module lrdecay does not suggest ``pip install``, because the name comes from a config.
+    This is the case if ``custom_imports`` lists the module and no known package has its name. For such a module lrdecay
+    does not suggest ``pip install``, because the name comes from a config.
     """
     known = module in _PACKAGES or module in _BUILT_BY_HAND or module in _SOURCES
     return not known and any(name.partition(".")[0] == module for name in listed)

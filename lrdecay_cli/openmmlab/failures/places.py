@@ -56,7 +56,7 @@ def _from_here(file: Path) -> str:
 
 @contextmanager
 def add_places(config: str, cfg_options: Sequence[str]) -> Iterator[None]:
-    """Add the place that sets an option to a LrdecayError about this option: ``config.py:5: paramwise_cfg.x``."""
+    """In a LrdecayError about an option, add the place that sets the option: ``config.py:5: paramwise_cfg.x``."""
     try:
         yield
     except LrdecayError as error:

@@ -54,7 +54,8 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
 def misplaced_options(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
     """Return one error about all options in wrong places; None if there are none.
 
-    The own error of mmengine names only the first of them, or a required option that is missing in its correct place.
+    mmengine's own error would name only the first of these options, or a required option that is missing in the correct
+    place.
     """
     wrapper: Mapping[str, Any] = config.optim_wrapper
     optimizer = wrapper.get("optimizer")
@@ -152,8 +153,8 @@ def refused_keyword(error: BaseException | None) -> str:
 def unknown_option(error: BaseException, kind: object, config: Any, where: str, *, final: bool) -> LrdecayError | None:
     """Return an error about options that the class ``kind`` does not accept; None if the config does not set them.
 
-    A cause may be a config that changes ``type`` and inherits options for the old type from its base. The fix covers
-    this case. ``final``: see :class:`lrdecay_cli.domain.errors.LrdecayError`.
+    A possible cause is a config that changes ``type``, but inherits options for the old type from its base. The fix
+    covers this case. ``final``: see :class:`lrdecay_cli.domain.errors.LrdecayError`.
     """
     option = refused_keyword(error)
     if not option or not isinstance(kind, type):
@@ -194,7 +195,7 @@ _RENAMED = {
     "cumulative_iters": "accumulative_counts",
     "paramwise_options": "paramwise_cfg",
 }
-"""mmengine's names of these options of MMCV 1 and older versions."""
+"""Options of MMCV 1 and older versions, with their names in mmengine."""
 
 
 def _renamed(option: str, names: Set[str]) -> list[str]:

@@ -113,8 +113,8 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
 
 
 def _missing_data(error: BaseException, config: Any) -> tuple[str, str] | None:
-    """Return the model option with a path that does not exist, and the path, if the error is about this path; else
-    None.
+    """Return a model option and the path in its value, if this path does not exist and the error names it;
+    else None.
     """
     text = message_of(error)
     if not (
@@ -188,9 +188,7 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
 
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:
-    """Return the value of a local variable in the innermost frame where ``fits`` accepts the value; None if there is
-    none.
-    """
+    """Return the value of a local variable in the innermost frame where ``fits`` accepts the value; else None."""
     frames = [frame for frame, _ in walk_tb(trace) if function in (None, frame.f_code.co_name)]
     values = [frame.f_locals.get(variable) for frame in frames]
     return next((value for value in reversed(values) if fits(value)), None)
@@ -207,8 +205,8 @@ _MACHINE = ("out of memory", "can't allocate", "cannot allocate", "too many open
 def classify_upstream_faults(config: str, cfg_options: Sequence[str], device: str) -> Iterator[None]:
     """Set the status of LrdecayErrors in this block to ``broken upstream`` if an installed package causes them.
 
-    Errors that already have a status keep it. So do errors that may come from overrides, the GPU or a lack of memory or
-    disk space.
+    The status does not change if the error already has a status. It also does not change if the cause may be an
+    override, the GPU, or a lack of memory or disk space.
     """
     try:
         yield

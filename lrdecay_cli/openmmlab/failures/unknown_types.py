@@ -94,7 +94,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
     """True if every module that could register the missing name or a closer name has been imported.
 
-    ``near``: a registered name in the same scope resembles the missing name. Only then the deferred modules of other
+    ``near``: a registered name in the same scope resembles the missing name. In this case, deferred modules of other
     scopes do not matter.
     """
     imports = getattr(config, "get", lambda _: None)("custom_imports")

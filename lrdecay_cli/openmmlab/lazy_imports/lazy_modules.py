@@ -68,9 +68,9 @@ class LazyFinder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return a module spec that defers execution; None for modules that are not deferred. The other finders find
-        the
-        module.
+        """Return a module spec that defers execution; None for modules that are not deferred.
+
+        The other finders find the module.
         """
         parent = sys.modules.get(name.rpartition(".")[0])
         if name not in self.table and type(parent) is not LazyModule:

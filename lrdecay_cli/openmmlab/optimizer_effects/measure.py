@@ -84,7 +84,7 @@ def measure(
 
 
 def _tried(probing: Callable[[], Any]) -> Any:
-    """Return the result of a measurement; "not measured" if the optimizer raises. Some optimizers raise for zeros."""
+    """Return the result of a measurement; "not measured" if the optimizer raises, as some do for values of 0."""
     with suppress(Exception):
         return probing()
     return "not measured"
@@ -101,11 +101,11 @@ _OTHER_SHAPES = ((16,), (4, 4, 3, 3))
 
 
 def _find_demands(build: Build, lr: float, shape: tuple[int, ...]) -> tuple[Probe | None, tuple[Refusal, ...]]:
-    """Return a :class:`Probe` that meets as few special demands as possible, and the error for each demand that is not
-    met.
+    """Find the smallest set of special demands with which an optimizer takes steps.
 
-    A demand is a requirement of the optimizer that mmengine does not meet, for example a closure. The probe is None if
-    the optimizer takes no step.
+    A demand is a requirement that mmengine does not meet, for example a closure. Returns a :class:`Probe` that meets
+    these demands, and for each demand the error that the class raises without it. The probe is None if the optimizer
+    never takes a step.
     """
     whole = Setup((lr, _TENTH * lr), (_DECAY, _DECAY), shape=shape)
     for dtype, count in ((dtype, n) for n in range(4) for dtype in (torch.float64, torch.float32)):

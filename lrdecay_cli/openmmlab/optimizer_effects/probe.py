@@ -23,7 +23,7 @@ STILL = 1e-13
 _CLOSE = 0.06
 """Relative tolerance for changes of a weight, which ``eps`` and weight decay may alter slightly."""
 _LONGEST = 1000
-"""Number of real steps. A later step is reached by setting the optimizer's step count, as resuming does."""
+"""Maximum number of real steps. A later step is reached by setting the optimizer's step count, as resuming does."""
 
 
 def close(value: float, expected: float) -> bool:
@@ -32,7 +32,7 @@ def close(value: float, expected: float) -> bool:
 
 
 def coupling(larger: float, whole: float) -> DecayUse:
-    """Return whether an optimizer adapts the step to the size of a gradient that includes the weight decay.
+    """Return if weight decay in the gradient is adapted to the size of the gradient, as by Adam, or not, as by SGD.
 
     Args:
         larger: change of a weight with ten times the gradient.

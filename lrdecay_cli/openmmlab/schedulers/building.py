@@ -46,15 +46,15 @@ class _Groups(torch.optim.Optimizer):  # type: ignore[misc]
 class StubOptimizer:
     """Stub for an optimizer of the config, in mmengine's own optimizer wrapper.
 
-    Groups with equal options are stored only once.
+    Groups with equal options are stored as one group.
 
     Args:
         base: lr and weight decay of the optimizer itself.
         groups: the groups of the real optimizer.
         no_matter: options that may differ between groups that are stored as one; None to store each group separately.
-        stacked: store all groups as one group. Options that differ are arrays, with a value for each kind of group.
-            mmengine's schedulers compute the same bits with arrays, because they only add, subtract, multiply and
-            divide.
+        stacked: store all groups as one group. Options that differ become arrays, with a value for each set of equal
+            groups. mmengine's schedulers compute the same bits with arrays, because they only add, subtract, multiply
+            and divide.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ def _values(group: ParameterGroup) -> dict[str, Any]:
 
 
 def _stacked(values: Sequence[Any]) -> Any:
-    """Return the value of an option for all kinds of groups: one value if all are equal, otherwise an array."""
+    """Return the value of an option in all groups: one value if all are equal, otherwise an array."""
     first = values[0]
     if all(value == first for value in values):
         return first
@@ -184,11 +184,9 @@ def build_schedulers(
 def built_alone(
     given: SchedulerConfig, planned: PlannedConfig, group_map: GroupMap, length: RunLength
 ) -> _ParamScheduler | None:
-    """Return one of the config's schedulers, built on the stub of its optimizer. Without an optimizer name, the first
-    is
-    used.
+    """Return one of the config's schedulers, built on the stub of its optimizer.
 
-    Returns None if the config has no optimizer with this name.
+    If the scheduler names no optimizer, the first optimizer is used. The result is None if no optimizer has the name.
 
     Raises:
         LrdecayError: the type of the scheduler is not registered.

@@ -115,9 +115,7 @@ def _first_lrs(hook: Any, groups: int, lr: float) -> list[float | None]:
 
 
 def _argument_with(kind: Any, hook: Any, lr: float) -> str:
-    """Return the argument of a hook's class with the value ``lr``; empty if several arguments or none have
-    this value.
-    """
+    """Return the argument of a hook's class that has the value ``lr``; empty if not exactly one argument has it."""
     given = hook if isinstance(hook, Mapping) else {}
     arguments = inspect.signature(kind).parameters.items()
     fitting = [name for name, argument in arguments if given.get(name, argument.default) == lr]

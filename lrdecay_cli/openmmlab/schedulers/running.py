@@ -124,11 +124,11 @@ def scheduler_record(built: BuiltScheduler, length: RunLength, config: Mapping[s
 
 
 def first_drop(scheduler: _ParamScheduler, config: Mapping[str, Any], *, by_epoch: bool) -> int | None:
-    """Return the first epoch in which a ReduceOnPlateau scheduler lowers its value; for loops without epochs, the
-    iteration.
+    """Return the first epoch in which a ReduceOnPlateau scheduler lowers its value.
 
-    The result assumes that the metric never improves after its first measurement, which counts as an improvement. None
-    for other schedulers, without validation, and with ``dynamic_intervals``.
+    For loops without epochs, return the first iteration. The result assumes that the metric never improves after its
+    first measurement, which counts as an improvement. None for other schedulers, without validation, and with
+    ``dynamic_intervals``.
 
     Sources: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` and ``EpochBasedTrainLoop.run``. The scheduler acts
     after the validation of epoch ``n``, counted from 1, if ``begin <= n < end``. ``IterBasedTrainLoop`` counts no epoch
@@ -195,7 +195,7 @@ _UNDERSTOOD = (_ParamScheduler.step, MomentumSchedulerMixin.step)
 
 
 class Stepper:
-    """A scheduler, with the numbers of its next steps that can or cannot change a value."""
+    """A scheduler that reports how many of its next steps can change a value."""
 
     def __init__(self, scheduler: _ParamScheduler) -> None:
         self.scheduler = scheduler
@@ -221,9 +221,9 @@ class Stepper:
         return 0 if self._idle_within is None else int(self._idle_within(scheduler, scheduler.last_step + 1))
 
     def busy(self) -> int:
-        """Return how many steps in a row may change a value, starting with the next step. Call this only if ``idle()``
-        is
-        0.
+        """Return how many steps in a row may change a value, starting with the next step.
+
+        Call this only if ``idle()`` is 0.
         """
         if not self.understood:
             return NEVER
@@ -300,6 +300,7 @@ _IDLE: dict[Any, Callable[[Any, int], int]] = {
     StepParamScheduler._get_value: lambda scheduler, following: -following % scheduler.step_size,
     ConstantParamScheduler._get_value: lambda scheduler, following: _until((0, scheduler.total_iters), following),
 }
-"""Functions for schedulers that change a value only in certain steps: scheduler and next step → steps without
-a change.
+"""For schedulers that change a value only in certain steps: functions that return the number of steps until then.
+
+Arguments are the scheduler and the number of its next step.
 """

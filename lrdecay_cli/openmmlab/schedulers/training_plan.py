@@ -76,10 +76,10 @@ class SchedulerConfig(NamedTuple):
 
 
 def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
-    """Return every scheduler of ``param_scheduler``, which may be a dict, a list, or a dict with a list for each
-    optimizer.
+    """Return every scheduler of ``param_scheduler``.
 
-    Source: ``mmengine.runner.Runner.build_param_scheduler``.
+    ``param_scheduler`` may be a dict, a list, or a dict with a list for each optimizer. Source:
+    ``mmengine.runner.Runner.build_param_scheduler``.
 
     Raises:
         LrdecayError: ``param_scheduler`` has another form.

@@ -165,7 +165,7 @@ def import_needs() -> Iterator[None]:
 
 
 def needs_of(model: nn.Module, scope: str) -> tuple[Stub, ...]:
-    """Return the stubs that the packages of a model's classes, and of its registry scope, use."""
+    """Return the stubs that are used by the packages of a model's classes, or by the package of its registry scope."""
     packages = {scope, *(type(module).__module__.partition(".")[0] for module in model.modules())}
     return tuple(stub for package in packages for stub in _needs.used.get(package, {}).values())
 
@@ -184,8 +184,9 @@ def stub_module(name: str) -> types.ModuleType:
 
 
 class _Refusing(type):
-    """Metaclass of the classes in a stub. They work only as base classes, annotations, decorators and in
-    except clauses.
+    """Metaclass of the classes in a stub.
+
+    These classes work only as base classes, annotations and decorators, and in except clauses.
     """
 
     __path__: str

@@ -66,9 +66,7 @@ def vocabulary(name: str) -> tuple[int, frozenset[str]] | None:
 
 
 def clip_shapes(file: str) -> dict[str, tuple[int, ...]] | None:
-    """Return the shapes of a CLIP checkpoint from which mmpretrain derives the architecture; None for another
-    path or URL.
-    """
+    """Return the shapes of a CLIP checkpoint, from which mmpretrain derives the architecture; None for another file."""
     if file.rpartition("/")[2] != "clip_vit_base_16.pth.tar":
         return None
     width, patch, grid, text_width, embedded, context, tokens, layers = 768, 16, 14, 512, 512, 77, 49408, 12

@@ -24,8 +24,9 @@ from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
 
 @contextmanager
 def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
-    """Inside this block, every function that loads weights returns an empty result. ``report`` gets a stub for
-    each file.
+    """Inside this block, every function that loads weights returns an empty result.
+
+    ``report`` gets a stub for each file that is replaced by published sizes.
     """
     from mmengine.runner import checkpoint
 
@@ -65,8 +66,9 @@ def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
 
 
 class _NoWeights(dict[str, torch.Tensor]):
-    """An empty checkpoint. Access by name returns a scalar, which fits no parameter (mmaction2's ResNet reads
-    by name).
+    """An empty checkpoint. Access by name returns a scalar, which fits no parameter.
+
+    mmaction2's ResNet accesses a checkpoint by name.
     """
 
     def __missing__(self, name: str) -> torch.Tensor:
