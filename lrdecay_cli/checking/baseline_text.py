@@ -166,7 +166,7 @@ def _json(value: Any) -> str:
 
 
 def _word(text: str) -> str:
-    """Return ``text`` as one word of a line: unquoted, or as a JSON string if it would be ambiguous."""
+    """Return ``text`` as one word of a line: as it is, or as a JSON string if it contains special characters."""
     return text if _PLAIN.fullmatch(text) and text != "-" and '"' not in text else _json(text)
 
 

@@ -391,7 +391,7 @@ def find_baseline(given: str, now: GroupMap, source: str = "") -> Baseline:
 
 
 def _command_of_program(given: str, name: str) -> str:
-    """Return the code and command that write a baseline of a map that a Python program made.
+    """Return the code and the command that write a baseline for a map made by a Python program.
 
     Args:
         given: the baseline file, or the folder of baselines.

@@ -143,7 +143,9 @@ def title_of(cause: Cause) -> str:
 
 
 def describe_option(finding: Finding) -> str:
-    """Return the option of a finding as text, with the place that sets it and the place whose value it overrides."""
+    """Return the option of a finding as text, with the place that sets it, and the place of a value that it
+    overrides.
+    """
     replaced = f", overrides {finding.replaces[-1]}" if finding.replaces else ""
     return f"{finding.option}, set at {finding.place}{replaced}" if finding.place else finding.option
 

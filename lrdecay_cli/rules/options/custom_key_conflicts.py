@@ -90,10 +90,7 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
 
 
 def _overrides(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str], dict[str, Any]]]:
-    """Yield each custom key that another key overrides, with that other key.
-
-    The third and fourth value are the parameters concerned, and the settings that they lose.
-    """
+    """Yield an overridden custom key, the key that overrides it, the parameters concerned, and the dropped settings."""
     for matches in context.custom_keys.values():
         for winner in dict.fromkeys(matches.overridden.values()):
             dropped = _dropped(context, matches, context.custom_keys[winner])
@@ -102,9 +99,9 @@ def _overrides(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str
 
 
 def _dropped(context: RuleContext, shadowed: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
-    """Return the settings of a custom key that its parameters lose because the key ``winner`` overrides it.
+    """Return the settings of the custom key ``shadowed`` that are dropped where the key ``winner`` overrides it.
 
-    Settings that ``winner`` has too, or changes on purpose, do not count.
+    Settings with the same value in ``winner``, and settings that ``winner`` changes on purpose, are left out.
     """
     refines = {*winner.wins, *winner.overridden} <= {*shadowed.wins, *shadowed.overridden}
     dropped = {}

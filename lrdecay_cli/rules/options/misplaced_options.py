@@ -115,8 +115,9 @@ def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
 def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit | Fix]:
     """Return edits that move a setting to the place where mmengine reads it.
 
-    If that place already has a dict and the two dicts have no common key, the edits move each entry. In ``train_cfg``,
-    the edit replaces the value, but is not automatic. For all other existing values, no edits are returned.
+    If that place already has a dict and the two dicts have no common key, the edits move each entry. An edit in
+    ``train_cfg`` replaces the existing value, and the user has to confirm it. For any other existing value, there are
+    no edits.
     """
     training = context.group_map.training
     present = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
@@ -223,7 +224,7 @@ def _at(found: Any, place: str) -> Any:
 
 
 def _holds(placed: Any, value: Any) -> bool:
-    """Return True if the right place already contains the value. For dicts, it may contain further entries."""
+    """Return True if ``placed`` equals ``value``, or is a dict that contains all entries of ``value``."""
     if isinstance(placed, Mapping) and isinstance(value, Mapping):
         return all(key in placed and _holds(placed[key], item) for key, item in value.items())
     return bool(placed == value)

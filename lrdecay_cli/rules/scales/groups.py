@@ -228,8 +228,8 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
     if len(single) < _MANY or len(settings) * 2 > len(groups):
         return
     yield Fault(
-        f"{count(len(groups), 'group')}, {'all' if len(single) == len(groups) else f'{len(single):,}'} of one tensor, "
-        f"have only {count(len(settings), 'different setting')}",
+        f"{count(len(groups), 'group')} ({'all' if len(single) == len(groups) else f'{len(single):,}'} with a single"
+        f" tensor) have only {count(len(settings), 'different setting')}",
         f"use a constructor that merges groups of equal settings into {len(settings)}"
         + (f", such as {OURS.label}" if context.spec.decays_layers else ""),
         option="optim_wrapper.constructor" if context.spec.decays_layers else PARAMWISE,

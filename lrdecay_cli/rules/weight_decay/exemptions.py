@@ -38,7 +38,7 @@ def _with_attribute(name: str, index: str) -> Example:
 def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
     """A name in a list of exemptions from weight decay exempts no parameter.
 
-    The author expects parameters with this name to be exempt from weight decay, but the optimizer decays them.
+    The author expects parameters with the listed name to be exempt from weight decay, but the optimizer decays them.
 
     MMDetection's decay constructor exempts ``pos_embed`` and ``cls_token``, but compares these names with full
     parameter names such as ``backbone.pos_embed``. Its list therefore exempts no parameter. Other constructors read
