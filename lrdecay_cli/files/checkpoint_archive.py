@@ -82,7 +82,7 @@ def read_pickle(path: str) -> bytes:
     for name in _globals(pickled, path):
         if name not in PLAIN and name not in STUBBED:
             raise LrdecayError(
-                f"its pickle uses {name!r}, which a checkpoint of parameters and numbers does not need",
+                f"uses {name!r}, which a checkpoint of parameters and numbers does not need",
                 where=path,
                 fix="do not load it: it may be hostile; lrdecay did not run its code",
             )
@@ -96,7 +96,7 @@ def _check_form(file: BinaryIO, path: str) -> None:
     if head.startswith(_PICKLE) or _TAR in head:
         form = "tar archive" if _TAR in head else "bare pickle"
         raise LrdecayError(
-            f"is a {form}, the format of torch before 1.6, which cannot be read without running it",
+            f"is a {form}, the format of torch before 1.6, which cannot be read without running its code",
             where=path,
             fix="if you trust the file, load it and save it again with torch 1.6 or newer",
         )

@@ -39,8 +39,9 @@ def is_mmcv_style(key: str, value: Any) -> bool:
 def as_mmengine(
     given: Mapping[str, Any], *, length: float | None = None, in_epochs: bool | None = None
 ) -> dict[str, Any]:
-    """Return the mmengine settings for MMCV 1 settings: those of ``optim_wrapper``, ``param_scheduler``, ``train_cfg``
-    that apply.
+    """Return ``optim_wrapper``, ``param_scheduler`` and ``train_cfg`` of mmengine for settings of MMCV 1.
+
+    Keys of mmengine without a corresponding setting are omitted.
 
     Args:
         given: settings of MMCV 1, by the names in ``KEYS``.
@@ -135,9 +136,7 @@ def _lowest(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _at_steps(kind: str, settings: Mapping[str, Any], given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
-    """Return a scheduler with options that count epochs or iterations. ``end`` must have the same unit as
-    these options.
-    """
+    """Return a scheduler whose options count epochs or iterations. ``end`` must have the same unit."""
     by_epoch = given.get("by_epoch", True) is not False
     ended = {"end": run.length} if by_epoch is run.in_epochs and run.length is not None else {}
     return [{"type": kind, **settings, "begin": 0, "by_epoch": by_epoch, **ended}]
@@ -184,8 +183,9 @@ def _restart(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
 
 
 def _cyclic(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]] | None:
-    """Return two cosine schedulers: up to the first ``target_ratio``, then down to the second. ``by_epoch``
-    has no effect.
+    """Return two cosine schedulers: up to the first ``target_ratio``, then down to the second.
+
+    ``by_epoch`` has no effect.
     """
     target, times = given.get("target_ratio", (10, 1e-4)), given.get("cyclic_times", 1)
     target = target if isinstance(target, (list, tuple)) else (target,)

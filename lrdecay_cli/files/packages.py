@@ -49,9 +49,7 @@ _OTHERWISE_NAMED = {
 
 
 def distributions_of(package: str) -> tuple[str, ...]:
-    """Return the distributions that install a package. The first is the recommended one. ``package`` is an
-    import name.
-    """
+    """Return the distributions that install a package; the first is recommended. ``package`` is an import name."""
     return _OTHERWISE_NAMED.get(package, (package,))
 
 
@@ -85,9 +83,7 @@ MMCV_RANGE = ">=2.0.0rc4,<2.2.0"
 
 
 def fitting_torchvision(torch: str | None) -> str:
-    """Return the torchvision requirement for a torch version: 0.14 for torch 1.13, 0.15 for 2.0, 0.16 for 2.1
-    and so on.
-    """
+    """Return the torchvision requirement for a torch version: 0.14 for torch 1.13, 0.15 for 2.0, 0.16 for 2.1 etc."""
     numbers = [int(number) for number in re.findall(r"\d+", torch or "")[:2]]
     if len(numbers) < 2 or numbers[0] not in (1, 2):
         return "torchvision"

@@ -50,7 +50,7 @@ def parse_settings(raw: bytes, path: str) -> Settings | None:
 
 
 def option_value(key: str, text: str, where: str) -> Any:
-    """Return the value of an environment variable with the type of an option in :class:`Options`.
+    """Convert the text of an environment variable to the type of an option in :class:`Options`.
 
     Lists are separated by commas. Booleans are ``true`` and ``false``.
 
@@ -109,7 +109,7 @@ _ASSERTED = ("lr", "lr_scale", "weight_decay", "layer_id", "frozen", "group")
 
 
 def _respelled(table: Mapping[str, Any], hyphen: str, known: Iterable[str], where: str) -> dict[str, Any]:
-    """Return a table with hyphens and underscores in its keys unified.
+    """Return a table whose keys use only hyphens, or only underscores. ``hyphen`` is the character to use.
 
     Raises:
         LrdecayError: a key is unknown, or occurs twice.

@@ -1,8 +1,8 @@
 """Read a work directory of mmengine: dumped configs, logged lrs and checkpoints. Executes nothing and needs no torch.
 
-Sources: mmengine 0.10.7, ``Runner.dump_config`` (``<work_dir>/<config>.py``), ``LocalVisBackend`` (``<time
-stamp>/vis_data/config.py``, ``scalars.json``), ``LoggerHook`` (``vis_data/<time stamp>.json``), ``MMLogger`` (``<time
-stamp>/<time stamp>.log``), ``CheckpointHook`` (``epoch_3.pth``, ``iter_2000.pth``, ``last_checkpoint``).
+Sources: mmengine 0.10.7, ``Runner.dump_config`` (``<work_dir>/<config>.py``), ``LocalVisBackend``
+(``<timestamp>/vis_data/config.py``, ``scalars.json``), ``LoggerHook`` (``vis_data/<timestamp>.json``), ``MMLogger``
+(``<timestamp>/<timestamp>.log``), ``CheckpointHook`` (``epoch_3.pth``, ``iter_2000.pth``, ``last_checkpoint``).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def dumped_config(work_dir: str) -> str:
 
 
 def checkpoints(work_dir: str) -> list[str]:
-    """Return the checkpoints in a work directory: first names without a number, then the highest numbers."""
+    """Return the checkpoints in a work directory: first those without a number, then those with the highest numbers."""
 
     def number(path: Path) -> float:
         numbers = re.findall(r"\d+", path.stem)
@@ -124,7 +124,7 @@ def last_checkpoint(work_dir: str) -> str:
     """Return the checkpoint from which mmengine would resume.
 
     This is the checkpoint in the file ``last_checkpoint``; without this file, the checkpoint with the highest number.
-    Of the path in the file, only the last part is used, because the directory may have been moved.
+    Only the file name of the path in ``last_checkpoint`` is used, because the directory may have been moved.
 
     Raises:
         LrdecayError: there is no checkpoint.

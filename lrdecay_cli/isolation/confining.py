@@ -134,8 +134,8 @@ def without_homes(places: Iterable[str]) -> Iterator[str]:
 
 
 def confinement_for(config: str, scratch: str) -> Confinement:
-    """Return the permissions of a process that loads ``config``. A folder that contains the user's home is
-    never readable.
+    """Return the permissions of a process that loads ``config``. It cannot read a folder that contains the
+    user's home.
     """
     places = [Path.cwd()]
     # A package's own config is readable with Python's folders.

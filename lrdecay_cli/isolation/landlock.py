@@ -27,7 +27,7 @@ _WRITING = _WRITE_FILE | _REMOVE_AND_MAKE | _REFER | _TRUNCATE
 _TCP = 3
 """Landlock rights to bind and to connect TCP sockets."""
 _SCOPES = 3
-"""Landlock scopes: abstract sockets and signals cannot reach processes outside."""
+"""Landlock scopes, which block abstract sockets and signals to processes outside."""
 
 
 class _Ruleset(ctypes.Structure):

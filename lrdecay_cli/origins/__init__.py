@@ -1,5 +1,6 @@
-"""Find the place that sets each option of a config, from the text of the config and its bases. Executes no
-config code.
+"""Find the place (file, line and column) that sets each option of a config.
+
+The places come from the text of the config and its bases. No config code is executed.
 """
 
 from lrdecay_cli.origins.config_origins import UNKNOWN, ConfigOrigins, config_origins

@@ -65,8 +65,8 @@ class ConfigOrigins:
         return None if keys is None else self.find(keys)
 
     def nearest(self, option: str) -> Option | None:
-        """Return the option at a path in text form. If the path is not set, return the nearest dict or list
-        above it.
+        """Return the option at a path in text form; if the path is not set, the nearest dict or list that
+        contains it.
         """
         while option:
             if found := self.at(option):
@@ -91,7 +91,7 @@ class ConfigOrigins:
 
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
         """Return the former value at a path that is no longer set, and the option that replaced the dict or list around
-        it.
+        the path.
 
         None if the path was never set.
         """

@@ -1,4 +1,4 @@
-"""Read configs in JSON and YAML, with the place of each value."""
+"""Read configs in JSON and YAML, and record the line and column of each value."""
 
 from __future__ import annotations
 

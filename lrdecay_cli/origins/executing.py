@@ -28,8 +28,8 @@ class Executor(Evaluator):
     rounds = 0
 
     def run(self, statements: Iterable[ast.stmt]) -> None:
-        """Evaluate statements in order. If a statement cannot be evaluated, all values that it may change
-        become unknown.
+        """Evaluate statements in order. After a statement that cannot be evaluated, the values that it may change are
+        unknown.
         """
         for statement in statements:
             try:

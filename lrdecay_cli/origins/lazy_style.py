@@ -39,9 +39,7 @@ def is_lazy(tree: ast.Module) -> bool:
 
 
 def is_builtin(module: str) -> bool:
-    """True if mmengine imports this module when it reads the config. This applies to modules of the standard
-    library.
-    """
+    """True if mmengine imports this module when it reads a config, as it does with modules of the standard library."""
     if module.startswith("."):
         return False
     if module.startswith("mmengine.config") or module in sys.builtin_module_names:
@@ -63,7 +61,7 @@ def is_builtin(module: str) -> bool:
 def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
     """Return the imports in the first ``with read_base():``, and all statements of the config.
 
-    In the second result, the imports stand in place of the block.
+    In the second result, the imports replace the block.
     """
     for position, statement in enumerate(tree.body):
         if isinstance(statement, ast.With):

@@ -115,8 +115,8 @@ def _taken(node: Node) -> bool | None:
 
 
 def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: bool = True) -> Node:
-    """Return a copy in which each outermost dict with a ``type`` gets ``_scope_``. If ``scope`` is None, no
-    dict gets it.
+    """Return a copy in which each outermost dict with a ``type`` gets ``_scope_``. If ``scope`` is None,
+    nothing is added.
     """
     if node.kind in SEQUENCES:
         return rebuilt(node, node.kind, lambda item: in_scope(item, scope, span, outermost=outermost))

@@ -1,4 +1,4 @@
-"""Values of a config, with the places that set them.
+"""Values of a config, with the places in files that set them.
 
 Several names may share a dict or list. A change through one name is visible through all of them, as in a running
 config.
@@ -66,7 +66,9 @@ class Slot(NamedTuple):
     """The replaced values, the oldest first. Each of them has an empty ``replaced``."""
 
     def over(self, old: Slot | None) -> Slot:
-        """Return this slot with the values of ``old`` added in front of the replaced values."""
+        """Return this slot as the successor of ``old``: ``replaced`` gets the value of ``old`` and its
+        replaced values.
+        """
         if old is None:
             return self
         return self._replace(replaced=(*old.replaced, old._replace(replaced=()), *self.replaced))
@@ -133,7 +135,7 @@ class Unknowable(Exception):  # noqa: N818
 
 
 class Raising(Unknowable):
-    """Raised at an expression that raises an exception when the config is run."""
+    """Raised if running the config would raise an exception at an expression."""
 
 
 def as_plain(node: Node) -> Any:

@@ -25,8 +25,7 @@ class Value(NamedTuple):
 
 
 def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant: bool = False) -> Value:
-    """Return the result of an operation as a value. The entries of a dict or list get the place of the whole
-    expression.
+    """Return the result of an operation as a value. Entries of a dict or list get the place of the whole expression.
 
     Raises:
         Unknowable: the result is too large.

@@ -1,4 +1,4 @@
-"""Read a config file and its bases, and merge them into one config in which every value has its place.
+"""Read a config file and its bases, and merge them into one config that records the place of every value in its file.
 
 Source: mmengine 0.10.7, ``Config.fromfile``, ``_file2dict`` and ``_parse_lazy_import``.
 """
@@ -175,9 +175,7 @@ class ConfigReader:
         return Node("dict", kept)
 
     def _lazy(self, shown: str, path: Path, at: Span | None = None) -> tuple[Node, set[str]]:
-        """Return the values of a file in the lazy style as a ConfigDict, and the names that exist only through
-        imports.
-        """
+        """Return the values of a file in the lazy style as a ConfigDict, and the names that only imports create."""
         self._entered(shown, Path(os.path.realpath(path)), at)
         source, tree = self._tree(shown, path, self._source(shown, path))
         imports, body = lazy_style.base_block(tree)

@@ -130,8 +130,8 @@ def read_source(shown: str, path: Path) -> Source:
 
 
 def substitute_templates(source: Source) -> None:
-    """Replace the templates of mmengine in the text: ``{{ fileDirname }}``, ``{{$NAME:default}}``, ``{{_base_.x}}`` and
-    similar.
+    """Replace mmengine's templates in the text: ``{{ fileDirname }}``, ``{{$NAME:default}}``, ``{{_base_.x}}`` and
+    others.
 
     Source: mmengine 0.10.7, ``Config._substitute_predefined_vars``, ``_substitute_env_variables`` and
     ``_pre_substitute_base_vars``.

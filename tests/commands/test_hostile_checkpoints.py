@@ -178,9 +178,9 @@ def _array(path: Path) -> None:
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "os.system": (_bomb, r"its pickle uses '(posix|nt)\.system'.* lrdecay did not run its code"),
-    "nested": (_nested_bomb, r"its pickle uses '(posix|nt)\.system'"),
-    "exec": (_bomb_in_the_end, r"its pickle uses 'builtins\.exec'"),
+    "os.system": (_bomb, r"uses '(posix|nt)\.system'.* lrdecay did not run its code"),
+    "nested": (_nested_bomb, r"uses '(posix|nt)\.system'"),
+    "exec": (_bomb_in_the_end, r"uses 'builtins\.exec'"),
     "getattr": (_bomb_by_getattr, "is not a valid checkpoint"),
     "stack": (_bomb_by_stack, r"not a pickle of torch\.save \(STACK_GLOBAL\)"),
     "legacy": (_legacy, "is a bare pickle, the format of torch before 1.6"),
@@ -191,8 +191,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "zip bomb": (_zip_bomb, "has compressed entries"),
     "absurd size": (_absurd_size, "declares more data than the file has"),
     "absurd directory": (_absurd_directory, "its directory is too large"),
-    "bytearray": (_large_bytearray, r"its pickle uses 'builtins\.bytearray'"),
-    "tensor": (_large_tensor, r"its pickle uses 'torch\.Tensor'"),
+    "bytearray": (_large_bytearray, r"uses 'builtins\.bytearray'"),
+    "tensor": (_large_tensor, r"uses 'torch\.Tensor'"),
     "storage": (_tensor_beyond_its_storage, "is not a valid checkpoint"),
     "TorchScript": (_program, "is a TorchScript program"),
     "array": (_array, "not the dict of a checkpoint"),
