@@ -89,15 +89,13 @@ class TextBaseline(NamedTuple):
 
 
 def digest_of(tensors: Sequence[Tensor]) -> str:
-    """Return 8 hex digits that identify these tensors by name and shape. A duplicate also counts with its first
-    name.
-    """
+    """Return 8 hex digits that identify these tensors by name and shape; duplicates also by their first name."""
     keys = sorted(json.dumps([tensor.name, tensor.shape, tensor.of]) for tensor in tensors)
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:8]
 
 
 def to_text(group_map: GroupMap) -> str:
-    """Return the text form of a map. Two maps have the same text only if a baseline contains the same values for
+    """Return the text form of a map. Two maps have the same text exactly if a baseline stores the same values for
     them.
     """
     advice = _ADVICE_FOR_PROGRAMS if group_map.live else _ADVICE
@@ -126,7 +124,7 @@ def to_text(group_map: GroupMap) -> str:
 
 
 def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return two tuples that decide the lines of a tensor in the text: those of its group, and its own marks.
+    """Return the words for a tensor in the text: those of its group's line, and those of its own line.
 
     The first tuple contains the layer id, the words of the group's line, and the group's options as JSON. The second
     contains the state and the number of occurrences.

@@ -39,7 +39,7 @@ def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
 
     Without ``form``, return the existing file, or the path of the text form if there is none.
 
-    A file below a folder is named after the config's path within its project, whichever the working directory is.
+    A file below a folder is named after the config's path within its project, independent of the working directory.
     Outside a project, it is named after the path relative to the parent of the folder. For configs elsewhere, and
     configs of a package's zoo, it is named after the config's name.
 

@@ -97,7 +97,7 @@ def torchvision(found: Survey) -> str:
 def same_torchvision(found: Survey) -> str:
     """Return the command that reinstalls torchvision in the same version, but built for the installed torch.
 
-    Without ``--force-reinstall``, pip does not distinguish the two builds.
+    It needs ``--force-reinstall``, because pip treats both builds as the same version.
     """
     version = public(found.version("torchvision") or "")
     return change(f"torchvision=={version}", " ".join(filter(None, ["--force-reinstall", _torch_index(found)])))

@@ -63,7 +63,7 @@ class Display(NamedTuple):
 
 
 class Found(NamedTuple):
-    """How far the literals of a file contain the path of an option."""
+    """The result of following the path of an option through the dict and list literals of a file."""
 
     depth: int
     """Number of keys of the path that were found."""

@@ -1,6 +1,4 @@
-"""All rules of ``check``, found in the folders of this package. Each folder contains the rules of one hundred: LRD1xx,
-….
-"""
+"""All rules of ``check``, found in the folders of this package. A folder contains the rules of one hundred codes."""
 
 from __future__ import annotations
 

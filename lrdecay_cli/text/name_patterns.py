@@ -41,12 +41,12 @@ class NameTree:
 
     @property
     def modules(self) -> dict[str, NameTree]:
-        """The direct submodules by label."""
+        """The direct submodules of this module, by label."""
         return self._inside[0]
 
     @property
     def parameters(self) -> dict[str, Path]:
-        """The direct parameters by label."""
+        """The direct parameters of this module, by label."""
         return self._inside[1]
 
     @cached_property
@@ -95,7 +95,7 @@ def matches(pattern: str, name: str) -> bool:
 
 
 class Universe:
-    """All names of a model, from which selected names can be replaced by patterns."""
+    """All names of a model. :meth:`fold` replaces selected names by patterns that match no other name."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._tree = NameTree.of(dict.fromkeys(names))

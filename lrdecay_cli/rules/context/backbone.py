@@ -94,7 +94,10 @@ class Backbone:
 
     @cached_property
     def main_series(self) -> str:
-        """The series with the most parameters, which are the backbone's blocks; empty if no series has two modules."""
+        """Name pattern of the backbone's blocks, such as ``stages.#.#``; empty if the backbone has no blocks.
+
+        It is the pattern with the most parameters, and at least two modules must match it.
+        """
         places: dict[str, list[tuple[int, ...]]] = {}
         for tensor in self.tensors:
             if tensor.block:
@@ -161,7 +164,7 @@ def backbone_prefix(names: Iterable[str]) -> str:
 
 
 def out_of_order(scales: Sequence[float]) -> list[int]:
-    """Return the indices of the fewest scales without which the other scales never decrease."""
+    """Return as few indices as possible, so that the scales at all other indices never decrease."""
     # Longest non-decreasing subsequence: for each length the lowest end, with a link to the previous index.
     ends: list[float] = []
     last: list[int] = []

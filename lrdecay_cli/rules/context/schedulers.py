@@ -58,7 +58,9 @@ class Scheduler(NamedTuple):
 
     @property
     def last(self) -> float | None:
-        """The step at which the scheduler stops: its end, or an earlier end of the training; None if unknown."""
+        """The step at which the scheduler stops: its end, or the end of the training if it is earlier; None if
+        unknown.
+        """
         known = [value for value in (self.end, self.length) if value is not None]
         return min(known) if known else None
 
@@ -113,7 +115,7 @@ class Scheduler(NamedTuple):
         return self.family in ANNEALING
 
     def goal(self, lr: float) -> float:
-        """Return the final lr of a group with initial lr ``lr`` when the scheduler has annealed it."""
+        """Return the lr to which the scheduler anneals a group with initial lr ``lr``."""
         ratio = number_or_none(self.settings.get("eta_min_ratio"))
         return self.value("eta_min", 0.0) if ratio is None else ratio * lr
 

@@ -28,8 +28,8 @@ from lrdecay_cli.rules.api import (
 )
 
 _TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
-"""Optimizer options that a custom key may set, used if a key creates all groups and no other group shows the options.
-"""
+"""Optimizer options that a custom key may set. Used if one key creates all groups, so that no other group shows
+them."""
 
 
 @rule(

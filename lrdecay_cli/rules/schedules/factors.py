@@ -68,7 +68,7 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
 
 
 def _taken_back(scheduler: Scheduler, others: Iterable[Scheduler]) -> bool:
-    """Return True if later schedulers lower every group that this scheduler raises to its initial lr or below."""
+    """Return True if later schedulers lower the lr of every raised group back to its initial lr or below."""
     raised = [(scheduler.goal(lr), lr) for _, lr in trainable_groups(scheduler.groups) if scheduler.goal(lr) > lr]
     after = [each for each in others if each.acts and _is_later(each, scheduler)]
     return bool(raised) and all(any(_comes_to(each, high, lr) <= lr for each in after) for high, lr in raised)

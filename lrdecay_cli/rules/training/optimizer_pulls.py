@@ -8,7 +8,7 @@ from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rate, rule
 from lrdecay_cli.rules.training.optimizers import FIXED, OPTIMIZER, OWN, OWN_SGD
 
 _SEVERE = 1e-3
-"""From this weight decay on, it outweighs the gradient if the optimizer does not multiply it by a small lr."""
+"""Weight decay that outweighs the gradient if the optimizer does not multiply it by a small lr."""
 
 
 @rule(

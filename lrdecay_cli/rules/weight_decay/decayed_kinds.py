@@ -30,8 +30,7 @@ from lrdecay_cli.rules.api import (
 from lrdecay_cli.rules.weight_decay.exemptions import all_vainly_exempt
 
 _STRONG = 0.01
-"""Weight decay from which AdamW and similar optimizers noticeably regularise weights; SGD usually has 1e-4 everywhere.
-"""
+"""Weight decay from which AdamW and similar optimizers regularise noticeably; SGD usually has 1e-4 everywhere."""
 _DECOUPLED = re.compile(r"(?i)adamw|lion|lamb|lars|adan|sophia|muon")
 
 _NOUNS: dict[Kind, str] = {
