@@ -1,8 +1,8 @@
 """Restrict the system calls of a process with the Linux mechanism seccomp.
 
-Denied are system calls that affect more than the process and its files: sockets, signals to other processes and access
-to their memory, leaving the process group, mounts and kernel settings. Denied are also changes of files that Landlock
-does not control (modes, owners, times).
+System calls are denied if they affect more than the process and its files: sockets, signals to other processes and
+access to their memory, leaving the process group, mounts and kernel settings. Changes of files that Landlock does not
+control (modes, owners, times) are also denied.
 
 Source: the kernel's ``Documentation/userspace-api/seccomp_filter.rst``. The numbers of the calls come from the kernel's
 tables ``syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.

@@ -41,5 +41,8 @@ def call(name: str, *arguments: Any) -> int:
 
 
 def give_up_privileges() -> None:
-    """Set no_new_privs for this process and its child processes. Without root, Landlock and seccomp require it."""
+    """Set the flag no_new_privs for this process and its child processes.
+
+    Without this flag, Landlock and seccomp work only for root.
+    """
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -218,13 +218,13 @@ def _loop(key: str, given: Mapping[str, Any]) -> Loop:
     return Loop(
         type=type_name(found),
         settings=settings,
-        takes=tuple(dict.fromkeys(argument.name for several in signatures for argument in _own(several))),
-        needs=tuple(argument.name for argument in _own(first) if argument.default is argument.empty),
+        takes=tuple(dict.fromkeys(argument.name for several in signatures for argument in _config_arguments(several))),
+        needs=tuple(argument.name for argument in _config_arguments(first) if argument.default is argument.empty),
         takes_more=any(argument.kind is argument.VAR_KEYWORD for argument in first),
     )
 
 
-def _own(arguments: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
+def _config_arguments(arguments: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
     """Return the keyword arguments of a loop class, without the arguments that the Runner passes."""
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [argument for argument in arguments if argument.kind in by_name and argument.name not in _FROM_RUNNER]

@@ -23,7 +23,7 @@ from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 
 _WHERE = "audit_optimizer"
-_LIGHTNINGS = "epoch"
+_LIGHTNING_INTERVAL = "epoch"
 """Interval at which Lightning steps a scheduler if ``interval`` is not set."""
 _PARALLEL = ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
 # Wrappers of modules inside a model: removed from parameter names.
@@ -68,8 +68,10 @@ def live_optimizer_map(
         raise LrdecayError(problem, where=_WHERE, fix="give the model first, then the optimizer")
     inner = _unwrapped(model)
     given = optimizers_of(optimizer)
-    listed = [*given.schedulers, *_flat(schedulers, "")]
-    applied = any(_is_timms(each.scheduler) for each in listed) or _scales_are_applied(given.optimizers.values())
+    listed = [*given.schedulers, *_each_scheduler(schedulers, "")]
+    applied = any(_is_timm_scheduler(each.scheduler) for each in listed) or _scales_are_applied(
+        given.optimizers.values()
+    )
     started = {key: _as_started(each, applied) for key, each in given.optimizers.items()}
     base_lrs = {key: _base_lr(given.optimizers[key], started[key]) if base_lr is None else base_lr for key in started}
     defaults_of = {key: getattr(each, "defaults", None) or {} for key, each in given.optimizers.items()}
@@ -140,7 +142,7 @@ def optimizers_of(given: Any) -> Given:
     """
     schedulers: list[Scheduled] = []
     if isinstance(given, (list, tuple)) and len(given) == 2 and isinstance(given[0], (list, tuple)):
-        schedulers, given = [*_flat(given[1], _LIGHTNINGS)], given[0]
+        schedulers, given = [*_each_scheduler(given[1], _LIGHTNING_INTERVAL)], given[0]
     if isinstance(given, Mapping) and "optimizer" not in given:
         named = [(str(key), value) for key, value in given.items()]
     else:
@@ -152,8 +154,8 @@ def optimizers_of(given: Any) -> Given:
         optimizer = value
         if isinstance(value, Mapping):
             optimizer = value.get("optimizer")
-            schedulers += _flat(value.get("lr_scheduler"), _LIGHTNINGS)
-        found[key] = _bare(optimizer)
+            schedulers += _each_scheduler(value.get("lr_scheduler"), _LIGHTNING_INTERVAL)
+        found[key] = _without_wrappers(optimizer)
         if not isinstance(getattr(found[key], "param_groups", None), list):
             what = f"{key}: " if key else ""
             raise LrdecayError(
@@ -166,7 +168,7 @@ def optimizers_of(given: Any) -> Given:
     return Given({"": next(iter(found.values()))} if len(found) == 1 else found, schedulers)
 
 
-def _bare(optimizer: Any) -> Any:
+def _without_wrappers(optimizer: Any) -> Any:
     """Return the torch optimizer inside the wrappers of Lightning, accelerate and mmengine."""
     for _ in range(8):
         inner = getattr(optimizer, "optimizer", None)
@@ -176,7 +178,7 @@ def _bare(optimizer: Any) -> Any:
     return optimizer
 
 
-def _flat(schedulers: Any, interval: str) -> Iterator[Scheduled]:
+def _each_scheduler(schedulers: Any, interval: str) -> Iterator[Scheduled]:
     """Yield each scheduler, followed by the schedulers that it runs one after another.
 
     A ``lr_scheduler`` dict of Lightning yields the scheduler in it. ``interval`` applies to schedulers without an
@@ -187,11 +189,11 @@ def _flat(schedulers: Any, interval: str) -> Iterator[Scheduled]:
         schedulers = schedulers.get("scheduler")
     if isinstance(schedulers, (list, tuple)):
         for each in schedulers:
-            yield from _flat(each, interval)
+            yield from _each_scheduler(each, interval)
     elif schedulers is not None:
         yield Scheduled(schedulers, interval)
         # torch's SequentialLR and ChainedScheduler.
-        yield from _flat(getattr(schedulers, "_schedulers", None), interval)
+        yield from _each_scheduler(getattr(schedulers, "_schedulers", None), interval)
 
 
 def _live_scheduler(scheduled: Scheduled) -> LiveScheduler:
@@ -210,7 +212,7 @@ def _live_scheduler(scheduled: Scheduled) -> LiveScheduler:
     )
 
 
-def _is_timms(scheduler: Any) -> bool:
+def _is_timm_scheduler(scheduler: Any) -> bool:
     """True for a scheduler of timm, which multiplies each group's lr by the group's ``lr_scale``.
 
     Source: timm 1.0, ``Scheduler.update_groups``.

@@ -34,7 +34,7 @@ Parsed = tuple[dict[str, Any], str, dict[str, Any]]
 """Result of ``Config._file2dict``."""
 
 _parsed: dict[str, tuple[Parsed, dict[str, list[int] | None]]] = {}
-"""For each path: the parsed config, and the stamps of all its files."""
+"""For each path: the parsed config, and the stamp (size and times) of each of its files."""
 _found: dict[tuple[str, ...], Any] = {}
 """For each lookup function and its arguments: the result, or the raised ValueError. A result of False is not stored."""
 _read: set[tuple[str, ...]] = set()

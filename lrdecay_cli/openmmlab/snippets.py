@@ -45,7 +45,7 @@ def without_constructor(config: str, audit: Audit) -> GroupMap:
 
 
 def is_lazy(config: str) -> bool:
-    """True if the config has mmengine's lazy style. A config in the text style cannot inherit from it."""
+    """True if the config has mmengine's lazy style. A config in the other style, as text, cannot inherit from it."""
     path = find_config(config)
     return path.suffix == ".py" and bool(Config._is_lazy_import(str(path)))
 

@@ -101,7 +101,7 @@ def _short_lookups() -> Iterator[None]:
 
 
 def is_installed(package: str) -> bool | None:
-    """Return if a distribution or module ``package`` is installed; None if mmengine's own function must decide."""
+    """Return whether a distribution or module ``package`` is installed; None if mmengine's own function must decide."""
     if not _NAME.fullmatch(package):
         return None
     if _location(package) is not None:

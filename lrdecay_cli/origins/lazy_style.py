@@ -1,7 +1,7 @@
 """Parse configs in mmengine's lazy style.
 
-Such a config imports its bases below ``with read_base():``. Other imports create names of classes, which are not
-imported before they are used.
+Such a config imports its bases below ``with read_base():``. Other import statements do not import anything yet.
+mmengine imports these classes when it uses them.
 
 Source: mmengine 0.10.7, ``Config._is_lazy_import``, ``_parse_lazy_import`` and ``config/utils.py``.
 """

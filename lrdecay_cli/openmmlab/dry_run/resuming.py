@@ -216,8 +216,8 @@ def _values(
             after=float(new[where]),
             last_before=float(old[-1]),
             last_after=float(new[-1]),
-            rests_before=_rests(at, old),
-            rests_after=_rests(at, new),
+            rests_before=_constant_from(at, old),
+            rests_after=_constant_from(at, new),
         )
 
 
@@ -225,7 +225,7 @@ def _tracks(series: Series) -> dict[tuple[str, str], int]:
     return {(track.parameter, group): index for index, track in enumerate(series.tracks) for group in track.groups}
 
 
-def _rests(at: Any, values: Any) -> int:
+def _constant_from(at: Any, values: Any) -> int:
     """Return the first iteration from which a value stays the same. ``at`` contains the iterations of ``values``."""
     moving = numpy.flatnonzero(values != values[-1])
     return int(at[moving[-1] + 1] if len(moving) else at[0])

@@ -115,7 +115,7 @@ class _LazyLoader(importlib.abc.Loader):
             for key, value in list(taker.items()):
                 for name, lazy in self.taken.items():
                     if value is lazy:
-                        taker[key] = _handed_on(_attribute(module, name), taker)
+                        taker[key] = _replacement_for(_attribute(module, name), taker)
 
 
 class LazyModule(types.ModuleType):
@@ -317,7 +317,7 @@ def _resolved(value: Any) -> Any:
     return _real(value) if type(value) in _LAZY else value
 
 
-def _handed_on(value: Any, taker: dict[str, Any]) -> Any:
+def _replacement_for(value: Any, taker: dict[str, Any]) -> Any:
     """Return the object that replaces an imported lazy name in the namespace ``taker``.
 
     If the executed module imported the object lazily from a third module, the object stays lazy.

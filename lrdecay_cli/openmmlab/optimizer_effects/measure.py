@@ -232,7 +232,7 @@ def _decay_use(probe: Probe) -> DecayUse:
 
 
 def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weight: float) -> DecayUse:
-    """Return the factor by which weight decay acts on a weight.
+    """Return the formula of weight decay that fits the measured changes of a weight.
 
     Args:
         whole: change of a weight caused by weight decay.
@@ -261,7 +261,10 @@ def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weigh
 
 
 def _at_zero(probe: Probe) -> AtZero:
-    """Return what happens to a group with lr 0 beside a group with a positive lr, in the first steps."""
+    """Return what happens to a group with lr 0 in the first steps: it trains, decays or stands still.
+
+    The optimizer also has a group with a positive lr.
+    """
     if not probe.has_groups:
         return "refused"
     lrs = (probe.lr, 0.0)

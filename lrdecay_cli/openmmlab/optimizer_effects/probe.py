@@ -32,7 +32,7 @@ def close(value: float, expected: float) -> bool:
 
 
 def coupling(larger: float, whole: float) -> DecayUse:
-    """Return if weight decay in the gradient is adapted to the size of the gradient, as by Adam, or not, as by SGD.
+    """Return whether weight decay in the gradient is adapted to the gradient's size (as by Adam) or not (as by SGD).
 
     Args:
         larger: change of a weight with ten times the gradient.

@@ -143,7 +143,7 @@ def plan_of(config: Config, where: str) -> TrainingPlan:
 
 
 def _loop(config: Config, where: str) -> tuple[bool, str, int]:
-    """Return if the train loop counts epochs, the name of its class, and its length.
+    """Return whether the train loop counts epochs, the name of its class, and its length.
 
     Source: mmengine, ``Runner.build_train_loop``.
     """
