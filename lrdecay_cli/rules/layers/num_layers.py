@@ -191,10 +191,10 @@ def _another_lr(group_map: GroupMap) -> GroupMap:
 def explanation_disagrees(context: RuleContext) -> Iterator[Fault]:
     """lrdecay computes another layer id, lr or weight decay for a parameter than its real group has.
 
-    The training uses the values of the real group. lrdecay's explanations and findings for this map may be wrong.
+    lrdecay's explanations and findings for this group map may be wrong. The training uses the values of the real group.
 
-    Possible causes: the map was edited, lrdecay does not know the installed version of the constructor, or lrdecay has
-    a bug. Please report a bug.
+    Possible causes: the group map was edited, lrdecay does not know the installed version of the constructor, or
+    lrdecay has a bug. Please report a bug.
     """
     differing: dict[str, str] = {}
     for name, difference in named_disagreements(context.group_map):

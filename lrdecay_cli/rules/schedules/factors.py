@@ -245,7 +245,7 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
     good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
 )
 def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
-    """A scheduler's settings make it change nothing.
+    """A scheduler changes nothing, because of its settings.
 
     The lr stays constant although the config has a scheduler for it.
 
