@@ -14,7 +14,9 @@ from lrdecay_cli.domain.finding import NO_BASELINE, SEVERITIES, Cause, CheckResu
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.origins import COMMAND_LINE
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Result, Section, Table
-from lrdecay_cli.text.counting import count
+from lrdecay_cli.files.config_text import OPTIONS
+from lrdecay_cli.text.counting import count, either
+from lrdecay_cli.text.printing import printable
 
 FINDING_COLUMNS = (
     Column("config", "config", "name"),
@@ -28,7 +30,7 @@ FINDING_COLUMNS = (
     Column("suppressed", "suppressed"),
     Column("fingerprint", "fingerprint"),
 )
-_CONFIGS_SHOWN = 4
+_NAMES_SHOWN = 4
 STATISTICS_COLUMNS = (
     Column("code", "code", vital=True),
     Column("name", "name", vital=True),
@@ -46,15 +48,15 @@ _BASELINE_COLUMNS = (
 )
 
 
-def baseline_report(result: BaselineResult) -> Result[BaselineResult]:
-    """Return a report on the baselines that the command ``baseline`` wrote or would write."""
+def baseline_report(result: BaselineResult, notes: Sequence[Note] = ()) -> Result[BaselineResult]:
+    """Return a report on the baselines that the command ``baseline`` wrote or would write, with further ``notes``."""
     rows = tuple((record.config, record.file, record.state, record.changes) for record in result.baselines)
     counts = Counter(record.state for record in result.baselines)
     states = ", ".join(f"{counts[state]} {state}" for state in get_args(State) if counts[state])
     report = Report(
         facts=(),
         tables=(Table("", _BASELINE_COLUMNS, rows),),
-        notes=_unjudged_notes(result.unjudged),
+        notes=(*notes, *_unjudged_notes(result.unjudged)),
         summary=f"baselines: {states or 'none'}{_skipped_of(len(rows), result.unjudged)}",
     )
     return Result(result, report)
@@ -158,7 +160,7 @@ def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:
         facts.insert(0, ("option", describe_option(finding)))
     if cause.configs != (title_of(cause),):
         own = "" if cause.alike else ". The numbers are those of the first config"
-        facts.insert(0, ("configs", f"{_describe_configs(cause.configs, verbose)}{own}"))
+        facts.insert(0, ("configs", f"{_some_of(cause.configs, verbose)}{own}"))
     if finding.suppressed:
         until = f", until {finding.suppressed.until}" if finding.suppressed.until else ""
         facts.append(("suppressed", f"{finding.suppressed.reason} ({finding.suppressed.source}{until})"))
@@ -171,15 +173,23 @@ def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:
     )
 
 
-def _describe_configs(configs: Sequence[str], verbose: bool) -> str:
-    if verbose or len(configs) <= _CONFIGS_SHOWN:
-        return ", ".join(configs)
-    return f"{', '.join(configs[: _CONFIGS_SHOWN - 1])} and {len(configs) - _CONFIGS_SHOWN + 1} more"
+def _some_of(names: Sequence[str], verbose: bool) -> str:
+    if verbose or len(names) <= _NAMES_SHOWN:
+        return ", ".join(names)
+    return f"{', '.join(names[: _NAMES_SHOWN - 1])} and {len(names) - _NAMES_SHOWN + 1} more"
 
 
 def removal(path: str) -> str:
     """Return an instruction for the baseline of a deleted config."""
     return f"if the config was deleted: git rm {shlex.quote(path)}"
+
+
+def skipped_notes(skipped: Sequence[str], verbose: bool) -> tuple[Note, ...]:
+    """Return a note on ``.py`` files of directories that are not configs; empty if there are none."""
+    if not skipped:
+        return ()
+    files = f"{count(len(skipped), '.py file')} without {either(OPTIONS)}"
+    return (Note(f"skipped {files}: {_some_of([*map(printable, skipped)], verbose)}"),)
 
 
 def lost_notes(lost: Sequence[tuple[str, str]]) -> tuple[Note, ...]:

@@ -30,6 +30,25 @@ _KEYWORDS = frozenset(keyword.kwlist) - {"None", "True", "False"}
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 
+OPTIONS = ("model", "optim_wrapper", "_base_")
+"""A training config sets at least one of these."""
+_CONFIG = re.compile(rf"^(?:{'|'.join(OPTIONS)})\b|^with +read_base\b".encode(), re.MULTILINE)
+_SCRIPT = re.compile(rb"^if +__name__\b", re.MULTILINE)
+
+
+def may_be_config(path: str) -> bool:
+    """Return whether a Python file may be a training config, judged by the starts of its lines.
+
+    A training config sets ``model`` and ``optim_wrapper``, itself or in its bases. The file is not run. A file that
+    cannot be read may be a config, so that the reason is reported later.
+    """
+    try:
+        text = Path(path).read_bytes()
+    except OSError:
+        return True
+    return bool(_CONFIG.search(text)) and not _SCRIPT.search(text)
+
+
 def settings_of(text: object) -> dict[str, Any]:
     """Return the top-level settings in the text of a config, such as ``{"optim_wrapper": {...}}``. Empty for other
     text.

@@ -29,13 +29,16 @@ COLUMNS = (
 _FIELDS = ScanRecord.__struct_fields__
 
 
-def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) -> Result[Scan]:
+def report_of(
+    timed: Sequence[Timed], document: Scan, *, verbose: bool = False, notes: Sequence[Note] = ()
+) -> Result[Scan]:
     """Return the report of a scan.
 
     Args:
         timed: the records with their build times, in the order of ``document``.
         document: the JSON document with the same records.
         verbose: list every config without a map.
+        notes: further notes.
     """
     by_status = Counter(record.status for record in document.records)
     ranked = sorted(by_status.items(), key=lambda item: (item[0] != OK, item[0]))
@@ -47,7 +50,7 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
     report = Report(
         facts=facts,
         tables=(table,),
-        notes=(*outlier_notes, *_reasons(document.records, verbose)),
+        notes=(*outlier_notes, *_reasons(document.records, verbose), *notes),
         summary=f"{count(len(timed), 'config')}: {counts}",
         rows=Table(
             "", tuple(Column(name, name) for name in _FIELDS), tuple(map(attrgetter(*_FIELDS), document.records))

@@ -9,30 +9,45 @@ from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.config_path import SEPARATOR, SUFFIXES, suggest_file, suggest_zoo_config, zoo_folders
+from lrdecay_cli.files.config_text import OPTIONS, may_be_config
+from lrdecay_cli.text.counting import either
 
 # In a directory, only Python files count as configs: zoos store .yml metadata and .json data beside them.
 _SUFFIX = ".py"
 _BASES = "_base_"
+_ENVIRONMENT = frozenset(("pyvenv.cfg", "conda-meta"))
+"""Entries of a folder that contains a Python environment."""
 
 
-def configs_of(targets: Iterable[str]) -> list[str]:
+def configs_of(targets: Iterable[str], skipped: list[str] | None = None) -> list[str]:
     """Return every config that ``targets`` name once, sorted by name.
 
     A target may be:
 
-    - a config file; - a directory: all ``.py`` files below it, except in ``_base_`` folders; - ``mmdet::DIR``: such a
-    directory in the zoo of an installed package; ``mmdet::`` is the whole zoo; - a glob such as
-    ``configs/**/*_coco.py``: the matching files.
+    - a config file;
+    - a directory: all ``.py`` files below it that may be training configs (:func:`may_be_config`), except in ``_base_``
+      folders, hidden folders and Python environments;
+    - ``mmdet::DIR``: a directory in the zoo of an installed package; ``mmdet::`` is the whole zoo;
+    - a glob such as ``configs/**/*_coco.py``: the matching files.
+
+    Args:
+        targets: names on the command line.
+        skipped: receives the other ``.py`` files of directories.
 
     Raises:
         LrdecayError: a target does not exist or contains no config.
     """
     found: dict[str, str] = {}
     for target in targets:
-        configs = sorted(_in_zoo(target) if SEPARATOR in target else _on_disk(target))
+        others: list[str] = []
+        configs = sorted(_in_zoo(target) if SEPARATOR in target else _on_disk(target, others))
+        if skipped is not None:
+            skipped += sorted(others)
         if not configs:
             suggestion = ""
-            if SEPARATOR in target:
+            if others:
+                suggestion = f"its .py files have no {either(OPTIONS)}"
+            elif SEPARATOR in target:
                 suggestion = suggest_zoo_config(target)
             elif not os.path.exists(target):  # noqa: PTH110
                 suggestion = suggest_file(target, SUFFIXES, folders=True)
@@ -77,10 +92,14 @@ def _in_zoo(target: str) -> Iterator[str]:
             yield f"{package}{SEPARATOR}{file.relative_to(folder).as_posix()}"
 
 
-def _on_disk(target: str) -> Iterator[str]:
+def _on_disk(target: str, others: list[str]) -> Iterator[str]:
     path = Path(target)
     if path.is_dir():
-        yield from map(str, _below(path))
+        for file in map(str, _below(path)):
+            if may_be_config(file):
+                yield file
+            else:
+                others.append(file)
     elif path.exists():
         yield target
     else:
@@ -97,10 +116,15 @@ def _matching(pattern: str) -> Iterator[str]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for file in folder.rglob(f"*{_SUFFIX}"):
-        inside = file.relative_to(folder).parts
-        if not any(part.startswith(".") for part in inside) and _is_config(file, inside):
-            yield file
+    for place, folders, names in os.walk(folder):
+        inside = Path(place).relative_to(folder).parts
+        if inside and not _ENVIRONMENT.isdisjoint((*folders, *names)):
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for file in (Path(place, name) for name in names if not name.startswith(".")):
+            if _is_config(file, (*inside, file.name)):
+                yield file
 
 
 def _is_config(file: Path, parts: Sequence[str]) -> bool:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import mmdet
+import mmpretrain
 import pytest
+from mmengine.config import Config
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.config_text import may_be_config
 from lrdecay_cli.scanning.scan import check_maps
 from lrdecay_cli.scanning.targets import configs_of, shard_of
 
@@ -27,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in FILES:
         file = tmp_path / "configs" / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("")
+        file.write_text("model = dict()")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -49,6 +53,35 @@ def test_what_is_meant(folder: Path, targets: list[str], expected: list[str]) ->
     assert configs_of(targets) == expected
     if "*" in targets[0]:
         assert configs_of([str(folder / targets[0])]) == [str(folder / name) for name in expected]
+
+
+def test_a_repository_has_files_that_are_no_configs(folder: Path) -> None:
+    others = ["setup.py", "docs/conf.py", "tools/train.py"]
+    environment = ["env/pyvenv.cfg", "env/lib/config.py", "conda/conda-meta/a.py", "conda/lib/config.py"]
+    for name in (*others, *environment):
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("model = 1" if name in environment else 'project = "model"\ndef f():\n    model = 1\n')
+    (folder / "tools/demo.py").write_text('model = 1\nif __name__ == "__main__":\n    raise SystemExit\n')
+    skipped: list[str] = []
+    assert configs_of(["."], skipped) == ["configs/a.py", "configs/deep/b.py"]
+    assert skipped == sorted([*others, "tools/demo.py"])
+    # A named file is built whatever it is.
+    assert configs_of(["setup.py"]) == ["setup.py"]
+    with pytest.raises(LrdecayError, match=r"no config found; its \.py files have no model, optim_wrapper or _base_"):
+        configs_of(["docs"])
+
+
+def test_each_training_config_of_a_zoo_is_one_by_its_text() -> None:
+    """And no module of the packages is."""
+    for package in (mmdet, mmpretrain):
+        root = Path(package.__file__).parent
+        modules = [file for file in root.rglob("*.py") if not {".mim", "configs"} & {*file.parts}]
+        assert not [file for file in modules if may_be_config(str(file))]
+        zoo = [file for file in (root / ".mim/configs").rglob("*.py") if "_base_" not in file.parts]
+        for file in zoo:
+            if not may_be_config(str(file)):
+                assert "model" not in Config.fromfile(file), file
 
 
 @pytest.mark.parametrize("target", ["missing.py", "configs/*.yml", "mmdet::nowhere", "nothing::", "mmdet::*.txt"])
@@ -89,7 +122,7 @@ def test_one_file_by_several_names_is_scanned_once(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", [b"a\nb.py", b"a\xff.py"])
 def test_a_name_that_no_report_can_hold_is_refused_before_anything_is_built(folder: Path, name: bytes) -> None:
-    Path(os.fsdecode(os.fsencode(folder / "configs") + b"/" + name)).write_text("")
+    Path(os.fsdecode(os.fsencode(folder / "configs") + b"/" + name)).write_text("model = 1")
     with pytest.raises(LrdecayError, match="the name of the config contains unprintable") as caught:
         configs_of(["configs"])
     assert caught.value.line().isprintable()

@@ -58,7 +58,7 @@ def baseline(
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.settings import baseline_of
     from lrdecay_cli.checking.baselines import FORMS, check_folder, kept_configs, write_baselines
-    from lrdecay_cli.checking.reporting import baseline_report, removal
+    from lrdecay_cli.checking.reporting import baseline_report, removal, skipped_notes
     from lrdecay_cli.domain.change import BASELINE_SCHEMA_VERSION, BaselineResult
     from lrdecay_cli.domain.errors import LrdecayError, not_one_of
     from lrdecay_cli.domain.group_map import Tool
@@ -79,11 +79,12 @@ def baseline(
     given = folder or baseline_of(context) or usual
     files: dict[str, str] = {}
     gone: set[str] = set()
+    skipped: list[str] = []
     if not update:
         if not targets:
             fix = "name configs, or update the existing baselines with --update"
             raise LrdecayError("no configs", where="baseline", fix=fix)
-        names = named_by(targets)
+        names = named_by(targets, skipped)
         configs = [name for name in names if is_config(name)]
         place = check_folder(given, configs, maps=len(names) - len(configs))
     else:
@@ -103,7 +104,7 @@ def baseline(
     check_folder(place, [group_map.config.path for group_map in gathered.maps])
     records = tuple(write_baselines(place, gathered.maps, form=known, write=not check))
     result = BaselineResult(BASELINE_SCHEMA_VERSION, Tool("lrdecay", __version__), records, unjudged)
-    destinations.write(baseline_report(result))
+    destinations.write(baseline_report(result, skipped_notes(skipped, build.verbose)))
     if unjudged:
         raise typer.Exit(CANNOT_JUDGE)
     raise typer.Exit(DIFFERENT if any(target.state in ("missing", "outdated") for target in records) else CLEAN)

@@ -109,7 +109,7 @@ def check(
     from lrdecay_cli.app.shell.console import write_stdout
     from lrdecay_cli.app.shell.settings import settings_of
     from lrdecay_cli.checking.baselines import lost_configs
-    from lrdecay_cli.checking.reporting import check_severity, lost_notes, report_of
+    from lrdecay_cli.checking.reporting import check_severity, lost_notes, report_of, skipped_notes
     from lrdecay_cli.rules import chosen_rules
 
     destinations = output.destinations()
@@ -124,7 +124,8 @@ def check(
         request.caching.forget()
     elif destinations.repeatable and not build.verbose:
         request.caching.begin_result()
-    result, maps = run_check(targets, request, check_options, jobs=build.workers)
+    skipped: list[str] = []
+    result, maps = run_check(targets, request, check_options, jobs=build.workers, skipped=skipped)
     if fix or diff:
         from lrdecay_cli.app.requests.fixes import plan_fixes, print_lines, write_plan
 
@@ -140,9 +141,8 @@ def check(
         print_lines(plan.summary(written=True))
     lost = [*lost_configs(baseline, targets, result.configs)] if baseline else []
     compared = bool(baseline) and any(rule.code == "LRD701" for rule in rules)
-    report = report_of(
-        result, statistics=statistics, verbose=build.verbose, maps=maps, compared=compared, notes=lost_notes(lost)
-    )
+    notes = (*skipped_notes(skipped, build.verbose), *lost_notes(lost))
+    report = report_of(result, statistics=statistics, verbose=build.verbose, maps=maps, compared=compared, notes=notes)
     text = destinations.write(report)
     if result.unjudged:
         raise typer.Exit(CANNOT_JUDGE)

@@ -50,6 +50,7 @@ def scan(
     from lrdecay_cli.app.shell import CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.console import progress
     from lrdecay_cli.app.speed.caching import Caching
+    from lrdecay_cli.checking.reporting import skipped_notes
     from lrdecay_cli.domain.errors import LrdecayError
     from lrdecay_cli.openmmlab.availability import check_stack
     from lrdecay_cli.processes.build_many import build_many, isolation
@@ -68,7 +69,8 @@ def scan(
     if not memory < 2**33:
         # The memory limit of a process is a 64-bit number of bytes.
         raise LrdecayError("is too large", where="--memory", fix="give the limit in GiB; 0 for no limit")
-    everything = configs_of(targets)
+    skipped: list[str] = []
+    everything = configs_of(targets, skipped)
     if maps:
         check_maps(Path(maps), everything)
     configs = shard_of(everything, shard)
@@ -99,7 +101,8 @@ def scan(
             on_record=lambda timed: advance(timed.record.failed),
         )
     document = document_of((result.record for result in timed), build.device, (*overrides, *options_given), shard)
-    destinations.write(report_of(timed, document, verbose=build.verbose))
+    notes = skipped_notes(skipped, build.verbose)
+    destinations.write(report_of(timed, document, verbose=build.verbose, notes=notes))
     raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)
 
 

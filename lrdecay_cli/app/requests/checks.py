@@ -52,9 +52,16 @@ class Gathered(msgspec.Struct, frozen=True):
 
 
 def run_check(
-    targets: Sequence[str], request: Request, check_options: CheckOptions, *, jobs: int
+    targets: Sequence[str],
+    request: Request,
+    check_options: CheckOptions,
+    *,
+    jobs: int,
+    skipped: list[str] | None = None,
 ) -> tuple[CheckResult, tuple[GroupMap, ...]]:
     """Check all ``targets``; return the result and the checked group maps.
+
+    ``skipped`` receives the ``.py`` files of directories that are not configs.
 
     Raises:
         LrdecayError: there is nothing to check, or the only target cannot be checked.
@@ -69,7 +76,7 @@ def run_check(
     except ValueError as error:
         raise LrdecayError(f"{given!r} is not a date", where=TODAY, fix="write it as 2027-01-31") from error
     check_assertions(check_options.settings.assertions)
-    names = named_by(targets)
+    names = named_by(targets, skipped)
     configs = [name for name in names if is_config(name)]
     # Options to repeat in the commands that fixes name.
     options = (*(f"--cfg-options {shlex.quote(each)}" for each in request.cfg_options), *request.launch.options)
@@ -151,8 +158,10 @@ def is_config(name: str) -> bool:
     return not is_map(name) and not is_checkpoint(name)
 
 
-def named_by(targets: Sequence[str]) -> list[str]:
+def named_by(targets: Sequence[str], skipped: list[str] | None = None) -> list[str]:
     """Return the configs, exported maps and checkpoints that ``targets`` name; expand directories and ``mmdet::DIR``.
+
+    ``skipped`` receives the ``.py`` files of directories that are not configs.
 
     ``-`` (a map on stdin) stays ``-``. A file that several targets name is returned once, under its first name.
 
@@ -161,19 +170,19 @@ def named_by(targets: Sequence[str]) -> list[str]:
     """
     names: dict[str, str] = {}
     for target in targets:
-        for name in _of_target(target):
+        for name in _of_target(target, skipped):
             # configs/a.py and ./configs/a.py are the same file.
             names.setdefault(name if name == "-" or SEPARATOR in name else os.path.abspath(name), name)  # noqa: PTH100
     return list(names.values())
 
 
-def _of_target(target: str) -> list[str]:
+def _of_target(target: str, skipped: list[str] | None) -> list[str]:
     from lrdecay_cli.scanning.targets import configs_of
 
     if target == "-" or is_checkpoint(target) or (target.endswith(".json") and Path(target).is_file()):
         return [target]
     if not Path(target).is_dir():
-        return configs_of([target])
+        return configs_of([target], skipped)
     maps = []
     for path in map(str, sorted(Path(target).rglob("*.json"))):
         # A file that looks like a map is judged, even if it is damaged.
@@ -181,7 +190,7 @@ def _of_target(target: str) -> list[str]:
             if looks_like_map(read_bytes(path)):
                 maps.append(path)
     try:
-        return [*configs_of([target]), *maps]
+        return [*configs_of([target], skipped), *maps]
     except LrdecayError:
         if maps:
             return maps
