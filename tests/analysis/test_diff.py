@@ -161,14 +161,14 @@ def test_change(before: GroupMap, after: GroupMap, expected: list[Change]) -> No
 
 @pytest.mark.parametrize("aspect", [aspect for aspect in ASPECTS if aspect != "renamed"])
 def test_every_aspect_is_in_the_table_and_only_picks_it(aspect: str) -> None:
-    told = [
+    changes = [
         change
         for before, after, expected in CASES.values()
         if aspect in {change.aspect for change in expected}
         for change in diff(before, after, only=[aspect])
     ]
-    assert told
-    assert {change.aspect for change in told} == {aspect}
+    assert changes
+    assert {change.aspect for change in changes} == {aspect}
 
 
 def test_the_order_is_that_of_the_first_map_then_that_of_the_second() -> None:

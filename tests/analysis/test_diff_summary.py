@@ -55,8 +55,8 @@ def test_a_value_on_one_side_is_a_difference(
     assert (result.document.only_before, result.document.only_after) == sides
     assert result.document.identical is (sides == (0, 0))
     assert result.report.summary.startswith("same" if sides == (0, 0) else "different")
-    told = " ".join(result.document.summary)
-    assert ("cannot be compared" in told) is (sides != (0, 0) and only != {"shape"})
+    summary = " ".join(result.document.summary)
+    assert ("cannot be compared" in summary) is (sides != (0, 0) and only != {"shape"})
 
 
 DECAYED = group_map(
@@ -79,14 +79,14 @@ OTHER = group_map(
 
 
 def test_the_mean_factor_is_weighted_by_parameters() -> None:
-    said = comparison(DECAYED, OTHER).document.summary
+    summary = comparison(DECAYED, OTHER).document.summary
     weights = [15, 4, 7, 18]
     mean = np.average([0.02, 0.05, 0.05, 0.05], weights=weights) / np.average([0.01, 0.01, 0.1, 0.1], weights=weights)
-    assert said[0] == (
+    assert summary[0] == (
         "lr differs in 4 of 5 tensors, 2 higher and 2 lower: ×0.5 to ×5"
         f" (×{mean:.3g} on average, weighted by parameters); layer id in 1"
     )
-    assert said[1:] == ("1 tensor only after",)
+    assert summary[1:] == ("1 tensor only after",)
 
 
 def test_rows_by_module_and_by_layer() -> None:

@@ -53,7 +53,7 @@ def test_length_of_a_run(
 
 
 @pytest.mark.parametrize(
-    ("settings", "known", "told"),
+    ("settings", "known", "source"),
     [
         ({}, {}, "unknown and not needed"),
         (BY_ITERATION, {}, "unknown"),
@@ -65,14 +65,14 @@ def test_length_of_a_run(
         ({"batch_size": 2, "infinite": True}, {"dataset_size": 10, "gpus": 2}, "10 samples / (batch 2)"),
     ],
 )
-def test_where_the_length_of_an_epoch_is_from(settings: dict[str, Any], known: dict[str, int], told: str) -> None:
+def test_where_the_length_of_an_epoch_is_from(settings: dict[str, Any], known: dict[str, int], source: str) -> None:
     length = run_length(plan(**settings), **known)
-    assert length.source == told
+    assert length.source == source
     assert length.epochs == (None if settings is BY_ITERATION else 12)
 
 
 @pytest.mark.parametrize(
-    ("settings", "known", "said"),
+    ("settings", "known", "message"),
     [
         ({"schedulers": WARM_UP}, {}, "LinearLR at param_scheduler[0] counts iterations"),
         ({"schedulers": CONVERTED}, {}, "CosineAnnealingLR at param_scheduler[1] converts epochs to iterations"),
@@ -83,10 +83,10 @@ def test_where_the_length_of_an_epoch_is_from(settings: dict[str, Any], known: d
         ({}, {"dataset_size": 10, "iterations_per_epoch": 5}, "give one of them"),
     ],
 )
-def test_what_is_not_known_is_asked_for(settings: dict[str, Any], known: dict[str, int], said: str) -> None:
+def test_what_is_not_known_is_asked_for(settings: dict[str, Any], known: dict[str, int], message: str) -> None:
     with pytest.raises(LrdecayError) as caught:
         run_length(plan(**settings), **known)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def series_of(length: int, *tracks: Callable[[int], float], steps: Sequence[int] | None = None) -> Series:
@@ -180,9 +180,9 @@ def test_meetings_are_found_at_their_exact_step() -> None:
         lambda step: max(10.0, 30.0 - step / 10),
         lambda step: 10.0 if step < 333 else 5.0,
     )
-    told = list(meetings(series, [0, 1, 2, 3], range(0, 1000, 37)))
-    found = [(meeting.kind, meeting.step, meeting.curves) for meeting in told]
-    assert [one.lr for one in told] == [series.at(one.step, one.curves[0]) for one in told]
+    crossings = list(meetings(series, [0, 1, 2, 3], range(0, 1000, 37)))
+    found = [(meeting.kind, meeting.step, meeting.curves) for meeting in crossings]
+    assert [one.lr for one in crossings] == [series.at(one.step, one.curves[0]) for one in crossings]
     assert found == [
         ("cross", 126, (1, 2)),
         ("meet", 200, (0, 2, 3)),
@@ -204,8 +204,8 @@ def test_groups_that_are_alike_share_a_curve_named_by_layer() -> None:
     for step, factor in enumerate((1.0, 0.5, 0.25)):
         series.steps.append(step)
         series.rows.extend(factor * (group.lr or 0) for group in groups.groups)
-    told = [moments(series, track, None) for track in range(3)]
-    found, _ = curves(series, groups, (0, 2), told)
+    at_moments = [moments(series, track, None) for track in range(3)]
+    found, _ = curves(series, groups, (0, 2), at_moments)
     assert [curve.label for curve in found] == ["layer 0", "layer 1"]
     assert found[1].groups == ("layer_1_decay", "layer_1_no_decay")
     assert found[1].head
@@ -266,8 +266,8 @@ def test_names_of_curves(groups: dict[str, dict[str, Any]], labels: list[str], o
     series = Series(tuple(Track(optimizer, "lr", (one.name,)) for one in found_map.groups), 1)
     series.steps.append(0)
     series.rows.extend(one.lr or 0 for one in found_map.groups)
-    told = [moments(series, track, None) for track in range(len(groups))]
-    found, tracks = curves(series, found_map, (0,), told)
+    at_moments = [moments(series, track, None) for track in range(len(groups))]
+    found, tracks = curves(series, found_map, (0,), at_moments)
     plain = len(labels) == 1
     named = [label if plain or label in groups else f"{optimizer}: {label}" for label in labels]
     assert [curve.label for curve in found] == (named if optimizer else labels)
@@ -290,6 +290,6 @@ def test_names_of_curves(groups: dict[str, dict[str, Any]], labels: list[str], o
 def test_the_curve_of_the_head(names: tuple[str, ...], head: int | None) -> None:
     found_map = group_map({f"g{index}": group(0.1 * (index + 1), name) for index, name in enumerate(names)})
     series = series_of(1, *(lambda step, lr=one.lr: lr for one in found_map.groups))
-    told = [moments(series, track, None) for track in range(len(names))]
-    found, _ = curves(series, found_map, (0,), told)
+    at_moments = [moments(series, track, None) for track in range(len(names))]
+    found, _ = curves(series, found_map, (0,), at_moments)
     assert [index for index, curve in enumerate(found) if curve.head] == ([] if head is None else [head])

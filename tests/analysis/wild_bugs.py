@@ -74,8 +74,8 @@ class HomeMadeConstructor(DefaultOptimWrapperConstructor):
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_: Any) -> None:
         mult = self.paramwise_cfg.get("slow", {}).get("mult", 1.0)
-        kept = [parameter for name, parameter in module.named_parameters() if "norm" not in name]
-        params.append({"params": kept, "lr": self.base_lr * mult})
+        others = [parameter for name, parameter in module.named_parameters() if "norm" not in name]
+        params.append({"params": others, "lr": self.base_lr * mult})
 
 
 class Bug(NamedTuple):

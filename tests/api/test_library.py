@@ -29,12 +29,12 @@ def test_audit_and_check(tmp_path: Path) -> None:
     # The lines that set options are known only for configs that were built.
     assert result.findings[0].place
     assert read == msgspec.structs.replace(result.findings[0], place=msgspec.UNSET, replaces=(), bases=())
-    mended = lrdecay_cli.audit(
+    fixed = lrdecay_cli.audit(
         str(SAMPLES / "convnext-s_wrong-num-layers.py"), cfg_options=["optim_wrapper.paramwise_cfg.num_layers=12"]
     )
-    assert lrdecay_cli.check(mended, select=["LRD301"]).findings == ()
+    assert lrdecay_cli.check(fixed, select=["LRD301"]).findings == ()
     for baseline in (group_map, path, Path(path)):
-        differing = lrdecay_cli.check(mended, select=["LRD7"], baseline=baseline)
+        differing = lrdecay_cli.check(fixed, select=["LRD7"], baseline=baseline)
         assert {finding.code for finding in differing.failing()} == {"LRD701"}
 
 

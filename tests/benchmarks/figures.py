@@ -61,17 +61,17 @@ def _cold() -> list[Figure]:
 
 
 def _cached(folder: Path) -> list[Figure]:
-    plain, kept = _plain(CONVNEXT), {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": f"{folder}/cache"}
+    plain, cached = _plain(CONVNEXT), {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": f"{folder}/cache"}
     emptied = f"rm -rf {shlex.quote(f'{folder}/cache')}; exec {shlex.join(_inspect(CONVNEXT))}"
     return [
-        Figure("cold, cache written / plain", ("sh", "-c", emptied), plain, "wall", 0.35, 0.30, environment=kept),
-        Figure("warm / plain script", _inspect(CONVNEXT), plain, "wall", 0.02, 0.01, environment=kept),
-        *_checked(folder, kept),
-        Figure("warm, another view / plain", _inspect(CONVNEXT, "--by", "layer", "-v"), plain, environment=kept),
+        Figure("cold, cache written / plain", ("sh", "-c", emptied), plain, "wall", 0.35, 0.30, environment=cached),
+        Figure("warm / plain script", _inspect(CONVNEXT), plain, "wall", 0.02, 0.01, environment=cached),
+        *_checked(folder, cached),
+        Figure("warm, another view / plain", _inspect(CONVNEXT, "--by", "layer", "-v"), plain, environment=cached),
     ]
 
 
-def _checked(folder: str | Path, kept: Mapping[str, str]) -> list[Figure]:
+def _checked(folder: str | Path, cached: Mapping[str, str]) -> list[Figure]:
     """Compare twelve unchanged configs with one base with a new build of them, and a hundred configs with one."""
     for count in (12, 100):
         configs = Path(folder) / f"configs_{count}"
@@ -84,12 +84,12 @@ def _checked(folder: str | Path, kept: Mapping[str, str]) -> list[Figure]:
         for configs in ("configs_12", "configs_100", "configs_100/0.py")
     )
     anew = ("env", "LRDECAY_NO_CACHE=1", *check)
-    of_one = ("env", *(f"{name}={value}" for name, value in kept.items()), *of_one)
+    of_one = ("env", *(f"{name}={value}" for name, value in cached.items()), *of_one)
     alone = (*LRDECAY, "inspect", CONVNEXT)
     return [
-        Figure("check of 12, unchanged / built", check, anew, "cpu", 1 / 20, 1 / 50, environment=kept, at_most=3),
-        Figure("check of 100, unchanged / of one", of_100, of_one, "cpu", 3, 2, environment=kept, at_most=5),
-        Figure("check of 12, unchanged / inspect", check, alone, "cpu", environment=kept, at_most=5),
+        Figure("check of 12, unchanged / built", check, anew, "cpu", 1 / 20, 1 / 50, environment=cached, at_most=3),
+        Figure("check of 100, unchanged / of one", of_100, of_one, "cpu", 3, 2, environment=cached, at_most=5),
+        Figure("check of 12, unchanged / inspect", check, alone, "cpu", environment=cached, at_most=5),
     ]
 
 

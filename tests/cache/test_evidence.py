@@ -80,10 +80,10 @@ def test_content(
     monkeypatch.setattr("lrdecay_cli.cache.evidence.LARGE", 10)
     path = tmp_path / "it"
     make(path)
-    kept = evidence(own={str(path): content(str(path))})
-    assert first_change(kept) is None
+    recorded = evidence(own={str(path): content(str(path))})
+    assert first_change(recorded) is None
     change(path)
-    assert first_change(json.loads(json.dumps(kept))) == (str(path) if changed else None)
+    assert first_change(json.loads(json.dumps(recorded))) == (str(path) if changed else None)
 
 
 def test_a_name_that_no_file_can_have_is_as_it_was() -> None:
@@ -93,10 +93,10 @@ def test_a_name_that_no_file_can_have_is_as_it_was() -> None:
 def test_an_installed_file_that_goes_is_a_change(tmp_path: Path) -> None:
     (tmp_path / "a.py").touch()
     names = {name: stamp(str(tmp_path / name)) for name in ("a.py", "b.py")}
-    kept = evidence(installed={str(tmp_path): names})
-    assert first_change(kept) is None
+    recorded = evidence(installed={str(tmp_path): names})
+    assert first_change(recorded) is None
     (tmp_path / "a.py").unlink()
-    assert first_change(kept) == str(tmp_path / "a.py")
+    assert first_change(recorded) == str(tmp_path / "a.py")
 
 
 def test_modules_that_were_loaded_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,10 +137,10 @@ def test_loads_reads_what_json_reads(scanner: bool, monkeypatch: pytest.MonkeyPa
 def test_installed_files_are_kept_once_for_all_entries(cache: Path, tmp_path: Path) -> None:
     """An entry without them is a miss, and so is an entry with a damaged one."""
     (tmp_path / "a.py").touch()
-    kept = evidence(installed={str(tmp_path): {"a.py": stamp(str(tmp_path / "a.py"))}})
+    recorded = evidence(installed={str(tmp_path): {"a.py": stamp(str(tmp_path / "a.py"))}})
     for key in ("1", "2"):
-        assert entries.store("map", key, b"an answer\nof two lines", kept)
-        assert entries.find("map", key) == (b"an answer\nof two lines", kept)
+        assert entries.store("map", key, b"an answer\nof two lines", recorded)
+        assert entries.find("map", key) == (b"an answer\nof two lines", recorded)
     (files,) = cache.glob("files-*")
     sound = files.read_bytes()
     for damaged in (b"", sound[:-1], sound.replace(b"a.py", b"b.py")):
@@ -165,12 +165,12 @@ def test_evidence_of_several_answers_goes_together_or_not(tmp_path: Path) -> Non
         "search": {place: ["a.py", "b.py"]},
         "packages": {place: (["b"], ["b.py"])},
     }
-    for part, said in (
+    for part, path in (
         (evidence(own={"x": ["2", "x"]}), "x"),
         (evidence(variables={"V": "1"}), "V"),
         (evidence(stems=["a"], search={place: []}), place),
     ):
-        assert merged([first, part], long_ago) == f"{said} changed while it was read"
+        assert merged([first, part], long_ago) == f"{path} changed while it was read"
     assert str(merged([first, second], 0)).startswith(str(tmp_path))
 
 

@@ -17,7 +17,7 @@ from tests.commands.running import lrdecay
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Project:
+def cached(tmp_path: Path) -> Project:
     """Return a project with a cached result."""
     project = make(tmp_path)
     project.ask()
@@ -57,18 +57,18 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_entry_is_a_miss(name: str, kept: Project) -> None:
-    entry = only_entry(kept)
+def test_a_damaged_entry_is_a_miss(name: str, cached: Project) -> None:
+    entry = only_entry(cached)
     entry.write_bytes(DAMAGES[name](entry.read_bytes()))
-    answered = kept.ask()
+    answered = cached.ask()
     assert not answered["hit"]
     assert "damaged" in answered["why"] or "changed" in answered["why"]
-    assert kept.ask()["hit"]
+    assert cached.ask()["hit"]
 
 
-def test_it_is_for_the_user_alone(kept: Project) -> None:
-    assert (kept.root / "cache").stat().st_mode & 0o777 == 0o700
-    assert {entry.stat().st_mode & 0o777 for entry in (kept.root / "cache").iterdir()} == {0o600}
+def test_it_is_for_the_user_alone(cached: Project) -> None:
+    assert (cached.root / "cache").stat().st_mode & 0o777 == 0o700
+    assert {entry.stat().st_mode & 0o777 for entry in (cached.root / "cache").iterdir()} == {0o600}
 
 
 def world_writable(place: Path) -> None:
@@ -98,12 +98,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("make_it", REFUSED)
-def test_a_folder_that_others_may_have_touched_is_refused(make_it: Callable[[Path], None], kept: Project) -> None:
-    place = kept.root / "cache"
+def test_a_folder_that_others_may_have_touched_is_refused(make_it: Callable[[Path], None], cached: Project) -> None:
+    place = cached.root / "cache"
     make_it(place)
-    before = sorted((kept.root / "cache").iterdir()) if place.is_dir() else []
-    assert not kept.ask()["hit"]
-    assert (sorted((kept.root / "cache").iterdir()) if place.is_dir() else []) == before
+    before = sorted((cached.root / "cache").iterdir()) if place.is_dir() else []
+    assert not cached.ask()["hit"]
+    assert (sorted((cached.root / "cache").iterdir()) if place.is_dir() else []) == before
     environment = {"LRDECAY_CACHE_DIR": str(place), "LRDECAY_NO_CACHE": ""}
     assert f"no, {REFUSED[make_it]}" in lrdecay("cache", "info", **environment).out
     cleared = lrdecay("cache", "clear", **environment)
@@ -111,9 +111,9 @@ def test_a_folder_that_others_may_have_touched_is_refused(make_it: Callable[[Pat
     assert REFUSED[make_it] in cleared.err
 
 
-def test_a_folder_of_another_user_is_refused(kept: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = str(kept.root / "cache")
-    name = only_entry(kept).stem
+def test_a_folder_of_another_user_is_refused(cached: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = str(cached.root / "cache")
+    name = only_entry(cached).stem
     assert folder.refusal(place) is None
     assert folder.read(place, name)
     mine = os.geteuid()
@@ -123,14 +123,14 @@ def test_a_folder_of_another_user_is_refused(kept: Project, monkeypatch: pytest.
     assert not folder.write(place, name, b"")
 
 
-def test_an_entry_that_others_can_write_to_or_a_link_is_a_miss(kept: Project) -> None:
-    entry = only_entry(kept)
+def test_an_entry_that_others_can_write_to_or_a_link_is_a_miss(cached: Project) -> None:
+    entry = only_entry(cached)
     entry.chmod(0o666)
-    assert not kept.ask()["hit"]
-    assert kept.ask()["hit"]
-    only_entry(kept).rename(kept.root / "elsewhere.json")
-    entry.symlink_to(kept.root / "elsewhere.json")
-    assert not kept.ask()["hit"]
+    assert not cached.ask()["hit"]
+    assert cached.ask()["hit"]
+    only_entry(cached).rename(cached.root / "elsewhere.json")
+    entry.symlink_to(cached.root / "elsewhere.json")
+    assert not cached.ask()["hit"]
 
 
 def test_a_folder_that_cannot_be_made_costs_nothing_but_time(tmp_path: Path) -> None:
@@ -139,19 +139,19 @@ def test_a_folder_that_cannot_be_made_costs_nothing_but_time(tmp_path: Path) -> 
     assert project.ask("file/cache")["answer"] == project.ask("file/cache")["answer"]
 
 
-def test_many_at_once(kept: Project) -> None:
+def test_many_at_once(cached: Project) -> None:
     """Several processes read and write the same entry: each gets the right result, and no temporary files remain."""
-    expected = kept.ask()["answer"]
+    expected = cached.ask()["answer"]
     for round_number in range(3):
-        kept.file("base.py").write_text(f"BASE = {round_number}\n")
+        cached.file("base.py").write_text(f"BASE = {round_number}\n")
         expected[0] = round_number
         running = [
-            subprocess.Popen(kept.command(), env=kept.env(), cwd=kept.root / kept.cwd, stdout=subprocess.PIPE)
+            subprocess.Popen(cached.command(), env=cached.env(), cwd=cached.root / cached.cwd, stdout=subprocess.PIPE)
             for _ in range(6)
         ]
         for process in running:
             assert json.loads(process.communicate()[0])["answer"] == expected
-    assert sorted(path.name.partition("-")[0] for path in (kept.root / "cache").iterdir()) == ["files", "map"]
+    assert sorted(path.name.partition("-")[0] for path in (cached.root / "cache").iterdir()) == ["files", "map"]
 
 
 def test_least_recently_used_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,14 +186,14 @@ def test_where_it_is(environment: dict[str, str], expected: str, monkeypatch: py
     assert folder.cache_folder() == expected
 
 
-def test_info_and_clear(kept: Project) -> None:
-    environment = {"LRDECAY_CACHE_DIR": str(kept.root / "cache"), "LRDECAY_NO_CACHE": ""}
-    (kept.root / "cache/notes.txt").write_text("not ours")
+def test_info_and_clear(cached: Project) -> None:
+    environment = {"LRDECAY_CACHE_DIR": str(cached.root / "cache"), "LRDECAY_NO_CACHE": ""}
+    (cached.root / "cache/notes.txt").write_text("not ours")
     info = dict(line.split(None, 1) for line in lrdecay("cache", "info", **environment).out.splitlines())
-    assert info["folder"] == str(kept.root / "cache")
+    assert info["folder"] == str(cached.root / "cache")
     assert (info["used"], info["maps"], info["reports"]) == ("yes", "1", "0")
     assert lrdecay("cache", "clear", **environment).out.startswith("removed 1 entry from ")
-    assert [path.name for path in (kept.root / "cache").iterdir()] == ["notes.txt"]
-    assert not kept.ask()["hit"]
+    assert [path.name for path in (cached.root / "cache").iterdir()] == ["notes.txt"]
+    assert not cached.ask()["hit"]
     off = lrdecay("cache", "info", **{**environment, "LRDECAY_NO_CACHE": "1"})
     assert "no, LRDECAY_NO_CACHE is set" in off.out

@@ -89,16 +89,16 @@ def test_two_aspects_are_two_findings_with_two_fingerprints() -> None:
 
 
 @pytest.mark.parametrize(
-    ("assertion", "said"),
+    ("assertion", "message"),
     [
         ("parameters = 'backbon.*'\nlr = 1", "no parameter matches 'backbon.*'"),
         ("parameters = 'neck.*'\nlr = 1", "all parameters that match 'neck.*' are frozen and in no group"),
     ],
 )
-def test_an_unmatched_assertion_is_reported_once_at_the_settings(assertion: str, said: str) -> None:
+def test_an_unmatched_assertion_is_reported_once_at_the_settings(assertion: str, message: str) -> None:
     findings = found(assertion, decay_map(), decay_map(config="configs/b.py"))
     assert [(one.code, one.config, one.option) for one in findings] == [("LRD703", "lrdecay.toml", "assert[0]")]
-    assert said in findings[0].message
+    assert message in findings[0].message
 
 
 def test_one_config_with_something_to_hold_against_is_enough() -> None:

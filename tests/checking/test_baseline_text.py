@@ -164,12 +164,12 @@ WRONG: dict[str, tuple[Callable[[str], str], str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_errors_name_the_line_and_the_command_that_fixes_it(name: str) -> None:
-    damage, said = WRONG[name]
+    damage, message = WRONG[name]
     damaged = damage(GOOD)
     assert damaged != GOOD
     with pytest.raises(LrdecayError) as caught:
         parse_text(damaged.encode(), "a.txt")
-    assert said in caught.value.line()
+    assert message in caught.value.line()
     assert "lrdecay baseline --update" in caught.value.line()
     assert "\n" not in caught.value.line()
 
@@ -185,8 +185,8 @@ def test_damaged_bytes_raise_or_parse() -> None:
             apply_baseline(parse_text(bytes(raw), "a.txt"), decay_map())
 
 
-@pytest.mark.parametrize(("base_lr", "told"), [(0.1, ["lr scale"]), (0.3, ["lr", "lr scale"])])
-def test_lrs_that_follow_from_lr_scales_are_reported_once(base_lr: float, told: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("base_lr", "lines"), [(0.1, ["lr scale"]), (0.3, ["lr", "lr scale"])])
+def test_lrs_that_follow_from_lr_scales_are_reported_once(base_lr: float, lines: list[str], tmp_path: Path) -> None:
     """Configs with different base lrs have the same text for an inherited decay rate."""
     before, replace = decay_map(), msgspec.structs.replace
     slower = tuple(
@@ -194,9 +194,9 @@ def test_lrs_that_follow_from_lr_scales_are_reported_once(base_lr: float, told: 
     )
     write(tmp_path / "a.json", replace(before, groups=slower, base_lr=base_lr))
     (tmp_path / "a.txt").write_text(GOOD)
-    said = lrdecay("check", "a.json", "--baseline", "a.txt", "--select", "LRD7", "--format", "json", cwd=tmp_path)
-    (finding,) = json.loads(said.out)["findings"]
-    assert re.findall(r"(lr(?: scale)?) of 5 tensors", finding["message"]) == told
+    result = lrdecay("check", "a.json", "--baseline", "a.txt", "--select", "LRD7", "--format", "json", cwd=tmp_path)
+    (finding,) = json.loads(result.out)["findings"]
+    assert re.findall(r"(lr(?: scale)?) of 5 tensors", finding["message"]) == lines
 
 
 def test_check_names_differences_from_a_text(tmp_path: Path) -> None:
@@ -207,9 +207,9 @@ def test_check_names_differences_from_a_text(tmp_path: Path) -> None:
     renamed = replace(last, parameters=tuple(replace(each, shape=(5,), numel=5) for each in last.parameters))
     write(tmp_path / "a.json", replace(now, groups=(*now.groups[:2], renamed)))
     (tmp_path / "a.txt").write_text(GOOD)
-    said = lrdecay("check", "a.json", "--baseline", "a.txt", "--select", "LRD7", "--format", "json", cwd=tmp_path)
-    assert said.code == 1
-    (finding,) = json.loads(said.out)["findings"]
+    result = lrdecay("check", "a.json", "--baseline", "a.txt", "--select", "LRD7", "--format", "json", cwd=tmp_path)
+    assert result.code == 1
+    (finding,) = json.loads(result.out)["findings"]
     assert finding["message"] == (
         "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2; "
         "head.weight matches 1 tensor with other names or shapes"

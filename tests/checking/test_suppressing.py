@@ -31,12 +31,12 @@ def codes(result: CheckResult) -> list[str]:
     return [finding.code for finding in result.counting()]
 
 
-def suppress(**said: str) -> str:
-    return "[[suppress]]\n" + "".join(f"{key} = {value!r}\n" for key, value in said.items())
+def suppress(**settings: str) -> str:
+    return "[[suppress]]\n" + "".join(f"{key} = {value!r}\n" for key, value in settings.items())
 
 
 @pytest.mark.parametrize(
-    ("said", "counting"),
+    ("suppression", "counting"),
     [
         pytest.param(dict(rule="LRD301", reason="known"), [], id="code"),
         pytest.param(dict(rule="lrd301", reason="known"), [], id="lower case"),
@@ -55,8 +55,8 @@ def suppress(**said: str) -> str:
         pytest.param(dict(rule="LRD399", reason="known"), ["LRD301", "LRD904"], id="unknown code"),
     ],
 )
-def test_counting(said: dict[str, str], counting: list[str]) -> None:
-    result = checked(suppress(**said))
+def test_counting(suppression: dict[str, str], counting: list[str]) -> None:
+    result = checked(suppress(**suppression))
     assert codes(result) == counting
     assert {finding.config for finding in result.counting() if finding.code > "LRD9"} <= {"lrdecay.toml"}
 
@@ -108,9 +108,9 @@ def test_a_comment_applies_to_its_config_and_is_reported_there() -> None:
 
 
 def test_an_expired_and_unused_suppression_is_reported_once() -> None:
-    (told,) = checked(suppress(rule="LRD301", reason="known", until="2027-01-30"), wrong=False).findings
-    assert told.code == "LRD903"
-    assert told.fix == "remove it from lrdecay.toml: suppress[0]: it has no finding to suppress"
+    (finding,) = checked(suppress(rule="LRD301", reason="known", until="2027-01-30"), wrong=False).findings
+    assert finding.code == "LRD903"
+    assert finding.fix == "remove it from lrdecay.toml: suppress[0]: it has no finding to suppress"
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_an_expired_and_unused_suppression_is_reported_once() -> None:
     ],
 )
 def test_an_unknown_rule_is_reported_with_its_place(rule: str, hint: str) -> None:
-    *_, told = checked(suppress(rule=rule, reason="known")).findings
-    assert (told.code, told.fix) == ("LRD904", f"name a rule in lrdecay.toml: suppress[0] ({hint})")
+    *_, finding = checked(suppress(rule=rule, reason="known")).findings
+    assert (finding.code, finding.fix) == ("LRD904", f"name a rule in lrdecay.toml: suppress[0] ({hint})")
 
 
 @pytest.mark.parametrize(

@@ -123,8 +123,8 @@ def lrdecay_in_terminal(*arguments: str | Path, columns: int = 120, **environmen
 
 def _environment(**extra: str) -> dict[str, str]:
     root = str(SAMPLES.parent)
-    kept = {key: value for key, value in os.environ.items() if key not in UNSET}
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH")])), **extra}
+    environment = {key: value for key, value in os.environ.items() if key not in UNSET}
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")])), **extra}
 
 
 def light_site(folder: Path) -> Path:

@@ -86,7 +86,7 @@ def test_update_renews_what_is_there(maps: Path, here: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (
             ["--update", "maps"],
@@ -99,13 +99,13 @@ def test_update_renews_what_is_there(maps: Path, here: Run) -> None:
         (["maps/a.json", "-o", "both"], "configs/a.py: has two baselines, both/configs/a.txt and a.json; remove one"),
     ],
 )
-def test_what_update_and_forms_refuse(arguments: list[str], said: str, maps: Path, here: Run) -> None:
+def test_what_update_and_forms_refuse(arguments: list[str], message: str, maps: Path, here: Run) -> None:
     (maps.parent / "empty").mkdir()
     for form in ("txt", "json"):
         (maps.parent / "both/configs").mkdir(parents=True, exist_ok=True)
         (maps.parent / f"both/configs/a.{form}").touch()
     result = here("baseline", *arguments)
-    assert (result.code, result.err.startswith(f"lrdecay: {said}")) == (2, True), result.err
+    assert (result.code, result.err.startswith(f"lrdecay: {message}")) == (2, True), result.err
 
 
 def test_exit_codes(maps: Path, here: Run) -> None:
@@ -119,7 +119,7 @@ def test_exit_codes(maps: Path, here: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["maps"], "--output: no directory for baselines; give a directory: -o baselines/"),
         (["maps", "-o", "maps/a.json"], "--output: maps/a.json is not a directory; give a directory: -o baselines/"),
@@ -129,7 +129,7 @@ def test_exit_codes(maps: Path, here: Run) -> None:
         (["maps", "-o", "blocked"], "blocked/configs/a.txt: cannot write: "),
     ],
 )
-def test_what_is_refused(arguments: list[str], said: str, maps: Path, here: Run) -> None:
+def test_what_is_refused(arguments: list[str], message: str, maps: Path, here: Run) -> None:
     write(maps.parent / "maps2/a.json", decay_map(config="./configs/a.py"))
     (maps.parent / "taken/configs").mkdir(parents=True)
     (maps.parent / "taken/configs/a.json").write_text('{"model": {}}')
@@ -139,7 +139,7 @@ def test_what_is_refused(arguments: list[str], said: str, maps: Path, here: Run)
     (maps.parent / "blocked/configs").write_text("a file")
     result = here("baseline", *arguments)
     assert result.code == 2
-    assert result.err.startswith(f"lrdecay: {said}"), result.err
+    assert result.err.startswith(f"lrdecay: {message}"), result.err
     assert (maps.parent / "taken/configs/a.json").read_text() == '{"model": {}}'
 
 
@@ -173,7 +173,7 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["maps/a.json", "--baseline", "golden"], "make it with: lrdecay baseline maps/a.json -o golden"),
         (["maps/a.json", "--baseline", "g.json"], "make it with: lrdecay inspect maps/a.json --output json=g.json"),
@@ -184,13 +184,13 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
 )
 def test_a_missing_baseline_names_the_command_to_create_it(
     arguments: list[str],
-    said: str,
+    message: str,
     maps: Path,
     here: Run,
 ) -> None:
     result = here("check", "--select", "LRD7", *arguments)
     assert (result.code, result.out) == (2, "")
-    assert said in result.err
+    assert message in result.err
 
 
 def conflict(path: Path) -> None:
@@ -242,13 +242,13 @@ def test_the_command_of_a_fix_works(name: str, maps: Path, here: Run) -> None:
     damage(maps.parent / "gold en/configs")
     check = ["check", "--select", "LRD7", *given.split()]
     check += [] if "--baseline" in check else ["--baseline", "gold en"]
-    said = here(*check)
-    assert said.code != 0
-    command = re.search(r"lrdecay ((?:baseline|inspect) .*?)$", f"{said.out}\n{said.err}", re.MULTILINE)
-    assert command, said
+    result = here(*check)
+    assert result.code != 0
+    command = re.search(r"lrdecay ((?:baseline|inspect) .*?)$", f"{result.out}\n{result.err}", re.MULTILINE)
+    assert command, result
     assert here(*shlex.split(command[1])).code == 0
     assert here(*check).code == 0
-    if shown := re.search(r"see all differences with: lrdecay (diff .*?);", said.out):
+    if shown := re.search(r"see all differences with: lrdecay (diff .*?);", result.out):
         assert here(*shlex.split(shown[1])).code == 0
 
 
@@ -261,8 +261,8 @@ def test_of_several_one_without_baseline_does_not_keep_the_others_from_being_jud
     result = here("check", "--select", "LRD7", "maps", "--baseline", "golden")
     assert result.code == 2
     assert "LRD701" in result.out
-    said = "configs/b.py: no baseline: there is no golden/configs/b.txt; make it with: lrdecay baseline"
-    assert f"no baseline: 1 config\n  {said}" in result.out
+    line = "configs/b.py: no baseline: there is no golden/configs/b.txt; make it with: lrdecay baseline"
+    assert f"no baseline: 1 config\n  {line}" in result.out
     assert result.out.endswith("\n1 error in 2 configs; 1 of 2 configs has no baseline\n")
     written = [word for form in ("sarif", "junit", "html") for word in ("--output", f"{form}=out.{form}")]
     here("check", "--select", "LRD7", "maps", "--baseline", "golden", *written)
@@ -284,7 +284,7 @@ def test_a_baseline_whose_config_is_gone_is_named(form: str, maps: Path, here: R
     (maps.parent / "configs/b.py").touch()
     shutil.copy(maps / "a.json", maps.parent / "configs")
 
-    def said(*targets: str) -> str:
+    def report(*targets: str) -> str:
         done = here("check", "--select", "LRD7", *targets, "--baseline", "golden")
         assert done.code == 0, done
         return done.out
@@ -292,11 +292,11 @@ def test_a_baseline_whose_config_is_gone_is_named(form: str, maps: Path, here: R
     assert [*lost_configs("golden", ["configs"], ["configs/a.py"])] == []
     (maps.parent / "configs/b.py").unlink()
     note = f"{file}: there is no configs/b.py; if the config was deleted: git rm {file}\n"
-    assert note in said("configs")
-    assert note in said("configs", "--format", "concise")
-    assert f"::warning title=1 baseline without a config::{note}" in said("configs", "--format", "github")
+    assert note in report("configs")
+    assert note in report("configs", "--format", "concise")
+    assert f"::warning title=1 baseline without a config::{note}" in report("configs", "--format", "github")
     for target in ("configs/a.json", "maps"):
-        assert "git rm" not in said(target)
+        assert "git rm" not in report(target)
     update = here("baseline", "--update", "-o", "golden")
     assert update.code == 2
     assert f"configs/b.py: error: no such config; if the config was deleted: git rm {file}" in update.out

@@ -19,7 +19,7 @@ SWITCHED_OFF = dict(auto_scale_lr=dict(base_batch_size=64))
 SCALING = ("--gpus", "8", "--auto-scale-lr")
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+def output(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
     code = run([*map(str, arguments)])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
@@ -52,7 +52,7 @@ def test_each_command_scales(
     name, *more = command
     patterns = [one for one in more if name == "explain"]
     options = [one for one in more if name != "explain"]
-    code, out, err = said(capsys, name, config, *patterns, *SCALING, *options)
+    code, out, err = output(capsys, name, config, *patterns, *SCALING, *options)
     assert (code, err) == (0, "")
     assert line in " ".join(out.split()) or line in out
 
@@ -60,19 +60,19 @@ def test_each_command_scales(
 def test_maps_carry_the_factor_on(config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     maps = {}
     for gpus in ("8", "32"):
-        _, out, _ = said(capsys, "inspect", config, "--gpus", gpus, "--auto-scale-lr", "--format", "json")
+        _, out, _ = output(capsys, "inspect", config, "--gpus", gpus, "--auto-scale-lr", "--format", "json")
         document: dict[str, Any] = json.loads(out)
         Draft202012Validator(document_schema("map")).validate(document)
         maps[gpus] = tmp_path / f"{gpus}.json"
         maps[gpus].write_text(out)
-    code, out, _ = said(capsys, "diff", maps["8"], maps["32"])
+    code, out, _ = output(capsys, "diff", maps["8"], maps["32"])
     assert code == 1
     assert "auto_scale_lr multiplies every lr of the second side by 4, relative to the first side" in out
-    assert said(capsys, "diff", maps["8"], config, *SCALING)[0] == 0
+    assert output(capsys, "diff", maps["8"], config, *SCALING)[0] == 0
     folder = tmp_path / "baselines"
-    assert said(capsys, "baseline", config, "-o", folder, *SCALING)[0] == 0
-    assert said(capsys, "check", config, "--baseline", folder, "--select", "LRD701", *SCALING)[0] == 0
-    code, out, _ = said(capsys, "check", config, "--baseline", folder, "--select", "LRD701")
+    assert output(capsys, "baseline", config, "-o", folder, *SCALING)[0] == 0
+    assert output(capsys, "check", config, "--baseline", folder, "--select", "LRD701", *SCALING)[0] == 0
+    code, out, _ = output(capsys, "check", config, "--baseline", folder, "--select", "LRD701")
     assert code == 1
     assert "lr_factor 0.25 → –, gpus 8 → – since the baseline: lr of" in out
 
@@ -83,8 +83,8 @@ def test_a_map_alone_is_not_for_a_batch(
     command: tuple[str, ...], option: tuple[str, ...], config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     exported = tmp_path / "map.json"
-    exported.write_text(said(capsys, "inspect", config, "--format", "json")[1])
-    code, out, err = said(capsys, command[0], exported, *command[1:], *option)
+    exported.write_text(output(capsys, "inspect", config, "--format", "json")[1])
+    code, out, err = output(capsys, command[0], exported, *command[1:], *option)
     assert (code, out) == (2, "")
     assert err == (
         f"lrdecay: {' '.join(option)}: needs a config: an exported map or a checkpoint is not built again;"
@@ -94,7 +94,7 @@ def test_a_map_alone_is_not_for_a_batch(
 
 def test_weight_decay_that_depends_on_gpus_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = decaying("ByMmengine", 16, tmp_path)
-    code, out, _ = said(capsys, "check", config, "--select", "LRD82")
+    code, out, _ = output(capsys, "check", config, "--select", "LRD82")
     assert code == 0
     assert (
         "warning: LRD823 number-of-gpus-assumed: weight decay depends on the number of GPUs, assumed to be 1: weight"
@@ -104,8 +104,8 @@ def test_weight_decay_that_depends_on_gpus_is_reported(tmp_path: Path, capsys: p
         "LRD824 two-batch-sizes: optimizer.batch_size_per_gpu is 16, but the dataloader's batch size per GPU is 2"
         in out
     )
-    assert "LRD823" not in said(capsys, "check", config, "--select", "LRD82", "--gpus", "8")[1]
-    _, out, _ = said(capsys, "dry-run", config, "--iters-per-epoch", "5", "--gpus", "8")
+    assert "LRD823" not in output(capsys, "check", config, "--select", "LRD82", "--gpus", "8")[1]
+    _, out, _ = output(capsys, "dry-run", config, "--iters-per-epoch", "5", "--gpus", "8")
     assert "base_weight_decay * (gpus * batch_size_per_gpu * 1 / 64): 0.0005 * (8 * 16 * 1 / 64) = 0.001" in out
 
 

@@ -40,7 +40,7 @@ NAN = 'optim_wrapper = dict(optimizer=dict(type="SGD", lr=1.0, weight_decay=floa
 class Ran:
     code: int
     out: str
-    said: str
+    messages: str
     """Return stderr without the list of imports."""
     imported: frozenset[str]
     loads: int = 0
@@ -68,16 +68,16 @@ class Project:
         )
         lines = done.stderr.splitlines()
         imports = frozenset(line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:"))
-        said = [line for line in lines if not line.startswith("import time:")]
-        return Ran(done.returncode, done.stdout, "\n".join(said), imports)
+        messages = [line for line in lines if not line.startswith("import time:")]
+        return Ran(done.returncode, done.stdout, "\n".join(messages), imports)
 
     def build(self, *arguments: str, **environment: str) -> Ran:
         """Run a command that builds, forked from a preloaded process. It stores the same results as a cold one."""
         reader, writer = os.pipe()
         command = (arguments, str(self.root / "work"), self.environment(**environment), "")
         code, out, err = preloaded.run(*command, loads=writer)
-        with os.fdopen(reader, "rb") as told:
-            return Ran(code, out, err.rstrip("\n"), frozenset(), len(told.read()))
+        with os.fdopen(reader, "rb") as pipe:
+            return Ran(code, out, err.rstrip("\n"), frozenset(), len(pipe.read()))
 
     def environment(self, **environment: str) -> dict[str, str]:
         return {
@@ -100,7 +100,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name, text in (("base.py", BASE), ("config.py", CONFIG), ("plugin.py", PLUGIN)):
         (project.root / "work" / name).write_text(text)
     cold = project.run("inspect", "config.py")
-    assert (cold.code, cold.said, cold.built) == (0, "", True)
+    assert (cold.code, cold.messages, cold.built) == (0, "", True)
     assert sorted({*project.entries()}) == ["files", "map", "report"]
     (project.root / "cold.txt").write_text(cold.out)
     return project
@@ -108,7 +108,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_a_hit_is_the_same_text_and_imports_nothing_slow(warm: Project) -> None:
     hit = warm.run("inspect", "config.py", COVERAGE_PROCESS_START="")
-    assert (hit.code, hit.said) == (0, "")
+    assert (hit.code, hit.messages) == (0, "")
     assert hit.out == (warm.root / "cold.txt").read_text()
     assert hit.imported.isdisjoint({"torch", "mmengine", "typer", "msgspec", "rich", "typing", "re", "json", "pathlib"})
 
@@ -148,10 +148,10 @@ def test_of_several_configs_each_is_kept(warm: Project) -> None:
     (warm.root / "work/third.py").write_text(CONFIG.replace("base.py", "flat_base.py").replace("0.5", "0.125"))
     changed = warm.build(*check, "--verbose")
     assert changed.built
-    told = [line.partition(";")[0] for line in changed.said.splitlines() if line.startswith("lrdecay: ")]
-    kept = [f"lrdecay: {name}: from the cache" for name in names[:2]]
-    assert [line for line in told if "from the cache" in line] == kept
-    assert [line.partition(": changed: ")[0] for line in told if ": changed: " in line] == ["lrdecay: third.py"]
+    errors = [line.partition(";")[0] for line in changed.messages.splitlines() if line.startswith("lrdecay: ")]
+    cached = [f"lrdecay: {name}: from the cache" for name in names[:2]]
+    assert [line for line in errors if "from the cache" in line] == cached
+    assert [line.partition(": changed: ")[0] for line in errors if ": changed: " in line] == ["lrdecay: third.py"]
     for command in (("scan", "second.py", "third.py"), ("diff", "first.py", "second.py"), ("inspect", "second.py")):
         answered = warm.run(*command)
         assert (answered.code, answered.built) == (0, False)
@@ -168,9 +168,9 @@ def test_reports_of_other_commands_are_kept(command: tuple[str, ...], warm: Proj
         CONFIG.replace("base.py", f"{name}_base.py") + "train_cfg = dict(by_epoch=True, max_epochs=2)\n"
     )
     build, ask = (partial(way, name, f"{name}.py", *options) for way in (warm.build, warm.run))
-    made, kept = build(), ask(COVERAGE_PROCESS_START="")
-    assert (made.built, "typer" in kept.imported, "msgspec" in kept.imported) == (True, False, False)
-    assert (kept.code, kept.out, kept.said) == (made.code, made.out, "")
+    made, cached = build(), ask(COVERAGE_PROCESS_START="")
+    assert (made.built, "typer" in cached.imported, "msgspec" in cached.imported) == (True, False, False)
+    assert (cached.code, cached.out, cached.messages) == (made.code, made.out, "")
     assert made.code == 0
     (warm.root / f"work/{name}_base.py").write_text(BASE.replace("atto", "nano"))
     assert build().built
@@ -181,10 +181,10 @@ def test_that_a_config_is_not_for_training_is_kept(warm: Project) -> None:
     (warm.root / "work/mixed").mkdir()
     (warm.root / "work/mixed/data.py").write_text("train_dataloader = dict(batch_size=2)\n")
     (warm.root / "work/mixed/config.py").write_text(CONFIG.replace("base.py", "../base.py"))
-    made, kept = warm.build("check", "mixed"), warm.run("check", "mixed")
+    made, cached = warm.build("check", "mixed"), warm.run("check", "mixed")
     again = warm.run("check", "mixed", "--format=json")
-    assert [ran.built for ran in (made, kept, again)] == [True, False, False]
-    assert (kept.out, kept.code) == (made.out, made.code)
+    assert [ran.built for ran in (made, cached, again)] == [True, False, False]
+    assert (cached.out, cached.code) == (made.out, made.code)
 
 
 def test_a_page_is_made_anew_of_the_kept_map(warm: Project) -> None:
@@ -195,9 +195,9 @@ def test_a_page_is_made_anew_of_the_kept_map(warm: Project) -> None:
 
 
 def test_verbose_reports_the_source_of_the_answer(warm: Project) -> None:
-    told = warm.run("inspect", "config.py", "-v")
-    assert told.said == "lrdecay: config.py: from the cache; --no-cache builds it again"
-    assert not told.built
+    printed = warm.run("inspect", "config.py", "-v")
+    assert printed.messages == "lrdecay: config.py: from the cache; --no-cache builds it again"
+    assert not printed.built
 
 
 @pytest.mark.parametrize("off", [["--no-cache"], []])
@@ -218,7 +218,7 @@ def test_two_configs_of_one_command_and_their_options(warm: Project) -> None:
     assert (both.code, both.built) == (0, True)
     assert warm.entries().count("map") == maps + 2
     again = warm.run("diff", "other.py", "third.py", *options, "-v")
-    assert (again.code, again.built, again.said.count("from the cache")) == (0, False, 2)
+    assert (again.code, again.built, again.messages.count("from the cache")) == (0, False, 2)
     shown = warm.run("inspect", "other.py", *options, "--format", "json")
     assert (shown.built, json.loads(shown.out)["base_lr"]) == (False, 0.125)
 
@@ -250,11 +250,11 @@ def test_failures_and_what_json_cannot_hold_are_not_kept(warm: Project) -> None:
     before = warm.entries()
     (warm.root / "work/broken.py").write_text('raise RuntimeError("by design")\n')
     failed = warm.build("inspect", "broken.py")
-    assert (failed.code, failed.said.count("by design")) == (2, 1)
+    assert (failed.code, failed.messages.count("by design")) == (2, 1)
     (warm.root / "work/nan.py").write_text(f'_base_ = "base.py"\n{NAN}')
-    told = warm.build("inspect", "nan.py", "-v")
-    assert (told.code, "nan" in told.out) == (0, True)
-    assert "not cached: JSON cannot represent a number in it" in told.said
+    printed = warm.build("inspect", "nan.py", "-v")
+    assert (printed.code, "nan" in printed.out) == (0, True)
+    assert "not cached: JSON cannot represent a number in it" in printed.messages
     assert warm.entries() == before
 
 
@@ -263,5 +263,7 @@ def test_an_unsafe_folder_is_reported_and_not_used(warm: Project) -> None:
     (warm.root / "open").chmod(0o777)
     (warm.root / "work/empty.py").write_text("")
     answered = warm.build("inspect", "empty.py", LRDECAY_CACHE_DIR=f"{warm.root}/open")
-    assert answered.said.splitlines()[0] == f"lrdecay: the cache {warm.root}/open is not used: others can write to it"
+    assert (
+        answered.messages.splitlines()[0] == f"lrdecay: the cache {warm.root}/open is not used: others can write to it"
+    )
     assert list((warm.root / "open").iterdir()) == []

@@ -31,10 +31,10 @@ class Project:
         """Return whether the report was cached (its entry was read, and not written again), and the report."""
         before = self._reports()
         environment = {"LRDECAY_CACHE_DIR": str(self.root / cache), "LRDECAY_NO_CACHE": "", **self.environment}
-        said = lrdecay(*self.arguments, cwd=self.root / "work", stdin=self.stdin, **environment)
+        result = lrdecay(*self.arguments, cwd=self.root / "work", stdin=self.stdin, **environment)
         after = self._reports()
         used = [name for name in before if before[name][0] == after[name][0] and before[name] != after[name]]
-        return bool(used), said
+        return bool(used), result
 
     def _reports(self) -> dict[str, tuple[int, int]]:
         found = {path.name: path.stat() for path in (self.root / "cache").glob("report-*")}
@@ -96,13 +96,13 @@ CHANGES: dict[str, Callable[[Project], None]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_is_a_miss(name: str, tmp_path: Path) -> None:
     project = make(tmp_path)
-    (first, made), (second, kept) = project.ask(), project.ask()
-    assert (first, second, made) == (False, True, kept), made
+    (first, made), (second, cached) = project.ask(), project.ask()
+    assert (first, second, made) == (False, True, cached), made
     assert "1 suppressed" in made.out
     CHANGES[name](project)
-    hit, said = project.ask()
+    hit, result = project.ask()
     assert not hit
-    assert said == project.ask(cache="empty")[1]
+    assert result == project.ask(cache="empty")[1]
 
 
 HARMLESS: dict[str, Callable[[Project], None]] = {
@@ -135,15 +135,15 @@ def test_what_writes_more_than_stdout_is_made_each_time(more: list[str], tmp_pat
 def test_findings_have_their_exit_code_again_and_what_is_not_judged_is_not_kept(tmp_path: Path) -> None:
     project = make(tmp_path)
     project.file("lrdecay.toml").unlink()
-    assert [(hit, said.code) for hit, said in (project.ask(), project.ask())] == [(False, 1), (True, 1)]
+    assert [(hit, result.code) for hit, result in (project.ask(), project.ask())] == [(False, 1), (True, 1)]
     project.file("golden/configs/b.json").unlink()
-    assert [(hit, said.code) for hit, said in (project.ask(), project.ask())] == [(False, 2), (False, 2)]
+    assert [(hit, result.code) for hit, result in (project.ask(), project.ask())] == [(False, 2), (False, 2)]
 
 
 def test_a_map_on_stdin_is_read_each_time(tmp_path: Path) -> None:
     project = make(tmp_path)
     project.arguments[1] = "-"
-    for name, said in (("a", "configs/a.py"), ("b", "configs/b.py")):
+    for name, config in (("a", "configs/a.py"), ("b", "configs/b.py")):
         project.stdin = project.file(f"maps/{name}.json").read_text()
         project.file("lrdecay.toml").write_text("")
-        assert said in project.ask()[1].out
+        assert config in project.ask()[1].out

@@ -66,8 +66,8 @@ def test_on_a_terminal_it_is_read_at_once(project: Path) -> None:
     assert lines[0] == "configs/_base_/convnext.py"
     assert lines[1].startswith(f"  error: LRD701 differs-from-baseline: {CAUSE}")
     assert "9 more" in lines[3]
-    told = "option   optim_wrapper.paramwise_cfg.decay_rate, set at configs/_base_/convnext.py:7"
-    assert told in map(str.strip, lines)
+    place = "option   optim_wrapper.paramwise_cfg.decay_rate, set at configs/_base_/convnext.py:7"
+    assert place in map(str.strip, lines)
     assert sum(line.startswith("  error: ") for line in lines) == 1
     assert sum(line.lstrip().startswith("why ") for line in lines) == sum(
         line.startswith(("  error: ", "  warning: ")) for line in lines
@@ -107,10 +107,10 @@ def test_each_format_has_one_finding_for_the_cause(project: Path) -> None:
     page = html.fromstring((project / "out.html").read_text())
     assert page.find(".//div[@class='of-config']/h3").text_content() == "configs/_base_/convnext.py"
     (article,) = (each for each in page.iter("article") if "LRD701" in each.text_content())
-    told = article.text_content()
-    assert CAUSE in told
-    assert "set at configs/_base_/convnext.py:7" in told
-    assert all(leaf in told for leaf in LEAVES)
+    text = article.text_content()
+    assert CAUSE in text
+    assert "set at configs/_base_/convnext.py:7" in text
+    assert all(leaf in text for leaf in LEAVES)
     assert (project / "out.markdown").read_text().count("**LRD701 ") == 1
 
     junit = etree.fromstring((project / "out.junit").read_bytes())

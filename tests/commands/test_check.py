@@ -160,7 +160,7 @@ def test_a_directory_is_judged_but_for_what_cannot_be(maps: Path, here: Run) -> 
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda text: f"<<<<<<< HEAD\n{text}", "not valid JSON: Expecting value"),
         (lambda text: text[: len(text) // 2], "not valid JSON"),
@@ -170,7 +170,7 @@ def test_a_directory_is_judged_but_for_what_cannot_be(maps: Path, here: Run) -> 
     ids=["a merge", "a cut", "a hand", "another hand"],
 )
 def test_a_map_that_was_damaged_does_not_pass(
-    damage: Callable[[str], str], said: str, maps: Path, here: Run, tmp_path: Path
+    damage: Callable[[str], str], message: str, maps: Path, here: Run, tmp_path: Path
 ) -> None:
     """A damaged golden map must not pass."""
     (maps / "broken.json").write_text(damage((maps / "wrong.json").read_text()))
@@ -178,7 +178,7 @@ def test_a_map_that_was_damaged_does_not_pass(
     result = here("check", *ONLY, "maps")
     assert result.code == 2
     assert "maps/broken.json: error: " in result.out
-    assert said in result.out
+    assert message in result.out
 
 
 def test_two_maps_of_one_config_are_distinguished(maps: Path, here: Run) -> None:

@@ -65,10 +65,10 @@ def test_a_map_names_a_checkpoint_as_its_config_does(unnamed: Run, tmp_path: Pat
 
 
 def test_diff_reports_the_values_of_a_resume(unnamed: Run, tmp_path: Path) -> None:
-    told = text_of(tmp_path, "diff", unnamed.config, unnamed.checkpoint, code=1)
-    assert re.search(r"^head\.\* +0\.01 → 0\.001 +×0\.1 +2$", told, re.M)
-    assert f"a resumed training uses the groups of {unnamed.checkpoint}" in told
-    assert "training began with the config's lr, and its schedule has changed the lr since then" in told
+    text = text_of(tmp_path, "diff", unnamed.config, unnamed.checkpoint, code=1)
+    assert re.search(r"^head\.\* +0\.01 → 0\.001 +×0\.1 +2$", text, re.M)
+    assert f"a resumed training uses the groups of {unnamed.checkpoint}" in text
+    assert "training began with the config's lr, and its schedule has changed the lr since then" in text
     assert run(["diff", str(unnamed.config), str(unnamed.checkpoint), "--only", "lr_scale,weight_decay"]) == 0
     changed = text_of(
         tmp_path, "diff", unnamed.checkpoint, unnamed.config, "--cfg-options", "optim_wrapper.optimizer.lr=0.5", code=1
@@ -77,18 +77,18 @@ def test_diff_reports_the_values_of_a_resume(unnamed: Run, tmp_path: Path) -> No
 
 
 def test_diff_with_a_config_that_cannot_resume(named: Run, tmp_path: Path) -> None:
-    told = text_of(
+    text = text_of(
         tmp_path, "diff", named.config, named.checkpoint,
         "--cfg-options", "optim_wrapper.paramwise_cfg.decay_type=stage_wise", code=1,
     )  # fmt: skip
-    assert f"warning: {named.config} cannot resume from this checkpoint\n  14 groups in the checkpoint, 12 in" in told
-    assert "resumed run uses" not in told
+    assert f"warning: {named.config} cannot resume from this checkpoint\n  14 groups in the checkpoint, 12 in" in text
+    assert "resumed run uses" not in text
 
 
 def test_explain_takes_a_checkpoint(unnamed: Run, tmp_path: Path) -> None:
-    told = text_of(tmp_path, "explain", unnamed.checkpoint, "head", "--config", unnamed.config)
-    assert "head.* (2 tensors): in 2 groups" in told
-    assert "read from a checkpoint: the schedule has changed the constructor's numbers" in told
+    text = text_of(tmp_path, "explain", unnamed.checkpoint, "head", "--config", unnamed.config)
+    assert "head.* (2 tensors): in 2 groups" in text
+    assert "read from a checkpoint: the schedule has changed the constructor's numbers" in text
 
 
 def test_baseline_takes_a_checkpoint(unnamed: Run, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["inspect", "{checkpoint}"], "contains no parameter names: its 6 parameters have only positions"),
         (["explain", "{checkpoint}", "head"], "contains no parameter names: its 6 parameters have only"),
@@ -136,12 +136,12 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_named_is_one_line(
-    unnamed: Run, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    unnamed: Run, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     named = [one.format(checkpoint=unnamed.checkpoint, config=unnamed.config) for one in arguments]
     assert run(named) == 2
     err = capsys.readouterr().err
-    assert said.format(checkpoint=unnamed.checkpoint) in err
+    assert message.format(checkpoint=unnamed.checkpoint) in err
     assert len(err.splitlines()) == 1
 
 
@@ -150,10 +150,10 @@ def test_no_report_of_a_checkpoint_is_kept(unnamed: Run, tmp_path: Path) -> None
     path = tmp_path / "last.pth"
     path.write_bytes(unnamed.checkpoint.read_bytes())
     call = ["inspect", path, "--config", unnamed.config]
-    kept = {"LRDECAY_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert lrdecay(*call, **kept).code == 0
+    environment = {"LRDECAY_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert lrdecay(*call, **environment).code == 0
     path.write_bytes(b"")
-    assert "is empty" in lrdecay(*call, **kept).err
+    assert "is empty" in lrdecay(*call, **environment).err
 
 
 TEXTS = [

@@ -74,7 +74,7 @@ def test_json_contains_every_change(maps: dict[str, Path]) -> None:
         {parameter.name: group for group, parameter in read_map(str(maps[side])).grouped()}
         for side in ("layer", "stage")
     )
-    told = {
+    changes = {
         (name, change["aspect"]): (change["before"], change["after"])
         for change in data["changes"]
         for name in change["parameters"]
@@ -85,7 +85,7 @@ def test_json_contains_every_change(maps: dict[str, Path]) -> None:
         for aspect, field in (("group", "name"), ("layer_id", "layer_id"), ("lr_scale", "lr_scale"), ("lr", "lr"))
         if getattr(before[name], field) != getattr(after[name], field)
     }
-    assert told == expected
+    assert changes == expected
 
 
 def test_csv_has_a_row_for_each_aspect(maps: dict[str, Path]) -> None:

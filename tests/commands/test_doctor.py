@@ -133,7 +133,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_torch_that_does_not_load(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, time_limit, said = BROKEN[name]
+    code, time_limit, message = BROKEN[name]
     path = environment(tmp_path, {"torch": "2.13.0"})
     note = f"import os, pathlib; pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
     (tmp_path / "torch" / "__init__.py").write_text(note + code)
@@ -144,14 +144,14 @@ def test_a_torch_that_does_not_load(name: str, tmp_path: Path, monkeypatch: pyte
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert not full.usable
     assert full.issues[0].severity == "error"
-    assert full.issues[0].line().startswith(f"torch fails: {said}")
+    assert full.issues[0].line().startswith(f"torch fails: {message}")
     assert "\n" not in full.issues[0].line()
     assert full.trials is not None
     assert [trial.subject for trial in full.trials] == ["torch"]
 
 
 @pytest.mark.parametrize(
-    ("version", "said"),
+    ("version", "message"),
     [
         # mmengine 0.10.5 fails like this with torch 2.5 and transformers.
         ("0.10.5", 'mmengine 0.10.5 is incompatible with torch .*; pip install --no-deps "mmengine>=0.10.6,<1.0.0"'),
@@ -161,9 +161,9 @@ def test_a_torch_that_does_not_load(name: str, tmp_path: Path, monkeypatch: pyte
         ),
     ],
 )
-def test_a_package_that_cannot_be_imported_is_not_an_internal_error(version: str, said: str, tmp_path: Path) -> None:
+def test_a_package_that_cannot_be_imported_is_not_an_internal_error(version: str, message: str, tmp_path: Path) -> None:
     environment(tmp_path, {"mmengine": version})
     (tmp_path / "mmengine" / "__init__.py").write_text("raise KeyError('registered')")
     result = lrdecay("inspect", SAMPLES / "resnet-50_default.py", PYTHONPATH=f"{tmp_path}:{SAMPLES.parent}")
     assert (result.code, result.out) == (2, "")
-    assert re.fullmatch(f"lrdecay: {said}\n", result.err), result.err
+    assert re.fullmatch(f"lrdecay: {message}\n", result.err), result.err

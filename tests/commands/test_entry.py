@@ -102,8 +102,8 @@ def test_interrupt(tmp_path: Path) -> None:
         time.sleep(0.1)
     time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (130, "waiting\nlrdecay: interrupted\n")
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "waiting\nlrdecay: interrupted\n")
 
 
 CALLBACK = """

@@ -207,8 +207,8 @@ def test_cfg_options_that_cannot_be_read(
     (tmp_path / "config.py").write_text(GOOD)
     monkeypatch.chdir(tmp_path)
     code = run(["inspect", "config.py", "--cfg-options", option])
-    said = rf"--cfg-options: cannot read '{re.escape(option)}' \(Imbalanced brackets"
-    assert_one_line(Result(code, *capfd.readouterr()), said)
+    message = rf"--cfg-options: cannot read '{re.escape(option)}' \(Imbalanced brackets"
+    assert_one_line(Result(code, *capfd.readouterr()), message)
 
 
 USAGE = {
@@ -299,19 +299,19 @@ def test_config_that_talks_keeps_stdout_clean(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("redirection", "said"), [(">&-", "stdout is closed"), ("> /dev/full", "stdout: cannot write: No space")]
+    ("redirection", "message"), [(">&-", "stdout is closed"), ("> /dev/full", "stdout: cannot write: No space")]
 )
-def test_stdout_that_cannot_be_written(redirection: str, said: str) -> None:
+def test_stdout_that_cannot_be_written(redirection: str, message: str) -> None:
     command = f"{sys.executable} -m lrdecay_cli schema {redirection}"
     done = subprocess.run(
         command, shell=True, cwd=LAYER_WISE.parent.parent, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("raised", "code", "said"),
+    ("raised", "code", "message"),
     [
         (RuntimeError("by\ndesign"), 2, "internal error: RuntimeError: by design; please report it with the output"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "cannot write: No space left on device"),
@@ -321,7 +321,7 @@ def test_stdout_that_cannot_be_written(redirection: str, said: str) -> None:
     ids=repr,
 )
 def test_every_exception_is_one_line(
-    raised: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    raised: BaseException, code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: object) -> None:
         raise raised
@@ -330,7 +330,7 @@ def test_every_exception_is_one_line(
     assert run(["inspect", "a.json"]) == code
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert err.startswith(f"lrdecay: {said}")
+    assert err.startswith(f"lrdecay: {message}")
 
 
 def test_no_command_shows_the_help() -> None:

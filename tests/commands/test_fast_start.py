@@ -54,8 +54,8 @@ def ended(*arguments: str) -> dict[str, object]:
         text=True,
         check=True,
     )
-    told: dict[str, object] = json.loads(done.stderr.splitlines()[-1])
-    return told
+    facts: dict[str, object] = json.loads(done.stderr.splitlines()[-1])
+    return facts
 
 
 def test_a_cold_inspect_takes_every_shortcut() -> None:
@@ -68,8 +68,8 @@ def test_exact_takes_none() -> None:
 
 
 def test_the_meta_device_has_its_kernels() -> None:
-    told = ended("inspect", LAYER_WISE, "--device", "meta")
-    assert told["executed"] == ["torch._meta_registrations"]
+    facts = ended("inspect", LAYER_WISE, "--device", "meta")
+    assert facts["executed"] == ["torch._meta_registrations"]
 
 
 def test_a_command_imports_itself_alone() -> None:
@@ -211,11 +211,11 @@ os._exit(0)
 
 
 def test_commands_use_little_of_what_is_deferred() -> None:
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", UNUSED, LAYER_WISE],
         env={**os.environ, "LRDECAY_NO_CACHE": "1"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    inspected, dry_run = (line.split() for line in told.stderr.splitlines()[-2:])
+    inspected, dry_run = (line.split() for line in done.stderr.splitlines()[-2:])
     assert inspected == ["inspect", "torch.hub"]
     # Modules that an optimizer's step and a data loader import.
     assert {*dry_run} & {"torch.fx", "torch.export", "torch.ao", "torch._dynamo", "torch.distributed.fsdp"} == set()
@@ -252,11 +252,15 @@ FAULTS = {
 def test_what_is_final_is_not_tried_twice(name: str, tmp_path: Path) -> None:
     text, again = FAULTS[name]
     (tmp_path / "config.py").write_text(text)
-    told = lrdecay("inspect", "config.py", "--verbose", cwd=tmp_path)
-    assert (told.code, told.out) == (2, "")
-    assert ("retrying without shortcuts" in told.err) == again
+    result = lrdecay("inspect", "config.py", "--verbose", cwd=tmp_path)
+    assert (result.code, result.out) == (2, "")
+    assert ("retrying without shortcuts" in result.err) == again
     assert (
-        len(re.findall(r"^lrdecay: config\.py(?::\d+| \(set at \S+\)|: \w+ \(set at \S+\))?: ", told.err, re.MULTILINE))
+        len(
+            re.findall(
+                r"^lrdecay: config\.py(?::\d+| \(set at \S+\)|: \w+ \(set at \S+\))?: ", result.err, re.MULTILINE
+            )
+        )
         == 1
     )
 
@@ -274,9 +278,9 @@ def test_nothing_is_final_where_an_import_that_was_put_off_failed(tmp_path: Path
     (tmp_path / "config.py").write_text(
         SWIN + "custom_imports = dict(imports=['plug'])\noptim_wrapper = dict(constructor='Plug')\n"
     )
-    told = lrdecay("inspect", "config.py", "--verbose", cwd=tmp_path)
-    assert told.code == 0, told.err
-    assert "retrying without shortcuts" in told.err
+    result = lrdecay("inspect", "config.py", "--verbose", cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert "retrying without shortcuts" in result.err
 
 
 def test_a_retry_still_has_stdin(tmp_path: Path) -> None:
@@ -316,7 +320,7 @@ print("after", file=sys.stderr)
 
 
 @pytest.mark.parametrize(
-    ("patience", "wait", "end", "told"),
+    ("patience", "wait", "end", "lines"),
     [
         (60, 0, "pass", ["before", "from python", "from a child", "late", "after"]),
         (60, 0, "held.drop()", ["before", "late", "after"]),
@@ -325,9 +329,9 @@ print("after", file=sys.stderr)
         (0.1, 0.5, "held.drop()", ["before", "from python", "from a child", "late", "after"]),
     ],
 )
-def test_stderr_is_held_for_a_while(patience: float, wait: float, end: str, told: list[str]) -> None:
+def test_stderr_is_held_for_a_while(patience: float, wait: float, end: str, lines: list[str]) -> None:
     script = HOLDING.format(patience=patience, wait=wait, end=end)
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=SAMPLES.parent, capture_output=True, input="\n", text=True, check=True
     )
-    assert done.stderr.splitlines() == told
+    assert done.stderr.splitlines() == lines

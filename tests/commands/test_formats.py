@@ -63,9 +63,9 @@ def test_the_alias_takes_the_formats_of_its_command() -> None:
 @pytest.mark.parametrize("command", WITH_FORMATS)
 def test_help_and_completion_name_what_is_taken(command: str, here: Run) -> None:
     shown = " ".join(here(command, "--help", COLUMNS="100").out.split())
-    told = re.search(r"--format FORMAT (.*?)\. \[default: rich on a terminal, else text\]", shown)
-    assert told is not None
-    assert tuple(re.split(r", | or ", told[1])) == formats_of(command)
+    listed = re.search(r"--format FORMAT (.*?)\. \[default: rich on a terminal, else text\]", shown)
+    assert listed is not None
+    assert tuple(re.split(r", | or ", listed[1])) == formats_of(command)
     assert tuple(completed(command)("")) == formats_of(command)
     assert outputs_of(command)("j") == [f"{name}=" for name in formats_of(command) if name.startswith("j")]
     # Test the real completion request of the shell, and not only its source data.
@@ -95,16 +95,16 @@ def test_what_is_offered_is_written(command: str, format_name: str, project: Run
 
 
 def test_a_format_of_others_names_them(project: Run) -> None:
-    said = project("inspect", "map.json", "--format", "sarif").err
-    assert said == "lrdecay: --format: sarif is only for check; inspect writes rich, text, json, markdown, csv, html\n"
+    error = project("inspect", "map.json", "--format", "sarif").err
+    assert error == "lrdecay: --format: sarif is only for check; inspect writes rich, text, json, markdown, csv, html\n"
     assert "ndjson is only for scan, merge and check; " in project("inspect", "map.json", "--format", "ndjson").err
 
 
 def test_the_page_of_commands_has_the_formats_of_each() -> None:
     page = Path(__file__, "../../../docs/commands.md").resolve().read_text(encoding="utf-8")
     rows = re.findall(r"^  \| (.+?) \| (?:also )?(`.+`) \|$", page, re.MULTILINE)
-    told = {names: re.findall(r"`(\w+)`", listed) for names, listed in rows}
-    common = told.pop("all commands with a report")
+    formats = {names: re.findall(r"`(\w+)`", listed) for names, listed in rows}
+    common = formats.pop("all commands with a report")
     for command in WITH_FORMATS:
-        more = next((listed for names, listed in told.items() if f"`{command}`" in names), [])
+        more = next((listed for names, listed in formats.items() if f"`{command}`" in names), [])
         assert sorted([*common, *more]) == sorted(formats_of(command)), command

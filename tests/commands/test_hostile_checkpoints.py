@@ -215,7 +215,7 @@ def test_one_line_and_exit_code_2(
 ) -> None:
     # An explicit setting has priority over it.
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
-    make, said = HOSTILE[kind]
+    make, message = HOSTILE[kind]
     path = tmp_path / "epoch_2.pth"
     make(path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -225,7 +225,7 @@ def test_one_line_and_exit_code_2(
     assert shown.out == ""
     assert len(shown.err.splitlines()) == 1
     assert shown.err.startswith(f"lrdecay: {path}: ")
-    assert re.search(said, shown.err), shown.err
+    assert re.search(message, shown.err), shown.err
     assert not (tmp_path / "ran").exists()
     assert grown < 200 * MIB
 

@@ -89,7 +89,7 @@ def test_what_is_not_readable_is_not_in_the_map(project: Path, capfd: pytest.Cap
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("while True: pass", "config.py: the build was stopped: not done after 1 s"),
         ("__import__('os')._exit(0)", "config.py: the build was stopped: ended its process with exit code 0"),
@@ -99,14 +99,14 @@ def test_what_is_not_readable_is_not_in_the_map(project: Path, capfd: pytest.Cap
     ],
 )
 def test_errors(
-    text: str, said: str, project: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    text: str, message: str, project: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "TIMEOUT", 1.0)
     (project / "config.py").write_text(text)
     assert run(["inspect", "config.py", "--isolate"]) == 2
     captured = capfd.readouterr()
     assert captured.out == ""
-    assert said in captured.err.splitlines()[1]
+    assert message in captured.err.splitlines()[1]
     assert captured.err.count("\n") == 2
 
 

@@ -86,12 +86,12 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("line", "said"), SAID, ids=[line for line, _ in SAID])
-def test_similar_names_are_suggested(line: str, said: str, project: Run) -> None:
+@pytest.mark.parametrize(("line", "message"), SAID, ids=[line for line, _ in SAID])
+def test_similar_names_are_suggested(line: str, message: str, project: Run) -> None:
     result = project(*line.split())
     assert (result.code, result.out) == (2, "")
     assert result.err.count("\n") == 1
-    assert said in result.err
+    assert message in result.err
 
 
 @pytest.mark.parametrize("name", ["lr scale", "LR Scale", "lr-scale", "lr_scale", "-lr scale", "weight decay", "layer"])
@@ -117,10 +117,10 @@ def test_aspects_as_headings(project: Run) -> None:
 
 
 def test_variables_too(project: Run) -> None:
-    said = project("check", "map.json", LRDECAY_FAIL_ON="warn").err
-    assert said.startswith("lrdecay: LRDECAY_FAIL_ON: unknown choice 'warn'; did you mean warning? one of"), said
-    said = project("rule", "LRD301", LRDECAY_FORMAT="jsn").err
-    assert said.startswith("lrdecay: LRDECAY_FORMAT: unknown format 'jsn'; did you mean json?"), said
+    error = project("check", "map.json", LRDECAY_FAIL_ON="warn").err
+    assert error.startswith("lrdecay: LRDECAY_FAIL_ON: unknown choice 'warn'; did you mean warning? one of"), error
+    error = project("rule", "LRD301", LRDECAY_FORMAT="jsn").err
+    assert error.startswith("lrdecay: LRDECAY_FORMAT: unknown format 'jsn'; did you mean json?"), error
 
 
 def test_rules_that_begin_so_are_listed(project: Run) -> None:

@@ -50,7 +50,7 @@ def test_by_name_and_all(here: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["LRD3O1"], "no rule 'LRD3O1'; did you mean LRD301?"),
         (["scale-above-won"], "did you mean scale-above-one?"),
@@ -62,10 +62,10 @@ def test_by_name_and_all(here: Run) -> None:
         ),
     ],
 )
-def test_what_is_refused(arguments: list[str], said: str, here: Run) -> None:
+def test_what_is_refused(arguments: list[str], message: str, here: Run) -> None:
     result = here("rule", *arguments)
     assert (result.code, result.out) == (2, "")
-    assert said in result.err
+    assert message in result.err
 
 
 def test_in_a_narrow_terminal_nothing_is_cut() -> None:

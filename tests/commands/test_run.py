@@ -46,13 +46,13 @@ def trained(config: Config, folder: Path, **options: Any) -> Seen:
     return train(Config.fromfile(path), folder, **options)
 
 
-def held(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, dict[str, Any]]:
+def run_as_json(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, dict[str, Any]]:
     # The output of the training.
     capsys.readouterr()
     code = run(["run", *map(str, arguments), "--format", "json"])
-    said = capsys.readouterr()
-    assert said.err == ""
-    return code, json.loads(said.out)
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return code, json.loads(printed.out)
 
 
 @pytest.mark.parametrize("name", TRAININGS)
@@ -61,7 +61,7 @@ def test_a_log_is_held_against_its_plan(name: str, tmp_path: Path, capsys: pytes
     config = config_of(name)
     hooks = [*(config.get("custom_hooks") or []), log_lr]
     seen = trained(logging_config(config, custom_hooks=hooks), tmp_path / "work")
-    code, document = held(capsys, tmp_path / "work")
+    code, document = run_as_json(capsys, tmp_path / "work")
     Draft202012Validator(document_schema("run")).validate(document)
     (segment,) = document["segments"]
     assert segment["first"] == 1
@@ -101,27 +101,27 @@ def longer(short: Path) -> Config:
     )
 
 
-@pytest.mark.parametrize("kept", ["both starts", "the checkpoint alone"])
+@pytest.mark.parametrize("source", ["both starts", "the checkpoint alone"])
 def test_a_resumed_run_that_keeps_the_old_schedule(
-    kept: str, short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    source: str, short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """mmengine restores the schedulers from the checkpoint: a schedule that ended at epoch 4 stays ended."""
     work = tmp_path / "work"
     shutil.copytree(short, work)
     (stamp,) = (path for path in work.iterdir() if path.is_dir())
-    if kept == "both starts":
+    if source == "both starts":
         stamp.rename(work / "20000101_000000")
     else:
         shutil.rmtree(stamp)
     config = longer(short)
     with unsafe_loading():
         seen = trained(config, work, resume=str(work / "epoch_4.pth"))
-    code, document = held(capsys, work)
+    code, document = run_as_json(capsys, work)
     segment = document["segments"][-1]
     assert (code, segment["resumed"], segment["first"]) == (1, True, 4 * ITERATIONS + 1)
     (cause,) = segment["causes"]
     assert (cause["kind"], cause["proven"]) == ("resume", True)
-    assert cause["name"] == ("20000101_000000" if kept == "both starts" else str(work / "epoch_4.pth"))
+    assert cause["name"] == ("20000101_000000" if source == "both starts" else str(work / "epoch_4.pth"))
     (lr,) = (curve for curve in segment["curves"] if curve["key"] == "lr")
     assert segment["parts_at"] == lr["iterations"][0]
     assert lr["logged"] == [seen.lrs[iteration][0] for iteration in lr["iterations"]]
@@ -138,7 +138,7 @@ def test_a_resumed_run_of_the_same_config_is_as_planned(
     config = Config.fromfile(short.parent / "short.py")
     with unsafe_loading():
         trained(config, work, resume=str(short / "epoch_2.pth"))
-    code, document = held(capsys, work)
+    code, document = run_as_json(capsys, work)
     (segment,) = document["segments"]
     assert (code, segment["resumed"], segment["first"]) == (0, True, 2 * ITERATIONS + 1)
 
@@ -152,14 +152,14 @@ def test_an_iteration_based_run_is_not_one_epoch(tmp_path: Path, capsys: pytest.
     assert run(["run", str(tmp_path / "short")]) == 2
     assert "give --iters-per-epoch N" in capsys.readouterr().err
     length = ("--iters-per-epoch", str(ITERATIONS))
-    code, document = held(capsys, tmp_path / "short", *length)
+    code, document = run_as_json(capsys, tmp_path / "short", *length)
     assert (code, document["segments"][0]["planned_iterations"]) == (0, 17)
     # A resume with a longer schedule, which has no effect.
     config.train_cfg.max_iters, config.param_scheduler = 30, [dict(CONVERTED, T_max=6, end=6)]
     checkpoint = str(tmp_path / "short" / "iter_17.pth")
     with unsafe_loading():
         seen = trained(config, tmp_path / "longer", resume=checkpoint)
-    code, document = held(capsys, tmp_path / "longer", *length)
+    code, document = run_as_json(capsys, tmp_path / "longer", *length)
     (segment,) = document["segments"]
     assert (code, segment["resumed"], segment["first"], segment["parts_at"]) == (1, True, 17, 17)
     assert [(cause["kind"], cause["proven"], cause["name"]) for cause in segment["causes"]] == [
@@ -190,7 +190,7 @@ def test_another_config(
     today = Config.fromfile(short.parent / "short.py")
     today.merge_from_dict(edit)
     today.dump(tmp_path / "today.py")
-    code, document = held(capsys, short, tmp_path / "today.py")
+    code, document = run_as_json(capsys, short, tmp_path / "today.py")
     (segment,) = document["segments"]
     if settings is None:
         assert (code, segment["causes"]) == (0, [])
@@ -205,8 +205,8 @@ def test_another_config(
 def test_another_number_of_gpus(short: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An epoch of 10 samples in batches of 2 has 5 iterations on one GPU, and 3 on two GPUs."""
     dataset = ("--dataset-size", str(BATCH * ITERATIONS))
-    assert held(capsys, short, *dataset, "--gpus", "1")[0] == 0
-    code, document = held(capsys, short, *dataset, "--gpus", "2")
+    assert run_as_json(capsys, short, *dataset, "--gpus", "1")[0] == 0
+    code, document = run_as_json(capsys, short, *dataset, "--gpus", "2")
     (segment,) = document["segments"]
     (cause,) = segment["causes"]
     assert (code, segment["iterations_per_epoch"]) == (1, 3)
@@ -220,7 +220,7 @@ def test_a_mean_that_is_logged_as_lr_is_left_out(tmp_path: Path, capsys: pytest.
         processor = dict(type="LogProcessor", custom_cfg=[{**mean, **more}])
         folder = tmp_path / f"work_{len(keys)}"
         trained(logging_config(config_of("warm-up and steps"), log_processor=processor), folder)
-        code, document = held(capsys, folder)
+        code, document = run_as_json(capsys, folder)
         assert (code, {curve["key"] for curve in document["segments"][0]["curves"]}) == (0, keys)
 
 
@@ -228,7 +228,7 @@ def test_the_text_log_gives_the_number_of_gpus(tmp_path: Path, capsys: pytest.Ca
     """One epoch; scalars.json does not record its length."""
     config = logging_config(config_of("auto_scale_lr"), train_cfg=dict(by_epoch=True, max_epochs=1))
     train(config, tmp_path / "work", log_level="INFO")
-    code, document = held(capsys, tmp_path / "work")
+    code, document = run_as_json(capsys, tmp_path / "work")
     (segment,) = document["segments"]
     assert (code, segment["gpus"], segment["iterations_per_epoch"]) == (1, 1, ITERATIONS)
     assert [(cause["kind"], cause["factor"], cause["gpus"]) for cause in segment["causes"]] == [
@@ -253,12 +253,12 @@ def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.Cap
     config.param_scheduler = [dict(type="MultiStepLR", milestones=[2], gamma=0.1, by_epoch=True, end=4)]
     text = config.pretty_text
     started = '{"lr": 0.001, "base_lr": 0.01, "loss": NaN, "epoch": 1, "iter": 2, "step": 2}\n{"lr": 0.0'
-    code, document = held(capsys, work_dir(tmp_path, started, text))
+    code, document = run_as_json(capsys, work_dir(tmp_path, started, text))
     (segment,) = document["segments"]
     assert (code, segment["last"]) == (0, 1)
     # In the middle of the second epoch, the length of an epoch is known.
     lines = log.read_text().splitlines(keepends=True)
-    code, document = held(
+    code, document = run_as_json(
         capsys, work_dir(tmp_path / "second", "".join(lines[:3]), (short.parent / "short.py").read_text())
     )
     assert (code, document["segments"][0]["iterations_per_epoch"]) == (0, ITERATIONS)
@@ -301,9 +301,9 @@ def test_what_cannot_be_compared_is_one_line(
     if lines is not None:
         folder = work_dir(tmp_path, lines, (short.parent / "short.py").read_text() if config == "short" else config)
     code = run(["run", str(folder)])
-    said = capsys.readouterr()
-    assert (code, said.out, said.err.count("\n")) == (2, "", 1)
-    assert line in said.err
+    printed = capsys.readouterr()
+    assert (code, printed.out, printed.err.count("\n")) == (2, "", 1)
+    assert line in printed.err
 
 
 def test_what_people_read(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -322,9 +322,9 @@ def test_what_people_read(short: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def as_json(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, dict[str, Any]]:
     capsys.readouterr()
     code = run([*map(str, arguments), "--format", "json"])
-    said = capsys.readouterr()
-    assert said.err == ""
-    return code, json.loads(said.out)
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return code, json.loads(printed.out)
 
 
 def test_inspect_and_diff_take_a_work_dir(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

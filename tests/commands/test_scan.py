@@ -127,7 +127,7 @@ def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["nowhere"], "nowhere: no config found"),
         (["small.py", "--shard", "3/2"], "--shard: '3/2' is not a shard"),
@@ -141,10 +141,10 @@ def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
         (["small.py", "--dask", "tcp://127.0.0.1:9"], "tcp://127.0.0.1:9: no Dask scheduler answers"),
     ],
 )
-def test_what_cannot_be_scanned_is_one_line(project: Path, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_scanned_is_one_line(project: Path, arguments: list[str], message: str) -> None:
     result = lrdecay("scan", *arguments, cwd=project)
     assert (result.code, result.out) == (2, "")
-    assert said in result.err
+    assert message in result.err
     assert result.err.count("\n") == 1
 
 

@@ -58,7 +58,7 @@ def toy(folder: Path, schedulers: str, more: str = "") -> Path:
     return path
 
 
-def told(path: Path, gpus: int | None = None, **known: int) -> str:
+def report_text(path: Path, gpus: int | None = None, **known: int) -> str:
     """Return the text report, made in this process."""
     launch = Launch(gpus)
     planned = load_plan(str(path), launch=launch)
@@ -144,8 +144,8 @@ def test_a_terminal_gets_no_pixels() -> None:
 
 
 def test_the_cache_gives_the_groups(tmp_path: Path) -> None:
-    kept = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path)}
-    first, second = (lrdecay("schedule", LAYER_WISE, *COCO, "-v", **kept) for _ in range(2))
+    environment = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path)}
+    first, second = (lrdecay("schedule", LAYER_WISE, *COCO, "-v", **environment) for _ in range(2))
     assert (first.code, first.out) == (second.code, second.out)
     assert "not in the cache" in first.err
     assert "from the cache" in second.err
@@ -161,7 +161,7 @@ def test_unknown_iterations_are_an_error_with_a_fix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("schedulers", "more", "known", "said"),
+    ("schedulers", "more", "known", "message"),
     [
         ("None", "", {}, r"no param_scheduler: every lr stays constant"),
         (
@@ -232,31 +232,31 @@ def test_unknown_iterations_are_an_error_with_a_fix() -> None:
         ),
     ],
 )
-def test_notes(schedulers: str, more: str, known: dict[str, int], said: str, tmp_path: Path) -> None:
-    out = told(toy(tmp_path, schedulers, more), **known)
-    assert re.search(said, out, re.M), out
+def test_notes(schedulers: str, more: str, known: dict[str, int], message: str, tmp_path: Path) -> None:
+    out = report_text(toy(tmp_path, schedulers, more), **known)
+    assert re.search(message, out, re.M), out
 
 
 def test_momentum_is_a_table_of_its_own(tmp_path: Path) -> None:
-    out = told(toy(tmp_path, "dict(type='CosineAnnealingMomentum', eta_min=0.5)"))
+    out = report_text(toy(tmp_path, "dict(type='CosineAnnealingMomentum', eta_min=0.5)"))
     assert re.search(r"^momentum\ngroups +count +start +lowest +highest +end$", out, re.M), out
     assert re.search(r"^backbone\.0\.\* +2 +0\.9 +0\.5268 +0\.9 +0\.5268$", out, re.M), out
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--format", "svgg"), r"unknown format 'svgg'; did you mean svg\? one of .*svg, png"),
         (("--gpus", "0"), r"'--gpus': 0 is not in the range"),
     ],
 )
 def test_options_are_checked_first(
-    options: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["schedule", str(tmp_path / "none.py"), *options]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert re.search(said, err), err
+    assert re.search(message, err), err
 
 
 def test_png_asks_for_matplotlib_before_anything_is_built(
@@ -285,5 +285,5 @@ class FreezingToy(Toy):
 
 @pytest.mark.parametrize(("model", "frozen"), [("Toy", 0), ("FreezingToy", 1)])
 def test_a_curve_whose_tensors_train_freezes_is_named_frozen(model: str, frozen: int, tmp_path: Path) -> None:
-    report = told(toy(tmp_path, "[]", f'model = dict(type="{model}")'))
+    report = report_text(toy(tmp_path, "[]", f'model = dict(type="{model}")'))
     assert ("backbone.0.* (frozen)" in report) == bool(frozen), report

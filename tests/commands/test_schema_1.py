@@ -72,12 +72,12 @@ def test_every_command_answers_alike(name: str, tmp_path: Path, capsys: pytest.C
     assert json.loads(new.read_text())["schema_version"] == 2
     other = {"MAP": f"{name}.json", "OTHER": "convnext_mmdet.json"}
     for arguments in COMMANDS.values():
-        told = []
+        results = []
         for place in (other, {**other, "MAP": str(new)}):
             code = run([place.get(one, one) for one in arguments])
-            said = capsys.readouterr()
-            told.append((code, *(text.replace(str(new), f"{name}.json") for text in said)))
-        assert told[0] == told[1], arguments
+            printed = capsys.readouterr()
+            results.append((code, *(text.replace(str(new), f"{name}.json") for text in printed)))
+        assert results[0] == results[1], arguments
     assert run(["diff", f"{name}.json", str(new)]) == 0
 
 

@@ -92,7 +92,7 @@ def test_which_file_counts(
 
 
 @pytest.mark.parametrize(
-    ("file", "environment", "said"),
+    ("file", "environment", "message"),
     [
         ("slect = ['LRD3']", {}, "lrdecay.toml: slect: unknown key; did you mean select?"),
         ("select = ['LRD3011']", {}, "lrdecay.toml: select: no rule 'LRD3011'; did you mean LRD301?"),
@@ -111,14 +111,14 @@ def test_which_file_counts(
 def test_errors_name_the_place_in_the_settings(
     file: str,
     environment: dict[str, str],
-    said: str,
+    message: str,
     tmp_path: Path,
     here: Run,
 ) -> None:
     (tmp_path / "lrdecay.toml").write_text(file)
     result = here("check", "a.json", **environment)
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith(f"lrdecay: {said}"), result.err
+    assert result.err.startswith(f"lrdecay: {message}"), result.err
     assert result.err.count("\n") == 1
 
 
@@ -151,16 +151,16 @@ def test_other_commands_have_their_defaults_too(tmp_path: Path, here: Run) -> No
 
 
 def test_a_kept_answer_is_not_given_where_settings_say_otherwise(tmp_path: Path) -> None:
-    kept = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path / "cache")}
+    environment = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path / "cache")}
     config = SAMPLES / "resnet-50_default.py"
     # A map is cached with its report: the second report comes from the cache.
-    texts = [lrdecay("inspect", config, cwd=tmp_path, **kept).out for _ in range(2)]
+    texts = [lrdecay("inspect", config, cwd=tmp_path, **environment).out for _ in range(2)]
     assert texts[0] == texts[1]
     (tmp_path / "lrdecay.toml").write_text("format = 'json'")
-    json.loads(lrdecay("inspect", config, cwd=tmp_path, **kept).out)
+    json.loads(lrdecay("inspect", config, cwd=tmp_path, **environment).out)
     (tmp_path / "lrdecay.toml").write_text("format = 'text'")
-    assert lrdecay("inspect", config, cwd=tmp_path, **kept).out == texts[0]
-    assert lrdecay("inspect", config, "--no-settings", cwd=tmp_path, **kept).out == texts[0]
+    assert lrdecay("inspect", config, cwd=tmp_path, **environment).out == texts[0]
+    assert lrdecay("inspect", config, "--no-settings", cwd=tmp_path, **environment).out == texts[0]
 
 
 def test_settings_that_cannot_be_read(tmp_path: Path, here: Run) -> None:

@@ -276,7 +276,7 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (
             ["nowhere", "a.json"],
@@ -307,14 +307,14 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
         (["a.json", "maps-a/same.json"], "maps-a/same.json: the file is not a scan: object contains unknown field"),
     ],
 )
-def test_what_cannot_be_compared_is_one_line(scans: Path, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_compared_is_one_line(scans: Path, arguments: list[str], message: str) -> None:
     if not (scans / "project").exists():
         venv.create(scans / "project/.venv", with_pip=False, symlinks=True)
         (scans / "false").write_text("#!/bin/sh\nexit 1\n")
         (scans / "false").chmod(0o755)
     result = lrdecay_here("diff", "--stacks", *arguments, cwd=scans)
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith(f"lrdecay: {said}")
+    assert result.err.startswith(f"lrdecay: {message}")
     assert result.err.count("\n") == 1
 
 
@@ -340,6 +340,6 @@ def test_a_python_that_cannot_load_lrdecays_packages_is_one_line(scans: Path, tm
         capture_output=True,
         check=False,
     )
-    told = json.loads(done.stdout[8:])
-    assert told["problem"].startswith("lrdecay's own msgspec cannot be imported by Python 3.")
-    assert told["fix"] == f"{sys.executable} -m pip install msgspec packaging"
+    result = json.loads(done.stdout[8:])
+    assert result["problem"].startswith("lrdecay's own msgspec cannot be imported by Python 3.")
+    assert result["fix"] == f"{sys.executable} -m pip install msgspec packaging"

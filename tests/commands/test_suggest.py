@@ -73,8 +73,8 @@ def test_the_snippet_works_as_it_is_printed(name: str, tmp_path: Path) -> None:
     at_top = {p.name for group, p in built.grouped() if group.lr_scale == 1 and p.name.startswith("backbone.")}
     # mmdet's own layer ids, which the report explains.
     assert {name.split(".")[1][:4] for name in at_top} <= ({"norm"} if constructor == MMDET else {"ln1", "ln2"})
-    told = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
-    assert told == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
+    layers_after = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
+    assert layers_after == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
     the_effect_is_that_of(audit(str(config)), built, document)
 
 
@@ -142,11 +142,11 @@ def test_the_effect_on_the_backbone_is_reported(name: str, tmp_path: Path) -> No
         trained = {p.name for _, p in before.grouped() if p.requires_grad}
         sizes, rates = zip(*(lrs[name] for name in lrs if name in trained), strict=True)
         assert variant["lr_after"] == pytest.approx(np.average(rates, weights=sizes))
-        told = f"without it: backbone mean lr ×{variant['factor']:.3g}, at most ×{other[1]:g}"
+        effect_line = f"without it: backbone mean lr ×{variant['factor']:.3g}, at most ×{other[1]:g}"
         for kind in ("text", "markdown", "html"):
             page = (tmp_path / kind).read_text().replace("&#215;", "×")
-            assert told in page, kind
-        assert f"warning: custom_keys['backbone'] stays beside the decay; {told}" in shown
+            assert effect_line in page, kind
+        assert f"warning: custom_keys['backbone'] stays beside the decay; {effect_line}" in shown
 
 
 def test_a_backbone_that_would_train_faster_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,10 +159,10 @@ def test_a_backbone_that_would_train_faster_is_a_warning(tmp_path: Path, capsys:
     assert run(["suggest", str(tmp_path / "config.py"), "--device", "meta", *outputs]) == 0
     effect = json.loads((tmp_path / "json").read_text())["backbone_effect"]
     assert effect["factor"] > 1.5
-    told = f"backbone would train faster than now: mean lr ×{effect['factor']:.3g}, at most ×9"
-    assert f"\nwarning: {told}\n" in (tmp_path / "text").read_text()
+    warning = f"backbone would train faster than now: mean lr ×{effect['factor']:.3g}, at most ×9"
+    assert f"\nwarning: {warning}\n" in (tmp_path / "text").read_text()
     assert run(["suggest", str(tmp_path / "config.py"), "--device", "meta", "--format", "python"]) == 0
-    assert told in capsys.readouterr().err
+    assert warning in capsys.readouterr().err
 
 
 def test_a_decay_that_fits_is_left_alone(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_constructor_that_refuses_is_replaced(name: str, tmp_path: Path) -> None:
-    text, said, rate = REFUSED[name]
+    text, message, rate = REFUSED[name]
     (tmp_path / "config.py").write_text(SWIN + text)
     with pytest.raises(LrdecayError) as refused:
         audit(str(tmp_path / "config.py"))
@@ -270,7 +270,7 @@ def test_a_constructor_that_refuses_is_replaced(name: str, tmp_path: Path) -> No
     document = json.loads((tmp_path / "report.json").read_text())
     Draft202012Validator(document_schema("suggest")).validate(document)
     assert document["refused"] == refused.value.problem
-    assert said in document["refused"]
+    assert message in document["refused"]
     assert (document["before"], document["fits"]) == ([], False)
     assert document["suggested"]["options"] == {"decay_rate": rate, "num_layers": "auto"}
     shown = (tmp_path / "report.text").read_text()
@@ -281,8 +281,8 @@ def test_a_constructor_that_refuses_is_replaced(name: str, tmp_path: Path) -> No
     assert f"<title>{tmp_path}/config.py &#183; Suggestion &#183; lrdecay</title>" in page
 
     built = audit(str(tmp_path / "snippet.py"))
-    told = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
-    assert told == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
+    layers_after = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
+    assert layers_after == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
     assert len({group.layer_id for group in built.groups}) == 14
 
 
@@ -355,16 +355,16 @@ def test_the_lines_for_a_lazy_config_leave_nothing_of_its_options(inherited: boo
     config.write_text(text + refused + (tmp_path / "lines.py").read_text())
     built = audit(str(config))
     assert built.constructor.options == {"decay_rate": 0.75, "num_layers": "auto"}
-    told = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
-    assert told == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
+    layers_after = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
+    assert layers_after == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
 
 
 def test_a_refusal_is_reported_beside_the_snippet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.py").write_text(SWIN + REFUSED["mmdet's, of Swin"][0])
     assert run(["suggest", str(tmp_path / "config.py"), "--format", "python"]) == 0
-    told = capsys.readouterr()
-    assert told.out.startswith("_base_ = './config.py'\n")
-    assert "config.py: the config does not build: mmdet's constructor cannot decay" in told.err
+    printed = capsys.readouterr()
+    assert printed.out.startswith("_base_ = './config.py'\n")
+    assert "config.py: the config does not build: mmdet's constructor cannot decay" in printed.err
 
 
 def test_errors_of_every_constructor_stay_the_config_s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -388,8 +388,8 @@ def test_own_options_are_reported_as_kept_or_removed(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "report.json").read_text())
     assert document["suggested"]["type"] == OURS
     # The lr_mult of the whole backbone is kept; only its lr part matters.
-    kept = {one["name"]: one["value"] for one in document["kept"]}
-    assert kept == {"custom_keys['roi_head']": {"lr_mult": 2.0}, "custom_keys['backbone']": {"lr_mult": 0.1}}
+    kept_keys = {one["name"]: one["value"] for one in document["kept"]}
+    assert kept_keys == {"custom_keys['roi_head']": {"lr_mult": 2.0}, "custom_keys['backbone']": {"lr_mult": 0.1}}
     assert {one["name"]: one["value"] for one in document["left_out"]}["custom_keys['backbone']"] == {"decay_mult": 1.0}
     assert {one["name"] for one in document["left_out"]} == {
         *("norm_decay_mult", "custom_keys['backbone']", "custom_keys['norm']", "custom_keys['conv']"),
@@ -471,7 +471,7 @@ def test_a_rate_that_no_float_holds_is_replaced(tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("map.json", "suggest needs a config"),
         ("epoch_1.pth", "suggest needs a config"),
@@ -479,9 +479,9 @@ def test_a_rate_that_no_float_holds_is_replaced(tmp_path: Path, capsys: pytest.C
         ("mmdet::yolox/yolox_tiny_8xb8-300e_coco.py", "yolox_tiny_8xb8-300e_coco.py: no known decay fits: "),
     ],
 )
-def test_what_cannot_be_judged_is_refused(source: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_judged_is_refused(source: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["suggest", source]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def a_map(backbone: str | None, names: dict[str, float], constructor: str, **options: object) -> GroupMap:

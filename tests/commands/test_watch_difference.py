@@ -23,15 +23,15 @@ def encoded(document: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("after", "said"),
+    ("after", "expected"),
     [
         (SLOW, "no difference"),
         (FAST, "lr differs in 2 of 2 tensors, all higher: ×2"),
         (WIDER, "1 tensor only after"),
     ],
 )
-def test_of_maps(after: dict[str, Any], said: str) -> None:
-    assert said in difference("GroupMap", encoded(group_map(SLOW)), encoded(group_map(after)))
+def test_of_maps(after: dict[str, Any], expected: str) -> None:
+    assert expected in difference("GroupMap", encoded(group_map(SLOW)), encoded(group_map(after)))
 
 
 def test_of_findings() -> None:

@@ -105,7 +105,7 @@ def test_the_document_has_the_whole_story(project: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("num_layers", "num_layers is not set; did you mean optim_wrapper.paramwise_cfg.num_layers?"),
         ("optim_wrapper.paramwise_cfg.num_layer", "did you mean optim_wrapper.paramwise_cfg.num_layers?"),
@@ -117,10 +117,10 @@ def test_the_document_has_the_whole_story(project: Run) -> None:
         ),
     ],
 )
-def test_a_path_that_nothing_sets(path: str, said: str, project: Run) -> None:
+def test_a_path_that_nothing_sets(path: str, message: str, project: Run) -> None:
     result = project("where", "config.py", path)
     assert (result.code, result.out) == (2, "")
-    assert result.err.rstrip().endswith(said)
+    assert result.err.rstrip().endswith(message)
 
 
 @pytest.mark.parametrize(
@@ -172,10 +172,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_config_that_cannot_be_read_gets_one_line(name: str, project: Run, tmp_path: Path) -> None:
-    text, said = HOSTILE[name]
+    text, reason = HOSTILE[name]
     (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     result = project("where", name, "*")
-    assert (result.code, result.out, result.err) == (2, "", f"lrdecay: {said}\n")
+    assert (result.code, result.out, result.err) == (2, "", f"lrdecay: {reason}\n")
 
 
 # Of each config, a value that only running it gives; the other option, which is independent of it, is shown.

@@ -65,9 +65,9 @@ class Watch:
     """A watch in ``folder``, with stdout and stderr on one terminal, or each in a pipe."""
 
     def __init__(self, folder: Path, *arguments: str, terminal: bool = True, **environment: str) -> None:
-        kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR")}
+        inherited = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR")}
         search = os.pathsep.join([str(folder), str(preloaded.ROOT), *sys.path])
-        environment = {**kept, "PYTHONPATH": search, "TERM": "xterm", "TMPDIR": str(folder), **environment}
+        environment = {**inherited, "PYTHONPATH": search, "TERM": "xterm", "TMPDIR": str(folder), **environment}
         if terminal:
             self._reader, follower = pty.openpty()
             streams = [follower, os.dup(follower), os.dup(follower)]

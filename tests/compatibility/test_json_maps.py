@@ -38,8 +38,8 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_every_format(command: str, format_name: str, maps: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     arguments, code, named = COMMANDS[command]
     assert run([*(maps.get(one, one) for one in arguments), "--format", format_name]) == code
-    said = capsys.readouterr()
-    assert said.err == ""
-    assert named in said.out
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert named in printed.out
     if format_name == "json":
-        json.loads(said.out)
+        json.loads(printed.out)

@@ -31,20 +31,20 @@ def _versions() -> str:
 
 
 def _doctor(*options: str) -> str:
-    code, said, complaint = _lrdecay("doctor", *options, "--format", "json")
-    if not said:
+    code, output, complaint = _lrdecay("doctor", *options, "--format", "json")
+    if not output:
         return f"exit {code}: {complaint}"
-    issues = [one for one in json.loads(said)["issues"] if one["severity"] != "info"]
+    issues = [one for one in json.loads(output)["issues"] if one["severity"] != "info"]
     return f"exit {code}" + "".join(f"; {one['severity']}: {one['problem']}: {one['why']}" for one in issues)
 
 
 def _inspect(config: str) -> str:
-    code, said, complaint = _lrdecay("inspect", config, "--no-cache", "--format", "json")
+    code, output, complaint = _lrdecay("inspect", config, "--no-cache", "--format", "json")
     if code:
         return f"exit {code}: {complaint}"
-    group_map = json.loads(said)
-    told = json.dumps([group_map[key] for key in ("groups", "frozen", "missing", "duplicates")])
-    digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+    group_map = json.loads(output)
+    groups = json.dumps([group_map[key] for key in ("groups", "frozen", "missing", "duplicates")])
+    digest = hashlib.sha256(groups.encode()).hexdigest()[:8]
     return f"{len(group_map['groups'])} groups of {group_map['model']['totals']['tensors']} tensors ({digest})"
 
 

@@ -69,11 +69,11 @@ def _start_up() -> float:
             "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
             "print(json.dumps(1000 * (used.ru_utime + used.ru_stime)))"
         )
-        told = [
+        results = [
             subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True).stdout
             for _ in range(RUNS)
         ]
-    return median(map(json.loads, told))
+    return median(map(json.loads, results))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def constructor_of(
     return rules, next(tensor for tensor in tensors if tensor.name == name)
 
 
-def told(rules: ConstructorRules, tensor: Tensor, provenance: Provenance | None = None) -> list[Sequence[str]]:
+def steps_of(rules: ConstructorRules, tensor: Tensor, provenance: Provenance | None = None) -> list[Sequence[str]]:
     return [(" ".join(one.about), one.rule, one.outcome, one.condition) for one in rules.considered(tensor, provenance)]
 
 
@@ -112,7 +112,7 @@ def test_mmdet_asks_by_name_and_then_by_shape(name: str, shape: tuple[int, ...],
     rules, tensor = constructor_of(
         MMDET_LAYER_DECAY, {"num_layers": 6, "decay_rate": 0.7}, {**CONVNEXT, name: shape}, name
     )
-    assert told(rules, tensor) == expected
+    assert steps_of(rules, tensor) == expected
     provenance = rules.provenance(tensor)
     assert provenance.layer_id is not None
     assert provenance.layer_id.rule in {one[1] for one in expected if one[2] == "applies"}

@@ -33,8 +33,8 @@ def layer_ids(key: str, decay_type: DecayType, depths: tuple[int, ...]) -> Itera
     """Return names of the backbone, their layer ids, and the given ``num_layers``."""
     for row in json.loads(mutations.RECORDED.read_text())[key]:
         options, names = row["options"], list(mutations.MODELS[row["model"]][1])
-        told = options.get("decay_type", "layer_wise"), tuple(options.get("depths", depths))
-        if isinstance(row["made"], str) or told != (decay_type, depths):
+        recorded = options.get("decay_type", "layer_wise"), tuple(options.get("depths", depths))
+        if isinstance(row["made"], str) or recorded != (decay_type, depths):
             continue
         for group, *_, places in row["made"]:
             found = re.match(r"layer_(-?\d+)_", group)

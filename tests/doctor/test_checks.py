@@ -242,10 +242,10 @@ def test_the_reported_issue(name: str, tmp_path: Path) -> None:
     assert diagnosis.usable == all(issue.severity != "error" for issue in diagnosis.issues)
     assert diagnosis.usable == (severity != "error")
     # Each problem is one line, and the report contains all of them.
-    told = [note.text for note in report(diagnosis).report.notes]
-    assert told[: len(diagnosis.issues)] == [issue.line() for issue in diagnosis.issues]
-    assert len(told) == len(diagnosis.issues) + bool(diagnosis.needs)
-    assert all("\n" not in text for text in told)
+    notes = [note.text for note in report(diagnosis).report.notes]
+    assert notes[: len(diagnosis.issues)] == [issue.line() for issue in diagnosis.issues]
+    assert len(notes) == len(diagnosis.issues) + bool(diagnosis.needs)
+    assert all("\n" not in text for text in notes)
 
 
 def test_fitting_packages_are_not_reported(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_no_command_replaces_torch(name: str, tmp_path: Path) -> None:
     commands = [issue.command for issue in diagnosis.issues if issue.command] + [
         need.command for need in diagnosis.needs
     ]
-    kept = {name: f"{name}=={versions[name].partition('+')[0]}" for name in ("torch", "numpy") if name in versions}
+    pinned = {name: f"{name}=={versions[name].partition('+')[0]}" for name in ("torch", "numpy") if name in versions}
     for command in commands:
         if command.startswith("in a new virtual environment"):
             continue
@@ -269,8 +269,8 @@ def test_no_command_replaces_torch(name: str, tmp_path: Path) -> None:
             if "--no-deps" in named or "uninstall" in named:
                 assert "torch" not in named.values(), part
             else:
-                assert {*kept.values()} <= {*named}, part
-                assert [*named.values()].count("torch") == ("torch" in kept), part
+                assert {*pinned.values()} <= {*named}, part
+                assert [*named.values()].count("torch") == ("torch" in pinned), part
 
 
 def test_pip_agrees_that_the_pins_keep_what_is_there() -> None:

@@ -32,8 +32,8 @@ LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
 
 def dry_run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
     code = run(["dry-run", *map(str, arguments)])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
 
 
 def written(name: str, folder: Path) -> Path:
@@ -86,7 +86,7 @@ def test_the_console_command_answers_alike_without_compiler_and_canvas(
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "said"),
+    ("name", "code", "message"),
     [
         ("a hook sets the lr", 1, "LRD811 lr-set-by-hook: DryLrHook.before_train_iter sets the lr of 20 tensors"),
         (
@@ -111,11 +111,11 @@ def test_the_console_command_answers_alike_without_compiler_and_canvas(
     ],
 )
 def test_what_differs_from_the_plan_is_a_finding(
-    name: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, code: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found, out, _ = dry_run(capsys, written(name, tmp_path), "--iters-per-epoch", "5")
     assert found == code
-    assert said in out
+    assert message in out
 
 
 def test_auto_scale_lr_is_switched_on_as_train_py_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,14 +64,14 @@ def test_a_group_without_lr(
     with pytest.raises(error):
         train(config, tmp_path / "real")
     (finding,) = found
-    told = f"group_0 has no lr, but {reader} needs it: training stops before the first step"
-    assert finding.message == told
+    message = f"group_0 has no lr, but {reader} needs it: training stops before the first step"
+    assert finding.message == message
     assert ("relative_step=False" in finding.fix) is (optimizer["type"] == "Adafactor")
     assert run(["dry-run", str(path), "--iters-per-epoch", "5"]) == 2
-    assert capsys.readouterr().err == f"lrdecay: {path}: {told}; {finding.fix}\n"
+    assert capsys.readouterr().err == f"lrdecay: {path}: {message}; {finding.fix}\n"
     if schedulers:
         assert run(["schedule", str(path), "--iters-per-epoch", "5"]) == 2
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

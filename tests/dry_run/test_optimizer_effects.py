@@ -73,8 +73,8 @@ def test_rprop_takes_a_weight_decay_and_ignores_it() -> None:
 
 @pytest.mark.parametrize("name", REFUSES)
 def test_some_refuse(name: str) -> None:
-    kind, said = REFUSES[name]
-    with pytest.raises(kind, match=said):
+    kind, message = REFUSES[name]
+    with pytest.raises(kind, match=message):
         measured(built(name))
 
 

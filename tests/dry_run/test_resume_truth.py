@@ -163,7 +163,7 @@ def test_what_is_to_come_is_as_in_real_trainings(name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "messages"),
     [
         (
             "a longer cosine",
@@ -196,7 +196,7 @@ def test_what_is_to_come_is_as_in_real_trainings(name: str, tmp_path: Path) -> N
     ],
 )
 def test_the_text_says_what_a_resume_does(
-    name: str, said: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, messages: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, checkpoint = resumable(name, tmp_path)
     capsys.readouterr()
@@ -204,7 +204,7 @@ def test_the_text_says_what_a_resume_does(
     arguments = ["diff", str(tmp_path / "config.py"), str(checkpoint), "-o", f"html={page}", "-o", f"csv={sheet}"]
     assert run([*arguments, "--format", "markdown"]) == 1
     text = capsys.readouterr().out
-    for sentence in said:
+    for sentence in messages:
         assert sentence in text.replace("\\", "")
     assert "future lrs, from iteration" in text
     assert "future lrs, from iteration" in page.read_text()
@@ -247,7 +247,7 @@ def with_a_state_of_nonsense(checkpoint: Saved) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             end_of_training,
@@ -262,7 +262,7 @@ def with_a_state_of_nonsense(checkpoint: Saved) -> None:
 )
 def test_what_cannot_be_compared_is_named(
     change: Callable[[Saved], None],
-    said: str,
+    message: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -275,6 +275,6 @@ def test_what_cannot_be_compared_is_named(
     capsys.readouterr()
     assert run(["diff", str(tmp_path / "config.py"), str(checkpoint), "--only", "lr_scale"]) == 0
     out, err = capsys.readouterr()
-    assert said in out
+    assert message in out
     assert err == ""
     assert "LRDECAY_RAN" not in os.environ

@@ -66,7 +66,7 @@ def test_every_iteration_is_as_in_the_real_training(name: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("a hook sets the lr", "DryLrHook.before_train_iter sets the lr of every group, first at iteration 0"),
         ("a hook takes the schedulers' place", "DryInPlaceOfSchedulers.before_train_iter sets the lr of every group"),
@@ -83,12 +83,12 @@ def test_every_iteration_is_as_in_the_real_training(name: str, tmp_path: Path) -
     ],
 )
 def test_the_text_says_who_sets_the_lr(
-    name: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config_for(name, tmp_path)
     assert run(["schedule", str(tmp_path / "config.py"), "--iters-per-epoch", str(ITERATIONS)]) == 0
     text = capsys.readouterr().out
-    assert said in text
+    assert message in text
     assert ("a dry run of the training" in text) == (name != "warm-up and steps")
 
 

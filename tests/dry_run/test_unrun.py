@@ -113,7 +113,7 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     config, path = written(tmp_path, custom_hooks=[dict(type="DryFreezeHook", at=0)])
     seen = train(config, tmp_path / "real")
     assert {name.partition(".")[0] for name in seen.moved} == {"head"}
-    said = (
+    notes = (
         "not visible in the group map: acts only during training\n"
         "  DryFreezeHook (custom_hooks[0]) may freeze parameters\n"
         f"  to run hooks: lrdecay dry-run {path}\n"
@@ -121,16 +121,16 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     exported = tmp_path / "map.json"
     assert run(["inspect", str(path), "-o", f"json={exported}", "--format", "text"]) == 0
     out = capsys.readouterr().out
-    assert said in out
+    assert notes in out
     assert "; 0 frozen" in out
     Draft202012Validator(document_schema("map")).validate(json.loads(exported.read_text()))
     assert run(["check", str(path)]) == 0
     out = capsys.readouterr().out
-    assert said in out
+    assert notes in out
     assert "read without a config" not in out
     assert run(["check", str(exported), "--format", "text", "-o", f"json={tmp_path}/check.json"]) == 0
     out = capsys.readouterr().out
-    assert said in out
+    assert notes in out
     assert f"{exported}: read without a config, so findings have no file locations, and suppressions in comments" in out
     other = tmp_path / "other.json"
     other.write_text(exported.read_text().replace('"freezing"', '"lr"'))
@@ -148,7 +148,7 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "note"),
     [
         (
             dict(model=dict(type="UnrunFreezingToy")),
@@ -165,7 +165,7 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     ],
 )
 def test_a_dry_run_names_what_it_does_not_reach(
-    settings: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    settings: dict[str, Any], note: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, path = written(tmp_path, **settings)
     real = train(config, tmp_path / "real")
@@ -174,9 +174,9 @@ def test_a_dry_run_names_what_it_does_not_reach(
     assert {name.partition(".")[0] for name in real.moved} == {"head"} or last != first
     assert run(["dry-run", str(path), "--iters-per-epoch", "5", "-o", f"json={tmp_path}/json", "--format", "text"]) == 0
     out = capsys.readouterr().out
-    assert f"warning: these parts of the config could not run here, so their changes are unknown\n  {said}\n" in out
+    assert f"warning: these parts of the config could not run here, so their changes are unknown\n  {note}\n" in out
     document = json.loads((tmp_path / "json").read_text())
-    assert [each["name"] for each in document["left_out"] if each["failed"]] == [said.partition(":")[0]]
+    assert [each["name"] for each in document["left_out"] if each["failed"]] == [note.partition(":")[0]]
 
 
 @pytest.mark.parametrize("model", ["UnrunReadingToy", "DryToy"])

@@ -127,10 +127,10 @@ def test_each_mutation_is_recomputed(key: str) -> None:
                 )
             ), row["options"]
             continue
-        told = with_original(with_provenance(read, None))
-        assert constructor_of(told).short == SUBJECTS[key].spec, row["options"]
-        assert_recomputes(told)
-        assert_explained(told)
+        group_map = with_original(with_provenance(read, None))
+        assert constructor_of(group_map).short == SUBJECTS[key].spec, row["options"]
+        assert_recomputes(group_map)
+        assert_explained(group_map)
 
 
 @pytest.mark.parametrize("key", [key for key in SUBJECTS if key not in OTHERS])
@@ -164,18 +164,18 @@ def test_another_name_is_not_tried() -> None:
     ],
 )
 def test_traps_are_told(key: str, name: str, expected: tuple[str, ...]) -> None:
-    told = with_original(recorded(key, ROWS[key][0], MINE))
-    (found,) = Explainer(told).explain(select(told, name))
+    group_map = with_original(recorded(key, ROWS[key][0], MINE))
+    (found,) = Explainer(group_map).explain(select(group_map, name))
     assert len(found.remarks) == len(expected)
     assert all(map(str.startswith, found.remarks, expected))
 
 
 def test_what_an_adapter_adds_is_meant_to_train_with_the_head() -> None:
-    told = with_original(recorded("vit_adapter_detection", ROWS["vit_adapter_detection"][0], MINE))
+    group_map = with_original(recorded("vit_adapter_detection", ROWS["vit_adapter_detection"][0], MINE))
     rules = [rule for rule in RULES if rule.code == "LRD201"]
-    (found,) = findings_of(told, rules)
+    (found,) = findings_of(group_map, rules)
     assert found.parameters == ("backbone.norm.weight",)
-    plain = msgspec.structs.replace(told, model=msgspec.structs.replace(told.model, backbone="ViT"))
+    plain = msgspec.structs.replace(group_map, model=msgspec.structs.replace(group_map.model, backbone="ViT"))
     # Also for a backbone with any other name.
     assert not any(
         "spm" in name or "level_embed" in name for one in findings_of(plain, rules) for name in one.parameters
@@ -218,8 +218,8 @@ OPTIONS = st.fixed_dictionaries(
 def tensors(draw: st.DrawFn) -> Shapes:
     """Draw names with shapes; no name is a module of another."""
     names = draw(st.lists(NAMES, min_size=1, max_size=12, unique=True))
-    kept = [name for name in names if name != "backbone" and not any(each.startswith(f"{name}.") for each in names)]
-    return {name: draw(st.sampled_from([(2,), (2, 3), (1, 2, 2)])) for name in kept}
+    leaves = [name for name in names if name != "backbone" and not any(each.startswith(f"{name}.") for each in names)]
+    return {name: draw(st.sampled_from([(2,), (2, 3), (1, 2, 2)])) for name in leaves}
 
 
 @st.composite

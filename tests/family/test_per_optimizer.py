@@ -61,15 +61,15 @@ def wrappers(draw: st.DrawFn) -> dict[str, Any]:
     """Valid settings of the constructors."""
     spec = draw(st.sampled_from([MULTI_SPEC, PGGAN_SPEC, SINGAN_SPEC]))
     wrapper: dict[str, Any] = {"constructor": spec.scoped_name}
-    kept = spec is PGGAN_SPEC and draw(st.booleans())
+    keeps = spec is PGGAN_SPEC and draw(st.booleans())
     for part in PARTS:
         optimizer = {"type": draw(st.sampled_from(["SGD", "AdamW"])), "lr": draw(LRS), "weight_decay": draw(LRS)}
         wrapper[part] = {"optimizer": optimizer}
-        if (spec is not PGGAN_SPEC or kept) and (options := draw(OPTIONS)):
+        if (spec is not PGGAN_SPEC or keeps) and (options := draw(OPTIONS)):
             wrapper[part]["paramwise_cfg"] = options
     if spec is PGGAN_SPEC:
         scheduled = st.dictionaries(st.sampled_from([str(scale) for scale in SCALES]), LRS)
-        wrapper |= {"reset_optim_for_new_scale": not kept, "lr_schedule": {part: draw(scheduled) for part in PARTS}}
+        wrapper |= {"reset_optim_for_new_scale": not keeps, "lr_schedule": {part: draw(scheduled) for part in PARTS}}
     return wrapper
 
 
@@ -97,7 +97,7 @@ SCHEDULE: dict[str, Any] = {part: {} for part in PARTS}
 
 
 @pytest.mark.parametrize(
-    ("spec", "wrapper", "told"),
+    ("spec", "wrapper", "cause"),
     [
         (PGGAN_SPEC, {**TWO, "lr_schedule": {"generator": {}}}, r"lr_schedule: .* 'discriminator'.*add discrimin"),
         (
@@ -118,11 +118,11 @@ SCHEDULE: dict[str, Any] = {part: {} for part in PARTS}
         (MULTI_SPEC, {**TWO, "generator": {**OPTIMIZER, "modules": ["generator"]}}, r"discriminator\.modules='discrim"),
     ],
 )
-def test_cause_of_an_error_that_names_a_key_alone(spec: Any, wrapper: dict[str, Any], told: str) -> None:
+def test_cause_of_an_error_that_names_a_key_alone(spec: Any, wrapper: dict[str, Any], cause: str) -> None:
     """Each setting makes the real constructor raise KeyError, TypeError or ``base_wd should not be None``."""
     inputs = ConstructorInputs(spec, {}, None, None, None, None, None, wrapper=wrapper)
     parameters = [TrainingParameter(f"{part}.weight", (1,), True) for part in PARTS]
-    with pytest.raises(DecayError, match=told):
+    with pytest.raises(DecayError, match=cause):
         spec.raise_cause(inputs, parameters)
     sound = msgspec.structs.replace(inputs, wrapper={**TWO, "lr_schedule": SCHEDULE})
     assert spec.raise_cause(sound, parameters) is None

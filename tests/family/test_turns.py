@@ -89,8 +89,10 @@ def test_diff_names_the_optimizer(pggan: GroupMap) -> None:
 
 def test_explain_has_each_turn_once(pggan: GroupMap) -> None:
     result = explanation(pggan, [TENSOR])
-    told = [(len(one.groups), one.numbers and one.numbers.lr, one.certainty) for one in result.document.explanations]
-    assert told == [(5, 0.001, "recomputed"), (1, 0.0015, "recomputed")]
+    explained = [
+        (len(one.groups), one.numbers and one.numbers.lr, one.certainty) for one in result.document.explanations
+    ]
+    assert explained == [(5, 0.001, "recomputed"), (1, 0.0015, "recomputed")]
     assert result.document.explanations[1].provenance is not None
     assert result.document.explanations[1].provenance.lr.rule == "lr_schedule['generator']['128']"
     assert result.report.summary == "1 tensor explained: 1 recomputed"

@@ -127,13 +127,13 @@ def outcome(package: str, config: str) -> tuple[Row, dict[str, Any]]:
         *(_counted(codes[severity]) for severity in ("error", "warning", "info")),
         "" if plain == "equal" else difference,
     )
-    said = {
+    details = {
         "constructor": [group_map.constructor.type, group_map.constructor.module],
         "findings": [(f.code, f.severity, f.message, list(f.patterns), f.option, f.fix) for f in found],
         "unexplained": unexplained[:5],
         "plain": difference,
     }
-    return row, said
+    return row, details
 
 
 def is_explained(group: ParameterGroup, parameter: GroupedParameter) -> bool:
@@ -248,14 +248,14 @@ def _main() -> None:
         chosen = [config for config in chosen if config not in rows]
     if options.refused:
         chosen = [config for config in chosen if config in rows and rows[config].status != "map"]
-    for row, said in recorded(options.package, chosen):
+    for row, details in recorded(options.package, chosen):
         rows[row.config] = row
-        kept = [msgspec.structs.astuple(rows[name]) for name in sorted(everything) if name in rows]
-        table.write_all(kept)
+        rows_kept = [msgspec.structs.astuple(rows[name]) for name in sorted(everything) if name in rows]
+        table.write_all(rows_kept)
         sys.stderr.write(f"{row.status} {row.plain} {row.unexplained} {row.errors} {row.config} {row.problem[:100]}\n")
         if options.details:
             with options.details.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"config": row.config, **said}) + "\n")
+                file.write(json.dumps({"config": row.config, **details}) + "\n")
 
 
 if __name__ == "__main__":

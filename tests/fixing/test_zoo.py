@@ -161,10 +161,13 @@ FAULTS = (
 
 
 def checked(*arguments: str) -> tuple[int, str]:
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")):
+    output = io.StringIO()
+    with (
+        contextlib.redirect_stderr(output),
+        contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")),
+    ):
         code = run(["check", *arguments, "--device", "meta", "--no-settings", "--fail-on", "warning"])
-    return code, said.getvalue()
+    return code, output.getvalue()
 
 
 def test_a_fault_of_a_zoo_config_is_fixed(
@@ -186,25 +189,25 @@ def test_a_fault_of_a_zoo_config_is_fixed(
     original, wrong = file.read_text(), planner.changed[file.resolve()]
     file.write_text(wrong)
     try:
-        result, said = checked(config, "--fix", "--select", code)
+        result, output = checked(config, "--fix", "--select", code)
         fixed = file.read_text()
     finally:
         file.write_text(original)
-    if "not fixed: " in said or f"fixed {code}" not in said:
+    if "not fixed: " in output or f"fixed {code}" not in output:
         # Another constructor, or a key that this type of config may not have.
         assert fixed == wrong
-        record_property("left", said)
+        record_property("left", output)
         return
-    assert (result, "Traceback" in said) == (0, False), said
+    assert (result, "Traceback" in output) == (0, False), output
     ast.parse(fixed)
     lines = [each.splitlines(keepends=True) for each in (wrong, fixed)]
     removed = [line for line in difflib.ndiff(*lines) if line.startswith("- ")]
-    assert len(removed) <= 2, said
+    assert len(removed) <= 2, output
 
 
 def test_findings_of_the_zoo_are_fixed(found: tuple[str, str], restored: Path) -> None:
     config, code = found
-    result, said = checked(config, "--fix")
-    assert result in (0, 1), said
-    fixed = f"fixed {code} of {config}: " in said.replace("not fixed", "refused")
-    assert fixed != (found in REFUSED), said
+    result, output = checked(config, "--fix")
+    assert result in (0, 1), output
+    fixed = f"fixed {code} of {config}: " in output.replace("not fixed", "refused")
+    assert fixed != (found in REFUSED), output

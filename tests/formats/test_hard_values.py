@@ -61,8 +61,8 @@ def test_rich_keeps_to_the_width_and_cuts_no_name(width: int | None) -> None:
 def test_rich_drops_bars_first_and_lists_hidden_columns(width: int, bars: bool, gone: list[str]) -> None:
     text = rendered("rich", width)
     assert ("█" in text) is bars
-    told = re.search(r"hidden columns: ([^;]*); widen the\s+terminal", re.sub(r"\s+", " ", text))
-    assert (told[1].split(", ") if told else []) == gone
+    note = re.search(r"hidden columns: ([^;]*); widen the\s+terminal", re.sub(r"\s+", " ", text))
+    assert (note[1].split(", ") if note else []) == gone
 
 
 def test_a_tree_is_never_folded() -> None:

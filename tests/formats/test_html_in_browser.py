@@ -398,8 +398,8 @@ def test_every_state_is_marked_in_the_picture(browser: Browser, pages: dict[str,
     assert {"lr 0", "frozen: 2 tensors", "missing, in no group: 1 tensor"} <= set(legend)
     browser.focus("#picture-frame")
     browser.press(Keys.END)
-    told = browser.one("#picture-frame").get_attribute("aria-valuetext")
-    assert told == "neck.w: missing: trainable, in no group"
+    value = browser.one("#picture-frame").get_attribute("aria-valuetext")
+    assert value == "neck.w: missing: trainable, in no group"
 
 
 def test_findings_lead_to_their_parameters_and_back(browser: Browser, pages: dict[str, Path]) -> None:
@@ -425,9 +425,9 @@ def test_findings_of_many_configs_are_narrowed(browser: Browser, pages: dict[str
     assert findings
     if len(findings) > 1:
         browser.type("#finding-filter", "LRD301")
-        told = [finding.text for finding in findings if finding.is_displayed()]
-        assert told
-        assert all("LRD301" in text for text in told)
+        texts = [finding.text for finding in findings if finding.is_displayed()]
+        assert texts
+        assert all("LRD301" in text for text in texts)
 
 
 def test_changes_open_to_their_names_and_full_numbers(
@@ -445,8 +445,8 @@ def test_changes_open_to_their_names_and_full_numbers(
     assert sorted(names) == sorted(
         n for n in parameters_of(maps["convnext-t_stage-wise"]) if n.startswith("backbone.stages.3.")
     )
-    told = [tuple(row.split("\n")) for row in browser.texts("#dialog-body tbody th")]
-    assert [what for (what,) in told] == ["layer id", "lr scale", "lr"]
+    listed = [tuple(row.split("\n")) for row in browser.texts("#dialog-body tbody th")]
+    assert [what for (what,) in listed] == ["layer id", "lr scale", "lr"]
     cells = browser.texts("#dialog-body tbody td")
     folded = [c for c in difference.document.changes if c.aspect == "lr" and names[0] in c.parameters]
     assert cells[6:8] == [repr(folded[0].before), repr(folded[0].after)]

@@ -224,9 +224,9 @@ def test_without_jinja_one_line_names_the_package(
     """The error comes before any build: the config is not even searched for."""
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert run(["inspect", "absent.py", "--format", "html"]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == 'lrdecay: --format: html needs Jinja2; pip install "lrdecay-cli[html]"\n'
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == 'lrdecay: --format: html needs Jinja2; pip install "lrdecay-cli[html]"\n'
 
 
 @pytest.mark.parametrize("options", [["--by", "layer"], ["--filter", "a.*"], ["--sort", "lr"]])

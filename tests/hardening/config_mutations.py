@@ -111,17 +111,17 @@ def mutated(number: int, configs: dict[str, dict[str, Any]], folder: str) -> tup
     kind = KINDS[number % len(KINDS)]
     if kind is based:
         return based(draw, name, {"own": f"config_{number}.py", "other": f"config_{number + 1}.py", "folder": folder})
-    said = kind(draw, config)
+    change = kind(draw, config)
     text = "".join(f"{key} = {value!r}\n" for key, value in config.items())
     if kind is written:
-        said = draw.choice(SOURCE)
-        text = draw.choice((f"{text}{said}\n", f"{said}\n{text}"))
+        change = draw.choice(SOURCE)
+        text = draw.choice((f"{text}{change}\n", f"{change}\n{text}"))
     raw = text.encode("utf-8", "surrogatepass")
     if kind is encoded:
         odd = draw.choice(ENCODED)
         at = draw.choice((0, 0, len(raw)))
-        raw, said = raw[:at] + odd + raw[at:], f"{odd!r} at {at}"
-    return raw, f"{name}: {kind.__name__} {said}"
+        raw, change = raw[:at] + odd + raw[at:], f"{odd!r} at {at}"
+    return raw, f"{name}: {kind.__name__} {change}"
 
 
 def values(draw: random.Random, config: dict[str, Any]) -> str:

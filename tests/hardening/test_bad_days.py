@@ -86,7 +86,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("case", STREAMS)
 def test_streams_and_disks(case: str, folder: Path) -> None:
-    script, code, said = STREAMS[case]
+    script, code, message = STREAMS[case]
     before = {path.name for path in folder.rglob("*")}
     done = subprocess.run(
         ["bash", "-c", script.replace("$L", shlex.join(COMMAND))], cwd=folder, capture_output=True, timeout=120,
@@ -94,9 +94,9 @@ def test_streams_and_disks(case: str, folder: Path) -> None:
     )  # fmt: skip
     err = done.stderr.decode()
     assert done.returncode == code, err
-    assert said in err
+    assert message in err
     assert "internal error" not in err
-    assert err.count("\n") == (1 if said else 0), err
+    assert err.count("\n") == (1 if message else 0), err
     left = {path.name for path in folder.rglob("*")} - before - {"__pycache__"}
     assert left <= ({"out.json"} if code == 0 else {"journal", "new"}), left
 

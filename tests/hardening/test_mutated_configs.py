@@ -34,15 +34,15 @@ def configs() -> dict[str, dict[str, Any]]:
 
 def ends_well(path: str) -> bytes:
     """Inspect a config and check the map; return exit codes and all output, as JSON."""
-    codes, said, report = [], io.StringIO(), str(Path(path).with_suffix(".map.json"))
+    codes, output, report = [], io.StringIO(), str(Path(path).with_suffix(".map.json"))
     commands = [["inspect", path, "--device", "meta", "--by", "module", "--output", f"json={report}"]]
-    with contextlib.redirect_stderr(said):
+    with contextlib.redirect_stderr(output):
         for command in [*commands, ["check", report, "--fail-on", "info"]]:
             with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")):
                 codes.append(run(command))
             if codes[-1] == 2:
                 break
-    return json.dumps([codes, said.getvalue()]).encode()
+    return json.dumps([codes, output.getvalue()]).encode()
 
 
 def test_each_ends_well(
@@ -64,16 +64,16 @@ def test_each_ends_well(
         if outcome.lost:
             bad.append(f"{what}: {outcome.lost}, {outcome.reason}")
             continue
-        ended, said = json.loads(outcome.answer)
+        ended, output = json.loads(outcome.answer)
         codes.update(ended)
         if (
             not {*ended} <= {0, 1, 2}
-            or "internal error" in said
-            or "Traceback" in said
-            or [line.startswith("lrdecay: ") for line in said.splitlines()].count(True) != (ended[-1] == 2)
-            or not all(line.isprintable() for line in said.splitlines())
+            or "internal error" in output
+            or "Traceback" in output
+            or [line.startswith("lrdecay: ") for line in output.splitlines()].count(True) != (ended[-1] == 2)
+            or not all(line.isprintable() for line in output.splitlines())
         ):
-            bad.append(f"{what}: {ended}, {said}")
+            bad.append(f"{what}: {ended}, {output}")
     assert not bad, "\n".join([f"{len(bad)} of {len(done)}", *bad])
     # Some damage causes an error, and some does not.
     assert codes == {0, 1, 2}

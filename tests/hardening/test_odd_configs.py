@@ -27,10 +27,10 @@ def statuses(folder: Path) -> dict[str, str]:
 def without_config(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document without the facts that identify its config."""
     own = ("config", "training", "before", "after", "before_source", "after_source", "checked")
-    kept = {key: value for key, value in document.items() if key not in own}
-    if "findings" in kept:
-        kept["findings"] = sorted({(one["code"], one["message"]) for one in kept["findings"]})
-    return kept
+    rest = {key: value for key, value in document.items() if key not in own}
+    if "findings" in rest:
+        rest["findings"] = sorted({(one["code"], one["message"]) for one in rest["findings"]})
+    return rest
 
 
 def test_a_scan_of_all_of_them(folder: Path, statuses: dict[str, str]) -> None:

@@ -80,13 +80,13 @@ class Run:
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
             )  # fmt: skip
             disturb(process.pid)
-            said = process.communicate(timeout=120)[1]
+            err = process.communicate(timeout=120)[1]
             code = process.returncode
         else:
             result = lrdecay(*self.command, cwd=self.folder, meanwhile=disturb, **temporary)
-            code, said = result.code, result.err
+            code, err = result.code, result.err
         self.ended = time.monotonic()
-        return code, said
+        return code, err
 
     def left_behind(self) -> list[str]:
         """Return leftovers: temporary files, incomplete files, processes."""
@@ -132,8 +132,8 @@ def is_whole(file: Path) -> bool:
 def test_nothing_is_left_half_done(doing: str, project: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     cold = doing not in FORKED
     undisturbed = Run(project, tmp_path / "undisturbed", COMMANDS[doing])
-    code, said = undisturbed.ends(cold=cold)
-    assert code == 0, said
+    code, err = undisturbed.ends(cold=cold)
+    assert code == 0, err
     assert undisturbed.left_behind() == []
     took = undisturbed.ended - undisturbed.listens
     moments = request.config.getoption("--moments")
@@ -141,10 +141,10 @@ def test_nothing_is_left_half_done(doing: str, project: Path, tmp_path: Path, re
     def disturb(moment: int) -> str:
         run = Run(project, tmp_path / str(moment), COMMANDS[doing])
         how = list(ENDS)[moment % 2]
-        code, said = run.ends(cold=cold, after=took * (moment + 0.5) / moments, how=how)
-        told = "interrupted" in said.splitlines()[-1] if code else True
-        good = code in (0, ENDS[how]) and told and "Traceback" not in said and not run.left_behind()
-        return "" if good else f"{moment} of {moments}: {how.name}, {code}, {said:.500}, {run.left_behind()}"
+        code, err = run.ends(cold=cold, after=took * (moment + 0.5) / moments, how=how)
+        reported = "interrupted" in err.splitlines()[-1] if code else True
+        good = code in (0, ENDS[how]) and reported and "Traceback" not in err and not run.left_behind()
+        return "" if good else f"{moment} of {moments}: {how.name}, {code}, {err:.500}, {run.left_behind()}"
 
     with ThreadPoolExecutor(2 if cold else 1) as executor:
         assert [bad for bad in executor.map(disturb, range(moments)) if bad] == []

@@ -96,8 +96,8 @@ def test_the_check_and_its_verdict(wrong: bool, inputs: dict[str, str], code: st
         assert re.search("^lrdecay: |could not be checked", printed, re.MULTILINE)
         return
     # The three maps have the same finding, which is reported once.
-    told = re.findall(r"^::error file=maps/.+\.json,line=1,title=LRD301 .*configs/a\.py", printed, re.MULTILINE)
-    assert len(told) == (wrong and "targets" not in inputs)
+    annotations = re.findall(r"^::error file=maps/.+\.json,line=1,title=LRD301 .*configs/a\.py", printed, re.MULTILINE)
+    assert len(annotations) == (wrong and "targets" not in inputs)
     summary = (tmp_path / "summary").read_text()
     assert summary.startswith("## lrdecay check\n")
     assert ("LRD301" in summary) is wrong

@@ -73,10 +73,10 @@ def test_few_small_packages_are_installed(run_there: Run) -> None:
 
 @pytest.mark.parametrize("command", JUDGED)
 def test_maps_are_judged(run_there: Run, command: str) -> None:
-    code, said = JUDGED[command]
+    code, message = JUDGED[command]
     done = run_there("lrdecay", *command.split())
     assert done.returncode == code, done.stderr
-    assert said in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 

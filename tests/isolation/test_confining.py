@@ -205,10 +205,10 @@ def test_what_takes_too_much_is_ended(scene: Scene) -> None:
 
 
 def test_measures_are_told(scene: Scene) -> None:
-    def told(_: str) -> bytes:
+    def report(_: str) -> bytes:
         return "\n".join(map(str, confine(Confinement(str(scene.scratch), ())))).encode()
 
-    (outcome,) = in_children(["probe"], told, jobs=1)
+    (outcome,) = in_children(["probe"], report, jobs=1)
     lines = outcome.answer.decode().splitlines()
     assert lines[0].startswith("network (seccomp")
     assert lines[1] == "writes outside a scratch folder (Landlock)"

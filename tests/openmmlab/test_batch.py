@@ -122,14 +122,14 @@ def test_what_cannot_be_scaled_is_one_line(more: dict[str, Any], launch: Launch,
 
 def test_explain_shows_the_factor_as_a_step(tmp_path: Path) -> None:
     group_map = audit(saved(dict(SCALED, optim_wrapper=LAYERS), tmp_path), launch=Launch(3))
-    said = explanation(group_map, ["head.weight"])
-    (explained,) = said.document.explanations
+    shown = explanation(group_map, ["head.weight"])
+    (explained,) = shown.document.explanations
     assert explained.provenance is not None
     assert explained.provenance.lr.rule == "lr_scale * base_lr * auto_scale_lr"
     assert explained.certainty == "recomputed"
     (trace,) = (trace for trace in explained.considered if trace.cause == "auto_scale_lr")
     assert trace.reason == "every lr × 0.25: a batch of 2 on 3 GPUs / base_batch_size 24"
-    text = str(render(said.report, Canvas()))
+    text = str(render(shown.report, Canvas()))
     assert "lr_scale * base_lr * auto_scale_lr" in text
     assert "* 0.01 * 0.25 = 0.0025" in text
 

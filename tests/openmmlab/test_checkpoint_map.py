@@ -156,7 +156,7 @@ def _merge(checkpoint: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (_drop_group, "5 groups in the checkpoint, 6 in the config"),
         (_swap, "'backbone.0.weight' is 4 in the checkpoint's optimizer, 4×3×1×1 in the config"),
@@ -166,12 +166,12 @@ def _merge(checkpoint: dict[str, Any]) -> None:
     ],
 )
 def test_a_config_that_does_not_fit_names_nothing(
-    run_of: Callable[[str], Run], tmp_path: Path, change: Callable[[dict[str, Any]], Any], said: str
+    run_of: Callable[[str], Run], tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
 ) -> None:
     run = run_of("custom_keys")
     with pytest.raises(LrdecayError) as refused:
         checkpoint_map(str(resaved(run, tmp_path, change)), audit(str(run.config)))
-    assert f"does not fit {run.config}: {said};" in refused.value.line()
+    assert f"does not fit {run.config}: {message};" in refused.value.line()
 
 
 def test_the_text_of_a_config_is_named_where_there_is_one(run_of: Callable[[str], Run], tmp_path: Path) -> None:
@@ -182,10 +182,10 @@ def test_the_text_of_a_config_is_named_where_there_is_one(run_of: Callable[[str]
         _drop_group(checkpoint)
         del checkpoint["meta"]["cfg"]
 
-    for change, told in ((_drop_group, True), (without_text, False)):
+    for change, reported in ((_drop_group, True), (without_text, False)):
         with pytest.raises(LrdecayError, match="give the config of the training") as refused:
             checkpoint_map(str(resaved(run, tmp_path, change)), config)
-        assert ("meta['cfg']" in refused.value.line()) is told
+        assert ("meta['cfg']" in refused.value.line()) is reported
 
 
 def test_recorded_names_stand_and_a_resume_that_would_mix_them_up_is_told(
@@ -226,7 +226,7 @@ def _tower() -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (_nothing, "contains no optimizer"),
         (lambda checkpoint: checkpoint.update(optimizer=[1]), "contains no optimizer"),
@@ -242,12 +242,12 @@ def _tower() -> list[Any]:
     ],
 )
 def test_odd_optimizers_are_refused(
-    run_of: Callable[[str], Run], tmp_path: Path, change: Callable[[dict[str, Any]], Any], said: str
+    run_of: Callable[[str], Run], tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
 ) -> None:
     run = run_of("mmdet_decay")
     with pytest.raises(LrdecayError) as refused:
         checkpoint_map(str(resaved(run, tmp_path, change)))
-    assert said in refused.value.line()
+    assert message in refused.value.line()
 
 
 def _without_top(checkpoint: dict[str, Any]) -> None:

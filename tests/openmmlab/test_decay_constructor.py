@@ -126,14 +126,14 @@ def test_a_config_that_only_changes_the_constructor(path: str, tmp_path: Path) -
     assert ours.groups == theirs.groups
     assert list(disagreements(ours)) == []
     # mmdet gives the norms after the stages the head's lr, and no other tensor of the backbone.
-    meant = audit(_without_what_is_never_read(path, tmp_path), device="meta", cfg_options=(WITH_OURS,))
-    placed, left = _layer_ids(meant), _layer_ids(theirs)
+    expected = audit(_without_what_is_never_read(path, tmp_path), device="meta", cfg_options=(WITH_OURS,))
+    placed, left = _layer_ids(expected), _layer_ids(theirs)
     moved = {name for name in placed if placed[name] != left[name]}
     assert moved == {name for name in placed if name.startswith("backbone.norm")}
     assert {left[name] for name in moved} == {max(left.values())}
-    assert list(disagreements(meant)) == []
-    assert all(parameter.provenance for _, parameter in meant.grouped())
-    for group, parameter in meant.grouped():
+    assert list(disagreements(expected)) == []
+    assert all(parameter.provenance for _, parameter in expected.grouped())
+    for group, parameter in expected.grouped():
         assert_recomputes(parameter.provenance, msgspec.structs.asdict(group))
 
 
@@ -147,10 +147,10 @@ def _without_what_is_never_read(path: str, folder: Path) -> str:
         return path
     with pytest.raises(LrdecayError, match=r"'norm_decay_mult' is an option of mmengine's default constructor"):
         audit(path, device="meta", cfg_options=(WITH_OURS,))
-    mended = folder / "rtmdet.py"
+    fixed = folder / "rtmdet.py"
     options = "dict(_delete_=True, decay_rate=0.8, num_layers=12)"
-    mended.write_text(f"_base_ = {path!r}\noptim_wrapper = dict(paramwise_cfg={options})\n")
-    return str(mended)
+    fixed.write_text(f"_base_ = {path!r}\noptim_wrapper = dict(paramwise_cfg={options})\n")
+    return str(fixed)
 
 
 @pytest.mark.parametrize(

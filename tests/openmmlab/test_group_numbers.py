@@ -83,8 +83,8 @@ def loses_weight_decay(lr: float, precision: str, weight_decay: float = 0.05) ->
     """Return True if torch's AdamW does not move a weight without a gradient, with a tensor lr of this precision."""
     weight = torch.nn.Parameter(torch.full((4,), 0.02, dtype=torch.float64))
     weight.grad = torch.zeros_like(weight)
-    kept = torch.tensor(lr, dtype=getattr(torch, precision))
-    torch.optim.AdamW([weight], lr=kept, weight_decay=weight_decay).step()
+    stored = torch.tensor(lr, dtype=getattr(torch, precision))
+    torch.optim.AdamW([weight], lr=stored, weight_decay=weight_decay).step()
     return bool((weight.detach() == 0.02).all())
 
 
@@ -114,26 +114,26 @@ def test_numbers_are_rounded_as_torch_rounds_them(precision: str) -> None:
 def test_an_lr_that_is_kept_as_a_tensor_is_explained_and_compared_at_its_precision(
     build, again, precision: str, constructor: str
 ) -> None:
-    kept = build(f"optimizer=dict(type='TensorLr', dtype='{precision}'), {constructor}")
+    stored = build(f"optimizer=dict(type='TensorLr', dtype='{precision}'), {constructor}")
     plain = build(f"optimizer=dict(type='AdamW'), {constructor}")
-    assert {group.precision("lr") for group in kept.groups} == {precision}
+    assert {group.precision("lr") for group in stored.groups} == {precision}
     lrs = [torch.tensor(group.lr, dtype=getattr(torch, precision)).item() for group in plain.groups]
-    assert [group.lr for group in kept.groups] == lrs
-    assert [group.lr_scale for group in kept.groups] == [group.lr_scale for group in plain.groups]
-    assert list(disagreements(kept)) == []
-    explained = Explainer(kept).explain(kept.tensors())
+    assert [group.lr for group in stored.groups] == lrs
+    assert [group.lr_scale for group in stored.groups] == [group.lr_scale for group in plain.groups]
+    assert list(disagreements(stored)) == []
+    explained = Explainer(stored).explain(stored.tensors())
     exact = f"equal to the real group, bit for bit, in {precision}"
     lost = "; TensorLr ignores the weight decay" if loses_weight_decay(1e-4, precision) else ""
     decays = {group.weight_decay for group in plain.groups}
     assert {(one.certainty, one.certainty_reason) for one in explained} == {
         ("recomputed", f"{exact}{lost if decay else ''}") for decay in decays
     }
-    changes = list(diff(plain, kept))
+    changes = list(diff(plain, stored))
     assert {change.aspect for change in changes} == {"optimizer", "options"}
     assert all(change.after == {"lr precision": precision} for change in changes if change.aspect == "options")
-    assert list(diff(kept, again(kept))) == []
+    assert list(diff(stored, again(stored))) == []
     # A really different number is reported.
-    assert "lr" in {change.aspect for change in diff(kept, build("optimizer=dict(type='AdamW', lr=1.1e-4)"))}
+    assert "lr" in {change.aspect for change in diff(stored, build("optimizer=dict(type='AdamW', lr=1.1e-4)"))}
 
 
 @pytest.mark.parametrize(
@@ -152,25 +152,25 @@ def test_an_lr_that_is_kept_as_a_tensor_is_explained_and_compared_at_its_precisi
 )
 def test_a_config_may_give_tensors_and_numpy_s_numbers(build, again, numbers: str, precisions: dict[str, str]) -> None:
     wrapper = "optimizer=dict(_delete_=True, type='Adam', weight_decay=0.05, {}), " + SCALED
-    kept = build(wrapper.format(numbers), "import numpy as np\nimport torch")
+    stored = build(wrapper.format(numbers), "import numpy as np\nimport torch")
     plain = build(wrapper.format("lr=1e-4, betas=(0.9, 0.99)"))
-    assert {json.dumps(group.precisions or {}) for group in kept.groups} == {json.dumps(precisions)}
-    assert list(disagreements(kept)) == []
-    assert {finding.code for finding in findings_of(kept, RULES)} == {
+    assert {json.dumps(group.precisions or {}) for group in stored.groups} == {json.dumps(precisions)}
+    assert list(disagreements(stored)) == []
+    assert {finding.code for finding in findings_of(stored, RULES)} == {
         finding.code for finding in findings_of(plain, RULES)
     }
-    assert {change.aspect for change in diff(plain, kept)} <= {"options"}
-    assert list(diff(kept, again(kept))) == []
+    assert {change.aspect for change in diff(plain, stored)} <= {"options"}
+    assert list(diff(stored, again(stored))) == []
 
 
 def test_rules_take_a_rounded_lr_for_what_it_is(build) -> None:
     """Above the base lr only by rounding (3e-4 is), and the scale that is recorded with it."""
     for lr, precision in (("3e-4", "float32"), ("1e-4", "float32"), ("3e-4", "bfloat16"), ("1e-4", "float16")):
-        kept, plain = (
+        stored, plain = (
             codes(build(f"optimizer=dict(lr={lr}, {kind})"))
             for kind in (f"type='TensorLr', dtype='{precision}'", "type='AdamW'")
         )
-        assert kept == plain | ({"LRD803"} if loses_weight_decay(float(lr), precision) else set())
+        assert stored == plain | ({"LRD803"} if loses_weight_decay(float(lr), precision) else set())
     uniform = build(f"optimizer=dict(type='TensorLr', lr=3e-4), {MMENGINE}head=dict(lr_mult=1.0)))")
     assert not {"LRD209", "LRD304", "LRD305", "LRD309"} & codes(uniform)
 

@@ -14,7 +14,7 @@ NOWHERE = "run lrdecay in the folder of own_code, add that folder to PYTHONPATH,
 
 
 @pytest.mark.parametrize(
-    ("files", "imported", "said"),
+    ("files", "imported", "message"),
     [
         ([], "own_code.models", f"No module named 'own_code'; {NOWHERE}"),
         (["proj/own_code/notes.txt"], "own_code.models", f"No module named 'own_code'; {NOWHERE}"),
@@ -29,7 +29,7 @@ NOWHERE = "run lrdecay in the folder of own_code, add that folder to PYTHONPATH,
     ],
 )
 def test_what_to_do(
-    files: list[str], imported: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: list[str], imported: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("proj/configs/config.py", "here/x", *files):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def test_what_to_do(
         audit("../proj/configs/config.py")
     for name in [name for name in sys.modules if name.partition(".")[0] == "own_code"]:
         del sys.modules[name]
-    assert said in refused.value.line()
+    assert message in refused.value.line()
     assert f"custom_imports ['{imported}']: " in refused.value.line()
 
 

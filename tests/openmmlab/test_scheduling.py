@@ -194,7 +194,7 @@ def test_an_epoch_of_repeated_datasets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("schedulers", "loop", "said"),
+    ("schedulers", "loop", "message"),
     [
         (
             dict(type="CosineAnealingLR"),
@@ -235,12 +235,12 @@ def test_an_epoch_of_repeated_datasets(tmp_path: Path) -> None:
         (None, {}, r"config has no 'train_cfg'"),
     ],
 )
-def test_errors_name_the_place(schedulers: Any, loop: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_errors_name_the_place(schedulers: Any, loop: dict[str, Any], message: str, tmp_path: Path) -> None:
     path = written(tmp_path, loop, dict(optimizer=SGD), schedulers)
     with pytest.raises(LrdecayError) as caught:
         followed(path)
     assert str(caught.value).startswith(f"{path}: ")
-    assert re.search(said, str(caught.value)), caught.value
+    assert re.search(message, str(caught.value)), caught.value
 
 
 @pytest.fixture

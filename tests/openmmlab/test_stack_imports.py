@@ -32,10 +32,10 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, "interrupted, with torch"), (2, "interrupted, without torch")])
-def test_it_waits_once(count: int, said: str) -> None:
+@pytest.mark.parametrize(("count", "message"), [(1, "interrupted, with torch"), (2, "interrupted, without torch")])
+def test_it_waits_once(count: int, message: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.replace("{count}", str(count))], capture_output=True, text=True, timeout=120,
         check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )  # fmt: skip
-    assert done.stdout.splitlines() == [said, "True"], done.stderr
+    assert done.stdout.splitlines() == [message, "True"], done.stderr

@@ -163,8 +163,8 @@ def test_train_raises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert group_map.training.train_mode.error == "ValueError: frozen_stages is 7 of 4"
     assert len(states(group_map)["frozen by train()"]) == 2
     assert run(["inspect", path]) == 0
-    told = "model.train() raises before the first iteration: ValueError: frozen_stages is 7 of 4"
-    assert told in capsys.readouterr().out
+    message = "model.train() raises before the first iteration: ValueError: frozen_stages is 7 of 4"
+    assert message in capsys.readouterr().out
     with pytest.raises(ValueError, match="frozen_stages is 7"):
         train(Config.fromfile(path), tmp_path / "work")
     assert run(["dry-run", path, "--iters-per-epoch", "5"]) == 2

@@ -15,7 +15,7 @@ MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayO
 
 
 @pytest.mark.parametrize(
-    ("name", "scope", "meant"),
+    ("name", "scope", "expected"),
     [
         (MMDET, "mmengine", f"it belongs to mmdet: write mmdet.{MMDET}"),
         (MMDET, "mmpose", f"it belongs to mmdet: write mmdet.{MMDET}"),
@@ -35,8 +35,8 @@ MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayO
         ("LayerDecayOptimizerConstructorBackboneFixed", "mmseg", ""),
     ],
 )
-def test_meant(name: str, scope: str, meant: str) -> None:
-    assert suggest_constructor(name, scope, {"DefaultOptimWrapperConstructor": "mmengine"}) == meant
+def test_meant(name: str, scope: str, expected: str) -> None:
+    assert suggest_constructor(name, scope, {"DefaultOptimWrapperConstructor": "mmengine"}) == expected
 
 
 @pytest.mark.parametrize(

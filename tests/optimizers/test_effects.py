@@ -39,8 +39,8 @@ def write(distribution: str, found: list[OptimizerEffects]) -> None:
     with PATH.open("r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         rows = msgspec.json.decode(file.read(), type=list[OptimizerEffects])
-        kept = [row for row in rows if row.distribution != distribution] + found
-        lines = [msgspec.json.encode(row).decode() for row in sorted(kept, key=lambda row: row.distribution)]
+        remaining = [row for row in rows if row.distribution != distribution] + found
+        lines = [msgspec.json.encode(row).decode() for row in sorted(remaining, key=lambda row: row.distribution)]
         file.seek(0)
         file.truncate()
         file.write("[\n" + ",\n".join(lines) + "\n]\n")
@@ -76,11 +76,11 @@ class CubeRoot(torch.optim.SGD):
         self.power = power
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        kept = [group["lr"] for group in self.param_groups]
+        lrs = [group["lr"] for group in self.param_groups]
         for group in self.param_groups:
             group["lr"] = group["lr"] ** self.power
         super().step(closure)
-        for group, lr in zip(self.param_groups, kept, strict=True):
+        for group, lr in zip(self.param_groups, lrs, strict=True):
             group["lr"] = lr
 
 

@@ -120,14 +120,14 @@ def differences(config: str, options: Sequence[str] = ()) -> tuple[list[str], li
         merged = Config.fromfile(config, import_custom_modules=False)
     merged.merge_from_dict(parsed(options))
     origins = config_origins(config, options)
-    said = {option.keys: option for option in origins.options()}
-    unknown = [keys for keys, option in said.items() if option.origin.unknown]
+    by_keys = {option.keys: option for option in origins.options()}
+    unknown = [keys for keys, option in by_keys.items() if option.origin.unknown]
     wrong = []
     truth = leaves(merged)
     for keys, (value, tag) in truth.items():
         if any(keys[: len(above)] == above for above in unknown):
             continue
-        option = said.get(keys)
+        option = by_keys.get(keys)
         if option is None:
             wrong.append(f"{keys}: missing")
             continue
@@ -141,8 +141,8 @@ def differences(config: str, options: Sequence[str] = ()) -> tuple[list[str], li
                 wrong.append(f"{keys}: {place}:{place.column}, not {tag}")
             elif column and not option.origin.constant:
                 wrong.append(f"{keys}: the literal at {place} is no constant")
-    wrong += [f"{keys}: is not there" for keys in said if keys not in truth and keys not in unknown]
-    return wrong, [said[keys].option for keys in unknown]
+    wrong += [f"{keys}: is not there" for keys in by_keys if keys not in truth and keys not in unknown]
+    return wrong, [by_keys[keys].option for keys in unknown]
 
 
 def parsed(options: Sequence[str]) -> dict[str, Any]:

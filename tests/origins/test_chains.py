@@ -35,9 +35,9 @@ def test_an_option_is_found_where_it_is_set(chain: Chain) -> None:
     _, option = option_of(chain)
     origin = option.origin
     place = f"{origin.place.file}:{origin.place.line}:{origin.place.column}"
-    said = [(old.value, str(old.place)) for old in option.overridden]
+    overridden = [(old.value, str(old.place)) for old in option.overridden]
     assert (origin.value, place, origin.constant) == (chain.value, chain.place, chain.constant)
-    assert said == list(chain.overridden)
+    assert overridden == list(chain.overridden)
     assert [via.name for via in origin.via] == list(chain.through)
 
 

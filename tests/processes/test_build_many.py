@@ -112,8 +112,8 @@ def test_a_lone_one_is_built_here_and_what_it_raises_is_raised() -> None:
         pids.append(os.getpid())
         return build(config)
 
-    (kept, made) = build_many(["b.py", "a.py"], BuildSpec(), jobs=2, cache=Kept(), here=here)
-    assert (kept.config, made.config, pids) == ("b.py", "a.py", [os.getpid()])
+    (cached, made) = build_many(["b.py", "a.py"], BuildSpec(), jobs=2, cache=Kept(), here=here)
+    assert (cached.config, made.config, pids) == ("b.py", "a.py", [os.getpid()])
     with pytest.raises(LrdecayError, match="is odd"):
         list(build_many(["refused.py"], BuildSpec(), jobs=1, here=here))
 

@@ -43,7 +43,7 @@ def quiet_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quiet_hooks")
 @pytest.mark.parametrize("case", BUILT)
 def test_every_config_has_a_record(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    does, said = BUILT[case]
+    does, problem = BUILT[case]
     name = f"own_{case.replace(' ', '_')}"
     (tmp_path / f"{name}.py").write_text(OWN.replace("{does}", does))
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -52,9 +52,9 @@ def test_every_config_has_a_record(case: str, tmp_path: Path, monkeypatch: pytes
     answer = build(str(config), OPTIONS).encoded()
     built = outcome_of(Outcome(str(config), answer, seconds=1.5))
     assert (built.config, built.seconds) == (str(config), 1.5)
-    if said:
+    if problem:
         assert (built.status, built.group_map) == ("error", None)
-        assert said in built.problem
+        assert problem in built.problem
         assert "\n" not in built.problem
     else:
         assert (built.status, built.problem) == ("ok", "")

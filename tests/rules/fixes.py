@@ -136,7 +136,7 @@ def strays(finding: Finding, fix: Fix, before: GroupMap, after: GroupMap) -> set
     return {name for name in changed - {*finding.parameters} if not any(key in name for key in keys)}
 
 
-def unsaid(finding: Finding) -> list[str]:
+def edits_not_named(finding: Finding) -> list[str]:
     """Return the edits of the first fix that its text does not name."""
     fix = next(iter(finding.fixes), None)
     shown = list(fix.edits) if fix else []

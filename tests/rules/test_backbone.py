@@ -75,14 +75,14 @@ def test_out_of_order(scales: list[float], places: list[int]) -> None:
 @given(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4]), max_size=8))
 def test_as_few_as_possible_are_out_of_order(scales: list[float]) -> None:
     left_out = set(out_of_order(scales))
-    kept = [scale for place, scale in enumerate(scales) if place not in left_out]
-    assert kept == sorted(kept)
+    remaining = [scale for place, scale in enumerate(scales) if place not in left_out]
+    assert remaining == sorted(remaining)
     subsets = range(2 ** len(scales))
     longest = max(
         (len(run) for chosen in subsets if (run := _chosen(scales, chosen)) == sorted(run)),
         default=0,
     )
-    assert len(kept) == longest
+    assert len(remaining) == longest
 
 
 def _chosen(scales: list[float], bits: int) -> list[float]:

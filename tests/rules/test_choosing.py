@@ -34,7 +34,7 @@ def test_the_longer_prefix_counts(select: list[str], ignore: list[str], expected
 
 
 @pytest.mark.parametrize(
-    ("select", "ignore", "said"),
+    ("select", "ignore", "message"),
     [
         pytest.param([""], [], "--select: no rule ''; lrdecay rule --all lists them", id="empty"),
         pytest.param(["LRD3", "LRD3O1"], [], "--select: no rule 'LRD3O1'; did you mean LRD301?", id="letter O"),
@@ -47,7 +47,7 @@ def test_the_longer_prefix_counts(select: list[str], ignore: list[str], expected
         pytest.param(["lrd3o1"], [], "--select: no rule 'lrd3o1'; did you mean LRD301?", id="lower case"),
     ],
 )
-def test_unknown_prefix_is_refused(select: list[str], ignore: list[str], said: str) -> None:
+def test_unknown_prefix_is_refused(select: list[str], ignore: list[str], message: str) -> None:
     with pytest.raises(LrdecayError) as caught:
         chosen_rules(select, ignore)
-    assert str(caught.value) == said
+    assert str(caught.value) == message

@@ -12,7 +12,7 @@ import pytest
 from lrdecay_cli.rules import RULES, Rule, find_rule
 from tests.golden import Golden
 from tests.rules.examples import FOUND, found_by, judged, rows_of
-from tests.rules.fixes import NO_EDIT, objections, strays, unsaid, write_fix
+from tests.rules.fixes import NO_EDIT, edits_not_named, objections, strays, write_fix
 
 by_code = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 
@@ -30,7 +30,7 @@ def test_fires_on_the_bad_example_and_its_fixes_work(
         assert finding.fix
         assert finding.parameters or finding.option
         assert len(set(finding.parameters)) == len(finding.parameters)
-        assert unsaid(finding) == []
+        assert edits_not_named(finding) == []
     golden.check_rows(FOUND, rule.code, rows_of(bad.own))
     fixes = [(finding, fix) for finding in bad.own for fix in finding.fixes]
     assert (rule.code in NO_EDIT) == (not fixes)

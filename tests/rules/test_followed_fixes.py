@@ -106,15 +106,15 @@ def added(fix: str) -> dict[str, Any]:
 def test_followed(code: str, keys: dict[str, Any], fix: str) -> None:
     (finding,) = found(code, keys)
     assert finding.fix == fix
-    kept = {key: settings for key, settings in keys.items() if code == SHADOWED and f"replace {key!r}" not in fix}
-    new = {**kept, **added(fix)}
+    old = {key: settings for key, settings in keys.items() if code == SHADOWED and f"replace {key!r}" not in fix}
+    new = {**old, **added(fix)}
     assert found(code, new) == ()
     # The new keys are the longest matches only for the intended names.
     winners = {name: max((key for key in new if key in name), key=len, default="") for name in NAMES}
-    meant = set(finding.parameters) or {
+    expected = set(finding.parameters) or {
         name for name in NAMES if re.search(r"stages.*norm|bias", name) and winners[name]
     }
-    assert {name for name, key in winners.items() if key in added(fix)} == meant
+    assert {name for name, key in winners.items() if key in added(fix)} == expected
 
 
 NORMS = [

@@ -68,6 +68,6 @@ class SetsByPosition(Hook):
 def test_hooks_that_set_lrs_by_position(settings: dict[str, Any], groups: int, found: list[tuple[int, float]]) -> None:
     hook = {"type": "SetsByPosition", "priority": "LOW", **settings}
     config = Config({"custom_hooks": [{"type": "EMAHook"}, None, hook]})
-    told = positioned_lrs(config, groups)
-    assert [(each.position, each.lr) for each in told or ()] == found
-    assert told is UNSET or {each.option for each in told} == {"custom_hooks[2]"}
+    positions = positioned_lrs(config, groups)
+    assert [(each.position, each.lr) for each in positions or ()] == found
+    assert positions is UNSET or {each.option for each in positions} == {"custom_hooks[2]"}

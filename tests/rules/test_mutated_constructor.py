@@ -78,7 +78,7 @@ def _another_parameter(group_map: GroupMap) -> GroupMap:
 
 
 @pytest.mark.parametrize(
-    ("base", "edit", "codes", "told"),
+    ("base", "edit", "codes", "message"),
     [
         (plain_decay(), _fewer_tensors, {"LRD105"}, "totals do not add up: tensors is 3, the map has"),
         (plain_decay(), _without_the_last_group, {"LRD105"}, "of the model as grouped, frozen, missing or duplicate"),
@@ -89,10 +89,10 @@ def _another_parameter(group_map: GroupMap) -> GroupMap:
     ],
     ids=["totals", "group-gone", "parameter-renamed", "nan", "lr", "lr-explained"],
 )
-def test_edited_maps(base: Example, edit: Callable[[GroupMap], GroupMap], codes: set[str], told: str) -> None:
+def test_edited_maps(base: Example, edit: Callable[[GroupMap], GroupMap], codes: set[str], message: str) -> None:
     found = findings_of(edit(built(base)), COVERAGE_LAYERS_AND_RATES)
     assert {finding.code for finding in found} == codes
-    assert any(told in finding.message for finding in found), [finding.message for finding in found]
+    assert any(message in finding.message for finding in found), [finding.message for finding in found]
 
 
 @pytest.mark.parametrize("mistake", ["none", "num_layers too small", "stem below 0", "block with the head", "rate 1"])

@@ -310,7 +310,7 @@ def test_which_milestones_are_not_reached(settings: dict[str, Any], late: str) -
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "told"),
+    ("scheduler", "expected"),
     [
         pytest.param(
             {"type": "StepMomentum", "step_size": 6, "gamma": 1.05}, ("warning", "up to 1.05 times"), id="steps"
@@ -333,16 +333,16 @@ def test_which_milestones_are_not_reached(settings: dict[str, Any], late: str) -
         ),
     ],
 )
-def test_momentum(scheduler: dict[str, Any], told: tuple[str, str] | None) -> None:
+def test_momentum(scheduler: dict[str, Any], expected: tuple[str, str] | None) -> None:
     found = described([scheduler])
     groups = tuple(msgspec.structs.replace(group, options={"momentum": 0.9}) for group in found.groups)
     findings = findings_of(msgspec.structs.replace(found, groups=groups), [find_rule("LRD611")])
     highest = max(max(trace) for trace in trained([scheduler], what="momentum"))
-    assert bool(findings) == (highest > 0.9) == (told is not None)
+    assert bool(findings) == (highest > 0.9) == (expected is not None)
     for finding in findings:
-        assert told is not None
-        assert finding.severity == told[0] == ("error" if highest >= 1 else "warning")
-        assert told[1] in finding.message
+        assert expected is not None
+        assert finding.severity == expected[0] == ("error" if highest >= 1 else "warning")
+        assert expected[1] in finding.message
         assert f"{highest / 0.9:.3g} times" in finding.message
 
 
@@ -495,7 +495,7 @@ def refused(config: dict[str, Any], options: dict[str, Any]) -> tuple[RefusedSch
 
 
 @pytest.mark.parametrize(
-    ("schedulers", "told"),
+    ("schedulers", "errors"),
     [
         pytest.param([COSINE, {**LINEAR, "by_epoch": False, "end": 500}], [], id="none"),
         pytest.param(
@@ -514,10 +514,10 @@ def refused(config: dict[str, Any], options: dict[str, Any]) -> tuple[RefusedSch
         pytest.param([{**ONE_CYCLE, "total_steps": 5}], [("param_scheduler[0]", "Tried to step")], id="its last step"),
     ],
 )
-def test_errors_of_mmengine_are_recorded(schedulers: Any, told: list[tuple[str, str]]) -> None:
+def test_errors_of_mmengine_are_recorded(schedulers: Any, errors: list[tuple[str, str]]) -> None:
     found = refused({"param_scheduler": schedulers}, {"nesterov": False})
-    assert [one.option for one in found] == [option for option, _ in told], found
-    assert all(words in one.problem for one, (_, words) in zip(found, told, strict=True)), found
+    assert [one.option for one in found] == [option for option, _ in errors], found
+    assert all(words in one.problem for one, (_, words) in zip(found, errors, strict=True)), found
 
 
 def test_recorded_errors_are_reported_unless_the_settings_explain_them() -> None:

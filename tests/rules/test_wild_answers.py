@@ -35,7 +35,7 @@ def found(config: str, folder: Path, codes: str = "LRD") -> list[Finding]:
     return [one for one in findings_of(audit(str(folder / "config.py")), RULES) if one.code.startswith(codes)]
 
 
-def mended(finding: Finding, folder: Path) -> tuple[GroupMap, list[Finding]]:
+def after_fix(finding: Finding, folder: Path) -> tuple[GroupMap, list[Finding]]:
     """Return the map of the config of :func:`found` with the first fix of a finding, and its findings."""
     fixed = audit(
         str(folder / "config.py"), change=lambda config: apply_edits(config._cfg_dict, finding.fixes[0].edits)
@@ -43,11 +43,11 @@ def mended(finding: Finding, folder: Path) -> tuple[GroupMap, list[Finding]]:
     return fixed, list(findings_of(fixed, RULES))
 
 
-def depths_of(depths: list[int], num_layers: int, told: str) -> str:
+def depths_of(depths: list[int], num_layers: int, option: str) -> str:
     return (
         f"model = dict(backbone=dict(type='ToyStages', depths={depths}))\n"
         "optim_wrapper = dict(constructor='ToyDepthsDecay',\n"
-        f"    paramwise_cfg=dict(layer_decay_rate=0.9, num_layers={num_layers}, depths={told}))\n"
+        f"    paramwise_cfg=dict(layer_decay_rate=0.9, num_layers={num_layers}, depths={option}))\n"
     )
 
 
@@ -82,7 +82,7 @@ def depths_of(depths: list[int], num_layers: int, told: str) -> str:
 def test_depths_of_another_model(config: str, severity: str, fix: str, tmp_path: Path) -> None:
     findings = [one for one in found(config, tmp_path) if one.code[3] in "23" and one.severity != "info"]
     assert [(one.code, one.severity, one.fix) for one in findings] == [("LRD210", severity, fix)]
-    fixed, left = mended(findings[0], tmp_path)
+    fixed, left = after_fix(findings[0], tmp_path)
     assert [one.code for one in left if one.code[3] in "23" and one.severity != "info"] == []
     options = ", ".join(
         f"{option}={fixed.constructor.options[option]!r}"
@@ -177,7 +177,7 @@ def test_a_multiplier_needs_a_weight_decay(optimizer: str, wrapper: str, first: 
     for one in findings:
         assert one.fix.startswith(str(first))
         before = audit(str(tmp_path / "config.py"))
-        after, left = mended(one, tmp_path)
+        after, left = after_fix(one, tmp_path)
         assert one.code not in {other.code for other in left}
         # Only the weight decay of the reported parameters changes: bias_decay_mult also affects the biases of norms.
         old, new = ({t.name: t.group for t in each.tensors() if t.group} for each in (before, after))
@@ -223,14 +223,14 @@ def numbers(group_map: GroupMap) -> dict[str, tuple[float | None, float | None]]
 def test_keys_outside_custom_keys(outside: str, fix: str, inside: str, tmp_path: Path) -> None:
     (finding,) = found(keys(outside), tmp_path, "LRD501")
     assert (finding.severity, finding.fix.startswith(fix)) == ("error", True)
-    fixed, left = mended(finding, tmp_path)
+    fixed, left = after_fix(finding, tmp_path)
     assert [one.code for one in left if one.code[3] == "5" and one.severity != "info"] == []
     (tmp_path / "config.py").write_text(f"_base_ = './base.py'\n{keys(inside)}")
     assert numbers(fixed) == numbers(audit(str(tmp_path / "config.py")))
 
 
 @pytest.mark.parametrize(
-    ("key", "meant"),
+    ("key", "expected"),
     [
         ("blocks.[0-2]", r"blocks\.[012]\."),
         ("backbone.blocks.[0,1].", r"blocks\.[01]\."),
@@ -241,13 +241,13 @@ def test_keys_outside_custom_keys(outside: str, fix: str, inside: str, tmp_path:
         (r"mlp\.weight$", r"mlp\.weight$"),
     ],
 )
-def test_patterns_are_expanded_as_intended(key: str, meant: str, tmp_path: Path) -> None:
+def test_patterns_are_expanded_as_intended(key: str, expected: str, tmp_path: Path) -> None:
     config = f"model = dict(backbone=dict(depth=12))\n{keys(f'custom_keys={{{key!r}: dict(lr_mult=0.5)}}')}"
     (finding,) = found(config, tmp_path, "LRD505")
-    fixed, left = mended(finding, tmp_path)
+    fixed, left = after_fix(finding, tmp_path)
     assert "LRD505" not in {one.code for one in left}
     assert {name for name, (lr, _) in numbers(fixed).items() if lr == 1e-4} == {
-        name for name in numbers(fixed) if re.search(meant, name)
+        name for name in numbers(fixed) if re.search(expected, name)
     }
     replaced = fixed.constructor.options["custom_keys"]
     assert key not in replaced
@@ -315,7 +315,7 @@ def test_options_in_their_place(config: str, code: str, severity: str, fix: str,
     assert (finding.code, finding.severity) == (code, severity)
     assert fix in finding.fix
     if finding.fixes and "did you mean _delete_" not in fix:
-        assert [one.code for one in mended(finding, tmp_path)[1] if one.code[3] in "56"] == []
+        assert [one.code for one in after_fix(finding, tmp_path)[1] if one.code[3] in "56"] == []
 
 
 def test_options_of_forks_are_not_misspelt(tmp_path: Path) -> None:

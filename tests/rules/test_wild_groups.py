@@ -33,9 +33,9 @@ def test_wrong_and_repaired(pair: Pair) -> None:
     found = [finding for finding in findings_in(pair.wrong) if finding.code == pair.code]
     assert found
     names = {*built(pair.wrong).registered}
-    meant = {name for name in names if any(matches(pattern, name) for pattern in pair.patterns)}
+    expected = {name for name in names if any(matches(pattern, name) for pattern in pair.patterns)}
     reported = {name for finding in found for name in finding.parameters}
-    assert reported & names == meant
+    assert reported & names == expected
     assert pair.code not in {finding.code for finding in findings_in(pair.repaired)}
 
 

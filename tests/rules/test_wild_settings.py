@@ -17,7 +17,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of
 from tests.rules.examples import built, write
-from tests.rules.fixes import ABOUT_MAPS, fixed, unsaid
+from tests.rules.fixes import ABOUT_MAPS, edits_not_named, fixed
 from tests.rules.wild_configs import Wild
 from tests.rules.wild_options import OPTIONS
 from tests.rules.wild_schedules import SCHEDULES
@@ -41,8 +41,8 @@ def test_found_and_repaired(wild: Wild) -> None:
     assert sorted(finding.code for finding in found) == sorted(wild.code.split()), found
     if wild.about:
         (finding,) = found
-        meant = {name for name in group_map.names(duplicates=True) if re.fullmatch(wild.about, name)}
-        assert wild.about == finding.option.removeprefix("optim_wrapper.paramwise_cfg.") or meant == {
+        expected = {name for name in group_map.names(duplicates=True) if re.fullmatch(wild.about, name)}
+        assert wild.about == finding.option.removeprefix("optim_wrapper.paramwise_cfg.") or expected == {
             *finding.parameters
         }, finding
         assert wild.severity in ("", finding.severity)
@@ -56,7 +56,7 @@ def test_fixes(name: str, tmp_path: Path, record_property: Callable[[str, object
     before = findings_of(built(example), ABOUT_MAPS)
     tried, objections = 0, []
     for finding in before:
-        assert unsaid(finding) == []
+        assert edits_not_named(finding) == []
         for fix in finding.fixes if finding.code[3] in "456" else ():
             tried += 1
             folder = tmp_path / str(tried)

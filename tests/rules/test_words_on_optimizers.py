@@ -60,7 +60,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return built
 
 
-def told(group_map: GroupMap) -> dict[str, str]:
+def texts_of(group_map: GroupMap) -> dict[str, str]:
     return {finding.code: f"{finding.message}; {finding.fix}" for finding in findings_of(group_map, RULES)}
 
 
@@ -76,7 +76,7 @@ def told(group_map: GroupMap) -> dict[str, str]:
 def test_a_weight_decay_is_missing_only_where_the_optimizer_has_one(build, optimizer: str, missing: bool) -> None:
     group_map = build(optimizer)
     assert {group.weight_decay for group in group_map.groups} == {None, 0.0}
-    assert ("LRD408" in told(group_map)) is missing
+    assert ("LRD408" in texts_of(group_map)) is missing
     # Behaviour of the optimizer itself: it raises for a group with a weight decay of None, or never reads it.
     kind = getattr(torch.optim, group_map.optimizer.type)
     parameter = torch.nn.Parameter(torch.ones(2, 2))
@@ -92,7 +92,7 @@ def test_a_weight_decay_is_missing_only_where_the_optimizer_has_one(build, optim
 def test_no_rule_speaks_of_a_weight_decay_that_is_ignored(build) -> None:
     """Every norm and bias has a weight decay in its group, but the optimizer decays none of them."""
     decay = "type='{}', lr=1e-3, weight_decay=0.05"
-    ignored, used = (told(build(decay.format(kind), DEFAULT.format(""))) for kind in ("DeafToDecay", "AdamW"))
+    ignored, used = (texts_of(build(decay.format(kind), DEFAULT.format(""))) for kind in ("DeafToDecay", "AdamW"))
     assert "LRD803" in ignored
     assert [code for code in ignored if code.startswith("LRD4")] == []
     assert [code for code in used if code.startswith("LRD4")] != []
@@ -121,7 +121,7 @@ def test_a_multiplier_without_a_weight_decay(build, optimizer: str, fix: str) ->
     ],
 )
 def test_parameters_at_lr_0_are_reported_once(build, optimizer: str, code: str) -> None:
-    found = told(build(optimizer, FROZEN.format("dict(lr_mult=0.0)")))
+    found = texts_of(build(optimizer, FROZEN.format("dict(lr_mult=0.0)")))
     assert {"LRD104", "LRD804"} & found.keys() == {code}
 
 

@@ -14,7 +14,7 @@ from lrdecay_cli.scanning.journal import Journal
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> tuple[Path, str]:
+def recorded(tmp_path: Path) -> tuple[Path, str]:
     """Return a journal with a config's record."""
     config = tmp_path / "config.py"
     config.write_text("model = 1")
@@ -30,12 +30,12 @@ def known(file: Path, config: str, *options: str) -> bool:
         return journal.done(config) is not None
 
 
-def test_what_is_done_is_kept(kept: tuple[Path, str]) -> None:
-    assert known(*kept)
+def test_what_is_done_is_kept(recorded: tuple[Path, str]) -> None:
+    assert known(*recorded)
 
 
-def test_other_options_another_text_and_another_name_are_not_done(kept: tuple[Path, str], tmp_path: Path) -> None:
-    file, config = kept
+def test_other_options_another_text_and_another_name_are_not_done(recorded: tuple[Path, str], tmp_path: Path) -> None:
+    file, config = recorded
     assert not known(file, config, "meta")
     assert not known(file, config, "cpu", "a=1")
     assert not known(file, str(tmp_path / "other.py"))
@@ -44,8 +44,8 @@ def test_other_options_another_text_and_another_name_are_not_done(kept: tuple[Pa
 
 
 @pytest.mark.parametrize("cut", range(1, 40, 7))
-def test_a_line_that_was_cut_off_is_dropped_and_written_over(kept: tuple[Path, str], cut: int) -> None:
-    file, config = kept
+def test_a_line_that_was_cut_off_is_dropped_and_written_over(recorded: tuple[Path, str], cut: int) -> None:
+    file, config = recorded
     whole = file.read_bytes()
     file.write_bytes(whole + whole[:cut])
     assert known(file, config)
@@ -63,14 +63,14 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(text: str, tmp_path
     assert file.read_text() == text
 
 
-def test_an_edit_of_what_the_record_rests_on_is_not_done(kept: tuple[Path, str], tmp_path: Path) -> None:
+def test_an_edit_of_what_the_record_rests_on_is_not_done(recorded: tuple[Path, str], tmp_path: Path) -> None:
     before = (tmp_path / "base.py").stat()
     (tmp_path / "base.py").write_text("lr = 2")
     # Not even with its time stamp restored.
     os.utime(tmp_path / "base.py", ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert not known(*kept)
+    assert not known(*recorded)
     (tmp_path / "base.py").unlink()
-    assert not known(*kept)
+    assert not known(*recorded)
 
 
 @pytest.mark.parametrize("status", ["error", "timeout", "crashed", "needs mmcv"])
@@ -82,6 +82,6 @@ def test_what_failed_is_tried_again(tmp_path: Path, status: str) -> None:
     assert not known(tmp_path / "journal", config)
 
 
-def test_another_version_of_the_stack_is_not_done(kept: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_the_stack_is_not_done(recorded: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrdecay_cli.scanning.journal.versions", lambda: {"torch": "0.1"})
-    assert not known(*kept)
+    assert not known(*recorded)

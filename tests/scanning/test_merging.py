@@ -52,7 +52,7 @@ REFUSED = {
 def test_what_does_not_fit_is_refused(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    second, said = REFUSED[case]
+    second, message = REFUSED[case]
     monkeypatch.chdir(tmp_path)
     Path("first.json").write_bytes(msgspec.json.encode(SHARD))
     Path("second.json").write_bytes(second)
@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_refused(
     assert run(["merge", "first.json", "second.json"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"lrdecay: {said}")
+    assert err.startswith(f"lrdecay: {message}")
     assert err.count("\n") == 1
 
 

@@ -50,12 +50,12 @@ def test_interrupted_between_two_results_it_ends_the_children_and_keeps_the_firs
     assert b"a.py" in (tmp_path / "journal").read_bytes()
 
 
-@pytest.mark.parametrize(("verbose", "told"), [(False, 9), (True, 30)])
-def test_reasons_are_told_at_a_length_that_is_read(verbose: bool, told: int) -> None:
+@pytest.mark.parametrize(("verbose", "count"), [(False, 9), (True, 30)])
+def test_reasons_are_told_at_a_length_that_is_read(verbose: bool, count: int) -> None:
     timed = [Timed(ScanRecord(config=f"{n:02}.py", status="error", problem="odd"), 0.1) for n in range(30)]
     document = document_of([one.record for one in timed], "cpu", ())
     (note,) = report_of(timed, document, verbose=verbose).report.notes
-    assert (note.level, len(note.details)) == ("warning", told)
+    assert (note.level, len(note.details)) == ("warning", count)
     assert note.details[-1] == ("29.py: odd" if verbose else "… 22 more with -v")
 
 

@@ -89,7 +89,7 @@ def test_the_question() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "suggestion"),
     [
         ("301", "did you mean LRD301?"),
         ("LDR301", "did you mean LRD301?"),
@@ -101,9 +101,9 @@ def test_the_question() -> None:
         ("zzz", ""),
     ],
 )
-def test_suggest_rule(given: str, said: str) -> None:
+def test_suggest_rule(given: str, suggestion: str) -> None:
     """Digits are never misspelt: LRD999 is not LRD904."""
-    assert suggest_rule(given) == said
+    assert suggest_rule(given) == suggestion
 
 
 def test_a_zoo_has_colons_of_its_own() -> None:

@@ -165,8 +165,8 @@ def test_the_rules_are_run(
             hook.judge(group_map, tmp_path, logger)
     else:
         hook.judge(group_map, tmp_path, logger)
-    told = [line for line in logger.lines if "LRD301 scale-above-one" in line]
-    assert len(told) == logged
+    lines = [line for line in logger.lines if "LRD301 scale-above-one" in line]
+    assert len(lines) == logged
     assert (tmp_path / "param_groups.json").exists()
 
 
