@@ -46,6 +46,6 @@ def test_what_is_none(condition: str) -> None:
 
 
 @pytest.mark.parametrize("number", [10**400, -(10**5000)], ids=["400 digits", "5000 digits"])
-def test_a_number_that_no_float_holds_is_refused(number: int) -> None:
+def test_a_number_too_large_for_a_float_is_refused(number: int) -> None:
     with pytest.raises(LrdecayError, match=r"here: the number is too large; give a number that a float can represent"):
         parse_condition(number, "here")

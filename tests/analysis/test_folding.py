@@ -144,7 +144,7 @@ def test_every_change_is_in_exactly_one_and_every_pattern_is_exact(before: Group
 
 
 @given(maps(), maps())
-def test_the_way_back_has_the_same_changes_the_other_way_round(before: GroupMap, after: GroupMap) -> None:
+def test_the_reverse_comparison_has_the_reverse_changes(before: GroupMap, after: GroupMap) -> None:
     back = {"added": "removed", "removed": "added"}
     there = {(change.aspect, repr(change.before), repr(change.after)) for change in diff(before, after)}
     assert there == {

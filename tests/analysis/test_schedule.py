@@ -83,7 +83,7 @@ def test_where_the_length_of_an_epoch_is_from(settings: dict[str, Any], known: d
         ({}, {"dataset_size": 10, "iterations_per_epoch": 5}, "give one of them"),
     ],
 )
-def test_what_is_not_known_is_asked_for(settings: dict[str, Any], known: dict[str, int], message: str) -> None:
+def test_unknown_values_are_requested(settings: dict[str, Any], known: dict[str, int], message: str) -> None:
     with pytest.raises(LrdecayError) as caught:
         run_length(plan(**settings), **known)
     assert message in str(caught.value)
@@ -98,17 +98,17 @@ def series_of(length: int, *tracks: Callable[[int], float], steps: Sequence[int]
     return series
 
 
-def test_values_hold_until_they_are_set_again() -> None:
+def test_values_are_constant_until_they_are_set_again() -> None:
     series = series_of(100, lambda step: float(step), steps=[0, 10, 90])
     assert [series.at(step, 0) for step in (0, 9, 10, 89, 90, 99)] == [0, 0, 10, 10, 90, 90]
 
 
-def test_few_changes_are_all_kept_with_the_step_before() -> None:
+def test_few_changes_are_all_sampled_with_the_step_before() -> None:
     series = series_of(1_000_000, lambda step: 0.1**step, steps=[0, 700_000, 900_000])
     assert sampled(series, ()) == ((0, 699_999, 700_000, 899_999, 900_000, 999_999), True)
 
 
-def test_of_many_changes_those_are_kept_that_make_the_shape() -> None:
+def test_samples_of_many_changes_keep_the_shape() -> None:
     def lr(step: int) -> float:
         if step < 500:
             return (step + 1) / 500
@@ -132,7 +132,7 @@ def test_of_many_changes_those_are_kept_that_make_the_shape() -> None:
         ({1234: 1.15, 3783: 0.85}, set()),
     ],
 )
-def test_jumps_are_kept_with_the_step_before(jumps: dict[int, float], kept: set[int]) -> None:
+def test_jumps_are_sampled_with_the_step_before(jumps: dict[int, float], kept: set[int]) -> None:
     """A jump of a fifth up or down, in a curve that rises slowly at every step."""
 
     def lr(step: int) -> float:
@@ -143,7 +143,7 @@ def test_jumps_are_kept_with_the_step_before(jumps: dict[int, float], kept: set[
     assert {1233, 1234, 3782, 3783} & {*steps} == kept
 
 
-def test_as_many_changes_as_are_few_are_all_kept() -> None:
+def test_the_largest_number_of_few_changes_is_sampled_completely() -> None:
     assert sampled(series_of(FEW, lambda step: float(step)), ()) == (tuple(range(FEW)), True)
     assert not sampled(series_of(FEW + 1, lambda step: float(step)), ())[1]
 

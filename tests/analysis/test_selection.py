@@ -33,7 +33,7 @@ OUTSIDE = ["backbone.norm.weight", "neck.weight"]
         *(("*.norm", OUTSIDE[:1]), ("neck", OUTSIDE[1:]), ("stem", []), ("backbone.ste", []), ("head.tied", [])),
     ],
 )
-def test_what_is_chosen(pattern: str | None, names: list[str]) -> None:
+def test_chosen_values(pattern: str | None, names: list[str]) -> None:
     if names:
         assert [tensor.name for tensor in select(SOME, pattern)] == names
     else:
@@ -61,7 +61,7 @@ def test_further_names_are_chosen_if_asked_for() -> None:
         ("zzz", "give a glob such as 'backbone.*', a module such as backbone, or a group such as layer_0_decay"),
     ],
 )
-def test_what_is_near_to_a_pattern_that_matches_nothing(pattern: str, fix: str) -> None:
+def test_suggestions_for_a_pattern_without_a_match(pattern: str, fix: str) -> None:
     with pytest.raises(LrdecayError) as caught:
         select(SOME, pattern, where="PATTERN")
     assert str(caught.value) == f"PATTERN: no parameter or group matches {pattern!r}; {fix}"

@@ -71,6 +71,6 @@ def test_packages_of_one_model_are_not_a_stack_change() -> None:
     assert (document.packages, document.cause) == ((), "config")
 
 
-def test_a_map_that_names_its_distributions_keeps_them() -> None:
+def test_distributions_of_a_map_are_kept() -> None:
     again = msgspec.json.decode(msgspec.json.encode(made(0.1, FORK)), type=GroupMap)
     assert again.distributions == {"mmdet": FORK}

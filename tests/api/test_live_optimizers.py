@@ -367,7 +367,7 @@ def test_every_command_takes_a_saved_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["baselines/Toy.txt", "baselines/Toy.json"])
-def test_a_finding_names_steps_that_renew_the_baseline(
+def test_a_finding_names_steps_that_update_the_baseline(
     file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Run each step that a fix names, unchanged."""

@@ -213,7 +213,7 @@ NOT_KEPT = {
 
 
 @pytest.mark.parametrize("name", NOT_KEPT)
-def test_what_cannot_be_checked_later_is_not_kept(name: str, tmp_path: Path) -> None:
+def test_results_that_cannot_be_validated_are_not_cached(name: str, tmp_path: Path) -> None:
     project = make(tmp_path)
     text, why = NOT_KEPT[name]
     project.file("config.py").write_text(text)
@@ -232,7 +232,7 @@ def test_to_compile_an_installed_package_for_the_first_time_is_no_change(tmp_pat
     assert project.ask()["hit"]
 
 
-def test_nothing_is_kept_where_nothing_is_seen(tmp_path: Path) -> None:
+def test_nothing_is_cached_without_an_audit_hook(tmp_path: Path) -> None:
     """An audit hook may refuse further hooks: ``sys.addaudithook`` then raises no error."""
     project = make(tmp_path)
     project.prelude = (

@@ -161,7 +161,7 @@ def test_what_a_config_changes_itself_is_as_it_leaves_it(change: Callable[[str],
     assert known.changes() == [str(folder / "read.py")]
 
 
-def test_what_was_loaded_before_and_what_is_written_does_not_count(folder: Path) -> None:
+def test_earlier_imports_and_written_files_do_not_count(folder: Path) -> None:
     def work() -> None:
         import_module()
         Path("out.json").write_text("{}")

@@ -134,7 +134,7 @@ def test_loads_reads_what_json_reads(scanner: bool, monkeypatch: pytest.MonkeyPa
             entries.loads(text)
 
 
-def test_installed_files_are_kept_once_for_all_entries(cache: Path, tmp_path: Path) -> None:
+def test_installed_files_are_stored_once_for_all_entries(cache: Path, tmp_path: Path) -> None:
     """An entry without them is a miss, and so is an entry with a damaged one."""
     (tmp_path / "a.py").touch()
     recorded = evidence(installed={str(tmp_path): {"a.py": stamp(str(tmp_path / "a.py"))}})
@@ -195,7 +195,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_a_report_is_kept_for_the_command_line_that_asked(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_is_cached_for_its_command_line(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert front.write_cached_report(["inspect", "a.py"], []) is None
     front.cache_report("the report of a.py\n", evidence())
     assert front.write_cached_report(["inspect", "a.py"], []) == 0
@@ -206,7 +206,7 @@ def test_a_report_is_kept_for_the_command_line_that_asked(cache: Path, capsys: p
     assert capsys.readouterr().out == ""
 
 
-def test_nothing_is_kept_that_was_not_asked_for(cache: Path) -> None:
+def test_only_requested_files_remain(cache: Path) -> None:
     for arguments in ([], ["baseline", "a.py"], ["inspect", "a.py", "--settings=b.toml"]):
         assert front.write_cached_report(arguments, []) is None
         front.cache_report("a report", evidence())
@@ -223,7 +223,7 @@ def test_a_report_of_another_form_is_a_miss(cache: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out == ""
 
 
-def test_without_a_working_directory_the_command_itself_says_so(
+def test_the_command_reports_a_missing_working_directory(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "gone").mkdir()

@@ -101,7 +101,7 @@ def test_an_unmatched_assertion_is_reported_once_at_the_settings(assertion: str,
     assert message in findings[0].message
 
 
-def test_one_config_with_something_to_hold_against_is_enough() -> None:
+def test_one_config_with_a_comparison_is_enough() -> None:
     other = group_map({"g": {"parameters": {"encoder.weight": (1,)}}})
     assert found("parameters = 'head.*'\nlr = 0.1", other, decay_map()) == []
 

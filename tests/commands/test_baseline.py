@@ -70,7 +70,7 @@ def test_written_unchanged_and_updated(form: str, maps: Path, here: Run) -> None
     assert sorted(path.name for path in golden.parent.iterdir()) == [f"{name}{SUFFIXES[other]}" for name in "ab"]
 
 
-def test_update_renews_what_is_there(maps: Path, here: Run) -> None:
+def test_update_changes_existing_baselines(maps: Path, here: Run) -> None:
     """In any working directory, each baseline keeps its form; a map's config is the config that it records."""
     here("baseline", "maps/a.json", "-o", "golden")
     here("baseline", "maps/b.json", "-o", "golden", "--form", "json")
@@ -129,7 +129,7 @@ def test_exit_codes(maps: Path, here: Run) -> None:
         (["maps", "-o", "blocked"], "blocked/configs/a.txt: cannot write: "),
     ],
 )
-def test_what_is_refused(arguments: list[str], message: str, maps: Path, here: Run) -> None:
+def test_refused_arguments(arguments: list[str], message: str, maps: Path, here: Run) -> None:
     write(maps.parent / "maps2/a.json", decay_map(config="./configs/a.py"))
     (maps.parent / "taken/configs").mkdir(parents=True)
     (maps.parent / "taken/configs/a.json").write_text('{"model": {}}')
@@ -252,7 +252,7 @@ def test_the_command_of_a_fix_works(name: str, maps: Path, here: Run) -> None:
         assert here(*shlex.split(shown[1])).code == 0
 
 
-def test_of_several_one_without_baseline_does_not_keep_the_others_from_being_judged(
+def test_a_config_without_baseline_does_not_prevent_the_check_of_others(
     maps: Path,
     here: Run,
 ) -> None:
@@ -305,7 +305,7 @@ def test_a_baseline_whose_config_is_gone_is_named(form: str, maps: Path, here: R
     assert (update.code, f"git rm {file}" in update.err) == (2, True)
 
 
-def test_the_summary_says_that_nothing_differs(maps: Path, here: Run) -> None:
+def test_the_summary_reports_that_nothing_differs(maps: Path, here: Run) -> None:
     here("baseline", "maps", "-o", "golden")
 
     def last(*words: str) -> str:

@@ -113,7 +113,7 @@ def test_a_hit_is_the_same_text_and_imports_nothing_slow(warm: Project) -> None:
     assert hit.imported.isdisjoint({"torch", "mmengine", "typer", "msgspec", "rich", "typing", "re", "json", "pathlib"})
 
 
-def test_another_view_and_diff_are_made_of_the_kept_map(warm: Project) -> None:
+def test_another_view_and_diff_use_the_cached_map(warm: Project) -> None:
     as_json = warm.run("inspect", "config.py", "--format", "json", f"--output=json={warm.root}/map.json")
     assert (as_json.code, as_json.built) == (0, False)
     by_layer = warm.run("inspect", "config.py", "--by", "parameter")
@@ -128,7 +128,7 @@ def test_another_view_and_diff_are_made_of_the_kept_map(warm: Project) -> None:
 
 
 @pytest.mark.slow
-def test_of_several_configs_each_is_kept(warm: Project) -> None:
+def test_each_of_several_configs_is_cached(warm: Project) -> None:
     """Any command may have built the configs, in child processes; if one config changes, only that one is built."""
     names = ["first.py", "second.py", "third.py"]
     # A file that no config reads is not an input.
@@ -160,7 +160,7 @@ def test_of_several_configs_each_is_kept(warm: Project) -> None:
 
 
 @pytest.mark.parametrize("command", [("check",), ("schedule", "--iters-per-epoch=10"), ("suggest",)])
-def test_reports_of_other_commands_are_kept(command: tuple[str, ...], warm: Project) -> None:
+def test_reports_of_other_commands_are_cached(command: tuple[str, ...], warm: Project) -> None:
     """The report is made again when a base of the config changes."""
     name, *options = command
     (warm.root / f"work/{name}_base.py").write_text(BASE)
@@ -176,7 +176,7 @@ def test_reports_of_other_commands_are_kept(command: tuple[str, ...], warm: Proj
     assert build().built
 
 
-def test_that_a_config_is_not_for_training_is_kept(warm: Project) -> None:
+def test_the_error_of_a_config_without_training_is_cached(warm: Project) -> None:
     """In a folder with several configs, the others are still checked."""
     (warm.root / "work/mixed").mkdir()
     (warm.root / "work/mixed/data.py").write_text("train_dataloader = dict(batch_size=2)\n")
@@ -187,7 +187,7 @@ def test_that_a_config_is_not_for_training_is_kept(warm: Project) -> None:
     assert (cached.out, cached.code) == (made.out, made.code)
 
 
-def test_a_page_is_made_anew_of_the_kept_map(warm: Project) -> None:
+def test_a_page_is_made_again_from_the_cached_map(warm: Project) -> None:
     """Its templates are not modules, so changes of them are not detected."""
     pages = [warm.run("inspect", "config.py", "--format", "html") for _ in range(2)]
     assert pages[0].out == pages[1].out
@@ -246,7 +246,7 @@ def parameters(ran: Ran) -> int:
 
 
 @pytest.mark.slow
-def test_failures_and_what_json_cannot_hold_are_not_kept(warm: Project) -> None:
+def test_failures_and_numbers_outside_json_are_not_cached(warm: Project) -> None:
     before = warm.entries()
     (warm.root / "work/broken.py").write_text('raise RuntimeError("by design")\n')
     failed = warm.build("inspect", "broken.py")

@@ -132,7 +132,7 @@ def test_what_writes_more_than_stdout_is_made_each_time(more: list[str], tmp_pat
     assert not list((tmp_path / "cache").glob("report-*"))
 
 
-def test_findings_have_their_exit_code_again_and_what_is_not_judged_is_not_kept(tmp_path: Path) -> None:
+def test_cached_findings_keep_their_exit_code_and_failed_checks_are_not_cached(tmp_path: Path) -> None:
     project = make(tmp_path)
     project.file("lrdecay.toml").unlink()
     assert [(hit, result.code) for hit, result in (project.ask(), project.ask())] == [(False, 1), (True, 1)]

@@ -97,7 +97,7 @@ def test_interrupted(format_name: str) -> None:
     assert (process.returncode, out, err) == (130, "", "lrdecay: interrupted\n")
 
 
-def test_maps_are_judged_without_torch(maps: Path) -> None:
+def test_maps_are_checked_without_torch(maps: Path) -> None:
     write(maps.parent / "baselines/configs/wrong.json", decay_map(config="configs/wrong.py"))
     (maps.parent / "lrdecay.toml").write_text('[[assert]]\nparameters = "head"\nlr = 0.1')
     arguments = ["check", "maps/clean.json", "maps/wrong.json", "--exit-zero", "--output", "sarif=a.sarif"]
@@ -149,7 +149,7 @@ def test_a_person_can_read_it(maps: Path, here: Run) -> None:
     )
 
 
-def test_a_directory_is_judged_but_for_what_cannot_be(maps: Path, here: Run) -> None:
+def test_a_directory_is_checked_except_for_configs_that_fail(maps: Path, here: Run) -> None:
     result = here("check", *ONLY, "maps")
     assert result.code == 2
     assert "LRD301" in result.out

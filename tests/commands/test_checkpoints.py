@@ -145,7 +145,7 @@ def test_what_cannot_be_named_is_one_line(
     assert len(err.splitlines()) == 1
 
 
-def test_no_report_of_a_checkpoint_is_kept(unnamed: Run, tmp_path: Path) -> None:
+def test_no_report_of_a_checkpoint_is_cached(unnamed: Run, tmp_path: Path) -> None:
     """The cache has only the result for the config; the checkpoint may change before the next call."""
     path = tmp_path / "last.pth"
     path.write_bytes(unnamed.checkpoint.read_bytes())

@@ -109,7 +109,7 @@ def test_only_and_tolerance(maps: dict[str, Path], tmp_path: Path) -> None:
     assert lrdecay("diff", maps["layer"], nudged, "--rtol", "1e-6").code == 0
 
 
-def test_what_is_on_one_side_only_is_a_difference_in_lr(maps: dict[str, Path]) -> None:
+def test_a_tensor_on_one_side_only_differs_in_lr(maps: dict[str, Path]) -> None:
     """ConvNeXt-S has 18 more blocks in its third stage; a block has nine tensors."""
     result = lrdecay("diff", maps["layer"], maps["small"], "--only", "lr")
     assert result.code == 1

@@ -287,7 +287,7 @@ def test_output_that_cannot_be_written(tmp_path: Path) -> None:
     assert_one_line(result, r"no/folder/map\.json: cannot write: No such file or directory")
 
 
-def test_config_that_talks_keeps_stdout_clean(tmp_path: Path) -> None:
+def test_output_of_a_config_does_not_reach_stdout(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(
         f"{GOOD}import os\nprint('from python')\nos.write(1, b'from the system\\n')\n"
         "os.system('echo from a child')\ndel os\n"

@@ -210,7 +210,7 @@ os._exit(0)
 """
 
 
-def test_commands_use_little_of_what_is_deferred() -> None:
+def test_commands_use_few_deferred_modules() -> None:
     done = subprocess.run(
         [sys.executable, "-c", UNUSED, LAYER_WISE],
         env={**os.environ, "LRDECAY_NO_CACHE": "1"}, capture_output=True, text=True, check=True,
@@ -249,7 +249,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_is_final_is_not_tried_twice(name: str, tmp_path: Path) -> None:
+def test_a_final_error_is_not_retried(name: str, tmp_path: Path) -> None:
     text, again = FAULTS[name]
     (tmp_path / "config.py").write_text(text)
     result = lrdecay("inspect", "config.py", "--verbose", cwd=tmp_path)
@@ -329,7 +329,7 @@ print("after", file=sys.stderr)
         (0.1, 0.5, "held.drop()", ["before", "from python", "from a child", "late", "after"]),
     ],
 )
-def test_stderr_is_held_for_a_while(patience: float, wait: float, end: str, lines: list[str]) -> None:
+def test_stderr_is_held_back_for_a_while(patience: float, wait: float, end: str, lines: list[str]) -> None:
     script = HOLDING.format(patience=patience, wait=wait, end=end)
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=SAMPLES.parent, capture_output=True, input="\n", text=True, check=True

@@ -61,7 +61,7 @@ def test_the_alias_takes_the_formats_of_its_command() -> None:
 
 
 @pytest.mark.parametrize("command", WITH_FORMATS)
-def test_help_and_completion_name_what_is_taken(command: str, here: Run) -> None:
+def test_help_and_completion_name_accepted_values(command: str, here: Run) -> None:
     shown = " ".join(here(command, "--help", COLUMNS="100").out.split())
     listed = re.search(r"--format FORMAT (.*?)\. \[default: rich on a terminal, else text\]", shown)
     assert listed is not None
@@ -87,7 +87,7 @@ def test_an_unsupported_format_lists_the_supported_ones(command: str, format_nam
 
 
 @pytest.mark.parametrize(("command", "format_name"), [(each, name) for each in CALLS for name in formats_of(each)])
-def test_what_is_offered_is_written(command: str, format_name: str, project: Run) -> None:
+def test_offered_formats_are_written(command: str, format_name: str, project: Run) -> None:
     result = project(command, *CALLS[command], "--format", format_name)
     assert result.code == 0, result.err
     assert result.err == ""

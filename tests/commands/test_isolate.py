@@ -73,7 +73,7 @@ def test_attempts(attempt: str, project: Path, capfd: pytest.CaptureFixture[str]
     server.close()
 
 
-def test_what_is_not_readable_is_not_in_the_map(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_values_are_not_in_the_map(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     secret = str(project.parent / "home" / "secret")
     (project / "secret_reader.py").write_text(
         f"try:\n    told = open({secret!r}).read()\nexcept OSError:\n    told = 'refused'\n"

@@ -95,7 +95,7 @@ def test_similar_names_are_suggested(line: str, message: str, project: Run) -> N
 
 
 @pytest.mark.parametrize("name", ["lr scale", "LR Scale", "lr-scale", "lr_scale", "-lr scale", "weight decay", "layer"])
-def test_columns_are_sorted_by_what_stands_above_them(name: str, project: Run) -> None:
+def test_columns_are_sorted_by_their_headings(name: str, project: Run) -> None:
     key = {"layer": "layer_id"}.get(name, name.lower().lstrip("-").replace(" ", "_").replace("-", "_"))
     by_key = project("inspect", "map.json", "--by", "parameter", "--sort", f"{'-' * name.startswith('-')}{key}")
     assert project("inspect", "map.json", "--by", "parameter", "--sort", name).out == by_key.out != ""

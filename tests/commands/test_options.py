@@ -28,7 +28,7 @@ def shown(command: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in commands() if name not in ("schema", "cache")])
-def test_shared_options_stand_in_one_order(name: str) -> None:
+def test_shared_options_have_the_same_order(name: str) -> None:
     options = [option for option in shown(commands()[name]) if option in SHARED and option not in OWN.get(name, ())]
     assert options == [option for option in SHARED if option in options]
     assert shown(commands()[name])[-3:] == ["--no-settings", "--settings", "--traceback"]

@@ -62,7 +62,7 @@ def test_by_name_and_all(here: Run) -> None:
         ),
     ],
 )
-def test_what_is_refused(arguments: list[str], message: str, here: Run) -> None:
+def test_refused_arguments(arguments: list[str], message: str, here: Run) -> None:
     result = here("rule", *arguments)
     assert (result.code, result.out) == (2, "")
     assert message in result.err

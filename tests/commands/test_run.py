@@ -56,7 +56,7 @@ def run_as_json(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> t
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-def test_a_log_is_held_against_its_plan(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_is_compared_with_its_plan(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log_lr = dict(type="ParamGroupAuditHook", log_lr=True)
     config = config_of(name)
     hooks = [*(config.get("custom_hooks") or []), log_lr]

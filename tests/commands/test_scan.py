@@ -97,7 +97,7 @@ def test_a_map_is_the_one_that_inspect_writes(scanned: Path, project: Path) -> N
     assert not (scanned / "maps" / "misspelt.json").exists()
 
 
-def test_what_is_in_the_journal_is_not_built_again(scanned: Path, project: Path) -> None:
+def test_configs_in_the_journal_are_not_built_again(scanned: Path, project: Path) -> None:
     journal = scanned / "journal"
     options = ["--resume", journal, "--device", "meta", "--format", "json", "--jobs", "4", "--timeout", "3"]
     again = lrdecay("scan", *STATUSES, *options, cwd=project)

@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_cluster_gives_the_same_though_its_worker_dies(
+def test_a_cluster_gives_the_same_result_if_a_worker_dies(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from distributed import Client, LocalCluster

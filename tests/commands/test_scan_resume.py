@@ -77,7 +77,7 @@ def test_resumed_it_gives_what_a_new_scan_gives(tmp_path: Path) -> None:
     assert resumed_maps == maps(tmp_path)
 
 
-def test_a_rate_that_json_cannot_hold_is_rejected(tmp_path: Path) -> None:
+def test_a_rate_that_json_cannot_contain_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(SMALL.replace("1e-4", "float('inf')"))
     record = scan(tmp_path, "config.py")["config.py"]
     assert (record["status"], record["lr_max"]) == ("error", None)

@@ -59,7 +59,7 @@ def of_today(name: str) -> GroupMap:
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("name", CONFIGS)
-def test_lifted_to_what_is_made_of_the_config_now(name: str) -> None:
+def test_lifted_to_the_current_map_of_the_config(name: str) -> None:
     assert json.loads(Path(f"{name}.json").read_text())["schema_version"] == 1
     assert to_json(read_map(f"{name}.json")) == to_json(of_today(name))
 
@@ -114,7 +114,7 @@ def test_findings_of_schema_1(part: str, rule: str, result: Any, fields: tuple[s
     assert found.rule == rule
 
 
-def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_refused(tmp_path: Path) -> None:
     text = (FOLDER / "two_optimizers.json").read_text()
     (tmp_path / "map.json").write_text(text.replace('"device": "cpu"', '"device": "cpu", "device": "cpu"'))
     assert run(["inspect", str(tmp_path / "map.json")]) == 2

@@ -150,7 +150,7 @@ def test_other_commands_have_their_defaults_too(tmp_path: Path, here: Run) -> No
     assert here("inspect", "a.json").out.startswith("config ")
 
 
-def test_a_kept_answer_is_not_given_where_settings_say_otherwise(tmp_path: Path) -> None:
+def test_a_cached_result_is_not_used_with_other_settings(tmp_path: Path) -> None:
     environment = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path / "cache")}
     config = SAMPLES / "resnet-50_default.py"
     # A map is cached with its report: the second report comes from the cache.

@@ -318,7 +318,7 @@ def test_what_cannot_be_compared_is_one_line(scans: Path, arguments: list[str], 
     assert result.err.count("\n") == 1
 
 
-def test_what_is_for_stacks_alone_is_refused_without(scans: Path) -> None:
+def test_options_of_stacks_are_refused_without_stacks(scans: Path) -> None:
     sides = ("maps-a/same.json", "maps-b/same.json")
     assert (
         "mmdet:: diff compares two sources, and this is a third one"

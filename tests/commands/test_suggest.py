@@ -460,7 +460,7 @@ def test_a_misspelt_setting_does_not_affect_the_fit(tmp_path: Path, capsys: pyte
     )
 
 
-def test_a_rate_that_no_float_holds_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rate_too_large_for_a_float_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "config.py"
     config.write_text(
         f"_base_ = '{SAMPLES / 'convnext-t_layer-wise.py'}'\n"
@@ -479,7 +479,7 @@ def test_a_rate_that_no_float_holds_is_replaced(tmp_path: Path, capsys: pytest.C
         ("mmdet::yolox/yolox_tiny_8xb8-300e_coco.py", "yolox_tiny_8xb8-300e_coco.py: no known decay fits: "),
     ],
 )
-def test_what_cannot_be_judged_is_refused(source: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_check_is_refused(source: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["suggest", source]) == 2
     assert message in capsys.readouterr().err
 
@@ -533,6 +533,6 @@ def test_faults_of_the_config_are_reported(given: int, faulty: bool, frozen: int
         assert proposal.options == {"decay_rate": 0.8, "decay_type": "layer_wise", "num_layers": 6}
 
 
-def test_a_model_without_a_backbone_cannot_be_judged() -> None:
+def test_a_model_without_a_backbone_cannot_be_checked() -> None:
     with pytest.raises(LrdecayError, match="no trainable backbone"):
         propose(a_map(None, {"conv.weight": 1.0}, "DefaultOptimWrapperConstructor"), mmdet=True)

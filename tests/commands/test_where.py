@@ -77,7 +77,7 @@ def test_each_option_is_a_row(project: Run) -> None:
         "optim_wrapper['paramwise_cfg'].custom_keys",
     ],
 )
-def test_a_path_is_taken_in_each_spelling(path: str, project: Run) -> None:
+def test_a_path_is_accepted_in_each_spelling(path: str, project: Run) -> None:
     found = json.loads(project("where", "config.py", path, "-f", "json").out)
     assert [option["keys"][-2:] for option in found["options"]] == [["norm.weight", "decay_mult"]]
 
@@ -134,7 +134,7 @@ def test_a_path_that_nothing_sets(path: str, message: str, project: Run) -> None
         ("param_scheduler[0].end", None),
     ],
 )
-def test_the_nearest_of_what_is_set(path: str, place: str | None, project: Run) -> None:
+def test_the_nearest_set_option(path: str, place: str | None, project: Run) -> None:
     found = config_origins("config.py").nearest(path)
     assert (str(found.origin.place) if found else None) == place
 

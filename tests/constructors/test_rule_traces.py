@@ -171,7 +171,7 @@ def test_unsupported_backbones_of_mmdet_have_no_rules() -> None:
         constructor_of(MMDET_LAYER_DECAY, options, {"head.weight": (8, 8)}, "head.weight", "SwinTransformer")
 
 
-def test_a_map_may_hold_a_way_without_a_layer_id() -> None:
+def test_a_provenance_without_a_layer_id_is_valid() -> None:
     name = "backbone.stages.2.8.gamma"
     rules, tensor = constructor_of(MMDET_LAYER_DECAY, {"num_layers": 3, "decay_rate": 0.7}, CONVNEXT, name)
     whole = rules.provenance(tensor)

@@ -273,7 +273,7 @@ def test_no_command_replaces_torch(name: str, tmp_path: Path) -> None:
                 assert [*named.values()].count("torch") == ("torch" in pinned), part
 
 
-def test_pip_agrees_that_the_pins_keep_what_is_there() -> None:
+def test_pip_agrees_that_the_pins_keep_installed_packages() -> None:
     """The real pip gets the pins of a command: it would install nothing, local labels included."""
     pins = [f"{name}=={metadata.version(name).partition('+')[0]}" for name in ("torch", "numpy")]
     shown = subprocess.run(

@@ -19,6 +19,6 @@ def test_at_another_place_it_is_the_same_error(kind: type[LrdecayError]) -> None
     assert (str(error), str(moved)) == ("here: is odd; mend it", "there: is odd; mend it")
 
 
-def test_fields_are_all_that_an_error_is_made_of() -> None:
+def test_an_error_consists_of_its_fields() -> None:
     error = LrdecayError("is odd", where="here", fix="mend it", status="no-model", final=True)
     assert vars(ConstructorRefused(**error.fields())) == vars(error)

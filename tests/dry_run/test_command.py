@@ -134,7 +134,7 @@ def test_auto_scale_lr_is_switched_on_as_train_py_does(tmp_path: Path, capsys: p
         (("--iters-per-epoch", "5", "--fail-on", "never"), "unknown severity 'never'"),
     ],
 )
-def test_what_cannot_be_judged_is_one_line(
+def test_a_failed_check_is_one_line(
     arguments: tuple[str, ...], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = dry_run(capsys, written("warm-up and steps", tmp_path), *arguments)

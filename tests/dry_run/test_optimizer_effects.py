@@ -100,7 +100,7 @@ def test_measuring_leaves_the_optimizer_as_it_is() -> None:
     assert all(torch.equal(group["params"][0], was) for group, was in zip(optimizer.param_groups, before, strict=True))
 
 
-def test_what_a_class_keeps_beside_its_groups_is_measured_too() -> None:
+def test_state_outside_the_groups_is_measured_too() -> None:
     """mmpretrain's LARS stores eps on the instance, and scales a step by the norm of the weights."""
     groups = [{"params": [torch.nn.Parameter(torch.randn(4, 4))], "lr": lr} for lr in (1e-2, 1e-3)]
     optimizer = LARS(groups, lr=1e-2, weight_decay=0.0)

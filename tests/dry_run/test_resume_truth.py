@@ -146,7 +146,7 @@ def check(coming: dict[str, Any], planned: dict[int, list[float]], resumed: dict
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_to_come_is_as_in_real_trainings(name: str, tmp_path: Path) -> None:
+def test_future_lrs_equal_those_of_real_trainings(name: str, tmp_path: Path) -> None:
     config, checkpoint = resumable(name, tmp_path)
     planned = train(config, tmp_path / "anew").lrs
     with unsafe_loading():
@@ -195,7 +195,7 @@ def test_what_is_to_come_is_as_in_real_trainings(name: str, tmp_path: Path) -> N
         ),
     ],
 )
-def test_the_text_says_what_a_resume_does(
+def test_the_text_describes_the_effect_of_a_resume(
     name: str, messages: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, checkpoint = resumable(name, tmp_path)

@@ -82,7 +82,7 @@ def test_every_iteration_is_as_in_the_real_training(name: str, tmp_path: Path) -
         ("warm-up and steps", "scheduler             LinearLR, lr, iterations 0 to 3, warm-up: start_factor=0.1"),
     ],
 )
-def test_the_text_says_who_sets_the_lr(
+def test_the_text_names_what_sets_the_lr(
     name: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config_for(name, tmp_path)

@@ -180,7 +180,7 @@ def test_a_dry_run_names_what_it_does_not_reach(
 
 
 @pytest.mark.parametrize("model", ["UnrunReadingToy", "DryToy"])
-def test_a_dry_run_of_ordinary_code_says_what_no_dry_run_sees(
+def test_a_dry_run_lists_ordinary_code_that_it_does_not_run(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, path = written(tmp_path, model=dict(type=model, frozen=1))

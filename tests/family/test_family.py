@@ -44,7 +44,7 @@ def test_findings_are_the_golden_ones(recorded: Path, golden: Golden) -> None:
     golden.check_rows(FINDINGS, recorded.stem, [(recorded.stem, f.code, f.severity, f.message) for f in found])
 
 
-def test_group_goes_by_the_weight_decay_of_its_first_parameter() -> None:
+def test_a_group_uses_the_weight_decay_of_its_first_parameter() -> None:
     """mmselfsup puts all decayed parameters of a layer into one group, for any ``decay_mult`` of the keys."""
     group_map = with_provenance(read_map(str(Path(__file__).parent / "maps" / "mmselfsup_keys.json")), None)
     (found,) = Explainer(group_map).explain(select(group_map, "backbone.layers.0.ffn.layers.0.0.weight"))

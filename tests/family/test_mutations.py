@@ -163,14 +163,14 @@ def test_another_name_is_not_tried() -> None:
         ("eva_02", "decode_head.query_feat.weight", ()),
     ],
 )
-def test_traps_are_told(key: str, name: str, expected: tuple[str, ...]) -> None:
+def test_traps_are_reported(key: str, name: str, expected: tuple[str, ...]) -> None:
     group_map = with_original(recorded(key, ROWS[key][0], MINE))
     (found,) = Explainer(group_map).explain(select(group_map, name))
     assert len(found.remarks) == len(expected)
     assert all(map(str.startswith, found.remarks, expected))
 
 
-def test_what_an_adapter_adds_is_meant_to_train_with_the_head() -> None:
+def test_new_modules_of_an_adapter_may_train_with_the_head() -> None:
     group_map = with_original(recorded("vit_adapter_detection", ROWS["vit_adapter_detection"][0], MINE))
     rules = [rule for rule in RULES if rule.code == "LRD201"]
     (found,) = findings_of(group_map, rules)

@@ -50,7 +50,7 @@ def test_a_tensor_is_once_in_a_group_of_each(pggan: GroupMap) -> None:
     assert len(pggan.memberships()) == totals.tensors + 5 * totals.grouped_tensors
 
 
-def test_all_that_step_at_once_hold_it_too_often(pggan: GroupMap) -> None:
+def test_optimizers_that_step_together_share_a_tensor_too_often(pggan: GroupMap) -> None:
     """Return the same map without the field, as if PGGAN's model stepped all optimizers."""
     assert "LRD102" not in {found.code for found in findings_of(pggan, RULES)}
     together = with_optimizer(pggan, turns=msgspec.UNSET)
@@ -157,7 +157,7 @@ def asserted(group_map: GroupMap, condition: str) -> tuple[Finding, ...]:
     return tuple(found for found in findings_of(RuleContext(group_map, policy), RULES) if found.code == "LRD702")
 
 
-def test_an_assertion_is_held_against_every_turn(pggan: GroupMap) -> None:
+def test_an_assertion_checks_every_turn(pggan: GroupMap) -> None:
     assert not asserted(pggan, "<= 0.0015")
     (found,) = asserted(pggan, "<= 0.001")
     assert "it is 0.0015" in found.message
@@ -182,7 +182,7 @@ def encoded(group_map: GroupMap, tmp_path: Path) -> str:
     ],
     ids=["no turns", "twice in one turn"],
 )
-def test_a_map_file_is_held_to_its_turns(
+def test_turns_of_a_map_file_are_validated(
     pggan: GroupMap, tmp_path: Path, damage: Callable[[GroupMap], GroupMap], where: str
 ) -> None:
     assert read_map(encoded(pggan, tmp_path)) == pggan

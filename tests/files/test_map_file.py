@@ -85,7 +85,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_wrong_is_told_with_its_path(name: str, tmp_path: Path) -> None:
+def test_errors_name_the_path(name: str, tmp_path: Path) -> None:
     text, pattern = BROKEN[name]
     file = tmp_path / "map.json"
     file.write_text(text)
@@ -130,7 +130,7 @@ def test_schema_refuses_what_the_reader_refuses(name: str) -> None:
     assert not Draft202012Validator(document_schema("map")).is_valid(json.loads(BROKEN[name][0]))
 
 
-def test_numbers_that_json_cannot_hold_are_not_written() -> None:
+def test_numbers_that_json_cannot_contain_are_not_written() -> None:
     nan = group_map({"g": dict(lr=float("nan"), weight_decay=0.0, parameters={"w": (1,)})})
     with pytest.raises(LrdecayError, match=r"\$\.groups\[0\]\.lr: is nan, which JSON cannot contain"):
         to_json(nan)
@@ -145,7 +145,7 @@ def test_lists_of_numbers_take_one_line_and_strings_are_left_alone() -> None:
     assert json.loads(text)["text"] == "[\n 1,\n 2\n]"
 
 
-def test_writing_keeps_links_and_permissions_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_writing_keeps_links_and_permissions(tmp_path: Path) -> None:
     target, link = tmp_path / "target.json", tmp_path / "link.json"
     target.write_text("old")
     target.chmod(0o640)

@@ -111,7 +111,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_told_with_its_place(name: str) -> None:
+def test_errors_name_their_place(name: str) -> None:
     text, pattern = WRONG[name]
     with pytest.raises(LrdecayError, match=pattern):
         parsed(text, "lrdecay.toml")

@@ -34,12 +34,12 @@ def test_any_document(document: Any) -> None:
 
 
 @given(st.lists(NUMBERS, min_size=1))
-def test_numbers_stand_on_one_line(numbers: list[float]) -> None:
+def test_numbers_are_on_one_line(numbers: list[float]) -> None:
     assert to_json(numbers) == json.dumps(numbers) + "\n"
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_a_number_that_json_cannot_hold_is_named(number: float) -> None:
+def test_a_number_that_json_cannot_contain_is_named(number: float) -> None:
     with pytest.raises(LrdecayError, match=rf"^\$\.groups\[1\]\.lr: is {number}, which JSON cannot contain"):
         to_json({"groups": [{"lr": 1.0}, {"lr": number}]})
 

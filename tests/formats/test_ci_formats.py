@@ -207,7 +207,7 @@ def test_github_annotations_are_read_back() -> None:
     assert lines[-1] == "could not check" or "2 errors" in lines[-1]
 
 
-def test_what_a_package_sets_stands_where_the_repository_names_it() -> None:
+def test_an_option_of_a_package_is_reported_at_the_base_line() -> None:
     """The option is in site-packages, but annotations and editors need a file of the repository."""
     found = result(FROM_ZOO)
     option = "Option: optim_wrapper.paramwise_cfg.num_layers, set at mmdet::convnext/b.py:88"
@@ -295,7 +295,7 @@ def test_what_configs_inherit_is_one_cause() -> None:
     ]
 
 
-def test_github_lists_all_configs_that_could_not_be_judged() -> None:
+def test_github_lists_all_configs_that_could_not_be_checked() -> None:
     lines = rendered("github", result(unjudged=tuple(Skipped(f"{n}.py", "error", "odd") for n in range(12)))).split(
         "\n"
     )

@@ -111,7 +111,7 @@ def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, 
         assert browser.violations("#dialog", **only) == []
 
 
-def test_colors_stand_out_in_both_themes(browser: Browser, pages: dict[str, Path]) -> None:
+def test_colors_have_contrast_in_both_themes(browser: Browser, pages: dict[str, Path]) -> None:
     """Contrast of text is at least 4.5 to 1, of marks 3 to 1, on every background: WCAG 2 AA."""
     for dark in (False, True):
         browser.open(pages["map"], dark=dark)
@@ -253,7 +253,7 @@ def test_groups_are_sorted_by_click_and_by_keyboard(
     assert len(browser.texts("#group-table tbody tr")) == sum("no_decay" in group.name for group in groups)
 
 
-def test_numbers_sort_by_value_and_what_is_missing_goes_last(browser: Browser, pages: dict[str, Path]) -> None:
+def test_numbers_sort_by_value_and_missing_ones_last(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["states"])
     for _ in range(2):
         browser.click("#parameter-table thead th:nth-child(5) button")
@@ -523,7 +523,7 @@ def test_ten_thousand_parameters_take_no_more_of_the_page_than_a_few(browser: Br
     assert nodes[10_000] < nodes[1_000] * 1.1
 
 
-def test_a_page_without_scripts_says_what_is_missing(browser: Browser, pages: dict[str, Path]) -> None:
+def test_a_page_without_scripts_names_missing_features(browser: Browser, pages: dict[str, Path]) -> None:
     browser.command("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.open(pages["map"])

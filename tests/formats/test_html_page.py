@@ -148,7 +148,7 @@ def test_embedded_json_gives_back_what_went_in(value: object) -> None:
     assert json.loads(text) == value
 
 
-def test_numbers_that_json_cannot_hold_are_shown() -> None:
+def test_numbers_that_json_cannot_contain_are_shown() -> None:
     groups = {"a": {"lr": float("inf"), "lr_scale": float("nan"), "parameters": {"x": ()}}}
     data = Tree(page(group_map(groups))).data()
     assert (data["parameters"]["groups"][0]["lr"], data["parameters"]["groups"][0]["lr_scale"]) == ("inf", "nan")

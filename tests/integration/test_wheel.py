@@ -72,7 +72,7 @@ def test_few_small_packages_are_installed(run_there: Run) -> None:
 
 
 @pytest.mark.parametrize("command", JUDGED)
-def test_maps_are_judged(run_there: Run, command: str) -> None:
+def test_maps_are_checked(run_there: Run, command: str) -> None:
     code, message = JUDGED[command]
     done = run_there("lrdecay", *command.split())
     assert done.returncode == code, done.stderr

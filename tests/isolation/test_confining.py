@@ -174,7 +174,7 @@ def test_what_a_config_needs_is_left(scene: Scene) -> None:
     assert outcome_of(scene, ordinary, confined=True) == "done"
 
 
-def test_an_abort_still_tells_its_signal(scene: Scene) -> None:
+def test_an_abort_still_reports_its_signal(scene: Scene) -> None:
     def abort(_: Scene) -> None:
         faulthandler.disable()
         os.abort()
@@ -204,7 +204,7 @@ def test_what_takes_too_much_is_ended(scene: Scene) -> None:
     assert (scene.scratch / "file").stat().st_size <= 1 << 16
 
 
-def test_measures_are_told(scene: Scene) -> None:
+def test_measured_values_are_reported(scene: Scene) -> None:
     def report(_: str) -> bytes:
         return "\n".join(map(str, confine(Confinement(str(scene.scratch), ())))).encode()
 

@@ -165,7 +165,7 @@ def decaying(constructor: str, batch: int, folder: Path, **more: Any) -> str:
 
 
 @pytest.mark.parametrize("constructor", ["ByMmengine", "ByDistInfo", "ByTorch", "ByVariable"])
-def test_a_constructor_that_asks_for_the_gpus_is_told(
+def test_a_constructor_gets_the_number_of_gpus(
     constructor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = decaying(constructor, 16, tmp_path)

@@ -126,7 +126,7 @@ def test_prints_and_logs(
     assert ("printed by a constructor" in captured.err) == verbose
 
 
-def test_a_weight_that_is_taken_by_its_name_has_no_shape_to_fit(tmp_path: Path) -> None:
+def test_a_weight_read_by_its_name_has_no_shape_to_match(tmp_path: Path) -> None:
     """mmaction2's ResNet compares the shape of each weight, and mmengine's own loader finds none."""
     with constructing("cpu"):
         state = _load_checkpoint(str(tmp_path / "none.pth"))["state_dict"]

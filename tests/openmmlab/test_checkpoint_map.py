@@ -80,12 +80,12 @@ def test_recorded_names_need_no_config(run_of: Callable[[str], Run], name: str) 
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name not in RECORDED])
-def test_names_that_nobody_recorded_are_asked_for(run_of: Callable[[str], Run], name: str) -> None:
+def test_unrecorded_names_are_requested(run_of: Callable[[str], Run], name: str) -> None:
     with pytest.raises(LrdecayError, match=r"contains no parameter names.*--config .*/vis_data/config.py"):
         checkpoint_map(str(run_of(name).checkpoint))
 
 
-def test_what_its_config_says_beside_other_values_is_known(run_of: Callable[[str], Run], tmp_path: Path) -> None:
+def test_values_beside_unknown_values_of_the_config_are_known(run_of: Callable[[str], Run], tmp_path: Path) -> None:
     """A config may contain a value without a literal, which mmengine writes as its repr; no such text is executed."""
 
     def add(checkpoint: dict[str, Any]) -> None:
@@ -188,7 +188,7 @@ def test_the_text_of_a_config_is_named_where_there_is_one(run_of: Callable[[str]
         assert ("meta['cfg']" in refused.value.line()) is reported
 
 
-def test_recorded_names_stand_and_a_resume_that_would_mix_them_up_is_told(
+def test_recorded_names_are_used_and_a_resume_that_swaps_them_is_reported(
     run_of: Callable[[str], Run], tmp_path: Path
 ) -> None:
     """Two groups of equal sizes in reversed order: mmengine would not notice."""
@@ -275,7 +275,7 @@ def test_the_base_lr_is_what_the_recorded_scales_agree_on(
     }
 
 
-def test_a_tensor_that_is_held_twice_is_counted_once(tmp_path: Path) -> None:
+def test_a_shared_tensor_is_counted_once(tmp_path: Path) -> None:
     """The groups are as in a live optimizer; torch warns and saves them."""
     weight = torch.nn.Parameter(torch.zeros(2, 3))
     with pytest.warns(UserWarning, match="duplicate parameters"):
@@ -290,7 +290,7 @@ def test_a_tensor_that_is_held_twice_is_counted_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("state", [{"steps": 3, "exp_avg": None}, {"exp_avg": [1.0]}, {}, 3])
-def test_a_state_that_tells_no_shape_is_no_hindrance(
+def test_an_optimizer_state_without_shapes_is_accepted(
     run_of: Callable[[str], Run], tmp_path: Path, state: object
 ) -> None:
     """The saved model or the config gives the shapes if the state of a custom or new optimizer has none."""
@@ -304,9 +304,7 @@ def test_a_state_that_tells_no_shape_is_no_hindrance(
     assert mapped_numbers(checkpoint_map(changed, audit(str(run.config)))) == live_numbers(run.runner)
 
 
-def test_a_torch_that_may_run_what_is_hostile_reads_no_checkpoint(
-    run_of: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_vulnerable_torch_reads_no_checkpoint(run_of: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(run_of("mmdet_decay").checkpoint)
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was loaded"))
     for version in ("1.13.1", "2.9.1+cu126"):

@@ -191,7 +191,7 @@ def test_exemptions_that_work(backbone_class: str, name: str) -> None:
     assert by_parameter(our_groups(model, strict_compat=True), "weight_decay")[name] == BASE_WEIGHT_DECAY
 
 
-def test_what_is_decayed() -> None:
+def test_decayed_parameters() -> None:
     """Weights of convolutions and linear layers, and otherwise only the layer weights of MFF."""
     for backbone_class in BACKBONES:
         model = classifier(backbone_class)

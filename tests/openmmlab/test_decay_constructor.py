@@ -111,7 +111,7 @@ def test_convnext_as_mmdet_has_it(variant: str) -> None:
             assert_as_mmdet(our_groups(model, **options, strict_compat=True), groups_of(model, THEIRS, **options))
 
 
-def test_what_is_explained_of_a_wrapped_model() -> None:
+def test_explanation_of_a_wrapped_model() -> None:
     model = Wrapper(Detector(ToyConvNeXt()))
     config = Config({"optim_wrapper": {"optimizer": OPTIMIZER, "paramwise_cfg": {"decay_rate": RATE}}})
     explained = explain_groups(config, model, OURS)

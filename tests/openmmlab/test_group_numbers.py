@@ -111,9 +111,7 @@ def test_numbers_are_rounded_as_torch_rounds_them(precision: str) -> None:
 
 @pytest.mark.parametrize("precision", EPSILON)
 @pytest.mark.parametrize("constructor", ["", SCALED], ids=["layer decay", "custom keys"])
-def test_an_lr_that_is_kept_as_a_tensor_is_explained_and_compared_at_its_precision(
-    build, again, precision: str, constructor: str
-) -> None:
+def test_a_tensor_lr_is_explained_and_compared_at_its_precision(build, again, precision: str, constructor: str) -> None:
     stored = build(f"optimizer=dict(type='TensorLr', dtype='{precision}'), {constructor}")
     plain = build(f"optimizer=dict(type='AdamW'), {constructor}")
     assert {group.precision("lr") for group in stored.groups} == {precision}

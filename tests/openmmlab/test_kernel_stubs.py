@@ -45,7 +45,7 @@ def test_installing_again_changes_nothing() -> None:
     assert sys.modules["mmcv._ext"] is extension
 
 
-def test_what_is_imported_already_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imported_modules_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stub would come too late: other modules already use the existing module."""
     install_stubs()
     import torchvision  # noqa: F401

@@ -185,7 +185,7 @@ def test_everything_is_put_back() -> None:
     assert [AutoConfig.from_pretrained, PreTrainedModel.from_pretrained, AutoTokenizer.from_pretrained] == before
 
 
-def test_a_name_is_taken_by_the_keyword_of_the_library() -> None:
+def test_names_from_keywords_of_the_library() -> None:
     """A config uses this name for mmaction2's VindLUTokenizer, which is registered as its from_pretrained."""
     by_keyword = {"pretrained_model_name_or_path": "bert-base-uncased"}
     with constructing("cpu"):

@@ -151,7 +151,7 @@ def test_a_use_is_one_of_the_real_thing(code: str) -> None:
     assert run(code)["result"] == USES[code]
 
 
-def test_afterwards_nothing_tells() -> None:
+def test_no_trace_remains_afterwards() -> None:
     namespace = run("import heavy\nimport heavy.inside\nfrom heavy import Thing, work as labour")
     assert isinstance(namespace["Thing"], LazyName)
     execute(sys.modules["heavy"])
@@ -167,7 +167,7 @@ def test_afterwards_nothing_tells() -> None:
     assert not is_deferred("heavy.plain")
 
 
-def test_a_name_taken_from_one_that_took_it_is_handed_on() -> None:
+def test_a_reimported_name_is_traced_to_its_source() -> None:
     namespace = run("from chain import Thing")
     execute(sys.modules["chain"])
     assert is_deferred("heavy")
@@ -175,7 +175,7 @@ def test_a_name_taken_from_one_that_took_it_is_handed_on() -> None:
     assert namespace["Thing"] is sys.modules["heavy"].Thing
 
 
-def test_what_is_not_there_fails_as_ever() -> None:
+def test_a_missing_module_fails_as_usual() -> None:
     for code in ("import not_installed", "from not_installed import anything", "import heavy.nowhere"):
         with pytest.raises(ModuleNotFoundError, match="No module named"):
             run(code)

@@ -225,7 +225,7 @@ def test_a_module_that_was_made_by_hand_is_no_package(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("version", "blamed"), [("4.45.2", None), ("5.0.0", "transformers"), (None, None)])
-def test_a_package_is_blamed_for_a_module_that_dies_only_if_it_is_too_new(
+def test_a_failing_module_is_blamed_on_its_package_only_if_too_new(
     version: str | None, blamed: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "site-packages").mkdir()
@@ -319,7 +319,7 @@ USER = '_base_ = "{base}"\n'
 BROKEN = "mmdet::v3det/fcos_swinb_fpn_8x4_sample1e-3_mstrain_v3det_2x.py"
 
 
-def test_a_fault_of_the_package_is_told_from_one_of_the_user(tmp_path: Path) -> None:
+def test_package_faults_and_user_faults_are_distinguished(tmp_path: Path) -> None:
     with pytest.raises(LrdecayError) as raised:
         audit(BROKEN)
     assert raised.value.status == "broken upstream"
@@ -343,7 +343,7 @@ def test_a_fault_of_the_package_is_told_from_one_of_the_user(tmp_path: Path) -> 
     assert raised.value.status == "error"
 
 
-def test_a_zoo_that_nobody_installed_is_the_users_own(tmp_path: Path) -> None:
+def test_a_zoo_that_is_not_installed_is_the_users_own(tmp_path: Path) -> None:
     """A copy of a package's folder; no version of it is known to be broken."""
     from lrdecay_cli.openmmlab.failures.translate import classify_upstream_faults
 

@@ -91,7 +91,7 @@ def test_reads(constructor: str, options: dict[str, Any], read: tuple[str, ...])
     assert reads_of(constructor, options).paths == read
 
 
-def test_every_way_to_read() -> None:
+def test_every_method_of_reading() -> None:
     options = dict(item=1, get=2, attribute=3, contains=4, nested=dict(inner=5), popped=6, untouched=7)
     options |= dict(set=8, listed=dict(value=9))
     with_spelling = OPTIM_WRAPPER_CONSTRUCTORS.module_dict.copy()

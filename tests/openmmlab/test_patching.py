@@ -42,7 +42,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("package")
-def test_functions_taken_by_name_are_replaced_and_come_back() -> None:
+def test_functions_imported_by_name_are_replaced_and_restored() -> None:
     owner, early = importlib.import_module("owner_of_it"), importlib.import_module("early_user")
     original, copy = owner.load, copied(owner.load)
     with patched_functions(owner, load=lambda what, **_options: f"no {what}", by_closure=lambda *_: "nothing"):

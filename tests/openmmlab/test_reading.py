@@ -57,7 +57,7 @@ def test_a_frozen_parameter_in_a_group_is_grouped_and_marked() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with duplicate")
-def test_a_tensor_that_is_held_twice_is_counted_once() -> None:
+def test_a_shared_tensor_is_counted_once() -> None:
     model = Toy()
     optimizer = torch.optim.SGD([model.lost], lr=0.1)
     optimizer.param_groups[0]["params"].append(model.lost)
@@ -143,7 +143,7 @@ def test_several_optimizers() -> None:
         ((("a", "b", "c"),), ["a", "b", "c"], 0),
     ],
 )
-def test_optimizers_that_take_turns_each_hold_a_tensor(turns: Any, held: list[str], again: int) -> None:
+def test_optimizers_that_take_turns_each_have_the_tensor(turns: Any, held: list[str], again: int) -> None:
     model = Toy()
     optimizers = {name: torch.optim.SGD([model.lost], lr=0.1) for name in "abc"}
     found = read_groups(model, optimizers, dict.fromkeys(optimizers, 0.1), {}, turns=turns)

@@ -26,7 +26,7 @@ BASES = {
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_what_is_read_ahead_is_what_mmengine_reads(base: str, tmp_path: Path) -> None:
+def test_bases_read_ahead_equal_those_of_mmengine(base: str, tmp_path: Path) -> None:
     config = tmp_path / "config.py"
     config.write_text(f"{BASES[base]}\n{CHILD if base != 'a part' else ''}")
 

@@ -34,7 +34,7 @@ SYNC = "mmdet::strong_baselines/mask-rcnn_r50_fpn_rpn-2conv_4conv1fc_syncbn-all_
         ("mmpretrain::blip/blip-base_8xb32_vqa.py", "answer_list.json"),
     ],
 )
-def test_a_config_that_asks_for_it_is_told_what_it_got(config: str, name: str) -> None:
+def test_stubs_are_reported_to_a_config_that_uses_them(config: str, name: str) -> None:
     assert name in [stub.name for stub in audit(config).stubs]
 
 
@@ -145,7 +145,7 @@ def test_each_stub_is_tried_once_and_the_last_error_is_raised() -> None:
     assert [stub.name for stub in stubs] == ["skimage"]
 
 
-def test_what_is_installed_stays_in_use_where_something_else_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_modules_stay_in_use_if_others_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each module of mmdet logs separately that it could not import fairscale."""
     from mmdet.models.layers.transformer import deformable_detr_layers, detr_layers
 

@@ -171,7 +171,7 @@ def test_train_raises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_train_that_goes_by_calls_and_indexes_its_tensors() -> None:
+def test_a_train_method_that_depends_on_calls_and_indexes_tensors() -> None:
     """mmpretrain's LeViT stores indexed biases at every second call."""
     config = "mmpretrain::levit/levit-128s_8xb256_in1k.py"
     loaded = plain_config(str(find_config(config)))

@@ -35,7 +35,7 @@ MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayO
         ("LayerDecayOptimizerConstructorBackboneFixed", "mmseg", ""),
     ],
 )
-def test_meant(name: str, scope: str, expected: str) -> None:
+def test_suggested_names(name: str, scope: str, expected: str) -> None:
     assert suggest_constructor(name, scope, {"DefaultOptimWrapperConstructor": "mmengine"}) == expected
 
 

@@ -77,7 +77,7 @@ class Kept:
 
 
 @pytest.mark.usefixtures("built")
-def test_the_cache_is_asked_for_every_config_and_keeps_what_is_built() -> None:
+def test_the_cache_is_read_for_every_config_and_stores_built_maps() -> None:
     cache, loaded = Kept(), []
     options = BuildSpec(finite=False)
     outcomes = list(build_many(NAMES, options, jobs=2, cache=cache, load=lambda missing: loaded.append(list(missing))))
@@ -95,7 +95,7 @@ def test_the_cache_is_asked_for_every_config_and_keeps_what_is_built() -> None:
 
 
 @pytest.mark.usefixtures("built")
-def test_of_many_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_of_many_configs_are_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrdecay_cli.processes.build_many.MOST_CACHED", 16)
     names, cache = [f"{number}.py" for number in range(17)], Kept()
     outcomes = list(build_many(names, BuildSpec(finite=False), jobs=2, cache=cache, load=lambda _: None))
@@ -119,7 +119,7 @@ def test_a_lone_one_is_built_here_and_what_it_raises_is_raised() -> None:
 
 
 @pytest.mark.usefixtures("built")
-def test_a_number_that_json_cannot_hold_is_refused_where_it_is_written() -> None:
+def test_a_number_that_json_cannot_contain_is_refused_on_writing() -> None:
     (outcome,) = build_many(["a.py"], BuildSpec(), jobs=1, load=lambda _: None)
     assert outcome.status == "error"
     assert outcome.problem.startswith("$.groups[0].lr is inf, which JSON cannot contain; change the config so that")
@@ -140,7 +140,7 @@ def test_a_number_that_json_cannot_hold_is_refused_where_it_is_written() -> None
     ],
     ids=" ".join,
 )
-def test_the_first_that_fails_is_told(configs: list[str], line: str, status: str) -> None:
+def test_the_first_failure_is_reported(configs: list[str], line: str, status: str) -> None:
     with pytest.raises(LrdecayError) as raised:
         maps_of(*configs)
     assert raised.value.line().startswith(line)

@@ -61,7 +61,7 @@ def test_every_config_has_a_record(case: str, tmp_path: Path, monkeypatch: pytes
         assert built.group_map is not None
 
 
-def test_an_infinite_number_travels_where_nothing_is_made_of_it_but_text() -> None:
+def test_an_infinite_number_is_allowed_where_only_text_uses_it() -> None:
     made = group_map({"": {"lr": float("inf"), "parameters": {"weight": (2, 2)}}})
     answer = BuildOutcome("a.py", made).encoded(finite=False)
     assert outcome_of(Outcome("a.py", answer), finite=False).group_map == made

@@ -90,7 +90,7 @@ WORK: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize("case", WORK)
-def test_every_way_to_end_is_an_outcome(
+def test_every_end_of_a_child_is_an_outcome(
     case: str, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work, lost, reason = WORK[case]
@@ -128,7 +128,7 @@ def test_jobs_run_side_by_side_and_all_are_done(tmp_path: Path) -> None:
     assert {outcome.answer for outcome in outcomes} == {b"True"}
 
 
-def test_whoever_stops_early_leaves_no_child_behind(tmp_path: Path) -> None:
+def test_an_early_stop_leaves_no_child(tmp_path: Path) -> None:
     def work(name: str) -> bytes:
         if name != "quick":
             (tmp_path / name).write_text(str(os.getpid()))

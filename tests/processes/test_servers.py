@@ -29,7 +29,7 @@ class Broken(Executor):
         return future
 
 
-def test_what_an_executor_loses_is_told() -> None:
+def test_losses_of_an_executor_are_reported() -> None:
     outcomes = {outcome.config: outcome for outcome in submitted(Broken(), OPTIONS, ["a.py", "b.py"])}
     assert {name: (one.lost, one.reason) for name, one in outcomes.items()} == {
         name: ("crashed", f"ConnectionError: lost {name}") for name in ("a.py", "b.py")
@@ -44,7 +44,7 @@ def test_a_thread_has_a_process_beside_it(tmp_path: Any, monkeypatch: pytest.Mon
     assert (outcome.config, outcome.status) == ("a.py", "no-optim-wrapper")
 
 
-def test_a_worker_without_the_files_says_so() -> None:
+def test_a_worker_without_the_files_reports_this() -> None:
     outcome = build("a.py", msgspec.structs.replace(OPTIONS, folder="/nowhere"))
     assert outcome.status == "error"
     assert outcome.problem.startswith("the worker cannot enter /nowhere (No such file or directory)")

@@ -170,7 +170,7 @@ def test_refused(key: str, settings: dict[str, Any], expected: list[tuple[str, s
         pytest.param("test_cfg", {"fp16": True}, id="test in fp16"),
     ],
 )
-def test_taken(key: str, settings: dict[str, Any]) -> None:
+def test_accepted(key: str, settings: dict[str, Any]) -> None:
     assert found(key, settings) == ()
     build(key, settings)
 

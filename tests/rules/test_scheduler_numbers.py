@@ -50,7 +50,7 @@ def test_a_number_is_finite_as_a_float(value: object, number: float | None) -> N
         pytest.param({"type": "OneCycleLR", "eta_max": TOO_LARGE}, id="eta_max"),
     ],
 )
-def test_a_setting_that_no_float_holds_counts_as_not_given(settings: dict[str, Any]) -> None:
+def test_a_setting_too_large_for_a_float_counts_as_missing(settings: dict[str, Any]) -> None:
     def found(scheduler: dict[str, Any]) -> list[tuple[str, str]]:
         training = Training({}, (scheduler,), {"by_epoch": True, "max_epochs": 12}, {}, None, ())
         groups = {name: {"lr": lr, "parameters": {f"{name}.w": (2, 2)}} for name, lr in (("slow", 0.1), ("fast", 1.0))}

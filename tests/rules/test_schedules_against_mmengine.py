@@ -276,7 +276,7 @@ def test_findings_match_the_trace(
         pytest.param([{**UP, "eta_min": 0.1}], "error", "eta_min_ratio=0.1 ", id="for good"),
     ],
 )
-def test_a_rise_is_kept_if_a_later_scheduler_lowers_it(
+def test_a_rise_is_sampled_if_a_later_scheduler_lowers_it(
     schedulers: list[dict[str, Any]], severity: str, fix: str
 ) -> None:
     (finding,) = findings_of(described(schedulers), [find_rule("LRD601")])

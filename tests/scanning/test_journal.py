@@ -30,7 +30,7 @@ def known(file: Path, config: str, *options: str) -> bool:
         return journal.done(config) is not None
 
 
-def test_what_is_done_is_kept(recorded: tuple[Path, str]) -> None:
+def test_a_finished_config_is_recorded(recorded: tuple[Path, str]) -> None:
     assert known(*recorded)
 
 

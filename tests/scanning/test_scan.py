@@ -51,7 +51,7 @@ def test_interrupted_between_two_results_it_ends_the_children_and_keeps_the_firs
 
 
 @pytest.mark.parametrize(("verbose", "count"), [(False, 9), (True, 30)])
-def test_reasons_are_told_at_a_length_that_is_read(verbose: bool, count: int) -> None:
+def test_reasons_are_limited_to_a_readable_length(verbose: bool, count: int) -> None:
     timed = [Timed(ScanRecord(config=f"{n:02}.py", status="error", problem="odd"), 0.1) for n in range(30)]
     document = document_of([one.record for one in timed], "cpu", ())
     (note,) = report_of(timed, document, verbose=verbose).report.notes
@@ -59,7 +59,7 @@ def test_reasons_are_told_at_a_length_that_is_read(verbose: bool, count: int) ->
     assert note.details[-1] == ("29.py: odd" if verbose else "… 22 more with -v")
 
 
-def test_what_is_alike_is_told_once_and_outliers_come_first(tmp_path: Path) -> None:
+def test_equal_values_are_shown_once_and_outliers_come_first(tmp_path: Path) -> None:
     config = tmp_path / "config.py"
     config.write_text(
         'default_scope = "mmpretrain"\n'

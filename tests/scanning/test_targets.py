@@ -49,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["configs/deep/_base_"], ["configs/deep/_base_/c.py"]),
     ],
 )
-def test_what_is_meant(folder: Path, targets: list[str], expected: list[str]) -> None:
+def test_selected_configs(folder: Path, targets: list[str], expected: list[str]) -> None:
     assert configs_of(targets) == expected
     if "*" in targets[0]:
         assert configs_of([str(folder / targets[0])]) == [str(folder / name) for name in expected]
@@ -110,7 +110,7 @@ def test_shards_are_everything_once(count: int) -> None:
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "-1/2", "1/2/3", ""])
-def test_what_is_no_shard(shard: str) -> None:
+def test_files_that_are_not_shards(shard: str) -> None:
     with pytest.raises(LrdecayError, match="is not a shard"):
         shard_of([], shard)
 
@@ -121,7 +121,7 @@ def test_one_file_by_several_names_is_scanned_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [b"a\nb.py", b"a\xff.py"])
-def test_a_name_that_no_report_can_hold_is_refused_before_anything_is_built(folder: Path, name: bytes) -> None:
+def test_an_unprintable_name_is_refused_before_any_build(folder: Path, name: bytes) -> None:
     Path(os.fsdecode(os.fsencode(folder / "configs") + b"/" + name)).write_text("model = 1")
     with pytest.raises(LrdecayError, match="the name of the config contains unprintable") as caught:
         configs_of(["configs"])

@@ -55,7 +55,7 @@ FOLDED = {
 
 
 @pytest.mark.parametrize(("parts", "expected"), FOLDED.values(), ids=FOLDED)
-def test_what_is_read(parts: str, expected: list[str]) -> None:
+def test_folded_pattern(parts: str, expected: list[str]) -> None:
     names = [name for name in SWIN if any(part in name for part in parts.split())]
     assert [pattern for pattern, _ in fold_names(names, SWIN)] == expected
 
@@ -105,7 +105,7 @@ def test_nothing_folds_into_nothing() -> None:
     assert fold_names([], []) == fold_names([], ["a"]) == []
 
 
-def test_names_of_no_universe_are_taken_into_it() -> None:
+def test_names_outside_the_universe_are_added() -> None:
     assert fold_names(["a.x", "a.y"], ["b"]) == [("a.*", ["a.x", "a.y"])]
 
 
