@@ -1,4 +1,4 @@
-"""For Python programs, pytest and notebooks among them: everything that ``lrdecay_cli`` offers."""
+"""The Python API of ``import lrdecay_cli``, for programs, tests and notebooks."""
 
 from lrdecay_cli.api.building import CheckedDryRun, audit, dry_run, load, schedule, suggest
 from lrdecay_cli.api.checking import check

@@ -1,4 +1,4 @@
-"""What is built from a config: ``lrdecay_cli.audit``, ``schedule``, ``suggest``, ``dry_run``; and maps from files."""
+"""Functions that build a config (``lrdecay_cli.audit``, ``schedule``, ``suggest``, ``dry_run``) or read a map."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def audit(
     auto_scale_lr: bool = False,
     cache: bool = True,
 ) -> GroupMap:
-    """Return the parameter groups of a training config: build its model, run its own constructor, read the optimizer.
+    """Return the parameter groups of a training config.
+
+    lrdecay builds the model, runs the config's own optimizer constructor, and reads the groups from the optimizer.
 
     >>> group_map = audit("config.py", cfg_options={"optim_wrapper.optimizer.lr": 1e-3})
     >>> group_map
@@ -43,22 +45,24 @@ def audit(
     >>> group_map["backbone.stages.0.0.norm.weight"].lr_scale
     0.1176...
 
-    The config runs in a new process. The imports, registries, random numbers and working directory of the calling
-    process stay unchanged. The map is cached, as by ``lrdecay inspect``.
+    The config runs in a new process, so that imports, registries, random numbers and the working directory of the
+    calling process stay unchanged. The map is cached, as by ``lrdecay inspect``.
 
-    If the calling program registered own classes with mmengine, or imported a package that did (other than mmdet and
-    mmpretrain), the config runs in a forked copy of the calling process, and the map is not cached. Without fork
-    (Windows), and on a GPU, the config then runs in the calling process.
+    There is one exception: the calling program has registered its own classes with mmengine, or has imported a package
+    other than mmdet and mmpretrain that registers classes. Then the config runs in a forked copy of the calling
+    process, and the map is not cached. On Windows, which cannot fork, and on a GPU, it runs in the calling process
+    itself.
 
     Args:
         config: path of a config, or ``mmdet::<path>`` for the zoo of an installed package.
-        cfg_options: overrides: a dict, ``{"optim_wrapper.optimizer.lr": 1e-3}`` or nested as for mmengine's
-            ``merge_from_dict``; or a list of ``key=value`` as for ``--cfg-options``.
-        device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``; the map is the same.
+        cfg_options: overrides of the config: a dict such as ``{"optim_wrapper.optimizer.lr": 1e-3}``, a nested dict as
+            for mmengine's ``merge_from_dict``, or a list of ``key=value`` as for ``--cfg-options``.
+        device: device on which the model is built: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``. The map is the
+            same on every device.
         gpus: number of GPUs in the training; 1 if None.
         batch_size: samples in a batch of one GPU; the config's own value if None.
         auto_scale_lr: switch the config's ``auto_scale_lr`` on, as ``tools/train.py --auto-scale-lr`` does.
-        cache: use a cached map, and cache this one. ``LRDECAY_NO_CACHE=1`` also switches the cache off.
+        cache: use a cached map, and cache a new map. ``LRDECAY_NO_CACHE=1`` also switches the cache off.
 
     Raises:
         LrdecayError: a package or the device is missing, or the config, the model or the constructor fails.
@@ -88,8 +92,8 @@ def load(path: PathLike, *, config: PathLike | None = None) -> GroupMap:
     <GroupMap config.py: ImageClassifier, AdamW, 16 groups with 182 of 182 tensors, lr 8.24e-06 to 0.0001>
 
     Args:
-        path: a file from ``lrdecay inspect --format json`` or :meth:`GroupMap.save`, or a checkpoint of mmengine.
-        config: only for a checkpoint: the config or exported map with its parameter names.
+        path: a file written by ``lrdecay inspect --format json`` or :meth:`GroupMap.save`, or a checkpoint of mmengine.
+        config: for a checkpoint only: the config or exported map with the parameter names.
 
     Raises:
         LrdecayError: the file is missing, or is not a group map.
@@ -104,21 +108,23 @@ def load(path: PathLike, *, config: PathLike | None = None) -> GroupMap:
         named_by = None if config is None else os.fspath(config)
         return _document(answer(Task(kind="map", source=source, named_by=named_by), (), GroupMap).document)
     if config is not None:
-        raise LrdecayError("only a checkpoint is named by a config", where=source, fix="leave config out")
+        raise LrdecayError(
+            "config is only for a checkpoint, to give its parameter names", where=source, fix="leave out config"
+        )
     return read_map(source)
 
 
 def as_map(source: GroupMap | PathLike, *, cfg_options: CfgOptions | None = None) -> GroupMap:
-    """Return the group map of a source: a map is returned unchanged, a file is read, a config is built."""
+    """Return the group map of a source: return a map unchanged, read a file, or build a config."""
     if isinstance(source, GroupMap):
         if cfg_options:
-            raise LrdecayError("only a config has options to set", where="cfg_options", fix="give the config")
+            raise LrdecayError("options can be set only in a config", where="cfg_options", fix="give the config")
         return source
     return load(source) if is_map_file(source) else audit(source, cfg_options=cfg_options)
 
 
 def is_map_file(source: GroupMap | PathLike) -> bool:
-    """True if a source is the path of an exported map or a checkpoint; False for a map and for a config."""
+    """True if a source is the path of an exported map or a checkpoint; False for a group map and for a config."""
     from lrdecay_cli.app.requests.sources import is_map
     from lrdecay_cli.files.config_path import is_checkpoint
 
@@ -206,11 +212,11 @@ class CheckedDryRun(Displayed, frozen=True):
     """A dry run with the rules' findings about the run."""
 
     run: DryRun
-    """The observations: the lr of each group, what set it, and errors that stop the training."""
+    """The record of the run: the lr of each group, what set this lr, and errors that stop the training."""
     result: CheckResult
 
     def headline(self) -> str:
-        """Return the headlines of the run and of the result."""
+        """Return the headline of the run and the headline of the findings, in one line."""
         return f"{self.run.headline()}; {self.result.headline()}"
 
     def raise_on_failure(self) -> CheckedDryRun:

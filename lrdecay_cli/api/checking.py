@@ -1,4 +1,4 @@
-"""Judging group maps: ``lrdecay_cli.check``."""
+"""Check group maps with the rules: ``lrdecay_cli.check``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check(
     settings: str | os.PathLike[str] | None = None,
     today: date | None = None,
 ) -> CheckResult:
-    """Run the rules on a group map. Needs torch only to build a config.
+    """Run the rules on a group map, and return the findings. Needs torch only to build a config.
 
     In a test, ``raise_on_failure`` shows the findings:
 
@@ -36,18 +36,18 @@ def check(
     Args:
         group_map: a map from :func:`audit` or :func:`audit_optimizer`, or the path of an exported map, a
             checkpoint or a config to build.
-        select: rules to run, by code, start of a code, or name; all rules if empty.
-        ignore: rules not to run, likewise; if ``select`` names a rule too, the longer code or name wins.
+        select: rules to run, by code, by the start of a code, or by name; all rules if empty.
+        ignore: rules not to run, in the same forms. If ``select`` names the same rule, the longer code or name wins.
         fail_on: the lowest severity that :meth:`CheckResult.failing` returns.
-        baseline: a map, the file of a baseline, or the folder with the baselines as for ``lrdecay check --baseline``;
-            every difference from the baseline is a finding.
-        settings: a settings file with assertions and suppressions. None: no settings file is used. Suppressions in
-            comments of the config apply unless ``group_map`` is the path of a map.
-        today: the date for suppressions that expire; today if None.
+        baseline: a map, the file of a baseline, or a folder of baselines as for ``lrdecay check --baseline``. Every
+            difference from the baseline is a finding.
+        settings: a settings file with assertions and suppressions; None to use no settings file. Suppressions in
+            comments of the config apply too, unless ``group_map`` is the path of a map.
+        today: the date that decides which suppressions have expired; the present date if None.
 
     Raises:
-        LrdecayError: a map or the settings cannot be read, there is no baseline, a config does not build, a rule or
-            severity is unknown.
+        LrdecayError: a map or the settings cannot be read, the baseline is missing, a config does not build, or a rule
+            or severity is unknown.
     """
     from lrdecay_cli.checking.baselines import find_baseline
     from lrdecay_cli.checking.checking import check_maps

@@ -1,4 +1,4 @@
-"""Comparing and explaining group maps: ``lrdecay_cli.diff`` and ``lrdecay_cli.explain``."""
+"""Compare and explain group maps: ``lrdecay_cli.diff`` and ``lrdecay_cli.explain``."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def diff(
         after: the second map, in the same forms.
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare: ``lr``, ``lr_scale``, ``weight_decay``, ``group``, …; all if None.
-        by: unit of a row in the report: ``parameter`` (parameters with equal changes share a row), ``layer`` or
-            ``module``.
+        by: unit of a row in the report: ``parameter``, ``layer`` or ``module``. Parameters with equal changes share a
+            row.
 
     Raises:
         LrdecayError: a map cannot be read or built, or an aspect is unknown.
@@ -73,7 +73,7 @@ def explain(
     group: str | None = None,
     cfg_options: CfgOptions | None = None,
 ) -> Explanations:
-    """Explain the lr and weight decay of parameters: every rule that the constructor considers, and the formula.
+    """Explain the lr and weight decay of parameters, with every rule that the constructor considers and the formula.
 
     >>> found = explain("config.py", "backbone.norm3")
     >>> found
@@ -84,12 +84,12 @@ def explain(
     Args:
         source: a map, or the path of a config, an exported map or a checkpoint.
         parameter: a name, a module, a group or a glob; or several.
-        why_not: a pattern of parameters to explain why they are not in ``group``.
-        group: name of a group, for ``why_not``.
+        why_not: a pattern of parameters. The explanation shows why these parameters are not in ``group``.
+        group: name of the group for ``why_not``.
         cfg_options: overrides of a config, as for :func:`audit`.
 
     Raises:
-        LrdecayError: the map cannot be read or built, nothing matches, or the group does not exist.
+        LrdecayError: the map cannot be read or built, no parameter matches, or the group does not exist.
     """
     from lrdecay_cli.analysis.explaining.report import check_question, explanation
 
@@ -101,7 +101,10 @@ def explain(
 
 
 def _both(before: GroupMap | PathLike, after: GroupMap | PathLike) -> list[GroupMap]:
-    """Return the two maps to compare. The map of a text baseline gets the tensors of the other map."""
+    """Return the two maps to compare.
+
+    A text baseline does not list tensors: its map gets the tensors of the other map.
+    """
     from lrdecay_cli.app.requests.sources import is_text_baseline
     from lrdecay_cli.checking.baselines import compared_baseline
 
@@ -117,7 +120,7 @@ def _both(before: GroupMap | PathLike, after: GroupMap | PathLike) -> list[Group
 
 
 def _origins(source: GroupMap | PathLike, cfg_options: CfgOptions | None) -> ConfigOrigins | None:
-    """Return the places that set the options of a config; None for a map."""
+    """Return where the files of a config set its options; None for a map."""
     from lrdecay_cli.origins import known_origins
 
     if isinstance(source, GroupMap) or is_map_file(source):

@@ -1,4 +1,4 @@
-"""Rendering records for Python programs: ``domain/display.py`` looks the functions of this module up by name."""
+"""Show records in Python programs and notebooks. ``domain/display.py`` looks up these functions by name."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _Record = TypeVar("_Record", bound=Displayed)
 
 
 def with_report(record: _Record, report: Report | None) -> _Record:
-    """Attach a report to a record, which is displayed from now on, and return the record."""
+    """Attach to a record the report that displays it, and return the record."""
     vars(record)[_REPORT] = report
     return record
 
 
 def report_of(record: Displayed) -> Report | None:
-    """Return the report that the matching command shows for a record; None if only the command can make this report."""
+    """Return the report on a record, as the command shows it; None if no report is attached to the record."""
     if isinstance(record, GroupMap):
         from lrdecay_cli.analysis.inspecting.report import inspection
         from lrdecay_cli.checking.embedded_findings import inspected_findings
@@ -40,7 +40,7 @@ def report_of(record: Displayed) -> Report | None:
 
 
 def text(record: Displayed) -> str:
-    """Return the record's report as plain text, without shortening."""
+    """Return the report on the record as plain text, with lines of any length."""
     from lrdecay_cli.formats import Canvas
     from lrdecay_cli.formats.plain_text import render
 
@@ -49,7 +49,7 @@ def text(record: Displayed) -> str:
 
 
 def fragment(record: Displayed) -> str:
-    """Return the record's report as HTML for a notebook."""
+    """Return the report on the record as HTML for a notebook."""
     from html import escape
 
     from lrdecay_cli.formats.notebook import render
@@ -75,13 +75,13 @@ class _Terminal:
 
 
 def terminal(record: Displayed) -> Any:
-    """Return an object that rich prints: the record's report, else its ``repr``."""
+    """Return an object that rich prints as the report on the record, or else the record's ``repr``."""
     report = report_of(record)
     return _Terminal(report) if report else repr(record)
 
 
 def plot(group_map: GroupMap, ax: Any = None) -> Any:
-    """Draw the lr of every group as a bar, from the first layer to the head."""
+    """Draw the lr of every group as a bar, from the first layer to the head; return the axes."""
     from lrdecay_cli.formats.group_plot import draw
 
     return draw(group_map, ax)
@@ -95,7 +95,7 @@ def save(group_map: GroupMap, path: str | os.PathLike[str]) -> None:
     if place.suffix != ".json":
         file = place.with_suffix(".json")
         fix = f"save it as {file}; lrdecay baseline {file} -o {place} writes the text form"
-        raise LrdecayError("a map is saved as JSON, in a .json file", where=str(place), fix=fix)
+        raise LrdecayError("a map is saved as JSON, so the name must end in .json", where=str(place), fix=fix)
     try:
         write_text(place, to_json(group_map))
     except LrdecayError as error:

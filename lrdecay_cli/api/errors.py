@@ -1,4 +1,4 @@
-"""Errors of the Python API: one line, without the frames of lrdecay."""
+"""Shorten the errors of the Python API: one line, without tracebacks inside lrdecay."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _Returned = TypeVar("_Returned")
 
 
 def short_errors(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
-    """Let ``function`` raise an LrdecayError at the caller's line, without the frames and errors that led to it.
+    """Return ``function`` with shorter tracebacks: an LrdecayError shows the caller's line but no lines of lrdecay.
 
-    ``LRDECAY_TRACEBACK=1`` keeps the full traceback; an internal error always keeps it.
+    ``LRDECAY_TRACEBACK=1`` keeps the full traceback. An internal error always keeps it.
     """
 
     @functools.wraps(function)

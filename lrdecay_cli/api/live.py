@@ -1,4 +1,4 @@
-"""Group maps of running programs: any PyTorch model with its optimizer."""
+"""Group maps of optimizers in running programs: any PyTorch model with its optimizer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def audit_optimizer(
 ) -> GroupMap:
     """Return the parameter groups of a real optimizer, with the state of every parameter of the model.
 
-    Needs torch, but no OpenMMLab package. Works for plain loops, timm, Lightning and the Hugging Face Trainer. The
-    model is neither run nor changed. ``model.train()`` is not called, so parameters that it would freeze count as
-    trainable.
+    It needs torch, but no OpenMMLab package. It works for plain loops, timm, Lightning and the Hugging Face Trainer.
+    The model is neither run nor changed. ``model.train()`` is not called, so parameters that this call would freeze
+    count as trainable.
 
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Linear(8, 2))
@@ -35,26 +35,25 @@ def audit_optimizer(
     0.001
 
     Args:
-        model: a ``torch.nn.Module``, also in DDP, FSDP, DataParallel or ``torch.compile``; names are the model's own.
-        optimizer: a torch optimizer, or a list or dict of several; also the result of Lightning's
-            ``configure_optimizers``, with its schedulers.
-        schedulers: the lr scheduler, or a list of schedulers. Those of timm multiply lrs by ``lr_scale``; those of
-            torch
-            do not.
-        base_lr: the lr that ``lr_scale`` is relative to; by default the optimizer's default lr, if a group trains at
-            it.
-        name: the name of the model in reports; by default its class.
+        model: a ``torch.nn.Module``, which may be wrapped by DDP, FSDP, DataParallel or ``torch.compile``. The map has
+            the parameter names of the unwrapped model.
+        optimizer: a torch optimizer, a list or dict of optimizers, or the result of Lightning's
+            ``configure_optimizers``, which may contain schedulers.
+        schedulers: the lr scheduler, or a list of schedulers. timm's schedulers multiply lrs by ``lr_scale``; torch's
+            schedulers do not.
+        base_lr: the lr by which lrs are divided to get ``lr_scale``. By default, it is the optimizer's default lr, if a
+            group trains at this lr.
+        name: the name of the model in reports; by default the name of its class.
 
     Returns:
-        The map. The lrs are the lrs before any schedule: ``initial_lr`` if a scheduler is already built. Fields that
-        only a config
-        defines are empty: constructor, options, schedules.
+        The group map. Its lrs are the lrs before any schedule: ``initial_lr`` if a scheduler is already built. Fields
+        that only a config defines are empty: constructor, options, schedules.
 
     Raises:
         LrdecayError: torch is not installed, ``model`` is not a module, or there is no optimizer.
     """
     if find_spec("torch") is None:
-        raise LrdecayError("audit_optimizer needs torch, not installed here", fix="pip install torch")
+        raise LrdecayError("audit_optimizer needs the package torch, which is not installed", fix="pip install torch")
     from lrdecay_cli.openmmlab.live_optimizer import live_optimizer_map
 
     return live_optimizer_map(model, optimizer, schedulers, base_lr=base_lr, name=name)

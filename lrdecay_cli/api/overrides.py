@@ -1,4 +1,4 @@
-"""``cfg_options`` of Python programs: a dict with typed values, or the strings of the command line."""
+"""Convert ``cfg_options`` of the Python API: a dict with typed values, or strings as on the command line."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.overrides import TypedOverride
 
 CfgOptions = Mapping[str, Any] | Sequence[str]
-"""``{"optim_wrapper.optimizer.lr": 1e-3}``, nested dicts as mmengine's ``Config.merge_from_dict`` takes them, or
-``["optim_wrapper.optimizer.lr=0.001"]``.
+"""Type of ``cfg_options``: ``{"optim_wrapper.optimizer.lr": 1e-3}``, a nested dict as for mmengine's
+``Config.merge_from_dict``, or ``["optim_wrapper.optimizer.lr=0.001"]``.
 """
 
 
 def overrides_of(cfg_options: CfgOptions | None) -> tuple[str, ...]:
-    """Return the overrides in order, as ``key=text`` if mmengine reads this text as the same value, otherwise typed."""
+    """Return the overrides in order, each as ``key=text``.
+
+    If mmengine would read another value from this text, the override is a :class:`TypedOverride`.
+    """
     if isinstance(cfg_options, str):
         raise LrdecayError(
-            f"{cfg_options!r} is one string", where="cfg_options", fix="give a dict, or a list of key=value"
+            f"{cfg_options!r} is a single string",
+            where="cfg_options",
+            fix="give a dict, or a list of key=value",
         )
     if isinstance(cfg_options, Mapping):
         return tuple(each for key, value in cfg_options.items() for each in _flat(str(key), value))
@@ -36,7 +41,7 @@ def _flat(key: str, value: Any) -> Iterator[str]:
 
 
 def _is_read_as(option: str, value: Any) -> bool:
-    """True if mmengine reads ``key=text`` as exactly this value."""
+    """True if mmengine reads the text ``key=text`` as exactly this value."""
     from lrdecay_cli.origins.command_line import parsed_option
 
     if not isinstance(value, (bool, int, float, str, list, tuple, type(None))) or "\n" in option:

@@ -1,7 +1,7 @@
-"""Building for Python programs, in another process: a config cannot change the program.
+"""Run the tasks of the Python API in another process, so that a config cannot change the calling program.
 
-That is a fresh process, which answers as the command does and shares its cache. Where the program has registered
-classes of its own, which a fresh one would lack, it is a forked copy of this one, and nothing is cached.
+By default this is a new process, which works like the command and shares its cache. If the program has registered its
+own classes, a new process would lack them. Then the task runs in a forked copy of the program, and nothing is cached.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Document = TypeVar("Document", bound=msgspec.Struct)
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A call of the Python API, to be done in another process."""
+    """A call of the Python API that is executed in another process."""
 
     kind: Literal["map", "schedule", "suggest", "dry-run"]
     source: str
-    """The path of a config. For the kind ``map``, it may also be a checkpoint."""
+    """Path of a config. For the kind ``map``, it may also be the path of a checkpoint."""
     options: tuple[str, ...] = ()
     """Overrides as ``key=text``, like ``--cfg-options``."""
     typed: tuple[tuple[str, str], ...] = ()
@@ -41,7 +41,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     launch: Launch = PLAIN_LAUNCH
     cache: bool = True
     named_by: str | None = None
-    """The config, or exported map, that names the parameters of a checkpoint."""
+    """The config or exported map with the parameter names of a checkpoint."""
     iters_per_epoch: int | None = None
     dataset_size: int | None = None
     every: int | None = None
@@ -50,11 +50,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     fail_on: str = "error"
 
     def overrides(self) -> tuple[str, ...]:
-        """Return all overrides: ``key=text``, then typed ones as :class:`TypedOverride`."""
+        """Return all overrides: first ``key=text``, then each :class:`TypedOverride`."""
         return (*self.options, *(TypedOverride(key, ast.literal_eval(value)) for key, value in self.typed))
 
     def request(self, overrides: tuple[str, ...]) -> Request:
-        """Return the build request of this task with these overrides."""
+        """Return the build request with the options of this task and these overrides."""
         return Request.of(
             overrides,
             self.device,
@@ -67,7 +67,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, Generic[Document]):
-    """The answer of the process to a task: a document or a failure."""
+    """The result of a task, which the other process returns: a document or a failure."""
 
     document: Document | None = None
     report: Report | None = None
@@ -80,15 +80,15 @@ Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 
 def answer(task: Task, overrides: tuple[str, ...], kind: type[Kind]) -> Reply[Kind]:
-    """Do a task in another process, and return the reply.
+    """Execute a task in another process, and return its result.
 
     Args:
-        task: the task; its ``options`` and ``typed`` are set from ``overrides``.
+        task: the task. Its fields ``options`` and ``typed`` are set from ``overrides``.
         overrides: the overrides of the config.
-        kind: the class of the document.
+        kind: the class of the document in the result.
 
     Raises:
-        LrdecayError: the task raised this error, or the process ended without a reply.
+        LrdecayError: the task raised this error, or the process ended without a result.
     """
     plain = tuple(each for each in overrides if not isinstance(each, TypedOverride))
     values = {each.key: each.value for each in overrides if isinstance(each, TypedOverride)}
@@ -121,7 +121,7 @@ def _in_fresh_process(task: Task) -> bytes:
     if not done.stdout:
         last_line = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         reason = f"exit code {done.returncode}{f' ({last_line})' if last_line else ''}"
-        problem = f"the process that builds it ended with {reason}"
+        problem = f"the process that builds the config ended with {reason}"
         raise LrdecayError(problem, where=task.source, status="crashed")
     return done.stdout
 
@@ -142,7 +142,7 @@ def _in_copy(task: Task, overrides: tuple[str, ...]) -> bytes:
 
     (child,) = in_children([task.source], work, jobs=1)
     if child.lost:
-        problem = f"the process that builds it ended without an answer: {child.reason}"
+        problem = f"the process that builds the config ended without an answer: {child.reason}"
         raise LrdecayError(problem, where=task.source, status=child.lost)
     return child.answer
 
@@ -153,6 +153,6 @@ def _decoded(raw: bytes, kind: type[Kind], source: str) -> Reply[Kind]:
         reply: Reply[Kind] = codec.decode(raw, type=Reply[kind])  # type: ignore[valid-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # A config can write to any open file of its process.
-        problem = "the answer of the process that builds it cannot be read"
+        problem = "the answer of the process that builds the config cannot be read"
         raise LrdecayError(problem, where=source, status="crashed") from error
     return reply

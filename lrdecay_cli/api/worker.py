@@ -1,4 +1,4 @@
-"""The other side of :mod:`lrdecay_cli.api.tasks`: does one task, in a process of its own."""
+"""Execute one task of the Python API in its own process. :mod:`lrdecay_cli.api.tasks` starts this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrdecay_cli.processes.outcomes import Failure
 
 
 def main() -> None:
-    """Do the task in ``sys.argv[1]``, and write the reply to stdout."""
+    """Execute the task in ``sys.argv[1]``, and write the encoded result to stdout."""
     from lrdecay_cli.app.speed import fast_start
 
     # As the command does it, with its shortcuts, and its second attempt without them.
@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def perform(task: Task, overrides: tuple[str, ...]) -> bytes:
-    """Do a task and return the encoded reply. Never raises: the reply contains the failure."""
+    """Execute a task and return the encoded result. If the task fails, the result contains the failure."""
     try:
         reply = _reply(task, overrides)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Output formats: one entry of ``FORMATS`` and one module each; the module is imported on demand."""
+"""Output formats. Each format has an entry in ``FORMATS``, and a function in a module that is imported on demand."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 # Not msgspec records: --help lists the formats and works without msgspec.
 class Canvas(NamedTuple):
-    """The properties of the output that a report is rendered for."""
+    """Properties of the terminal, pipe or file to which a report is written."""
 
     width: int | None = None
-    """Width of the terminal in columns; None if there is no terminal and nothing may be cut."""
+    """Width of the terminal in characters; None if there is no terminal, so that lines have any length."""
     color: bool = False
     path: str | None = None
     """The output file; None for stdout."""
     reloads: bool = False
-    """True if the file is rewritten while a browser shows it (``--watch``)."""
+    """True with ``--watch``: the file is rewritten while a browser shows it."""
 
 
 class Format(NamedTuple):
-    """A format: a function in a module of this package."""
+    """An output format: the function that writes it, and the commands that support it."""
 
     function: str
-    """``module:function``. It returns text, or bytes for a pixel image."""
+    """The function as ``module:function``. It returns text, or bytes for a PNG image."""
     reads: Literal["report", "document", "result"]
-    """Input of the function: the document; the report and a :class:`Canvas`; or the whole result and a canvas."""
+    """Arguments of the function: the document; the report and a :class:`Canvas`; or the whole result and a canvas."""
     commands: tuple[str, ...] = ()
     """The commands that support the format; empty for all commands."""
     needs: tuple[str, str, str] | None = None
-    """A required optional package: import name, name, and the fix if the package is missing."""
+    """An optional package that the format needs: import name, name, and the fix if the package is missing."""
 
 
 FORMATS = {
@@ -71,7 +71,7 @@ def formats_of(command: str) -> tuple[str, ...]:
 
 
 def suits(name: str, command: str) -> bool:
-    """True if a format supports a command; unknown formats are left to :func:`check_format`."""
+    """True if a format supports a command, or is unknown: :func:`check_format` reports unknown formats."""
     return name not in FORMATS or name in formats_of(command)
 
 
@@ -89,9 +89,9 @@ def render(name: str, result: AnyResult, canvas: Canvas) -> str | bytes:
 
 
 def check_format(name: str, *, where: str = "--format", command: str | None = None) -> None:
-    """Raise LrdecayError, with the nearest name, unless ``name`` is a format, and one that supports ``command``.
+    """Raise LrdecayError if ``name`` is not a format, or if the format does not support ``command``.
 
-    Also raises if a package for the format is missing.
+    Also raises LrdecayError if a package that the format needs is missing.
     """
     allowed = tuple(FORMATS) if command is None else formats_of(command)
     if name not in FORMATS:

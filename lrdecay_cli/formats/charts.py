@@ -1,4 +1,4 @@
-"""Charts: scales, ticks, and a terminal chart in braille characters of two by four dots."""
+"""Compute scales and ticks of charts, and draw a chart for the terminal with braille characters (2 x 4 dots each)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Scale(msgspec.Struct, frozen=True):
     logarithmic: bool
 
     def share(self, value: float) -> float:
-        """The height of a value, from 0 to 1."""
+        """Return the position of a value on the axis, from 0 (lowest) to 1 (highest)."""
         if not math.isfinite(value) or self.ceiling <= self.floor:
             return 0.0
         if self.logarithmic:
@@ -32,7 +32,7 @@ class Scale(msgspec.Struct, frozen=True):
         return min(max((value - self.floor) / (self.ceiling - self.floor), 0.0), 1.0)
 
     def ticks(self) -> list[float]:
-        """Round values for labels, ascending."""
+        """Return round values for the labels of the axis, ascending."""
         if self.logarithmic:
             first, last = math.ceil(math.log10(self.floor) - 1e-9), math.floor(math.log10(self.ceiling) + 1e-9)
             return [10.0**power for power in range(first, last + 1)]
@@ -43,7 +43,7 @@ class Scale(msgspec.Struct, frozen=True):
 
 
 def scale_of(chart: Chart) -> Scale:
-    """The scale for all lines of a chart: from 0, or from the smallest value on a logarithmic scale."""
+    """Return the scale for all lines of a chart. It starts at 0, or at the smallest value if it is logarithmic."""
     values = [value for line in chart.lines for value in line.values if math.isfinite(value)]
     ceiling = max(values, default=0.0)
     if ceiling <= 0:
@@ -54,7 +54,7 @@ def scale_of(chart: Chart) -> Scale:
 
 
 def round_step(span: float, most: int = 5) -> float:
-    """A step of 1, 2 or 5 times a power of ten, so that about ``most`` steps or fewer cover ``span``."""
+    """Return a round distance between ticks (1, 2 or 5 times 10^n), for about ``most`` ticks in ``span``."""
     if span <= 0:
         return 1.0
     rough = span / most
@@ -63,7 +63,7 @@ def round_step(span: float, most: int = 5) -> float:
 
 
 def step_ticks(chart: Chart, most: int = 6) -> list[tuple[int, str]]:
-    """Labelled steps with their labels: epochs if the run has them, else steps."""
+    """Return the steps to label and their labels: epochs if the run has epochs, else steps."""
     part = chart.part or 1
     units = chart.length / part
     size = max(1, round(round_step(units, most)))
@@ -74,19 +74,19 @@ def step_ticks(chart: Chart, most: int = 6) -> list[tuple[int, str]]:
 
 
 def spread(count: int, most: int) -> list[int]:
-    """Up to ``most`` indexes below ``count``, evenly spread, including the first and the last."""
+    """Return up to ``most`` evenly spaced indexes below ``count``, including the first and the last."""
     return (
         sorted({round(place * (count - 1) / (most - 1)) for place in range(most)}) if count > most else [*range(count)]
     )
 
 
 def axis_title(chart: Chart) -> str:
-    """The unit of the labels of :func:`step_ticks`."""
+    """Return the unit of the labels that :func:`step_ticks` returns."""
     return "epoch" if chart.part is not None else chart.unit
 
 
 def value_at(steps: Sequence[int], values: Sequence[float], step: float) -> float:
-    """The value of a line between its steps."""
+    """Return the interpolated value of a line at ``step``."""
     right = bisect_right(steps, step)
     if right == 0:
         return values[0]
@@ -97,13 +97,13 @@ def value_at(steps: Sequence[int], values: Sequence[float], step: float) -> floa
 
 
 def tick_text(value: float) -> str:
-    """A tick value as text."""
+    """Return the label of a tick."""
     return "0" if value == 0 else cell_text(value, "rate")
 
 
 HEIGHT = 11
 MOST_LINES = 8
-"""Maximum number of lines in a terminal chart; more would fill it."""
+"""Maximum number of lines in a terminal chart. More lines would be unreadable."""
 _WIDEST = 200
 _EMPTY = 0x2800
 # The bit of each dot of a braille character: rows from the top, then columns.
@@ -111,16 +111,16 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 class ChartRow(msgspec.Struct, frozen=True):
-    """A row of characters: the axis label, then each character with its line."""
+    """A row of a terminal chart: the axis label, and the characters with the line to which each belongs."""
 
     label: str
     cells: tuple[tuple[str, int | None], ...]
 
 
 def chart_rows(chart: Chart, width: int) -> list[ChartRow]:
-    """The rows of a chart at most ``width`` characters wide, including the axis of steps.
+    """Return the rows of a chart that is at most ``width`` characters wide, with the axis of steps.
 
-    Of many lines, :data:`MOST_LINES` are drawn.
+    At most :data:`MOST_LINES` lines are drawn.
     """
     scale = scale_of(chart)
     row_of = {round((1 - scale.share(value)) * (HEIGHT - 1)): tick_text(value) for value in scale.ticks()}

@@ -1,9 +1,9 @@
-"""Findings for continuous integration: GitHub Actions annotations, JUnit XML, and one line each.
+"""Write findings for continuous integration: as GitHub Actions annotations, as JUnit XML, or as one line each.
 
-GitHub: syntax and escaping of a workflow command follow ``actions/toolkit``, ``packages/core/src/command.ts``.
-JUnit XML, as Jenkins, GitLab and others read it: a suite for each file, a test case for each cause. A cause below
-``--fail-on`` is no failure, a suppressed one is skipped with its reason. Times are left out, so that a report is the
-same on every run.
+GitHub Actions: the syntax and escaping of workflow commands follow ``actions/toolkit``,
+``packages/core/src/command.ts``. JUnit XML follows the form that Jenkins, GitLab and others read: a test suite for each
+file, and a test case for each cause of findings. A cause below ``--fail-on`` is not a failure. A suppressed cause is a
+skipped test with the reason. Times are omitted, so that a report is the same on every run.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _annotation(result: CheckResult, subject: Cause | Skipped, kind: str) -> str
 
 
 def concise_text(reported: AnyResult, _: Canvas) -> str:
-    """One line for each cause, for editors and ``grep``: ``path:line:column: LRD203 message``; then the summary.
+    """Return one line for each cause, such as ``path:line:column: LRD203 message``, and a line with the summary.
 
     Raises LrdecayError for results of other commands.
     """
@@ -124,9 +124,10 @@ def _reported_causes(result: CheckResult) -> list[Cause]:
 
 
 def concise_line(cause: Cause) -> str:
-    """The line of :func:`concise_text` for one cause, at the option that sets it.
+    """Return the line of :func:`concise_text` for one cause, with the place of the option that causes it.
 
-    If the option is in no file here (an installed package sets it), the line is where a config names its base.
+    If no file here sets the option, because an installed package sets it, the place is the ``_base_`` entry of the
+    config.
     """
     finding, place = cause.finding, cause.finding.place
     at, more = f"{finding.config}:1:1", [f"{len(cause.configs)} configs"] if len(cause.configs) > 1 else []
@@ -139,7 +140,7 @@ def concise_line(cause: Cause) -> str:
 
 
 def _inert(line: str) -> str:
-    """A log line that the runner does not read as a command, old (``##[``) or new (leading ``::``)."""
+    """Return a log line that GitHub's runner does not take for a workflow command (``##[``, or a leading ``::``)."""
     return printable(line).replace("##[", "## [")
 
 
@@ -152,7 +153,7 @@ def _data(text: str) -> str:
 
 
 def junit_xml(document: msgspec.Struct) -> str:
-    """The causes as test cases. Raises LrdecayError for other documents."""
+    """Return the causes of findings as test cases of JUnit XML. Raises LrdecayError for results of other commands."""
     result = check_result(document, "junit")
     causes = result.causes()
     # A suite for each file with findings, and for each config without any.
@@ -175,7 +176,7 @@ def junit_xml(document: msgspec.Struct) -> str:
 def _add_suite(
     root: ElementTree.Element, result: CheckResult, file: str, found: Sequence[Cause | Skipped]
 ) -> tuple[int, int, int]:
-    """Add the suite of a file and return its numbers of tests, failures and errors."""
+    """Add the test suite of a file to ``root``; return its numbers of tests, failures and errors."""
     cases: Sequence[Cause | Skipped | None] = found or [None]
     findings = [each.finding for each in found if isinstance(each, Cause)]
     failures, errors = sum(map(result.fails, findings)), len(found) - len(findings)

@@ -1,4 +1,4 @@
-"""Output for other programs: JSON, NDJSON, CSV, and Python to paste."""
+"""Write output for other programs: JSON, NDJSON, CSV, and Python to paste."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ndjson_lines(document: msgspec.Struct) -> str:
 
 
 def csv_rows(report: Report, canvas: Canvas) -> str:
-    """CSV: a header line with the columns' keys and a line per row; tables are separated by an empty line."""
+    """Return the tables as CSV, each with a header line of column keys; an empty line separates tables."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for index, table in enumerate(report.tables if report.rows is None else (report.rows,)):
@@ -46,9 +46,9 @@ _BASE = "_base_ = "
 
 
 def python_code(report: Report, canvas: Canvas) -> str:
-    """The report's code as a file that can be loaded from its output path.
+    """Return the suggested code as a config file, with a ``_base_`` that is relative to the output path.
 
-    Without code: a comment with the reason and the base, so that the file is a config too.
+    If there is no code, the file contains the reason as a comment, and the ``_base_``.
     """
     code = report.code or f"# {printable(report.summary)}\n"
     if not report.based_on:
@@ -60,7 +60,10 @@ def python_code(report: Report, canvas: Canvas) -> str:
 
 
 def _seen_from(path: str | None, config: str) -> str:
-    """The config's name for ``_base_`` in a file at ``path``; for stdout, as if the file were beside the config."""
+    """Return the path of a config for ``_base_`` in a file at ``path``.
+
+    For stdout, assume a file next to the config.
+    """
     if "::" in config:
         return config
     given = Path(config)

@@ -1,7 +1,7 @@
 """Fit tables and text to the width of a terminal.
 
-A table drops columns before anything becomes unreadable. Long text breaks at blanks, else after the dots of a name,
-and within a word only as the last resort.
+If a table is too wide, it first gets narrower texts, then fewer columns. Long text is folded at spaces, or else after
+the dots of a name. It is folded within a word only if there is no other way.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ class Fitting(msgspec.Struct, frozen=True):
     """A layout of a table."""
 
     columns: tuple[int, ...]
-    """Which columns are drawn."""
+    """Indexes of the columns to draw."""
     widths: tuple[int, ...]
-    """Width of each drawn column in characters."""
+    """Width of each of these columns, in characters."""
     gap: int = 3
-    """Characters between columns."""
+    """Number of spaces between columns."""
     bars: int = 0
-    """Number of bars of ``BAR_WIDTH``, one beside each lr scale."""
+    """Number of bars in a line, each ``BAR_WIDTH`` wide: one next to each lr scale."""
 
     @property
     def width(self) -> int:
-        """Characters of a line."""
+        """Width of a line in characters."""
         return sum(self.widths) + self.gap * (len(self.widths) - 1) + self.bars * (BAR_WIDTH + self.gap)
 
 
 def fit(table: Table, width: int | None) -> Fitting:
-    """The widest layout of ``table`` in ``width`` characters; without a limit, all of it with bars.
+    """Return the widest layout of ``table`` that fits into ``width`` characters. None means no limit.
 
-    Dropped in this order: bars, wide gaps and titles on one line, names on one line, and last columns from the right,
-    vital ones after all others.
+    A table that is too wide first loses its bars. Then it gets narrow gaps and folded titles, then folded names. Last,
+    it loses columns from the right; columns marked as vital stay longest.
     """
     texts = [
         [cell_text(row[index], column.kind) for row in table.rows] or [""] for index, column in enumerate(table.columns)
@@ -68,7 +68,7 @@ def fit(table: Table, width: int | None) -> Fitting:
 
 
 def _with_names_folded(fitting: Fitting, table: Table, width: int, least: int) -> Fitting:
-    """Fold names and text, the widest first, until the line fits or they are as narrow as ``least``."""
+    """Narrow the columns of names and texts, the widest first, until the line fits or they are ``least`` wide."""
     widths = list(fitting.widths)
     # The guide lines of a tree cannot be folded.
     foldable = [place for place, index in enumerate(fitting.columns) if table.columns[index].kind in ("name", "text")]
@@ -101,11 +101,11 @@ _ENDS = (
     (re.compile(r"[-_]|[a-z](?=[A-Z])"), 1 / 2),
 )
 LEAST = 10
-"""Minimum number of cells of a line, even on a narrower terminal."""
+"""Minimum width of a line in characters, even if the terminal is narrower."""
 
 
 def folded(text: str, width: int) -> list[str]:
-    """The lines of ``text``, at most ``width`` cells wide; only blanks at line ends are removed."""
+    """Return ``text`` folded into lines of at most ``width`` terminal cells. Only spaces at line ends are removed."""
     lines = []
     while cell_len(text) > width and len(text) > 1:
         end = _end(text, _room(text, width))
@@ -115,13 +115,13 @@ def folded(text: str, width: int) -> list[str]:
 
 
 def indented(text: str, width: int, indent: int) -> Iterator[str]:
-    """The lines of ``text`` after ``indent`` blanks; lines after the first get two more."""
+    """Yield the folded lines of ``text``, indented by ``indent`` spaces; lines after the first by two more."""
     for number, line in enumerate(folded(text, max(LEAST, width - indent - 2))):
         yield f"{' ' * (indent + 2 * (number > 0))}{line}"
 
 
 def _room(text: str, width: int) -> int:
-    """The number of characters of ``text`` that fit into ``width`` cells, at least one."""
+    """Return how many characters of ``text`` fit into ``width`` terminal cells, at least 1."""
     if text.isascii():
         return max(1, width)
     used = 0
@@ -133,7 +133,7 @@ def _room(text: str, width: int) -> int:
 
 
 def _end(text: str, most: int) -> int:
-    """The position in the first ``most`` characters after which to break."""
+    """Return the position within the first ``most`` characters at which to fold the text."""
     if text[most] == " ":
         # The blank is removed.
         return most

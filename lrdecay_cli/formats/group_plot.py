@@ -1,4 +1,4 @@
-"""A picture of a group map with matplotlib, for notebooks: the lr of every group."""
+"""Draw the lr of every group of a map with matplotlib, for notebooks."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from lrdecay_cli.domain.group_map import GroupMap
 
 _NAMED = 60
-"""Maximum number of group names beside the axis; with more groups only some are labelled."""
+"""Maximum number of group names on the axis. If there are more groups, only some are labelled."""
 _USUAL, _ABOVE = "#3b82f6", "#e5484d"
 
 
 def draw(group_map: GroupMap, ax: Any = None) -> Any:
     """Draw a bar for each group on a logarithmic axis of lrs, and a line at the base lr; return the axes.
 
-    Groups are ordered by layer id, those without one as in the optimizer. A bar is red if its lr is above the base
-    lr. Groups without an lr above 0 have no bar.
+    Groups are sorted by layer id; groups without a layer id are in the optimizer's order. A bar is red if the lr is
+    above the base lr. A group has no bar if its lr is 0 or missing.
 
     Raises:
         LrdecayError: matplotlib is not installed.
@@ -29,7 +29,7 @@ def draw(group_map: GroupMap, ax: Any = None) -> Any:
             from matplotlib import pyplot
         except ImportError as error:
             raise LrdecayError(
-                "plot() needs matplotlib, not installed here", fix='pip install "lrdecay-cli[plot]"'
+                "plot() needs the package matplotlib, which is not installed", fix='pip install "lrdecay-cli[plot]"'
             ) from error
         height = 1.4 + 0.22 * min(len(group_map.groups), _NAMED)
         ax = pyplot.subplots(figsize=(7.5, height), layout="constrained")[1]
@@ -68,5 +68,5 @@ def draw(group_map: GroupMap, ax: Any = None) -> Any:
 
 
 def _plain(text: str) -> str:
-    """A name escaped for matplotlib, where a dollar sign starts a formula."""
+    """Return a name escaped for matplotlib, which treats a dollar sign as the start of a formula."""
     return printable(text).replace("$", r"\$")

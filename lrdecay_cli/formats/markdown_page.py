@@ -1,4 +1,4 @@
-"""Markdown for pull requests and job summaries."""
+"""Write a report as Markdown, for pull requests and job summaries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RIGHT = ("integer", "rate", "scale", "share", "factor")
 
 
 def render(report: Report, canvas: Canvas) -> str:
-    """The report as GitHub-flavoured Markdown; ``canvas`` is ignored."""
+    """Return the report as GitHub-flavoured Markdown; ``canvas`` is ignored."""
     lines = [line for sentence in report.lead for line in (_escape(sentence), "")]
     lines += [f"- **{_escape(label)}**: {_escape(value)}" for label, value in report.facts]
     for section in report.sections:
@@ -57,7 +57,7 @@ def _page(page: Page) -> Iterator[str]:
 
 
 def _folded(table: Table) -> Iterator[str]:
-    """The table; a long one in an element that GitHub opens on a click."""
+    """Yield the lines of a table. A long table is in a ``<details>`` element, which GitHub unfolds on a click."""
     if len(table.rows) <= _OPEN_ROWS:
         yield from _table(table)
         return
@@ -88,7 +88,7 @@ def _escape(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """A code span for ``text``: fenced by more backticks than it contains, with ``|`` escaped for tables."""
+    """Return ``text`` as a Markdown code span for a table: with enough backticks around it, and ``|`` escaped."""
     fence = _fence(text)
     text = printable(text)
     pad = " " if text.startswith("`") or text.endswith("`") else ""

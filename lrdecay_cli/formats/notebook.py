@@ -1,6 +1,6 @@
-"""HTML for a notebook's cell: a report without scripts, in the notebook's colours and fonts.
+"""Write a report as HTML for a notebook cell: without scripts, in the colours and fonts of the notebook.
 
-Text has the notebook's colour; lines and bars are half transparent, to be readable on light and dark backgrounds.
+Lines and bars are half transparent, so that they are readable on light and dark backgrounds.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from lrdecay_cli.formats.palette import range_of_tables
 from lrdecay_cli.formats.values import LEFT_KINDS, bar_length, cell_text, is_number, printable
 
 ROWS = 60
-"""Maximum number of table rows; a notebook stores its output in its file."""
+"""Maximum number of table rows, because a notebook stores the output in its file."""
 _LEVELS = {"info": "#3b82f6", "warning": "#d97706", "error": "#e5484d"}
 _LINE = "border-bottom:1px solid rgba(128,128,128,.35)"
 _CELL = "padding:.15em .6em;border:0;background:none;white-space:nowrap"
 
 
 def render(report: Report) -> str:
-    """The report as one ``<div>``; all texts are escaped."""
+    """Return the report as a single ``<div>``. All texts are escaped."""
     parts = [
         *(f"<p style='margin:.3em 0'><b>{_text(line)}</b></p>" for line in report.lead),
         _facts(report.facts),

@@ -1,4 +1,4 @@
-"""The colours of lr scales, one for all formats: from the slowest layers to the head, after viridis."""
+"""The colours of lr scales in all formats, from the slowest layers to the head. They follow the colour map viridis."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from lrdecay_cli.domain.report import Chart, Table
 from lrdecay_cli.formats.values import is_number
 
 LIGHT = ("#440154", "#482173", "#46327e", "#3e4989", "#365c8d", "#2f6c8e", "#277f8e", "#218e8d", "#1f9a8a")
-"""For a light background, each with enough contrast."""
+"""Colours for a light background, each with enough contrast."""
 DARK = ("#7d6bc4", "#7179cf", "#6389d4", "#559ad2", "#4aabc8", "#48bab4", "#5fc99a", "#93d66a", "#ccd65a")
-"""For a dark background."""
+"""Colours for a dark background."""
 TERMINAL = ("magenta", "magenta", "blue", "blue", "cyan", "cyan", "green", "green", "yellow")
-"""The same order in the standard colours of terminals, which follow the terminal's theme."""
+"""Standard terminal colours in the same order; the terminal's theme defines their shades."""
 OVER = "over"
-"""The class of an lr scale above 1, which has its own colour."""
+"""CSS class for an lr scale above 1, which has its own colour."""
 
 
 class ScaleRange(NamedTuple):
-    """The range of lr scales for bars and colours."""
+    """The range of lr scales that determines colours and the lengths of bars."""
 
     lowest: float
-    """The scale of the first colour: the lowest one above 0, if it is below 1."""
+    """The lr scale with the first colour: the lowest lr scale above 0, but at most 1."""
     full: float
-    """The scale that fills a bar: 1, or the largest scale if that is more."""
+    """The lr scale with a full bar: the largest lr scale, but at least 1."""
 
 
 def range_of(scales: Iterable[object]) -> ScaleRange:
-    """The range of these lr scales; only finite numbers count."""
+    """Return the range of these lr scales. Values that are not finite numbers are ignored."""
     numbers = [scale for scale in scales if is_number(scale)]
     return ScaleRange(min([1.0, *(number for number in numbers if number > 0)]), max([1.0, *numbers]))
 
 
 def range_of_tables(tables: Sequence[Table]) -> ScaleRange:
-    """The range of all lr scales in several tables, so that their bars can be compared."""
+    """Return the common range of all lr scales in several tables, so that their bars can be compared."""
     return range_of(
         row[index]
         for table in tables
@@ -46,7 +46,7 @@ def range_of_tables(tables: Sequence[Table]) -> ScaleRange:
 
 
 def step_of(value: object, lowest: float) -> int | None:
-    """The index of an lr scale in the palette, by its logarithm: 0 for the lowest, the last for 1; None above 1."""
+    """Return the palette index of an lr scale, by its logarithm: 0 for ``lowest``, the last for 1; None above 1."""
     last = len(LIGHT) - 1
     if not is_number(value) or value <= 0:
         return 0
@@ -56,13 +56,13 @@ def step_of(value: object, lowest: float) -> int | None:
 
 
 def ramp(value: object, lowest: float) -> str:
-    """The class of an lr scale in a page: ``r0`` for the lowest to ``r8`` for 1, ``over`` above 1."""
+    """Return the CSS class of an lr scale: ``r0`` for ``lowest``, up to ``r8`` for 1; ``over`` above 1."""
     step = step_of(value, lowest)
     return OVER if step is None else f"r{step}"
 
 
 def line_steps(chart: Chart) -> list[int]:
-    """The position in the palette of each line of a chart, by its largest value."""
+    """Return the palette index of each line of a chart, by the line's largest value."""
     peaks = [max(filter(is_number, line.values), default=0.0) for line in chart.lines]
     highest = max(peaks, default=0.0) or 1.0
     lowest = range_of(peak / highest for peak in peaks).lowest
@@ -70,7 +70,7 @@ def line_steps(chart: Chart) -> list[int]:
 
 
 def style_sheet() -> str:
-    """The colours as CSS properties ``--r0`` to ``--r8``, for both themes."""
+    """Return CSS that defines the colours as properties ``--r0`` to ``--r8``, for light and dark themes."""
     colors = (
         f"--r{step}: light-dark({light}, {dark});" for step, (light, dark) in enumerate(zip(LIGHT, DARK, strict=True))
     )

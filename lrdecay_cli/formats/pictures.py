@@ -1,4 +1,4 @@
-"""The chart of a report as an image: self-contained SVG for light and dark themes, or PNG drawn by matplotlib."""
+"""Draw the chart of a report as an image: self-contained SVG for light and dark themes, or PNG by matplotlib."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ text { fill: #333; } .grid { stroke: #ddd; } .axis { stroke: #888; }
 
 
 def svg_chart(report: Report, canvas: Canvas) -> str:
-    """The chart as SVG; ``canvas`` is ignored. Raises LrdecayError for a report without a chart."""
+    """Return the chart as SVG; ``canvas`` is ignored. Raises LrdecayError for a report without a chart."""
     chart = _chart_of(report, "svg")
     title = dict(report.facts).get("config", "")
     scale = scale_of(chart)
@@ -53,7 +53,7 @@ def _colors() -> str:
 
 
 def _legend_entries(chart: Chart) -> tuple[list[int], str]:
-    """The lines in the legend, fastest first, and the number of lines left out; empty if all are listed."""
+    """Return the lines in the legend, fastest first, and a text with the number of omitted lines, empty if none are."""
     count = len(chart.lines)
     named = spread(count, _LEGEND)[::-1]
     return named, f"{len(named)} of {count} lines named" if len(named) < count else ""
@@ -107,7 +107,7 @@ def _text(text: str) -> str:
 
 def _chart_of(report: Report, name: str) -> Chart:
     if report.chart is None:
-        raise LrdecayError("this report has no chart", fix=f"{name} is for schedule")
+        raise LrdecayError("this report has no chart", fix=f"{name} supports only schedule and run")
     return report.chart
 
 
@@ -115,7 +115,7 @@ _DOTS_PER_INCH = 150
 
 
 def png_chart(report: Report, canvas: Canvas) -> bytes:
-    """The chart as PNG, the same bytes on every run; ``canvas`` is ignored.
+    """Return the chart as PNG, with the same bytes on every run; ``canvas`` is ignored.
 
     Raises LrdecayError for a report without a chart.
     """

@@ -1,4 +1,4 @@
-"""Where to show a finding in a repository: the file of its config, and the line of its option."""
+"""Find the file and line in a repository at which a CI report shows a finding."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ from lrdecay_cli.files.config_path import repository_root
 
 
 class FilePlace(msgspec.Struct, frozen=True):
-    """A range or a line of a file in the repository."""
+    """A line of a file in the repository, or a range of characters."""
 
     file: str
-    """Relative to the root of the repository, with forward slashes."""
+    """Path relative to the root of the repository, with forward slashes."""
     line: int
     stretch: Place | None = None
-    """With columns; None if only the line is known."""
+    """The range with columns; None if only the line is known."""
 
 
 def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
-    """The document as a result of ``check``. Raises LrdecayError for any other document."""
+    """Return ``document`` if it is a result of ``check``, else raise LrdecayError."""
     if not isinstance(document, CheckResult):
         raise LrdecayError(f"{format_name} is only for check", fix="use json")
     return document
 
 
 def place_of(result: CheckResult, subject: Finding | str) -> FilePlace | None:
-    """Where to show a finding, or a config by name.
+    """Return where to show a finding or a config; None if no file for it is in the repository.
 
-    The first of these in the repository: the place that sets the option; the ``_base_`` entry that leads to it; the
-    config, at the line of the settings or the comment; the config's exported map. None if no file is in the repository.
+    The first of these places that is in the repository is returned:
+
+    - the place that sets the option of the finding; - the ``_base_`` entry through which the config inherits the
+    option; - the config, or the settings file for a finding about settings, at the line of the comment or table; - the
+    exported map of the config.
     """
     config, option = (subject, "") if isinstance(subject, str) else (subject.config, subject.option)
     if isinstance(subject, Finding) and subject.place:
@@ -51,7 +54,7 @@ def place_of(result: CheckResult, subject: Finding | str) -> FilePlace | None:
 
 
 def file_places(places: Iterable[Place]) -> Iterator[FilePlace]:
-    """The ``places`` in files of the repository."""
+    """Yield those of ``places`` that are in files of the repository."""
     for place in places:
         if path := _file(place.file):
             yield FilePlace(path[1], place.line, place)
@@ -70,7 +73,7 @@ def _file(config: str) -> tuple[Path, str] | None:
 
 
 def _line(path: Path, option: str) -> int:
-    """The line of a comment in a config, or of a table or key in the settings."""
+    """Return the line of a comment in a config, or of a table or key in a settings file; 1 if it is not found."""
     word = option.rpartition(".")[2]
     # A table of the settings is identified by its number among the tables of that name.
     table = re.fullmatch(r"(\w+)\[(\d+)\]", word)

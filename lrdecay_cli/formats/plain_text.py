@@ -1,4 +1,4 @@
-"""Text for pipes, logs and CI: aligned columns, nothing cut, no colour."""
+"""Write a report as text for pipes, logs and CI: aligned columns of any width, without colour."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LINE = 100
 
 
 def render(report: Report, canvas: Canvas) -> str:
-    """The report as plain text; ``canvas`` is ignored."""
+    """Return the report as plain text; ``canvas`` is ignored."""
     blocks = ["\n".join(map(printable, report.lead)), "\n".join(_aligned(report.facts))]
     blocks += ["\n".join(_section(section)) for section in report.sections]
     blocks += ["\n".join(_table(table)) for table in report.tables if table.rows]

@@ -1,4 +1,4 @@
-"""Colour and boxes for a terminal. Text is folded to fit, never cut; dropped columns are listed."""
+"""Write a report for a terminal, with colours and boxes. Long text is folded, and omitted columns are listed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INDENT = 8
 
 
 def render(report: Report, canvas: Canvas) -> str:
-    """The report with boxes, bars and, if the canvas allows it, colour."""
+    """Return the report with boxes and bars, and with colours if ``canvas.color`` is True."""
     out = StringIO()
     console = Console(
         file=out,
@@ -82,7 +82,7 @@ def render(report: Report, canvas: Canvas) -> str:
 
 
 def _print_lines(out: StringIO, lines: Iterable[str], style: str, styled: Ink) -> None:
-    """Print lines that are already folded; there may be tens of thousands."""
+    """Print lines that are already folded, without rich, because there may be tens of thousands."""
     out.writelines(f"{styled(line, style)}\n" for line in lines)
 
 
@@ -135,7 +135,7 @@ def _print_section(console: Console, section: Section) -> None:
 
 
 def _print_facts(console: Console, facts: Sequence[tuple[str, str]], indent: int) -> None:
-    """Print labels and, in a second column, the folded values."""
+    """Print the labels of facts in one column, and their folded values in a second column."""
     beside = max((len(printable(label)) for label, _ in facts), default=0) + 2
     for label, value in facts:
         for number, line in enumerate(folded(printable(value), max(LEAST, console.width - indent - beside))):

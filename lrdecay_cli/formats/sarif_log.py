@@ -1,6 +1,7 @@
-"""SARIF 2.1.0, for code scanning: findings with fingerprints, and the documentation of their rules.
+"""Write findings as SARIF 2.1.0 for code scanning, with fingerprints and the documentation of their rules.
 
-Form and meaning: OASIS, Static Analysis Results Interchange Format 2.1.0. Suppressed results stay, marked as such.
+Source: OASIS, Static Analysis Results Interchange Format 2.1.0. Suppressed results are included and marked as
+suppressed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 
 
 def render(document: msgspec.Struct) -> str:
-    """The result of check as a SARIF log with one run. Raises LrdecayError for other documents."""
+    """Return a result of ``check`` as a SARIF log with one run. Raises LrdecayError for results of other commands."""
     result = check_result(document, "sarif")
     address = result.rules_url or rules_page()
     codes = sorted({finding.code for finding in result.findings})

@@ -1,6 +1,7 @@
-"""Tables for a terminal, drawn without rich.
+"""Draw tables for a terminal without rich.
 
-rich measures and wraps every cell, which takes half a minute for 50,000 rows. Here the widths are known in advance.
+rich measures and wraps every cell, which takes half a minute for 50,000 rows. In this module, the widths of the columns
+are known in advance.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from lrdecay_cli.formats.values import LEFT_KINDS, bar_length, cell_text, printa
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 Ink = Callable[[str, str], str]
-"""Applies a style (in rich's notation) to a text."""
+"""A function that applies a style (in rich's notation) to a text."""
 # The printed lines of a cell, each with its width.
 _Cell = list[tuple[str, int]]
 
 
 def ink(*, colored: bool) -> Ink:
-    """The function that applies styles; without ``colored`` it returns texts unchanged."""
+    """Return a function that applies styles to texts. Without ``colored``, it returns texts unchanged."""
 
     @cache
     def codes(style: str) -> list[str]:
@@ -43,9 +44,9 @@ def ink(*, colored: bool) -> Ink:
 def table_lines(
     table: Table, fitting: Fitting, width: int, styled: Ink, scales: ScaleRange | None = None
 ) -> Iterator[str]:
-    """The lines of a table at most ``width`` wide: title, headings, rule, rows. Cells that are too wide are folded.
+    """Yield the lines of a table, at most ``width`` wide: title, headings, a rule, rows. Wide cells are folded.
 
-    Bars fill up to the largest of ``scales``, by default the table's own.
+    The bar of the largest lr scale in ``scales`` is full. By default, ``scales`` is the range in this table.
     """
     if table.title:
         yield from folded(printable(table.title), width)

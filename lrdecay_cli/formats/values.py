@@ -1,4 +1,4 @@
-"""Values for people: as text in table cells and as bars."""
+"""Show values as text in table cells, and as bars."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 
 def cell_text(value: Any, kind: Kind) -> str:
-    """One cell as text. Rates and scales have four significant digits, large integers a separator."""
+    """Return a table cell as text. Rates and scales have four significant digits, large integers have separators."""
     if value is None:
         return NOTHING
     if isinstance(value, Branch):
@@ -40,14 +40,14 @@ def cell_text(value: Any, kind: Kind) -> str:
 
 
 def bar_length(value: Any, full: float, width: int) -> float:
-    """Length in characters of the bar for a scale; ``full`` fills ``width``. 0 for anything but a number."""
+    """Return the length of a bar in characters: ``width`` if ``value`` equals ``full``; 0 if it is not a number."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or full <= 0 or value != value:
         return 0.0
     return max(0.0, min(value / full, 1.0)) * width
 
 
 def full(value: Any) -> str:
-    """A value with all digits, and with control characters escaped."""
+    """Return a value as text with all digits, and with control characters escaped."""
     if value is None:
         return NOTHING
     if isinstance(value, bool):

@@ -109,7 +109,7 @@ class _Server:
         seconds = time.monotonic() - started
         if seconds >= limit:
             return Outcome(config, b"", "timeout", f"not done after {self.options.timeout:g} s", seconds)
-        problem = f"the process that builds it ended with exit code {process.wait()}"
+        problem = f"the process that builds the config ended with exit code {process.wait()}"
         return Outcome(config, b"", "crashed", problem, seconds)
 
 

@@ -230,5 +230,5 @@ def test_options_of_a_dict_are_those_of_mmengine(given: dict[str, Any]) -> None:
 
 
 def test_one_string_is_no_list_of_options() -> None:
-    with pytest.raises(lrdecay_cli.LrdecayError, match="cfg_options: 'a=1' is one string; give a dict"):
+    with pytest.raises(lrdecay_cli.LrdecayError, match="cfg_options: 'a=1' is a single string; give a dict"):
         overrides_of("a=1")

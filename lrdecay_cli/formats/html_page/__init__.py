@@ -1,1 +1,1 @@
-"""HTML: pages of one file."""
+"""Write a report as an HTML page that is a single file."""

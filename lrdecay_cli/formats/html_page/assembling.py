@@ -1,6 +1,6 @@
-"""HTML: one file that opens from disk, never uses the network, and prints.
+"""Assemble an HTML page from its parts, style, scripts and data.
 
-This module combines parts, style, scripts and data.
+The page is one file. It can be opened from disk and printed, and it never uses the network.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ _SCRIPT_ORDER = (
 
 
 class Cell(NamedTuple):
-    """A cell of a table, ready for the page."""
+    """A table cell as the template needs it."""
 
     text: str
     kind: str
     value: str
-    """The sort key of a number; empty if the text is the key."""
+    """Sort key of a number; empty if the text itself is the sort key."""
     guide: str = ""
-    """The guide lines of a tree branch."""
+    """Lines of the tree that are drawn before the text."""
     bar: float = 0.0
-    """Length in percent of the bar for an lr scale."""
+    """Length of the bar for an lr scale, in percent."""
     color: str = ""
 
 
 def render(result: AnyResult, canvas: Canvas) -> str:
-    """The result as a page in ASCII, which survives every encoding of a pipe; uses only ``reloads`` of ``canvas``.
+    """Return the result as an HTML page in ASCII, which is valid in every encoding of a pipe.
 
-    No hostile name can raise an exception.
+    Of ``canvas``, only ``reloads`` is used. Hostile names in the result cannot raise an exception.
     """
     page = page_of(result)
     environment = Environment(
@@ -100,9 +100,10 @@ def render(result: AnyResult, canvas: Canvas) -> str:
 
 
 def script_json(value: Any) -> str:
-    r"""``value`` as JSON for a ``<script type="application/json">``: ASCII, ``<``, ``>`` and ``&`` as ``\u`` escapes.
+    r"""Return ``value`` as JSON for a ``<script type="application/json">`` element.
 
-    A number that is not finite, which JSON cannot hold, becomes a string with its name.
+    The text is ASCII, with ``\u`` escapes for ``<``, ``>`` and ``&``. A number that is not finite becomes a string with
+    its name, because JSON cannot contain it.
     """
     text = json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
@@ -130,7 +131,7 @@ def _hash(text: str) -> str:
 
 
 def _cells(together: Sequence[Table], common: ScaleRange, table: Table) -> list[list[Cell]]:
-    """The cells of a table; bars of the tables ``together`` have one scale."""
+    """Return the cells of ``table``. The bars of all tables in ``together`` have the same scale."""
     columns = table.columns
     scales = common if any(table is each for each in together) else range_of_tables((table,))
 

@@ -1,4 +1,4 @@
-"""The parts of a group map's page, and the map data for its scripts."""
+"""Return the data for the parts of a group map's HTML page: for templates, and for scripts."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _Row = tuple[str, str, int, int, int, str, tuple[int, ...], str]
 
 
 def map_of(result: AnyResult) -> GroupMap:
-    """The map of a page: the document, the only map behind it, or the second of two."""
+    """Return the group map that a page shows: the document, the only map of the result, or the second of two maps."""
     return result.document if isinstance(result.document, GroupMap) else result.maps[-1]
 
 
 def _common(group_map: GroupMap) -> dict[str, Any]:
-    """The options with equal values in all groups."""
+    """Return the options that have the same value in all groups."""
     first, *others = [group.options for group in group_map.groups] or [{}]
     absent = object()
     return {key: value for key, value in first.items() if all(other.get(key, absent) == value for other in others)}
 
 
 def tiles(result: AnyResult) -> dict[str, Any]:
-    """The figures at the top: label, value and, for unusual values, a remark."""
+    """Return the key numbers at the top of the page: label, value, and a remark for an unusual value."""
     group_map = map_of(result)
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
@@ -69,13 +69,13 @@ def tiles(result: AnyResult) -> dict[str, Any]:
 
 
 def picture(result: AnyResult) -> dict[str, Any]:
-    """The order of the bars: a checkpoint alone does not have the model's order."""
+    """Return the order of the picture's bars. It is the model's order, which a checkpoint without a config lacks."""
     known = bool(map_of(result).modules)
     return {"order": f"in the order {'in which the model registers them' if known else 'of the optimizer'}"}
 
 
 def groups(result: AnyResult) -> dict[str, Any]:
-    """The table of all groups, and the options that they share."""
+    """Return the table of all groups, and the options that all groups share."""
     group_map = map_of(result)
     common = _common(group_map)
     total = group_map.model.totals.parameters or 1
@@ -94,7 +94,7 @@ def groups(result: AnyResult) -> dict[str, Any]:
 
 
 def parameters(result: AnyResult) -> dict[str, Any]:
-    """The filters for the list of parameters."""
+    """Return the filters for the list of parameters."""
     group_map = map_of(result)
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
@@ -113,7 +113,10 @@ def parameters(result: AnyResult) -> dict[str, Any]:
 
 
 def data(result: AnyResult) -> dict[str, Any]:
-    """The map by columns, names in the model's order; repeated texts are stored once and referenced by index."""
+    """Return the map for the scripts, as columns in the model's order.
+
+    Repeated texts are stored once, with an index.
+    """
     group_map = map_of(result)
     common = _common(group_map)
     lowest = range_of(group.lr_scale for group in group_map.groups).lowest
@@ -153,7 +156,7 @@ def data(result: AnyResult) -> dict[str, Any]:
 
 
 def _rows(group_map: GroupMap, steps: dict[tuple[Any, ...], int]) -> Iterator[_Row]:
-    """A row for each name in the model's order; tensors that the model does not register come last."""
+    """Yield a row for each parameter name in the model's order. Tensors that the model does not register come last."""
     numbers = {id(group): number for number, group in enumerate(group_map.groups)}
     for tensor in sorted(group_map.memberships(), key=lambda tensor: tensor.position):
         number = numbers.get(id(tensor.group), -1)

@@ -1,4 +1,4 @@
-"""The parts of a page and their order, for each kind of record."""
+"""Define the parts of an HTML page and their order, for each class of result."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from lrdecay_cli.formats.html_page import map_parts, record_parts
 
 
 class Part(NamedTuple):
-    """A section: its template ``templates/<name>.html``, and what the template, its style and its scripts need."""
+    """A section of a page: its template ``templates/<name>.html``, its data, styles and scripts."""
 
     name: str
-    """Also the id of the section, and the key of its data in the scripts' ``DATA``."""
+    """Name of the template, id of the section, and key of its data in the scripts' ``DATA``."""
     title: str
-    """Heading of the section and text of its link in the contents; empty for parts of the page's head."""
+    """Heading of the section, and text of its link in the table of contents; empty for parts at the top of the page."""
     context: Callable[[AnyResult], dict[str, Any]] = lambda _: {}
-    """Data for its template besides the report."""
+    """Function that returns the data for the template, in addition to the report."""
     data: Callable[[AnyResult], Any] | None = None
-    """Data for its scripts."""
+    """Function that returns the data for the scripts; None if there are no data."""
     styles: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
 
 
 class Page(NamedTuple):
-    """A page before assembly."""
+    """The content of a page: its title and its parts in order."""
 
     kind: str
-    """The kind of the page in two words."""
+    """What the page shows, in one or two words, such as "Scan"."""
     title: str
-    """The subject of the page."""
+    """The config or other source that the page is about."""
     parts: tuple[Part, ...]
 
 
@@ -96,11 +96,11 @@ _KINDS = {
     "StackDifference": "Environments",
     "Diagnosis": "Installation",
 }
-"""Kinds of pages without specific parts, by the class of the record."""
+"""Value of ``Page.kind`` for results without special parts, by the class of the document."""
 
 
 def page_of(result: AnyResult) -> Page:
-    """The page for a report: specific to its record, else its facts, tables and notes."""
+    """Return the page for a result. Without special parts for its class, the page has facts, tables and notes."""
     document, report = result.document, result.report
     if isinstance(document, GroupMap):
         return Page("Parameter groups", document.config.path, _with_content((TILES, FACTS, NOTES, *MAP), report))

@@ -1,4 +1,4 @@
-"""The parts of the pages of a check, a difference and a schedule, and the data for their scripts."""
+"""Return the data for the HTML pages of ``check``, ``diff`` and ``schedule``: for templates, and for scripts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _Document = TypeVar("_Document", CheckResult, Difference)
 
 
 def findings(result: AnyResult) -> dict[str, Any]:
-    """The causes by the file in which they are shown, suppressed ones last; numbers as in :func:`findings_data`."""
+    """Return the causes of findings by file, suppressed causes last.
+
+    A cause's number is its index in `findings_data`.
+    """
     checked = _document(result, CheckResult)
     by_file: dict[str, list[tuple[int, Cause, str]]] = {}
     for number, cause in enumerate(checked.causes()):
@@ -43,7 +46,7 @@ def findings(result: AnyResult) -> dict[str, Any]:
 
 
 def configs(result: AnyResult) -> dict[str, Any]:
-    """Judged configs, and configs that could not be judged."""
+    """Return a table of the checked configs, and of configs that could not be checked."""
     checked = _document(result, CheckResult)
     counts: dict[str, list[int]] = {}
     for finding in checked.findings:
@@ -60,7 +63,7 @@ def configs(result: AnyResult) -> dict[str, Any]:
 
 
 def findings_data(result: AnyResult) -> Any:
-    """The parameters of each cause, as in the list of names."""
+    """Return code, rule name and parameter names of each cause, for the scripts."""
     findings = [cause.finding for cause in _document(result, CheckResult).causes()]
     return [
         {"code": finding.code, "name": finding.name, "parameters": [printable(name) for name in finding.parameters]}
@@ -69,7 +72,7 @@ def findings_data(result: AnyResult) -> Any:
 
 
 def settings(result: AnyResult) -> dict[str, Any]:
-    """The sources of both sides, then each setting that differs."""
+    """Return a table with the sources of the two sides and each setting that differs."""
     difference = _document(result, Difference)
     before, after = difference.before, difference.after
     rows = [("side", difference.before_source, difference.after_source)]
@@ -88,18 +91,18 @@ def settings(result: AnyResult) -> dict[str, Any]:
 
 
 def changes(result: AnyResult) -> dict[str, Any]:
-    """The table of folded changes, or of layers or modules."""
+    """Return the table of changes, by patterns of parameters, layers or modules."""
     table = next((table for table in result.report.tables[:1] if table.rows), None)
     return {"table": table, "by": _document(result, Difference).by}
 
 
 def coming(result: AnyResult) -> dict[str, Any]:
-    """The table of future values, for a side that resumes from a checkpoint."""
+    """Return the table of future values, for a side that resumes from a checkpoint."""
     return {"table": result.report.tables[1]}
 
 
 def changes_data(result: AnyResult) -> dict[str, Any]:
-    """Every folded change with complete values; names are stored once and referenced by index."""
+    """Return every folded change with all digits, for the scripts. Names are stored once and referenced by index."""
     difference = _document(result, Difference)
     numbers: dict[str, int] = {}
     return {
@@ -124,7 +127,7 @@ def changes_data(result: AnyResult) -> dict[str, Any]:
 
 
 def chart_data(result: AnyResult) -> dict[str, Any] | None:
-    """The lines of the chart, each in the colour of its peak; None without a chart."""
+    """Return the lines of the chart for the scripts, each in the colour of its peak; None if there is no chart."""
     chart = result.report.chart
     if chart is None:
         return None
