@@ -100,7 +100,7 @@ def test_an_answer_that_is_none_is_a_failure(answer: bytes) -> None:
     assert (outcome.config, outcome.status, outcome.problem) == (
         "a.py",
         "crashed",
-        "the answer of the process that builds it cannot be read",
+        "the answer of the process that builds the config cannot be read",
     )
 
 
