@@ -111,7 +111,7 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 class ChartRow(msgspec.Struct, frozen=True):
-    """A row of a terminal chart: the axis label, and the characters with the line to which each belongs."""
+    """A row of a terminal chart: its label on the axis, and for each character the line to which it belongs."""
 
     label: str
     cells: tuple[tuple[str, int | None], ...]

@@ -253,9 +253,9 @@ def group_label(group: ParameterGroup) -> str:
 
 
 def equal(old: Any, new: Any, rtol: float = 0.0, precisions: Sequence[str | None] = ()) -> bool:
-    """True if two values are equal: numbers within ``rtol`` of the larger one; NaN equals NaN.
+    """True if two values are equal. Numbers may differ by ``rtol`` times the larger number; NaN equals NaN.
 
-    Numbers of two ``precisions`` are equal if they differ only by rounding.
+    If ``precisions`` contains the precision of each number, numbers that differ only by rounding are equal.
     """
     if isinstance(old, float) and isinstance(new, float):
         same = math.isclose(old, new, rel_tol=rtol) or (math.isnan(old) and math.isnan(new))

@@ -126,7 +126,7 @@ def _whole_modules(
 ) -> dict[int, list[_Module]]:
     """Return the modules of ``names`` that share no parameter with ``others``, by an id of their contents.
 
-    Modules with equal parameters and equal properties have the same id. ``contents`` has the id for each contents.
+    Modules with equal parameters and properties have the same id. ``contents`` stores the ids; new ids are added.
     """
     modules: dict[int, list[_Module]] = {}
 

@@ -146,7 +146,7 @@ def _describe(setting: SettingChange) -> str:
 
 
 def _side(source: str, group_map: GroupMap) -> str:
-    """Return a side as the user named it, with the config of an exported map or the checkpoint of a work directory."""
+    """Return a side as the user named it. Add the config of an exported map, or the checkpoint of a work directory."""
     path = group_map.config.path
     if source == path:
         return source

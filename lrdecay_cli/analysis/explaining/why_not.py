@@ -175,7 +175,7 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
 
 
 def _advice(here: Explanation, spec: ConstructorSpec, ours: Mapping[str, float]) -> str:
-    """Return how a parameter whose name the constructor does not know can get another layer id; empty for known names.
+    """Return advice on the layer id of parameters, if the constructor does not know their names; else an empty string.
 
     Args:
         here: the explanation of the parameters.

@@ -95,8 +95,8 @@ def check(
 ) -> None:
     """Report known mistakes in parameter groups and their options.
 
-    The exit code is 0 if no finding is at or above --fail-on, 1 if a finding is, and 2 if a config could not be
-    checked. Checking exported maps needs no torch.
+    The exit code is 0 if all findings are below --fail-on, 1 if a finding has this severity or a higher one, and 2 if a
+    config could not be checked. Checking exported maps needs no torch.
 
     \b
     lrdecay check config.py

@@ -127,7 +127,7 @@ def changes_data(result: AnyResult) -> dict[str, Any]:
 
 
 def chart_data(result: AnyResult) -> dict[str, Any] | None:
-    """Return the lines of the chart for the scripts, each in the colour of its peak; None if there is no chart."""
+    """Return the lines of the chart for the scripts, each with the colour of its peak; None without a chart."""
     chart = result.report.chart
     if chart is None:
         return None
