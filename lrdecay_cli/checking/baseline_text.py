@@ -30,7 +30,9 @@ from lrdecay_cli.text.name_patterns import Universe
 VERSION = 1
 HEAD = "# lrdecay baseline, version "
 _ADVICE = "# renew: lrdecay baseline --update"
-_ADVICE_FOR_PROGRAMS = "# renew: save the map in your program, then lrdecay baseline MAP.json -o FILE"
+PROGRAM = "# renew: save the map in your program"
+"""Start of a line in the baselines of programs. Lrdecay reads it again, so it stays the same in all versions."""
+_ADVICE_FOR_PROGRAMS = f"{PROGRAM}, then lrdecay baseline MAP.json -o FILE"
 _COLUMNS = ("tensors", "digest", "parameters")
 _HEADING = f"# group (lr=x0.5 is half of base_lr), then its patterns: {' '.join(_COLUMNS)}"
 _FIELDS = ("layer", "lr_scale", "lr", "decay", "options")

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import get_args
 
 from lrdecay_cli.analysis.unrun import unrun_notes
+from lrdecay_cli.checking.baseline_files import BaselineFile
+from lrdecay_cli.checking.baselines import command_of_program
 from lrdecay_cli.domain.change import BaselineResult, State
 from lrdecay_cli.domain.errors import not_one_of
 from lrdecay_cli.domain.finding import NO_BASELINE, SEVERITIES, Cause, CheckResult, Finding, Severity, Skipped
@@ -190,6 +192,13 @@ def skipped_notes(skipped: Sequence[str], verbose: bool) -> tuple[Note, ...]:
         return ()
     files = f"{count(len(skipped), '.py file')} without {either(OPTIONS)}"
     return (Note(f"skipped {files}: {_some_of([*map(printable, skipped)], verbose)}"),)
+
+
+def program_notes(folder: str, files: Sequence[BaselineFile]) -> tuple[Note, ...]:
+    """Return a note on baselines of programs, which ``--update`` leaves unchanged; empty if there are none."""
+    lines = tuple(f"{file.path}: in the program: {command_of_program(folder, file.config)}" for file in files)
+    count_of = f"{count(len(lines), 'baseline')} of {'a program' if len(lines) == 1 else 'programs'}"
+    return (Note(f"{count_of} unchanged, because --update does not run programs", "warning", lines),) if lines else ()
 
 
 def lost_notes(lost: Sequence[tuple[str, str]]) -> tuple[Note, ...]:

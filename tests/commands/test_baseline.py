@@ -12,9 +12,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import torch
 
+import lrdecay_cli
+from lrdecay_cli.checking.baseline_files import SUFFIXES, BaselineFile, baseline_path, baselines_in, lost_configs
 from lrdecay_cli.checking.baseline_text import to_text
-from lrdecay_cli.checking.baselines import SUFFIXES, baseline_path, kept_configs, lost_configs
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.files import read_map
@@ -77,12 +79,12 @@ def test_update_changes_existing_baselines(maps: Path, here: Run) -> None:
     for name in "ab":
         (maps.parent / f"configs/{name}.py").parent.mkdir(exist_ok=True)
         (maps.parent / f"configs/{name}.py").touch()
-    assert [*kept_configs("golden")] == [
-        (f"golden/configs/{name}", f"configs/{name[0]}.py") for name in ("a.txt", "b.json")
-    ]
-    os.chdir(maps)
-    found = [("../golden/configs/a.txt", "../configs/a.py"), ("../golden/configs/b.json", "../configs/b.py")]
-    assert [*kept_configs("../golden")] == found
+    for above in ("", "../"):
+        assert [*baselines_in(f"{above}golden")] == [
+            BaselineFile(f"{above}golden/configs/{name}", f"{above}configs/{name[0]}.py")
+            for name in ("a.txt", "b.json")
+        ]
+        os.chdir(maps)
 
 
 @pytest.mark.parametrize(
@@ -303,6 +305,28 @@ def test_a_baseline_whose_config_is_gone_is_named(form: str, maps: Path, here: R
     (maps.parent / "golden/configs" / f"a{SUFFIXES[form]}").unlink()
     update = here("baseline", "--update", "-o", "golden")
     assert (update.code, f"git rm {file}" in update.err) == (2, True)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_update_leaves_the_baseline_of_a_program(form: str, maps: Path, here: Run) -> None:
+    """Only the program can record its groups again; no file is missing whose baseline should be removed."""
+    model = torch.nn.Linear(2, 1)
+    program = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(model.parameters(), lr=0.1), name="toy")
+    program.save("toy.json")
+    here("baseline", "toy.json", "-o", "golden", "--form", form)
+    file = Path(f"golden/toy{SUFFIXES[form]}")
+    before = file.read_bytes()
+    step = f'{file}: in the program: group_map.save("toy.json"), then lrdecay baseline toy.json -o golden\n'
+    alone = here("baseline", "--update", "-o", "golden")
+    assert (alone.code, alone.err) == (
+        2,
+        f"lrdecay: {step}".replace(": in", ": is the baseline of a program, which --update does not run; in"),
+    )
+    assert [*lost_configs("golden", ["."], [])] == []
+    here("baseline", "maps", "-o", "golden")
+    several = here("baseline", "--update", "-o", "golden").out
+    assert f"1 baseline of a program unchanged, because --update does not run programs\n  {step}" in several
+    assert file.read_bytes() == before
 
 
 def test_the_summary_reports_that_nothing_differs(maps: Path, here: Run) -> None:

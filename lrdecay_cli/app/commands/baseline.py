@@ -57,8 +57,10 @@ def baseline(
     from lrdecay_cli.app.requests.checks import gather, is_config, named_by
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.settings import baseline_of
-    from lrdecay_cli.checking.baselines import FORMS, check_folder, kept_configs, write_baselines
-    from lrdecay_cli.checking.reporting import baseline_report, removal, skipped_notes
+    from lrdecay_cli.checking.baseline_files import FORMS, BaselineFile, baselines_in, check_folder
+    from lrdecay_cli.checking.baseline_writing import write_baselines
+    from lrdecay_cli.checking.baselines import command_of_program
+    from lrdecay_cli.checking.reporting import baseline_report, program_notes, removal, skipped_notes
     from lrdecay_cli.domain.change import BASELINE_SCHEMA_VERSION, BaselineResult
     from lrdecay_cli.domain.errors import LrdecayError, not_one_of
     from lrdecay_cli.domain.group_map import Tool
@@ -78,6 +80,7 @@ def baseline(
     usual = "baselines" if update and Path("baselines").is_dir() else None
     given = folder or baseline_of(context) or usual
     files: dict[str, str] = {}
+    of_programs: list[BaselineFile] = []
     gone: set[str] = set()
     skipped: list[str] = []
     if not update:
@@ -89,8 +92,16 @@ def baseline(
         place = check_folder(given, configs, maps=len(names) - len(configs))
     else:
         place = check_folder(given, ())
-        files = {config: path for path, config in kept_configs(place)}
+        for each in baselines_in(place):
+            if each.of_program:
+                of_programs.append(each)
+            else:
+                files[each.config] = each.path
         names = [*files]
+        if not names and of_programs:
+            first = of_programs[0]
+            fix = f"in the program: {command_of_program(place, first.config)}"
+            raise LrdecayError("is the baseline of a program, which --update does not run", where=first.path, fix=fix)
         if not names:
             raise LrdecayError("no baseline found", where=place, fix=f"create one: lrdecay baseline CONFIGS -o {place}")
         gone = {name for name in names if is_config(name) and SEPARATOR not in name and not Path(name).exists()}
@@ -104,7 +115,8 @@ def baseline(
     check_folder(place, [group_map.config.path for group_map in gathered.maps])
     records = tuple(write_baselines(place, gathered.maps, form=known, write=not check))
     result = BaselineResult(BASELINE_SCHEMA_VERSION, Tool("lrdecay", __version__), records, unjudged)
-    destinations.write(baseline_report(result, skipped_notes(skipped, build.verbose)))
+    notes = (*skipped_notes(skipped, build.verbose), *program_notes(place, of_programs))
+    destinations.write(baseline_report(result, notes))
     if unjudged:
         raise typer.Exit(CANNOT_JUDGE)
     raise typer.Exit(DIFFERENT if any(target.state in ("missing", "outdated") for target in records) else CLEAN)

@@ -108,7 +108,7 @@ def check(
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.console import write_stdout
     from lrdecay_cli.app.shell.settings import settings_of
-    from lrdecay_cli.checking.baselines import lost_configs
+    from lrdecay_cli.checking.baseline_files import lost_configs
     from lrdecay_cli.checking.reporting import check_severity, lost_notes, report_of, skipped_notes
     from lrdecay_cli.rules import chosen_rules
 
