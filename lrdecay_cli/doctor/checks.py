@@ -131,7 +131,7 @@ def _torchvision(found: Survey) -> Iterator[Issue]:
         yield Issue("warning", "torchvision", problem, stubbed, commands.torchvision(found))
         return
     builds = [found.packages[name].build for name in ("torch", "torchvision")]
-    # As far as both record their build.
+    # Compare the builds only if both packages record them.
     if None not in builds and builds[0] != builds[1]:
         problem = f"torchvision {version} and torch {torch} are built for different devices"
         yield Issue("info", "torchvision", problem, stubbed, commands.same_torchvision(found))

@@ -85,7 +85,7 @@ def mmcv_index(found: Survey) -> str:
     torch = found.version("torch")
     numbers = release(torch)[:2]
     build = label(torch)
-    # Without a label (macOS, conda) pip compiles mmcv, which gives a fitting one too.
+    # Without a label (macOS, conda) pip compiles mmcv, which fits as well.
     return f"-f {_MMCV_INDEX}/{build}/torch{numbers[0]}.{numbers[1]}/index.html" if build and len(numbers) == 2 else ""
 
 

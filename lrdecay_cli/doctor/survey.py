@@ -130,7 +130,7 @@ def _by_content(names: Iterable[str], path: Sequence[str] | None) -> dict[str, d
         # Some build backends do not write it.
         record = "" if top else distribution.read_text("RECORD") or ""
         brought = {*(top or "").split(), *_RECORDED_PACKAGE.findall(record)}.intersection(found)
-        # Read only for these, since it takes time; the remains of an interrupted pip have no metadata.
+        # Read metadata only for these, since it takes time. The files of an interrupted pip have no metadata.
         if not brought or not (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")):
             continue
         own_name = distribution.metadata["Name"]

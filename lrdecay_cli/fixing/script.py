@@ -108,7 +108,7 @@ class Script:
     def spliced(self, splices: Sequence[Splice]) -> str:
         """Return the raw text after these replacements, which must not overlap."""
         parts, done = [], 0
-        # Several at one place keep their order.
+        # Splices at the same offset keep their order.
         for start, end, text in sorted(splices, key=lambda splice: splice[:2]):
             parts += [self.raw[done : self._in_raw(start)], text.replace("\n", self._newline)]
             done = self._in_raw(end)

@@ -175,7 +175,7 @@ def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapp
     training = context.group_map.training
     options = _our_options(context, given)
     wrapper = {**(beside or {}), "constructor": ours_beside(context.group_map.constructor), "paramwise_cfg": options}
-    # A config's list replaces its base's.
+    # A list in a config replaces the list of its base.
     further = "; add the base's custom_imports to this list" if "custom_imports" in (training.from_bases or ()) else ""
     # An unknown backbone needs a list of its layers.
     layers = (
@@ -200,7 +200,7 @@ def _our_options(context: RuleContext, given: Mapping[str, Any]) -> dict[str, An
     options["decay_rate"] = USUAL_RATE if rate is None else rate
     options |= {key: given[key] for key in ("decay_type", "custom_keys") if given.get(key) not in (None, "layer_wise")}
     if isinstance(options.get("custom_keys"), Mapping):
-        # So far they were ignored; our constructor refuses or ignores misspelt settings.
+        # The current constructor ignores custom keys; lrdecay's constructor refuses or ignores misspelt settings.
         options["custom_keys"] = {key: _spelt_right(settings) for key, settings in options["custom_keys"].items()}
     if context.prefix != BACKBONE_PREFIX:
         options["backbone"] = context.prefix.rstrip(".")

@@ -180,7 +180,7 @@ def lr_zero_as_frozen(context: RuleContext) -> Iterator[Fault]:
     trainable = [(group, parameter) for group, parameter in context.group_map.grouped() if parameter.requires_grad]
     if all(context.starting_lr(group) == 0 for group, _ in trainable):
         return
-    # LRD804 reports those.
+    # LRD804 reports groups that the optimizer updates at lr 0.
     moved = {group.name for each in context.optimizers for group in each.groups if each.moves_at_zero(group)}
     by_key: dict[str | None, dict[str, GroupedParameter]] = {}
     for group, parameter in trainable:
@@ -225,7 +225,7 @@ def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
     group_map = context.group_map
     own = [tensor for tensor in group_map.tensors() if not tensor.foreign]
     accounted, registered = {tensor.name for tensor in own}, {*group_map.registered}
-    # A checkpoint alone has no modules.
+    # A checkpoint without its config has no modules.
     nowhere = registered - accounted
     if nowhere:
         yield Fault(

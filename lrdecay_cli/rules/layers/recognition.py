@@ -103,7 +103,7 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
         # BEiT and mmpretrain give the table that all blocks share the head's lr.
         and kinds[tensor.name] not in ("relative-position", "query")
     ]
-    # A final norm has no number, or the last stage's; without stages, the 1 of ``ln1`` is not a stage.
+    # A final norm's name has no number, or that of the last stage; without stages, the 1 of ``ln1`` is not a stage.
     deepest = max(backbone.blocks)
     stages = deepest[0] if len(deepest) > 1 else 0
     named = {

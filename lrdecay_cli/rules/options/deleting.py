@@ -32,7 +32,7 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
     Constructors do not read ``_delete_``, so the finding in ``paramwise_cfg`` is an info. A misspelt ``_delete_``
     deletes nothing either.
     """
-    # One fault for each.
+    # One fault for each ``_delete_``.
     training = context.group_map.training
     loops = {path: loop.settings for path, loop in (training.loops or {}).items()}
     config: dict[str, Any] = {

@@ -85,7 +85,7 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
         placed = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
         if value in (None, {}, []) or _holds(placed, value):
             continue
-        # In a training that counts otherwise, it is an unused variable.
+        # max_epochs is an unused variable in a training that counts iterations, and the reverse.
         is_length = place.startswith("train_cfg.")
         if is_length and placed is None:
             continue
@@ -99,7 +99,7 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
             option=path,
             severity="error" if name in _CHANGES_GROUPS else None,
             edits=[delete_option(path)] if unread else _moved(context, path, place, value),
-            # Problems of the schedule that follow from the other length.
+            # These rules report problems that the wrong length causes.
             covers=("LRD603", "LRD606") if is_length else (),
         )
 

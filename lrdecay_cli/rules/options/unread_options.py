@@ -290,7 +290,7 @@ def _unread(options: Mapping[str, Any], path: str, reads: set[str], *, below: bo
     for key, value in options.items():
         inner = f"{path}{key}"
         if key in ("_delete_", *MISSPELT):
-            continue  # LRD513's
+            continue  # LRD513 reports it.
         if inner not in reads:
             yield inner
         elif below and isinstance(value, Mapping):
@@ -352,7 +352,7 @@ def _parameters_changed_by(context: RuleContext, option: str, value: Any) -> tup
             changed.update(dict.fromkeys(_otherwise(context, names, settings if isinstance(settings, Mapping) else {})))
         return tuple(changed)
     if option == "bypass_duplicate":
-        # If it matters, torch refuses to build the optimizer without it.
+        # If the model has duplicates, torch refuses to build the optimizer without this option.
         return ()
     if any(option in spec.decay_options for spec in CONSTRUCTORS):
         return () if rate_given(context.options) == 1 else None

@@ -43,7 +43,7 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
         profiles.setdefault(change.parameter, {})[change.aspect] = (change.before, change.after)
     if not profiles and not baseline.others:
         return
-    # By their names in the checked map.
+    # Use the parameter names of the checked map.
     named = {profile["renamed"][1] if "renamed" in profile else name: profile for name, profile in profiles.items()}
     for profile in named.values():
         drop_implied(profile)

@@ -346,7 +346,7 @@ def _recorded(context: RuleContext, reported: set[str]) -> Iterator[Fault]:
             continue
         scheduler = next((each for each in context.all_schedulers if each.path == refused.option), None)
         if scheduler and "_delete_" in scheduler.settings:
-            continue  # LRD513's
+            continue  # LRD513 reports it.
         name = scheduler.name if scheduler else refused.option
         yield Fault(
             f"mmengine refuses {name}: {refused.problem}",

@@ -115,7 +115,7 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_b
         effect += " from 0, so these tensors train"
     base = context.starting_base_lr
     ratio = lowest / base if base else 0.01
-    # A rise of all groups that a later scheduler lowers again is intended and keeps its height; any other is undone.
+    # If a later scheduler lowers all groups again, the rise is intended, and the fix keeps its height.
     cycle = taken_back and lowest > highest
     if taken_back:
         effect += ", before another scheduler lowers it again"
@@ -225,7 +225,7 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
             continue
         steps = scheduler.last - scheduler.begin
         back = (1 - math.cos(math.pi * (steps - half) / half)) / 2
-        # end is often one step larger.
+        # An ``end`` one step above ``T_max`` is common and harmless.
         if steps > half + 1 and back > 0.01:
             top = 1.0 if steps >= 2 * half else back
             yield Fault(
