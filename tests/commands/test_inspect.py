@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 from io import StringIO
 from pathlib import Path
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
+from lrdecay_cli.analysis.inspecting.report import inspection
+from lrdecay_cli.checking.embedded_findings import inspected_findings
 from lrdecay_cli.files import read_map
 from tests.commands.running import SAMPLES, lrdecay, lrdecay_in_terminal
 
@@ -179,3 +183,19 @@ def test_cold_scale_above_one_is_shown_red() -> None:
     assert f"\n{finding}" in narrow
     assert "(here for 9 of 108 tensors)\n  backbone.stages.2.20.*  (9 tensors)\n" in narrow
     assert "LRD301" not in lrdecay("inspect", OVERFLOW, "--filter", "neck").out
+
+
+def test_the_next_step_shows_a_fix_where_there_is_one(tmp_path: Path) -> None:
+    lrdecay("inspect", OVERFLOW, f"--output=json={tmp_path}/map.json")
+    group_map = read_map(str(tmp_path / "map.json"))
+    findings = inspected_findings(group_map)
+    step = inspection(group_map, findings=findings).report.next_step
+    assert step == f"lrdecay check {OVERFLOW} --diff  # shows the fixes; --fix applies them"
+    patch = lrdecay(*shlex.split(step, comments=True)[1:])
+    assert "num_layers=12" in patch.out
+    # A zoo's config cannot be edited, and some findings have no such fix.
+    zoo = msgspec.structs.replace(group_map, config=msgspec.structs.replace(group_map.config, path="mmdet::a.py"))
+    assert inspection(zoo, findings=findings).report.next_step == "lrdecay check mmdet::a.py"
+    without = [msgspec.structs.replace(finding, fixes=()) for finding in findings]
+    assert inspection(group_map, findings=without).report.next_step == f"lrdecay check {OVERFLOW}"
+    assert inspection(group_map).report.next_step == ""

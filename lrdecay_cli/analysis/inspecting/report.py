@@ -17,6 +17,7 @@ from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.domain.report import Column, Note, Report, Result, Table
+from lrdecay_cli.files.config_path import SEPARATOR
 from lrdecay_cli.text.counting import count, options_text
 from lrdecay_cli.text.name_patterns import fold_names
 from lrdecay_cli.text.printing import natural
@@ -86,9 +87,23 @@ def inspection(
         tables=(table if by == "module" else _sorted(table, sort or "layer_id"),),
         notes=tuple(_notes(group_map, views.each_once(chosen), verbose, findings)),
         summary=_summary(group_map, views.each_once(chosen) if pattern is not None else None),
-        next_step=f"lrdecay check {shlex.quote(group_map.config.path)}" if findings and not group_map.live else "",
+        next_step=_next_step(group_map, findings),
     )
     return Result(group_map, report)
+
+
+def _next_step(group_map: GroupMap, findings: Sequence[Finding]) -> str:
+    """Return the command to run next: it shows the fixes if ``check --fix`` can apply one, else the findings."""
+    config = group_map.config.path
+    if not findings or group_map.live:
+        return ""
+    command = f"lrdecay check {shlex.quote(config)}"
+    editable = SEPARATOR not in config and not group_map.checkpoint
+    # check --fix leaves infos unchanged.
+    mistakes = (finding for finding in findings if finding.severity != "info")
+    if editable and any(fix.automatic for finding in mistakes for fix in finding.fixes):
+        return f"{command} --diff  # shows the fixes; --fix applies them"
+    return command
 
 
 def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
