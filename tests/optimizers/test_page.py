@@ -27,8 +27,9 @@ Prodigy.
 - **lr**: how far the slower group moves, relative to the faster group. `followed` means 0.1 in each measured step.
   Otherwise the table shows the measured factor, with the step number. *By norm* means: steps grow with the norm of
   the weights, so groups with the same lr move by different factors.
-- **weight decay**: the factor by which weight decay moves a weight toward zero. *In the adaptive gradient* means: the
-  L2 penalty is part of the gradient, and the optimizer normalises its size away.
+- **weight decay**: how weight decay moves a weight toward zero. For example, *lr × weight decay* means: in each step
+  by this factor of the weight. *In the gradient* means: as an L2 penalty in the gradient. *In the adaptive gradient*
+  means: the optimizer also normalises the size of this L2 penalty away.
 - **lr 0**: the movement of a group with lr 0, next to a group with another lr.
 - **lr halved**: the size of a step after a scheduler halves every lr, divided by the same step without the change. 0.5
   means that the optimizer uses the new lr at once, or within 100 steps.
