@@ -73,7 +73,7 @@ def group_map(
 def _group(
     name: str, *, parameters: Shapes | None = None, no_grad: tuple[str, ...] = (), **numbers: Any
 ) -> ParameterGroup:
-    held = tuple(
+    grouped = tuple(
         GroupedParameter(
             parameter.name,
             parameter.shape,
@@ -87,7 +87,7 @@ def _group(
     usual: dict[str, Any] = {"layer_id": None, "lr_scale": 1.0, "lr": 0.1, "weight_decay": 0.05, "options": {}}
     usual["optimizer"] = name.rpartition(".")[0]
     usual["named"] = re.fullmatch(r"(.*\.)?group_\d+", name) is None
-    return ParameterGroup(name=name, parameters=held, **{**usual, **numbers})
+    return ParameterGroup(name=name, parameters=grouped, **{**usual, **numbers})
 
 
 def _modules(names: list[str]) -> dict[str, Module]:

@@ -42,10 +42,10 @@ def assert_explained(group_map: GroupMap) -> None:
     chosen = select(group_map, None)
     explanations = Explainer(group_map).explain(chosen)
     names = [name for explanation in explanations for name in explanation.parameters]
-    held = [tensor.name for tensor in chosen]
+    chosen_names = [tensor.name for tensor in chosen]
     # If several optimizers take turns and agree on a parameter, it has one explanation.
-    assert {*names} == {*held}
-    assert group_map.optimizer.turns or len(names) == len(held)
+    assert {*names} == {*chosen_names}
+    assert group_map.optimizer.turns or len(names) == len(chosen_names)
     for explanation in explanations:
         assert explanation.certainty == ("recomputed" if explanation.groups else "observed"), explanation
         if explanation.provenance is not None:

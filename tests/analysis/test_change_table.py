@@ -29,51 +29,55 @@ def test_both_sides_are_distinguished(before: Any, after: Any, expected: str) ->
     assert shown_change(before, after) == expected
 
 
-def held(group: str = "decay", name: str = "w", **spec: Any) -> GroupMap:
+def map_with(group: str = "decay", name: str = "w", **spec: Any) -> GroupMap:
     return group_map({group: {"parameters": {name: (4, 4)}, **spec}})
 
 
-NO_GRAD = held(no_grad=("w",))
+NO_GRAD = map_with(no_grad=("w",))
 OUTSIDE = group_map(frozen={"w": (4, 4)})
 # Two maps, the columns between the name and the number of tensors, and the values of these columns.
 COLUMNS: dict[str, tuple[GroupMap, GroupMap, dict[str, Any]]] = {
     "a group named for its layer id": (
-        *(held("layer_3_decay", layer_id=3), held("layer_4_decay", layer_id=4)),
+        *(map_with("layer_3_decay", layer_id=3), map_with("layer_4_decay", layer_id=4)),
         {"layer_id": "3 → 4"},
     ),
     "and for its weight decay": (
-        held("layer_3_decay", layer_id=3),
-        held("layer_4_no_decay", layer_id=4, weight_decay=0.0),
+        map_with("layer_3_decay", layer_id=3),
+        map_with("layer_4_no_decay", layer_id=4, weight_decay=0.0),
         {"layer_id": "3 → 4", "weight_decay": "0.05 → 0"},
     ),
     "a name that tells more": (
-        *(held("layer_3_decay", layer_id=3), held("layer_4_no_decay", layer_id=4)),
+        *(map_with("layer_3_decay", layer_id=3), map_with("layer_4_no_decay", layer_id=4)),
         {"group": "layer_3_decay → layer_4_no_decay", "layer_id": "3 → 4"},
     ),
     "a name alone": (
-        *(held("layer_3_decay", layer_id=3), held("layer_4_decay", layer_id=3)),
+        *(map_with("layer_3_decay", layer_id=3), map_with("layer_4_decay", layer_id=3)),
         {"group": "layer_3_decay → layer_4_decay"},
     ),
     "a name of another kind": (
-        *(held("layer_3_decay", layer_id=3), held("slow", layer_id=4)),
+        *(map_with("layer_3_decay", layer_id=3), map_with("slow", layer_id=4)),
         {"group": "layer_3_decay → slow", "layer_id": "3 → 4"},
     ),
     "numbers in full where they look alike": (
-        *(held(lr=0.1), held(lr=0.1 + 1e-9)),
+        *(map_with(lr=0.1), map_with(lr=0.1 + 1e-9)),
         {"lr": "0.1 → 0.100000001", "factor": pytest.approx(1 + 1e-8)},
     ),
-    "an lr scale that no base lr tells": (held(lr_scale=0.5), held(lr_scale=None), {"lr_scale": "0.5 → not recorded"}),
-    "a layer id that one side lacks": (held(layer_id=3), held(layer_id=None), {"layer_id": "3 → –"}),
-    "frozen in its group": (held(), NO_GRAD, {"frozen": "no → yes"}),
-    "frozen out of its group": (held(), OUTSIDE, {"state": "grouped → frozen"}),
+    "an lr scale that no base lr tells": (
+        map_with(lr_scale=0.5),
+        map_with(lr_scale=None),
+        {"lr_scale": "0.5 → not recorded"},
+    ),
+    "a layer id that one side lacks": (map_with(layer_id=3), map_with(layer_id=None), {"layer_id": "3 → –"}),
+    "frozen in its group": (map_with(), NO_GRAD, {"frozen": "no → yes"}),
+    "frozen out of its group": (map_with(), OUTSIDE, {"state": "grouped → frozen"}),
     "trained, but in no group": (
         *(OUTSIDE, group_map(missing={"w": (4, 4)})),
         {"state": "frozen → missing"},
     ),
-    "added": (group_map(), held(), {"state": "added, grouped"}),
+    "added": (group_map(), map_with(), {"state": "added, grouped"}),
     "removed": (OUTSIDE, group_map(), {"state": "removed, was frozen"}),
-    "renamed": (held(name="old.w"), held(name="new.w"), {"state": "renamed to new.w"}),
-    "nothing": (held(), held(), {}),
+    "renamed": (map_with(name="old.w"), map_with(name="new.w"), {"state": "renamed to new.w"}),
+    "nothing": (map_with(), map_with(), {}),
 }
 
 
@@ -125,6 +129,6 @@ def test_machines_get_a_row_for_each_aspect_and_plain_values() -> None:
         ("*", "lr", 0.1, 0.2, 2, 2.0),
         ("*", "options", {}, {"betas": (0.9, 0.95)}, 2, None),
     )
-    renamed = comparison(held(name="old.w"), held(name="new.w")).report.rows
+    renamed = comparison(map_with(name="old.w"), map_with(name="new.w")).report.rows
     assert renamed is not None
     assert renamed.rows == (("old.w", "renamed", "old.w", "new.w", 1, None),)

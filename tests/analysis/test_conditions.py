@@ -33,9 +33,9 @@ from lrdecay_cli.domain.settings import Condition
 def test_holds(condition: Condition, inside: list[float], outside: list[float]) -> None:
     comparisons = parse_condition(condition, "here")
     for value in inside:
-        assert all(one.holds(value) for one in comparisons), value
+        assert all(comparison.holds(value) for comparison in comparisons), value
     for value in outside:
-        assert not all(one.holds(value) for one in comparisons), value
+        assert not all(comparison.holds(value) for comparison in comparisons), value
     assert condition_text(condition)
 
 

@@ -20,30 +20,35 @@ LR: frozenset[Aspect] = frozenset({"lr"})
 SAVED = Checkpoint(1, 10, "mmengine 0.10", "recorded", None, None, 0)
 
 
-def held(*names: str, **spec: Any) -> GroupMap:
+def map_with(*names: str, **spec: Any) -> GroupMap:
     return group_map({"g": {"parameters": dict.fromkeys(names, SHAPE), **spec}})
 
 
 # Tensors on one side, compared aspects, and tensors only before and only after.
 ONE_SIDED = {
-    "another tensor": (held("a", "b"), held("a", "c", "d"), LR, (1, 2)),
-    "in no group": (held("a", "b"), group_map({"g": {"parameters": {"a": SHAPE}}}, frozen={"b": SHAPE}), LR, (1, 0)),
+    "another tensor": (map_with("a", "b"), map_with("a", "c", "d"), LR, (1, 2)),
+    "in no group": (
+        map_with("a", "b"),
+        group_map({"g": {"parameters": {"a": SHAPE}}}, frozen={"b": SHAPE}),
+        LR,
+        (1, 0),
+    ),
     "trained, but in no group": (
-        *(group_map({"g": {"parameters": {"a": SHAPE}}}, missing={"b": SHAPE}), held("a", "b")),
+        *(group_map({"g": {"parameters": {"a": SHAPE}}}, missing={"b": SHAPE}), map_with("a", "b")),
         *(frozenset[Aspect]({"weight_decay"}), (0, 1)),
     ),
     "frozen, so without an lr": (
-        *(group_map({"g": {"parameters": {"a": SHAPE}}}, frozen={"b": SHAPE}), held("a"), LR, (0, 0)),
+        *(group_map({"g": {"parameters": {"a": SHAPE}}}, frozen={"b": SHAPE}), map_with("a"), LR, (0, 0)),
     ),
     "a shape": (
-        *(group_map({"g": {"parameters": {"a": SHAPE}}}, frozen={"b": SHAPE}), held("a")),
+        *(group_map({"g": {"parameters": {"a": SHAPE}}}, frozen={"b": SHAPE}), map_with("a")),
         *(frozenset[Aspect]({"shape"}), (1, 0)),
     ),
-    "frozen in its group": (held("a"), held("a", no_grad=("a",)), LR, (0, 0)),
+    "frozen in its group": (map_with("a"), map_with("a", no_grad=("a",)), LR, (0, 0)),
     "another name of a shared tensor": (
-        *(held("a", "b"), group_map({"g": {"parameters": {"a": SHAPE}}}, duplicates={"b": "a"}), LR, (0, 0)),
+        *(map_with("a", "b"), group_map({"g": {"parameters": {"a": SHAPE}}}, duplicates={"b": "a"}), LR, (0, 0)),
     ),
-    "a renamed module": (held("old.w"), held("new.w"), LR, (0, 0)),
+    "a renamed module": (map_with("old.w"), map_with("new.w"), LR, (0, 0)),
 }
 
 
@@ -117,7 +122,7 @@ def test_parts_add_up(by: Grouping, only: frozenset[Aspect] | None) -> None:
 
 def test_not_recorded_is_not_absent() -> None:
     """A checkpoint without the text of its config, and a config that does not set an option."""
-    config = held("a")
+    config = map_with("a")
     decayed = group_map({"g": {"parameters": {"a": SHAPE}}}, constructor=Constructor("LayerDecay", {"decay_rate": 0.7}))
     saved = group_map(
         {"g": {"parameters": {"a": SHAPE}}},

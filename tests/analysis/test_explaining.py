@@ -64,9 +64,9 @@ def test_a_number_that_the_rules_do_not_give_is_a_disagreement() -> None:
 
 def test_a_map_without_provenance_is_observed_only() -> None:
     found = group_map({"group_0": {"parameters": {"conv.weight": (2, 2), "conv.bias": (2,)}}})
-    (one,) = explained(msgspec.structs.replace(found, constructor=Constructor("MyOwn", {})), "*")
-    assert (one.certainty, one.provenance) == ("observed", None)
-    assert one.certainty_reason == "lrdecay does not know the rules of MyOwn"
+    (explanation,) = explained(msgspec.structs.replace(found, constructor=Constructor("MyOwn", {})), "*")
+    assert (explanation.certainty, explanation.provenance) == ("observed", None)
+    assert explanation.certainty_reason == "lrdecay does not know the rules of MyOwn"
 
 
 def test_unusable_settings_are_reported() -> None:
@@ -75,21 +75,21 @@ def test_unusable_settings_are_reported() -> None:
         {"group_0": {"parameters": {"conv.weight": (2, 2)}}},
         constructor=Constructor("LearningRateDecayOptimizerConstructor", options),
     )
-    (one,) = explained(found, "*")
-    assert one.certainty == "observed"
-    assert "paramwise_cfg.num_layers: 'six' is not an integer" in one.certainty_reason
+    (explanation,) = explained(found, "*")
+    assert explanation.certainty == "observed"
+    assert "paramwise_cfg.num_layers: 'six' is not an integer" in explanation.certainty_reason
 
 
 def test_folding_puts_together_what_shares_an_explanation_and_nothing_else() -> None:
     found = group_map_of("overflow")
     folded = Explainer(found).explain(select(found, None))
     apart = Explainer(found).explain(select(found, None), folded=False)
-    assert sum(len(one.parameters) for one in folded) == len(apart) == found.model.totals.tensors
-    by_name = {one.parameters[0]: one for one in apart}
+    assert sum(len(each.parameters) for each in folded) == len(apart) == found.model.totals.tensors
+    by_name = {each.parameters[0]: each for each in apart}
     for together in folded:
         for name in together.parameters:
-            one = by_name[name]
-            assert (one.considered, one.provenance, one.numbers) == (
+            explanation = by_name[name]
+            assert (explanation.considered, explanation.provenance, explanation.numbers) == (
                 together.considered,
                 together.provenance,
                 together.numbers,
@@ -152,24 +152,24 @@ def test_the_first_difference_from_a_group(
     title: str, pattern: str, group: str, expected: list[tuple[str, str]]
 ) -> None:
     found = group_map_of(title)
-    (one,) = why_not(found, Explainer(found), select(found, pattern, duplicates=True), group)
-    assert one.parameters == (pattern,)
-    assert [parting.about for parting in one.partings] == [about for about, _ in expected]
-    for parting, (_, needed) in zip(one.partings, expected, strict=True):
+    (question,) = why_not(found, Explainer(found), select(found, pattern, duplicates=True), group)
+    assert question.parameters == (pattern,)
+    assert [parting.about for parting in question.partings] == [about for about, _ in expected]
+    for parting, (_, needed) in zip(question.partings, expected, strict=True):
         assert parting.needed.startswith(needed)
-    assert one.verdict
+    assert question.verdict
 
 
 def test_a_name_that_no_option_reaches_gets_the_scale_of_a_constructor_that_knows_it(tmp_path: Path) -> None:
     title = "why the last norm is not with the last stage"
     found = group_map_of(title)
-    (one,) = why_not(found, Explainer(found), select(found, "backbone.norm3"), "layer_6_no_decay")
+    (question,) = why_not(found, Explainer(found), select(found, "backbone.norm3"), "layer_6_no_decay")
     options = {"decay_rate": found.constructor.options["decay_rate"]}
     bug = BUGS[title]._replace(constructor=OURS.name, paramwise_cfg=options)
     config_of(bug).dump(tmp_path / "ours.py")
     theirs = audit(str(tmp_path / "ours.py"), device="meta")
     (scale,) = {tensor.group.lr_scale for tensor in select(theirs, "backbone.norm3") if tensor.group}
-    (parting,) = one.partings
+    (parting,) = question.partings
     assert parting.needed.endswith(f"with the same decay rate, {OURS.label} gives lr scale {scale}")
     assert "no option of mmdet's" in parting.needed
     # With any constructor, a head parameter has the head's layer id.
@@ -217,6 +217,6 @@ def test_another_constructor_of_a_known_name_is_accepted() -> None:
         model=msgspec.structs.replace(group_map().model, backbone="ConvNeXt"),
         training=Training({"optimizer": {"lr": 0.1}}, (), {}, {}, None, ()),
     )
-    assert [(one.certainty, one.parameters) for one in explained(found, "backbone")] == [
+    assert [(each.certainty, each.parameters) for each in explained(found, "backbone")] == [
         ("observed", ("backbone.stages.last.weight",))
     ]

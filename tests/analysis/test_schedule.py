@@ -182,7 +182,9 @@ def test_meetings_are_found_at_their_exact_step() -> None:
     )
     crossings = list(meetings(series, [0, 1, 2, 3], range(0, 1000, 37)))
     found = [(meeting.kind, meeting.step, meeting.curves) for meeting in crossings]
-    assert [one.lr for one in crossings] == [series.at(one.step, one.curves[0]) for one in crossings]
+    assert [crossing.lr for crossing in crossings] == [
+        series.at(crossing.step, crossing.curves[0]) for crossing in crossings
+    ]
     assert found == [
         ("cross", 126, (1, 2)),
         ("meet", 200, (0, 2, 3)),
@@ -263,9 +265,9 @@ LABELS: dict[str, tuple[dict[str, dict[str, Any]], list[str]]] = {
 def test_names_of_curves(groups: dict[str, dict[str, Any]], labels: list[str], optimizer: str) -> None:
     """With several optimizers, names start with the optimizer's name, unless they contain it or only one has curves."""
     found_map = group_map(groups)
-    series = Series(tuple(Track(optimizer, "lr", (one.name,)) for one in found_map.groups), 1)
+    series = Series(tuple(Track(optimizer, "lr", (each.name,)) for each in found_map.groups), 1)
     series.steps.append(0)
-    series.rows.extend(one.lr or 0 for one in found_map.groups)
+    series.rows.extend(each.lr or 0 for each in found_map.groups)
     at_moments = [moments(series, track, None) for track in range(len(groups))]
     found, tracks = curves(series, found_map, (0,), at_moments)
     plain = len(labels) == 1
@@ -289,7 +291,7 @@ def test_names_of_curves(groups: dict[str, dict[str, Any]], labels: list[str], o
 )
 def test_the_curve_of_the_head(names: tuple[str, ...], head: int | None) -> None:
     found_map = group_map({f"g{index}": group(0.1 * (index + 1), name) for index, name in enumerate(names)})
-    series = series_of(1, *(lambda step, lr=one.lr: lr for one in found_map.groups))
+    series = series_of(1, *(lambda step, lr=each.lr: lr for each in found_map.groups))
     at_moments = [moments(series, track, None) for track in range(len(names))]
     found, _ = curves(series, found_map, (0,), at_moments)
     assert [index for index, curve in enumerate(found) if curve.head] == ([] if head is None else [head])

@@ -133,11 +133,11 @@ def test_what_goes_wrong_is_found() -> None:
     assert codes(late) >= {"LRD101", "LRD103"}
     # In two optimizers, and twice in one group.
     both = {"a": torch.optim.SGD(model.parameters(), lr=0.1), "b": torch.optim.SGD(model.head.parameters(), lr=0.1)}
-    held = lrdecay_cli.audit_optimizer(model, both)
-    assert [group.name for group in held.groups] == ["a.group_0", "b.group_0"]
-    assert held["head.weight"].times == 2
-    assert codes(held) >= {"LRD102"}
-    for finding in lrdecay_cli.check(held).findings:
+    group_map = lrdecay_cli.audit_optimizer(model, both)
+    assert [group.name for group in group_map.groups] == ["a.group_0", "b.group_0"]
+    assert group_map["head.weight"].times == 2
+    assert codes(group_map) >= {"LRD102"}
+    for finding in lrdecay_cli.check(group_map).findings:
         assert "paramwise_cfg" not in f"{finding.message} {finding.option} {finding.fix}"
         assert "constructor" not in f"{finding.message} {finding.fix}"
 

@@ -169,7 +169,7 @@ def test_a_stale_compiled_plugin_is_not_trusted_for_longer_than_python_does(pref
     assert (seeing["hit"], seeing["answer"][1]) == (False, 2)
 
 
-NOT_KEPT = {
+NOT_CACHED = {
     "process": ("import subprocess\nanswer = subprocess.run(['date'], capture_output=True, text=True).stdout", "date"),
     "shell": ("import os\nanswer = os.system('true')", "true"),
     "connection": (
@@ -212,10 +212,10 @@ NOT_KEPT = {
 }
 
 
-@pytest.mark.parametrize("name", NOT_KEPT)
+@pytest.mark.parametrize("name", NOT_CACHED)
 def test_results_that_cannot_be_validated_are_not_cached(name: str, tmp_path: Path) -> None:
     project = make(tmp_path)
-    text, why = NOT_KEPT[name]
+    text, why = NOT_CACHED[name]
     project.file("config.py").write_text(text)
     answered = project.ask()
     assert not answered["hit"]

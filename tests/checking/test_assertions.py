@@ -97,7 +97,9 @@ def test_two_aspects_are_two_findings_with_two_fingerprints() -> None:
 )
 def test_an_unmatched_assertion_is_reported_once_at_the_settings(assertion: str, message: str) -> None:
     findings = found(assertion, decay_map(), decay_map(config="configs/b.py"))
-    assert [(one.code, one.config, one.option) for one in findings] == [("LRD703", "lrdecay.toml", "assert[0]")]
+    assert [(finding.code, finding.config, finding.option) for finding in findings] == [
+        ("LRD703", "lrdecay.toml", "assert[0]")
+    ]
     assert message in findings[0].message
 
 

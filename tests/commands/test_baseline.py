@@ -32,7 +32,7 @@ def maps(tmp_path: Path) -> Path:
 
 
 def states(out: str) -> dict[str, tuple[str, int | None]]:
-    return {one["config"]: (one["state"], one["changes"]) for one in json.loads(out)["baselines"]}
+    return {baseline["config"]: (baseline["state"], baseline["changes"]) for baseline in json.loads(out)["baselines"]}
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -170,8 +170,8 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
         finding["fix"] == "see all differences with: lrdecay diff golden/configs/a.txt maps/a.json; "
         "if they are intended: lrdecay baseline maps -o golden"
     )
-    one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.txt")
-    assert "LRD701" in one.out
+    result = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.txt")
+    assert "LRD701" in result.out
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ def test_each_command_scales(
     command: tuple[str, ...], line: str, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, *more = command
-    patterns = [one for one in more if name == "explain"]
-    options = [one for one in more if name != "explain"]
+    patterns = [each for each in more if name == "explain"]
+    options = [each for each in more if name != "explain"]
     code, out, err = output(capsys, name, config, *patterns, *SCALING, *options)
     assert (code, err) == (0, "")
     assert line in " ".join(out.split()) or line in out

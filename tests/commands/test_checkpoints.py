@@ -138,7 +138,7 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
 def test_what_cannot_be_named_is_one_line(
     unnamed: Run, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    named = [one.format(checkpoint=unnamed.checkpoint, config=unnamed.config) for one in arguments]
+    named = [argument.format(checkpoint=unnamed.checkpoint, config=unnamed.config) for argument in arguments]
     assert run(named) == 2
     err = capsys.readouterr().err
     assert message.format(checkpoint=unnamed.checkpoint) in err

@@ -91,7 +91,7 @@ def offered(line: str, shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert run([]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    return [one.partition("\t")[0] for one in captured.out.splitlines()]
+    return [line.partition("\t")[0] for line in captured.out.splitlines()]
 
 
 @pytest.mark.parametrize("shell", ["bash", "fish"])
@@ -109,8 +109,8 @@ def test_offered(
     # bash keeps the text before the last colon.
     known = re.match(".*::", line.split(" ")[-1])
     cut = len(known[0]) if known and shell == "bash" else 0
-    assert {one[cut:] for one in there} <= set(found)
-    assert not {one[cut:] for one in not_there} & set(found)
+    assert {each[cut:] for each in there} <= set(found)
+    assert not {each[cut:] for each in not_there} & set(found)
 
 
 MAP_NAMES = ("backbone.stem.weight", "backbone.layer1.0.weight", "backbone.layer1.0.bias", "neck.weight")
@@ -134,7 +134,7 @@ def test_parameters_of_a_map_are_offered_level_by_level(
     """Parameters of a config are not completed, because the config would have to be built."""
     made = group_map({"all": {"parameters": dict.fromkeys(MAP_NAMES, (2, 2))}})
     (project / "map.json").write_text(to_json(made))
-    assert [one for one in offered(line, "bash", monkeypatch, capsys) if one] == expected
+    assert [each for each in offered(line, "bash", monkeypatch, capsys) if each] == expected
 
 
 @pytest.mark.parametrize(

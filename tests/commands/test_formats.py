@@ -56,7 +56,8 @@ def test_the_alias_takes_the_formats_of_its_command() -> None:
     )
     assert (alias.help, alias.metavar) == (command.help, command.metavar)
     assert [
-        one.value for one in alias.shell_complete(commands()[ALIAS].make_context(ALIAS, [], resilient_parsing=True), "")
+        each.value
+        for each in alias.shell_complete(commands()[ALIAS].make_context(ALIAS, [], resilient_parsing=True), "")
     ] == [*formats_of("check")]
 
 
@@ -69,9 +70,9 @@ def test_help_and_completion_name_accepted_values(command: str, here: Run) -> No
     assert tuple(completed(command)("")) == formats_of(command)
     assert outputs_of(command)("j") == [f"{name}=" for name in formats_of(command) if name.startswith("j")]
     # Test the real completion request of the shell, and not only its source data.
-    option = next(one for one in commands()[command].params if "--format" in one.opts)
+    option = next(param for param in commands()[command].params if "--format" in param.opts)
     context = commands()[command].make_context(command, [], resilient_parsing=True)
-    assert [one.value for one in option.shell_complete(context, "")] == [*formats_of(command)]
+    assert [each.value for each in option.shell_complete(context, "")] == [*formats_of(command)]
 
 
 @pytest.mark.parametrize("command", WITH_FORMATS)

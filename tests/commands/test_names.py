@@ -31,7 +31,7 @@ def project(tmp_path: Path, here: Run) -> Run:
     return here
 
 
-SAID = [
+SUGGESTIONS = [
     ("inspct map.json", "no such command inspct; did you mean inspect? see lrdecay --help"),
     ("show map.json", "no such command show; see lrdecay --help"),
     ("cache clean", "no such command clean; did you mean clear? see lrdecay cache --help"),
@@ -86,7 +86,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("line", "message"), SAID, ids=[line for line, _ in SAID])
+@pytest.mark.parametrize(("line", "message"), SUGGESTIONS, ids=[line for line, _ in SUGGESTIONS])
 def test_similar_names_are_suggested(line: str, message: str, project: Run) -> None:
     result = project(*line.split())
     assert (result.code, result.out) == (2, "")

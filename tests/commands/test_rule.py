@@ -44,7 +44,7 @@ def test_by_name_and_all(here: Run) -> None:
     assert [rule.code for rule in RULES] == [
         line.split()[0] for line in everything.splitlines() if line.startswith("LRD") and "  " in line
     ]
-    assert [one["code"] for one in json.loads(here("rule", "--all", "-f", "json").out)["rules"]] == [
+    assert [each["code"] for each in json.loads(here("rule", "--all", "-f", "json").out)["rules"]] == [
         rule.code for rule in RULES
     ]
 

@@ -74,7 +74,7 @@ def test_every_command_answers_alike(name: str, tmp_path: Path, capsys: pytest.C
     for arguments in COMMANDS.values():
         results = []
         for place in (other, {**other, "MAP": str(new)}):
-            code = run([place.get(one, one) for one in arguments])
+            code = run([place.get(argument, argument) for argument in arguments])
             printed = capsys.readouterr()
             results.append((code, *(text.replace(str(new), f"{name}.json") for text in printed)))
         assert results[0] == results[1], arguments

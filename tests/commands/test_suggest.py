@@ -299,7 +299,7 @@ def test_unknown_layers_are_listed_as_registered(tmp_path: Path, capsys: pytest.
         f"    paramwise_cfg=dict(_delete_=True, decay_rate=0.8, {layers}))\n"
     )
     built = audit(str(config))
-    ids = {one.name: group.layer_id for group, one in built.grouped() if one.name.startswith("backbone.")}
+    ids = {tensor.name: group.layer_id for group, tensor in built.grouped() if tensor.name.startswith("backbone.")}
     assert len({*ids.values()}) == len({tuple(name.split(".")[:3]) for name in ids}) == 12
 
 
@@ -323,7 +323,7 @@ def test_layers_of_a_wrapped_model_are_those_inside(tmp_path: Path, capsys: pyte
         f"optim_wrapper = dict(constructor='{OURS}', paramwise_cfg={paramwise_cfg})\n"
     )
     built = audit(str(tmp_path / "pasted.py"))
-    ids = {one.name: group.layer_id for group, one in built.grouped() if one.name.startswith("backbone.")}
+    ids = {tensor.name: group.layer_id for group, tensor in built.grouped() if tensor.name.startswith("backbone.")}
     assert {name.split(".")[2]: layer for name, layer in ids.items()} == {
         "stem_0": 0,
         "stem_1": 1,
@@ -351,7 +351,7 @@ def test_the_lines_for_a_lazy_config_leave_nothing_of_its_options(inherited: boo
     assert run(["suggest", str(config), "-o", f"python={tmp_path}/lines.py", "-o", f"json={tmp_path}/report.json"]) == 0
     document = json.loads((tmp_path / "report.json").read_text())
     assert document["refused"] == "num_layers is missing"
-    assert [one["name"] for one in document["left_out"]] == ["norm_decay_mult", "flat_decay_mult"]
+    assert [each["name"] for each in document["left_out"]] == ["norm_decay_mult", "flat_decay_mult"]
     config.write_text(text + refused + (tmp_path / "lines.py").read_text())
     built = audit(str(config))
     assert built.constructor.options == {"decay_rate": 0.75, "num_layers": "auto"}
@@ -388,10 +388,12 @@ def test_own_options_are_reported_as_kept_or_removed(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "report.json").read_text())
     assert document["suggested"]["type"] == OURS
     # The lr_mult of the whole backbone is kept; only its lr part matters.
-    kept_keys = {one["name"]: one["value"] for one in document["kept"]}
+    kept_keys = {each["name"]: each["value"] for each in document["kept"]}
     assert kept_keys == {"custom_keys['roi_head']": {"lr_mult": 2.0}, "custom_keys['backbone']": {"lr_mult": 0.1}}
-    assert {one["name"]: one["value"] for one in document["left_out"]}["custom_keys['backbone']"] == {"decay_mult": 1.0}
-    assert {one["name"] for one in document["left_out"]} == {
+    assert {each["name"]: each["value"] for each in document["left_out"]}["custom_keys['backbone']"] == {
+        "decay_mult": 1.0
+    }
+    assert {each["name"] for each in document["left_out"]} == {
         *("norm_decay_mult", "custom_keys['backbone']", "custom_keys['norm']", "custom_keys['conv']"),
         "custom_keys['nowhere']",
     }
@@ -402,7 +404,7 @@ def test_own_options_are_reported_as_kept_or_removed(tmp_path: Path) -> None:
     )
     assert "\n  custom_keys['nowhere'] = {'lr_mult': 3.0}  (no name contains it)\n" in shown
     built = audit(str(tmp_path / "snippet.py"))
-    scales = {one.name: group.lr_scale for group, one in built.grouped()}
+    scales = {tensor.name: group.lr_scale for group, tensor in built.grouped()}
     assert {scale for name, scale in scales.items() if name.startswith("roi_head.")} == {2.0}
     assert max(scale or 0 for name, scale in scales.items() if name.startswith("backbone.")) == pytest.approx(0.1 * 0.7)
     # A head with a deliberately higher lr is not a fault of the suggestion.
@@ -442,7 +444,7 @@ def test_long_custom_keys_have_a_line_each(tmp_path: Path) -> None:
         "            'level_embed': {'lr_mult': 1.0, 'decay_mult': 0.0}}))",
     ]
     built = audit(str(tmp_path / "snippet.py"), device="meta")
-    assert {group.weight_decay for group, one in built.grouped() if "query_embed" in one.name} == {0.0}
+    assert {group.weight_decay for group, tensor in built.grouped() if "query_embed" in tensor.name} == {0.0}
 
 
 def test_lines_of_the_snippet_are_whole_in_a_narrow_terminal() -> None:

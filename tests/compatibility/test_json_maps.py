@@ -37,7 +37,7 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_format(command: str, format_name: str, maps: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     arguments, code, named = COMMANDS[command]
-    assert run([*(maps.get(one, one) for one in arguments), "--format", format_name]) == code
+    assert run([*(maps.get(argument, argument) for argument in arguments), "--format", format_name]) == code
     printed = capsys.readouterr()
     assert printed.err == ""
     assert named in printed.out

@@ -26,7 +26,11 @@ def main() -> None:
 
 
 def _versions() -> str:
-    found = {str(one.name): one.version for one in metadata.distributions() if STACK.fullmatch(str(one.name))}
+    found = {
+        str(distribution.name): distribution.version
+        for distribution in metadata.distributions()
+        if STACK.fullmatch(str(distribution.name))
+    }
     return ", ".join(f"{name} {found[name]}" for name in sorted(found))
 
 
@@ -34,8 +38,8 @@ def _doctor(*options: str) -> str:
     code, output, complaint = _lrdecay("doctor", *options, "--format", "json")
     if not output:
         return f"exit {code}: {complaint}"
-    issues = [one for one in json.loads(output)["issues"] if one["severity"] != "info"]
-    return f"exit {code}" + "".join(f"; {one['severity']}: {one['problem']}: {one['why']}" for one in issues)
+    issues = [issue for issue in json.loads(output)["issues"] if issue["severity"] != "info"]
+    return f"exit {code}" + "".join(f"; {issue['severity']}: {issue['problem']}: {issue['why']}" for issue in issues)
 
 
 def _inspect(config: str) -> str:

@@ -39,7 +39,7 @@ def considered(
     tensors = list(tensors_met(found))
     rules = rules_of(found, tensors)
     assert rules is not None
-    return {one.rule.partition("=")[0]: one for one in rules.considered(tensors[0], None)}
+    return {each.rule.partition("=")[0]: each for each in rules.considered(tensors[0], None)}
 
 
 def module(kind: str, *traits: Any) -> Module:
@@ -124,9 +124,9 @@ def test_multipliers_of_mmengine(
 ) -> None:
     found = considered(name, owner, shape, {**LR, **DECAY})
     assert [*found] == [*LR, *DECAY]
-    assert {option: (one.outcome, one.reason) for option, one in found.items()} == expected
-    assert [one.about for one in found.values()] == [("lr",)] * len(LR) + [("weight_decay",)] * len(DECAY)
-    assert {option: one.condition for option, one in found.items()} == {
+    assert {option: (step.outcome, step.reason) for option, step in found.items()} == expected
+    assert [step.about for step in found.values()] == [("lr",)] * len(LR) + [("weight_decay",)] * len(DECAY)
+    assert {option: step.condition for option, step in found.items()} == {
         "bias_lr_mult": "be a bias, not of a norm layer or an offset",
         "dcn_offset_lr_mult": "be a conv_offset of a deformable convolution",
         "norm_decay_mult": "be a parameter of a norm layer",
@@ -146,7 +146,7 @@ def test_mmpretrain_knows_three_of_them_and_no_offsets() -> None:
     found = considered(
         *("dcn.conv_offset.bias", module("Conv2d", "conv2d", "offset"), (8,)), {**LR, **DECAY}, MMPRETRAIN_LAYER_DECAY
     )
-    assert {option: (one.outcome, one.condition) for option, one in found.items()} == {
+    assert {option: (step.outcome, step.condition) for option, step in found.items()} == {
         "norm_decay_mult": ("no match", "be a parameter of a norm layer"),
         "bias_decay_mult": ("applies", "be a bias"),
         "flat_decay_mult": ("overridden", "be a 1-D tensor"),
@@ -171,7 +171,7 @@ def test_a_key_takes_precedence_over_all_multipliers() -> None:
     keys = {"head": {"lr_mult": 0.1}, "head.": {}, "weight": {}, ".head": {}, "xhead": {}}
     found = considered("head.bias", module("Linear"), (8,), {**LR, **DECAY, "custom_keys": keys})
     taken = "custom_keys['head.'] matched, and a key takes precedence"
-    assert {rule: (one.outcome, one.reason) for rule, one in found.items()} == {
+    assert {rule: (step.outcome, step.reason) for rule, step in found.items()} == {
         "custom_keys['weight']": ("no match", "'weight' is not in the name"),
         "custom_keys['.head']": ("no match", "'.head' is not in the name, which begins without a dot"),
         "custom_keys['xhead']": ("no match", "'xhead' is not in the name"),
@@ -185,14 +185,14 @@ def test_a_key_takes_precedence_over_all_multipliers() -> None:
         "flat_decay_mult": ("skipped", f"{taken}, although it has one dimension"),
     }
     for key in keys:
-        one = found[f"custom_keys[{key!r}]"]
-        assert one.condition == f"have {key!r} in its name, and no longer key"
-        assert one.about == ("lr", "weight_decay")
+        step = found[f"custom_keys[{key!r}]"]
+        assert step.condition == f"have {key!r} in its name, and no longer key"
+        assert step.about == ("lr", "weight_decay")
 
 
 def test_keys_that_only_the_map_has_in_its_names() -> None:
     found = considered("module.head.bias", module("Linear"), (8,), {"custom_keys": {"module": {}, "bias": {}}})
-    assert {rule: (one.outcome, one.reason) for rule, one in found.items()} == {
+    assert {rule: (step.outcome, step.reason) for rule, step in found.items()} == {
         "custom_keys['module']": (
             *("no match", "'module' is not in the name, which the constructor sees without the wrapper's 'module.'"),
         ),
@@ -202,7 +202,7 @@ def test_keys_that_only_the_map_has_in_its_names() -> None:
 
 def test_mmengine_prefixes_parameters_of_the_model_with_a_dot() -> None:
     found = considered("pos_embed", Module("Detector", (), ("pos_embed",)), (1, 8), {"custom_keys": {".pos_embed": {}}})
-    assert [(one.outcome, one.reason) for one in found.values()] == [("applies", "the only key in the name")]
+    assert [(step.outcome, step.reason) for step in found.values()] == [("applies", "the only key in the name")]
 
 
 def test_keys_of_our_own_constructor_switch_nothing_off() -> None:
@@ -214,7 +214,7 @@ def test_keys_of_our_own_constructor_switch_nothing_off() -> None:
         training=Training({"optimizer": GIVEN}, (), {}, {}, None, ()),
     )
     matches = custom_key_matches(found)
-    assert {key: (one.wins, one.settings, one.switches_off) for key, one in matches.items()} == {
+    assert {key: (match.wins, match.settings, match.switches_off) for key, match in matches.items()} == {
         "head": (("head.bias",), {"lr_mult": 0.1}, {}),
         "neck": (("neck.bias",), {}, {}),
         "norm": ((), {}, {}),

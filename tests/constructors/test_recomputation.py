@@ -44,7 +44,7 @@ def test_every_name_is_met_with_its_place_and_its_state() -> None:
     )
     modules = {**found.modules, "module.tied": Module("Linear", (), ("weight", "bias"))}
     found = msgspec.structs.replace(found, modules=modules)
-    assert [(one.name, one.seen, one.path, one.own, one.shape, one.state) for one in tensors_met(found)] == [
+    assert [(each.name, each.seen, each.path, each.own, each.shape, each.state) for each in tensors_met(found)] == [
         ("module.weight", "weight", "", "weight", (2, 3), "grouped"),
         ("module.head.fc.bias", "head.fc.bias", "head.fc", "bias", (2,), "frozen_in_group"),
         ("module.stem.weight", "stem.weight", "stem", "weight", (1,), "frozen"),

@@ -41,7 +41,9 @@ def constructor_of(
 
 
 def steps_of(rules: ConstructorRules, tensor: Tensor, provenance: Provenance | None = None) -> list[Sequence[str]]:
-    return [(" ".join(one.about), one.rule, one.outcome, one.condition) for one in rules.considered(tensor, provenance)]
+    return [
+        (" ".join(each.about), each.rule, each.outcome, each.condition) for each in rules.considered(tensor, provenance)
+    ]
 
 
 TOKENS = "backbone.{cls_token,mask_token,pos_embed}"
@@ -115,7 +117,7 @@ def test_mmdet_asks_by_name_and_then_by_shape(name: str, shape: tuple[int, ...],
     assert steps_of(rules, tensor) == expected
     provenance = rules.provenance(tensor)
     assert provenance.layer_id is not None
-    assert provenance.layer_id.rule in {one[1] for one in expected if one[2] == "applies"}
+    assert provenance.layer_id.rule in {each[1] for each in expected if each[2] == "applies"}
 
 
 GAP = "there is a gap: layer ids 6 to 11 are unused, so stage 2 ends 7 layers below the last stage"
@@ -192,8 +194,8 @@ def test_our_constructor_uses_the_longest_key() -> None:
     name = "backbone.norm3.weight"
     rules, tensor = constructor_of(LRDECAY_LAYER_DECAY, {"decay_rate": 0.7, "custom_keys": KEYS}, {name: (8,)}, name)
     assert rules.considered(tensor, None) == ()
-    found = {one.rule: one for one in rules.considered(tensor, explained(name, shape=(8,)))}
-    assert [(" ".join(one.about), rule, one.outcome) for rule, one in found.items()] == [
+    found = {each.rule: each for each in rules.considered(tensor, explained(name, shape=(8,)))}
+    assert [(" ".join(step.about), rule, step.outcome) for rule, step in found.items()] == [
         ("layer_id", "everything else -> num_layers + 1", "applies"),
         ("weight_decay", "custom_keys['norm3.']", "applies"),
         ("options", "custom_keys['bone.']", "overridden"),

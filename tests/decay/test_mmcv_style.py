@@ -23,10 +23,10 @@ def lrs(schedulers: list[dict[str, Any]], what: str = "lr", *, in_epochs: bool =
     optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0, momentum=0.9)
     built = [
         PARAM_SCHEDULERS.build(
-            {"end": EPOCHS if one.get("by_epoch", True) else EPOCHS * PER_EPOCH, **one},
+            {"end": EPOCHS if each.get("by_epoch", True) else EPOCHS * PER_EPOCH, **each},
             default_args={"optimizer": optimizer, "epoch_length": PER_EPOCH},
         )
-        for one in schedulers
+        for each in schedulers
     ]
     found = []
     for iteration in range(1, EPOCHS * PER_EPOCH + 1):

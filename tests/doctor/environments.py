@@ -52,7 +52,7 @@ def record(folder: Path, distribution: str, version: str, *requires: str, top_le
     info = folder / f"{distribution.replace('-', '_')}-{version.partition('+')[0]}.dist-info"
     info.mkdir(parents=True)
     lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version.partition('+')[0]}"]
-    (info / "METADATA").write_text("\n".join([*lines, *(f"Requires-Dist: {one}" for one in requires)]) + "\n")
+    (info / "METADATA").write_text("\n".join([*lines, *(f"Requires-Dist: {require}" for require in requires)]) + "\n")
     if top_level:
         (info / "top_level.txt").write_text(f"{top_level}\n")
 

@@ -314,7 +314,7 @@ def test_two_mmcv_in_one_folder(tmp_path: Path) -> None:
         '-f https://download.openmmlab.com/mmcv/dist/cu121/torch2.1/index.html "mmcv==2.1.0"'
     )
     (tmp_path / "mmcv" / "_ext.so").unlink()
-    assert 'pip install --no-deps "mmcv-lite==2.1.0"' in [str(one.command)[-40:] for one in diagnose(path).issues]
+    assert 'pip install --no-deps "mmcv-lite==2.1.0"' in [str(each.command)[-40:] for each in diagnose(path).issues]
 
 
 def test_a_fork_beside_what_it_is_a_fork_of(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_fork_beside_what_it_is_a_fork_of(tmp_path: Path) -> None:
 def test_the_fix_of_an_error_removes_both(tmp_path: Path) -> None:
     path = make(tmp_path, {"mmcv": Installed("2.3.6", "onedl-mmcv")})
     record(tmp_path, "mmcv-lite", "2.1.0", top_level="mmcv")
-    (issue,) = (one for one in diagnose(path).issues if one.severity != "info")
+    (issue,) = (each for each in diagnose(path).issues if each.severity != "info")
     assert issue.severity == "error"
     assert issue.command == (
         'pip uninstall -y mmcv-lite onedl-mmcv && pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.2.0"'
@@ -365,7 +365,9 @@ def test_limits_of_the_installed_packages_are_read_right(library: str) -> None:
     """Values read from the source must equal those that its metadata gives the installer ``mim``."""
     asserted = asserted_ranges(survey(PROVIDERS), library)
     for package, within in asserted.items():
-        (line,) = (one for one in metadata.requires(library) or () if one.startswith(f"{package} ") and "'mim'" in one)
+        (line,) = (
+            each for each in metadata.requires(library) or () if each.startswith(f"{package} ") and "'mim'" in each
+        )
         recorded = line.partition(";")[0].removeprefix(package)
         assert sorted(within.split(",")) == sorted(recorded.strip(" ()").split(","))
     assert {*asserted} == {"mmcv", "mmengine"}
@@ -377,10 +379,10 @@ def test_an_inclusive_limit(tmp_path: Path) -> None:
 
 
 def test_needs_end_when_they_are_met(tmp_path: Path) -> None:
-    everything = dict.fromkeys({one.package for one in OPTIONALS} - {*GOOD}, "1.0")
+    everything = dict.fromkeys({optional.package for optional in OPTIONALS} - {*GOOD}, "1.0")
     bare = diagnose(make(tmp_path / "bare", {}))
     assert [(need.package, need.zoo) for need in bare.needs] == [
-        (one.package, one.zoo) for one in OPTIONALS if one.package not in ("mmpretrain", "mmcls")
+        (optional.package, optional.zoo) for optional in OPTIONALS if optional.package not in ("mmpretrain", "mmcls")
     ]
     assert {need.package: need.command for need in bare.needs}["timm"] == f"pip install timm {PINS}"
     assert diagnose(make(tmp_path / "full", {**everything, "transformers": "4.45.2"})).needs == ()

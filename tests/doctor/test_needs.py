@@ -41,8 +41,8 @@ def root(library: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def here(one) -> bool:  # type: ignore[no-untyped-def]
-    return satisfies(metadata.version(one.zoo), one.versions)
+def here(optional) -> bool:  # type: ignore[no-untyped-def]
+    return satisfies(metadata.version(optional.zoo), optional.versions)
 
 
 @cache
@@ -55,13 +55,17 @@ def texts(zoo: str) -> dict[str, str]:
 
 
 # tests/compatibility covers versions that are not installed here.
-@pytest.mark.parametrize("one", [one for one in OPTIONALS if here(one)], ids=lambda one: f"{one.package} for {one.zoo}")
-def test_the_folders_are_those_whose_configs_ask_for_it(one) -> None:  # type: ignore[no-untyped-def]
-    in_configs, file, in_source = EVIDENCE[one.package, one.zoo]
-    asking = [folder for folder, text in texts(one.zoo).items() if re.search(in_configs, text)]
-    assert [*one.folders] == [folder for folder in asking if folder != "_base_"]
+@pytest.mark.parametrize(
+    "optional",
+    [optional for optional in OPTIONALS if here(optional)],
+    ids=lambda each: f"{each.package} for {each.zoo}",
+)
+def test_the_folders_are_those_whose_configs_ask_for_it(optional) -> None:  # type: ignore[no-untyped-def]
+    in_configs, file, in_source = EVIDENCE[optional.package, optional.zoo]
+    asking = [folder for folder, text in texts(optional.zoo).items() if re.search(in_configs, text)]
+    assert [*optional.folders] == [folder for folder in asking if folder != "_base_"]
     if file:
-        assert in_source in (root(one.zoo) / file).read_text(encoding="utf-8")
+        assert in_source in (root(optional.zoo) / file).read_text(encoding="utf-8")
 
 
 def test_the_zoo_of_mmdet_3_0_has_another_need(tmp_path: Path) -> None:

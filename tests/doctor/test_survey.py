@@ -73,7 +73,7 @@ def test_what_a_distribution_of_any_name_brings(tmp_path: Path) -> None:
     for name in ("mmcv", "mmengine"):
         (tmp_path / name / "version.py").write_text("from importlib.metadata import version\n__version__ = version(0)")
     found = survey(PROVIDERS, path)
-    assert {name: (one.version, one.distributions) for name, one in found.packages.items()} == {
+    assert {name: (package.version, package.distributions) for name, package in found.packages.items()} == {
         "mmcv": ("2.3.6", ("onedl-mmcv 2.3.6",)),
         "mmengine": ("0.10.12", ("fork 0.10.12",)),
     }

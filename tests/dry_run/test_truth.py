@@ -189,10 +189,10 @@ def test_two_processes_group_a_sharded_model_as_here(index: int, tmp_path: Path,
     real = [(lr, decay) for lr, decay, _ in two_processes[1][index]]
     assert [(group.lr, group.weight_decay) for group in group_map.wrapping.groups] == real
     assert [(group.built_lr, group.weight_decay) for group in found.groups] == real
-    held = [name for group in found.groups for name in group.parameters]
-    assert sorted(held) == sorted(parameter.name for _, parameter in group_map.grouped())
+    names = [name for group in found.groups for name in group.parameters]
+    assert sorted(names) == sorted(parameter.name for _, parameter in group_map.grouped())
     units = sum(tensors for _, _, tensors in two_processes[1][index])
-    assert flat == ({*held} if units == 1 else set())
+    assert flat == ({*names} if units == 1 else set())
     assert found.unmoved == ()
 
 

@@ -224,7 +224,7 @@ class Seen(Hook):  # type: ignore[misc]
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         wrapper = runner.optim_wrapper
         several = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else (wrapper,)
-        groups = [group for one in several for group in one.optimizer.param_groups]
+        groups = [group for each in several for group in each.optimizer.param_groups]
         self.lrs[runner.iter] = [float(group["lr"]) for group in groups]
         self.weight_decays[runner.iter] = [float(group["weight_decay"]) for group in groups]
         self.trainable[runner.iter] = {n for n, p in runner.model.named_parameters() if p.requires_grad}

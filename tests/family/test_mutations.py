@@ -178,7 +178,7 @@ def test_new_modules_of_an_adapter_may_train_with_the_head() -> None:
     plain = msgspec.structs.replace(group_map, model=msgspec.structs.replace(group_map.model, backbone="ViT"))
     # Also for a backbone with any other name.
     assert not any(
-        "spm" in name or "level_embed" in name for one in findings_of(plain, rules) for name in one.parameters
+        "spm" in name or "level_embed" in name for each in findings_of(plain, rules) for name in each.parameters
     )
 
 

@@ -43,8 +43,8 @@ def pggan() -> GroupMap:
 def test_a_tensor_is_once_in_a_group_of_each(pggan: GroupMap) -> None:
     (tensor,) = [tensor for tensor in pggan.tensors() if tensor.name == TENSOR]
     assert (tensor.state, tensor.times) == ("grouped", 1)
-    held = [(each.group.name, each.group.lr) for each in tensor.in_groups() if each.group]
-    assert held == [(f"generator_{scale}.group_0", 0.0015 if scale == 128 else 0.001) for scale in SCALES]
+    groups = [(each.group.name, each.group.lr) for each in tensor.in_groups() if each.group]
+    assert groups == [(f"generator_{scale}.group_0", 0.0015 if scale == 128 else 0.001) for scale in SCALES]
     totals = pggan.model.totals
     assert (totals.grouped_tensors, totals.missing_tensors, totals.duplicate_names) == (74, 0, 0)
     assert len(pggan.memberships()) == totals.tensors + 5 * totals.grouped_tensors
@@ -90,7 +90,7 @@ def test_diff_names_the_optimizer(pggan: GroupMap) -> None:
 def test_explain_has_each_turn_once(pggan: GroupMap) -> None:
     result = explanation(pggan, [TENSOR])
     explained = [
-        (len(one.groups), one.numbers and one.numbers.lr, one.certainty) for one in result.document.explanations
+        (len(each.groups), each.numbers and each.numbers.lr, each.certainty) for each in result.document.explanations
     ]
     assert explained == [(5, 0.001, "recomputed"), (1, 0.0015, "recomputed")]
     assert result.document.explanations[1].provenance is not None
@@ -101,8 +101,8 @@ def test_explain_has_each_turn_once(pggan: GroupMap) -> None:
         (TENSOR, f"generator_{scale}.group_0", 0.0015 if scale == 128 else 0.001) for scale in SCALES
     ]
     # A group's name selects only its optimizer.
-    (one,) = explanation(pggan, ["generator_128.group_0"]).document.explanations[:1]
-    assert one.groups == ("generator_128.group_0",)
+    (of_one_turn,) = explanation(pggan, ["generator_128.group_0"]).document.explanations[:1]
+    assert of_one_turn.groups == ("generator_128.group_0",)
     with pytest.raises(LrdecayError, match="all matching parameters are in generator_64"):
         explanation(pggan, [], unlike=TENSOR, group="generator_64.group_0")
 
@@ -135,8 +135,8 @@ def test_html_has_a_row_for_each_turn(pggan: GroupMap) -> None:
     rows = data(result)
     assert rows["names"].count(TENSOR) == 6
     assert len(rows["names"]) == parameters(result)["names"] == 110 + 5 * 74
-    held = [rows["group"][index] for index, name in enumerate(rows["names"]) if name == TENSOR]
-    assert [rows["groups"][number]["lr"] for number in held] == [0.001] * 5 + [0.0015]
+    indices = [rows["group"][index] for index, name in enumerate(rows["names"]) if name == TENSOR]
+    assert [rows["groups"][number]["lr"] for number in indices] == [0.001] * 5 + [0.0015]
 
 
 def test_scan_counts_frozen_tensors_once(pggan: GroupMap) -> None:

@@ -22,7 +22,7 @@ def test_comments_and_nothing_but_comments(tmp_path: Path, monkeypatch: pytest.M
         "# lrdecay is noqa to nobody\n"
     )
     found = comment_suppressions("a.py")
-    assert [(one.rule, one.reason or one.comment, one.source) for one in found] == [
+    assert [(each.rule, each.reason or each.comment, each.source) for each in found] == [
         (("LRD301",), "reproduces a published run", "a.py:2"),
         (("LRD201", "LRD202"), "two", "a.py:3"),
         (("LRD401",), "", "a.py:4"),
@@ -43,7 +43,7 @@ def test_bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = {one.reason: one.source for one in comment_suppressions("configs/a.py")}
+    found = {suppression.reason: suppression.source for suppression in comment_suppressions("configs/a.py")}
     assert found == {
         "a": "configs/a.py:2",
         "b": "base/b.py:2",
@@ -60,7 +60,7 @@ def test_a_base_of_the_zoo_is_read(tmp_path: Path) -> None:
     assert "num_layers" in find_config(zoo).read_text()
     (tmp_path / "a.py").write_text(f"_base_ = {zoo!r}\n# lrdecay: ignore[LRD301] mine\n")
     # mmdet has no comments for lrdecay; the test only reads its files without an error.
-    assert [one.reason for one in comment_suppressions(str(tmp_path / "a.py"))] == ["mine"]
+    assert [suppression.reason for suppression in comment_suppressions(str(tmp_path / "a.py"))] == ["mine"]
 
 
 def test_bases_of_a_package_that_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_bases_of_a_package_that_are_imported(tmp_path: Path, monkeypatch: pytes
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    found = {one.reason: one.source for one in comment_suppressions("mine.py")}
+    found = {suppression.reason: suppression.source for suppression in comment_suppressions("mine.py")}
     assert found == {"zoo": "toyzoo::nets/a.py:1", "mine": "mine.py:7"}
 
 
@@ -93,7 +93,7 @@ def test_a_base_that_cannot_be_read_takes_nothing_away(tmp_path: Path, monkeypat
         return read(file, *arguments, **options)
 
     monkeypatch.setattr(Path, "read_text", read_text)
-    assert [one.reason for one in comment_suppressions(str(tmp_path / "a.py"))] == ["mine"]
+    assert [suppression.reason for suppression in comment_suppressions(str(tmp_path / "a.py"))] == ["mine"]
 
 
 @pytest.mark.parametrize("text", ["x = (", "_base_ = [f()]", "_base_ = 3", "\x00", "_base_ = 'nowhere.py'", "  x\n y"])

@@ -133,8 +133,8 @@ def test_sarif_contains_place_and_reason(monkeypatch: pytest.MonkeyPatch) -> Non
     (run,) = json.loads(rendered("sarif", HARD))["runs"]
     assert run["tool"]["driver"]["rules"][0]["helpUri"].startswith("https://example.org/rules.md#lrd301-")
     suppressions = [found["suppressions"] for found in run["results"]]
-    assert [bool(one) for one in suppressions] == [False, True, True, False, False, False]
-    assert [one[0]["kind"] for one in suppressions if one] == ["external", "inSource"]
+    assert [bool(suppression) for suppression in suppressions] == [False, True, True, False, False, False]
+    assert [suppression[0]["kind"] for suppression in suppressions if suppression] == ["external", "inSource"]
     (invocation,) = run["invocations"]
     assert invocation["executionSuccessful"] is False
     assert "needs mmpose" in invocation["toolExecutionNotifications"][0]["message"]["text"]

@@ -156,7 +156,7 @@ def test_the_theme_follows_the_system_until_it_is_chosen(browser: Browser, pages
 
 def parameters_of(mapped: GroupMap) -> dict[str, str]:
     """Group by name."""
-    return {held.name: group.name for group, held in mapped.grouped()}
+    return {parameter.name: group.name for group, parameter in mapped.grouped()}
 
 
 def test_the_list_is_narrowed_as_fnmatch_has_it(
@@ -206,7 +206,7 @@ def test_an_invalid_pattern_is_reported(browser: Browser, pages: dict[str, Path]
 def test_a_note_a_group_and_a_kind_narrow_the_list(
     browser: Browser, pages: dict[str, Path], maps: dict[str, GroupMap]
 ) -> None:
-    fast = {held.name for group, held in maps[OVERFLOW].grouped() if (group.lr_scale or 0) > 1}
+    fast = {parameter.name for group, parameter in maps[OVERFLOW].grouped() if (group.lr_scale or 0) > 1}
     browser.open(pages["map"])
     browser.click("#notes button")
     assert set(browser.texts(NAMES)) == fast
@@ -236,7 +236,7 @@ def test_groups_are_sorted_by_click_and_by_keyboard(
     by_layer = [group.name for group in sorted(groups, key=lambda group: group.layer_id or 0)]
     assert browser.texts("#group-table tbody th") == by_layer
     head = "#group-table thead th:nth-child(7)"
-    sizes = sorted(sum(held.numel for held in group.parameters) for group in groups)
+    sizes = sorted(sum(parameter.numel for parameter in group.parameters) for group in groups)
     orders = []
     browser.click(f"{head} button")
     for _ in range(3):
@@ -308,10 +308,17 @@ def test_provenance_is_shown_and_the_focus_returns(
     opener.send_keys(Keys.ENTER)
     assert browser.one("#dialog").is_displayed()
     assert browser.one("#dialog-title").text == "backbone.stages.2.20.norm.weight"
-    ((group, held),) = [(g, h) for g, h in maps[OVERFLOW].grouped() if h.name == "backbone.stages.2.20.norm.weight"]
-    assert held.provenance is not None
+    ((group, parameter),) = [
+        (g, h) for g, h in maps[OVERFLOW].grouped() if h.name == "backbone.stages.2.20.norm.weight"
+    ]
+    assert parameter.provenance is not None
     codes = browser.texts("#dialog-body td code")
-    for step in (held.provenance.layer_id, held.provenance.lr_scale, held.provenance.lr, held.provenance.weight_decay):
+    for step in (
+        parameter.provenance.layer_id,
+        parameter.provenance.lr_scale,
+        parameter.provenance.lr,
+        parameter.provenance.weight_decay,
+    ):
         assert {step.rule, f"= {step.result}"} <= set(codes)
         assert step.formula in codes or step.formula == str(step.result)
     assert "bit for bit" in browser.one("#dialog .verdict").text
@@ -379,7 +386,7 @@ def test_the_picture_is_walked_by_keyboard_and_mouse(
     ActionChains(browser.driver).move_to_element(frame).perform()
     name = browser.texts("#picture-readout code")[0]
     assert abs(order.index(name) - len(order) / 2) < len(order) / 10
-    (group,) = [group for group, held in maps[OVERFLOW].grouped() if held.name == name]
+    (group,) = [group for group, parameter in maps[OVERFLOW].grouped() if parameter.name == name]
     assert f"lr scale {cell_text(group.lr_scale, 'scale')}" in browser.one("#picture-readout").text
     frame.send_keys(Keys.ENTER)
     assert browser.one("#dialog-title").text == name
@@ -464,7 +471,7 @@ def test_changes_open_to_their_names_and_full_numbers(
 def test_hostile_names_are_shown_and_do_nothing(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["hostile"])
     browser.run("window.pwned = () => { window.broken = true; }")
-    names = [held.name for _, held in hostile_map().grouped()]
+    names = [parameter.name for _, parameter in hostile_map().grouped()]
     assert {printable(name) for name in names} <= set(browser.texts(NAMES))
     browser.click("#unfold")
     for opener in browser.all("#parameter-table tbody th button")[:8]:

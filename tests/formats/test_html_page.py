@@ -174,7 +174,7 @@ def test_the_data_are_the_map() -> None:
         for name, group in zip(data["names"], data["group"], strict=True)
         if group >= 0
     }
-    assert found == {printable(held.name): group.lr_scale for group, held in built.grouped()}
+    assert found == {printable(parameter.name): group.lr_scale for group, parameter in built.grouped()}
     states = [data["states"][state] for state in data["state"]]
     assert states.count("frozen") == len(built.frozen)
     assert states.count("missing") == len(built.missing)

@@ -29,7 +29,7 @@ def without_config(document: dict[str, Any]) -> dict[str, Any]:
     own = ("config", "training", "before", "after", "before_source", "after_source", "checked")
     rest = {key: value for key, value in document.items() if key not in own}
     if "findings" in rest:
-        rest["findings"] = sorted({(one["code"], one["message"]) for one in rest["findings"]})
+        rest["findings"] = sorted({(finding["code"], finding["message"]) for finding in rest["findings"]})
     return rest
 
 

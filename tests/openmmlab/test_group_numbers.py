@@ -123,7 +123,7 @@ def test_a_tensor_lr_is_explained_and_compared_at_its_precision(build, again, pr
     exact = f"equal to the real group, bit for bit, in {precision}"
     lost = "; TensorLr ignores the weight decay" if loses_weight_decay(1e-4, precision) else ""
     decays = {group.weight_decay for group in plain.groups}
-    assert {(one.certainty, one.certainty_reason) for one in explained} == {
+    assert {(each.certainty, each.certainty_reason) for each in explained} == {
         ("recomputed", f"{exact}{lost if decay else ''}") for decay in decays
     }
     changes = list(diff(plain, stored))

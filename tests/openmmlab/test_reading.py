@@ -135,7 +135,7 @@ def test_several_optimizers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("turns", "held", "again"),
+    ("turns", "names", "again"),
     [
         ((), ["a"], 2),
         ((("a", "b"),), ["a", "b"], 1),
@@ -143,11 +143,11 @@ def test_several_optimizers() -> None:
         ((("a", "b", "c"),), ["a", "b", "c"], 0),
     ],
 )
-def test_optimizers_that_take_turns_each_have_the_tensor(turns: Any, held: list[str], again: int) -> None:
+def test_optimizers_that_take_turns_each_have_the_tensor(turns: Any, names: list[str], again: int) -> None:
     model = Toy()
     optimizers = {name: torch.optim.SGD([model.lost], lr=0.1) for name in "abc"}
     found = read_groups(model, optimizers, dict.fromkeys(optimizers, 0.1), {}, turns=turns)
-    assert [group.optimizer for group in found.groups if group.parameters] == held
+    assert [group.optimizer for group in found.groups if group.parameters] == names
     assert [each.of for each in found.duplicates].count("lost") == again
     assert (found.totals.grouped_tensors, found.totals.grouped_parameters) == (1, 5)
 

@@ -55,7 +55,7 @@ def test_each_has_the_map_of_its_own_process() -> None:
     assert maps_of("a.py", "b.py") == [build("a.py"), build("b.py")]
 
 
-class Kept:
+class RecordingCache:
     """A cache with a result for ``b.py``, which records its calls."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Kept:
 
 @pytest.mark.usefixtures("built")
 def test_the_cache_is_read_for_every_config_and_stores_built_maps() -> None:
-    cache, loaded = Kept(), []
+    cache, loaded = RecordingCache(), []
     options = BuildSpec(finite=False)
     outcomes = list(build_many(NAMES, options, jobs=2, cache=cache, load=lambda missing: loaded.append(list(missing))))
     assert cache.calls == [*(f"kept {name}" for name in NAMES), "begin", "loaded"]
@@ -97,7 +97,7 @@ def test_the_cache_is_read_for_every_config_and_stores_built_maps() -> None:
 @pytest.mark.usefixtures("built")
 def test_results_of_many_configs_are_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrdecay_cli.processes.build_many.MOST_CACHED", 16)
-    names, cache = [f"{number}.py" for number in range(17)], Kept()
+    names, cache = [f"{number}.py" for number in range(17)], RecordingCache()
     outcomes = list(build_many(names, BuildSpec(finite=False), jobs=2, cache=cache, load=lambda _: None))
     assert {outcome.status for outcome in outcomes} == {"ok"}
     assert cache.calls == [f"kept {name}" for name in names]
@@ -112,7 +112,7 @@ def test_a_lone_one_is_built_here_and_what_it_raises_is_raised() -> None:
         pids.append(os.getpid())
         return build(config)
 
-    (cached, made) = build_many(["b.py", "a.py"], BuildSpec(), jobs=2, cache=Kept(), here=here)
+    (cached, made) = build_many(["b.py", "a.py"], BuildSpec(), jobs=2, cache=RecordingCache(), here=here)
     assert (cached.config, made.config, pids) == ("b.py", "a.py", [os.getpid()])
     with pytest.raises(LrdecayError, match="is odd"):
         list(build_many(["refused.py"], BuildSpec(), jobs=1, here=here))
@@ -153,7 +153,7 @@ def test_a_check_goes_on_without_one_that_is_lost(
     for name in NAMES:
         Path(name).unlink()
     Path("good.py").write_text(ORDINARY)
-    Path("lost.py").write_text("__import__('os')._exit(3)\n")
+    Path("lost.py").write_text("model = __import__('os')._exit(3)\n")
     Path("no_map.json").write_text("{")
     assert run(["check", ".", "--device", "meta", "--format", "json", "--fail-on", "error"]) == 2
     result = json.loads(capfd.readouterr().out)

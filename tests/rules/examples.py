@@ -41,7 +41,7 @@ FOUND = Table(
 
 
 def rows_of(findings: Iterable[Finding]) -> list[Row]:
-    return [(one.code, one.severity, one.option, " ".join(one.patterns)) for one in findings]
+    return [(finding.code, finding.severity, finding.option, " ".join(finding.patterns)) for finding in findings]
 
 
 def found_by(rule: Rule, example: Example, folder: Path) -> tuple[Finding, ...]:
@@ -88,8 +88,8 @@ def judged(rule: Rule, example: Example, folder: Path, *, others: bool = True) -
             [each for each in RULES if others and each is not rule],
         )
     ]
-    own = tuple(one for one in found[0] if one.code == rule.code)
-    others = tuple(one for one in found[1] if one.code != rule.code)
+    own = tuple(each for each in found[0] if each.code == rule.code)
+    others = tuple(each for each in found[1] if each.code != rule.code)
     return Judged(own, others, group_map)
 
 

@@ -82,22 +82,22 @@ def write_fix(config: str, fix: Fix) -> list[Path]:
 
 def fixed(example: Example, folder: Path, finding: Finding, fix: Fix, before: Sequence[Finding]) -> str:
     """Apply a fix to an example's files, and the fixes of new findings; return the remaining problems."""
-    known = {(one.code, one.option) for one in before}
+    known = {(each.code, each.option) for each in before}
     wanted, done = [fix], []
     for _ in range(3):
         for each in wanted:
             if refused := _refusal(folder, each):
                 return refused
         done += wanted
-        found = [one for one in findings_of(map_of(example, folder), ABOUT_MAPS) if one.severity != "info"]
-        left = [one for one in found if (one.code, one.option) == (finding.code, finding.option)]
-        new = [one for one in found if (one.code, one.option) not in known]
+        found = [each for each in findings_of(map_of(example, folder), ABOUT_MAPS) if each.severity != "info"]
+        left = [each for each in found if (each.code, each.option) == (finding.code, finding.option)]
+        new = [each for each in found if (each.code, each.option) not in known]
         if not left and not new:
             return ""
-        wanted = [one.fixes[0] for one in new if one.fixes and one.fixes[0].automatic]
+        wanted = [each.fixes[0] for each in new if each.fixes and each.fixes[0].automatic]
         if left or not wanted:
             break
-    return f"{'; '.join(map(str, done))}: {', '.join(f'{one.code} {one.message}' for one in (*left, *new))}"
+    return f"{'; '.join(map(str, done))}: {', '.join(f'{each.code} {each.message}' for each in (*left, *new))}"
 
 
 def _refusal(folder: Path, fix: Fix) -> str:
@@ -110,11 +110,11 @@ def _refusal(folder: Path, fix: Fix) -> str:
 
 def objections(finding: Finding, fix: Fix, before: Judged, after: Judged) -> list[str]:
     """Return problems after a fix: the same finding, or another one above info."""
-    known = {(one.code, one.option) for one in (*before.own, *before.others)}
-    left = [one for one in after.own if one.option == finding.option and one.severity == finding.severity]
+    known = {(each.code, each.option) for each in (*before.own, *before.others)}
+    left = [each for each in after.own if each.option == finding.option and each.severity == finding.severity]
     found = (*after.own, *after.others)
-    new = [one for one in found if one.severity != "info" and (one.code, one.option) not in known]
-    return [f"{fix}: {one.code} {one.severity}: {one.message}" for one in (*left, *new)]
+    new = [each for each in found if each.severity != "info" and (each.code, each.option) not in known]
+    return [f"{fix}: {each.code} {each.severity}: {each.message}" for each in (*left, *new)]
 
 
 def strays(finding: Finding, fix: Fix, before: GroupMap, after: GroupMap) -> set[str]:

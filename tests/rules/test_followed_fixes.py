@@ -197,11 +197,11 @@ def test_replacements_of_mmcv_keys_can_be_pasted(tmp_path: Path) -> None:
     }
     pasted = "\n".join(finding.fix.partition(": ")[2] for finding in findings)
     repaired = map_of(Example(pasted), folders[1])
-    assert [one.code for one in findings_of(repaired, RULES) if one.code[3] in "56"] == []
+    assert [each.code for each in findings_of(repaired, RULES) if each.code[3] in "56"] == []
     assert (repaired.optimizer.type, repaired.base_lr, repaired.base_weight_decay) == ("SGD", 0.02, 0.0001)
     assert repaired.training.optim_wrapper["clip_grad"] == {"max_norm": 35, "norm_type": 2}
     assert repaired.training.train_cfg == {"by_epoch": True, "max_epochs": 24}
-    assert [one["type"] for one in repaired.training.param_scheduler] == ["LinearLR", "MultiStepLR"]
+    assert [each["type"] for each in repaired.training.param_scheduler] == ["LinearLR", "MultiStepLR"]
 
 
 def test_a_config_of_mmcv_gets_its_mmengine_equivalent(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def test_batch_norms_at_lr_zero_still_change(kind: str, traits: tuple[str, ...],
     ],
 )
 def test_share_of_missing_parameters_counts_all_trainable_ones(missing: dict[str, tuple[int, ...]], part: str) -> None:
-    held = {"head.weight": (4, 2), "head.still": (100,)}
-    found = group_map({"group": {"parameters": held, "no_grad": ("head.still",)}}, missing=missing)
+    parameters = {"head.weight": (4, 2), "head.still": (100,)}
+    found = group_map({"group": {"parameters": parameters, "no_grad": ("head.still",)}}, missing=missing)
     assert message(found, "LRD101") == f"{part} in no parameter group"
 
 

@@ -81,20 +81,20 @@ def built(config: str, folder: Path) -> GroupMap:
 )
 def test_pasted(code: str, config: str, constructor: str, options: dict[str, float], tmp_path: Path) -> None:
     findings = findings_of(built(config, tmp_path / "wrong"), RULES)
-    fix = next(one.fix for one in findings if one.code == code)
+    fix = next(finding.fix for finding in findings if finding.code == code)
     (pasted,) = PASTED.findall(fix)
     if pasted.startswith("paramwise_cfg"):
         pasted = f"optim_wrapper=dict({pasted})"
     repaired = built(f"{config.replace('optimizer = ', 'unused = ')}\n{pasted}\n", tmp_path / "pasted")
     assert (repaired.constructor.type, repaired.constructor.options) == (constructor, options)
-    assert code not in {one.code for one in findings_of(repaired, RULES)}
+    assert code not in {each.code for each in findings_of(repaired, RULES)}
 
 
 @pytest.mark.parametrize("options", ["None", "dict(_delete_=True)"])
 def test_a_constructor_without_options_is_reported_once(options: str, tmp_path: Path) -> None:
     group_map = built(f"optim_wrapper = dict(paramwise_cfg={options})", tmp_path / "config")
-    assert [(one.code, one.severity) for one in findings_of(group_map, RULES)] == [("LRD303", "warning")]
+    assert [(each.code, each.severity) for each in findings_of(group_map, RULES)] == [("LRD303", "warning")]
     weight_decay = [rule for rule in RULES if rule.code.startswith("LRD4")]
-    fixes = {one.fix for one in findings_of(group_map, weight_decay)}
+    fixes = {each.fix for each in findings_of(group_map, weight_decay)}
     (fix,) = fixes
     assert "makes one group and exempts nothing" in fix

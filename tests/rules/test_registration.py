@@ -22,11 +22,11 @@ def test_every_decorated_function_is_a_rule() -> None:
 
 
 def test_codes_and_names_are_unique_and_in_order() -> None:
-    assert [one.code for one in RULES] == sorted({one.code for one in RULES})
-    assert len({one.name for one in RULES}) == len(RULES)
+    assert [each.code for each in RULES] == sorted({each.code for each in RULES})
+    assert len({each.name for each in RULES}) == len(RULES)
 
 
-@pytest.mark.parametrize("registered", RULES, ids=lambda one: one.code)
+@pytest.mark.parametrize("registered", RULES, ids=lambda each: each.code)
 def test_page_code_hundred_and_folder_agree(registered: Rule) -> None:
     folder = registered.check.__module__.split(".")[-2]
     # The docstring of each folder names its hundred: Rules 1xx.

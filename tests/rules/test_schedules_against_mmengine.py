@@ -302,8 +302,8 @@ def test_a_rise_is_sampled_if_a_later_scheduler_lowers_it(
 def test_which_milestones_are_not_reached(settings: dict[str, Any], late: str) -> None:
     findings = findings_of(described([{**STEPS, **settings}]), [find_rule("LRD603")])
     assert [
-        re.findall(r"milestones? \(([\d, ]+\d)(?:, counted from begin=2)?\) (?:is|are)", one.message)
-        for one in findings
+        re.findall(r"milestones? \(([\d, ]+\d)(?:, counted from begin=2)?\) (?:is|are)", finding.message)
+        for finding in findings
     ] == ([[late]] if late else [])
     drops = len({lrs[1] for lrs in trained([{**STEPS, **settings}])}) - 1
     assert drops == len(settings["milestones"]) - len(late.split())
@@ -516,7 +516,7 @@ def refused(config: dict[str, Any], options: dict[str, Any]) -> tuple[RefusedSch
 )
 def test_errors_of_mmengine_are_recorded(schedulers: Any, errors: list[tuple[str, str]]) -> None:
     found = refused({"param_scheduler": schedulers}, {"nesterov": False})
-    assert [one.option for one in found] == [option for option, _ in errors], found
+    assert [each.option for each in found] == [option for option, _ in errors], found
     assert all(words in one.problem for one, (_, words) in zip(found, errors, strict=True)), found
 
 
@@ -527,7 +527,7 @@ def test_recorded_errors_are_reported_unless_the_settings_explain_them() -> None
     found = described(schedulers)
     training = msgspec.structs.replace(found.training, refused_schedulers=recorded)
     findings = findings_of(msgspec.structs.replace(found, training=training), [find_rule("LRD604")])
-    assert [one.option.removeprefix("param_scheduler") for one in findings] == ["[1].end", "[0]", "[2].type"]
+    assert [finding.option.removeprefix("param_scheduler") for finding in findings] == ["[1].end", "[0]", "[2].type"]
 
 
 def test_a_scheduler_of_an_unknown_optimizer() -> None:

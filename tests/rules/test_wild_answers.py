@@ -32,7 +32,7 @@ def found(config: str, folder: Path, codes: str = "LRD") -> list[Finding]:
     """Return the findings of a config in addition to ``BASE``."""
     (folder / "base.py").write_text(BASE, encoding="utf-8")
     (folder / "config.py").write_text(f"_base_ = './base.py'\n{config}", encoding="utf-8")
-    return [one for one in findings_of(audit(str(folder / "config.py")), RULES) if one.code.startswith(codes)]
+    return [each for each in findings_of(audit(str(folder / "config.py")), RULES) if each.code.startswith(codes)]
 
 
 def after_fix(finding: Finding, folder: Path) -> tuple[GroupMap, list[Finding]]:
@@ -80,10 +80,10 @@ def depths_of(depths: list[int], num_layers: int, option: str) -> str:
     ],
 )
 def test_depths_of_another_model(config: str, severity: str, fix: str, tmp_path: Path) -> None:
-    findings = [one for one in found(config, tmp_path) if one.code[3] in "23" and one.severity != "info"]
-    assert [(one.code, one.severity, one.fix) for one in findings] == [("LRD210", severity, fix)]
+    findings = [each for each in found(config, tmp_path) if each.code[3] in "23" and each.severity != "info"]
+    assert [(finding.code, finding.severity, finding.fix) for finding in findings] == [("LRD210", severity, fix)]
     fixed, left = after_fix(findings[0], tmp_path)
-    assert [one.code for one in left if one.code[3] in "23" and one.severity != "info"] == []
+    assert [each.code for each in left if each.code[3] in "23" and each.severity != "info"] == []
     options = ", ".join(
         f"{option}={fixed.constructor.options[option]!r}"
         for option in ("depths", "depth", "num_layers")
@@ -172,17 +172,17 @@ SLOW_BACKBONE = ", paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1)
 )
 def test_a_multiplier_needs_a_weight_decay(optimizer: str, wrapper: str, first: str | None, tmp_path: Path) -> None:
     findings = found(NO_WEIGHT_DECAY.format(optimizer, wrapper), tmp_path, "LRD4")
-    assert {one.code for one in findings} == ({"LRD401", "LRD402", "LRD403"} if first else set())
-    blamed = {name for one in findings for name in one.parameters}
-    for one in findings:
-        assert one.fix.startswith(str(first))
+    assert {finding.code for finding in findings} == ({"LRD401", "LRD402", "LRD403"} if first else set())
+    blamed = {name for finding in findings for name in finding.parameters}
+    for finding in findings:
+        assert finding.fix.startswith(str(first))
         before = audit(str(tmp_path / "config.py"))
-        after, left = after_fix(one, tmp_path)
-        assert one.code not in {other.code for other in left}
+        after, left = after_fix(finding, tmp_path)
+        assert finding.code not in {other.code for other in left}
         # Only the weight decay of the reported parameters changes: bias_decay_mult also affects the biases of norms.
         old, new = ({t.name: t.group for t in each.tensors() if t.group} for each in (before, after))
         changed = {name for name in old if new[name].weight_decay != old[name].weight_decay}
-        assert {*one.parameters} <= changed <= blamed
+        assert {*finding.parameters} <= changed <= blamed
         assert {new[name].weight_decay for name in changed} == {0}
         assert {name: group.lr for name, group in old.items()} == {name: group.lr for name, group in new.items()}
 
@@ -224,7 +224,7 @@ def test_keys_outside_custom_keys(outside: str, fix: str, inside: str, tmp_path:
     (finding,) = found(keys(outside), tmp_path, "LRD501")
     assert (finding.severity, finding.fix.startswith(fix)) == ("error", True)
     fixed, left = after_fix(finding, tmp_path)
-    assert [one.code for one in left if one.code[3] == "5" and one.severity != "info"] == []
+    assert [each.code for each in left if each.code[3] == "5" and each.severity != "info"] == []
     (tmp_path / "config.py").write_text(f"_base_ = './base.py'\n{keys(inside)}")
     assert numbers(fixed) == numbers(audit(str(tmp_path / "config.py")))
 
@@ -245,7 +245,7 @@ def test_patterns_are_expanded_as_intended(key: str, expected: str, tmp_path: Pa
     config = f"model = dict(backbone=dict(depth=12))\n{keys(f'custom_keys={{{key!r}: dict(lr_mult=0.5)}}')}"
     (finding,) = found(config, tmp_path, "LRD505")
     fixed, left = after_fix(finding, tmp_path)
-    assert "LRD505" not in {one.code for one in left}
+    assert "LRD505" not in {each.code for each in left}
     assert {name for name, (lr, _) in numbers(fixed).items() if lr == 1e-4} == {
         name for name in numbers(fixed) if re.search(expected, name)
     }
@@ -311,11 +311,11 @@ def test_patterns_are_expanded_as_intended(key: str, expected: str, tmp_path: Pa
     ],
 )
 def test_options_in_their_place(config: str, code: str, severity: str, fix: str, tmp_path: Path) -> None:
-    (finding,) = [one for one in found(config, tmp_path) if one.code[3] in "56"]
+    (finding,) = [each for each in found(config, tmp_path) if each.code[3] in "56"]
     assert (finding.code, finding.severity) == (code, severity)
     assert fix in finding.fix
     if finding.fixes and "did you mean _delete_" not in fix:
-        assert [one.code for one in after_fix(finding, tmp_path)[1] if one.code[3] in "56"] == []
+        assert [each.code for each in after_fix(finding, tmp_path)[1] if each.code[3] in "56"] == []
 
 
 def test_options_of_forks_are_not_misspelt(tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_options_of_forks_are_not_misspelt(tmp_path: Path) -> None:
     forks = [option for spec in PUBLISHED for option in spec.options]
     assert "backbone_small_lr" in forks
     options = ", ".join(f"{option}=1" for option in dict.fromkeys(forks))
-    assert "LRD503" not in {one.code for one in found(keys(options), tmp_path)}
+    assert "LRD503" not in {each.code for each in found(keys(options), tmp_path)}
 
 
 @pytest.mark.parametrize("rate", [0.95, 0.8])
@@ -333,8 +333,8 @@ def test_a_fix_names_the_rate_of_the_groups(rate: float, tmp_path: Path) -> None
     (finding,) = found(config, tmp_path, "LRD201")
     known = audit(str(tmp_path / "config.py"))
     for constructor in (Constructor("unknown", {}), Constructor("Own", {"speed": rate, "num_layers": 4})):
-        one = msgspec.structs.replace(known, constructor=constructor)
-        (other,) = findings_of(one, [find_rule("LRD201")])
+        changed = msgspec.structs.replace(known, constructor=constructor)
+        (other,) = findings_of(changed, [find_rule("LRD201")])
         for each in (finding, other):
             assert f"decay_rate={rate}" in each.fix
 

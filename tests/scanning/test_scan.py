@@ -25,8 +25,8 @@ def test_an_answer_that_is_none_is_one_row(answer: bytes) -> None:
         yield from (outcome_of(Outcome(config, answer)) for config in configs)
 
     with Journal(None, []) as journal:
-        (one,) = scan(["a.py"], builder, journal)
-    assert (one.record.config, one.record.status) == ("a.py", "crashed")
+        (timed,) = scan(["a.py"], builder, journal)
+    assert (timed.record.config, timed.record.status) == ("a.py", "crashed")
 
 
 def test_interrupted_between_two_results_it_ends_the_children_and_keeps_the_first(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_interrupted_between_two_results_it_ends_the_children_and_keeps_the_firs
 @pytest.mark.parametrize(("verbose", "count"), [(False, 9), (True, 30)])
 def test_reasons_are_limited_to_a_readable_length(verbose: bool, count: int) -> None:
     timed = [Timed(ScanRecord(config=f"{n:02}.py", status="error", problem="odd"), 0.1) for n in range(30)]
-    document = document_of([one.record for one in timed], "cpu", ())
+    document = document_of([each.record for each in timed], "cpu", ())
     (note,) = report_of(timed, document, verbose=verbose).report.notes
     assert (note.level, len(note.details)) == ("warning", count)
     assert note.details[-1] == ("29.py: odd" if verbose else "… 22 more with -v")
