@@ -66,7 +66,9 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
             found.append(Comparison("==" if match[1] in ("", "=") else match[1], float(match[2])))
         else:
             raise LrdecayError(
-                f"invalid condition {condition!r}", where=where, fix='for example "<= 1", "> 0, < 1" or "0.1..1"'
+                f"invalid condition {condition!r}",
+                where=where,
+                fix='give a condition such as "<= 1", "> 0, < 1" or "0.1..1"',
             )
     return tuple(found)
 

@@ -160,7 +160,7 @@ def _notes(run: DryRun) -> Iterator[Note]:
             key = (step.rule, step_text(step))
             by_formula[key] = by_formula.get(key, 0) + len(group.parameters)
     for (rule, numbers), tensors in by_formula.items():
-        yield Note(f"computed from the number of GPUs, for {count(tensors, 'tensor')}: {rule}: {numbers}")
+        yield Note(f"{count(tensors, 'tensor')} with a number that depends on the number of GPUs: {rule}: {numbers}")
     if run.unmoved:
         yield Note(
             f"{count(len(run.unmoved), 'tensor')} with a gradient did not change in the first steps",

@@ -31,7 +31,9 @@ def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
         lines = [f"{text}{number}" for text, number in zip(configs, in_how_many, strict=True)]
         config = shlex.quote(hooks[0]) if len(maps) == len(hooks) == 1 else "CONFIG"
         shown = [f"to run hooks: lrdecay dry-run {config}"] if hooks else []
-        yield Note("not visible in the group map: acts only during training", "info", (*lines, *shown))
+        yield Note(
+            "not visible in the group map, because this code runs only during training", "info", (*lines, *shown)
+        )
 
 
 def _describe(each: UnrunCode, *, several: bool) -> str:

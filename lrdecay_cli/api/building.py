@@ -209,7 +209,7 @@ def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: b
 
 
 class CheckedDryRun(Displayed, frozen=True):
-    """A dry run with the rules' findings about the run."""
+    """The result of a dry run, and the findings of the rules about it."""
 
     run: DryRun
     """The record of the run: the lr of each group, what set this lr, and errors that stop the training."""

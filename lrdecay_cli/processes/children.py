@@ -33,11 +33,11 @@ class Outcome(msgspec.Struct, frozen=True):
     """The result of a task that ran in a child process."""
 
     name: str
-    """Name of its task."""
+    """Name of the task."""
     answer: bytes
     """Bytes that the task returned; empty if the child failed."""
     lost: str = ""
-    """``timeout``, or ``crashed`` for a child that ended without an answer."""
+    """How the child failed: ``timeout``, or ``crashed`` if it ended without an answer. Empty if it did not fail."""
     reason: str = ""
     """Why the child failed, for example ``killed by SIGSEGV``."""
     seconds: float = 0.0
@@ -47,7 +47,7 @@ class Child(msgspec.Struct, eq=False):
     """A running child process, as its parent sees it."""
 
     name: str
-    """Name of its task."""
+    """Name of the task that the child runs."""
     pid: int
     reader: int
     """The parent's end of the pipe; reading never blocks."""

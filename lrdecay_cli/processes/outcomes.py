@@ -135,9 +135,9 @@ class BuildOutcome(msgspec.Struct, frozen=True):
     group_map: GroupMap | None = None
     failure: Failure | None = None
     lost: str = ""
-    """``timeout``, or ``crashed`` for a child that ended without an answer."""
+    """How the child failed: ``timeout``, or ``crashed`` if it ended without an answer. Empty if it did not fail."""
     reason: str = ""
-    """Why it failed: ``killed by SIGSEGV``."""
+    """Why the child failed, for example ``killed by SIGSEGV``."""
     seconds: float = 0.0
     files: dict[str, str] = {}
     """If requested, hashes of all files on which the map depends, by path; see :mod:`.sources`."""

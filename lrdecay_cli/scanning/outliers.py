@@ -47,8 +47,9 @@ def outliers_of(records: Sequence[ScanRecord], *, verbose: bool = False) -> tupl
         names = [f"{config}: {words}" for words, configs in other.items() for config in configs]
         outliers += [config for configs in other.values() for config in configs]
         first = having[0]
-        of = f"{first.backbone or 'no backbone'}, {short_name(first.constructor or '', first.constructor_module)}"
-        notes.append(Note(f"{of}: {alike} alike; {parts}", "warning", shortened(names, verbose)))
+        family = f"{first.backbone or 'no backbone'}, {short_name(first.constructor or '', first.constructor_module)}"
+        text = f"{family}: {alike} configs with the same settings; {parts}"
+        notes.append(Note(text, "warning", shortened(names, verbose)))
     return frozenset(outliers), tuple(notes)
 
 

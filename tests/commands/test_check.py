@@ -218,7 +218,10 @@ def test_the_day_can_be_set(maps: Path, here: Run) -> None:
     assert late.code == 1
     assert "LRD903 suppression-expired: the suppression of LRD301 expired on 2027-01-31" in late.out
     odd = here("check", *ONLY, maps / "wrong.json", LRDECAY_TODAY="tomorrow")
-    assert (odd.code, odd.err) == (2, "lrdecay: LRDECAY_TODAY: 'tomorrow' is not a date; write it as 2027-01-31\n")
+    assert (odd.code, odd.err) == (
+        2,
+        "lrdecay: LRDECAY_TODAY: 'tomorrow' is not a date; write the date as 2027-01-31\n",
+    )
 
 
 def test_a_file_with_two_names_is_counted_once(maps: Path, here: Run) -> None:

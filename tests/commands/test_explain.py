@@ -73,7 +73,7 @@ def test_csv_has_a_row_for_each_parameter_with_formulas_that_recompute(exported:
 def test_terminal(exported: Path, columns: int) -> None:
     shown = lrdecay_in_terminal("explain", exported, *QUESTION[2:], "backbone.norm3", "--color=never", columns=columns)
     # Notes are wrapped at the width of the terminal.
-    tables, _, _ = shown.out.partition("never read by")
+    tables, _, _ = shown.out.partition("options never read by")
     assert max(map(len, tables.splitlines())) <= columns
     assert "hidden columns" not in tables
     # No text is cut: a folded cell contains its whole text.

@@ -100,7 +100,7 @@ def test_which_file_counts(
         ("", {"LRDECAY_FORMAT": "jsn"}, "LRDECAY_FORMAT: unknown format 'jsn'; did you mean json? one of"),
         ("", {"LRDECAY_FAIL_ON": "fatal"}, "LRDECAY_FAIL_ON: unknown choice 'fatal'; one of info, warning, error"),
         ("", {"LRDECAY_JOBS": "many"}, "LRDECAY_JOBS: expected int, got str"),
-        ("[[assert]]\nparameters = '*'\nlr = 'low'", {}, "lrdecay.toml: assert[0].lr: invalid condition 'low'; for"),
+        ("[[assert]]\nparameters = '*'\nlr = 'low'", {}, "lrdecay.toml: assert[0].lr: invalid condition 'low'; give"),
         (
             "baseline = 'golden'",
             {},

@@ -399,7 +399,7 @@ def test_own_options_are_reported_as_kept_or_removed(tmp_path: Path) -> None:
     }
     shown = (tmp_path / "report.txt").read_text()
     assert (
-        "kept from the current paramwise_cfg\n  custom_keys['roi_head'] = {'lr_mult': 2.0}  (20 tensors outside"
+        "options kept from the current paramwise_cfg\n  custom_keys['roi_head'] = {'lr_mult': 2.0}  (20 tensors outside"
         in shown
     )
     assert "\n  custom_keys['nowhere'] = {'lr_mult': 3.0}  (no name contains it)\n" in shown

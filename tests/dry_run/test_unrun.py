@@ -114,7 +114,7 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     seen = train(config, tmp_path / "real")
     assert {name.partition(".")[0] for name in seen.moved} == {"head"}
     notes = (
-        "not visible in the group map: acts only during training\n"
+        "not visible in the group map, because this code runs only during training\n"
         "  DryFreezeHook (custom_hooks[0]) may freeze parameters\n"
         f"  to run hooks: lrdecay dry-run {path}\n"
     )
@@ -137,9 +137,9 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(["diff", str(exported), str(other)]) == 0
     out = capsys.readouterr().out
     assert (
-        "after: not visible in the group map: acts only during training\n  DryFreezeHook (custom_hooks[0]) may set"
-        in out
-    )
+        "after: not visible in the group map, because this code runs only during training\n"
+        "  DryFreezeHook (custom_hooks[0]) may set"
+    ) in out
     assert run(["diff", str(exported), str(exported)]) == 0
     assert "not in the group map" not in capsys.readouterr().out
     document = json.loads((tmp_path / "check.json").read_text())

@@ -86,9 +86,9 @@ def test_equal_values_are_shown_once_and_outliers_come_first(tmp_path: Path) -> 
     report = report_of(timed, document_of(records, "cpu", ())).report
     (table,), (note,) = report.tables, report.notes
     assert [row[0] for row in table.rows] == ["d", "e", "a", "b", "c", "f", "g", "h"]
-    assert (
-        note.text
-        == "ConvNeXt, mmdet layer decay: 5 alike; 1 with other layer ids; 1 with other lr scales and another base lr"
+    assert note.text == (
+        "ConvNeXt, mmdet layer decay: 5 configs with the same settings; "
+        "1 with other layer ids; 1 with other lr scales and another base lr"
     )
     assert note.details == ("d: other layer ids", "e: other lr scales and another base lr")
     assert [column.key for column in table.columns] == ["config", "groups", "tensors", "lr", "lr_scale"]

@@ -247,7 +247,7 @@ def _unchanged(old: ParameterGroup, new: ParameterGroup, key: str, was: Any, now
 def group_label(group: ParameterGroup) -> str:
     """Return the group's name.
 
-    A numbered name becomes ``group_*``, because earlier parameters shift the number.
+    A numbered name becomes ``group_*``, because the number changes if earlier parameters are added or removed.
     """
     return group.name if group.named else f"{group.optimizer}.group_*".removeprefix(".")
 

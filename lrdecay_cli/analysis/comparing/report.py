@@ -37,7 +37,7 @@ from lrdecay_cli.text.spelling import as_key
 
 
 def check_aspects(only: Sequence[str] | None, rtol: float) -> frozenset[Aspect] | None:
-    """Return the aspects in ``only``, a text separated by commas; None for all aspects.
+    """Return the aspects that ``only`` names, separated by commas; None for all aspects.
 
     Raises LrdecayError for an unknown aspect. Call this function before a model is built for a comparison.
     """

@@ -32,7 +32,7 @@ _TITLES = {
 
 
 def stack_report(document: StackDifference, *, verbose: bool = False) -> Result[StackDifference]:
-    """Return the report; ``verbose`` lists every config."""
+    """Return the report of ``diff --stacks``. With ``verbose``, it lists every config."""
     report = Report(
         facts=(
             ("before", document.before),
@@ -117,9 +117,9 @@ def _some(names: list[str], verbose: bool) -> tuple[str, ...]:
 
 
 def _notes(document: StackDifference, verbose: bool) -> Iterator[Note]:
-    for where, names in (("before", document.only_before), ("after", document.only_after)):
+    for side, names in (("before", document.only_before), ("after", document.only_after)):
         if names:
-            yield Note(f"{count(len(names), 'config')} only {where}", "info", _some([*names], verbose))
+            yield Note(f"{count(len(names), 'config')} only {side}", "info", _some([*names], verbose))
     for group in document.other_options:
         details = "; ".join(map(_cause_text, group.options))
         yield Note(

@@ -155,7 +155,7 @@ def _notes(group_map: GroupMap, never_read: Sequence[str], partings: Sequence[Wh
             yield Note(f"not in {item.not_in}: {item.verdict}", "info", item.patterns)
     if never_read:
         lines = (f"{path}{_why_unread(group_map, path)}" for path in never_read)
-        yield Note(f"never read by {group_map.constructor.type}", "warning", tuple(lines))
+        yield Note(f"options never read by {group_map.constructor.type}", "warning", tuple(lines))
 
 
 def _why_unread(group_map: GroupMap, path: str) -> str:

@@ -122,7 +122,7 @@ def _notes(
     for reason in proposal.reasons:
         yield Note(reason)
     if proposal.kept:
-        yield Note("kept from the current paramwise_cfg", "info", tuple(option_lines(proposal.kept)))
+        yield Note("options kept from the current paramwise_cfg", "info", tuple(option_lines(proposal.kept)))
     if proposal.left_out:
         spec = constructor_of(before)
         unread = (
@@ -131,7 +131,7 @@ def _notes(
             else ""
         )
         yield Note(
-            f"removed from the current paramwise_cfg: the decay replaces them{unread}",
+            f"options removed from the current paramwise_cfg, because the decay replaces them{unread}",
             "info",
             tuple(option_lines(proposal.left_out)),
         )

@@ -18,7 +18,7 @@ def baseline(
         argument("[TARGET...]", "Configs, exported maps (.json), directories, or mmdet::DIR.", completion.configs),
     ] = None,
     folder: Annotated[
-        Text, option("--output", "-o", "DIR", "Output directory. [default: baseline in the settings]")
+        Text, option("--output", "-o", "DIR", "Output directory. [default: the setting baseline]")
     ] = None,
     update: Annotated[
         bool, typer.Option("--update", help="Update all existing baselines; each keeps its form (text or JSON).")

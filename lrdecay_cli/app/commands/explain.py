@@ -23,7 +23,9 @@ def explain(
     patterns: Annotated[
         Texts, argument("[PATTERN]...", "Parameters, modules, groups or globs; '*' for all.", completion.parameters)
     ] = None,
-    why_not: Annotated[Text, option("--why-not", "PATTERN", "Explain why these parameters are not in --group.")] = None,
+    why_not: Annotated[
+        Text, option("--why-not", "PATTERN", "Explain why these parameters are not in the group of --group.")
+    ] = None,
     group: Annotated[Text, option("--group", "NAME", "With --why-not: the group that you expected.")] = None,
     *,
     build: BuildOptions,

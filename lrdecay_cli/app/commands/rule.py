@@ -24,7 +24,7 @@ def rule(
     *,
     output: OutputOptions,
 ) -> None:
-    """Print what a rule of check detects, and why it matters.
+    """Print what a rule detects, and why it matters.
 
     Shows a wrong and a correct example.
 

@@ -74,7 +74,7 @@ def run_check(
     try:
         today = date.fromisoformat(given) if given else None
     except ValueError as error:
-        raise LrdecayError(f"{given!r} is not a date", where=TODAY, fix="write it as 2027-01-31") from error
+        raise LrdecayError(f"{given!r} is not a date", where=TODAY, fix="write the date as 2027-01-31") from error
     check_assertions(check_options.settings.assertions)
     names = named_by(targets, skipped)
     configs = [name for name in names if is_config(name)]

@@ -4,7 +4,7 @@ All commands and formats use the exit codes in this module.
 """
 
 CLEAN = 0
-"""No findings, or identical."""
+"""No findings, or two sides that are identical."""
 DIFFERENT = 1
 """Findings, or two sides that differ."""
 CANNOT_JUDGE = 2

@@ -95,7 +95,7 @@ def forgo() -> None:
 
 
 def is_plain() -> bool:
-    """True if the stack is imported and models are built as a training script does it."""
+    """True if builds in this process take no shortcuts: they import and build as a training script does."""
     return _plain
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _GROUPED = 100
 """Maximum time in milliseconds in which changes form one group."""
 _STEP = 5
-"""Milliseconds without a change that end a group: editors write a file in several steps."""
+"""Milliseconds without a change after which a group ends. Editors write a file in several steps."""
 _WAIT = 1000
 POLLING = "WATCHFILES_FORCE_POLLING"
 _POLL_DELAY = "WATCHFILES_POLL_DELAY_MS"
@@ -102,7 +102,7 @@ class Watcher:
 
 
 def forced_polling() -> bool:
-    """True if polling is used from the start: with ``WATCHFILES_FORCE_POLLING``, or on WSL, as in watchfiles 1.3."""
+    """True if ``WATCHFILES_FORCE_POLLING`` or WSL requires polling, decided as in watchfiles 1.3."""
     given = os.environ.get(POLLING, "")
     if given:
         return given.lower() not in ("false", "disable", "disabled")
