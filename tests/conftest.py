@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.commands.preloaded import shared_folder
 from tests.golden import Golden
 
 # Compile once, before there are several processes: a file compiled by another process would change a cached result.
@@ -37,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Before the workers start, since they share the servers.
+    shared_folder()
     # With -n this process runs no test: the workers wait for it to start them.
     if not config.getoption("numprocesses", default=None) or hasattr(config, "workerinput"):
         _prepare_process()
@@ -59,6 +62,14 @@ def _prepare_process() -> None:
     # The time of an example depends on the load of the machine, so no test has a deadline in seconds.
     hypothesis.settings.register_profile("no deadline", hypothesis.settings.default, deadline=None)
     hypothesis.settings.load_profile("no deadline")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Return one process more than there are cores: tests wait for other processes a third of their time."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

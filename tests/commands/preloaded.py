@@ -1,14 +1,16 @@
 """Fork commands from a process that has imported torch and mmdet, because a cold start is most of a command's time.
 
-Each command has its own process, streams, environment and working directory, as if a shell had started it. Only the
-imports are already done, and slow imports are deferred as in a console command. The server starts two more servers when
-needed: one without deferred imports, for ``--exact`` and for the retry of a command that fails; and one with the
-kernels for ``--device meta``. Tests of imports, the interpreter or the entry point start a cold process.
+Each command has a process, streams, environment and working directory of its own, as one that a shell starts has; only
+imports are done, and slow ones deferred as a console command defers them. There are two more such servers: one that
+defers no import, for ``--exact`` and for the retry of a command that fails; and one with the kernels of ``--device
+meta``. All processes of a test run share them. Where imports, the interpreter or the entry are the subject, tests
+start a cold process.
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -21,15 +23,19 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache, partial
+from fcntl import LOCK_EX, flock
 from importlib import import_module
 from pathlib import Path
+from runpy import run_module
+from shutil import rmtree
 from typing import Any, NoReturn
 
 ROOT = Path(__file__, "../../..").resolve()
 LONGEST = 300.0
 """Seconds that a command may take."""
 _MODULE = "tests.commands.preloaded"
+_FOLDER = "_TESTS_SERVERS"
+"""Environment variable with the folder of the sockets."""
 QUICK, EXACT, META = "quick", "exact", "meta"
 """Types of servers."""
 _LARGEST = 1 << 20
@@ -53,15 +59,17 @@ def run(
     *,
     meanwhile: Callable[[int], object] = lambda _: None,
     loads: int | None = None,
+    kind: str = QUICK,
 ) -> tuple[int, str, str]:
-    """Return exit code, stdout and stderr of a command with its streams in pipes; ``meanwhile`` gets its process id.
+    """Return exit code, stdout and stderr of a command with its streams in pipes.
 
-    For each config that mmengine loads, one byte is written to the file descriptor ``loads``, which is closed here.
+    ``-m`` and a module's name in place of a command run that module. While it runs, ``meanwhile`` is called with its
+    process id. The file descriptor ``loads``, which is closed here, gets a byte for each config that mmengine loads.
     """
     (theirs_in, into), (out, theirs_out), (err, theirs_err) = (os.pipe() for _ in range(3))
     with ThreadPoolExecutor(3) as threads:
         streams = (theirs_in, theirs_out, theirs_err, *([] if loads is None else [loads]))
-        command = Command(arguments, cwd, environment, streams)
+        command = Command(arguments, cwd, environment, streams, kind)
         threads.submit(_write, into, stdin)
         read = [threads.submit(_read, stream) for stream in (out, err)]
         try:
@@ -92,8 +100,9 @@ class Command:
         streams: Sequence[int],
         kind: str = QUICK,
     ) -> None:
-        """Let a server of a ``kind`` start the command. File descriptors of its standard streams are closed here."""
-        self._server = _server(kind)
+        """Have a server of a ``kind`` start it, with file descriptors of stdin, stdout and stderr to be closed here."""
+        # A connection for each command: some run at the same time.
+        self._server = _connect(kind)
         request = {"arguments": arguments, "cwd": cwd, "environment": {**environment}}
         # A socket of this type receives each message as a whole.
         socket.send_fds(self._server, [json.dumps(request).encode()], streams)
@@ -116,75 +125,112 @@ class Command:
             self._server.recv(_LARGEST)
             raise
         finally:
-            self._server.settimeout(None)
+            self._server.close()
 
 
-@cache
-def _server(kind: str) -> socket.socket:
-    """Return the socket of a server, which is started here and ends with this process."""
-    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    for end in (here, there):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
-    if kind == META:
-        ended = partial(os.waitpid, _forked(there), 0)
-    else:
-        process = subprocess.Popen(
-            [sys.executable, "-m", _MODULE, str(there.fileno()), kind],
-            cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
-            stdin=subprocess.DEVNULL,
-            pass_fds=[there.fileno()],
-        )
-        ended = process.wait
-    there.close()
-    atexit.register(ended)
-    atexit.register(here.close)
-    return here
+def _connect(kind: str) -> socket.socket:
+    """Connect to the server of a ``kind``, which the first process that needs it starts."""
+    folder = shared_folder()
+    process = QUICK if kind == META else kind
+    with (folder / f"{process}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if not (folder / process).exists():
+            _start(process, folder)
+    connection = _socket()
+    connection.connect(str(folder / kind))
+    return connection
 
 
-def _forked(server: socket.socket) -> int:
-    """Return the process id of a server with the same imports as this one, and the kernels of the meta device."""
-    if pid := os.fork():
-        return pid
-    try:
-        # Also the streams of the command for which it is started.
-        os.closerange(3, server.fileno())
-        os.closerange(server.fileno() + 1, 1024)
-        from lrdecay_cli.openmmlab.lazy_imports.stack_imports import load_meta_kernels
-
-        load_meta_kernels()
-        serve(server, META)
-    finally:
-        os._exit(0)
+def shared_folder() -> Path:
+    """Return the folder of the servers' sockets. The first process makes it; the processes that it starts share it."""
+    if _FOLDER not in os.environ:
+        os.environ[_FOLDER] = tempfile.mkdtemp(prefix="lrdecay-servers-")
+        atexit.register(_remove, os.environ[_FOLDER], os.getpid())
+    return Path(os.environ[_FOLDER])
 
 
-def serve(server: socket.socket, kind: str) -> None:
-    """Fork a process for each request, or forward it to another server, until the client is gone."""
-    while True:
-        request, streams, _, _ = socket.recv_fds(server, _LARGEST, 4)
-        if not request:
-            return
-        asked = json.loads(request)
-        better = EXACT if "--exact" in asked["arguments"] else META if "meta" in asked["arguments"] else QUICK
-        if kind == QUICK != better:
-            command = Command(**asked, streams=[*map(os.dup, streams)], kind=better)
-            server.send(str(command.pid).encode())
-            status = command.wait_status(LONGEST)
-        else:
-            pid = os.fork()
-            if pid == 0:
-                server.close()
-                _run(streams, **asked, kind=kind)
-            server.send(str(pid).encode())
-            status = os.waitpid(pid, 0)[1]
-        # Kept open until here for a retry.
-        if kind == QUICK and os.WIFSIGNALED(status) and os.WTERMSIG(status) == _AGAIN:
-            asked["environment"]["_LRDECAY_AGAIN"] = "1"
-            status = Command(**asked, streams=streams, kind=EXACT).wait_status(LONGEST)
-        else:
-            for stream in streams:
-                os.close(stream)
-        server.send(str(status).encode())
+def _remove(folder: str, owner: int) -> None:
+    # Not in the processes that it forks. The servers end when their folder is gone.
+    if os.getpid() == owner:
+        rmtree(folder, ignore_errors=True)
+
+
+def _socket() -> socket.socket:
+    # A socket of this kind sends and receives whole messages.
+    new = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    new.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+    return new
+
+
+def _start(kind: str, folder: Path) -> None:
+    """Start the server of a ``kind`` in ``folder`` and wait until it accepts connections."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", _MODULE, str(folder), kind],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
+        stdin=subprocess.DEVNULL,
+    )
+    while not (folder / kind).exists():
+        if process.poll() is not None:
+            raise RuntimeError(f"the {kind} server ended with {process.returncode}")
+        time.sleep(0.02)
+    # It outlives this process if others use it.
+    process.returncode = 0
+
+
+def _listen(folder: Path, kind: str) -> socket.socket:
+    listener = _socket()
+    # Under its final name only when it accepts connections.
+    listener.bind(str(folder / f"{kind}.new"))
+    listener.listen()
+    (folder / f"{kind}.new").rename(folder / kind)
+    return listener
+
+
+def _accept(listener: socket.socket, folder: Path, kind: str) -> None:
+    """Fork a process for each connection until the folder is gone."""
+    listener.settimeout(1.0)
+    while folder.exists():
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            continue
+        if os.fork() == 0:
+            listener.close()
+            connection.setblocking(True)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+            with suppress(BrokenPipeError):
+                _serve(connection, kind)
+            os._exit(0)
+        connection.close()
+
+
+def _serve(client: socket.socket, kind: str) -> None:
+    """Fork a process for the command of a connection, or have another server do it, and send its id and its status."""
+    request, streams, _, _ = socket.recv_fds(client, _LARGEST, 4)
+    if not request:
+        return
+    asked = json.loads(request)
+    better = EXACT if "--exact" in asked["arguments"] else META if "meta" in asked["arguments"] else QUICK
+    if kind == QUICK != better:
+        command = Command(**asked, streams=streams, kind=better)
+        client.send(str(command.pid).encode())
+        client.send(str(command.wait_status(LONGEST)).encode())
+        return
+    pid = os.fork()
+    if pid == 0:
+        client.close()
+        _run(streams, **asked, kind=kind)
+    client.send(str(pid).encode())
+    status = os.waitpid(pid, 0)[1]
+    # This process has the streams open until it ends, for a retry.
+    if kind == QUICK and os.WIFSIGNALED(status) and os.WTERMSIG(status) == _AGAIN:
+        asked["environment"]["_LRDECAY_AGAIN"] = "1"
+        status = Command(**asked, streams=streams, kind=EXACT).wait_status(LONGEST)
+    client.send(str(status).encode())
 
 
 def _preload(kind: str) -> None:
@@ -257,15 +303,20 @@ def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: di
         sys.path[:] = [cwd, *filter(None, paths), *(path for path in _PATH if path not in paths)]
         sys.argv = [str(ROOT / "lrdecay_cli/__main__.py"), *arguments]
         sys.orig_argv = [sys.executable, "-m", "lrdecay_cli", *arguments]
+        module = arguments[1] if arguments[:1] == ["-m"] else ""
         modes: dict[str, Any] = {"encoding": "utf-8", "closefd": False}
         sys.stdin = sys.__stdin__ = open(0, errors=_ERRORS, **modes)  # noqa: SIM115
         sys.stdout = sys.__stdout__ = open(1, "w", errors=_ERRORS, **modes)  # noqa: SIM115
         sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, errors="backslashreplace", **modes)  # noqa: SIM115
         if kind != EXACT:
             os.execve = _to_be_started_again  # type: ignore[assignment]
-        from lrdecay_cli.app.shell.main import main
+        if module:
+            sys.argv = arguments[1:]
+            run_module(module, run_name="__main__", alter_sys=True)
+        else:
+            from lrdecay_cli.app.shell.main import main
 
-        main()
+            main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         sys.stdout.flush()
@@ -275,6 +326,22 @@ def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: di
         os._exit(code)
 
 
+def _main(folder: Path, kind: str) -> None:
+    _preload(kind)
+    gc.collect()
+    gc.freeze()
+    if kind == QUICK:
+        meta = _listen(folder, META)
+        if os.fork() == 0:
+            from lrdecay_cli.openmmlab.lazy_imports.stack_imports import load_meta_kernels
+
+            load_meta_kernels()
+            _accept(meta, folder, META)
+            os._exit(0)
+        meta.close()
+    _accept(_listen(folder, kind), folder, kind)
+
+
 if __name__ == "__main__":
-    _preload(sys.argv[2])
-    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
+    with suppress(KeyboardInterrupt):
+        _main(Path(sys.argv[1]), sys.argv[2])

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.preloaded import EXACT, QUICK
+from tests.commands.running import ROOT
 from tests.commands.test_errors import CONFIGS as BROKEN
-from tests.openmmlab.zoo_answers import ROOT, answers, zoo
+from tests.openmmlab.zoo_answers import answers, zoo
 
 # --whole-zoo builds all configs in almost an hour. The models of this sample are initialised in a second or two each.
 FIRST, STEP = 24, 71
@@ -22,7 +24,7 @@ def test_quick_answers_and_errors_are_the_exact_ones(request: pytest.FixtureRequ
     configs = zoo()
     sample = configs if request.config.getoption("--whole-zoo") else configs[FIRST::STEP]
     broken = broken_configs(tmp_path)
-    quick, exact = dict(answers("quick", [*sample, *broken])), dict(answers("exact", [*sample, *broken]))
+    quick, exact = dict(answers(QUICK, [*sample, *broken])), dict(answers(EXACT, [*sample, *broken]))
     assert sorted(quick) == sorted(exact) == sorted([*sample, *broken])
     # A config that fails is built again without shortcuts; this must be the exception.
     answered = [config for config in sample if "error" not in quick[config]]

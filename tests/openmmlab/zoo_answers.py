@@ -1,4 +1,4 @@
-"""Results of lrdecay for zoo configs with and without shortcuts, each mode in separate processes.
+"""Maps and errors of zoo configs with and without shortcuts, built in processes forked from the two kinds of servers.
 
 ``python -m tests.openmmlab.zoo_answers quick|exact CONFIG...`` writes a JSON line for each config.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__, "../../..").resolve()
-# A new process after this number of configs limits its memory.
+from tests.commands import preloaded
+from tests.commands.running import ROOT
+
+# A fresh process for so many configs bounds its memory.
 CHUNK = 80
 
 
@@ -31,18 +32,13 @@ def zoo() -> list[str]:
     return [config for config in found if "_base_" not in config and not config.endswith("__init__.py")]
 
 
-def answers(way: str, configs: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return for each config its map and its model's classes, or its error."""
+def answers(kind: str, configs: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield for each config its map and the classes of its model's modules, or its error."""
     for first in range(0, len(configs), CHUNK):
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.openmmlab.zoo_answers", way, *configs[first : first + CHUNK]],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
-        for line in done.stdout.splitlines():
+        chunk = configs[first : first + CHUNK]
+        code, out, err = preloaded.run(["-m", __name__, kind, *chunk], str(ROOT), os.environ, "", kind=kind)
+        assert code == 0, err
+        for line in out.splitlines():
             answer = json.loads(line)
             yield answer.pop("config"), answer
 
@@ -69,16 +65,12 @@ def _answer(config: str, *, exact: bool) -> dict[str, Any]:
     return {"map": msgspec.to_builtins(group_map), "classes": classes}
 
 
-def _main(way: str, *configs: str) -> None:
-    # Output of configs goes to stderr.
+def _main(kind: str, *configs: str) -> None:
+    # What configs print goes to stderr.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    if way == "quick":
-        from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defer_slow_imports
-
-        defer_slow_imports()
     for config in configs:
-        print(json.dumps({"config": config, **_answer(config, exact=way == "exact")}), file=out, flush=True)
+        print(json.dumps({"config": config, **_answer(config, exact=kind == preloaded.EXACT)}), file=out, flush=True)
     os._exit(0)
 
 
