@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from lrdecay_cli.cache.evidence import UNREADABLE, content, empty_evidence, is_installed, names_in, stamp
+from lrdecay_cli.cache.evidence import UNREADABLE, content, empty_evidence, is_installed, is_virtual, names_in, stamp
 from lrdecay_cli.cache.folder import cache_folder
 from lrdecay_cli.cache.gathering import module_files, source_of
 from lrdecay_cli.cache.recording import record
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 MEANWHILE = ["changed while it was read", ""]
 """Stands for the content of a file that changed after it was read. It differs from any real content."""
-_NO_FILES = ("/proc/", "/dev/", "/sys/")
 _NOT_PROJECTS = tuple(
     os.path.join(folder, "")
     for folder in (sys.prefix, sys.base_prefix, os.path.expanduser(os.path.join("~", ".cache")))
@@ -181,7 +180,7 @@ def is_shown(name: str) -> bool:
 
 def _counts(path: str) -> bool:
     """True if a user may change the file. This includes installed configs, but not installed code."""
-    if path.startswith((*_NO_FILES, os.path.join(cache_folder(), ""))) or path.endswith(".pyc"):
+    if is_virtual(path) or path.startswith(os.path.join(cache_folder(), "")) or path.endswith(".pyc"):
         return False
     # Not a path: code compiled from a string. Names that are not UTF-8 cannot be sent to other processes.
     if os.path.basename(path).startswith("<"):

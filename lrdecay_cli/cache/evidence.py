@@ -20,6 +20,8 @@ STDLIB = os.path.dirname(os.__file__)
 UNREADABLE = "cannot be read: "
 """Prefix of the text that stands for the content of an unreadable file."""
 _DISTRIBUTIONS = (".dist-info", ".egg-info", ".egg-link", ".pth")
+_KERNEL = ("/proc/", "/dev/", "/sys/")
+_SHARED_MEMORY = "/dev/shm/"
 _SITES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
 TYPE_CHECKING = False
@@ -136,6 +138,11 @@ def is_installed(path: str) -> bool:
     """True if a path belongs to Python or to an installed package. Only installers change such files."""
     inside = f"{path}{os.sep}"
     return any(site in inside for site in _SITES) or inside.startswith(f"{STDLIB}{os.sep}")
+
+
+def is_virtual(path: str) -> bool:
+    """True if the kernel makes up the content of a path. Files in shared memory (``/dev/shm``) are ordinary files."""
+    return path.startswith(_KERNEL) and not path.startswith(_SHARED_MEMORY)
 
 
 def stamp(path: str) -> list[int] | None:

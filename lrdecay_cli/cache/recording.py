@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lrdecay_cli.cache.environment import EnvironmentReads, read_by_importlib, read_by_user
-from lrdecay_cli.cache.evidence import is_installed, names_in, stamp
+from lrdecay_cli.cache.evidence import is_installed, is_virtual, names_in, stamp
 from lrdecay_cli.cache.folder import cache_folder
 from lrdecay_cli.cache.gathering import Gathered, gather, source_of
 
@@ -170,7 +170,7 @@ class Recording:
             if not is_installed(path):
                 source = source_of(path)
                 self.seen.opened.setdefault(source, stamp(source))
-        elif path.startswith(("/proc/", "/dev/", "/sys/")):
+        elif is_virtual(path):
             if read_by_user() and path != os.devnull:
                 self.obstacles.append(f"{path} was read")
         elif path not in self.seen.opened:

@@ -17,8 +17,10 @@ from lrdecay_cli.isolation.system import NotOfferedError, call
 _PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _NEW_USER, _NEW_NETWORK, _NEW_IPC = 0x10000000, 0x40000000, 0x08000000
 
-SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/etc", "/proc", "/sys", "/dev")
-"""Folders with programs, their libraries, and system files that the C library reads."""
+# Not all of /dev: /dev/shm contains files of users.
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/etc", "/proc", "/sys", *_DEVICES)
+"""Folders with programs, their libraries, and system files that the C library reads; and devices."""
 NOWHERE = ("/dev/null",)
 
 

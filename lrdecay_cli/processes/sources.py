@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lrdecay_cli.cache.evidence import is_virtual
+
 # Only configs of an installed package count: the version covers its modules.
 _CONFIG_SUFFIXES = (".py", ".json", ".yaml", ".yml")
-_NOT_CONTENT = ("/proc/", "/sys/", "/dev/")
 
 
 def record_sources() -> Callable[[], dict[str, str]]:
@@ -71,7 +72,7 @@ def _source(path: str) -> str:
 
 
 def _counts(path: str) -> bool:
-    if path.startswith(_NOT_CONTENT):
+    if is_virtual(path):
         return False
     return not path.startswith(_installed()) or (path.endswith(_CONFIG_SUFFIXES) and "configs" in Path(path).parts)
 

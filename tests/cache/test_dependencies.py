@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from lrdecay_cli.cache import dependencies
 from lrdecay_cli.cache.dependencies import MEANWHILE
 from lrdecay_cli.processes.children import in_children
 from lrdecay_cli.processes.outcomes import Dependencies
+from lrdecay_cli.processes.sources import record_sources
 
 
 def seen(work: Callable[[], object], *, inherited: tuple[str, ...] = ()) -> Dependencies:
@@ -103,6 +105,15 @@ def test_changes(
     assert known.changes() == ([os.path.normpath(folder / changed)] if changed else [])
     # From then on, this content counts.
     assert known.changes() == []
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="only Linux has this folder")
+def test_a_file_in_shared_memory_is_an_input() -> None:
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".py") as file:
+        assert file.name in seen(Path(file.name).read_text).own
+        record = record_sources()
+        Path(file.name).read_text()
+        assert file.name in record()
 
 
 def test_a_link_leads_elsewhere(folder: Path) -> None:

@@ -37,6 +37,7 @@ class Scene:
         self.secret = self.home / "secret"
         self.secret.write_text("secret")
         (self.project / "config.py").write_text("model = None")
+        self.shared = tempfile.NamedTemporaryFile(dir="/dev/shm")  # noqa: SIM115
         self.tcp, self.unix = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
         self.unix.bind(str(folder / "socket"))
         self.unix.listen()
@@ -44,6 +45,7 @@ class Scene:
         self.neighbour = subprocess.Popen(["sleep", "60"])
 
     def close(self) -> None:
+        self.shared.close()
         self.tcp.close()
         self.unix.close()
         os.close(self.terminal[0])
@@ -109,6 +111,7 @@ ATTACKS: dict[str, Attack] = {
     "connect by a file": connect_by_unix_socket,
     "send a datagram": send_a_datagram,
     "read a secret": lambda scene: scene.secret.read_text(),
+    "read shared memory": lambda scene: Path(scene.shared.name).read_bytes(),
     "list a folder": lambda scene: list(scene.home.iterdir()),
     "write a file": lambda scene: (scene.home / "new").write_text("x"),
     "overwrite a file": lambda scene: scene.secret.write_text("x"),
