@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 gc.set_threshold(50_000, 20, 100)
 # A shell that starts the tests in the background may ignore Ctrl-C, and every child process inherits this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+_ROOM = 4 << 30
+"""Bytes."""
 # Commands of a test run without the cache; the tests of the cache enable it.
 os.environ["LRDECAY_NO_CACHE"] = "1"
 
@@ -38,11 +41,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _use_memory_for_temporary_files()
     # Before the workers start, since they share the servers.
     shared_folder()
     # With -n this process runs no test: the workers wait for it to start them.
     if not config.getoption("numprocesses", default=None) or hasattr(config, "workerinput"):
         _prepare_process()
+
+
+def _use_memory_for_temporary_files() -> None:
+    """Put temporary files into shared memory if there is room: a third of the tests' time was waiting for the disk."""
+    folder = Path("/dev/shm")
+    if "TMPDIR" in os.environ or not os.access(folder, os.W_OK) or not hasattr(os, "ST_NOEXEC"):
+        return
+    system = os.statvfs(folder)
+    if system.f_bavail * system.f_frsize >= _ROOM and not system.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(folder)
+        tempfile.tempdir = None
 
 
 def _prepare_process() -> None:
