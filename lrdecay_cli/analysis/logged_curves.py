@@ -13,12 +13,12 @@ _SHOWN = 3
 
 
 def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
-    """Return the name of each group's curve. Groups of an optimizer share a curve if their initial lrs are equal.
+    """Return the name of each group's curve. Several groups with the same initial lr may share a curve.
 
-    Named groups share a curve only if their names differ by weight decay: ``layer_0_decay`` and ``layer_0_no_decay``
-    become ``layer_0``. Unnamed groups with the same lr share a curve. Its name is the innermost module that contains
-    all their parameters. If there is no such module, the name lists the top-level modules of these parameters. With
-    several optimizers, the name of the optimizer is the prefix.
+    Named groups share a curve if their names differ only by weight decay: ``layer_0_decay`` and ``layer_0_no_decay``
+    become ``layer_0``. Unnamed groups of an optimizer share a curve if their lrs are equal. The name of this curve is
+    the innermost module that contains all their parameters. If there is no such module, the name lists the top-level
+    modules of these parameters. With several optimizers, the name of the optimizer is the prefix.
 
     Args:
         groups: the groups, with the lrs that the constructor set.

@@ -82,9 +82,7 @@ def backbone_root(names: Iterable[str]) -> str:
 
 
 def modules_of(names: Sequence[str], root: str) -> dict[str, str]:
-    """Return the module of each parameter: a child of the backbone or of the model.
-
-    If it is a list, an entry of the list.
+    """Return the module of each parameter: a child of the backbone or of the model, or an entry if the child is a list.
 
     Args:
         names: the parameter names.

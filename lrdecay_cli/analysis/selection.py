@@ -58,10 +58,7 @@ def suggest_module(pattern: str, names: Iterable[str], groups: Iterable[str] = (
 
 
 def name_matches(name: str, pattern: str) -> bool:
-    """True if ``pattern`` matches a parameter name.
-
-    It may be a glob, a module that contains it, or a report's pattern.
-    """
+    """True if ``pattern`` (a glob, the name of a module, or a pattern from a report) matches a parameter name."""
     globs = fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
     return globs or name.startswith(f"{pattern}.") or matches(pattern, name)
 

@@ -38,7 +38,8 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
         origins: the origins of a config.
         wanted: paths of options, dicts or lists; ``*`` for all; empty for the options that affect the training.
 
-    Raises LrdecayError, with the nearest paths, for a path that is not set, and for a config that cannot run.
+    Raises:
+        LrdecayError: a path is not set (the error has the most similar path), or the config cannot run.
     """
     for place, error in origins.raised:
         raise LrdecayError(f"running the config raises {error}", where=str(place), final=True)

@@ -1,7 +1,7 @@
 """Fit tables and text to the width of a terminal.
 
-If a table is too wide, it first gets narrower texts, then fewer columns. Long text is folded at spaces, or else after
-the dots of a name. It is folded within a word only if there is no other way.
+If a table is too wide, its texts are folded first. Then columns are dropped. Long text is folded at spaces, or else
+after the dots of a name. It is folded within a word only if there is no other way.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ def build_many(
         configs: names of configs.
         options: options for building configs.
         jobs: number of configs to build in parallel.
-        cache: cache to look up every config in. It stores new results if at most ``MOST_CACHED`` configs are built.
+        cache: cache in which every config is looked up. It stores new results if at most ``MOST_CACHED`` configs are
+            built.
         load: called with the configs to build, to import torch and mm* once for all of them. By default, all registered
             modules of the packages that the configs name are imported, which is fastest for many configs.
         here: builds the config in this process if only one config is left to build; its errors are raised.

@@ -144,9 +144,9 @@ def _kill_if_over(child: Child, timeout: float | None, limit: int | None) -> Non
 
 
 def _status_if_ended(child: Child) -> int | None:
-    """Return the child's wait status if it has ended; None while it runs.
+    """Return the wait status of a child that has ended; None while it runs.
 
-    A child that has answered, has closed the pipe or is to be killed is ended here.
+    If the child has sent its answer, has closed the pipe or must be killed, this function ends the child.
     """
     if child.answer is not None or child.closed or child.killed:
         # This does not change an existing exit status, and it ends the child's own processes.

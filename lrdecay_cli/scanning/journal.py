@@ -97,9 +97,7 @@ class Journal:
             raise LrdecayError(f"cannot write: {error.strerror}", where=str(self.path)) from error
 
     def key(self, config: str) -> str:
-        """Return the hash of a config's name, path and text, of the options, and of all versions (lrdecay, torch,
-        mm*).
-        """
+        """Return the hash of a config's name, path and text, the options, and the versions of lrdecay and packages."""
         file = config_path(config)
         place = [os.path.abspath(file), content_hash(str(file))] if file else []  # noqa: PTH100
         parts = [__version__, versions(), config, *self._options, *place]

@@ -225,7 +225,7 @@ class _Comparing:
 
 
 def _deciding(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a config without the settings of the data, except the batch size."""
+    """Return the values of a config. Of the data settings, only the batch size is included."""
     loader = values.get("train_dataloader")
     batch = {"batch_size": loader["batch_size"]} if isinstance(loader, dict) and "batch_size" in loader else {}
     return {**values, "train_dataloader": batch}

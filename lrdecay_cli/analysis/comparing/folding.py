@@ -1,4 +1,4 @@
-"""Fold thousands of changes into few: parameters with equal changes become one pattern, and renamed modules are found.
+"""Fold thousands of changes into few lines (a pattern for parameters with equal changes), and find renamed modules.
 
 A renamed module exists only under its old name in the first map, and only under its new name in the second map. It is
 otherwise unchanged.

@@ -77,7 +77,8 @@ def changed_parts(
 def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = False) -> Table:
     """Return a table with one row for each changed layer or module.
 
-    Unless ``whole``, omits empty columns; and omits the lowest and highest factor if the two are equal in every row.
+    Without ``whole``, empty columns are omitted. The columns with the lowest and highest factor are omitted too, if
+    both factors are equal in every row.
     """
     columns: list[tuple[Column, Callable[[ChangedPart], Any]]] = [
         (Column(by, by, "name", vital=True), lambda part: part.name),

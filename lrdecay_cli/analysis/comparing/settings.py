@@ -49,9 +49,9 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
 
 
 def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
-    """Return the setting with the option that sets it on each side, and its place.
+    """Return the setting with the option that sets it on each side, and the place of the option.
 
-    A side without a known config has no option.
+    If the config of a side is unknown, its option is missing.
     """
     keys = keys_of_setting(setting.name)
     if keys is None:

@@ -136,7 +136,7 @@ class Explainer:
         return "recomputed", "; ".join([exact, *self._departures(group)])
 
     def _departures(self, group: ParameterGroup) -> Iterator[str]:
-        """Yield sentences about cases in which the optimizer does not use the group's lr or weight decay as given."""
+        """Yield a sentence for each way in which the optimizer does not use the group's lr or weight decay as given."""
         effects = self._map.optimizer.effects.get(group.optimizer)
         if effects is None:
             return

@@ -212,7 +212,7 @@ def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, flo
 
 
 def _met(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
-    """Return the outcome that the deciding rule of the group's members has for this parameter; None if it has none."""
+    """Return, for this parameter, the outcome of ``theirs``: the rule that decides for the group's members."""
     return next((item for item in here.considered if theirs is not None and item.rule == theirs.rule), None)
 
 

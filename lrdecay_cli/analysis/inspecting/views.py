@@ -182,8 +182,8 @@ class _Node:
 def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
     """Return a table that shows the tree of modules in the model's order, one row per module.
 
-    A module whose parameters all have the same lr and weight decay is not unfolded. Neighbours with numeric names
-    (blocks of a stage) and equal contents share a row: ``0-2``.
+    If all parameters of a module have the same lr and weight decay, its children are not shown. Neighbours with numeric
+    names (blocks of a stage) and equal contents share a row: ``0-2``.
     """
     root = _Node("(model)")
     held: dict[str, list[Tensor]] = {}

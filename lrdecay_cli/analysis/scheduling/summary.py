@@ -91,7 +91,7 @@ def schedule_of(
         plan: the settings of the run in the config.
         length: the length of the run.
         group_map: the group map of the config.
-        every: sample every N-th step, see :func:`schedule_sampling.sampled`.
+        every: sample every N-th step, see :func:`sampled`.
 
     Raises:
         LrdecayError: too many samples to fit into memory.

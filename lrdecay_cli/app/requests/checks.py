@@ -32,7 +32,7 @@ TODAY = "LRDECAY_TODAY"
 
 
 class CheckOptions(msgspec.Struct, frozen=True):
-    """Rules, baseline and settings that ``check`` uses, and the severity from which it fails."""
+    """Rules, baseline and settings that ``check`` uses, and the lowest severity at which it fails."""
 
     rules: tuple[Rule, ...]
     fail_on: Severity

@@ -75,7 +75,7 @@ class Request(msgspec.Struct, frozen=True):
         return cls(overrides, device, verbose, exact, caching, isolated, named_by, launch)
 
     def anew(self) -> Request:
-        """Return the same request without the cache: the files changed after the cache checked them."""
+        """Return the same request with the cache switched off, for files that changed after the cache checked them."""
         caching = Caching((*self.cfg_options, *self.launch.options), self.device, wanted=False, verbose=self.verbose)
         return msgspec.structs.replace(self, caching=caching)
 
@@ -102,8 +102,8 @@ class Request(msgspec.Struct, frozen=True):
 def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     """Return the group map of each source: a config, an exported map, ``-`` for a map on stdin, or a checkpoint.
 
-    ``request.named_by`` gives the parameter names of a checkpoint; if it is None, the only other source does. The other
-    options of ``request`` apply to configs.
+    ``request.named_by`` gives the parameter names of a checkpoint. If it is None, the only other source gives them. The
+        other options of ``request`` apply to configs.
 
     Raises:
         LrdecayError: a map cannot be read or built, or a required package is not installed.

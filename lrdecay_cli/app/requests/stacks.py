@@ -106,7 +106,7 @@ def _built(environment: Environment, folder: Path) -> Built:
 
 
 def _shown(build: Build, label: str) -> Build:
-    """Return ``build`` with a progress bar."""
+    """Return a function that calls ``build`` and shows a progress bar."""
 
     def shown(tasks: Sequence[Task]) -> Iterator[BuildOutcome]:
         with progress(len(tasks), label) as advance:

@@ -19,8 +19,8 @@ _MODULES = {"merge": "scan"}
 def command_line(arguments: Sequence[str]) -> Callable[..., Any]:
     """Return the Typer application with only the command that ``arguments`` call.
 
-    If the first argument is not the name of a command, the application has all commands. Each command takes two
-    milliseconds to add, at every start and in the first call from a Python program.
+    If the first argument is not the name of a command, the application has all commands. Adding a command takes
+        two milliseconds, at every start and at the first call from a Python program.
     """
     return _application(arguments[0] if arguments and arguments[0] in COMMANDS else "")
 

@@ -78,7 +78,7 @@ def configs(incomplete: str) -> list[str]:
 
 
 def configs_and_checkpoints(incomplete: str) -> list[str]:
-    """Return the completions of :func:`configs`, and checkpoints."""
+    """Return the completions of :func:`configs`, and checkpoints that start with the typed text."""
     from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES
 
     checkpoints = [] if _SEPARATOR in incomplete else _files(incomplete, CHECKPOINT_SUFFIXES)

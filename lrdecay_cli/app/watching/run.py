@@ -1,4 +1,4 @@
-"""Run the watched command in a forked child process. The child may be forked before a file changes."""
+"""Run the watched command in a child process, which is forked in advance: before a file changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Show the reports of a watched command: on a terminal, a new report replaces the last one; in a pipe, it follows."""
+"""Show the reports of a watched command. On a terminal, each report replaces the last one; a pipe gets them all."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def tiles(result: AnyResult) -> dict[str, Any]:
 
 
 def picture(result: AnyResult) -> dict[str, Any]:
-    """Return the order of the picture's bars. It is the model's order, which a checkpoint without a config lacks."""
+    """Return words for the order of the picture's bars: the order of the model or, if unknown, of the optimizer."""
     known = bool(map_of(result).modules)
     return {"order": f"in the order {'in which the model registers them' if known else 'of the optimizer'}"}
 
