@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -122,6 +122,16 @@ def rename_option(option: str | Keys, name: str) -> Edit:
 def move_option(option: str | Keys, to: str | Keys) -> Edit:
     """Return an edit that moves an option to the path ``to``. The last key may change."""
     return _edit("move", option, to=keys_of_path(to) if isinstance(to, str) else to)
+
+
+def imports_with(present: Mapping[str, Any], modules: Iterable[str]) -> dict[str, Any]:
+    """Return ``custom_imports`` with further modules. ``present`` is that of the config; its modules stay.
+
+    Source: mmengine 0.10.7, ``import_modules_from_strings``, which accepts one name or a list.
+    """
+    listed = present.get("imports") or []
+    names = [listed] if isinstance(listed, str) else listed
+    return {**present, "imports": list(dict.fromkeys([*names, *modules]))}
 
 
 def fitting(config: Mapping[str, Any], edit: Edit) -> Edit:

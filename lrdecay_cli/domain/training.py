@@ -250,6 +250,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
     unused_parameters: UnusedParameters | msgspec.UnsetType = msgspec.UNSET
     """Whether DistributedDataParallel looks for parameters without a gradient."""
+    custom_imports: Mapping[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    """The config's ``custom_imports``: modules that register classes. Unset without it, and in older maps."""
 
 
 class WrappedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

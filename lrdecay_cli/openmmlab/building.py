@@ -18,6 +18,7 @@ from mmengine.registry import MODELS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope
 from torch import nn
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.fix import imports_with
 from lrdecay_cli.domain.group_map import Stub
 from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine
 from lrdecay_cli.openmmlab.build_context import constructing, without_prints
@@ -140,7 +141,9 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
         # lrdecay has registered its own constructor. Without this check, the config would build here, but not train.
         if spec and not all(module in sys.modules for module in spec.imports):
             place = f"{where}: optim_wrapper.constructor"
-            fix = f"add custom_imports = dict(imports={[*spec.imports]})"
+            given = plain(config.get("custom_imports"))
+            whole = imports_with(given if isinstance(given, dict) else {}, spec.imports)
+            fix = f"{'set' if given else 'add'} {assignments({'custom_imports': whole})}"
             raise LrdecayError(f"{named} is not imported", where=place, fix=fix, final=True)
         spare_compiler()
         # mmengine's ZeroRedundancyOptimizer needs a process group.

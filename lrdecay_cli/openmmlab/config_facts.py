@@ -77,7 +77,13 @@ def training_of(
         train_mode=train_mode,
         unwritable=_unwritable(config) or UNSET,
         unused_parameters=_unused_parameters(config),
+        custom_imports=_custom_imports(config),
     )
+
+
+def _custom_imports(config: Config) -> Mapping[str, Any] | UnsetType:
+    given = plain(config.get("custom_imports"))
+    return given if isinstance(given, Mapping) and given else UNSET
 
 
 def _unwritable(config: Config) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import msgspec
 from mmengine.config import Config
 
 from lrdecay_cli.constructors import DEFAULT
+from lrdecay_cli.domain.fix import imports_with
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
 from lrdecay_cli.domain.training import Constructor
@@ -81,9 +82,7 @@ def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | N
         own = plain(loaded.get("custom_imports") or {})
         if "custom_imports" in loaded and not own:
             own = {"_delete_": True}
-        listed = own.get("imports") or []
-        imports = [*([listed] if isinstance(listed, str) else listed), *proposal.imports]
-        lines.append(_dict("custom_imports = ", {**own, "imports": list(dict.fromkeys(imports))}))
+        lines.append(_dict("custom_imports = ", imports_with(own, proposal.imports)))
     lines.append(f"optim_wrapper = dict(\n    constructor={proposal.constructor!r},\n{options})")
     return "\n".join([*lines, ""])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrdecay_cli.constructors import OURS, ours_beside, rate_given
 from lrdecay_cli.decay.families import BACKBONE_PREFIX
-from lrdecay_cli.domain.fix import Edit, Fix, append_to, delete_option, set_option
+from lrdecay_cli.domain.fix import Edit, Fix, append_to, delete_option, imports_with, set_option
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
 from lrdecay_cli.text.counting import listed
 from lrdecay_cli.text.python_source import as_python, assignments
@@ -175,13 +175,15 @@ def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapp
     training = context.group_map.training
     options = _our_options(context, given)
     wrapper = {**(beside or {}), "constructor": ours_beside(context.group_map.constructor), "paramwise_cfg": options}
-    # A list in a config replaces the list of its base.
-    further = "; add the base's custom_imports to this list" if "custom_imports" in (training.from_bases or ()) else ""
+    # A list in a config replaces the list of its base. Maps of older versions do not contain the list.
+    imports = imports_with(training.custom_imports or {}, OURS.imports)
+    unknown = not training.custom_imports and "custom_imports" in (training.from_bases or ())
+    further = "; add the base's custom_imports to this list" if unknown else ""
     # An unknown backbone needs a list of its layers.
     layers = (
         "" if context.family else "; if the constructor asks for layers, add layers=[...] as lrdecay suggest prints"
     )
-    return assignments({"custom_imports": {"imports": [*OURS.imports]}, "optim_wrapper": wrapper}) + further + layers
+    return assignments({"custom_imports": imports, "optim_wrapper": wrapper}) + further + layers
 
 
 def _spelt_right(settings: Any) -> Any:

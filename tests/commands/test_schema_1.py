@@ -46,6 +46,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def of_today(name: str) -> GroupMap:
     """Return the current map of the same config, without the recorded versions and new facts."""
     old, new = read_map(f"{name}.json"), audit(f"{name}.py")
+    unset = dict.fromkeys(("train_mode", "unused_parameters", "custom_imports"), msgspec.UNSET)
     return msgspec.structs.replace(
         new,
         tool=old.tool,
@@ -53,7 +54,7 @@ def of_today(name: str) -> GroupMap:
         distributions=msgspec.UNSET,
         constructor=msgspec.structs.replace(new.constructor, module=""),
         optimizer=msgspec.structs.replace(new.optimizer, effects={}),
-        training=msgspec.structs.replace(new.training, train_mode=msgspec.UNSET, unused_parameters=msgspec.UNSET),
+        training=msgspec.structs.replace(new.training, **unset),
     )
 
 

@@ -25,14 +25,24 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "config.py"
 
 
-def test_our_constructor_has_to_be_imported(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("given", "fix"),
+    [
+        ("", "add custom_imports=dict(imports=['lrdecay_cli.training'])"),
+        # A second assignment would replace the first.
+        ("custom_imports = dict(imports='json')", "set custom_imports=dict(imports=['json', 'lrdecay_cli.training'])"),
+    ],
+)
+def test_our_constructor_has_to_be_imported(
+    given: str, fix: str, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(sys.modules, "lrdecay_cli.training", raising=False)
-    text = f"_base_ = 'base.py'\n{OURS.replace('decay_rate', '_delete_=True, decay_rate')}\n"
+    text = f"_base_ = 'base.py'\n{given}\n{OURS.replace('decay_rate', '_delete_=True, decay_rate')}\n"
     config.write_text(text)
     with pytest.raises(LrdecayError) as raised:
         audit(str(config))
     assert "LayerDecayOptimWrapperConstructor is not imported" in raised.value.line()
-    assert "custom_imports = dict(imports=['lrdecay_cli.training'])" in raised.value.line()
+    assert raised.value.line().endswith(fix)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ OLD = (
     "    paramwise_cfg=dict(decay_rate=0.8, decay_type='layer_wise', num_layers=6))"
 )
 PASTED = re.compile(
-    r"custom_imports=dict\(imports=\[[^]]*\]\); optim_wrapper=dict\(.*?\)\)(?=;|$)|"
+    r"custom_imports=dict\(imports=\[[^]]*\](?:, \w+=\w+)?\); optim_wrapper=dict\(.*?\)\)(?=;|$)|"
     r"(?<=optim_wrapper\.)paramwise_cfg=.*?\)(?=;|$)"
 )
 
@@ -43,10 +43,11 @@ def built(config: str, folder: Path) -> GroupMap:
     [
         pytest.param(
             "LRD201",
-            "model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))",
+            "model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))\n"
+            "custom_imports = dict(imports=['colorsys'], allow_failed_imports=False)",
             OURS,
             {"decay_rate": 0.7},
-            id="norms at the head rate",
+            id="norms at the head rate, beside other imports",
         ),
         pytest.param(
             "LRD303",
@@ -88,6 +89,7 @@ def test_pasted(code: str, config: str, constructor: str, options: dict[str, flo
     repaired = built(f"{config.replace('optimizer = ', 'unused = ')}\n{pasted}\n", tmp_path / "pasted")
     assert (repaired.constructor.type, repaired.constructor.options) == (constructor, options)
     assert code not in {each.code for each in findings_of(repaired, RULES)}
+    assert ("colorsys" in config) == ("['colorsys', 'lrdecay_cli.training'], allow_failed_imports=False" in pasted)
 
 
 @pytest.mark.parametrize("options", ["None", "dict(_delete_=True)"])
