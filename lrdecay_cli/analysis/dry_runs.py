@@ -160,7 +160,7 @@ def _notes(run: DryRun) -> Iterator[Note]:
             key = (step.rule, step_text(step))
             by_formula[key] = by_formula.get(key, 0) + len(group.parameters)
     for (rule, numbers), tensors in by_formula.items():
-        yield Note(f"{count(tensors, 'tensor')} with a number that depends on the number of GPUs: {rule}: {numbers}")
+        yield Note(f"a number of {count(tensors, 'tensor')} depends on the number of GPUs: {rule}: {numbers}")
     if run.unmoved:
         yield Note(
             f"{count(len(run.unmoved), 'tensor')} with a gradient did not change in the first steps",
@@ -183,4 +183,4 @@ def _notes(run: DryRun) -> Iterator[Note]:
             yield Note("these parts of the config could not run here, so their changes are unknown", "warning", reasons)
         elif reasons:
             yield Note(f"{count(number, 'hook')} left out", "info", reasons)
-    yield Note("forward, loss and backward are not run, so changes of the lr in them are not detected")
+    yield Note("forward, loss and backward are not run, so changes that they make are not detected")

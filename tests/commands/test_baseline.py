@@ -320,7 +320,9 @@ def test_update_leaves_the_baseline_of_a_program(form: str, maps: Path, here: Ru
     alone = here("baseline", "--update", "-o", "golden")
     assert (alone.code, alone.err) == (
         2,
-        f"lrdecay: {step}".replace(": in", ": is the baseline of a program, which --update does not run; in"),
+        f"lrdecay: {step}".replace(
+            ": in", ": this is the baseline of a program, and --update does not run programs; in"
+        ),
     )
     assert [*lost_configs("golden", ["."], [])] == []
     here("baseline", "maps", "-o", "golden")

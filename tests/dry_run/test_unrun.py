@@ -186,7 +186,7 @@ def test_a_dry_run_lists_ordinary_code_that_it_does_not_run(
     _, path = written(tmp_path, model=dict(type=model, frozen=1))
     assert run(["dry-run", str(path), "--iters-per-epoch", "5"]) == 0
     out = capsys.readouterr().out
-    assert "\nforward, loss and backward are not run, so changes of the lr in them are not detected\n" in out
+    assert "\nforward, loss and backward are not run, so changes that they make are not detected\n" in out
     assert "could not run here" not in out
 
 

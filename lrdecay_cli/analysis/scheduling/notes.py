@@ -87,8 +87,8 @@ def _rehearsed(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
         )
     if rehearsal.tried:
         yield Note(
-            f"the lrs by epoch are the same with {listed(map(str, rehearsal.tried))} iterations per epoch; give"
-            " --iters-per-epoch N for a hook that counts more iterations"
+            f"the lrs by epoch are the same with {listed(map(str, rehearsal.tried))} iterations per epoch;"
+            " if a hook counts more iterations, give --iters-per-epoch N"
         )
 
 

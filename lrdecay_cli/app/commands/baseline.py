@@ -18,7 +18,7 @@ def baseline(
         argument("[TARGET...]", "Configs, exported maps (.json), directories, or mmdet::DIR.", completion.configs),
     ] = None,
     folder: Annotated[
-        Text, option("--output", "-o", "DIR", "Output directory. [default: the setting baseline]")
+        Text, option("--output", "-o", "DIR", "Output directory. [default: baseline in the settings file]")
     ] = None,
     update: Annotated[
         bool, typer.Option("--update", help="Update all existing baselines; each keeps its form (text or JSON).")
@@ -101,7 +101,8 @@ def baseline(
         if not names and of_programs:
             first = of_programs[0]
             fix = f"in the program: {command_of_program(place, first.config)}"
-            raise LrdecayError("is the baseline of a program, which --update does not run", where=first.path, fix=fix)
+            problem = "this is the baseline of a program, and --update does not run programs"
+            raise LrdecayError(problem, where=first.path, fix=fix)
         if not names:
             raise LrdecayError("no baseline found", where=place, fix=f"create one: lrdecay baseline CONFIGS -o {place}")
         gone = {name for name in names if is_config(name) and SEPARATOR not in name and not Path(name).exists()}

@@ -26,7 +26,7 @@ def inspect(
         str, option("--by", "VIEW", "Unit of a row: group, layer, parameter or module.", complete=completion.views)
     ] = "group",
     pattern: Annotated[
-        Text, option("--filter", "GLOB", "Show only parameters that match by name, module or group.")
+        Text, option("--filter", "GLOB", "Show only parameters with a matching name, module or group.")
     ] = None,
     sort: Annotated[
         Text,
