@@ -14,9 +14,10 @@ PAGE = ROOT / "docs/performance.md"
 _TEXT = """# Performance
 
 The table compares run times and memory of lrdecay with other programs; `python -m tests.benchmarks --write` writes it.
-Each row compares two commands A and B, or A = the same work on ten times as much input as B. The runs alternate: A B A
-B. *ratio* is the median of A / B, *min* and *max* are the lowest and highest ratio, *CPU* is the median ratio of CPU
-time. The columns A and B are the medians of each side. They depend on the machine much more than the ratios.
+Each row compares two commands A and B, or one task on a large input (A) and on a tenth of this input (B). The runs
+alternate: A B A B. *ratio* is the median of A / B, *min* and *max* are the lowest and highest ratio, and *CPU* is the
+median ratio of CPU time. The columns A and B contain the medians of each side. They depend on the machine much more
+than the ratios do.
 
 The "plain script" is what a user would write without lrdecay: load the config, build the model on the CPU, call
 `build_optim_wrapper`, print the groups (`tests/benchmarks/plain_script.py`). If a row names no config, the config is
