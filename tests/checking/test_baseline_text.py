@@ -105,7 +105,7 @@ def differs(before: GroupMap, after: GroupMap) -> bool:
 @settings(deadline=None, max_examples=300)
 @given(pairs())
 def test_texts_are_equal_where_the_maps_are(pair: tuple[GroupMap, GroupMap]) -> None:
-    """Return whether two whole maps are equal by the comparison of ``check``."""
+    """Two texts are equal if ``check`` reports no difference between the two whole maps."""
     before, after = pair
     laid = apply_baseline(parse_text(to_text(before).encode(), "a.txt"), after)
     assert (bool(laid.others) or differs(laid.group_map, after)) is differs(before, after)

@@ -41,10 +41,10 @@ class Ran:
     code: int
     out: str
     messages: str
-    """Return stderr without the list of imports."""
+    """stderr without the list of imports."""
     imported: frozenset[str]
     loads: int = 0
-    """Return the number of configs that mmengine loaded in a forked command."""
+    """Number of configs that mmengine loaded in a forked command."""
 
     @property
     def built(self) -> bool:

@@ -75,7 +75,7 @@ class Watch:
             self._reader, writer = os.pipe()
             streams = [os.open(os.devnull, os.O_RDONLY), writer, os.dup(writer)]
         self.shown = ""
-        """Return all output so far."""
+        """All output so far."""
         self._ended = False
         self._command = preloaded.Command([*arguments, "--watch"], str(folder), environment, streams)
 

@@ -16,7 +16,7 @@ from lrdecay_cli.openmmlab.audit import audit
 
 @MODELS.register_module(force=True)
 class KeyedModel(nn.Module):
-    """Return parameters of every type: one is frozen, one shared, one belongs to the model itself."""
+    """A model with parameters of every type: one is frozen, one shared, one belongs to the model itself."""
 
     def __init__(self) -> None:
         super().__init__()

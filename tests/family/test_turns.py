@@ -51,7 +51,7 @@ def test_a_tensor_is_once_in_a_group_of_each(pggan: GroupMap) -> None:
 
 
 def test_optimizers_that_step_together_share_a_tensor_too_often(pggan: GroupMap) -> None:
-    """Return the same map without the field, as if PGGAN's model stepped all optimizers."""
+    """The same map without the field describes a model that steps all optimizers together."""
     assert "LRD102" not in {found.code for found in findings_of(pggan, RULES)}
     together = with_optimizer(pggan, turns=msgspec.UNSET)
     (found,) = [found for found in findings_of(together, RULES) if found.code == "LRD102"]

@@ -133,7 +133,7 @@ def test_a_rate_that_is_not_given(spec: ConstructorSpec) -> None:
 
 @ALL
 def test_custom_keys(spec: ConstructorSpec) -> None:
-    """Return the numbers that a key changes."""
+    """The spec lists the numbers that a key changes."""
     plain = options_of(spec, custom_keys={"nowhere": {}} if spec is not OURS else {"head": {"lr_mult": 1}})
     keyed = options_of(spec, custom_keys={"head": {"lr_mult": 0.5, "decay_mult": 0.5}})
     before, after = numbers_of(spec, plain), numbers_of(spec, keyed)

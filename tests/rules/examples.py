@@ -51,9 +51,9 @@ def found_by(rule: Rule, example: Example, folder: Path) -> tuple[Finding, ...]:
 
 class Judged(NamedTuple):
     own: tuple[Finding, ...]
-    """Return the findings of the rule itself."""
+    """Findings of the rule itself."""
     others: tuple[Finding, ...]
-    """Return the findings of the other rules."""
+    """Findings of the other rules."""
     group_map: GroupMap
 
 
