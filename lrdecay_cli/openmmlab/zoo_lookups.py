@@ -1,11 +1,10 @@
 """Find configs such as ``mmdet::...`` in a ``_base_`` as mmengine does, but without repeating work for each name.
 
 Source: mmengine 0.10.7. For each name, ``config/utils.py`` (``_get_cfg_metainfo``) parses all metafiles of the package,
-a hundred in mmdet. ``utils/package_utils.py`` (``is_installed``) lists all installed packages. Here, a metafile is
-parsed again only if it changed. Packages are listed again only if the search path or one of its folders changed.
+a hundred in mmdet. ``utils/package_utils.py`` (``is_installed``) lists all installed packages with pkg_resources.
 
-The console command does even less. It parses only the metafile that contains the name, and finds packages with Python's
-importlib.metadata. Tests compare both methods with mmengine's own functions.
+Here, only a metafile that contains the name is parsed, and a file is read again only if it changed. Packages are found
+with Python's importlib.metadata. Tests compare the results with those of mmengine's own functions.
 """
 
 from __future__ import annotations
@@ -13,24 +12,22 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-import mmengine.config.config
 import mmengine.config.utils
 from mmengine.utils import package_utils
 
 from lrdecay_cli.cache import probed
 from lrdecay_cli.cache.evidence import stamp
-from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defers_imports
-from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions
+from lrdecay_cli.openmmlab.patching import copied, patched_functions
 
+_texts: dict[str, tuple[list[int], Any]] = {}
 _metafiles: dict[str, tuple[list[int], Any]] = {}
-_installed: dict[str, Any] = {}
+"""By path: the stamp of a metafile, and its text or its models."""
 # A package name that needs no normalisation and no parser of requirements.
 _NAME = re.compile(r"\w+")
 # A list of paths in YAML that needs no parser.
@@ -39,52 +36,9 @@ _INDEX = re.compile(r"Import:\n(?: *- [A-Za-z][\w./+-]*\.yml\n?)+")
 
 @contextmanager
 def remembered_zoos() -> Iterator[None]:
-    """Inside this block, mmengine uses the metafiles that were parsed before."""
-    load, is_installed = mmengine.config.utils.load, mmengine.config.config.is_installed
-
-    def load_once(path: str) -> Any:
-        now = stamp(path)
-        before, known = _metafiles.get(path, (None, None))
-        if now is not None and now == before:
-            # The result depends on the metafile, although it is not opened now.
-            probed(path)
-            return known
-        parsed = load(path)
-        if now is not None:
-            _metafiles[path] = (now, _in_short(parsed))
-        return parsed
-
-    def is_installed_once(package: str) -> bool:
-        state = [sys.modules.get("pkg_resources"), *((folder, stamp(folder)) for folder in sys.path)]
-        if state[0] is not None and _installed.get(package) == state:
-            return True
-        found: bool = is_installed(package)
-        if found:
-            state[0] = sys.modules.get("pkg_resources")
-            _installed[package] = state
-        return found
-
-    with (
-        patched(mmengine.config.utils, load=load_once),
-        patched(mmengine.config.config, is_installed=is_installed_once),
-        _short_lookups(),
-    ):
-        yield
-
-
-def _in_short(metafile: Any) -> Any:
-    """Return only the part of a metafile that a lookup reads: the names of its configs."""
-    match metafile:
-        case {"Models": [*models]} if all(isinstance(model, dict) and "Config" in model for model in models):
-            return {"Models": [{"Config": model["Config"]} for model in models]}
-        case _:
-            return metafile
-
-
-@contextmanager
-def _short_lookups() -> Iterator[None]:
-    """Inside this block, mmengine uses the faster lookups of this module, if the console command defers imports."""
-    if not defers_imports() or not _finds("pkg_resources"):
+    """Inside this block, mmengine uses the lookups of this module, which remember the files that they read."""
+    # Without it, mmengine's own functions fail.
+    if not _finds("pkg_resources"):
         yield
         return
     with (
@@ -127,24 +81,44 @@ def config_entry(package_path: str, config: str) -> dict[str, Any]:
     """
     # Only a YAML escape could spell the name differently.
     spelt = re.compile(rf"{re.escape(config)}(?![\w.+%/-])|\\")
-    for name in _metafiles_of(Path(package_path, ".mim", "model-index.yml")):
-        file = Path(package_path, ".mim", name)
-        if not spelt.search(file.read_text(encoding="utf-8")):
+    for name in _metafiles_of(os.path.join(package_path, ".mim", "model-index.yml")):  # noqa: PTH118
+        file = os.path.join(package_path, ".mim", name)  # noqa: PTH118 (faster than pathlib, for a hundred files)
+        text = _once(_texts, file, _text)
+        # Most files do not have the name at all, which is faster to find out.
+        if (config not in text and "\\" not in text) or not spelt.search(text):
             continue
-        for model in mmengine.config.utils.load(str(file))["Models"]:
+        for model in _once(_metafiles, file, mmengine.config.utils.load)["Models"]:
             if "Config" in model and model["Config"].partition("/")[-1] == config:
                 found: dict[str, Any] = model
                 return found
     raise ValueError(f"no metafile below {package_path} has {config}")
 
 
-def _metafiles_of(index: Path) -> list[str]:
-    text = index.read_text(encoding="utf-8")
+def _metafiles_of(index: str) -> list[str]:
+    text = _once(_texts, index, _text)
     # Importing and running a YAML parser takes longer than the rest of a lookup.
     if _INDEX.fullmatch(text):
         return [line.split()[1] for line in text.splitlines()[1:]]
-    files: list[str] = mmengine.config.utils.load(str(index))["Import"]
+    files: list[str] = _once(_metafiles, index, mmengine.config.utils.load)["Import"]
     return files
+
+
+def _once(known: dict[str, tuple[list[int], Any]], path: str, read: Callable[[str], Any]) -> Any:
+    """Return the result of ``read`` for a file, from ``known`` if the file has not changed since."""
+    now = stamp(path)
+    before, found = known.get(path, (None, None))
+    if now is not None and now == before:
+        # The result depends on the file, although it is not opened now.
+        probed(path)
+        return found
+    found = read(path)
+    if now is not None:
+        known[path] = (now, found)
+    return found
+
+
+def _text(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
 
 
 def _location(package: str) -> str | None:

@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from lrdecay_cli import __version__
-from lrdecay_cli.app.shell.arguments import spread_cfg_options, with_command
+from lrdecay_cli.app.shell.arguments import SUFFIXES, spread_cfg_options, with_command
 from lrdecay_cli.app.shell.main import run
+from lrdecay_cli.files import config_path
 from tests.commands.running import COMMAND, SAMPLES, light_site, lrdecay, lrdecay_cold
 from tests.group_maps import group_map
 
@@ -190,3 +191,8 @@ def test_a_map_is_shown_without_a_command(tmp_path: Path, capfd: pytest.CaptureF
         assert run(arguments) == 0
         shown.append(capfd.readouterr().out)
     assert shown[0] == shown[1] != ""
+
+
+def test_paths_are_recognised_by_the_suffixes_of_configs_and_checkpoints() -> None:
+    """The command line repeats them, because the modules that define them are slow to import."""
+    assert {*SUFFIXES} == {*config_path.SUFFIXES, *config_path.CHECKPOINT_SUFFIXES}

@@ -40,7 +40,7 @@ def test_a_metafile_that_changes_is_read_again(tmp_path: Path, monkeypatch: pyte
     assert found() == found() == base == Config._get_cfg_path("mmtrack::deep/a.py", "config.py")[0]
     (mim / "configs/deep/metafile.yml").write_text(METAFILE.format(config="named/deep/a"))
     assert found() == found() == named == Config._get_cfg_path("mmtrack::deep/a.py", "config.py")[0]
-    (mim / "configs/deep/metafile.yml").write_text("Models:\n  - Name: a\n    Config: [\n")
+    (mim / "configs/deep/metafile.yml").write_text("Models:\n  - Name: a\n    Config: [named/deep/a\n")
     for _ in range(2):
         with pytest.raises(Exception, match="while parsing"):
             found()
@@ -63,8 +63,10 @@ def test_a_package_that_goes_is_missed(tmp_path: Path, monkeypatch: pytest.Monke
         found()
 
 
-def test_nothing_is_parsed_twice_and_mmengine_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    zoo(tmp_path, "configs/deep/a.py")
+def test_only_a_metafile_with_the_name_is_parsed_once_and_mmengine_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mim = zoo(tmp_path, "configs/deep/a.py")
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "config.py").write_text("_base_ = 'mmtrack::deep/a.py'\n")
     parsed, load = [], mmengine.config.utils.load
@@ -76,5 +78,10 @@ def test_nothing_is_parsed_twice_and_mmengine_stays_as_it_was(tmp_path: Path, mo
     monkeypatch.setattr(mmengine.config.utils, "load", counting)
     for _ in range(3):
         assert load_config(str(tmp_path / "config.py"), {})["where"] == "base"
+    # mmengine looks for a name without a suffix.
+    assert parsed == ["model-index.yml"]
+    (mim / "configs/deep/metafile.yml").write_text(METAFILE.format(config="named/deep/a"))
+    for _ in range(3):
+        assert found() == str(mim.parent / "named/deep/a")
     assert parsed == ["model-index.yml", "metafile.yml"]
     assert mmengine.config.utils.load is counting

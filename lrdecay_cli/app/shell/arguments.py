@@ -20,7 +20,8 @@ COMMANDS = (
 WATCH = "watch"
 """The short form of ``check --watch``."""
 _CFG_OPTIONS = "--cfg-options"
-_SUFFIXES = (".py", ".json", ".yaml", ".yml", ".pth", ".pt", ".ckpt")
+SUFFIXES = (".py", ".json", ".yaml", ".yml", ".pth", ".pt", ".ckpt")
+"""Those of configs and checkpoints in ``files/config_path.py``, which is slow to import. A test compares them."""
 
 
 def with_command(arguments: Sequence[str]) -> list[str]:
@@ -38,12 +39,12 @@ def with_command(arguments: Sequence[str]) -> list[str]:
         from lrdecay_cli.files.work_dir import is_work_dir
 
         return ["run" if is_work_dir(first) else "check", *arguments]
-    in_zoo = "::" in first and not first.endswith(_SUFFIXES)
+    in_zoo = "::" in first and not first.endswith(SUFFIXES)
     return ["check" if in_zoo else "inspect", *arguments]
 
 
 def _looks_like_path(word: str) -> bool:
-    return word.endswith(_SUFFIXES) or "::" in word or "/" in word or os.sep in word or os.path.exists(word)  # noqa: PTH110
+    return word.endswith(SUFFIXES) or "::" in word or "/" in word or os.sep in word or os.path.exists(word)  # noqa: PTH110
 
 
 def spread_cfg_options(arguments: Sequence[str]) -> list[str]:
