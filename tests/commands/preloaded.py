@@ -244,8 +244,8 @@ def _preload(kind: str) -> None:
         module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         if not module.startswith(_NOT_BEFORE):
             import_module(module)
-    import rich.progress
-    import rich.table  # noqa: F401
+    for name in ("rich.progress", "rich.table", "tomllib._parser", "typer._click.decorators"):
+        import_module(name)
 
     from lrdecay_cli.openmmlab.build_context import quiet_stack
     from lrdecay_cli.openmmlab.zoo_lookups import remembered_zoos

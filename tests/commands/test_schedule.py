@@ -30,6 +30,7 @@ from tests.openmmlab.training import Toy
 LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
 # MMDetection's 3x schedule of COCO on eight GPUs.
 COCO = ("--dataset-size", "117266", "--gpus", "8")
+SHORT = ("--iters-per-epoch", "100")
 TOY = """
 custom_imports = dict(imports=["tests.openmmlab.training"])
 model = dict(type="Toy")
@@ -138,14 +139,14 @@ def test_terminal_has_a_chart(columns: int) -> None:
 
 
 def test_a_terminal_gets_no_pixels() -> None:
-    shown = lrdecay_in_terminal("schedule", LAYER_WISE, *COCO, "--format", "png")
+    shown = lrdecay_in_terminal("schedule", LAYER_WISE, *SHORT, "--format", "png")
     assert shown.code == 2
     assert "--output png=PATH" in shown.out
 
 
 def test_the_cache_gives_the_groups(tmp_path: Path) -> None:
     environment = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path)}
-    first, second = (lrdecay("schedule", LAYER_WISE, *COCO, "-v", **environment) for _ in range(2))
+    first, second = (lrdecay("schedule", LAYER_WISE, *SHORT, "-v", **environment) for _ in range(2))
     assert (first.code, first.out) == (second.code, second.out)
     assert "not in the cache" in first.err
     assert "from the cache" in second.err

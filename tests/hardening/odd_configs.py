@@ -6,7 +6,8 @@ from pathlib import Path
 
 ORDINARY = """
 default_scope = "mmpretrain"
-model = dict(type="ImageClassifier", backbone=dict(type="ConvNeXt", arch="atto"))
+arch = dict(depths=[1, 1, 1, 1], channels=[4, 8, 16, 32])
+model = dict(type="ImageClassifier", backbone=dict(type="ConvNeXt", arch=arch))
 optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=1e-4, weight_decay=0.05),
     paramwise_cfg=dict(custom_keys={"norm": dict(decay_mult=0.0), "backbone.stages.0": dict(lr_mult=0.1)}),
