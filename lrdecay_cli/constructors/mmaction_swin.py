@@ -50,23 +50,23 @@ class _Rules(ConstructorRules):
         return [key for key in self._inputs.options if key in f"base.{tensor.seen}"]
 
     def _step(self, tensor: Tensor, target: Target, base: int | float | None) -> Formula:
-        what, option = f"base_{target}", _FACTORS[target]
+        base_name, option = f"base_{target}", _FACTORS[target]
         if base is None:
             default = self._inputs.default_weight_decay
             return Formula("the optimizer's own, the config gives none", repr(default), default, basis="default")
         keys = self._matching(tensor)
         if not keys:
-            return Formula(what, repr(base), base, {what: base}, "given", expression=what)
+            return Formula(base_name, repr(base), base, {base_name: base}, "given", expression=base_name)
         factors = [self._factor(key, option) for key in keys]
         product, names = math.prod(factors), [f"{option}_{number}" for number in range(1, len(keys) + 1)]
         return Formula(
-            f"{what} * ({' * '.join(f'paramwise_cfg[{key!r}].{option}' for key in keys)})",
+            f"{base_name} * ({' * '.join(f'paramwise_cfg[{key!r}].{option}' for key in keys)})",
             f"{base!r} * ({' * '.join(map(repr, factors))})",
             base * product,
-            {what: base, **dict(zip(names, factors, strict=True))},
+            {base_name: base, **dict(zip(names, factors, strict=True))},
             "custom_key",
             ", ".join(keys),
-            f"{what} * ({' * '.join(names)})",
+            f"{base_name} * ({' * '.join(names)})",
         )
 
     def _factor(self, key: str, option: str) -> int | float:

@@ -32,7 +32,7 @@ class _Rules(OptionPrecedence):
 
     def provenance(self, tensor: Tensor) -> Provenance:
         if self._layer_depth is None:
-            raise DecayError("its layer id is known only to the model's get_layer_depth", where=tensor.name)
+            raise DecayError("only the model's get_layer_depth can determine the layer id", where=tensor.name)
         if self.inputs.base_lr is None:
             raise DecayError("there is no base learning rate to scale", where=f"{OPTIMIZER}.lr")
         base_lr = self.inputs.base_lr

@@ -31,7 +31,7 @@ class _ModelType(NamedTuple):
     layers: int
     """Difference between the constructor's number of layers and the number of blocks."""
     stem: int
-    """Layer id of the stem. The first block has the next layer id, the head has that of the last layer."""
+    """Layer id of the stem. The first block has the next layer id, and the head has the id of the last layer."""
     is_stem: Callable[[str], str | None]
     """Maps a parameter name to the stem pattern that it matches; None if it is not in the stem."""
     blocks: str

@@ -87,8 +87,8 @@ def _weight_decay(inputs: ConstructorInputs) -> Formula:
     if inputs.base_weight_decay is None:
         base = Formula("weight -> 0, the config gives no weight decay", "0", 0, basis="default")
     else:
-        what = "base_weight_decay"
-        base = Formula(f"weight -> {what}", repr(own), own, {what: own}, "given", expression=what)
+        base_name = "base_weight_decay"
+        base = Formula(f"weight -> {base_name}", repr(own), own, {base_name: own}, "given", expression=base_name)
     if inputs.optimizer.get(_SIZE) is None:
         return base
     size = finite_number(inputs.optimizer[_SIZE], f"{OPTIMIZER}.{_SIZE}")

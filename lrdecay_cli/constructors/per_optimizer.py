@@ -105,8 +105,8 @@ class _Rules(ConstructorRules):
         """Return how the optimizer of a tensor sets its numbers.
 
         Returns:
-            The part of the model that the optimizer trains; the rules of mmengine's constructor for the part's
-            ``paramwise_cfg``, None if it is empty; the formulas without these rules.
+            Three values: the part of the model that the optimizer trains; the rules of mmengine's constructor for the
+            part's ``paramwise_cfg``, or None if it is empty; and the formulas without these rules.
         """
         group = tensor.group
         if group is None:

@@ -41,15 +41,15 @@ def layer_trace(layer_id: Formula) -> RuleTrace:
     return RuleTrace(("layer_id",), layer_id.rule, "applies", condition=condition, basis=layer_id.basis, cause=cause)
 
 
-def own_step(what: str, given: int | float | None, default: float | None) -> Formula:
+def own_step(option: str, given: int | float | None, default: float | None) -> Formula:
     """Return the formula for a group without its own lr or weight decay.
 
-    The result is the value in the config, otherwise the optimizer's default. ``what`` is ``base_lr`` or
+    The result is the value in the config, otherwise the optimizer's default. ``option`` is ``base_lr`` or
     ``base_weight_decay``.
     """
     if given is not None:
-        return Formula(what, repr(given), given, {what: given}, "given", expression=what)
-    name = what.removeprefix("base_")
+        return Formula(option, repr(given), given, {option: given}, "given", expression=option)
+    name = option.removeprefix("base_")
     return Formula(f"the optimizer's own, the config gives no {name}", repr(default), default, basis="default")
 
 
@@ -117,14 +117,14 @@ class OptionPrecedence(ConstructorRules):
         Raises:
             DecayError: a value in the config is not a finite number.
         """
-        what, base = f"base_{target}", self._base[target]
-        own = own_step(what, base, self.inputs.default_lr if target == "lr" else self.inputs.default_weight_decay)
+        base_name, base = f"base_{target}", self._base[target]
+        own = own_step(base_name, base, self.inputs.default_lr if target == "lr" else self.inputs.default_weight_decay)
         if key is None:
             if option is None or base is None:
                 return own
             number = finite_number(self.inputs.options[option], f"paramwise_cfg.{option}")
-            product = f"{what} * {option}"
-            inputs = {what: base, option: number}
+            product = f"{base_name} * {option}"
+            inputs = {base_name: base, option: number}
             return Formula(product, f"{base!r} * {number!r}", base * number, inputs, "option", option, product)
         settings, label = self.key_settings(key), f"custom_keys[{key!r}]"
         if settings.get(target) is not None:
@@ -135,11 +135,11 @@ class OptionPrecedence(ConstructorRules):
         factor = "lr_mult" if target == "lr" else "decay_mult"
         if settings.get(factor) is None:
             # mmengine and mmpretrain multiply by a default of 1.0 then.
-            rule, product = f"{what} * 1.0, {label} gives no {factor}", f"{what} * 1.0"
-            return Formula(rule, f"{base!r} * 1.0", base * 1.0, {what: base}, "custom_key", key, product)
+            rule, product = f"{base_name} * 1.0, {label} gives no {factor}", f"{base_name} * 1.0"
+            return Formula(rule, f"{base!r} * 1.0", base * 1.0, {base_name: base}, "custom_key", key, product)
         number = finite_number(settings[factor], f"paramwise_cfg.{label}.{factor}")
-        rule, inputs = f"{what} * {label}.{factor}", {what: base, factor: number}
-        formula, product = f"{base!r} * {number!r}", f"{what} * {factor}"
+        rule, inputs = f"{base_name} * {label}.{factor}", {base_name: base, factor: number}
+        formula, product = f"{base!r} * {number!r}", f"{base_name} * {factor}"
         return Formula(rule, formula, base * number, inputs, "custom_key", key, product)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:

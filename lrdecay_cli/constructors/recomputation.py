@@ -140,7 +140,7 @@ class KeyMatches(msgspec.Struct, frozen=True):
     """Parameters of :attr:`wins` that a multiplier such as ``norm_decay_mult`` would change without this key, by
     multiplier.
 
-    The key overrides all multipliers, whatever it sets itself.
+    The key overrides all multipliers, whichever values it sets.
     """
 
     @property

@@ -96,8 +96,8 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     short: str = ""
     """Short name for narrow columns. Empty to use the class name."""
     marks: tuple[str, ...] = ()
-    """Lower-case words that occur in module or backbone names next to copies of this constructor. They distinguish
-    these copies from copies of similar constructors.
+    """Lower-case words. If the name of the module or of the backbone contains one of them, a copied class is more
+    likely a copy of this constructor than of a similar constructor.
     """
 
     lr_from: Literal["layers", "custom_keys", "kinds", "optimizers", "unknown"]
@@ -127,7 +127,7 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     families: tuple[Family, ...] | None = None
     """The backbone families that the constructor supports. None if it does not depend on the backbone's class."""
     asks_model: bool = False
-    """True if layer ids come from the model's ``get_layer_depth``. They may then skip numbers."""
+    """True if the model's ``get_layer_depth`` determines the layer ids. The ids may then have gaps."""
     first_stage_is_a_layer: bool = False
     """True if all blocks of the first stage share a layer id. A backbone with one stage then has no decay."""
     rest_is_head: bool = False

@@ -144,6 +144,6 @@ def describe_difference(batch: Batch) -> str:
     other = batch.differs
     if other is None:
         return ""
-    here, there = ("none" if number is None else f"{number:g}" for number in (other.here, other.there))
-    what = other.number.replace("_", " ")
-    return f"{what} of {other.group}: {here} on {count(batch.gpus, 'GPU')}, {there} on {count(other.gpus, 'GPU')}"
+    here, there = ("none" if value is None else f"{value:g}" for value in (other.here, other.there))
+    number = other.number.replace("_", " ")
+    return f"{number} of {other.group}: {here} on {count(batch.gpus, 'GPU')}, {there} on {count(other.gpus, 'GPU')}"

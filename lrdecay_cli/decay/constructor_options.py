@@ -110,7 +110,9 @@ class ConstructorOptions:
     """
     custom_keys: tuple[CustomKey, ...] = ()
     strict_compat: bool = False
-    """True to use exactly the layer ids and exemptions of mmdet (for other backbones: of mmpretrain)."""
+    """True to use exactly mmdet's layer ids and exemptions, or mmpretrain's layer ids for backbones that mmdet does not
+    support.
+    """
     passed_over: tuple[str, ...] = ()
     """Options of mmengine's default constructor that the config sets. They are ignored, as in mmdet."""
 

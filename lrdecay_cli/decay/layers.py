@@ -108,34 +108,34 @@ def reported_layers(
     Raises:
         DecayError: the decay type is not layer-wise, ``get_layer_depth`` raises, or its result is invalid.
     """
-    what = f"{class_name}.get_layer_depth"
+    method = f"{class_name}.get_layer_depth"
     if options.decay_type != "layer_wise":
         raise DecayError(
             f"{options.decay_type!r} is not available for {class_name}: its get_layer_depth reports only layers",
             where=f"{SECTION}.decay_type",
             fix="allowed: 'layer_wise'",
         )
-    reported = {name: _reported(layer_depth, what, name, options.prefix) for name in names}
+    reported = {name: _reported(layer_depth, method, name, options.prefix) for name in names}
     counts = {count: name for name, (_, count) in reported.items()}
     if len(counts) != 1:
         returned = ", ".join(f"{count} for {name}" for count, name in counts.items()) or "nothing"
         raise DecayError(
-            f"{what} must return the same number of layers for every name, but returns {returned}",
+            f"{method} must return the same number of layers for every name, but returns {returned}",
             where=f"{SECTION}.backbone",
             fix=_USE_PATTERNS,
         )
 
     def rule(name: str, num_layers: int) -> Formula:
         layer_id = reported[name][0]
-        return arrow("reported", what, f"{layer_id}", f"{layer_id}", layer_id)
+        return arrow("reported", method, f"{layer_id}", f"{layer_id}", layer_id)
 
     return next(iter(counts)) - 2, rule
 
 
-def _reported(layer_depth: LayerDepth, what: str, name: str, prefix: str) -> tuple[int, int]:
+def _reported(layer_depth: LayerDepth, method: str, name: str, prefix: str) -> tuple[int, int]:
     try:
         layer_id, count = layer_depth(name, prefix)
         return int(layer_id), int(count)
     except Exception as error:
-        problem = f"{what} fails for {name} ({type(error).__name__}: {error})"
+        problem = f"{method} fails for {name} ({type(error).__name__}: {error})"
         raise DecayError(problem, where=f"{SECTION}.backbone", fix=_USE_PATTERNS) from error

@@ -22,9 +22,9 @@ class ServedByOurs(DecayError):  # noqa: N818
     """Raised if a constructor does not support the backbone, but lrdecay's own constructor does."""
 
 
-def not_a(what: str, value: object, where: str, fix: str) -> DecayError:
+def not_a(expected: str, value: object, where: str, fix: str) -> DecayError:
     """Return the error for a value of the wrong type, with a problem such as ``'x' is not a number``."""
-    return DecayError(f"{value!r} is not {what}", where=where, fix=fix)
+    return DecayError(f"{value!r} is not {expected}", where=where, fix=fix)
 
 
 def finite_number(value: object, where: str) -> int | float:
@@ -124,11 +124,11 @@ def _required(given: Mapping[str, Any], key: str) -> Any:
     )
 
 
-def unknown(what: str, name: object, allowed: Sequence[str], where: str) -> DecayError:
+def unknown(kind: str, name: object, allowed: Sequence[str], where: str) -> DecayError:
     """Return the error for an unknown name. It suggests the most similar allowed name, or lists all allowed names."""
     like = nearest(str(name), allowed, likeness=LIKENESS)
     fix = f"did you mean {like!r}?" if like else f"allowed: {', '.join(allowed)}"
-    return DecayError(f"unknown {what} {name!r}", where=where, fix=fix)
+    return DecayError(f"unknown {kind} {name!r}", where=where, fix=fix)
 
 
 def read_num_layers(value: object, or_else: str = "") -> int:

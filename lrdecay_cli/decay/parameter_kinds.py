@@ -29,7 +29,7 @@ position-network   belongs to a small network that computes relative position bi
 token              is a learnable token: class, mask, register or distillation
 query              is a learned query, object or level embedding of a decoder
 layer-scale        is a gain per channel on a residual branch
-scale              is a learned factor of an attention or of logits, one for each head at most
+scale              is a learned factor of an attention or of logits, at most one for each head
 =================  =====================================================================================
 
 If published lists of exempt parameters disagree, the majority decides. Mask2Former's lists (mmdet, mmseg and its own)
@@ -165,7 +165,8 @@ def mmdet_exemption(name: str, shape: tuple[int, ...], module: Module | None) ->
 def exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
     """Return the reason why lrdecay's constructor exempts a parameter from weight decay; None if it does not.
 
-    Exempt are 1-D tensors, scalars and all kinds of :func:`kind_of`, anywhere in the model.
+    It exempts 1-D tensors, scalars, and every parameter for which :func:`kind_of` returns a kind, anywhere in the
+    model.
     """
     kind = kind_of(name, module, shape)
     if kind != "norm" and len(shape) <= 1:

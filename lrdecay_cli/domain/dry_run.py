@@ -1,7 +1,7 @@
 """Records of the command ``dry-run``, which runs mmengine's training loop without data.
 
-They contain what changed which parameter group, and in which iteration. Iterations count from 0. The value at an
-iteration is the value that the optimizer uses in this iteration.
+They show which parameter groups changed, in which iteration, and the source of each change. Iterations count from 0.
+The value at an iteration is the value that the optimizer uses in this iteration.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     step: float | None
-    """Mean change of an element, divided by that of the group with the highest lr. Null if no element can move."""
+    """Mean change of an element in this group, divided by the mean change in the group with the highest lr.
+
+    Null if no element can move.
+    """
     expected: float | None
     """The group's lr divided by the highest lr."""
     decay: DecayUse | None

@@ -52,7 +52,7 @@ class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Outcome
     reason: str = ""
     condition: str = ""
-    """The condition for the rule to apply: ``be a bias, not of a norm layer or an offset``."""
+    """The condition for the rule to apply, as a verb phrase: ``be a bias, not of a norm layer or an offset``."""
     premise: str = ""
     """The condition without its exceptions: ``be a bias``."""
     basis: Basis | Literal["state"] = "computed"
@@ -113,7 +113,7 @@ class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nearest: tuple[str, ...]
     """Name patterns of the most similar members of the group. The parameters are compared with these members."""
     partings: tuple[Divergence, ...]
-    """In the order of the constructor's decisions. The treatment starts to differ at the first."""
+    """The rules by which the treatment differs, in the order of the constructor's decisions."""
     verdict: str
 
 

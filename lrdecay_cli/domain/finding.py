@@ -20,7 +20,7 @@ Severity = Literal["info", "warning", "error"]
 """``error``: the mistake ruins or wastes a run. ``warning``: most likely a mistake. ``info``: a notable fact."""
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""From lowest to highest."""
+"""The severities, from lowest to highest."""
 
 
 class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,7 +134,7 @@ class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tensors: int
     groups: int
     read: bool = False
-    """True if an exported map or a checkpoint was checked. ``check`` then does not know the text of the config:
+    """True if an exported map or a checkpoint was checked. ``check`` then does not read the text of the config:
     findings have no places, and comments cannot suppress findings.
     """
 
@@ -185,7 +185,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
     checked: tuple[CheckedMap, ...]
     unjudged: tuple[Skipped, ...]
     findings: tuple[Finding, ...]
-    """In the order of the configs, then by severity, code and place."""
+    """All findings, in the order of the configs, then by severity, code and place."""
     rules_url: str = ""
     """Address of the page with all rules, for formats that link to it; empty if none is given."""
 

@@ -161,39 +161,39 @@ def _apply(config: MutableMapping[str, Any], edit: Edit) -> None:
         case "set":
             _put(config, edit.keys, edit.value)
         case "append":
-            holder, last = _holder(config, edit.keys, make=True)
-            present = holder.get(last) if isinstance(holder, Mapping) else holder[last]
+            container, last = _container_of(config, edit.keys, make=True)
+            present = container.get(last) if isinstance(container, Mapping) else container[last]
             if present is not None and not isinstance(present, (list, tuple)):
                 raise EditError(f"{edit.option} is not a list")
-            holder[last] = [*(present or ()), edit.value]
+            container[last] = [*(present or ()), edit.value]
         case "delete":
-            holder, last = _existing(config, edit.keys)
-            del holder[last]
+            container, last = _existing(config, edit.keys)
+            del container[last]
         case "rename" | "move":
-            holder, last = _existing(config, edit.keys)
+            container, last = _existing(config, edit.keys)
             to = tuple(edit.to or ())
             if _exists(config, to):
-                present, value = _value(config, to), holder[last]
+                present, value = _value(config, to), container[last]
                 if len(to) > 1 or not isinstance(present, MutableMapping) or not isinstance(value, Mapping):
                     raise EditError(f"{path_of(to)} is set too")
                 # Merge as mmengine merges a base's and a config's dicts of the same name.
-                del holder[last]
+                del container[last]
                 _merge(present, value)
                 return
-            if edit.action == "rename" and isinstance(holder, MutableMapping):
-                items = [(to[-1] if key == last else key, value) for key, value in holder.items()]
-                holder.clear()
+            if edit.action == "rename" and isinstance(container, MutableMapping):
+                items = [(to[-1] if key == last else key, value) for key, value in container.items()]
+                container.clear()
                 for key, value in items:
-                    holder[key] = value
+                    container[key] = value
             else:
-                value = holder[last]
-                del holder[last]
+                value = container[last]
+                del container[last]
                 _put(config, to, value)
 
 
 def _value(config: Any, keys: Keys) -> Any:
-    holder, last = _existing(config, keys)
-    return holder[last]
+    container, last = _existing(config, keys)
+    return container[last]
 
 
 def _merge(present: MutableMapping[str, Any], further: Mapping[str, Any]) -> None:
@@ -205,15 +205,16 @@ def _merge(present: MutableMapping[str, Any], further: Mapping[str, Any]) -> Non
 
 
 def _put(config: MutableMapping[str, Any], keys: Keys, value: Any) -> None:
-    holder, last = _holder(config, keys, make=True)
-    holder[last] = value
+    container, last = _container_of(config, keys, make=True)
+    container[last] = value
 
 
 def _existing(config: Any, keys: Keys) -> tuple[Any, Any]:
-    holder, last = _holder(config, keys, make=False)
-    if (last not in holder) if isinstance(holder, Mapping) else not (isinstance(last, int) and last < len(holder)):
+    container, last = _container_of(config, keys, make=False)
+    found = last in container if isinstance(container, Mapping) else isinstance(last, int) and last < len(container)
+    if not found:
         raise EditError(f"{path_of(keys)} is not set")
-    return holder, last
+    return container, last
 
 
 def _exists(config: Any, keys: Keys) -> bool:
@@ -224,7 +225,7 @@ def _exists(config: Any, keys: Keys) -> bool:
     return True
 
 
-def _holder(config: Any, keys: Keys, *, make: bool) -> tuple[Any, Any]:
+def _container_of(config: Any, keys: Keys, *, make: bool) -> tuple[Any, Any]:
     """Return the dict or list that contains the last key of a path, and the last key.
 
     ``make`` creates missing dicts on the path.

@@ -312,8 +312,8 @@ def span_of(values: Sequence[float]) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
-def _unknown(what: str, name: object, names: Iterable[str], where: str) -> UnknownName:
+def _unknown(kind: str, name: object, names: Iterable[str], where: str) -> UnknownName:
     # Imported late: regular expressions slow down a cached result.
     from lrdecay_cli.text.spelling import did_you_mean
 
-    return UnknownName(f"no {what} {name!r}", where=where, fix=did_you_mean(str(name), names))
+    return UnknownName(f"no {kind} {name!r}", where=where, fix=did_you_mean(str(name), names))

@@ -61,7 +61,7 @@ AtZero = Literal["stands still", "decays", "trains", "refused", "not measured"]
 """What happens to a group at lr 0 while another group has a positive lr. ``decays``: only weight decay moves it."""
 
 NormUse = Literal["no", "always", "with weight decay", "not measured"]
-"""Whether a step grows with the norm of the weights. If so, groups with equal lrs move by different factors."""
+"""Whether a step grows with the norm of the weights. If so, groups with equal lrs can take steps of different sizes."""
 
 Demand = Literal[
     "one group", "one lr", "2-D tensors", "sparse gradients", "a closure", "train()", "no further keys", "unknown"

@@ -28,7 +28,7 @@ Passage = Literal["variable", "base-variable", "import", "template", "environmen
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A range of characters in a file. Lines and columns count from 1. ``end_column`` is behind the last character."""
+    """A range of characters in a file. Lines and columns count from 1. ``end_column`` follows the last character."""
 
     file: str
     """The file as the config names it: ``configs/_base_/convnext.py``, ``mmdet::_base_/default_runtime.py``."""
@@ -99,7 +99,7 @@ class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tool: Tool
     config: str
     options: tuple[Option, ...]
-    """In the order of the merged config."""
+    """All options, in the order of the merged config."""
 
 
 def option_path(keys: Iterable[str | int]) -> str:

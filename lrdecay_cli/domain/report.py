@@ -115,7 +115,7 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Iterations per epoch, to mark epochs on the axis. None if the chart has no epochs."""
     steps: tuple[int, ...]
     lines: tuple[Line, ...]
-    """From the slowest groups to the fastest."""
+    """The lines of the chart, from the groups with the lowest values to those with the highest."""
     logarithmic: bool
     """True if the values need a logarithmic scale."""
 
@@ -130,17 +130,17 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     summary: str
     """One line with the total or the verdict."""
     rows: Table | None = None
-    """Complete tables for CSV, if the tables of the report combine rows. None if CSV uses the tables of the report."""
+    """A complete table for CSV, if the tables of the report combine rows. None if CSV uses the tables of the report."""
     sections: tuple[Section, ...] = ()
-    """Shown before the tables."""
+    """Sections that are shown before the tables."""
     code: str = ""
     """Python code for the user to copy. Formats do not change it."""
     based_on: str = ""
     """The config that ``code`` inherits from, as the user named it. Empty if it does not inherit from a config."""
     pages: tuple[Page, ...] = ()
-    """Shown after the tables."""
+    """Pages that are shown after the tables."""
     chart: Chart | None = None
-    """Formats with pictures show it above the tables."""
+    """A chart of values over the run. Formats with pictures show it above the tables."""
     lead: tuple[str, ...] = ()
     """Up to three sentences at the top, with the result in words."""
     next_step: str = ""

@@ -172,7 +172,7 @@ class LogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Meeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first step at which curves become equal (``meet``), become different (``part``) or have changed order."""
+    """The first step at which curves become equal (``meet``), become different (``part``) or change their order."""
 
     kind: MeetingKind
     step: int
@@ -190,7 +190,7 @@ class Setter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Results of the dry run that ``schedule`` makes if another hook than ParamSchedulerHook may set values."""
+    """Results of the dry run that ``schedule`` makes if a hook other than ParamSchedulerHook may set values."""
 
     hooks: tuple[str, ...]
     """Hooks that ran, in their order."""
@@ -276,7 +276,7 @@ class Series:
         return self.rows[(bisect_right(self.steps, step) - 1) * len(self.tracks) + track]
 
     def row(self, index: int) -> array[float]:
-        """Return the values of all tracks at the step ``steps[index]``. They hold until the next of ``steps``."""
+        """Return the values of all tracks at the step ``steps[index]``, valid until the next step in ``steps``."""
         width = len(self.tracks)
         return self.rows[index * width : (index + 1) * width]
 

@@ -13,8 +13,10 @@ import msgspec
 from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 
 Naming = Literal["recorded", "by position"]
-"""The source of parameter names for the groups of a checkpoint: ``recorded`` by the constructor in the groups, or ``by
-position``. By position means that the names are those of a config's groups, in the same order, as in a resumed run.
+"""The source of parameter names for the groups of a checkpoint.
+
+``recorded``: the constructor recorded the names in the groups. ``by position``: the names come from the groups that a
+config builds, matched in order, as in a resumed run.
 """
 
 
@@ -47,8 +49,10 @@ class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     module: str = ""
     """The module that defines the class. Empty if the class was not loaded, and in maps of schema 1."""
     copy_of: str = ""
-    """For a class in an unknown module: the known constructor with the rules that give every number of the map. The
-    name of the class contains the name of this constructor. Otherwise empty.
+    """Name of the known constructor that this class copies; empty if there is none.
+
+    Set for a class in an unknown module if the name of the class contains the name of the known constructor, and the
+    rules of the known constructor give every number of the map.
     """
 
 
@@ -72,7 +76,7 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def takes_turn(turns: Sequence[Sequence[str]], holders: Sequence[str], optimizer: str) -> bool:
-    """True if ``optimizer`` steps alternately with all ``holders``, the optimizers that already have a tensor.
+    """True if ``optimizer`` steps alternately with all ``holders``, the optimizers that already update a tensor.
 
     False if ``optimizer`` is one of the holders.
     """
@@ -139,8 +143,8 @@ class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: Mapping[str, Any]
     """The config's settings for the loop."""
     takes: tuple[str, ...] | None
-    """Names of the arguments that the class accepts, without those from the Runner. Null if the class is not
-    registered.
+    """Names of the arguments that the class accepts, without the arguments that the Runner passes. Null if the class is
+    not registered.
     """
     needs: tuple[str, ...]
     """Names of the arguments that the class requires."""
@@ -191,7 +195,7 @@ class RefusedScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The exception of mmengine, or a description of the problem."""
     # The name in maps of schema 2, which stay readable.
     fix: str = msgspec.field(name="remedy")
-    """How to fix the problem. Empty if ``problem`` already says it."""
+    """How to fix the problem. Empty if ``problem`` already contains the fix."""
 
 
 class UnrunCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -279,7 +283,7 @@ class Wrapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refused: Literal["wrapper", "constructor"] | None
     """What raises if the training cannot start: the ``wrapper``, or the ``constructor`` for the wrapped model."""
     failure: str | None
-    """The exception that it raises."""
+    """The exception that stops the training; null if the training can start."""
 
 
 class Launch(msgspec.Struct, frozen=True):

@@ -93,16 +93,16 @@ def in_children(
 ) -> Generator[Outcome, None, None]:
     """Run ``work`` for each name in its own forked child, and yield the outcomes when they are ready.
 
-    Args:
-            names: names of tasks.
-            work: function that a child calls with the name of its task; must not raise.
-            jobs: number of children that run at the same time.
-            timeout: seconds after which a child is killed; None for no limit.
-            memory: limit in bytes for the memory that a child adds after the fork, on Linux; None for no limit. Only
-                written memory counts: the parameters of an uninitialised model count nothing.
-            verbose: let children write to stderr; they never write to stdout.
+        Args:
+        names: names of tasks.
+        work: function that a child calls with the name of its task; must not raise.
+        jobs: number of children that run at the same time.
+        timeout: seconds after which a child is killed; None for no limit.
+        memory: limit in bytes for the memory that a child adds after the fork, on Linux; None for no limit. Only
+            written memory counts: the parameters of an uninitialised model count nothing.
+        verbose: let children write to stderr; they never write to stdout.
 
-        If the caller stops early (Ctrl-C), all children are killed; on Linux also if the caller itself is killed.
+    If the caller stops early (Ctrl-C), all children are killed. On Linux they are also killed if the caller is killed.
     """
     waiting = list(reversed(names))
     selector = selectors.DefaultSelector()

@@ -15,7 +15,7 @@ PATIENCE = 10.0
 
 
 class HeldStderr:
-    """Stores the output to file descriptor 2 in an unnamed file, also that of child processes and C code.
+    """Stores the output to file descriptor 2 in an unnamed file, including the output of child processes and C code.
 
     :meth:`release` writes the stored output to stderr and ends the storing. This also happens if a config calls
     ``input``, and after ``PATIENCE`` seconds.

@@ -10,7 +10,7 @@ from lrdecay_cli.domain.report import Note
 from lrdecay_cli.domain.scan import OK, ScanRecord
 
 _FEWEST = 3
-"""Minimum number of configs to compare: if two configs differ, neither of them is the outlier."""
+"""Minimum number of configs to compare. With only two different configs, neither of them is the outlier."""
 _SHOWN = 8
 _WORDS = {
     "layer ids": "other layer ids",

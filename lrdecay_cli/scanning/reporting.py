@@ -46,7 +46,7 @@ def report_of(
     outliers, outlier_notes = outliers_of(document.records, verbose=verbose)
     # Outliers first: they are what a scan of many configs looks for.
     first = sorted(timed, key=lambda each: each.record.config not in outliers)
-    facts, table = _folded(Table("", COLUMNS, tuple(map(_row, first))))
+    facts, table = _without_constant_columns(Table("", COLUMNS, tuple(map(_row, first))))
     report = Report(
         facts=facts,
         tables=(table,),
@@ -59,18 +59,22 @@ def report_of(
     return Result(document, report)
 
 
-def _folded(table: Table) -> tuple[tuple[tuple[str, str], ...], Table]:
-    """Return the values of all columns that have the same value in every row, and the table without these columns."""
+def _without_constant_columns(table: Table) -> tuple[tuple[tuple[str, str], ...], Table]:
+    """Move the columns that have the same value in every row out of a table.
+
+    Returns:
+        Two values: a fact for the report that lists these columns with their values, and the table without them.
+    """
     if len(table.rows) < 2:
         return (), table
     values = [{*cells} for cells in zip(*table.rows, strict=True)]
     same = [len(each) == 1 for each in values]
     alike = [
         f"{column.title} {value}"
-        for column, each, folded in zip(table.columns, values, same, strict=True)
-        if folded and (value := next(iter(each))) is not None
+        for column, each, constant in zip(table.columns, values, same, strict=True)
+        if constant and (value := next(iter(each))) is not None
     ]
-    kept = [index for index, folded in enumerate(same) if not folded]
+    kept = [index for index, constant in enumerate(same) if not constant]
     rows = tuple(tuple(row[index] for index in kept) for row in table.rows)
     facts = (("in all", ", ".join(alike)),) if alike else ()
     return facts, Table(table.title, tuple(table.columns[index] for index in kept), rows)

@@ -145,9 +145,9 @@ def merge(paths: Sequence[str]) -> Scan:
     scans = [(path, read_scan(path)) for path in paths]
     (first_path, first), *others = scans
     for path, scan in others:
-        for field, words in (("tool", "version of lrdecay"), ("device", "device"), ("overrides", "set of overrides")):
+        for field, setting in (("tool", "version of lrdecay"), ("device", "device"), ("overrides", "set of overrides")):
             if getattr(scan, field) != getattr(first, field):
-                raise LrdecayError(f"the scan used another {words} than {first_path}", where=path)
+                raise LrdecayError(f"the scan used another {setting} than {first_path}", where=path)
     origin: dict[str, str] = {}
     for path, scan in scans:
         for index, record in enumerate(scan.records):

@@ -94,7 +94,7 @@ class Mapped:
     """A side with the group maps in a folder of ``scan --maps``.
 
     Raises:
-        LrdecayError: a map cannot be read, or two maps have the same config.
+        LrdecayError: a map cannot be read, or two maps are of the same config.
     """
 
     def __init__(self, folder: str) -> None:
@@ -107,7 +107,7 @@ class Mapped:
             other = self._files.setdefault(group_map.config.path, path)
             if other != path:
                 raise LrdecayError(
-                    f"the config {group_map.config.path} of this map has another map: {other}", where=path
+                    f"two maps are of the same config {group_map.config.path}: this one and {other}", where=path
                 )
 
     def configs(self) -> Iterable[str]:

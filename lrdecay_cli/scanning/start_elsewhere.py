@@ -18,16 +18,16 @@ _OLDEST = (3, 10)
 
 
 class _From:
-    """A finder for a few top-level packages in folders outside ``sys.path``.
+    """Import finder for a few top-level packages in folders outside ``sys.path``.
 
-    Other packages there are not importable.
+    Other packages in these folders are not importable.
     """
 
     def __init__(self, folders: "dict[str, str]") -> None:
         self._folders = folders
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> "ModuleSpec | None":
-        """Return the spec of a package that this finder knows; None for other packages."""
+        """Return the import spec of a package of this finder; None for other packages."""
         return PathFinder.find_spec(name, [self._folders[name]]) if name in self._folders else None
 
 
@@ -41,7 +41,7 @@ def _refuse(problem: str, fix: str) -> "NoReturn":
 def main(root: str, needed: "dict[str, str]") -> None:
     """Run :func:`lrdecay_cli.scanning.worker.main`.
 
-    If that is impossible, write one frame with the problem to stdout.
+    If the worker cannot start, write one message of the worker's protocol, with the error, to stdout.
     """
     here = "Python %d.%d" % sys.version_info[:2]  # noqa: UP031
     if sys.version_info < _OLDEST:

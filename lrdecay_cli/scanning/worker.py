@@ -77,7 +77,7 @@ def write_frame(stream: IO[bytes], data: bytes) -> None:
 
 
 def read_frame(stream: IO[bytes]) -> bytes | None:
-    """Return the data of the next frame; None if the stream ends before the frame is complete."""
+    """Read the next frame (a length, then data) and return its data; None if the stream ends too early."""
     head = stream.read(_LENGTH)
     length = int.from_bytes(head, "little")
     # Data that is not a frame may start with any length.

@@ -24,13 +24,14 @@ the other. lrdecay measures the step numbers 1, 10 and 100. If the optimizer has
 to 100,000 and measures this step. The base lr is 0.01, or 1 for optimizers that find the lr themselves, such as
 Prodigy.
 
-- **lr**: how far the slower group moves, relative to the faster group. `followed` means 0.1 in each measured step.
-  Otherwise the table shows the measured factor, with the step number. *By norm* means: steps grow with the norm of
-  the weights, so groups with the same lr move by different factors.
-- **weight decay**: how weight decay moves a weight toward zero. For example, *lr × weight decay* means: in each step
-  by this factor of the weight. *In the gradient* means: as an L2 penalty in the gradient. *In the adaptive gradient*
-  means: the optimizer also normalises the size of this L2 penalty away.
-- **lr 0**: the movement of a group with lr 0, next to a group with another lr.
+- **lr**: the movement of the group with the lower lr, divided by the movement of the other group. `followed` means
+  0.1 in each measured step. Otherwise the table shows the measured ratio, with the step number. *By norm* means that
+  steps grow with the norm of the weights, so groups with the same lr can take steps of different sizes.
+- **weight decay**: how weight decay moves a weight toward zero. For example, *lr × weight decay* means that a weight
+  loses this fraction of its value in each step. *In the gradient* means that the optimizer adds weight decay to the
+  gradient, as an L2 penalty. *In the adaptive gradient* means that the optimizer also normalises this L2 penalty, so
+  the size of the penalty has no effect.
+- **lr 0**: whether a group with lr 0 moves while another group has a positive lr.
 - **lr halved**: the size of a step after a scheduler halves every lr, divided by the same step without the change. 0.5
   means that the optimizer uses the new lr at once, or within 100 steps.
 - **needs**: a condition without which the optimizer raises an error, at construction or at the first step.

@@ -136,30 +136,30 @@ def with_the_head(num_layers: int) -> Formula:
     return arrow("fallback", FALLBACK, "num_layers + 1", f"{num_layers} + 1", num_layers + 1, inputs)
 
 
-def index_part(name: str, parts: list[str], position: int, what: str) -> int:
+def index_part(name: str, parts: list[str], position: int, unit: str) -> int:
     """Return the integer at a position of a dotted name. ``int()`` parses it, so ``-1`` and ``1_0`` are integers.
 
     Args:
         name: the full name, for errors.
         parts: the parts of the name after the backbone's prefix.
         position: index of the integer in ``parts``.
-        what: the meaning of the integer, for errors: ``stage``, ``block``.
+        unit: the word for the integer in errors: ``stage``, ``block``.
 
     Raises:
         DecayError: the part is missing or not an integer.
     """
     after = ".".join(parts[:position])
     if position >= len(parts):
-        raise DecayError(f"the name has no {what} index after {after!r}", where=name, fix=_RENAME)
+        raise DecayError(f"the name has no {unit} index after {after!r}", where=name, fix=_RENAME)
     try:
         return int(parts[position])
     except ValueError:
         raise DecayError(
-            f"{parts[position]!r} after {after!r} is not a {what} index", where=name, fix=_RENAME
+            f"{parts[position]!r} after {after!r} is not a {unit} index", where=name, fix=_RENAME
         ) from None
 
 
-def outside(name: str, what: str, index: int, count: int, first: int = 0) -> DecayError:
+def outside(name: str, unit: str, index: int, count: int, first: int = 0) -> DecayError:
     """Return the error for an index outside the allowed range, which has ``count`` values and starts at ``first``."""
-    allowed = f"allowed: {what} {first} to {first + count - 1}"
-    return DecayError(f"{what} {index} has no layer id", where=name, fix=allowed)
+    allowed = f"allowed: {unit} {first} to {first + count - 1}"
+    return DecayError(f"{unit} {index} has no layer id", where=name, fix=allowed)

@@ -2,9 +2,9 @@
 
 Source: mmpretrain 1.2.0, ``VisionTransformer.get_layer_depth``. Blocks are in the module ``layers`` or ``blocks``
 (timm, ViTDet, HiViT). mmpretrain's function looks only for ``layers``, so mmpretrain decays only the stem of HiViT. The
-listed backbones of timm 1.0.31 have the layers of their ``group_matcher``. MViT has the layers of mmaction2 1.2.0's
-decay constructor, but the norm after each stage has the layer id of this stage. ViT-Adapter's backbones have the layers
-of their own constructor; parameters that the adapter adds train with the head.
+backbones of timm 1.0.31 in this file have the layers of their ``group_matcher``. MViT has the layers of mmaction2
+1.2.0's decay constructor, but the norm after each stage has the layer id of this stage. ViT-Adapter's backbones have
+the layers of their own constructor; parameters that the adapter adds train with the head.
 """
 
 from __future__ import annotations
