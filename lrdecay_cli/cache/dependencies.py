@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lrdecay_cli.cache.evidence import Evidence
 
 MEANWHILE = ["changed while it was read", ""]
-"""Stands for the content of a file that changed after it was read. It differs from any real content."""
+"""Placeholder for the content of a file that changed after it was read. It differs from any real content."""
 _NOT_PROJECTS = tuple(
     os.path.join(folder, "")
     for folder in (sys.prefix, sys.base_prefix, os.path.expanduser(os.path.join("~", ".cache")))

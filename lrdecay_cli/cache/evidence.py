@@ -18,7 +18,7 @@ LARGE = 16 * 1024 * 1024
 """Size in bytes. For larger files, only the stamp is compared."""
 STDLIB = os.path.dirname(os.__file__)
 UNREADABLE = "cannot be read: "
-"""Prefix of the text that stands for the content of an unreadable file."""
+"""Prefix of the text that replaces the content of an unreadable file."""
 _DISTRIBUTIONS = (".dist-info", ".egg-info", ".egg-link", ".pth")
 _KERNEL = ("/proc/", "/dev/", "/sys/")
 _SHARED_MEMORY = "/dev/shm/"
@@ -141,7 +141,7 @@ def is_installed(path: str) -> bool:
 
 
 def is_virtual(path: str) -> bool:
-    """True if the kernel makes up the content of a path. Files in shared memory (``/dev/shm``) are ordinary files."""
+    """True if the kernel generates the content of a path. Files in shared memory (``/dev/shm``) are ordinary files."""
     return path.startswith(_KERNEL) and not path.startswith(_SHARED_MEMORY)
 
 

@@ -1,7 +1,7 @@
 """Read the text of configs. Does not execute configs and does not need torch.
 
-Returns the settings in the config text of a checkpoint. Also returns the suppressions in comments of a config and its
-bases. An example of such a comment is ``# lrdecay: ignore[LRD201] reason``.
+The functions return the settings in the config text of a checkpoint, and the suppressions of findings in comments of a
+config and its bases. An example of such a comment is ``# lrdecay: ignore[LRD201] reason``.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _FIRST_KEYS = GroupMap.__struct_encode_fields__[:6]
 TEXT_BASELINE = b"# lrdecay baseline"
 """First bytes of a baseline in text form."""
 LARGEST = 1 << 28
-"""Maximum size of a map in bytes. A map with 50,000 groups of one tensor each has a tenth of it."""
+"""Maximum size of a map in bytes. A map with 50,000 groups of one tensor each has a tenth of this size."""
 
 
 def read_map(path: str) -> GroupMap:

@@ -3,8 +3,8 @@
 Source: mmcv 1.7, ``mmcv/runner/hooks/lr_updater.py``, ``momentum_updater.py`` and ``optimizer.py``; mmengine 0.10,
 "Migrate from MMCV".
 
-In MMCV 1, ``by_epoch=False`` means a step after each iteration. Policies over the whole training then still last for
-the whole training. The numbers of other policies (``step``, ``periods``) then count iterations.
+In MMCV 1, ``by_epoch=False`` means a step after each iteration. A policy for the whole training still covers the whole
+training. In other policies, numbers such as ``step`` and ``periods`` then count iterations.
 """
 
 from __future__ import annotations
@@ -136,7 +136,10 @@ def _lowest(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _at_steps(kind: str, settings: Mapping[str, Any], given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
-    """Return a scheduler whose options count epochs or iterations. ``end`` must have the same unit."""
+    """Return a scheduler that counts epochs or iterations, as ``given`` sets.
+
+    It gets the option ``end`` only if the length of the training has the same unit.
+    """
     by_epoch = given.get("by_epoch", True) is not False
     ended = {"end": run.length} if by_epoch is run.in_epochs and run.length is not None else {}
     return [{"type": kind, **settings, "begin": 0, "by_epoch": by_epoch, **ended}]

@@ -90,7 +90,7 @@ def audit(
     ):
         stubs = install_stubs()
         look_up_late_types()
-        with world_of(launch.world_size, given=launch.gpus is not None) as questions:
+        with world_of(launch.world_size, given=launch.gpus is not None) as requests:
             loaded = load_config(config, overrides)
         if change:
             change(loaded)
@@ -100,7 +100,7 @@ def audit(
             model, model_stubs = build_model(loaded, config, device, initialised=exact)
             check_shapes(model, config)
             try:
-                reload = partial(_changed, config, overrides, change) if questions.asked else None
+                reload = partial(_changed, config, overrides, change) if requests.asked else None
                 groups = BuiltGroups(loaded, model, config, batch, launch, reload)
             except LrdecayError as error:
                 known = clearer_failure(error, loaded, model, config)
@@ -201,6 +201,6 @@ def group_map_of(
 
 
 def _optimizer_settings(wrapper: Any) -> Mapping[str, Any]:
-    """Return the optimizer's settings in the config of an optimizer wrapper."""
+    """Return the dict ``optimizer`` in the config of an optimizer wrapper; empty if there is none."""
     settings = wrapper.get("optimizer") if isinstance(wrapper, Mapping) else None
     return settings if isinstance(settings, Mapping) else {}

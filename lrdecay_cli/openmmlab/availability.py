@@ -19,8 +19,8 @@ def check_config(config: str) -> None:
     check_stack(config)
 
 
-def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = ("torch", "mmengine")) -> None:
-    """Raise LrdecayError unless the packages in ``needed`` are installed. The error names ``config`` as its place."""
+def check_stack(config: str, *, file_type: str = "config", needed: Sequence[str] = ("torch", "mmengine")) -> None:
+    """Raise LrdecayError unless the packages in ``needed`` are installed. The error message starts with ``config``."""
     try:
         Path.cwd()
     except OSError as error:
@@ -31,7 +31,9 @@ def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = ("
     if missing:
         fix = 'pip install "lrdecay-cli[stack]" for a complete stack, or "lrdecay-cli[mmdet]" to add to your own'
         are = "is" if len(missing) == 1 else "are"
-        raise LrdecayError(f"a {what} needs {' and '.join(missing)}, which {are} not installed", where=config, fix=fix)
+        raise LrdecayError(
+            f"a {file_type} needs {' and '.join(missing)}, which {are} not installed", where=config, fix=fix
+        )
 
 
 def available_devices() -> list[str]:

@@ -39,7 +39,7 @@ Numbers = list[tuple[float | None, float | None]]
 
 
 def batch_of(config: Config, launch: Launch, where: str) -> Batch:
-    """Return the batch size of a training, and the factor by which ``auto_scale_lr`` multiplies the lr.
+    """Return the batch size of a training, together with the factor by which ``auto_scale_lr`` multiplies the lr.
 
     Switches ``auto_scale_lr`` on in ``config`` if ``launch.auto_scale_lr`` is set.
 
@@ -81,7 +81,7 @@ def batch_of(config: Config, launch: Launch, where: str) -> Batch:
 
 
 class _Scaling(Runner):  # type: ignore[misc]
-    """A mmengine Runner with only the attributes that its method ``scale_lr`` reads."""
+    """A stub of mmengine's Runner with only the attributes that its method ``scale_lr`` reads."""
 
     def __init__(self, batch: Batch) -> None:
         self._world_size = batch.gpus
@@ -116,9 +116,9 @@ class BuiltGroups:
     ) -> None:
         self._config, self._model, self._where, self._reload = config, model, where, reload
         self.batch, self._launch = batch, launch
-        with world_of(batch.gpus, given=batch.gpus_given) as questions:
+        with world_of(batch.gpus, given=batch.gpus_given) as requests:
             self.built = build_optimizer(config, model, where)
-        self._asked = questions.asked or reload is not None
+        self._asked = requests.asked or reload is not None
 
     def finished(self, group_map: GroupMap, *, scale: bool = True) -> GroupMap:
         """Return ``group_map`` with the lrs that ``auto_scale_lr`` computes. ``scale=False`` does not change the lrs.
@@ -171,7 +171,7 @@ class BuiltGroups:
             if type(value) in (int, float):
                 optimizer[key] = named(f"base_{key}" if key in ("lr", "weight_decay") else key, value)
         groups: list[dict[str, Any]] = []
-        with suppress(LrdecayError), world_of(self.batch.gpus, answer=lambda gpus: named(GPUS, gpus)):
+        with suppress(LrdecayError), world_of(self.batch.gpus, convert=lambda gpus: named(GPUS, gpus)):
             groups = groups_of(build_optimizer(config, self._model, self._where))
         if len(groups) != len(real):
             return group_map
@@ -187,7 +187,7 @@ class BuiltGroups:
 
 
 def formulas_with_gpus(group: ParameterGroup) -> tuple[Formula, ...]:
-    """Return the formulas of lr and weight decay of a group that contain the number of GPUs."""
+    """Return the formulas that contain the number of GPUs, among those of a group's lr and weight decay."""
     why = group.parameters[0].provenance if group.parameters else None
     return tuple(step for step in (why.lr, why.weight_decay) if GPUS in step.inputs) if why else ()
 

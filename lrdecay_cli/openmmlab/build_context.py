@@ -34,7 +34,7 @@ def constructing(device: str, config_file: str | None = None, *, initialised: bo
 
     Args:
         device: ``meta`` puts parameters on the meta device. For any other device, the caller moves the model.
-        config_file: the model's config. Paths of other configs in it are relative to its repository.
+        config_file: the model's config. Other configs that it names are also searched in its repository.
         initialised: draw the random numbers that initialise parameters.
 
     Yields:

@@ -165,8 +165,8 @@ def _constructed(config: Config, model: nn.Module, constructor: type) -> BuiltOp
 def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[Stub, ...]]:
     """Replace optimizer wrappers that need a GPU by mmengine's plain ``OptimWrapper``.
 
-    Returns the changed config, with only the options that the plain wrapper accepts, and a stub for each replaced
-    class.
+    Returns two values: the changed config, with only the options that the plain wrapper accepts, and a stub for each
+    replaced class.
     """
     swapped: list[Stub] = []
     several = [value for value in wrapper_config.values() if isinstance(value, dict) and "optimizer" in value]

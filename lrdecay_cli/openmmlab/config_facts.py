@@ -126,7 +126,8 @@ def _is_written(value: Any) -> bool:
 def _unused_parameters(config: Config) -> UnusedParameters:
     """Return how DistributedDataParallel handles unused parameters.
 
-    Source: mmengine 0.10.7, ``Runner.wrap_model`` and ``DDPStrategy._wrap_model``, which reads the wrapper only.
+    With FlexibleRunner, only the option in ``strategy.model_wrapper`` has an effect. Source: mmengine 0.10.7,
+    ``Runner.wrap_model`` and ``DDPStrategy._wrap_model``.
     """
     if config.get("runner_type") == "FlexibleRunner":
         option, settings = "strategy.model_wrapper.", (config.get("strategy") or {}).get("model_wrapper") or {}

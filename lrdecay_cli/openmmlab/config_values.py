@@ -94,9 +94,10 @@ def number(value: Any) -> float | None:
 
 
 def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool]]:
-    """Yield each class that gets arguments in a call of ``kind``, its parameters, and if it accepts ``**kwargs``.
+    """Yield ``kind``, a class or function, and then each base class that gets arguments when ``kind`` is called.
 
-    The first class or function is ``kind`` itself. A base class follows if the class before it passes on ``**kwargs``.
+    Every item has three values: the class or function, its parameters, and True if it accepts ``**kwargs``. A base
+    class gets arguments if the class before it accepts ``**kwargs``.
 
     Raises:
         TypeError, ValueError: Python cannot find a signature.

@@ -105,7 +105,7 @@ def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapp
 
 
 def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[str, Provenance]:
-    """Return the provenance of each parameter by name if ``constructor`` is lrdecay's own; else an empty dict.
+    """Return each parameter's lr and weight decay formulas if ``constructor`` is lrdecay's own; else an empty dict.
 
     For other constructors, :func:`lrdecay_cli.constructors.recomputation.with_provenance` computes the provenance from
     the group map.

@@ -157,9 +157,9 @@ def optimizers_of(given: Any) -> Given:
             schedulers += _each_scheduler(value.get("lr_scheduler"), _LIGHTNING_INTERVAL)
         found[key] = _without_wrappers(optimizer)
         if not isinstance(getattr(found[key], "param_groups", None), list):
-            what = f"{key}: " if key else ""
+            prefix = f"{key}: " if key else ""
             raise LrdecayError(
-                f"{what}{type(optimizer).__name__} has no param_groups",
+                f"{prefix}{type(optimizer).__name__} has no param_groups",
                 where=_WHERE,
                 fix="give a torch optimizer, a list or a dict of optimizers",
             )

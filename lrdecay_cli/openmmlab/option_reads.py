@@ -17,7 +17,7 @@ _DEFAULT: Any = getattr(optim, DEFAULT.name)
 
 
 class OptionReads:
-    """Recorder of the options that a constructor reads: ``custom_keys``, ``custom_keys.norm.decay_mult``.
+    """Recorder of the options that a constructor reads, such as ``custom_keys`` and ``custom_keys.norm.decay_mult``.
 
     Paths are in the order of their first use.
     """

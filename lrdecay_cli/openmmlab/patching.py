@@ -137,9 +137,9 @@ class _Finder(importlib.abc.MetaPathFinder):
 class NotHereError(RuntimeError):
     """Raised if a model needs a file or another model that this machine does not have. lrdecay does not download it.
 
-    The error is raised inside code of torch or OpenMMLab, which may pass it on.
+    Code of torch or OpenMMLab may catch the error and raise it again with only its message.
 
-    ``needs`` names the missing file or model in a table of many configs. ``fix`` is the instruction to get it.
+    ``needs`` is a short name of the missing file or model, for tables of many configs. ``fix`` is an instruction.
     """
 
     # Only the message has no default: code of torch or OpenMMLab may raise the error again with only a message.

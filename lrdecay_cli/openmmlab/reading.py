@@ -23,7 +23,7 @@ _OWN_FIELDS = {"params", "param_names", "param_name", "group_name", "lr", "weigh
 
 
 class HoldsGroups(Protocol):
-    """The only attribute of an optimizer that is needed to read its groups."""
+    """An optimizer, of which only the attribute ``param_groups`` is needed to read its groups."""
 
     param_groups: list[dict[str, Any]]
 

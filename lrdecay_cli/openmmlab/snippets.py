@@ -29,8 +29,8 @@ Audit = Callable[[str, Callable[[Config], None] | None], GroupMap]
 def without_constructor(config: str, audit: Audit) -> GroupMap:
     """Return the group map of a config with a failing constructor.
 
-    The map is built with mmengine's default constructor without options. Its fields ``constructor`` and options are
-    those of the config.
+    The map is built with mmengine's default constructor without options. Only its fields about the constructor and the
+    constructor's options come from the config.
     """
     own: dict[str, Any] = {}
 
@@ -46,7 +46,7 @@ def without_constructor(config: str, audit: Audit) -> GroupMap:
 
 
 def is_lazy(config: str) -> bool:
-    """True if the config has mmengine's lazy style. A config in the other style, as text, cannot inherit from it."""
+    """True if the config has mmengine's lazy style. A config in the plain style cannot inherit from a lazy config."""
     path = find_config(config)
     return path.suffix == ".py" and bool(Config._is_lazy_import(str(path)))
 

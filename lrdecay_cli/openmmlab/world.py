@@ -23,7 +23,7 @@ VARIABLE = "WORLD_SIZE"
 _LIBRARIES = ("torch", "mmengine", "transformers", "accelerate", "importlib", "os", "_collections_abc", "lrdecay_cli")
 
 
-class Questions:
+class GpuRequests:
     """Record of whether code outside torch, mmengine and similar libraries has requested the number of GPUs."""
 
     asked = False
@@ -32,12 +32,12 @@ class Questions:
 class _Noticed(int):
     """The number of GPUs as an int that records each use."""
 
-    questions: Questions
+    requests: GpuRequests
 
     @classmethod
-    def of(cls, size: int, questions: Questions) -> _Noticed:
+    def of(cls, size: int, requests: GpuRequests) -> _Noticed:
         noticed = cls(size)
-        noticed.questions = questions
+        noticed.requests = requests
         return noticed
 
     __hash__ = int.__hash__
@@ -47,7 +47,7 @@ def _noticing(name: str) -> Callable[..., Any]:
     own = getattr(int, name)
 
     def use(self: _Noticed, *operands: Any) -> Any:
-        self.questions.asked = True
+        self.requests.asked = True
         return own(self, *operands)
 
     return use
@@ -73,24 +73,24 @@ def process_group(size: int) -> Iterator[None]:
 
 
 @contextmanager
-def world_of(gpus: int, *, given: bool = True, answer: Callable[[int], int] = int) -> Iterator[Questions]:
+def world_of(gpus: int, *, given: bool = True, convert: Callable[[int], int] = int) -> Iterator[GpuRequests]:
     """Simulate a training on ``gpus`` GPUs inside the block. Yields a record of whether code uses the number.
 
     Args:
         gpus: number of GPUs.
         given: True if the user set the number. Otherwise environment variables stay unchanged.
-        answer: converts the number before it is returned to code that requests it from mmengine or PyTorch.
+        convert: function that converts the number before mmengine or PyTorch returns it to other code.
     """
-    questions = Questions()
+    requests = GpuRequests()
     with ExitStack() as stack:
         if gpus > 1 and not dist.is_initialized():
             stack.enter_context(process_group(gpus))
-        for patch in _watched(questions, gpus if given else None, answer):
+        for patch in _watched(requests, gpus if given else None, convert):
             stack.enter_context(patch)
-        yield questions
+        yield requests
 
 
-def _watched(questions: Questions, gpus: int | None, answer: Callable[[int], int]) -> Iterator[Any]:
+def _watched(requests: GpuRequests, gpus: int | None, convert: Callable[[int], int]) -> Iterator[Any]:
     def watching(original: Callable[..., Any], made: Callable[[Any], Any]) -> Callable[..., Any]:
         own = copied(original)
 
@@ -103,16 +103,16 @@ def _watched(questions: Questions, gpus: int | None, answer: Callable[[int], int
         return ask
 
     def noted(value: int) -> int:
-        questions.asked = True
-        return answer(value)
+        requests.asked = True
+        return convert(value)
 
     def with_rank(info: tuple[int, int]) -> tuple[int, int]:
         # Most callers use only the rank.
         rank, size = info
-        return rank, _Noticed.of(size, questions) if answer is int else answer(size)
+        return rank, _Noticed.of(size, requests) if convert is int else convert(size)
 
     def initialised(value: bool) -> bool:
-        questions.asked = True
+        requests.asked = True
         return value
 
     yield patched_functions(
@@ -131,7 +131,7 @@ def _watched(questions: Questions, gpus: int | None, answer: Callable[[int], int
 
     def get(environment: Any, name: Any) -> Any:
         if name == VARIABLE and not _is_library(_caller()):
-            questions.asked = True
+            requests.asked = True
             if gpus is not None:
                 return str(gpus)
         return read(environment, name)

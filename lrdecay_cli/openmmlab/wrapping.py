@@ -172,8 +172,8 @@ def _refused(facts: Wrapping, failure: str) -> Wrapped:
 def _sync_batch_norm_on_cpu() -> AbstractContextManager[None]:
     """Let DistributedDataParallel accept a model with SyncBatchNorm on the CPU.
 
-    Source: torch 2.13, ``nn/parallel/distributed.py``: the patched check only raises an error, which it does not on
-    GPUs.
+    Source: torch 2.13, ``nn/parallel/distributed.py``: the patched check only raises an error if the model is not on a
+    GPU.
     """
     return patched(nn.parallel.DistributedDataParallel, _passing_sync_batchnorm_handle=lambda *_: None)
 

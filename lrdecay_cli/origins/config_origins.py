@@ -90,8 +90,8 @@ class ConfigOrigins:
         yield from map(option_path, seen)
 
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
-        """Return the former value at a path that is no longer set, and the option that replaced the dict or list around
-        the path.
+        """Return two values for a path that is no longer set: its former value, and the option that replaced the dict
+        or list around it.
 
         None if the path was never set.
         """

@@ -59,9 +59,9 @@ def is_builtin(module: str) -> bool:
 
 
 def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
-    """Return the imports in the first ``with read_base():``, and all statements of the config.
+    """Return two lists: the imports in the first ``with read_base():``, and all statements of the config.
 
-    In the second result, the imports replace the block.
+    In the second list, the imports replace the block.
     """
     for position, statement in enumerate(tree.body):
         if isinstance(statement, ast.With):

@@ -27,7 +27,10 @@ _HOLDERS: Mapping[str, Keys] = {"optimizer.options.": OPTIMIZER, "constructor.op
 
 
 def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | None:
-    """Return the options of a config and their places; None if the file cannot be read, is not a config, or raises."""
+    """Return the options of a config and their places.
+
+    None if the file cannot be read, is not a config, or raises an exception when it is run.
+    """
     with suppress(LrdecayError):
         origins = config_origins(source, options)
         return None if origins.raised else origins

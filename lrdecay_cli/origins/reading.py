@@ -175,7 +175,7 @@ class ConfigReader:
         return Node("dict", kept)
 
     def _lazy(self, shown: str, path: Path, at: Span | None = None) -> tuple[Node, set[str]]:
-        """Return the values of a file in the lazy style as a ConfigDict, and the names that only imports create."""
+        """Return the variables of a lazy config file as a ConfigDict, and a set of names that only imports create."""
         self._entered(shown, Path(os.path.realpath(path)), at)
         source, tree = self._tree(shown, path, self._source(shown, path))
         imports, body = lazy_style.base_block(tree)

@@ -121,7 +121,7 @@ CONFIGS = {
         + ADAMW.format(
             ', constructor="LearningRateDecayOptimWrapperConstructor", paramwise_cfg=dict(layer_decay_rate=0.9)'
         ),
-        r"calls get_layer_depth, which MobileNetV2 does not have; .*with layers, or custom_keys",
+        r"calls get_layer_depth, which MobileNetV2 does not have; .*with its option layers, or .*custom_keys",
     ),
     "unknown wrapper in mmpretrain": (
         CONV + ADAMW.format(', type="AmpOptimWraper"'),

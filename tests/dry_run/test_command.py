@@ -170,7 +170,7 @@ def test_what_acts_in_validation_is_named(tmp_path: Path, capsys: pytest.Capture
     named = {each["name"]: each["reason"] for each in json.loads(out)["in_validation"]}
     assert named == {
         "EarlyStoppingHook": "it may end the training early",
-        "ReduceOnPlateauLR": "it lowers the lr by the validation metric",
+        "ReduceOnPlateauLR": "it lowers the lr when the validation metric stops improving",
         "DryValidationHook": "after_val_epoch may change anything",
     }
     _, out, _ = dry_run(capsys, tmp_path / "without.py", "--iters-per-epoch", "5", "--format", "json")
@@ -278,4 +278,4 @@ def test_groups_that_a_hook_adds_are_one_line(tmp_path: Path, capsys: pytest.Cap
     Config({**BASE, "custom_hooks": [dict(type="DryAddingHook")]}).dump(tmp_path / "adding.py")
     code, out, err = dry_run(capsys, tmp_path / "adding.py", "--iters-per-epoch", "5")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "a hook adds parameter groups during the training" in err
+    assert "a hook adds 4 parameter groups during the training" in err

@@ -125,7 +125,7 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     if request.exact:
         fast_start.forgo()
     for checkpoint in checkpoints:
-        check_stack(checkpoint, what="checkpoint", needed=("torch",))
+        check_stack(checkpoint, file_type="checkpoint", needed=("torch",))
         # Reject a hostile file at once, before a config is built.
         from lrdecay_cli.files.checkpoint_archive import read_pickle
 

@@ -60,7 +60,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     Args:
         path: the checkpoint.
         config: group map of the training's config. If the checkpoint has no parameter names, the config names
-            parameters by position. It also distinguishes frozen parameters from buffers.
+            parameters by position. The config also shows which tensors are frozen parameters and which are buffers.
 
     Raises:
         LrdecayError: the checkpoint cannot be read, contains no optimizer, or its parameters cannot be named.
@@ -215,7 +215,7 @@ def _groups(
 
 
 def _config_beside(path: str) -> str:
-    """Return the config that the training saved in the folder of its checkpoint; ``CONFIG`` if there is none."""
+    """Return the path of the config that the training saved beside its checkpoint; ``CONFIG`` if there is none."""
     try:
         return dumped_config(str(Path(path).parent))
     except LrdecayError:
@@ -230,8 +230,8 @@ def _optimizer(wrapper: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _effects(types: Mapping[str, str], saved: Sequence[SavedGroup]) -> dict[str, OptimizerEffects]:
     """Return the effects of torch's own optimizers on lr and weight decay, by optimizer name. Omits other optimizers.
 
-    The name of the class identifies an optimizer of torch. Source: mmengine 0.10.7, ``register_torch_optimizers``,
-    where ``Adafactor`` is the class of transformers.
+    An optimizer of torch is recognised by its class name. The exception is ``Adafactor``: mmengine registers the class
+    of transformers under this name. Source: mmengine 0.10.7, ``register_torch_optimizers``.
     """
     found = {}
     for name, kind in types.items():

@@ -203,9 +203,9 @@ def _shape(state: Any, key: Any) -> Shape | None:
 
 
 def _short(value: Any) -> Any:
-    """Return a value of a group as plain data. A list becomes its type's name if it is nested or very long.
+    """Return a value of a group as plain data. A nested or very long list is replaced by the name of its type.
 
-    Such a list could need too much memory.
+    Otherwise the list could need too much memory.
     """
     if isinstance(value, (list, tuple)):
         simple = len(value) <= _LONGEST and not any(isinstance(item, (list, tuple, set, Mapping)) for item in value)
@@ -283,7 +283,7 @@ def counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[Paramete
 
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
-    """Return the first difference between a checkpoint and a config in groups and shapes; None if there is none."""
+    """Return the first difference in groups or shapes between a checkpoint and a config; None if there is none."""
     expected = counterparts(saved, config)
     if not len(saved) == len(config.groups) == len(expected):
         named = sorted({group.optimizer for group in saved} - {""})

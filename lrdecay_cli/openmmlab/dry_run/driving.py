@@ -11,10 +11,10 @@ from mmengine.optim.scheduler.param_scheduler import ReduceOnPlateauParamSchedul
 from mmengine.runner import IterBasedTrainLoop, Priority, get_priority
 from torch import nn
 
-from lrdecay_cli.openmmlab.dry_run.folding import Folded
+from lrdecay_cli.openmmlab.dry_run.representatives import Representatives
 from lrdecay_cli.openmmlab.from_runner import LiveGroupsHook
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import is_inert
-from lrdecay_cli.openmmlab.schedulers.running import Stepper, first_drop, raises
+from lrdecay_cli.openmmlab.schedulers.running import Stepper, ends_higher, first_drop
 from lrdecay_cli.openmmlab.schedulers.training_plan import validates
 from lrdecay_cli.text.counting import listed
 
@@ -54,12 +54,12 @@ class Drive:
             # Each ParamSchedulerHook steps every scheduler.
             self._awake += steppers
         # A project's own hook may treat any two groups differently.
-        runner.folded = Folded([] if self._awake else schedulers, runner.watch.groups)
-        runner.moments.follow(runner.folded, runner.watch.groups)
+        runner.representatives = Representatives([] if self._awake else schedulers, runner.watch.groups)
+        runner.moments.follow(runner.representatives, runner.watch.groups)
         runner.first_log.follow(loop._iter if self._by_iteration else 0, loop._iter, len(loop.dataloader))
         if runner.moments.recorder is not None:
             scheduled = [scheduler.param_name for scheduler in schedulers]
-            runner.moments.recorder.follow(runner.optim_wrapper, runner.watch.groups, runner.folded, scheduled)
+            runner.moments.recorder.follow(runner.optim_wrapper, runner.watch.groups, runner.representatives, scheduled)
         while not loop.stop_training and (
             loop._iter < loop.max_iters if self._by_iteration else loop._epoch < loop.max_epochs
         ):
@@ -140,7 +140,7 @@ class Drive:
             loop._iter += ahead
             done += ahead
         runner.watch.iteration = loop._iter
-        runner.folded.spread()
+        runner.representatives.spread()
         for name in acted:
             runner.watch.attribute(before, "param_scheduler", name)
 
@@ -176,14 +176,14 @@ def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
 
     If the run is resumed, the first epoch is unknown, because the scheduler may already have counted epochs.
     """
-    action = f"it lowers the {scheduler.param_name} by the validation metric"
+    action = f"it lowers the {scheduler.param_name} when the validation metric stops improving"
     by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
     drop = None if runner._resume else first_drop(scheduler, runner.cfg, by_epoch=by_epoch)
     if drop is None:
         return action
     unit, last = ("epoch", runner.max_epochs) if by_epoch else ("iteration", runner.max_iters)
     late = f", but the training ends at {last:,}" if drop >= last else ""
-    return f"{action}, first for {unit} {drop:,} if that never improves{late}"
+    return f"{action}, from {unit} {drop:,} on if it never improves{late}"
 
 
 def is_quiet(hook: Hook) -> bool:
@@ -211,6 +211,6 @@ def _warm_up_end(schedulers: Iterable[_ParamScheduler], epoch_length: int, itera
     ends = [
         scheduler.end * (epoch_length if scheduler.by_epoch else 1)
         for scheduler in schedulers
-        if scheduler.begin == 0 and scheduler.param_name == "lr" and raises(scheduler)
+        if scheduler.begin == 0 and scheduler.param_name == "lr" and ends_higher(scheduler)
     ]
     return int(max(ends)) if ends and max(ends) < iterations else None

@@ -25,7 +25,7 @@ def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.P
     scale a step by this ratio. Optimizer state that exists before the first step (Adagrad) shrinks too.
 
     Returns:
-        Every parameter with a tensor of its original shape. All elements of this tensor share the memory of one
+        Pairs of a parameter and a tensor of its original shape. All elements of this tensor share the memory of one
             element.
     """
     wholes = []

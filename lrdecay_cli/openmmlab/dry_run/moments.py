@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrdecay_cli.domain.dry_run import LrAt
-from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.dry_run.recording import Recorder
+from lrdecay_cli.openmmlab.dry_run.representatives import Representatives
 from lrdecay_cli.openmmlab.dry_run.watching import lrs_of
 from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
@@ -40,11 +40,11 @@ class Moments:
         self._peaks: list[tuple[float | None, int]] = []
         self._last: tuple[int, list[float | None]] = (0, [])
 
-    def follow(self, folded: Folded, groups: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    def follow(self, representatives: Representatives, groups: Sequence[tuple[str, dict[str, Any]]]) -> None:
         """Start recording. For groups with equal options, only one representative is read."""
-        kept = sorted({*folded.representative})
+        kept = sorted({*representatives.positions})
         places = {index: place for place, index in enumerate(kept)}
-        self._kind_of = [places[index] for index in folded.representative]
+        self._kind_of = [places[index] for index in representatives.positions]
         self._groups = [groups[index][1] for index in kept]
 
     @property

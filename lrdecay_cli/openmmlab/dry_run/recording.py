@@ -12,7 +12,7 @@ from mmengine.optim import OptimWrapperDict
 
 from lrdecay_cli.domain.schedule import Series, Track
 from lrdecay_cli.openmmlab.config_values import number
-from lrdecay_cli.openmmlab.dry_run.folding import Folded
+from lrdecay_cli.openmmlab.dry_run.representatives import Representatives
 
 _ALWAYS = "lr"
 # Options that hooks set besides the lr: YOLOv5's warm-up of momentum, a weight decay that ends.
@@ -21,15 +21,15 @@ _MISSING = math.nan
 
 
 @dataclass
-class _Kind:
-    """Groups whose recorded values have been equal so far, together with these values."""
+class _EqualGroups:
+    """Groups with equal recorded values so far, and these values."""
 
     members: list[int]
     columns: list[array[float]]
 
 
 @dataclass
-class _Followed:
+class _RecordedOptions:
     """A recorded set of options: of a group, or the base settings that mmengine stores in the optimizer wrapper."""
 
     optimizer: str
@@ -48,25 +48,29 @@ class Recorder:
     """Record lr, momentum and other scheduled options of every group, in each iteration in which a value changes."""
 
     _steps: array[int] = field(default_factory=lambda: array("q"))
-    _followed: list[_Followed] = field(default_factory=list)
-    _kinds: list[_Kind] = field(default_factory=list)
+    _followed: list[_RecordedOptions] = field(default_factory=list)
+    _kinds: list[_EqualGroups] = field(default_factory=list)
     _last: list[tuple[float, ...]] = field(default_factory=list)
     _scheduled: tuple[str, ...] = (_ALWAYS,)
 
     def follow(
-        self, wrapper: Any, groups: Sequence[tuple[str, dict[str, Any]]], folded: Folded, scheduled: Sequence[str]
+        self,
+        wrapper: Any,
+        groups: Sequence[tuple[str, dict[str, Any]]],
+        representatives: Representatives,
+        scheduled: Sequence[str],
     ) -> None:
         """Start recording these groups.
 
         Args:
             wrapper: the optimizer wrapper, which may have base settings.
             groups: every group of every optimizer, with the optimizer's name.
-            folded: the groups that share their values.
+            representatives: for each group, an equal group with the same values at all times.
             scheduled: names of the options that schedulers change.
         """
         self._scheduled = tuple(dict.fromkeys([_ALWAYS, *scheduled]))
         sharing: dict[int, list[int]] = {}
-        for index, representative in enumerate(folded.representative):
+        for index, representative in enumerate(representatives.positions):
             sharing.setdefault(representative, []).append(index)
         held = [(*groups[index], tuple(members)) for index, members in sharing.items()]
         several = wrapper.items() if isinstance(wrapper, OptimWrapperDict) else (("", wrapper),)
@@ -75,7 +79,9 @@ class Recorder:
                 held.append((name, base, ()))
         watched = dict.fromkeys([*self._scheduled, *_BY_HOOKS])
         self._followed = [
-            _Followed(name, options, members, tuple(key for key in watched if dict.get(options, key) is not None))
+            _RecordedOptions(
+                name, options, members, tuple(key for key in watched if dict.get(options, key) is not None)
+            )
             for name, options, members in held
         ]
 
@@ -115,7 +121,7 @@ class Recorder:
 
     def _split(
         self, members: Sequence[int], rows: Sequence[tuple[float, ...]], columns: Sequence[array[float]]
-    ) -> list[_Kind]:
+    ) -> list[_EqualGroups]:
         """Split groups into sets with equal current values. Each new set gets a copy of the values recorded so far."""
         alike: dict[Any, list[int]] = {}
         for member in members:
@@ -124,13 +130,13 @@ class Recorder:
             separate = None if followed.groups else member
             alike.setdefault((separate, followed.optimizer, followed.parameters, rows[member]), []).append(member)
         if len(alike) == 1 and columns:
-            return [_Kind(list(members), list(columns))]
+            return [_EqualGroups(list(members), list(columns))]
         return [
-            _Kind(same, [array("d", column) for column in columns] or [array("d") for _ in key[2]])
+            _EqualGroups(same, [array("d", column) for column in columns] or [array("d") for _ in key[2]])
             for key, same in alike.items()
         ]
 
-    def _varies(self, kind: _Kind, name: str) -> bool:
+    def _varies(self, kind: _EqualGroups, name: str) -> bool:
         parameters = self._followed[kind.members[0]].parameters
         return name in parameters and len(set(kind.columns[parameters.index(name)])) > 1
 

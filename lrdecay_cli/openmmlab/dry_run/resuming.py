@@ -70,8 +70,7 @@ def read_saved(path: str) -> Saved:
 class _Side(NamedTuple):
     series: Series
     ahead: int
-    """Iteration count of this training minus the count of the plan at the same position. Not 0 if epoch lengths differ.
-    """
+    """Number of an iteration in this training minus its number by the config. Not 0 if epoch lengths differ."""
     end: int
     settings: list[dict[str, Any]]
 
@@ -143,9 +142,9 @@ def coming_values(
 
 
 def _place(saved: Saved | None, per_epoch: int | None) -> int:
-    """Return the iteration of the plan at which a training resumes.
+    """Return the iteration at which a training resumes, by the config's epoch length ``per_epoch``.
 
-    If the saved iteration does not match the plan's epoch length, the position is the start of the saved epoch.
+    If the saved iteration does not match this epoch length, the result is the start of the saved epoch.
     """
     if saved is None:
         return 0

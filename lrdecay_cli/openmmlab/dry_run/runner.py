@@ -26,11 +26,11 @@ from lrdecay_cli.files.config_text import settings_of
 from lrdecay_cli.openmmlab.building import optimizers_of
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import load_checkpoint
 from lrdecay_cli.openmmlab.dry_run.driving import Drive, each_scheduler, is_quiet, overrides
-from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.dry_run.log_line import FirstLog
 from lrdecay_cli.openmmlab.dry_run.moments import Moments, Trace
 from lrdecay_cli.openmmlab.dry_run.optimizers import Steps
 from lrdecay_cli.openmmlab.dry_run.recording import Recorder
+from lrdecay_cli.openmmlab.dry_run.representatives import Representatives
 from lrdecay_cli.openmmlab.dry_run.watching import Watch
 from lrdecay_cli.openmmlab.from_runner import lr_factor
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import LEFT_OUT
@@ -132,7 +132,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         self.lr_factor: float | None = None
         self.moments = Moments(trace, logged, recorder)
         self.optimizer_steps = Steps(steps)
-        self.folded = Folded([])
+        self.representatives = Representatives([])
         self.first_log = FirstLog()
         self.built_schedulers: list[dict[str, Any]] = []
         """Settings of each scheduler in the config, before a checkpoint changes them."""
@@ -234,7 +234,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         return checkpoint
 
     def load_or_resume(self) -> None:
-        """Resume from the checkpoint, and record the lrs that this changes."""
+        """Resume from the checkpoint, and record which lrs change."""
         schedulers = list(each_scheduler(self.param_schedulers))
         self.built_schedulers = [settings_of_scheduler(scheduler) for scheduler in schedulers]
         self.scheduler_attributes = [{*vars(scheduler)} for scheduler in schedulers]
@@ -244,7 +244,7 @@ class DryRunner(Runner):  # type: ignore[misc]
     # Methods whose changes are recorded.
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
-        """Start recording the groups of the built optimizers, and shrink their tensors."""
+        """Return the wrapper, which is already built. Start recording its groups, and shrink its tensors."""
         if not self.watch.built:
             for optimizer in optimizers_of(optim_wrapper).values():
                 optimizer.param_groups[:] = map(Group, optimizer.param_groups)
@@ -299,7 +299,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         ]
         names = [type(each).__name__ for each in acting if not Stepper(each).idle()]
         getattr(hook, method)(self, **kwargs)
-        self.folded.spread()
+        self.representatives.spread()
         for name in dict.fromkeys(names):
             self.watch.attribute(before, "param_scheduler", name)
 

@@ -36,6 +36,7 @@ from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, schedu
 from lrdecay_cli.openmmlab.stubs.import_needs import import_needs
 from lrdecay_cli.openmmlab.world import process_group, world_of
 from lrdecay_cli.openmmlab.wrapping import wrap, wrapper_of
+from lrdecay_cli.text.counting import count
 
 _RUNNING = "the training does not start"
 
@@ -174,7 +175,7 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
     wrapped = bool(group_map.wrapping)
     formulas = {parameter.name: formulas_with_gpus(in_map) for in_map, parameter in group_map.grouped()}
     if (more := len(watch.groups) - runner.moments.followed) > 0:
-        problem = f"a hook adds parameter groups during the training ({more}), which a dry run does not support"
+        problem = f"a hook adds {count(more, 'parameter group')} during the training, which a dry run does not support"
         raise LrdecayError(problem, where=group_map.config.path, fix="add the groups before the training")
     counted: Counter[str] = Counter()
     for index, (optimizer, group) in enumerate(watch.groups):

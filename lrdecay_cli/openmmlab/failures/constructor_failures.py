@@ -64,9 +64,9 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         problem, fix = fault
         return LrdecayError(problem, where=where, fix=fix)
     seen = unwrapped_model(model)
-    if isinstance(error.__cause__, TypeError) and (unscaled := _without_base_lr(config, seen)):
+    if isinstance(error.__cause__, TypeError) and (multiplier := _without_base_lr(config, seen)):
         fix = f"set {_OPTIMIZER}.lr"
-        return LrdecayError(f"{unscaled} has no base learning rate to multiply", where=where, fix=fix, final=True)
+        return LrdecayError(f"{multiplier} has no base learning rate to multiply", where=where, fix=fix, final=True)
     spec = known_constructor(config.optim_wrapper)
     if spec and spec.raise_cause:
         optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
@@ -99,7 +99,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         if find_family(backbone):
             fix = f"{OURS.label} serves {backbone}: lrdecay suggest {where}"
         else:
-            fix = f"use {OURS.label} with layers, or custom_keys and mmengine's default constructor"
+            fix = f"use {OURS.label} with its option layers, or mmengine's default constructor with custom_keys"
         problem = f"{spec.project}'s constructor calls get_layer_depth, which {type(asked).__name__} does not have"
         return LrdecayError(problem, where=where, fix=fix, final=True)
     return refused_option(error, config, where) or _refused_by_optimizer(error, where) or error

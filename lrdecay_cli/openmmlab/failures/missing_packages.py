@@ -308,9 +308,9 @@ def suggest_own_module(module: str, config: str) -> str:
 
 
 def suggest_submodule(missing: str) -> str:
-    """Return a fix if the package of ``missing`` is installed without this submodule: the closest name, or its folder.
+    """Return a fix for a missing submodule of an installed package; empty if the package is not installed.
 
-    Empty if the package is not installed.
+    The fix names the submodule with the closest name, or else the folder of the package.
     """
     package, _, name = missing.rpartition(".")
     spec = importlib.util.find_spec(package) if package and _importable(package) else None

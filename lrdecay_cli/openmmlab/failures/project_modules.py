@@ -44,13 +44,13 @@ def import_that_registers(name: str, config: str, *, beside: bool = False) -> st
             module = ".".join(file.relative_to(start).with_suffix("").parts).removesuffix(".__init__")
             shown = os.path.relpath(file)
             reachable = str(start.resolve()) in {str(Path(place or ".").resolve()) for place in sys.path}
-            with_path = "" if reachable else f", with {os.path.relpath(start)} on PYTHONPATH"
-            do = (
+            python_path = "" if reachable else f", with {os.path.relpath(start)} on PYTHONPATH"
+            instruction = (
                 f"add {module!r} to custom_imports.imports"
                 if beside
                 else f"set custom_imports=dict(imports=[{module!r}])"
             )
-            return f"{shown} registers {name}: {do}{with_path}"
+            return f"{shown} registers {name}: {instruction}{python_path}"
     return ""
 
 

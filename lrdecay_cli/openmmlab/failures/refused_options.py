@@ -172,22 +172,24 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
     near = [
         _renamed(str(each), names) or similar_names(str(each), sorted(names - {*_OF_REGISTRY}))[:1] for each in unknown
     ]
-    listed = ", ".join(f"{key}.{each}" for each in unknown)
     # A class that passes on its arguments wraps another class, which rejects the option.
     refusing = _REFUSING.match(str(error))
-    of = kind.__name__ if accepted.all or not refusing else refusing["name"]
-    verb = "is not an option" if len(unknown) == 1 else "are not options"
+    class_name = kind.__name__ if accepted.all or not refusing else refusing["name"]
     if unknown == ["_delete_"]:
         fix = f"remove it: no base sets {key}, and mmengine passes _delete_ on as an option"
-        return LrdecayError(f"{listed} has no effect", where=where, fix=fix, final=final, key=f"{key}._delete_")
+        return LrdecayError(f"{key}._delete_ has no effect", where=where, fix=fix, final=final, key=f"{key}._delete_")
     if all(near):
         fix = f"did you mean {' and '.join(name for (name,) in near)}?"
     else:
         inner = key.rpartition(".")[2]
         it = "it" if len(unknown) == 1 else "them"
-        anew = f"write {inner}=dict(_delete_=True, type={kind.__name__!r}, ...)"
-        fix = f"remove {it}; if a base sets {it}, {anew}"
-    return LrdecayError(f"{listed} {verb} of {of}", where=where, fix=fix, final=final, key=f"{key}.{unknown[0]}")
+        whole = f"{inner}=dict(_delete_=True, type={kind.__name__!r}, ...)"
+        fix = f"remove {it}; if a base sets {it}, write {whole}"
+    first, *others = (f"{key}.{each}" for each in unknown)
+    problem = f"{first} is not an option of {class_name}"
+    if others:
+        problem = f"{', '.join([first, *others])} are not options of {class_name}"
+    return LrdecayError(problem, where=where, fix=fix, final=final, key=first)
 
 
 _RENAMED = {

@@ -188,7 +188,7 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
 
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:
-    """Return the value of a local variable in the innermost frame where ``fits`` accepts the value; else None."""
+    """Return the value of a local variable in the innermost stack frame where ``fits`` accepts the value; else None."""
     frames = [frame for frame, _ in walk_tb(trace) if function in (None, frame.f_code.co_name)]
     values = [frame.f_locals.get(variable) for frame in frames]
     return next((value for value in reversed(values) if fits(value)), None)

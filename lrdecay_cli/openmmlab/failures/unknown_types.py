@@ -160,7 +160,7 @@ def _scope_at(config: Any, path: str) -> str:
 
 
 REGISTRIES = ("optimizer wrapper constructor", "optimizer constructor")
-"""The registry of optimizer wrapper constructors, by its names in mmengine and in MMDetection."""
+"""Names of the registry of optimizer wrapper constructors: in mmengine, and in MMDetection."""
 
 # Constructors are registered when their package is imported, which a config with a wrong name does not do.
 _SCOPED = [spec for spec in CONSTRUCTORS if spec.scope]
@@ -180,13 +180,14 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
     own = next((spec.name for spec in _SCOPED if spec.scope == scope and spec.lr_from == "layers"), None)
     if bare in packages and packages[bare] != scope and bare != OURS.name:
         package = packages[bare]
-        there = f"{package}.{bare}"
         if importlib.util.find_spec(package) is None:
-            whose, or_there = f"it belongs to {package}, which is not installed", ""
-            fix = f": pip install {distribution_of(package)}" if package in ZOOS else ""
-        else:
-            whose, or_there, fix = f"it belongs to {package}", f", or {there}", f": write {there}"
-        return f"{whose}: did you mean {scope}'s {own}{or_there}?" if own else f"{whose}{fix}"
+            owner = f"it belongs to {package}, which is not installed"
+            if own:
+                return f"{owner}: did you mean {scope}'s {own}?"
+            return f"{owner}: pip install {distribution_of(package)}" if package in ZOOS else owner
+        if own:
+            return f"it belongs to {package}: did you mean {scope}'s {own}, or {package}.{bare}?"
+        return f"it belongs to {package}: write {package}.{bare}"
     # Every scope finds mmengine's types.
     here = [known for known, package in packages.items() if package in (scope, "mmengine")]
     like = nearest(bare, here, likeness=0.8) or nearest(bare, packages, likeness=0.6)
@@ -209,5 +210,5 @@ _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
 def _registered_nowhere(bare: str) -> str:
     """Return the fix for a constructor that no installed package registers."""
     known = next((spec.project for spec in PUBLISHED if spec.name == bare), "")
-    of = f" ({known} defines one with this name)" if known else ""
-    return f"no installed package registers {bare}{of}: import its module with custom_imports=dict(imports=[...])"
+    defined = f" ({known} defines a constructor with this name)" if known else ""
+    return f"no installed package registers {bare}{defined}: import its module with custom_imports=dict(imports=[...])"

@@ -294,9 +294,9 @@ def spare_compiler() -> None:
 
     Otherwise the first use of an optimizer would import torch._dynamo only to disable it.
 
-    Source: torch 2.13.0. In ``torch/_compile.py``, a decorator caches the method without compiler after its first call;
-    lrdecay fills this cache before. In ``torch/optim/optimizer.py``, ``_use_grad_for_differentiable`` calls
-    ``graph_break`` in each step; lrdecay replaces it by a function that does nothing, because no graph is compiled.
+    Source: torch 2.13.0. In ``torch/_compile.py``, a decorator stores an uncompiled method at its first call. lrdecay
+    stores the method before the first call. In ``torch/optim/optimizer.py``, ``_use_grad_for_differentiable`` calls
+    ``graph_break`` in each step. lrdecay replaces it by a function that does nothing, because no graph is compiled.
     """
     if not defers_imports():
         return

@@ -147,7 +147,7 @@ class Probe:
 
     @cached_property
     def begins(self) -> int:
-        """Return the number of the first step that changes a tensor. Some optimizers only accumulate before."""
+        """Return the number of the first step that changes a tensor. Before, some optimizers only sum up gradients."""
         moved = self.changes(range(1, 12))
         return next((step for step, changes in moved.items() if abs(changes[0]) > STILL), 1)
 

@@ -83,10 +83,11 @@ class StubOptimizer:
         self.wrapper = OptimWrapper(optimizer)
         del optimizer.param_groups[len(held) :]
 
-    def holders(self) -> Iterator[tuple[list[tuple[str, ...]], dict[str, Any]]]:
-        """Yield each set of options that schedulers change, with the names of the groups that have these options.
+    def scheduled_options(self) -> Iterator[tuple[list[tuple[str, ...]], dict[str, Any]]]:
+        """Yield pairs: the names of groups, and the dict of their options, which schedulers change.
 
-        mmengine's base settings belong to no group.
+        The names are a list with a tuple for each set of equal groups. mmengine's base settings belong to no group, so
+        their tuple is empty.
         """
         held = self.wrapper.optimizer.param_groups
         if self._stacked:
@@ -264,7 +265,7 @@ class _Loop(BaseLoop):  # type: ignore[misc]
 
 
 class _Training(Runner):  # type: ignore[misc]
-    """A mmengine Runner with only the attributes that are needed to build schedulers."""
+    """A stub of mmengine's Runner with only the attributes that are needed to build schedulers."""
 
     def __init__(self, planned: PlannedConfig, optimizers: Mapping[str, StubOptimizer], length: RunLength) -> None:
         wrappers = {name: optimizer.wrapper for name, optimizer in optimizers.items()}

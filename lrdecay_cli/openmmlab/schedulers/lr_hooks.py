@@ -41,10 +41,10 @@ _FREEZES = {"requires_grad", "requires_grad_"}
 
 
 def lr_hooks(config: Config) -> list[str]:
-    """Return the names of hooks that may change lrs, apart from the schedulers. mmengine's own hooks do not.
+    """Return the names of hooks that may change lrs in another way than by mmengine's schedulers.
 
-    The result contains ``ParamSchedulerHook`` if no such hook, or more than one, steps the schedulers. Source: mmengine
-    0.10.7, ``Runner.register_default_hooks``.
+    Normally exactly one ``ParamSchedulerHook`` steps the schedulers, and it is omitted. If the config has no such hook
+    or several, the result contains its name. Source: mmengine 0.10.7, ``Runner.register_default_hooks``.
     """
     default = {"param_scheduler": {"type": "ParamSchedulerHook"}, **(config.get("default_hooks") or {})}
     found, steppers = [], 0

@@ -60,7 +60,7 @@ def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength,
         tracks: list[Track] = []
         cells: list[_Cell] = []
         for name, optimizer in optimizers.items():
-            for kinds, options in optimizer.holders():
+            for kinds, options in optimizer.scheduled_options():
                 for parameter in (parameter for parameter in parameters if parameter in options):
                     tracks += [Track(name, parameter, groups) for groups in kinds]
                     cells.append((options, parameter, len(kinds)))
@@ -116,7 +116,7 @@ def scheduler_record(built: BuiltScheduler, length: RunLength, config: Mapping[s
         end=None if scheduler.end >= INF else int(scheduler.end),
         first_step=int(first) if acts else None,
         last_step=int(behind) - 1 if acts else None,
-        warm_up=acts and scheduler.begin == 0 and scheduler.param_name == "lr" and raises(scheduler),
+        warm_up=acts and scheduler.begin == 0 and scheduler.param_name == "lr" and ends_higher(scheduler),
         monitor=str(scheduler.monitor) if isinstance(scheduler, ReduceOnPlateauParamScheduler) else None,
         options={key: plain(value) for key, value in built.settings.items() if key not in _OWN_FIELDS},
         first_drop=first_drop(scheduler, config, by_epoch=length.epochs is not None),
@@ -124,7 +124,7 @@ def scheduler_record(built: BuiltScheduler, length: RunLength, config: Mapping[s
 
 
 def first_drop(scheduler: _ParamScheduler, config: Mapping[str, Any], *, by_epoch: bool) -> int | None:
-    """Return the first epoch in which a ReduceOnPlateau scheduler lowers its value.
+    """Return the first epoch with a value that a ReduceOnPlateau scheduler has lowered.
 
     For loops without epochs, return the first iteration. The result assumes that the metric never improves after its
     first measurement, which counts as an improvement. None for other schedulers, without validation, and with
@@ -160,7 +160,7 @@ def settings_of_scheduler(scheduler: _ParamScheduler) -> dict[str, Any]:
     }
 
 
-def raises(scheduler: _ParamScheduler) -> bool:
+def ends_higher(scheduler: _ParamScheduler) -> bool:
     """True if a scheduler, considered alone, ends with a higher value than it starts with."""
     if isinstance(scheduler, LinearParamScheduler):
         return bool(scheduler.end_factor > scheduler.start_factor)
@@ -300,7 +300,8 @@ _IDLE: dict[Any, Callable[[Any, int], int]] = {
     StepParamScheduler._get_value: lambda scheduler, following: -following % scheduler.step_size,
     ConstantParamScheduler._get_value: lambda scheduler, following: _until((0, scheduler.total_iters), following),
 }
-"""For schedulers that change a value only in certain steps: functions that return the number of steps until then.
+"""Functions that return the number of steps until a scheduler next changes its value.
 
-Arguments are the scheduler and the number of its next step.
+The table contains schedulers that change a value only in certain steps. Arguments are the scheduler and the number of
+its next step.
 """

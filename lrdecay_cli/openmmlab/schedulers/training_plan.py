@@ -54,10 +54,10 @@ def load_plan(
     with quiet_stack(verbose), import_needs():
         install_stubs()
         overrides = parse_overrides(cfg_options)
-        with world_of(launch.world_size, given=launch.gpus is not None) as questions:
+        with world_of(launch.world_size, given=launch.gpus is not None) as requests:
             loaded = load_config(config, overrides)
         check_trainable(loaded, config)
-        reload = partial(load_config, config, overrides) if questions.asked else None
+        reload = partial(load_config, config, overrides) if requests.asked else None
         with training_scope(loaded), translate_errors("config cannot be read", config, loaded):
             plan = plan_of(loaded, config)
             if launch.batch_size is not None:
@@ -143,7 +143,7 @@ def plan_of(config: Config, where: str) -> TrainingPlan:
 
 
 def _loop(config: Config, where: str) -> tuple[bool, str, int]:
-    """Return whether the train loop counts epochs, the name of its class, and its length.
+    """Return three values: True if the train loop counts epochs, the name of its class, and its length.
 
     Source: mmengine, ``Runner.build_train_loop``.
     """
@@ -170,12 +170,14 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
         raise LrdecayError(f"train_cfg has no {key!r}, which {kind.__name__} needs", where=where)
     length = _whole(given[key])
     if length is None or length < 1:
-        raise LrdecayError(f"train_cfg.{key} is {given[key]!r}, not a number of {key[4:]}", where=where)
+        raise LrdecayError(
+            f"train_cfg.{key} is {given[key]!r}, not a number of {key.removeprefix('max_')}", where=where
+        )
     return by_epoch, kind.__name__, length
 
 
 def _dataset(given: Any) -> tuple[Mapping[str, Any], int]:
-    """Return the innermost of nested dataset configs, and how often ``RepeatDataset`` repeats it."""
+    """Return two values: the innermost of nested dataset configs, and how often ``RepeatDataset`` repeats it."""
     repeats = 1
     while isinstance(given, Mapping) and isinstance(given.get("dataset"), Mapping):
         if type_name(given.get("type", "")).rpartition(".")[2] == "RepeatDataset":

@@ -95,7 +95,8 @@ class ImportNeeds(importlib.abc.MetaPathFinder):
 
     def add(self, package: str, need: str, state: str) -> None:
         """Record that a project uses a stub."""
-        stub = Stub(distribution_of(need), f"{state}: {package} imports it, but only {self.table[package][need]}")
+        purpose = self.table[package][need]
+        stub = Stub(distribution_of(need), f"{state}: {package} imports it, but only {purpose}")
         self.used.setdefault(package, {})[need] = stub
 
     def _stub(self, name: str) -> ModuleSpec:

@@ -57,7 +57,7 @@ def language_model(name: str) -> Mapping[str, Any] | None:
 
 
 def vocabulary(name: str) -> tuple[int, frozenset[str]] | None:
-    """Return the number of tokens of a model's tokenizer, and its special tokens; None if unknown.
+    """Return two values about a model's tokenizer: its number of tokens, and its special tokens; None if unknown.
 
     Only BERT's number is known: its embedding has one row for each token. Other models may pad the embedding.
     """

@@ -13,7 +13,7 @@ _KNOWN = ("mmengine", "mmdet", "mmpretrain")
 _OWN = {"params", "param_names", "param_name", "group_name", "layer_id", "lr_scale"}
 
 
-class Folded:
+class Representatives:
     """Let schedulers step only one representative of all groups with equal options.
 
     :meth:`spread` copies the values of a representative to the other groups. If a scheduler comes from another project,
@@ -29,7 +29,7 @@ class Folded:
     ) -> None:
         self.followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
         """Pairs of a representative and another group, which gets the values of the representative."""
-        self.representative = list(range(len(groups)))
+        self.positions = list(range(len(groups)))
         """For each group, the position of its representative."""
         self._scheduled = list(dict.fromkeys(scheduler.param_name for scheduler in schedulers))
         if not schedulers or not all(map(_is_plain, schedulers)):
@@ -37,19 +37,19 @@ class Folded:
         first: dict[Any, int] = {}
         for index, (optimizer, group) in enumerate(groups):
             key = (optimizer, repr(sorted((k, v) for k, v in group.items() if k not in _OWN and self._matters(k))))
-            self.representative[index] = first.setdefault(key, index)
+            self.positions[index] = first.setdefault(key, index)
             if first[key] != index:
                 self.followers.append((groups[first[key]][1], group))
         # Schedulers also step the base settings that mmengine's wrapper stores for the log; they are not in ``groups``.
-        folded = {id(group) for _, group in self.followers}
+        represented = {id(group) for _, group in self.followers}
         for scheduler in schedulers:
             kept = [
                 (group, value)
                 for group, value in zip(scheduler.optimizer.param_groups, scheduler.base_values, strict=True)
-                if id(group) not in folded
+                if id(group) not in represented
             ]
             scheduler.base_values = [value for _, value in kept]
-            scheduler.optimizer = _View(scheduler.optimizer, [group for group, _ in kept])
+            scheduler.optimizer = _SomeGroups(scheduler.optimizer, [group for group, _ in kept])
 
     def spread(self) -> None:
         """Copy the scheduled values of each representative to the groups that it represents."""
@@ -62,7 +62,7 @@ class Folded:
         return key != "weight_decay" or "weight_decay" in self._scheduled
 
 
-class _View:
+class _SomeGroups:
     """An optimizer with only some of its groups."""
 
     def __init__(self, optimizer: Any, groups: list[dict[str, Any]]) -> None:
