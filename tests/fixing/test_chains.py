@@ -14,7 +14,8 @@ import pytest
 from mmengine.config import Config
 
 from lrdecay_cli.domain.fix import Edit, EditError, Fix, apply_edits, delete_option, rename_option, set_option
-from lrdecay_cli.fixing.planning import Planner, Refused
+from lrdecay_cli.fixing.merged import Refused
+from lrdecay_cli.fixing.planning import Planner
 from lrdecay_cli.fixing.project import Project
 from lrdecay_cli.origins import config_origins
 from tests.origins.chains import CHAINS, Chain

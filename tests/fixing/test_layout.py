@@ -8,7 +8,8 @@ import pytest
 from mmengine.config import Config
 
 from lrdecay_cli.domain.fix import Edit, Fix, append_to, delete_option, move_option, rename_option, set_option
-from lrdecay_cli.fixing.planning import Planner, Refused
+from lrdecay_cli.fixing.merged import Refused
+from lrdecay_cli.fixing.planning import Planner
 from lrdecay_cli.fixing.project import Project
 
 BASE = "o = dict(lr=1, p=dict(rate=0.5, keys={'a.b': dict(m=1)}))\ns = [dict(t='A', e=1), dict(t='B')]\n"

@@ -22,7 +22,8 @@ from mmengine.config import Config
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.domain.fix import Edit, EditError, Fix, apply_edits, delete_option, rename_option, set_option
 from lrdecay_cli.domain.origins import Option
-from lrdecay_cli.fixing.planning import Planner, Refused
+from lrdecay_cli.fixing.merged import Refused
+from lrdecay_cli.fixing.planning import Planner
 from lrdecay_cli.fixing.project import Project
 from lrdecay_cli.origins import config_origins
 from tests.openmmlab.zoo import LARGE

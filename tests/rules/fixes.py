@@ -8,7 +8,8 @@ from pathlib import Path
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.fix import Edit, Fix
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.fixing.planning import Planner, Refused
+from lrdecay_cli.fixing.merged import Refused
+from lrdecay_cli.fixing.planning import Planner
 from lrdecay_cli.fixing.project import Project
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of

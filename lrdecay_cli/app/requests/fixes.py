@@ -21,7 +21,8 @@ from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding
 from lrdecay_cli.domain.fix import Edit, EditError, Fix, apply_edits
 from lrdecay_cli.files.config_text import comment_suppressions
 from lrdecay_cli.files.writing import write_text
-from lrdecay_cli.fixing.planning import Planner, Refused
+from lrdecay_cli.fixing.merged import Refused
+from lrdecay_cli.fixing.planning import Planner
 from lrdecay_cli.fixing.project import Project
 from lrdecay_cli.text.counting import count
 

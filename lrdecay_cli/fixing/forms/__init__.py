@@ -1,0 +1,31 @@
+"""All forms in which one edit can be written into the texts of a config, one module for each kind of edit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.fixing.forms.edited_config import EditedConfig, Form, Splices
+from lrdecay_cli.fixing.forms.moving import move, rename
+from lrdecay_cli.fixing.forms.removing import remove, restate
+from lrdecay_cli.fixing.forms.setting import append, put
+
+__all__ = ["EditedConfig", "Form", "Splices", "forms_of"]
+
+
+def forms_of(config: EditedConfig) -> Iterator[Form]:
+    """Yield the forms of the edit of ``config``: first those that change the text least."""
+    edit = config.edit
+    match edit.action:
+        case "set":
+            yield from put(config, edit.keys, edit.value)
+        case "append":
+            yield from append(config)
+        case "delete":
+            yield from remove(config, edit.keys)
+        case "rename":
+            yield from rename(config)
+            if len(edit.keys) > 1 and not config.leaf.is_lazy:
+                yield from restate(config, edit.keys[:-1])
+            yield from move(config)
+        case "move":
+            yield from move(config)
