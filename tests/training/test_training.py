@@ -234,7 +234,7 @@ def test_a_runner_without_a_config(tmp_path: Path) -> None:
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
 class OnlyOnce(DefaultOptimWrapperConstructor):
-    """Records which methods are called, and raises at a second call."""
+    """Counts its calls, and exits at a second call."""
 
     asked = 0
 
