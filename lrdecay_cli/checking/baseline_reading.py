@@ -37,8 +37,8 @@ class AppliedBaseline(NamedTuple):
 def apply_baseline(baseline: TextBaseline, now: GroupMap) -> AppliedBaseline:
     """Return a map with the tensors of ``now`` and the groups, numbers and settings of ``baseline``.
 
-    A tensor belongs to the first line whose pattern matches its name. Lines whose tensors differ from the baseline's by
-    number, name or shape are returned too.
+    A tensor belongs to the first line whose pattern matches its name. The result also contains each line whose tensors
+    have changed in number, name or shape.
     """
     before = _with_settings(now, baseline.settings)
     groups: dict[Group, ParameterGroup] = {}

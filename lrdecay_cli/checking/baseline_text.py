@@ -4,9 +4,9 @@ The form keeps a git diff small: a line changes only if its meaning changes. The
 on the group's line, lrs are multiples of the base lr, columns are not aligned, and options that most groups share are
 written once.
 
-A digest in each line identifies the line's tensors by name and shape, so the text differs from a map whenever the whole
-baseline map differs. Numbers have 12 digits. Numbers that differ by less than a billionth are treated as equal.
-docs/commands.md describes the form.
+A digest in each line identifies the line's tensors by name and shape, so a map differs from the text whenever
+it differs from the JSON baseline. Numbers have 12 digits. Numbers that differ by less than a billionth are treated as
+equal. docs/commands.md describes the form.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ VERSION = 1
 HEAD = "# lrdecay baseline, version "
 _ADVICE = "# renew: lrdecay baseline --update"
 PROGRAM = "# renew: save the map in your program"
-"""Start of a line in the baselines of programs. Lrdecay reads it again, so it stays the same in all versions."""
+"""Start of a line in the baselines of training scripts. It identifies these baselines, so it stays the same in all
+versions."""
 _ADVICE_FOR_PROGRAMS = f"{PROGRAM}, then lrdecay baseline MAP.json -o FILE"
 _COLUMNS = ("tensors", "digest", "parameters")
 _HEADING = f"# group (lr=x0.5 is half of base_lr), then its patterns: {' '.join(_COLUMNS)}"
@@ -126,7 +127,7 @@ def to_text(group_map: GroupMap) -> str:
 
 
 def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the words for a tensor in the text: those of its group's line, and those of its own line.
+    """Return two tuples of words that describe a tensor: for its group's line, and for its own line.
 
     The first tuple contains the layer id, the words of the group's line, and the group's options as JSON. The second
     contains the state and the number of occurrences.

@@ -32,7 +32,7 @@ def missing_baselines(
         options: command-line options for building the configs.
 
     Raises:
-        LrdecayError: the only config has no baseline, or several configs share one map.
+        LrdecayError: the only config has no baseline, or ``given`` is one file for several configs.
     """
     if not configs:
         return ()
@@ -145,7 +145,8 @@ def find_baseline(given: str, now: GroupMap, source: str = "") -> Baseline:
 def compared_baseline(path: str, other: GroupMap) -> GroupMap:
     """Return a text baseline as a map that ``diff`` can compare with ``other``.
 
-    A line whose tensors differ becomes a parameter of the map, named after the line, that ``other`` lacks.
+    For each line whose tensors differ, the map gets an extra parameter that is named after the line. ``other`` lacks
+    this parameter, so ``diff`` reports the line.
     """
     baseline = read_baseline(path, other)
     lines = tuple(Parameter(f"line {other.line}: other tensors", (), 0) for other in baseline.others)

@@ -9,8 +9,8 @@ from lrdecay_cli.domain.group_map import GroupMap
 INSPECTED = ("LRD101", "LRD209", "LRD301", "LRD818", "LRD820", "LRD821", "LRD822")
 """Rules about problems that make the numbers of ``inspect`` wrong or incomplete.
 
-Tensors are missing or too fast, lrdecay's formulas disagree, a distributed training has other groups, or the training
-cannot start."""
+Tensors are in no group or train too fast, lrdecay's formulas disagree, a distributed training has other groups, or the
+training cannot start."""
 SCHEDULED = ("LRD6", "LRD510")
 
 

@@ -120,10 +120,10 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
 
 
 def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
-    """Return a section for each file, with the causes of findings in it. Suppressed findings need ``verbose``.
+    """Return a section for each file, with the findings in it; with ``verbose``, also the suppressed findings.
 
-    The worst findings are first. The reason ("why") of a rule is printed once. With several configs, and next to an
-    error or a warning, an info has only its message and fix.
+    The worst findings are first. The reason ("why") of a rule is printed once. An info has only its message and fix if
+    there are several configs, or if there is an error or a warning.
     """
     crowded = len(result.checked) > 1 or any(finding.severity != "info" for finding in result.counting())
     by_file: dict[str, list[Item]] = {}
@@ -147,8 +147,9 @@ def title_of(cause: Cause) -> str:
 
 
 def describe_option(finding: Finding) -> str:
-    """Return the option of a finding as text, with the place that sets it, and the place of a value that it
-    overrides.
+    """Return the option of a finding as text, with the line that sets it.
+
+    If this line overrides the value of another line, the text also names that line.
     """
     replaced = f", overrides {finding.replaces[-1]}" if finding.replaces else ""
     return f"{finding.option}, set at {finding.place}{replaced}" if finding.place else finding.option
@@ -187,7 +188,7 @@ def removal(path: str) -> str:
 
 
 def skipped_notes(skipped: Sequence[str], verbose: bool) -> tuple[Note, ...]:
-    """Return a note on ``.py`` files of directories that are not configs; empty if there are none."""
+    """Return a note on skipped ``.py`` files in directories, which are not configs; empty if there are none."""
     if not skipped:
         return ()
     files = f"{count(len(skipped), '.py file')} without {either(OPTIONS)}"
@@ -195,10 +196,12 @@ def skipped_notes(skipped: Sequence[str], verbose: bool) -> tuple[Note, ...]:
 
 
 def program_notes(folder: str, files: Sequence[BaselineFile]) -> tuple[Note, ...]:
-    """Return a note on baselines of programs, which ``--update`` leaves unchanged; empty if there are none."""
-    lines = tuple(f"{file.path}: in the program: {command_of_program(folder, file.config)}" for file in files)
-    count_of = f"{count(len(lines), 'baseline')} of {'a program' if len(lines) == 1 else 'programs'}"
-    return (Note(f"{count_of} unchanged, because --update does not run programs", "warning", lines),) if lines else ()
+    """Return a note on baselines of training scripts, which ``--update`` cannot write; empty if there are none."""
+    lines = tuple(f"{file.path}: in the script: {command_of_program(folder, file.config)}" for file in files)
+    if not lines:
+        return ()
+    unchanged = f"{count(len(lines), 'baseline')} of {'a training script' if len(lines) == 1 else 'training scripts'}"
+    return (Note(f"{unchanged} unchanged: --update builds configs, but does not run scripts", "warning", lines),)
 
 
 def lost_notes(lost: Sequence[tuple[str, str]]) -> tuple[Note, ...]:

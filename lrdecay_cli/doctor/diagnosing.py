@@ -107,7 +107,7 @@ def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Is
 
 
 def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the records that the child process printed, and how it ended if it failed."""
+    """Return two values: the records that the child process printed, and the reason if it failed, else None."""
     script = _CHILD.format(path=sys.path, modules=modules)
     with tempfile.TemporaryFile() as stderr:
         child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=stderr)

@@ -99,9 +99,9 @@ class Optional(NamedTuple):
     zoo: str
     folders: tuple[str, ...]
     which: str = ""
-    """The configs of these folders that need the package; empty for all."""
+    """Text for the report: the configs in ``folders`` that need the package; empty if all of them need it."""
     versions: str = ""
-    """The versions of the zoo's package whose configs need it; empty for all."""
+    """Versions of the package ``zoo`` that have such configs; empty for all versions."""
 
 
 # Found in the sources of mmdet 3.3.0 and mmpretrain 1.2.0 and in the models of their zoos. Left out are packages that

@@ -123,7 +123,7 @@ def _version(text: str, recorded: tuple[str, ...]) -> str | None:
 
 
 def _by_content(names: Iterable[str], path: Sequence[str] | None) -> dict[str, dict[str, str]]:
-    """Return for each package ``NAME VERSION`` of every distribution that installs it, by normalised name."""
+    """Return the distributions that install each package, as ``NAME VERSION`` by the distribution's normalised name."""
     found: dict[str, dict[str, str]] = {name: {} for name in names}
     for distribution in metadata.distributions() if path is None else metadata.distributions(path=list(path)):
         top = distribution.read_text("top_level.txt")

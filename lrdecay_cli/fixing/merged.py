@@ -18,7 +18,8 @@ _READ = frozenset(
         *("model_wrapper_cfg", "custom_imports", "tta_model"),
     )
 )
-"""Top-level names of a config that mmengine reads. Other names are variables that only pass a value on.
+"""Top-level names of a config that mmengine reads. Other names are variables, which have an effect only if a
+setting uses them.
 
 Source: mmengine 0.10.7, ``Runner.from_cfg``, and its tools."""
 

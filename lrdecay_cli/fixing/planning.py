@@ -81,7 +81,7 @@ class Planner:
         try:
             return config_origins(config, self._overrides, self._normal)
         except LrdecayError as error:
-            raise Refused(f"cannot analyse its text: {error}") from error
+            raise Refused(f"cannot analyse the text of the config: {error}") from error
 
     @property
     def _normal(self) -> Texts:
@@ -121,7 +121,7 @@ class Planner:
             return f"in YAML, only values and keys in the file can be changed; this edit is not possible: {edit}"
         if option is not None and option.origin.unknown:
             return f"{edit.option} is unknown without running the config: {option.origin.unknown}"
-        return f"{leaf.name} has no place for the edit: {edit}"
+        return f"the edit cannot be written into {leaf.name}: {edit}"
 
     def _splice(self, splices: Splices) -> None:
         for path, several in splices.items():
@@ -202,7 +202,7 @@ class Planner:
         return [*([] if self._project.objection(leaf) else [leaf]), *own]
 
     def _is_trained(self, base: Path) -> bool:
-        """Return True if a base is a complete config, which may be correct as it is."""
+        """Return True if a base is a complete config for a training, in which the option may be correct."""
         try:
             merged = config_origins(str(base), (), self._normal).merged()
         except LrdecayError:

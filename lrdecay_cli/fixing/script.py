@@ -164,8 +164,9 @@ class Script:
         return None
 
     def _resolved(self, value: ast.expr, variables: frozenset[str]) -> tuple[ast.expr, frozenset[str]]:
-        """Follow a variable that is assigned only once to its value; return the value and the names of the
-        variables.
+        """Return two values: the expression that a variable stands for, and the names of all followed variables.
+
+        Only a variable that is assigned once is followed. For any other expression, return ``value`` itself.
         """
         while isinstance(value, ast.Name) and value.id not in variables and self._stored.count(value.id) == 1:
             found = self._assigned(value.id)

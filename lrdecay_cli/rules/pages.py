@@ -12,6 +12,7 @@ from lrdecay_cli.domain.report import Block, Column, Page, Report, Result, Table
 from lrdecay_cli.rules.registry import BASE, Rule
 from lrdecay_cli.text.counting import count
 
+_UNCHANGED = "# the base config, unchanged"
 _COLUMNS = (
     Column("code", "code", vital=True),
     Column("severity", "severity"),
@@ -68,14 +69,15 @@ def blocks_of(page: RulePage) -> Iterator[Block]:
     yield Block(f"{page.severity.capitalize()}: {page.summary}")
     yield Block(page.why)
     yield from (Block(paragraph) for paragraph in page.details)
+    if page.bad == page.good:
+        # The mistake is an edit of the map, which the config does not show.
+        return
     for title, example in (("Wrong", page.bad), ("Right", page.good)):
-        shown = example.program.strip("\n") or example.config or "# the base as it is"
+        shown = example.program.strip("\n") or example.config or _UNCHANGED
         yield Block(shown, code="python", title=title)
         if example.plugin:
             yield Block(example.plugin.strip("\n"), code="python", title=f"{title}, plugin.py")
         if example.settings:
             yield Block(example.settings, code="toml", title=f"{title}, lrdecay.toml")
         if example.baseline is not None:
-            yield Block(
-                example.baseline or "# the base as it is", code="python", title=f"{title}, config of the baseline"
-            )
+            yield Block(example.baseline or _UNCHANGED, code="python", title=f"{title}, config of the baseline")

@@ -123,7 +123,7 @@ class _Rules(NamedTuple):
     spelled: int = 0
     """Number of leading labels that ``*`` may not replace."""
     mirrors: int = 2
-    """Number of modules on the path whose names may also be tried in reverse. Each costs another pass."""
+    """How many times the names of a module may also be tried in reverse order, because each try takes time."""
     backward: bool = False
     """True if the labels of the names are in reverse order."""
 
@@ -177,7 +177,7 @@ def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules
 
 
 def _length(folded: _Folded) -> tuple[int, int]:
-    """Return the number of patterns and the number of their characters; shorter is easier to read."""
+    """Return a sort key for readability: the number of patterns, then the number of their characters."""
     return len(folded), sum(len(label) for labels in folded for label in labels)
 
 

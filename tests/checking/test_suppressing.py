@@ -104,13 +104,13 @@ def test_a_comment_applies_to_its_config_and_is_reported_there() -> None:
     assert codes(checked("", comments=(reasoned,))) == []
     (idle,) = checked("", comments=(reasoned,), wrong=False).findings
     assert (idle.code, idle.config, idle.option) == ("LRD901", "configs/a.py", "# lrdecay: ignore[LRD301]")
-    assert idle.fix == "remove it from configs/a.py:3"
+    assert idle.fix == "remove the suppression from configs/a.py:3"
 
 
 def test_an_expired_and_unused_suppression_is_reported_once() -> None:
     (finding,) = checked(suppress(rule="LRD301", reason="known", until="2027-01-30"), wrong=False).findings
     assert finding.code == "LRD903"
-    assert finding.fix == "remove it from lrdecay.toml: suppress[0]: it has no finding to suppress"
+    assert finding.fix == "remove the suppression from lrdecay.toml: suppress[0]: it has no finding to suppress"
 
 
 @pytest.mark.parametrize(

@@ -316,18 +316,19 @@ def test_update_leaves_the_baseline_of_a_program(form: str, maps: Path, here: Ru
     here("baseline", "toy.json", "-o", "golden", "--form", form)
     file = Path(f"golden/toy{SUFFIXES[form]}")
     before = file.read_bytes()
-    step = f'{file}: in the program: group_map.save("toy.json"), then lrdecay baseline toy.json -o golden\n'
+    step = f'{file}: in the script: group_map.save("toy.json"), then lrdecay baseline toy.json -o golden\n'
     alone = here("baseline", "--update", "-o", "golden")
     assert (alone.code, alone.err) == (
         2,
         f"lrdecay: {step}".replace(
-            ": in", ": this is the baseline of a program, and --update does not run programs; in"
+            ": in", ": this is the baseline of a training script, and --update does not run scripts; in"
         ),
     )
     assert [*lost_configs("golden", ["."], [])] == []
     here("baseline", "maps", "-o", "golden")
     several = here("baseline", "--update", "-o", "golden").out
-    assert f"1 baseline of a program unchanged, because --update does not run programs\n  {step}" in several
+    unchanged = "1 baseline of a training script unchanged: --update builds configs, but does not run scripts"
+    assert f"{unchanged}\n  {step}" in several
     assert file.read_bytes() == before
 
 

@@ -31,7 +31,7 @@ def test_a_dry_run_observes_that_lr_and_the_rule_names_it(tmp_path: Path) -> Non
     of = record.groups[2]
     assert of.built_lr is not None
     times = f"{0.1 / of.built_lr:,.0f} times its lr 1.68e-05"
-    assert found.message == f"WarmUp sets lr 0.1 in {of.name}, the group at position 2, {times}"
+    assert found.message == f"WarmUp sets lr 0.1 in {of.name}, the group at index 2, {times}"
     assert of.name == "layer_2_no_decay"
     assert found.fix == "set default_hooks.param_scheduler.bias_lr=0.0"
 

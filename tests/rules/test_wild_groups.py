@@ -121,7 +121,9 @@ def test_our_own_constructor_has_nothing_but_notes(example: Example) -> None:
         ),
         pytest.param(convnext([3, 3, 9]), "set num_layers=5 to close the gap", id="three stages"),
         pytest.param(
-            plain_decay(decay_rate=1.25), "set decay_rate between 0 and 1: 0.8 is its inverse", id="rate above 1"
+            plain_decay(decay_rate=1.25),
+            "set decay_rate between 0 and 1, such as 0.8, the inverse of 1.25",
+            id="rate above 1",
         ),
     ],
 )

@@ -100,8 +100,8 @@ def baseline(
         names = [*files]
         if not names and of_programs:
             first = of_programs[0]
-            fix = f"in the program: {command_of_program(place, first.config)}"
-            problem = "this is the baseline of a program, and --update does not run programs"
+            fix = f"in the script: {command_of_program(place, first.config)}"
+            problem = "this is the baseline of a training script, and --update does not run scripts"
             raise LrdecayError(problem, where=first.path, fix=fix)
         if not names:
             raise LrdecayError("no baseline found", where=place, fix=f"create one: lrdecay baseline CONFIGS -o {place}")

@@ -45,18 +45,18 @@ def remove(config: EditedConfig, keys: Keys) -> Iterator[Form]:
         yield {config.leaf.path: [config.leaf.appended(f"del {assignment_target(keys)}")]}, frozenset()
 
 
-def restate(config: EditedConfig, holder: Keys) -> Iterator[Form]:
-    """Yield replacements that drop an entry of a base's dict.
+def restate(config: EditedConfig, keys: Keys) -> Iterator[Form]:
+    """Yield replacements that drop an entry of a base's dict, which is at the path ``keys``.
 
     They write ``_delete_`` and all other entries of the dict into the config.
     """
     script = config.leaf
-    left = value_at(config.expected, holder)
+    left = value_at(config.expected, keys)
     if not isinstance(left, dict):
         return
-    found = script.find(holder)
-    if found is None or found.depth < len(holder):
-        for splices, variables in put(config, holder, left):
+    found = script.find(keys)
+    if found is None or found.depth < len(keys):
+        for splices, variables in put(config, keys, left):
             if script.path in splices and len(splices) == 1:
                 yield splices, variables
         return

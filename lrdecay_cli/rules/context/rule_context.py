@@ -187,9 +187,9 @@ class RuleContext:
         return f"{'num_layers + 1 = ' if is_sum else ''}{self.head_id}"
 
     def custom_lr_mult(self, parameter: str) -> tuple[str, float] | None:
-        """Return the custom key that applies to a parameter (the longest match) and the key's ``lr_mult``.
+        """Return two values: the custom key that applies to a parameter, and the key's ``lr_mult``.
 
-        Return None if no key matches, or if the key sets no ``lr_mult``.
+        The longest matching key applies. Return None if no key matches, or if the key sets no ``lr_mult``.
         """
         keys = self.options.get("custom_keys")
         if not isinstance(keys, Mapping) or not self.spec.keys_set_lr:

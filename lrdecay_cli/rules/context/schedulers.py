@@ -19,7 +19,7 @@ WARMING = ("Linear", "Constant", "QuadraticWarmup")
 ANNEALING = ("CosineAnnealing", "CosineRestart", "Poly")
 """Scheduler families with an ``eta_min``."""
 _SUFFIXES = {"lr": "LR", "momentum": "Momentum", "betas": "Betas", "weight_decay": "WeightDecay"}
-"""The end of a scheduler's class name, by the value that it schedules; mmpretrain has the last two."""
+"""Suffix of a scheduler's class name for each scheduled value. Only mmpretrain has the last two suffixes."""
 
 
 class Scheduler(NamedTuple):

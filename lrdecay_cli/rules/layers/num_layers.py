@@ -55,12 +55,12 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
     for wrong, where, fix in (
         (
             [(group, layer) for group, layer in layers if layer < context.spec.stem_id],
-            f"below {context.spec.stem_id}, which is the stem's",
+            f"below {context.spec.stem_id}, which is the stem's id",
             fits or "make the constructor count layers from 0",
         ),
         (
             [(group, layer) for group, layer in layers if head is not None and layer > head],
-            f"above {context.head_id_label}, which is the head's",
+            f"above {context.head_id_label}, which is the head's id",
             fits or "give the head a layer id above the last layer",
         ),
     ):
@@ -115,7 +115,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
 def _too_large(
     members: list[BackboneTensor], layers: Mapping[str, int], given: int
 ) -> tuple[str, list[BackboneTensor]]:
-    """Return a text about unused layer ids, and the tensors of all layers below these ids."""
+    """Return two values: a text about unused layer ids, and the tensors of all layers below these ids."""
     ids = sorted({*layers.values()})
     end, above = max(pairwise(ids), key=lambda pair: pair[1] - pair[0], default=(given, given))
     wrong = [tensor for tensor in members if layers.get(tensor.name, given) <= end]
@@ -127,9 +127,10 @@ def _too_large(
 
 
 def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> tuple[str, list[BackboneTensor]]:
-    """Return a text about blocks with a layer id of the last stage, the head or above, and the tensors of these blocks.
+    """Return two values: a text about blocks whose layer id is too high, and the tensors of these blocks.
 
-    In a backbone without stages, only layer ids of the head and above count.
+    A block below the last stage has too high a layer id if its id is the last stage's or above. In a backbone without
+    stages, only the head's id and above are too high.
     """
     blocks = context.backbone.blocks
     last = max(blocks, default=())
@@ -140,7 +141,7 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
         return "", wrong
     highest, head = max(layers[tensor.name] for tensor in wrong), f"{given + 1} is the head's"
     if staged:
-        return f": blocks before the last stage reach id {highest}; {given} is the last stage's, {head}", wrong
+        return f": blocks before the last stage reach layer id {highest}; {given} is the last stage's, {head}", wrong
     return f": blocks reach layer id {highest}; {head}", wrong
 
 

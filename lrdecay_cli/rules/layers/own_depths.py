@@ -114,8 +114,9 @@ def _num_layers(context: RuleContext, found: _Depths) -> int | None:
 
 
 def _other_depths(context: RuleContext) -> _Depths | None:
-    """Return the first option that the constructor reads and that has the form of the model's depths, but other
-    numbers.
+    """Return the first option whose name and form fit depths, but whose numbers differ from the model's depths.
+
+    Options that the constructor does not read are left out.
     """
     real = _depths(context)
     if not context.spec.decays_layers or not real:

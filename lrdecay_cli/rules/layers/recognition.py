@@ -152,8 +152,9 @@ def _output_stage(context: RuleContext, tensor: BackboneTensor) -> int | None:
 
 
 def _series(tensor: BackboneTensor) -> str:
-    """Return the name without its number, which norms of all stages share; the full name of a parameter without a
-    number.
+    """Return a norm's name without its stage number, so that the norms of all stages have the same result.
+
+    If the name has no number, return the full name.
     """
     return tensor.block.series if tensor.block else tensor.name
 
@@ -163,7 +164,7 @@ def _fix(context: RuleContext, fallen: Sequence[BackboneTensor]) -> str:
         return "set the backbone's lr_mult in the custom keys that match these tensors"
     modules = list(dict.fromkeys(tensor.name.removeprefix(context.prefix).partition(".")[0] for tensor in fallen))
     named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")
-    return f"use a constructor with a layer for {named}, such as {in_its_place(context)}"
+    return f"use a constructor with a layer id for {named}, such as {in_its_place(context)}"
 
 
 _WRAPPER = """\
@@ -286,7 +287,7 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"{which}{named} train at the head's lr scale {rate(backbone.head_scale or 1)}:"
         f" {context.constructor_label} does not recognise their names",
-        f"use a constructor that recognises them, such as {OURS.label}",
+        f"use a constructor that recognises these names, such as {OURS.label}",
         parameters=[tensor.name for tensor in blocks or backbone.tensors],
         option="optim_wrapper.constructor",
         edits=our_fix(context, context.options),

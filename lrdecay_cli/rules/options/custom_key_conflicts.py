@@ -56,8 +56,8 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
     ``'norm'``, these norms are exempt from weight decay, but they train at the full lr.
 
     If two custom keys of equal length match a parameter, mmengine applies the first key in alphabetical order. LRD506
-    does not report a longer key that matches fewer parameters and sets the same fields, because it overrides on
-    purpose.
+    does not report a longer key that matches fewer parameters and sets the same fields, because it overrides the
+    shorter key on purpose.
     """
     reported = set()
     for matches, winner, names, dropped in _overrides(context):
@@ -90,7 +90,7 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
 
 
 def _overrides(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str], dict[str, Any]]]:
-    """Yield an overridden custom key, the key that overrides it, the parameters concerned, and the dropped settings."""
+    """Yield an overridden key, the key that overrides it, the affected parameters, and the dropped settings."""
     for matches in context.custom_keys.values():
         for winner in dict.fromkeys(matches.overridden.values()):
             dropped = _dropped(context, matches, context.custom_keys[winner])
@@ -145,7 +145,7 @@ def _fix(
     if all(joined in name for name in names):
         edit = set_option(key_option(joined), settings)
         return f"{verb} {joined!r}: {as_python(settings)}", [*([] if left else [delete_option(key_option(key))]), edit]
-    otherwise = f"write {winner!r}: {as_python(settings)}, for all tensors that it matches"
+    otherwise = f"write {winner!r}: {as_python(settings)}, for all tensors that this key matches"
     if dropped == {"decay_mult": 0} and exempt_in_ours(context, names):
         otherwise = EXEMPTING
     replaced = "" if left else key
@@ -168,8 +168,8 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
     With ``norm_decay_mult=0`` and ``custom_keys={'backbone': dict(lr_mult=0.1)}``, every norm of the backbone is
     decayed. mmengine applies the custom key first, and treats a key without ``decay_mult`` as ``decay_mult=1``.
 
-    LRD508 does not report a custom key if it sets the same field as the option that it disables, and matches only
-    parameters of this option.
+    LRD508 does not report a custom key that sets the multiplier itself (such as ``decay_mult``) and matches only
+    parameters to which the disabled option would apply.
     """
     # One fault for each key and option. LRD506 reports keys that override each other.
     multipliers = context.multipliers
@@ -249,7 +249,7 @@ def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
             yield Fault(
                 f"custom key {key!r} does not apply to {missed[0]!r}: the tensor's first name is "
                 f"{first[missed[0]]!r}" + (f"; same for {len(missed) - 1:,} more" if len(missed) > 1 else ""),
-                f"use its first name {first[missed[0]]!r}",
+                f"use the tensor's first name as the key: {first[missed[0]]!r}",
                 parameters=missed,
                 option=key_option(key),
                 edits=[rename_option(key_option(key), first[missed[0]])] if not reached and len(missed) == 1 else (),

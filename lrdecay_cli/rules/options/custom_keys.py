@@ -82,7 +82,7 @@ def known_settings(context: RuleContext, key: str) -> set[str]:
 
 
 _MULTIPLIERS = {option for spec in CONSTRUCTORS for option in spec.options if option.endswith("_mult")}
-"""Options that belong in ``paramwise_cfg``, beside ``custom_keys`` and not in it."""
+"""Options of ``paramwise_cfg`` itself, which have no effect in ``custom_keys``."""
 _PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")
 _HINT = ": keys are plain text, not globs or regular expressions"
 

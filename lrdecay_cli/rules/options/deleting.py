@@ -9,8 +9,8 @@ from lrdecay_cli.domain.fix import path_of
 from lrdecay_cli.rules.api import Example, Fault, Fix, RuleContext, delete_option, rename_option, rule
 
 _HARMLESS = "paramwise_cfg"
-"""The setting in which ``_delete_`` does no harm, because constructors do not read it there. Others refuse unknown
-keys."""
+"""The setting in which ``_delete_`` does no harm, because constructors do not read it. In other settings, the class
+that receives the dict raises because of the unknown key."""
 MISSPELT = ("_delete", "delete_", "__delete__", "_delete__", "delete", "_deleted_", "_del_")
 
 

@@ -63,8 +63,8 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
     length of the training from ``train_cfg``. It accepts every other top-level name without a warning.
 
     The most common misplaced setting is a top-level ``paramwise_cfg``. The settings of MMCV 1 are also ignored:
-    ``optimizer``, ``optimizer_config``, ``fp16``, ``lr_config``, ``momentum_config`` and ``runner``. For these
-    settings, the fix is the mmengine equivalent of their values.
+    ``optimizer``, ``optimizer_config``, ``fp16``, ``lr_config``, ``momentum_config`` and ``runner``. The
+    fix in the finding contains the equivalent settings of mmengine.
 
     A top-level name that resembles a name of mmengine (``optim_wraper``, ``param_schedulers``) is reported as misspelt.
     LRD510 does not report a variable that the config or its base uses in other settings. It does report a top-level

@@ -174,8 +174,9 @@ def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
 
 
 def _rate_here(context: RuleContext, option: str) -> str:
-    """Return this constructor's name for the decay rate if ``option`` is another constructor's name; else an empty
-    text.
+    """Return this constructor's option for the decay rate, if ``option`` is another constructor's decay rate.
+
+    Otherwise, return an empty text.
     """
     here = context.spec.rate_option
     is_rate = option in RATE_ELSEWHERE or any(option == known.rate_option for known in CONSTRUCTORS)
@@ -301,7 +302,7 @@ _OF_KEYS = ("lr_mult", "decay_mult", "lr", "weight_decay")
 
 
 def _readers(option: str) -> list[ConstructorSpec]:
-    """Return the known constructors that read this option; for a name of the decay rate, all with a decay rate."""
+    """Return the known constructors that read this option. For a decay rate, return all constructors that have one."""
     if option in RATE_ELSEWHERE:
         return [spec for spec in CONSTRUCTORS if spec.rate_option]
     return [spec for spec in CONSTRUCTORS if option in spec.options]

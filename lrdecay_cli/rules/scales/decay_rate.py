@@ -86,7 +86,7 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
     good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.8))"),
 )
 def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
-    """The decay rate is above 1, 0 or negative.
+    """The decay rate is negative, 0, or above 1.
 
     With a decay rate above 1, the stem trains fastest and the head slowest. With a decay rate of 0, no layer below the
     head trains. A negative decay rate gives every second layer a negative lr, which increases the loss.
@@ -110,7 +110,7 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
         effect = ", so no layer below the head trains" if decay == 0 else ", so lrs are negative"
     option = f"{PARAMWISE}.{context.decay_option}"
     suggested = float(rate(1 / decay)) if decay > 1 else 0.9
-    such = f": {suggested:g} is its inverse" if decay > 1 else f", such as {suggested}"
+    such = f", such as {suggested:g}, the inverse of {decay:g}" if decay > 1 else f", such as {suggested}"
     yield Fault(
         f"{context.decay_option}={decay:g} is {'above 1' if decay > 1 else 'not above 0'}{effect}",
         f"set {context.decay_option} between 0 and 1{such}",

@@ -164,8 +164,9 @@ _Advised = tuple[str, str, "Edit | str"]
 
 
 def _no_numbers(scheduler: Scheduler) -> Iterator[_Advised]:
-    """Yield settings whose value is a string or None instead of a number, and a ``last_step`` of a run that is not
-    resumed.
+    """Yield settings whose value is a string or None instead of a number, and a ``last_step`` other than -1.
+
+    Such a ``last_step`` works only in a resumed run.
     """
     known = (*SETTINGS.get(scheduler.family, ()), *COMMON)
     for setting, value in scheduler.settings.items():
@@ -307,8 +308,8 @@ def _monitor(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
     if "val_cfg" in loops and loops["val_cfg"].type.rpartition(".")[2] != "ValLoop":
         return  # A loop of another kind may have other metrics.
     yield Fault(
-        f"{scheduler.name} has monitor={monitor!r}{default}, a training value that validations do not measure: it"
-        " raises after the first validation",
+        f"{scheduler.name} has monitor={monitor!r}{default}, a training value that validations do not measure: the"
+        " scheduler raises after the first validation",
         f"set {scheduler.path}.monitor to a metric of val_evaluator, such as 'coco/bbox_mAP', and rule='greater' if"
         " more is better",
         option=f"{scheduler.path}.monitor" if "monitor" in scheduler.settings else scheduler.path,

@@ -157,13 +157,13 @@ _CLOSE = 0.1
     good=Example("param_scheduler = [dict(type='CosineAnnealingLR', eta_min_ratio=0.01)]"),
 )
 def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
-    """A scheduler gives the same lr to groups of different lrs.
+    """A scheduler gives the same lr to groups with different lrs.
 
     ``lr_mult`` or layer decay gave the groups different lrs, but the scheduler sets the same lr in all groups, from the
     first step on or at the end.
 
     ``OneCycleLR`` with a single ``eta_max`` overwrites the lr of every group. ``eta_max`` can also be a list with one
-    value per group and a last value for the base lr, which mmengine stores like a group.
+    value per group and a last value for the base lr, because mmengine adds a group for the base lr.
 
     ``eta_min`` is one lr for all groups. If ``eta_min`` is close to the lowest lr, the group with the lowest lr keeps
     it, and all other groups fall to the same lr. ``eta_min_ratio`` is relative to the lr of each group.
@@ -354,7 +354,8 @@ def _fault(scheduler: Scheduler, scheduled: str, value: float | None) -> Iterato
     begins = f"{scheduler.name} multiplies the {scheduled} by gamma={gamma:g} at each step"
     severity: Severity | None = None
     if gamma <= 0:
-        message = f"{begins}: it is " + ("0 from the first step on" if gamma == 0 else "negative after the first")
+        becomes = "0 from the first step on" if gamma == 0 else "negative after the first step"
+        message = f"{begins}: the {scheduled} is {becomes}"
         severity = None if gamma == 0 else "error"
         right = rate(abs(gamma)) if gamma and gamma > -1 else "0.1"
         fix = f"set {scheduler.path}.gamma={right}"
@@ -367,7 +368,7 @@ def _fault(scheduler: Scheduler, scheduled: str, value: float | None) -> Iterato
             message += f" of {rate(value)}"
             severity = "error"
         right = rate(1 / gamma)
-        fix = f"set {scheduler.path}.gamma={right}, if it should fall"
+        fix = f"set {scheduler.path}.gamma={right}, if the {scheduled} should fall"
     option = f"{scheduler.path}.gamma"
     # Only the user knows the right value.
     proposed = Fix(edits=(set_option(option, plain_number(float(right))),), automatic=False)

@@ -56,7 +56,7 @@ def floor_above_group_lr(context: RuleContext) -> Iterator[Fault]:
         every = [group.lr for group in _trained(context) if group.lr]
         yield Fault(
             f"eta_min={rate(lowest)} of {scheduler.name} is above the lr of {count(len(raised), 'group')}"
-            f" ({span(lrs)}): it raises {verb(len(raised), 'it', 'them')}",
+            f" ({span(lrs)}): it raises {verb(len(raised), 'this lr', 'these lrs')}",
             f"set eta_min below {rate(min(every))}, the lowest lr of a group",
             parameters=trainable_names(raised),
             about=scheduler.type,
@@ -98,7 +98,7 @@ def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
             by = listed(dict.fromkeys(named)) or "OneCycleLR"
             peak = alike[0].options.get("max_lr") or alike[0].lr or 0.0
             yield Fault(
-                f"{by} gave {count(len(groups), 'group')} one lr ({rate(float(peak))} at its peak);"
+                f"{by} gave {count(len(groups), 'group')} the same lr ({rate(float(peak))} at its peak);"
                 f" {len(alike)} of them have equal options",
                 "set max_lr to a list with the lr of each group",
                 parameters=trainable_names(alike),

@@ -177,7 +177,7 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
     # LRD603 reports milestones that are never reached.
     if not length or end is None or not count or not 0 <= gamma < 1 or count < len(given):
         return
-    rest = f"at {rate(gamma ** min(count, 1000))} of the lr"
+    rest = f"at {rate(gamma ** min(count, 1000))} × the initial lr"
     if length - end >= _LONG * length:
         spread = length / (end - scheduler.begin)
         spread_out = [round(step * spread) for step in given] if given and not scheduler.begin else []
@@ -185,7 +185,7 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
         edits = [set_option(f"{scheduler.path}.milestones", spread_out)] if spread_out else []
         yield Fault(
             f"{scheduler.name} ends at {end:g} {scheduler.unit}; training continues for {length - end:g} more {rest}",
-            f"set {later}end={length:g} to spread it over the training"
+            f"set {later}end={length:g} to spread the steps over the training"
             if later
             else f"set {scheduler.path}.end={length:g}",
             option=f"{scheduler.path}.end",
@@ -195,7 +195,7 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
         last = scheduler.begin + max(given)
         yield Fault(
             f"the last milestone of {scheduler.name} is at {last:g} of {length:g} {scheduler.unit}: the remaining "
-            f"{length - last:g} train {rest}",
+            f"{length - last:g} {scheduler.unit} run {rest}",
             "set later milestones, or shorten the training",
             option=f"{scheduler.path}.milestones",
             severity="info",

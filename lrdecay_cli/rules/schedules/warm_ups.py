@@ -24,7 +24,7 @@ from lrdecay_cli.rules.api import (
     good=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.01, begin=0, end=2, by_epoch=True)]"),
 )
 def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
-    """A warm-up starts above the lr, or never restores the lr that it lowered.
+    """A warm-up starts above the configured lr, or never raises the lr back to it.
 
     The whole run trains at a fraction of the configured lr, or does not start.
 
@@ -143,7 +143,7 @@ def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
         if end > length:
             message += f", so training ends at {reached:.0%} of the {scheduler.what}"
         elif not own:
-            message += ", because it has no end"
+            message += ", because its end is not set"
         yield Fault(
             message,
             fix,

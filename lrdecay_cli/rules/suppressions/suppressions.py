@@ -33,7 +33,7 @@ def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
         if suppression.idle and not suppression.expired:
             yield Fault(
                 f"unused suppression: {', '.join(suppression.idle)} has no finding here",
-                f"remove it from {suppression.stated.source}",
+                f"remove the suppression from {suppression.stated.source}",
                 option=suppression.option,
                 about=" ".join(suppression.idle),
             )
@@ -86,7 +86,7 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
         if suppression.expired:
             yield Fault(
                 f"the suppression of {', '.join(suppression.stated.rule)} expired on {suppression.stated.until}",
-                f"remove it from {suppression.stated.source}: it has no finding to suppress"
+                f"remove the suppression from {suppression.stated.source}: it has no finding to suppress"
                 if suppression.idle
                 else f"fix the config, or set a later date in {suppression.stated.source}",
                 option=suppression.option,

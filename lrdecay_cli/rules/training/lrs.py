@@ -1,4 +1,4 @@
-"""Rules about groups without an lr, and about hooks that set the lr of a group by its position."""
+"""Rules about groups without an lr, and about hooks that set the lr of the group at a fixed index."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ _HOOK = "default_hooks = dict(param_scheduler=dict(type='WarmUp'))\n"
     ),
 )
 def lr_by_position(context: RuleContext) -> Iterator[Fault]:
-    """A hook sets the lr of a group by its position, but the group is not the intended one.
+    """A hook sets the lr of the group at a fixed index, but this group is not the intended group.
 
     The group starts with the lr for biases, which may be a hundred times its own lr.
 
@@ -99,8 +99,8 @@ def lr_by_position(context: RuleContext) -> Iterator[Fault]:
     from 0. mmyolo's YOLOv5 and YOLOv7 constructors put the biases into the third group. With another constructor, the
     third group may be ``layer_1_decay``. Set ``warmup_bias_lr=0``, or use ``ParamSchedulerHook`` with schedulers.
 
-    lrdecay runs the hook on identical groups to find the groups that get an lr by their position. LRD829 does not
-    report a group that contains all biases and only biases.
+    To find such an index, lrdecay runs the hook on identical groups. LRD829 does not report a group that contains all
+    biases and only biases.
     """
     groups = context.group_map.groups
     for each in context.group_map.training.positioned_lrs or ():
@@ -115,7 +115,7 @@ def lr_by_position(context: RuleContext) -> Iterator[Fault]:
         factor = each.lr / lr if lr else 0
         times = f", {factor:,.{0 if factor >= 10 else 1}f} times its lr {rate(lr)}" if lr else ""
         yield Fault(
-            f"{each.hook} sets lr {rate(each.lr)} in {group.name}, the group at position {each.position}{times}",
+            f"{each.hook} sets lr {rate(each.lr)} in {group.name}, the group at index {each.position}{times}",
             f"set {each.option}.{each.argument}=0.0"
             if each.argument
             else f"set {each.option}.type='ParamSchedulerHook', or use the constructor that {each.hook} expects",

@@ -45,12 +45,13 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
             fix = "use AdamW, which uses each group's weight decay"
         elif effects.decay == "lr² ÷ highest lr × weight decay" and len(lrs) > 1 and affected:
             lowest = min(lrs) / max(lrs)
-            gets = f"the group with the lowest lr gets {rate(lowest)} of its weight decay"
-            problem = f"decays by lr² ÷ highest lr: {gets}"
+            gets = f"the group with the lowest lr gets {rate(lowest)} × its weight decay"
+            problem = f"multiplies weight decay by lr² ÷ highest lr: {gets}"
             fix = "set corrected_weight_decay=False, or use AdamW"
         elif effects.decay == "lr ÷ first lr × weight decay" and decays[-1] >= _SEVERE:
             problem = f"does not multiply weight decay by lr: each step removes {decays[-1]:.3g} of a weight"
-            fix = f"set weight_decay={rate(decays[-1] * max(lrs, default=1.0))}, or remove the option that decouples it"
+            smaller = rate(decays[-1] * max(lrs, default=1.0))
+            fix = f"set weight_decay={smaller}, or remove the option that decouples weight decay from the lr"
         else:
             continue
         yield Fault(
@@ -71,7 +72,7 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
 def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
     """The optimizer scales steps by the weight norm only in groups with weight decay.
 
-    Groups with the same lr move by different factors. Norms and biases without weight decay take full steps, and
+    Groups with the same lr take steps of different sizes. Norms and biases without weight decay take full steps, and
     weights take steps of about their norm × lr.
 
     LAMB and LARS scale steps by the weight norm on purpose (the trust ratio), and recipes tuned for them rely on it.
@@ -132,7 +133,7 @@ def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
         if rewrites:
             problem = "assigns group['lr'] in every step and overrides the schedulers"
         elif halved is not None and abs(halved - 0.5) > 0.1 and optimizer.effects.lr != "refused":
-            problem = f"moves by {rate(halved)} of a full step after every lr is halved, instead of 0.5"
+            problem = f"takes {rate(halved)} × a full step after every lr is halved, instead of 0.5 ×"
         else:
             continue
         yield Fault(

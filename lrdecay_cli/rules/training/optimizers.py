@@ -99,7 +99,7 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
     good=FIXED,
 )
 def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
-    """The optimizer moves a group by another factor than its lr implies.
+    """The optimizer's steps for a group are larger or smaller, relative to other groups, than the group's lr implies.
 
     If the optimizer does not follow the lrs of groups, layer decay has another effect. For example, a layer that should
     train at a tenth of the head's lr trains at a third of it, or at the same lr.
@@ -122,9 +122,9 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
         key=lambda found: abs(found[1] - found[2]),
     )
     yield Fault(
-        f"{_optimizers(context)} moves {count(len(off), 'group')} by another factor than"
-        f" {verb(len(off), 'its lr implies', 'their lrs imply')}: the step of {name} is"
-        f" {rate(step)} of the fastest group's step instead of {rate(expected)}",
+        f"{_optimizers(context)} does not scale the steps of {count(len(off), 'group')} in proportion to"
+        f" {verb(len(off), 'its lr', 'their lrs')}: the step of {name} is {rate(step)} × the fastest group's step, but"
+        f" its lr implies {rate(expected)} ×",
         "use an optimizer whose step is proportional to the lr, for example AdamW, or choose lr scales for the"
         " measured factors",
         parameters=[name for group in off for name in group.parameters],
@@ -211,7 +211,7 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
         if moved:
             yield Fault(
                 f"{label} updates {count(len(moved), 'tensor')} whose lr is 0",
-                "freeze them with requires_grad=False, or with the backbone's frozen_stages",
+                "freeze these tensors with requires_grad=False, or with the backbone's frozen_stages",
                 parameters=moved,
                 option=f"{OPTIMIZER}.type",
             )
@@ -223,9 +223,7 @@ def _optimizers(context: RuleContext) -> str:
 
 
 def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusal) -> Iterator[Fault]:
-    """Yield a fault if the optimizer raises at its first step with this map's groups and mmengine's way of calling
-    it.
-    """
+    """Yield a fault if the optimizer raises at its first step with this map's groups, called as mmengine calls it."""
     names = trained_names(*optimizer.groups)
     fix = "use an optimizer that takes these groups, for example AdamW"
     severity: Severity | None = None
@@ -252,7 +250,7 @@ def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusa
             if not names:
                 return
             reason = "it accepts only sparse gradients"
-            fix = "use the optimizer for dense gradients: Adam"
+            fix = "use Adam, which accepts dense gradients"
         case "a closure":
             reason = "step() needs a closure, but mmengine passes none"
         case "train()":
@@ -279,7 +277,7 @@ def _follows(ratio: float) -> bool:
 
 
 def _distorted(optimizer: MeasuredOptimizer) -> Iterator[Fault]:
-    """Yield a fault if the optimizer does not move groups with different lrs in proportion to these lrs."""
+    """Yield a fault if the optimizer's steps are not proportional to the lrs of the groups."""
     effects, lrs = optimizer.effects, [lr for lr in optimizer.lrs if lr]
     if len(lrs) < 2 or effects.lr not in ("distorted", "first group's", "ignored"):
         return
@@ -288,12 +286,12 @@ def _distorted(optimizer: MeasuredOptimizer) -> Iterator[Fault]:
         step, ratio = max(effects.ratios, key=lambda measured: abs(math.log(max(measured[1], 1e-9) / 0.1)))
         # A distortion only after that many steps depends on the lr: torch's Adafactor caps it at 1/√step.
         severity = "info" if all(_follows(each) for at, each in effects.ratios if at < _LATE) else "warning"
-        problem = f"moves a group with a tenth of the lr by {rate(ratio)} of the other group's step at step {step:,}"
+        problem = f"moves a group with a tenth of the lr {rate(ratio)} × as far as the other group, at step {step:,}"
     elif effects.lr == "ignored":
         problem = f"ignores the lr of its {count(len(optimizer.groups), 'group')}"
     else:
         first = rate(optimizer.groups[0].lr or 0.0)
-        problem = f"moves all {len(optimizer.groups)} groups with the first group's lr, {first}"
+        problem = f"updates all {len(optimizer.groups)} groups with the first group's lr, {first}"
     yield Fault(
         f"{optimizer.label} {problem}: the configured lrs of {span(lrs)} do not apply",
         "use an optimizer whose step is proportional to the lr, for example AdamW",

@@ -41,8 +41,8 @@ def train_mode_fails(context: RuleContext) -> Iterator[Fault]:
     weights.
 
     Modules that freeze their own parameters override ``train()``. Such a ``train()`` raises if the module to freeze
-    does not exist, for example if ``frozen_stages`` is beyond the last stage. The group map shows parameters that were
-    frozen before the error as frozen.
+    does not exist, for example if ``frozen_stages`` is beyond the last stage. The group map shows a parameter
+    as frozen only if it was frozen before the error.
     """
     train_mode = context.group_map.training.train_mode
     if train_mode and train_mode.error:

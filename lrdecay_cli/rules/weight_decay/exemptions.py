@@ -54,7 +54,7 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
         yield Fault(
             f"{context.spec.name} should exempt {' and '.join(own)}, but compares them with full names such as "
             f"{names[0]!r}: {len(names)} {verb(len(names), 'is', 'are')} decayed at {amount}",
-            "set their weight decay to 0 in a constructor of your own",
+            "set the weight decay of these parameters to 0 in a constructor of your own",
             parameters=names,
         )
     for option, item in _listed_names(context):
@@ -149,7 +149,7 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
         keys = [key for key, matches in context.custom_keys.items() if not weights.keys().isdisjoint(matches.wins)]
         yield Fault(
             f"all {len(weights):,} weights have weight decay 0, although the optimizer {takes}",
-            f"custom key {keys[0]!r} matches them: use a longer key for the intended parameters" if keys else fix,
+            f"replace custom key {keys[0]!r} by longer keys for the intended parameters" if keys else fix,
             parameters=weights,
             option=key_option(keys[0]) if keys else "",
         )
