@@ -70,5 +70,5 @@ def test_no_sentence_is_read() -> None:
         *(("rule.summary.replace('``', '')", False), ("step.rule == other.rule", False)),
     ],
 )
-def test_what_reading_is(source: str, is_one: bool) -> None:
+def test_detection_of_parsed_messages(source: str, is_one: bool) -> None:
     assert bool(readers(source)) == is_one

@@ -90,7 +90,7 @@ def test_columns_without_implied_changes(before: GroupMap, after: GroupMap, expe
     assert table.rows == (((names[0], *expected.values(), 1),) if expected else ())
 
 
-def test_a_row_for_what_changed_alike() -> None:
+def test_a_row_for_equal_changes() -> None:
     """Columns are in the natural order of names; a cell is empty if only another row has this change."""
     blocks = {"blocks.10.weight": (4, 4), "blocks.9.weight": (4, 4), "blocks.2.bias": (4,)}
     before = group_map({"group": {"parameters": {**blocks, "head.weight": (2, 2), "head.bias": (2,)}}})

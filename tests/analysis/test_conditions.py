@@ -40,7 +40,7 @@ def test_holds(condition: Condition, inside: list[float], outside: list[float]) 
 
 
 @pytest.mark.parametrize("condition", ["", "=< 1", "small", "<= one", "1..", "< 1 > 0", "<= 1,", "1 .. 2 .. 3"])
-def test_what_is_none(condition: str) -> None:
+def test_invalid_conditions(condition: str) -> None:
     with pytest.raises(LrdecayError, match=r"here: invalid condition .*; give a condition such as"):
         parse_condition(condition, "here")
 

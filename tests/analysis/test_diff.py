@@ -202,7 +202,7 @@ def test_the_tolerance_is_for_rates_alone_and_none_is_within_none() -> None:
 
 
 @pytest.mark.parametrize("rtol", [-1e-9, NAN])
-def test_a_tolerance_that_is_none_is_refused_at_once(rtol: float) -> None:
+def test_an_invalid_tolerance_is_refused_at_once(rtol: float) -> None:
     with pytest.raises(LrdecayError, match="--rtol"):
         diff(NOTHING, NOTHING, rtol=rtol)
 

@@ -80,7 +80,7 @@ def test_unusable_settings_are_reported() -> None:
     assert "paramwise_cfg.num_layers: 'six' is not an integer" in explanation.certainty_reason
 
 
-def test_folding_puts_together_what_shares_an_explanation_and_nothing_else() -> None:
+def test_folding_joins_only_equal_explanations() -> None:
     found = group_map_of("overflow")
     folded = Explainer(found).explain(select(found, None))
     apart = Explainer(found).explain(select(found, None), folded=False)

@@ -149,7 +149,7 @@ def test_a_rename_is_reported_once_per_parameter() -> None:
     ]
 
 
-def test_a_renamed_parameter_is_compared_in_what_a_rename_may_change() -> None:
+def test_a_renamed_parameter_is_compared_too() -> None:
     before, after = model("neck.weight", options={"eps": 1}), model("fpn.weight", options={"eps": 2})
     assert [(change.parameter, change.aspect) for change in diff(before, after)] == [
         ("neck.weight", "renamed"),

@@ -66,6 +66,6 @@ def test_an_option_without_a_place_is_an_error() -> None:
         (dict(a=[]), dict(a=[]), {}),
     ],
 )
-def test_what_differs(before: object, after: object, named: dict[str, tuple[object, object]]) -> None:
+def test_differing_options(before: object, after: object, named: dict[str, tuple[object, object]]) -> None:
     options = differing_options({"x": before, "y": 1}, {"x": after, "y": 2}, ["x"])
     assert {option.name: (option.before, option.after) for option in options} == named

@@ -114,7 +114,7 @@ def test_names_are_those_of_the_model_in_its_wrappers() -> None:
     assert (within.groups, list(within.modules)) == (plain.groups, list(plain.modules))
 
 
-def test_what_goes_wrong_is_found() -> None:
+def test_mistakes_of_programs_are_found() -> None:
     model = Toy()
     head = torch.optim.AdamW(model.head.parameters(), lr=1e-3)
     found = lrdecay_cli.audit_optimizer(model, head)
@@ -214,7 +214,7 @@ def test_groups_that_cannot_be_read_are_one_line() -> None:
     assert lrdecay_cli.audit_optimizer(model, bare).groups[0].lr == 0.1
 
 
-def test_what_mmengine_alone_does_not_do_is_no_finding() -> None:
+def test_limits_of_mmengine_are_no_findings_of_programs() -> None:
     """mmengine calls step() without a closure: LBFGS is an error in a config, but not in a program."""
     model = nn.Linear(2, 2)
     found = lrdecay_cli.audit_optimizer(model, torch.optim.LBFGS(model.parameters(), lr=0.1))
@@ -396,7 +396,7 @@ def test_a_finding_names_steps_that_update_the_baseline(
         assert "--update" not in Path(file).read_text()
 
 
-def test_what_commands_call_it(tmp_path: Path) -> None:
+def test_the_name_of_a_program_in_reports(tmp_path: Path) -> None:
     path = str(tmp_path / "live.json")
     model = Toy()
     lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups_of(model), lr=0.01), name="my run").save(path)

@@ -20,7 +20,7 @@ def outputs_of(notebook: Any) -> list[list[dict[str, Any]]]:
 
 
 @pytest.mark.slow
-def test_every_cell_shows_what_the_docs_have(golden: Golden) -> None:
+def test_every_cell_has_the_output_in_the_docs(golden: Golden) -> None:
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")

@@ -146,7 +146,7 @@ def test_a_plot_without_matplotlib_is_one_line(monkeypatch: pytest.MonkeyPatch) 
         decay_map().plot()
 
 
-def test_save_writes_what_can_be_read_again(tmp_path: Path) -> None:
+def test_saved_maps_can_be_read_again(tmp_path: Path) -> None:
     found = decay_map()
     found.save(tmp_path / "map.json")
     assert read_map(str(tmp_path / "map.json")) == found

@@ -142,7 +142,7 @@ HARMLESS: dict[str, Callable[[Project], None]] = {
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_does_not_matter_is_a_hit(name: str, tmp_path: Path) -> None:
+def test_irrelevant_changes_are_hits(name: str, tmp_path: Path) -> None:
     project = make(tmp_path)
     assert not project.ask()["hit"]
     HARMLESS[name](project)
@@ -255,7 +255,7 @@ def test_whole_environment(tmp_path: Path) -> None:
     assert not project.ask()["hit"]
 
 
-def test_what_a_first_answer_needed_counts_for_the_next_one_too(tmp_path: Path) -> None:
+def test_inputs_of_the_first_report_count_for_the_next(tmp_path: Path) -> None:
     project = make(tmp_path)
     project.file("config.py").write_text(
         "from lrdecay_cli.cache.recording import record\n"

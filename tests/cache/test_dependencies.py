@@ -136,7 +136,7 @@ def test_a_folder_that_is_not_there_yet(folder: Path) -> None:
     assert known.changes() == [str(folder / "later/base.py")]
 
 
-def test_what_somebody_changes_while_it_is_read_is_uncertain(folder: Path) -> None:
+def test_files_that_change_during_reading_are_uncertain(folder: Path) -> None:
     def work() -> None:
         read()
         subprocess.run([sys.executable, "-c", "open('read.py', 'w').write('d = 1')"], check=True)
@@ -150,7 +150,7 @@ def test_what_somebody_changes_while_it_is_read_is_uncertain(folder: Path) -> No
     assert known.uncertain() == set()
 
 
-def test_what_comes_to_be_there_while_it_is_looked_for(folder: Path) -> None:
+def test_files_that_appear_during_the_search(folder: Path) -> None:
     def work() -> None:
         look_for()
         list_names()
@@ -161,7 +161,7 @@ def test_what_comes_to_be_there_while_it_is_looked_for(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [write, replace, lambda path: Path(path).open("a").close()])
-def test_what_a_config_changes_itself_is_as_it_leaves_it(change: Callable[[str], object], folder: Path) -> None:
+def test_values_that_a_config_changes_are_final(change: Callable[[str], object], folder: Path) -> None:
     def work() -> None:
         read()
         change("read.py")

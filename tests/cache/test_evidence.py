@@ -124,7 +124,7 @@ BROKEN = ["", " ", "x", "[1", '{"a" 1}', "1 2", "{}\n", "[1,]", "'a'"]
 
 
 @pytest.mark.parametrize("scanner", [True, False], ids=["CPython's scanner", "without it"])
-def test_loads_reads_what_json_reads(scanner: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loads_equals_json(scanner: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not scanner:
         monkeypatch.setitem(sys.modules, "_json", types.ModuleType("_json"))
     for text in TEXTS:

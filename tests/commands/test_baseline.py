@@ -101,7 +101,7 @@ def test_update_changes_existing_baselines(maps: Path, here: Run) -> None:
         (["maps/a.json", "-o", "both"], "configs/a.py: has two baselines, both/configs/a.txt and a.json; remove one"),
     ],
 )
-def test_what_update_and_forms_refuse(arguments: list[str], message: str, maps: Path, here: Run) -> None:
+def test_errors_of_update_and_forms(arguments: list[str], message: str, maps: Path, here: Run) -> None:
     (maps.parent / "empty").mkdir()
     for form in ("txt", "json"):
         (maps.parent / "both/configs").mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def test_refused_arguments(arguments: list[str], message: str, maps: Path, here:
     assert (maps.parent / "taken/configs/a.json").read_text() == '{"model": {}}'
 
 
-def test_a_damaged_baseline_is_written_anew_and_refused_by_check(maps: Path, here: Run) -> None:
+def test_a_damaged_baseline_is_rewritten_and_refused_by_check(maps: Path, here: Run) -> None:
     golden = maps.parent / "golden/configs/a.json"
     golden.parent.mkdir(parents=True)
     golden.write_text('{"schema_version": 1, "groups": []}')

@@ -116,7 +116,7 @@ HARMLESS: dict[str, Callable[[Project], None]] = {
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_does_not_matter_is_a_hit(name: str, tmp_path: Path) -> None:
+def test_irrelevant_changes_are_hits(name: str, tmp_path: Path) -> None:
     project = make(tmp_path)
     project.ask()
     HARMLESS[name](project)
@@ -125,7 +125,7 @@ def test_what_does_not_matter_is_a_hit(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [["--output", "json=report.json"], ["-v"], ["--format", "html"], ["--no-cache"]])
-def test_what_writes_more_than_stdout_is_made_each_time(more: list[str], tmp_path: Path) -> None:
+def test_a_report_with_other_outputs_is_made_each_time(more: list[str], tmp_path: Path) -> None:
     project = make(tmp_path)
     project.arguments += more
     assert [project.ask()[0] for _ in range(2)] == [False, False]

@@ -103,7 +103,7 @@ def test_the_check_afterwards_is_of_the_new_files(project: Path) -> None:
         assert done.code == code, done.err
 
 
-def test_what_an_earlier_fix_removes_needs_none_of_its_own(project: Path) -> None:
+def test_an_option_that_an_earlier_fix_removes_needs_no_fix(project: Path) -> None:
     """Once the keys are in the right place, weight decay no longer applies to the named norms."""
     config = project / "config.py"
     head = "_base_ = 'base.py'\noptim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("

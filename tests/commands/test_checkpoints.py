@@ -135,7 +135,7 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_named_is_one_line(
+def test_an_unprintable_name_is_one_line(
     unnamed: Run, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     named = [argument.format(checkpoint=unnamed.checkpoint, config=unnamed.config) for argument in arguments]

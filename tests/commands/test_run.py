@@ -289,7 +289,7 @@ def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.Cap
         ),
     ],
 )
-def test_what_cannot_be_compared_is_one_line(
+def test_a_failed_comparison_is_one_line(
     lines: str | None,
     config: str | None,
     line: str,
@@ -306,7 +306,7 @@ def test_what_cannot_be_compared_is_one_line(
     assert line in printed.err
 
 
-def test_what_people_read(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_for_people(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     longer(short).dump(tmp_path / "longer.py")
     pages = [("html", "run.html"), ("svg", "run.svg"), ("csv", "run.csv"), ("markdown", "run.md")]
     outputs = [word for name, file in pages for word in ("--output", f"{name}={tmp_path / file}")]
@@ -360,7 +360,7 @@ def test_inspect_and_diff_take_a_work_dir(short: Path, tmp_path: Path, capsys: p
         (("diff", "tested", "tested"), "tested: has no checkpoint; give a .pth file, or train with CheckpointHook"),
     ],
 )
-def test_what_a_work_dir_lacks_is_named(
+def test_missing_files_of_a_work_dir_are_named(
     arguments: tuple[str, ...],
     line: str,
     tmp_path: Path,

@@ -141,7 +141,7 @@ def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
         (["small.py", "--dask", "tcp://127.0.0.1:9"], "tcp://127.0.0.1:9: no Dask scheduler answers"),
     ],
 )
-def test_what_cannot_be_scanned_is_one_line(project: Path, arguments: list[str], message: str) -> None:
+def test_a_failed_scan_is_one_line(project: Path, arguments: list[str], message: str) -> None:
     result = lrdecay("scan", *arguments, cwd=project)
     assert (result.code, result.out) == (2, "")
     assert message in result.err

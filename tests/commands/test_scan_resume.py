@@ -50,7 +50,7 @@ def written_map(folder: Path) -> None:
     (folder / "maps" / "mapped.json").write_text("{}")
 
 
-def test_resumed_it_gives_what_a_new_scan_gives(tmp_path: Path) -> None:
+def test_a_resumed_scan_equals_a_new_scan(tmp_path: Path) -> None:
     for name, text in CONFIGS.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "base.py").write_text(SMALL)

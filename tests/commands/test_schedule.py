@@ -99,7 +99,7 @@ def test_json_is_the_same_on_every_run(exported: Path) -> None:
     assert again.out == (exported / "lr.json").read_text()
 
 
-def test_text_shows_what_the_log_omits(exported: Path) -> None:
+def test_text_shows_values_that_the_log_omits(exported: Path) -> None:
     text = (exported / "lr.text").read_text()
     assert "7,330: 117,266 samples / (batch 2 × 8 GPUs)" in text
     assert re.search(r"^layer 0 +2 +6\.983e-08 +6\.983e-05 +6\.983e-05 +999 +6\.983e-07$", text, re.M), text

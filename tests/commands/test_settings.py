@@ -44,7 +44,7 @@ def _wrong(tmp_path: Path) -> None:
         ("ignore = ['LRD7']", {}, ["--settings", "nowhere.toml"], 2),
     ],
 )
-def test_what_comes_first(
+def test_precedence_of_settings(
     file: str,
     environment: dict[str, str],
     options: list[str],

@@ -307,7 +307,7 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
         (["a.json", "maps-a/same.json"], "maps-a/same.json: the file is not a scan: object contains unknown field"),
     ],
 )
-def test_what_cannot_be_compared_is_one_line(scans: Path, arguments: list[str], message: str) -> None:
+def test_a_failed_comparison_is_one_line(scans: Path, arguments: list[str], message: str) -> None:
     if not (scans / "project").exists():
         venv.create(scans / "project/.venv", with_pip=False, symlinks=True)
         (scans / "false").write_text("#!/bin/sh\nexit 1\n")

@@ -103,7 +103,7 @@ time.sleep(600)
 """
 
 
-def test_ending_it_ends_what_it_started(tmp_path: Path) -> None:
+def test_ending_it_ends_its_children(tmp_path: Path) -> None:
     config = project(tmp_path)
     (tmp_path / "watched_plug.py").write_text(SLOW)
     with Watch(tmp_path, "check", config.name) as watch:
@@ -132,7 +132,7 @@ def test_watch_is_check_that_watches(capsys: pytest.CaptureFixture[str]) -> None
         (["suggest", "map.json", "--color", "no"], "--color: unknown choice 'no'; one of auto, always, never"),
     ],
 )
-def test_what_cannot_be_watched(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_targets_that_cannot_be_watched(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*arguments, "--watch"]) == 2
     assert capsys.readouterr().err == f"lrdecay: {line}\n"
 

@@ -47,6 +47,6 @@ def test_of_findings() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(b"", b"\x80"), (b"\x80", b""), (b"\x80", b"\xc1")])
-def test_what_cannot_be_compared_is_left_out(before: bytes, after: bytes) -> None:
+def test_incomparable_values_are_omitted(before: bytes, after: bytes) -> None:
     assert difference("GroupMap", before, after) == ""
     assert difference("Difference", before, after) == ""

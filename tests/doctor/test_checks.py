@@ -317,7 +317,7 @@ def test_two_mmcv_in_one_folder(tmp_path: Path) -> None:
     assert 'pip install --no-deps "mmcv-lite==2.1.0"' in [str(each.command)[-40:] for each in diagnose(path).issues]
 
 
-def test_a_fork_beside_what_it_is_a_fork_of(tmp_path: Path) -> None:
+def test_a_fork_next_to_its_original(tmp_path: Path) -> None:
     path = make(tmp_path, {})
     record(tmp_path, "onedl-mmdetection", "3.5.1", top_level="mmdet")
     (issue,) = diagnose(path).issues

@@ -61,7 +61,7 @@ def test_requirements_of_extras_are_ignored(tmp_path: Path) -> None:
     assert survey(PROVIDERS, path).requirement("torchvision", "torch") == "<3,>=2.0"
 
 
-def test_what_a_distribution_of_any_name_brings(tmp_path: Path) -> None:
+def test_packages_of_a_distribution_with_any_name(tmp_path: Path) -> None:
     """With top_level.txt, as setuptools writes it, and without, as other build backends do."""
     path = environment(tmp_path, {"mmcv": Installed("2.3.6", "onedl-mmcv"), "mmengine": Installed("0.10.12", "fork")})
     info = tmp_path / "fork-0.10.12.dist-info"

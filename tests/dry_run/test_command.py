@@ -110,7 +110,7 @@ def test_the_console_command_answers_alike_without_compiler_and_canvas(
         ("warm-up and steps", 0, "no findings"),
     ],
 )
-def test_what_differs_from_the_plan_is_a_finding(
+def test_differences_from_the_plan_are_findings(
     name: str, code: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found, out, _ = dry_run(capsys, written(name, tmp_path), "--iters-per-epoch", "5")
@@ -159,7 +159,7 @@ def test_an_optimizer_that_refuses_its_options_gets_a_fix_that_works(
     assert err.endswith("; use an optimizer that mmengine can step with these groups, for example AdamW\n")
 
 
-def test_what_acts_in_validation_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_code_in_validation_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     validating = dict.fromkeys(("val_dataloader",), BASE["train_dataloader"]) | {"val_cfg": {}}
     plateau = dict(type="ReduceOnPlateauLR", monitor="loss", rule="less", by_epoch=True)
     hooks = [dict(type="EarlyStoppingHook", monitor="loss"), dict(type="DryValidationHook")]

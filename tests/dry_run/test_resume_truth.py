@@ -260,7 +260,7 @@ def with_a_state_of_nonsense(checkpoint: Saved) -> None:
         (with_a_state_of_nonsense, "future lrs are not compared: the training does not start: "),
     ],
 )
-def test_what_cannot_be_compared_is_named(
+def test_incomparable_values_are_named(
     change: Callable[[Saved], None],
     message: str,
     tmp_path: Path,

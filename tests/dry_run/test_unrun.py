@@ -164,7 +164,7 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
         ),
     ],
 )
-def test_a_dry_run_names_what_it_does_not_reach(
+def test_a_dry_run_names_code_that_it_does_not_reach(
     settings: dict[str, Any], note: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, path = written(tmp_path, **settings)

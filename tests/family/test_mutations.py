@@ -233,7 +233,7 @@ def layers(draw: st.DrawFn) -> Shapes:
 @pytest.mark.parametrize("key", [key for key in INSTALLED if key in OTHERS])
 @settings(max_examples=25)
 @given(data=st.data(), shapes=layers())
-def test_the_real_constructor_makes_what_the_rules_say_of_layers(key: str, data: st.DataObject, shapes: Shapes) -> None:
+def test_the_real_constructor_matches_the_rules_on_layers(key: str, data: st.DataObject, shapes: Shapes) -> None:
     options = data.draw(st.sampled_from(list(options_of(SUBJECTS[key]))))
     constructor = load(key)
     assert constructor is not None
@@ -258,7 +258,7 @@ def _beside(whole: Shapes, shapes: Shapes) -> Shapes:
 @pytest.mark.parametrize("key", [key for key in INSTALLED if key not in OTHERS])
 @settings(max_examples=25)
 @given(data=st.data(), shapes=tensors(), options=OPTIONS)
-def test_the_real_constructor_makes_what_the_rules_say(
+def test_the_real_constructor_matches_the_rules(
     key: str, data: st.DataObject, shapes: Shapes, options: dict[str, Any]
 ) -> None:
     backbone, whole = MODELS[data.draw(st.sampled_from(SUBJECTS[key].models))]

@@ -61,7 +61,7 @@ def test_every_error_is_a_mistake_of_the_config() -> None:
 
 
 @EVERY
-def test_every_map_is_what_plain_mmengine_builds(package: str) -> None:
+def test_every_map_equals_the_build_of_plain_mmengine(package: str) -> None:
     others = {
         f"{package}::{row.config}": row.plain for row in rows_of(package) if row.status == "map" and not is_equal(row)
     }

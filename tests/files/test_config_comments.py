@@ -97,7 +97,7 @@ def test_a_base_that_cannot_be_read_takes_nothing_away(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("text", ["x = (", "_base_ = [f()]", "_base_ = 3", "\x00", "_base_ = 'nowhere.py'", "  x\n y"])
-def test_what_cannot_be_read_has_none(text: str, tmp_path: Path) -> None:
+def test_unreadable_configs_have_no_suppressions(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(text)
     assert comment_suppressions(str(tmp_path / "a.py")) == ()
     assert comment_suppressions(str(tmp_path / "b.py")) == ()

@@ -34,7 +34,7 @@ def brought() -> Mapping[str, list[str]]:
     return metadata.packages_distributions()
 
 
-def test_what_brings_a_package_is_what_importlib_has(brought: Mapping[str, list[str]]) -> None:
+def test_distributions_of_a_package_equal_those_of_importlib(brought: Mapping[str, list[str]]) -> None:
     packages = [*NAMES, "mmdet", "mmcv", "torch", "yaml", "pkg_resources", "six", "typing_extensions", "google", "none"]
     for package in packages:
         assert {*distributions_bringing(package)} == {*brought.get(package, ())}, package

@@ -115,7 +115,7 @@ LOOPS = {"train_cfg": Loop("EpochBasedTrainLoop", {"max_epochs": 12}, ("max_epoc
 
 
 @pytest.mark.parametrize("more", [{}, {"asked": ()}, {"loops": {}}, {"asked": ("norm_decay_mult",), "loops": LOOPS}])
-def test_what_an_earlier_lrdecay_did_not_write(more: dict[str, Any], tmp_path: Path) -> None:
+def test_fields_that_an_earlier_lrdecay_did_not_write(more: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "map.json"
     found = group_map({"g": dict(parameters={"w": (1,)})}, training=Training({}, (), {}, {}, None, (), **more))
     write_text(file, to_json(found))
@@ -126,7 +126,7 @@ def test_what_an_earlier_lrdecay_did_not_write(more: dict[str, Any], tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["unknown key", "missing key", "wrong type", "version"])
-def test_schema_refuses_what_the_reader_refuses(name: str) -> None:
+def test_schema_and_reader_refuse_the_same_maps(name: str) -> None:
     assert not Draft202012Validator(document_schema("map")).is_valid(json.loads(BROKEN[name][0]))
 
 

@@ -57,7 +57,7 @@ def test_terminal_chart_keeps_to_the_width(width: int, logarithmic: bool) -> Non
     assert "\x1b" not in shown
 
 
-def test_terminal_chart_draws_what_the_values_are() -> None:
+def test_terminal_chart_draws_the_values() -> None:
     """A fall from the top left to the bottom right, and a jump without a gap."""
     stairs = Chart("lr", "epoch", 100, None, (0, 49, 50, 99), (Line("a", (1.0, 1.0, 0.0, 0.0)),), False)
     rows = chart_rows(stairs, 80)[:HEIGHT]

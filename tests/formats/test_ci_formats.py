@@ -151,7 +151,7 @@ def test_junit_is_valid(found: CheckResult) -> None:
     assert not schema.validate(document)
 
 
-def test_junit_counts_what_it_holds() -> None:
+def test_junit_counts_its_entries() -> None:
     document = etree.fromstring(rendered("junit", HARD).encode())
     for name, what in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         for suite in document:
@@ -249,7 +249,7 @@ def test_github_shows_ten_of_each_severity_and_lists_the_others() -> None:
     assert len(lines) == 26
 
 
-def test_what_configs_inherit_is_one_cause() -> None:
+def test_an_inherited_mistake_is_one_cause() -> None:
     known = Suppression("known", "lrdecay.toml: suppress[0]")
     found = result(
         finding(place=SET),

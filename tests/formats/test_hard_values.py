@@ -93,7 +93,7 @@ def test_markdown_cells_survive_bars_backticks_and_brackets() -> None:
     assert "- **config**: a\\|b.py" in rendered("markdown")
 
 
-def test_csv_gives_back_what_went_in() -> None:
+def test_csv_keeps_all_values() -> None:
     rows = list(csv.DictReader(StringIO(rendered("csv"))))
     assert [row["name"] for row in rows] == NAMES
     assert [row["lr"] for row in rows] == ["1e-05", "0.30000000000000004", "", "1e+300"]

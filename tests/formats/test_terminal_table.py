@@ -129,7 +129,7 @@ def test_a_folded_name_is_whole(name: str) -> None:
         assert max(map(len, lines)) <= width
 
 
-def test_what_goes_on_is_further_in() -> None:
+def test_continued_lines_are_indented_further() -> None:
     assert list(indented("backbone.norm1.* backbone.norm2.*", 24, 2)) == ["  backbone.norm1.*", "    backbone.norm2.*"]
 
 

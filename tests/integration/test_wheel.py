@@ -80,7 +80,7 @@ def test_maps_are_checked(run_there: Run, command: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_config_names_what_it_needs(run_there: Run, tmp_path: Path) -> None:
+def test_a_config_names_its_needs(run_there: Run, tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text("model = dict(type='RetinaNet')\n")
     done = run_there("lrdecay", "inspect", "config.py")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

@@ -159,7 +159,7 @@ def test_typing_into_the_terminal_is_refused(scene: Scene) -> None:
     assert "not permitted" in outcome_of(scene, type_into_the_terminal, confined=True)
 
 
-def test_what_a_config_needs_is_left(scene: Scene) -> None:
+def test_needs_of_a_config_are_kept(scene: Scene) -> None:
     def ordinary(scene: Scene) -> None:
         assert (scene.project / "config.py").read_text() == "model = None"
         assert Path(tempfile.mkdtemp()).is_relative_to(scene.scratch)
@@ -185,7 +185,7 @@ def test_an_abort_still_reports_its_signal(scene: Scene) -> None:
     assert outcome_of(scene, abort, confined=True) == "killed by SIGABRT"
 
 
-def test_what_takes_too_much_is_ended(scene: Scene) -> None:
+def test_a_child_over_its_limits_is_ended(scene: Scene) -> None:
     def spin(_: str) -> bytes:
         confine(Confinement(str(scene.scratch), (), cpu=1))
         while True:

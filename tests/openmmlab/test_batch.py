@@ -82,7 +82,7 @@ def test_every_lr_is_the_one_that_the_runner_makes(name: str, gpus: int, tmp_pat
     assert read_map(str(file)) == after
 
 
-def test_the_options_mean_what_train_py_means(tmp_path: Path) -> None:
+def test_the_options_have_the_meaning_of_train_py(tmp_path: Path) -> None:
     path = saved(dict(auto_scale_lr=dict(base_batch_size=8)), tmp_path)
     plain = audit(path)
     for launch, factor in ((Launch(4, None, True), 1.0), (Launch(4, 16, True), 8.0), (Launch(None, None, True), 0.25)):
@@ -114,7 +114,7 @@ def test_the_options_mean_what_train_py_means(tmp_path: Path) -> None:
         (dict(SCALED, train_dataloader={}), Launch(8), "no train_dataloader.batch_size; give --batch-size N"),
     ],
 )
-def test_what_cannot_be_scaled_is_one_line(more: dict[str, Any], launch: Launch, line: str, tmp_path: Path) -> None:
+def test_a_failed_scaling_is_one_line(more: dict[str, Any], launch: Launch, line: str, tmp_path: Path) -> None:
     with pytest.raises(LrdecayError) as caught:
         audit(saved(more, tmp_path), launch=launch)
     assert line in caught.value.line()

@@ -54,7 +54,7 @@ def mapped_numbers(group_map: GroupMap) -> dict[str, tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_map_is_what_the_live_optimizer_holds(run_of: Callable[[str], Run], name: str) -> None:
+def test_map_equals_the_live_optimizer(run_of: Callable[[str], Run], name: str) -> None:
     run = run_of(name)
     config = audit(str(run.config))
     read = checkpoint_map(str(run.checkpoint), config)
@@ -99,7 +99,7 @@ def test_values_beside_unknown_values_of_the_config_are_known(run_of: Callable[[
 
 
 @pytest.mark.parametrize("name", ["custom_keys", "amp", "mmdet_decay", "two_optimizers"])
-def test_map_is_what_a_real_resume_goes_on_with(
+def test_map_equals_the_groups_of_a_real_resume(
     run_of: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """The config now has another lr and weight decay; mmengine replaces them with the saved ones."""
@@ -263,7 +263,7 @@ def _without_agreement(checkpoint: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("change", "base"), [(_without_top, 0.01), (_without_agreement, None)])
-def test_the_base_lr_is_what_the_recorded_scales_agree_on(
+def test_the_base_lr_follows_from_the_recorded_scales(
     run_of: Callable[[str], Run], tmp_path: Path, change: Callable[[dict[str, Any]], None], base: float | None
 ) -> None:
     run = run_of("mmdet_decay")
@@ -332,7 +332,7 @@ def test_numbers_of_numpy_in_a_checkpoint(value: Any, read: float | None, tmp_pa
     assert (type(loaded) is Inert) if read is None else loaded == read
 
 
-def test_what_no_group_has_is_left_unread(run_of: Callable[[str], Run], tmp_path: Path) -> None:
+def test_options_that_no_group_has_are_not_read(run_of: Callable[[str], Run], tmp_path: Path) -> None:
     run = run_of("mmdet_decay")
     plain = mapped_numbers(checkpoint_map(str(run.checkpoint)))
     odd = resaved(run, tmp_path, _set(betas=_tower(), extra={"a": 1}, param_scheduler="x", lr_scale=None))

@@ -157,7 +157,7 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("backbone", "options", "line"), UNFITTING.values(), ids=UNFITTING)
-def test_what_does_not_fit_the_model(backbone: Any, options: dict[str, Any], line: str) -> None:
+def test_values_that_do_not_fit_the_model(backbone: Any, options: dict[str, Any], line: str) -> None:
     with pytest.raises(DecayError) as caught:
         groups_of(Detector(backbone()), LayerDecayOptimWrapperConstructor, **{**GIVEN, **options})
     assert str(caught.value).startswith(line)

@@ -69,7 +69,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("strict_compat", [True, False])
 @pytest.mark.parametrize("decay_type", EXPECTED)
-def test_what_mmdet_expects(decay_type: str, strict_compat: bool) -> None:
+def test_attributes_that_mmdet_expects(decay_type: str, strict_compat: bool) -> None:
     model = Wrapper(Detector(ToyConvNeXt()))
     config = {"type": "OptimWrapper", "optimizer": {"type": "AdamW", "lr": 1, "weight_decay": 0.05}}
     options = {"decay_rate": 2, "decay_type": decay_type, "num_layers": 6, "strict_compat": strict_compat}

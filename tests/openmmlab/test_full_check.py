@@ -9,7 +9,7 @@ import pytest
 from lrdecay_cli.openmmlab import full_check
 
 
-def test_what_fails_is_one_line_of_its_own(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_each_failure_is_one_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(full_check.ZOO_MODELS, "mmdet", "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_cocoo.py")
     full_check.main(["json", "mmdet", "no_such_package"])
     records = [json.loads(line) for line in capfd.readouterr().out.splitlines()]

@@ -161,7 +161,7 @@ def test_a_config_may_give_tensors_and_numpy_s_numbers(build, again, numbers: st
     assert list(diff(stored, again(stored))) == []
 
 
-def test_rules_take_a_rounded_lr_for_what_it_is(build) -> None:
+def test_rules_recognise_a_rounded_lr(build) -> None:
     """Above the base lr only by rounding (3e-4 is), and the scale that is recorded with it."""
     for lr, precision in (("3e-4", "float32"), ("1e-4", "float32"), ("3e-4", "bfloat16"), ("1e-4", "float16")):
         stored, plain = (

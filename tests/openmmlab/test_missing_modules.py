@@ -28,7 +28,7 @@ NOWHERE = "run lrdecay in the folder of own_code, add that folder to PYTHONPATH,
         (["here/own_code.py"], "own_code", "No module named 'no_such_package'; pip install no_such_package, or add"),
     ],
 )
-def test_what_to_do(
+def test_fixes_for_missing_modules(
     files: list[str], imported: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("proj/configs/config.py", "here/x", *files):

@@ -162,7 +162,7 @@ def test_a_version_that_a_package_refuses_is_named_with_the_one_that_it_takes(te
     assert (raised.value.status, raised.value.fix) == ASSERTIONS[text]
 
 
-def test_a_fork_goes_before_what_brings_its_folder_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_is_removed_before_its_replacement_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     bringing = {"mmcv": ["onedl-mmcv"], "mmdet": ["mmdet"]}
     monkeypatch.setattr(missing_packages, "distributions_bringing", lambda package: bringing[package])
     monkeypatch.setattr(missing_packages, "_version", {"onedl-mmcv": "2.3.6", "mmdet": "3.3.0"}.get)
@@ -171,7 +171,7 @@ def test_a_fork_goes_before_what_brings_its_folder_comes(monkeypatch: pytest.Mon
     assert need.fix == 'pip uninstall -y onedl-mmcv && pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.1.0"'
 
 
-def test_an_assertion_without_a_message_is_named_by_what_it_asserts(
+def test_an_assertion_without_a_message_is_named_by_its_condition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In a file that pytest does not rewrite, like mmcls's ResNet.

@@ -58,7 +58,7 @@ def test_a_model_that_asks_is_refused_and_counted(what: str, tmp_path: Path) -> 
     assert raised.value.status == "needs network access"
 
 
-def test_the_counter_counts_what_was_imported_by_name() -> None:
+def test_the_counter_counts_functions_imported_by_name() -> None:
     with network_refused() as attempts:
         for ask in (
             lambda: getaddrinfo("example.org", 80),
@@ -72,7 +72,7 @@ def test_the_counter_counts_what_was_imported_by_name() -> None:
     assert len(attempts) == 5
 
 
-def test_what_a_repository_of_torch_hub_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_needs_of_a_torch_hub_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model from the cache is used, without its weights; any other is refused before a network request."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     folder = tmp_path / "owner_name_main"

@@ -82,7 +82,7 @@ def test_decay_constructor_for_every_rate(path: str, decay_type: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*DECAY_CONFIGS, *SAMPLES, *ZOO_VARIETY], ids=lambda path: Path(path).stem)
-def test_map_is_what_a_plain_build_makes(path: str) -> None:
+def test_map_equals_a_plain_build(path: str) -> None:
     config, model = built(path)
     group_map = audit(path)
     assert_same(group_map, plain_groups(config, model))

@@ -66,7 +66,7 @@ def test_a_shared_tensor_is_counted_once() -> None:
     assert ("lost", "lost") in [(duplicate.name, duplicate.of) for duplicate in found.duplicates]
 
 
-def test_a_tensor_from_elsewhere_is_named_for_what_it_is() -> None:
+def test_a_tensor_from_outside_the_model_is_named() -> None:
     model = Toy()
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(2)), model.lost], lr=0.1)
     found = read_groups(model, {"": optimizer}, {"": 0.1}, {})

@@ -171,7 +171,7 @@ def test_an_option_that_a_model_s_class_does_not_take(tmp_path: Path, backbone: 
     assert error.value.line().endswith(f"/{line}")
 
 
-def test_what_a_class_of_one_s_own_takes_is_in_its_place(tmp_path: Path) -> None:
+def test_an_option_of_a_user_class_is_not_misplaced(tmp_path: Path) -> None:
     """Here ``num_layers`` belongs to the optimizer, and the problem is another one."""
     (tmp_path / "base.py").write_text(BASE)
     (tmp_path / "config.py").write_text(

@@ -60,7 +60,7 @@ def test_bases_read_ahead_equal_those_of_mmengine(base: str, tmp_path: Path) -> 
     assert child.answer.decode() == "the same"
 
 
-def test_what_several_configs_are_based_on_is_read_once() -> None:
+def test_shared_bases_are_read_once() -> None:
     """The parent process reads the common bases of a zoo's folder, and children get the same as from mmengine."""
     zoo = [f"mmdet::retinanet/retinanet_r{depth}_fpn_{epochs}x_coco.py" for depth in (50, 101) for epochs in (1, 2)]
     files = [str(config_path(config)) for config in zoo]

@@ -89,7 +89,7 @@ os._exit(0)
 
 
 @pytest.mark.slow
-def test_what_registries_lack_for_now_is_nothing_else() -> None:
+def test_names_missing_from_registries_resolve_to_no_other_class() -> None:
     """A config that uses the name fails then, and is built again; it never gets another class with the same name."""
     done = subprocess.run([sys.executable, "-c", REGISTERED_LATE], cwd=ROOT, capture_output=True, text=True, check=True)
     late, otherwise, executed, looked_up = json.loads(done.stderr.splitlines()[-1])

@@ -81,7 +81,7 @@ def frozen_toy(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize(("config", "stages"), ZOO, ids=lambda given: Path(str(given)).stem)
-def test_what_train_freezes_in_the_zoo(config: str, stages: int) -> None:
+def test_parameters_frozen_by_train_in_the_zoo(config: str, stages: int) -> None:
     loaded = plain_config(str(find_config(config)))
     loaded.model.backbone.frozen_stages = stages
     model = plain_model(loaded)
@@ -144,7 +144,7 @@ def test_a_map_that_does_not_know_it_is_no_other(frozen_toy: str, tmp_path: Path
     ("options", "status", "code"),
     [({"paramwise_cfg": None}, "grouped, thawed by train()", 0), ({}, "missing, thawed by train()", 1)],
 )
-def test_what_train_thaws(
+def test_parameters_unfrozen_by_train(
     options: dict[str, object], status: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """mmengine's constructor skips parameters that are frozen when it runs, unless it has no options."""

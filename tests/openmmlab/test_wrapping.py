@@ -86,7 +86,7 @@ BY_BATCH = dict(constructor="WrappedByBatch", optimizer=ADAMW)
         (dict(model_wrapper_cfg=dict(FSDP, sharding_strategy="SOMEWHAT")), None, {"LRD822"}),
     ],
 )
-def test_findings_are_about_what_the_wrapper_changes(
+def test_findings_are_about_changes_by_the_wrapper(
     config: dict[str, Any], gpus: int | None, codes: set[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "config.py"
@@ -139,7 +139,7 @@ class FrozenByTrain(BaseModel):  # type: ignore[misc]
         (dict(runner_type="FlexibleRunner", strategy=dict(type="DDPStrategy", model_wrapper=DDP)), None),
     ],
 )
-def test_what_train_freezes_fails_in_the_second_iteration_of_ddp(
+def test_parameters_frozen_by_train_fail_in_the_second_iteration_of_ddp(
     config: dict[str, Any], option: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     MODELS.register_module(module=FrozenByTrain, force=True)

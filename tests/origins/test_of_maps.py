@@ -100,7 +100,7 @@ def test_maps_alone_have_no_places(origins: ConfigOrigins) -> None:
     assert (setting.before_option, setting.after_option) == (UNSET, UNSET)
 
 
-def test_what_has_a_say_is_listed(origins: ConfigOrigins) -> None:
+def test_effective_options_are_listed(origins: ConfigOrigins) -> None:
     group_map = with_options("base.py", num_layers=6, custom_keys=NORM)
     options = explanation(group_map, ["*"], origins=origins, verbose=True).document.options
     assert options is not UNSET

@@ -57,7 +57,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_what_a_config_computes(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_computed_values_of_a_config(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("base.py").write_text(BASE)
     Path("config.py").write_text(PROGRAMS[program])

@@ -105,7 +105,7 @@ def test_results_of_many_configs_are_not_cached(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("built")
-def test_a_lone_one_is_built_here_and_what_it_raises_is_raised() -> None:
+def test_a_single_config_is_built_here_and_its_error_is_raised() -> None:
     pids: list[int] = []
 
     def here(config: str) -> GroupMap:

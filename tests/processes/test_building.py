@@ -95,7 +95,7 @@ def test_a_failure_travels_whole() -> None:
         b"[" * 100_000,
     ],
 )
-def test_an_answer_that_is_none_is_a_failure(answer: bytes) -> None:
+def test_an_invalid_answer_is_a_failure(answer: bytes) -> None:
     outcome = outcome_of(Outcome("a.py", answer))
     assert (outcome.config, outcome.status, outcome.problem) == (
         "a.py",

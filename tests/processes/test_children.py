@@ -105,7 +105,7 @@ def test_every_end_of_a_child_is_an_outcome(
     assert capfd.readouterr().out == ""
 
 
-def test_what_one_child_does_no_other_sees() -> None:
+def test_children_do_not_affect_each_other() -> None:
     def work(name: str) -> bytes:
         sys.modules[f"left_by_{name}"] = sys
         return ",".join(sorted(module for module in sys.modules if module.startswith("left_by_"))).encode()

@@ -36,7 +36,7 @@ def test_page_code_hundred_and_folder_agree(registered: Rule) -> None:
     assert registered.documentation == registered.check.__doc__
 
 
-def test_rules_import_what_they_share_from_the_api() -> None:
+def test_rules_import_shared_names_from_the_api() -> None:
     for path in ROOT.glob("*/*.py"):
         folder = path.parent.name
         shared = set(re.findall(r"^from lrdecay_cli\.rules\.([\w.]+) import", path.read_text(encoding="utf-8"), re.M))

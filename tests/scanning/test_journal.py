@@ -63,7 +63,7 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(text: str, tmp_path
     assert file.read_text() == text
 
 
-def test_an_edit_of_what_the_record_rests_on_is_not_done(recorded: tuple[Path, str], tmp_path: Path) -> None:
+def test_an_edit_of_an_input_invalidates_the_record(recorded: tuple[Path, str], tmp_path: Path) -> None:
     before = (tmp_path / "base.py").stat()
     (tmp_path / "base.py").write_text("lr = 2")
     # Not even with its time stamp restored.
@@ -74,7 +74,7 @@ def test_an_edit_of_what_the_record_rests_on_is_not_done(recorded: tuple[Path, s
 
 
 @pytest.mark.parametrize("status", ["error", "timeout", "crashed", "needs mmcv"])
-def test_what_failed_is_tried_again(tmp_path: Path, status: str) -> None:
+def test_failures_are_retried(tmp_path: Path, status: str) -> None:
     (tmp_path / "config.py").write_text("model = 1")
     config = str(tmp_path / "config.py")
     with Journal(tmp_path / "journal", ["cpu"]) as journal:

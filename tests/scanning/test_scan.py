@@ -20,7 +20,7 @@ from lrdecay_cli.scanning.scan import Timed, document_of, scan
 @pytest.mark.parametrize(
     "answer", [b"noise", b"{}", b'{"config": "other.py", "failure": {"problem": "odd"}}', b"\xff\x00"]
 )
-def test_an_answer_that_is_none_is_one_row(answer: bytes) -> None:
+def test_an_invalid_answer_is_one_row(answer: bytes) -> None:
     def builder(configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
         yield from (outcome_of(Outcome(config, answer)) for config in configs)
 

@@ -87,7 +87,7 @@ def test_folded_pattern(parts: str, expected: list[str]) -> None:
         ("g[0] (none)", "g[0] (none)", True),
     ],
 )
-def test_what_a_pattern_matches(pattern: str, name: str, expected: bool) -> None:
+def test_matches_of_a_pattern(pattern: str, name: str, expected: bool) -> None:
     assert matches(pattern, name) is expected
 
 

@@ -131,7 +131,7 @@ def with_first_lr(group_map: GroupMap, factor: float) -> GroupMap:
         ({"only": ["lr"]}, True),
     ],
 )
-def test_what_has_to_be_the_same(tmp_path: Path, convnext_map: GroupMap, options: dict[str, Any], stops: bool) -> None:
+def test_compared_aspects(tmp_path: Path, convnext_map: GroupMap, options: dict[str, Any], stops: bool) -> None:
     baseline = tmp_path / "audited.json"
     baseline.write_text(to_json(convnext_map))
     hook = ParamGroupAuditHook(baseline=str(baseline), **options)
