@@ -173,7 +173,7 @@ def shown_names(folder: str) -> list[str] | None:
 
 
 def is_shown(name: str) -> bool:
-    """False for names of temporary files that editors, Python or lrdecay write next to a file."""
+    """True unless the name is that of a temporary file that editors, Python or lrdecay write next to a file."""
     beside = name.startswith(".") or name.endswith(("~", ".swp", ".part", ".tmp")) or name in ("__pycache__", "4913")
     return not beside
 

@@ -15,7 +15,7 @@ except ImportError:
     from hashlib import blake2b
 
 LARGE = 16 * 1024 * 1024
-"""Size in bytes. For larger files, only the stamp is compared."""
+"""Size in bytes. For larger files, only the stamp (times and size) is compared."""
 STDLIB = os.path.dirname(os.__file__)
 UNREADABLE = "cannot be read: "
 """Prefix of the text that replaces the content of an unreadable file."""
@@ -64,7 +64,7 @@ def empty_evidence() -> Evidence:
 
 
 class Checked:
-    """The comparisons that one command has made, for reuse: several results may depend on the same files."""
+    """Results of the comparisons that one command has made, because several results may depend on the same files."""
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, dict[str, list[int] | None]]] = {}

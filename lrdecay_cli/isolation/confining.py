@@ -20,7 +20,7 @@ _NEW_USER, _NEW_NETWORK, _NEW_IPC = 0x10000000, 0x40000000, 0x08000000
 # Not all of /dev: /dev/shm contains files of users.
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/etc", "/proc", "/sys", *_DEVICES)
-"""Folders with programs, their libraries, and system files that the C library reads; and devices."""
+"""Folders with programs, libraries, devices, and system files that the C library reads."""
 NOWHERE = ("/dev/null",)
 
 

@@ -125,7 +125,7 @@ def set_options(config: Config, settings: Iterable[tuple[Sequence[str | int], An
 
     Args:
         config: changed in place.
-        settings: for each option its path (keys of dicts, indices of lists), its value, and True to remove it.
+        settings: for each option, its path (keys of dicts, indices of lists), its value, and True to remove the option.
 
     Raises:
         LrdecayError: a path does not exist in the config.

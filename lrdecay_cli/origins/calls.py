@@ -42,7 +42,7 @@ def call(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
                 _check_string(name, given, named, holder.node.data)
                 return computed(getattr(holder.node.data, name)(*given, **named), span, holder.via)
             held = holder.node.data.get(name) if holder.node.kind == "config" else None
-            function = held.node if held else unknown(f".{name}() has to be run", span)
+            function = held.node if held else unknown(f"lrdecay cannot evaluate .{name}()", span)
         else:
             function = evaluator.value(expression.func).node
     else:
@@ -53,7 +53,7 @@ def call(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
         if pure := _PURE.get(function.data):
             given, named = plain_arguments(evaluator, expression)
             return computed(pure(*given, **named), span, evaluator.used(expression))
-    reason = f"{ast.unparse(expression.func)[:60]}() has to be run"
+    reason = f"lrdecay cannot evaluate {ast.unparse(expression.func)[:60]}()"
     holder.node.forget(reason)
     evaluator.forget_used(expression, reason)
     if function.kind == "function":
@@ -75,7 +75,7 @@ _OF_STRINGS = frozenset(
 def _check_string(name: str, given: list[Any], named: dict[str, Any], text: str) -> None:
     """Raise Unknowable for a string method whose result could be very long."""
     if name == "format" and re.search(r"\{[^{}]*[^\w{}]", text):
-        raise Unknowable("a format with more than plain names has to be run")
+        raise Unknowable("lrdecay cannot evaluate a format string with more than plain names")
     if name == "replace" and len(text) * max(len(str(each)) for each in (*given, "")) > _MOST * 10:
         raise Unknowable("it is too large")
 
@@ -95,7 +95,7 @@ def _sequence(
 ) -> Callable[[Evaluator, ast.Call, Span], Value]:
     def made(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
         if expression.keywords:
-            raise Unknowable("a call with keywords has to be run")
+            raise Unknowable("lrdecay cannot evaluate a call with keywords")
         given = arguments(evaluator, expression)
         slots = change(iterated(given[0].node)) if given else []
         return Value(Node(kind, [slot._replace(via=(*given[0].via, *slot.via)) for slot in slots], span))
@@ -105,7 +105,7 @@ def _sequence(
 
 def _zip(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
     if expression.keywords:
-        raise Unknowable("a call with keywords has to be run")
+        raise Unknowable("lrdecay cannot evaluate a call with keywords")
     several = [iterated(each.node) for each in arguments(evaluator, expression)]
     return Value(Node("list", [Slot(Node("tuple", list(each))) for each in zip(*several, strict=False)], span))
 
@@ -113,7 +113,7 @@ def _zip(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
 def _enumerate(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
     value, *start = arguments(evaluator, expression)
     if expression.keywords:
-        raise Unknowable("a call with keywords has to be run")
+        raise Unknowable("lrdecay cannot evaluate a call with keywords")
     numbers = itertools.count(as_plain(start[0].node) if start else 0)
     pairs = [[Slot(Node("scalar", number)), slot] for number, slot in zip(numbers, iterated(value.node), strict=False)]
     return Value(Node("list", [Slot(Node("tuple", pair)) for pair in pairs], span))

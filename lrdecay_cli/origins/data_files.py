@@ -139,13 +139,13 @@ def _from_yaml(source: Source, node: Any, loader: Any, depth: int, opened: set[i
         try:
             return scalar(source, loader.construct_object(node, deep=True), span)
         except (yaml.YAMLError, ValueError):
-            return unknown(f"{node.tag} has to be run", span)
+            return unknown(f"lrdecay cannot evaluate {node.tag}", span)
     opened = {*opened, id(node)}
     if isinstance(node, yaml.SequenceNode):
         slots = [Slot(_from_yaml(source, item, loader, depth + 1, opened), "data") for item in node.value]
         return Node("list", slots, span)
     if node.tag != "tag:yaml.org,2002:map":
-        return unknown(f"{node.tag} has to be run", span)
+        return unknown(f"lrdecay cannot evaluate {node.tag}", span)
     loader.flatten_mapping(node)
     data: dict[Any, Slot] = {}
     for name, item in node.value:

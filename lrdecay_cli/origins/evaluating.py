@@ -108,7 +108,7 @@ class Evaluator:
                 return Value(Node("list", slots, span))
             case ast.DictComp():
                 return Value(self._dict_comprehended(expression, span))
-        raise Unknowable(f"{ast.unparse(expression)[:60]} has to be run")
+        raise Unknowable(f"lrdecay cannot evaluate {ast.unparse(expression)[:60]}")
 
     def _constant(self, value: Any, span: Span) -> Value:
         if isinstance(value, str) and value in self.source.placeholders:
@@ -282,7 +282,7 @@ class Evaluator:
             return
         first, *rest = generators
         if first.is_async:
-            raise Unknowable("it has to be run")
+            raise Unknowable("lrdecay cannot evaluate it")
         for slot in iterated(self.value(first.iter).node):
             self._steps += 1
             if self._steps > _MOST_STEPS:
@@ -314,4 +314,4 @@ def bind(target: ast.expr, slot: Slot, assign: Callable[[ast.Name, Slot], None])
             for part, each in zip(parts, iterated(slot.node), strict=True):
                 bind(part, each._replace(via=(*slot.via, *each.via)), assign)
         case _:
-            raise Unknowable("its target has to be run")
+            raise Unknowable("lrdecay cannot evaluate its target")

@@ -73,7 +73,7 @@ class Executor(Evaluator):
             case ast.ImportFrom(module=module, names=aliases):
                 for alias in aliases:
                     if alias.name == "*":
-                        raise Unknowable("import * has to be run")
+                        raise Unknowable("lrdecay cannot evaluate import *")
                     self._import(alias.asname or alias.name, f"{module}.{alias.name}", alias)
             case ast.Pass() | ast.Global() | ast.Nonlocal() | ast.Assert():
                 pass
@@ -82,7 +82,7 @@ class Executor(Evaluator):
             case ast.Continue():
                 raise _ContinueLoop
             case _:
-                raise Unknowable(f"line {statement.lineno} has to be run")
+                raise Unknowable(f"lrdecay cannot evaluate line {statement.lineno}")
 
     def run_inside(self, statements: list[ast.stmt]) -> None:
         """Evaluate the statements of a block."""
@@ -108,7 +108,7 @@ class Executor(Evaluator):
                     return
                 self._put(self.value(holder).node, as_plain(key), value, self.source.span(target))
             case _:
-                raise Unknowable("its target has to be run")
+                raise Unknowable("lrdecay cannot evaluate its target")
 
     def _bind(self, target: ast.Name, slot: Slot) -> None:
         span = self.source.span(target)
@@ -134,7 +134,7 @@ class Executor(Evaluator):
     def _assign_slice(self, target: ast.Subscript, value: Value) -> None:
         node = self.value(target.value).node
         if node.kind != "list" or not isinstance(target.slice, ast.Slice):
-            raise Unknowable("its target has to be run")
+            raise Unknowable("lrdecay cannot evaluate its target")
         via = value.via
         node.data[self.bounds(target.slice)] = [
             slot._replace(mechanism="edit", via=(*via, *slot.via)) for slot in iterated(value.node)
@@ -159,7 +159,7 @@ class Executor(Evaluator):
                 holder.data[key] = holder.data[key]._replace(node=hooked(held.node))
             return
         if held.node.kind in MAPPINGS and isinstance(statement.op, ast.BitOr):
-            raise Unknowable("|= has to be run")
+            raise Unknowable("lrdecay cannot evaluate |=")
         made = binary(statement.op, held, value, span)
         self._assign(target, made, mechanism="edit")
 
@@ -181,7 +181,7 @@ class Executor(Evaluator):
                     raise Unknowable("it raises TypeError")
                 del node.data[self.bounds(index) if isinstance(index, ast.Slice) else as_plain(self.value(index).node)]
             case _:
-                raise Unknowable("its target has to be run")
+                raise Unknowable("lrdecay cannot evaluate its target")
 
     def _loop(self, statement: ast.For) -> None:
         for slot in iterated(self.value(statement.iter).node):

@@ -23,7 +23,7 @@ def arguments(evaluator: Evaluator, expression: ast.Call) -> list[Value]:
         Unknowable: the call contains ``*others``.
     """
     if any(isinstance(each, ast.Starred) for each in expression.args):
-        raise Unknowable("a call with *arguments has to be run")
+        raise Unknowable("lrdecay cannot evaluate a call with *arguments")
     return [evaluator.value(each) for each in expression.args]
 
 
@@ -35,7 +35,7 @@ def plain_arguments(evaluator: Evaluator, expression: ast.Call) -> tuple[list[An
     """
     given = [as_plain(each.node) for each in arguments(evaluator, expression)]
     if any(each.arg is None for each in expression.keywords):
-        raise Unknowable("a call with **arguments has to be run")
+        raise Unknowable("lrdecay cannot evaluate a call with **arguments")
     return given, {str(each.arg): as_plain(evaluator.value(each.value).node) for each in expression.keywords}
 
 

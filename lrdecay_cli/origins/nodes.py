@@ -66,8 +66,9 @@ class Slot(NamedTuple):
     """The replaced values, the oldest first. Each of them has an empty ``replaced``."""
 
     def over(self, old: Slot | None) -> Slot:
-        """Return this slot as the successor of ``old``: ``replaced`` gets the value of ``old`` and its
-        replaced values.
+        """Return this slot as the successor of ``old``.
+
+        Its ``replaced`` contains the value of ``old`` and the values that ``old`` replaced.
         """
         if old is None:
             return self
@@ -124,7 +125,7 @@ def all_config(node: Node) -> Node:
 
 
 def put(container: Node, key: Any, slot: Slot) -> None:
-    """Set an entry of a dict or ConfigDict. The old value becomes a replaced value of the new one."""
+    """Set an entry of a dict or ConfigDict. The new entry records the old value in ``replaced``."""
     if container.kind == "config":
         slot = slot._replace(node=hooked(slot.node))
     container.data[key] = slot.over(container.data.get(key))

@@ -72,7 +72,7 @@ def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Va
         unpack(node, right)
         return Value(node)
     if kinds & {"dict", "config"}:
-        raise Unknowable("an operator of a dict has to be run")
+        raise Unknowable("lrdecay cannot evaluate an operator of a dict")
     values = as_plain(left.node), as_plain(right.node)
     return computed(_within_bounds(type(operation), *values), span, via)
 

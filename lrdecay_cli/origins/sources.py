@@ -22,7 +22,7 @@ _LONGEST_SHOWN = 120
 
 
 class Span(NamedTuple):
-    """A range in the substituted text of a file, as character offsets."""
+    """A range of character offsets in a file's text after mmengine's templates are substituted."""
 
     source: Source
     start: int

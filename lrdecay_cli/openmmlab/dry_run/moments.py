@@ -79,7 +79,7 @@ class Moments:
             self._logged.append((iteration, [lrs[index] for index in self._kind_of]))
 
     def end(self, iterations: int) -> None:
-        """Record the most recent lrs as those of the last of ``iterations`` iterations: no lr has changed since."""
+        """Use the most recent lrs as those of the last iteration, because no lr has changed since."""
         self._last = (iterations - 1, self._last[1])
 
     def until(self, iteration: int) -> int:

@@ -30,7 +30,7 @@ class _EqualGroups:
 
 @dataclass
 class _RecordedOptions:
-    """A recorded set of options: of a group, or the base settings that mmengine stores in the optimizer wrapper."""
+    """The recorded options of equal groups, or the base settings that mmengine stores in the optimizer wrapper."""
 
     optimizer: str
     options: dict[str, Any]

@@ -28,9 +28,9 @@ class Representatives:
         self, schedulers: Sequence[_ParamScheduler], groups: Sequence[tuple[str, dict[str, Any]]] = ()
     ) -> None:
         self.followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        """Pairs of a representative and another group, which gets the values of the representative."""
+        """Pairs of a group that schedulers step, and an equal group that gets its values."""
         self.positions = list(range(len(groups)))
-        """For each group, the position of its representative."""
+        """For each group, the position of the group that schedulers step in its place."""
         self._scheduled = list(dict.fromkeys(scheduler.param_name for scheduler in schedulers))
         if not schedulers or not all(map(_is_plain, schedulers)):
             return

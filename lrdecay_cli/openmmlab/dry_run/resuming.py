@@ -70,7 +70,7 @@ def read_saved(path: str) -> Saved:
 class _Side(NamedTuple):
     series: Series
     ahead: int
-    """Number of an iteration in this training minus its number by the config. Not 0 if epoch lengths differ."""
+    """Iteration count of this training minus that of the config at the same point. Not 0 if epoch lengths differ."""
     end: int
     settings: list[dict[str, Any]]
 
