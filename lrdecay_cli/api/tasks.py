@@ -153,6 +153,6 @@ def _decoded(raw: bytes, kind: type[Kind], source: str) -> Reply[Kind]:
         reply: Reply[Kind] = codec.decode(raw, type=Reply[kind])  # type: ignore[valid-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # A config can write to any open file of its process.
-        problem = "the answer of the process that builds the config cannot be read"
+        problem = "the result from the process that builds the config cannot be read"
         raise LrdecayError(problem, where=source, status="crashed") from error
     return reply

@@ -63,7 +63,7 @@ _EXEMPT = (FLAT, BIAS, *map(naming, ("relative_position", "norm", _OFFSETS)))
 
 def _remarks(name: str, options: Mapping[str, Any]) -> Iterator[str]:
     if ".dcn.offset." in name and options.get(_FACTOR, 1.0) != 1:
-        yield f"{_FACTOR} has no effect here: it needs {_OFFSETS!r} in the name, but DCNv3's are called 'offset'"
+        yield f"{_FACTOR} has no effect here: it needs {_OFFSETS!r} in the name, but DCNv3 names its offsets 'offset'"
 
 
 def _factors(in_head: bool) -> Any:
@@ -78,7 +78,7 @@ def _factors(in_head: bool) -> Any:
             return
         part = _OFFSETS if _OFFSETS in name else _POINTS
         if layer_id == decay.num_layers + 1 and options.get("dino_head", False):
-            yield Factor("0.1", 0.1, f"dino_head, {part!r} is in the name, and its layer id is the head's")
+            yield Factor("0.1", 0.1, f"dino_head=True, {part!r} is in the name, and the layer id is the head's")
         elif in_head or "backbone" in name:
             value = finite_number(options.get(_FACTOR, 1.0), f"paramwise_cfg.{_FACTOR}")
             yield Factor(_FACTOR, value, f"{part!r} is in the name")

@@ -155,7 +155,7 @@ class _Rules(OptionPrecedence):
         if group is None or group.weight_decay == own.result or not group.weight_decay or not own.result:
             return own
         first = group.parameters[0].name
-        rule = f"{own.rule} = {own.result!r}, but the group has that of its first parameter, {first}"
+        rule = f"{own.rule} = {own.result!r}, but the group has the weight decay of its first parameter, {first}"
         return Formula(rule, repr(group.weight_decay), group.weight_decay, basis="default")
 
     def _own_decay(self, tensor: Tensor) -> Formula:

@@ -95,7 +95,7 @@ class _Rules(ConstructorRules):
         if part.scale in self._schedule(part):
             return (RuleTrace(("lr",), _scheduled(part), "applies"),)
         # Equal for all scales without their own lr, so report these together.
-        return (RuleTrace(("lr",), f"{_SCHEDULE}[{part.key!r}]", "no match", "it has no lr for the scale"),)
+        return (RuleTrace(("lr",), f"{_SCHEDULE}[{part.key!r}]", "no match", "it has no lr for this resolution"),)
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         part, rules, _ = self._of(tensor)
@@ -180,13 +180,13 @@ def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParamet
             named = [option for option in options if option.endswith("_decay_mult")]
             if named:
                 raise DecayError(
-                    f"{', '.join(named)} has no weight decay to multiply",
+                    f"{', '.join(named)} needs a weight decay to multiply, but the config sets none",
                     where=f"{place}.paramwise_cfg",
                     fix=f"set {place}.optimizer.weight_decay",
                 )
         if inputs.spec is MULTI_SPEC:
             if "modules" not in settings and any("modules" in each for each in own.values()):
-                problem = "this optimizer has no 'modules', but other optimizers have"
+                problem = "this optimizer has no option 'modules', but other optimizers have it"
                 raise DecayError(problem, where=place, fix=f"set {place}.modules={key!r}")
             continue
         if key not in modules:

@@ -155,7 +155,7 @@ def _unread(given: Mapping[str, Any], strict: bool) -> Iterator[str]:
         if key in ELSEWHERE and strict:
             yield key
         elif key in ELSEWHERE:
-            problem = f"{key!r} is an option of mmengine's default constructor, not of this one"
+            problem = f"{key!r} is an option of mmengine's default constructor, not of lrdecay's constructor"
             raise DecayError(problem, where=SECTION, fix=ELSEWHERE[key])
         elif key not in OPTIONS:
             raise unknown("option", key, OPTIONS, SECTION)

@@ -69,7 +69,7 @@ def weight_decay_step(base: int | float | None, exemption: str | None, custom: C
     if custom is not None and custom.decay_mult is not None:
         if base is None:
             raise DecayError(
-                "decay_mult has no weight decay to multiply",
+                "decay_mult needs a weight decay to multiply, but the config sets none",
                 where=custom.where,
                 fix="set the optimizer's weight_decay",
             )

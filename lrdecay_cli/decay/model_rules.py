@@ -94,7 +94,7 @@ def plan_of_model(
                 fix=f"set it to {fitting}, or to {AUTO!r}",
             )
         if not options.strict_compat:
-            warnings.append(f"{SECTION}.num_layers: {num_layers} does not fit; {fitting} ({AUTO!r}) does")
+            warnings.append(f"{SECTION}.num_layers: {num_layers} does not fit; set {fitting} or {AUTO!r}")
     warnings += [
         f"{SECTION}.{custom.label}: matches no parameter name"
         for custom in options.custom_keys

@@ -175,7 +175,7 @@ def _apply(config: MutableMapping[str, Any], edit: Edit) -> None:
             if _exists(config, to):
                 present, value = _value(config, to), container[last]
                 if len(to) > 1 or not isinstance(present, MutableMapping) or not isinstance(value, Mapping):
-                    raise EditError(f"{path_of(to)} is set too")
+                    raise EditError(f"{path_of(to)} is already set")
                 # Merge as mmengine merges a base's and a config's dicts of the same name.
                 del container[last]
                 _merge(present, value)

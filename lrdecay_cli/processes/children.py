@@ -168,11 +168,11 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
     if child.killed == "timeout":
         return Outcome(child.name, b"", "timeout", f"not done after {timeout:g} s", seconds)
     if child.killed == "length":
-        reason = "killed: its answer is too long"
+        reason = "killed: its result is too long"
     elif child.killed == "memory":
         reason = f"killed: it used more than {(memory or 0) / 2**30:g} GiB, see --memory"
     elif child.closed and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        reason = "it closed the pipe to lrdecay, or was killed by SIGKILL (out of memory?)"
+        reason = "the process closed its pipe to lrdecay, or was killed by SIGKILL (out of memory?)"
     elif os.WIFSIGNALED(status):
         reason = f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
     else:

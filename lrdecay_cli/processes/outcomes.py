@@ -190,7 +190,7 @@ def outcome_of(child: Outcome, *, finite: bool = True) -> BuildOutcome:
     if outcome is None or outcome.config != child.name or (outcome.group_map is None) is (outcome.failure is None):
         # A config can write to any open file of its process.
         failure = Failure(
-            "the answer of the process that builds the config cannot be read", child.name, status="crashed"
+            "the result from the process that builds the config cannot be read", child.name, status="crashed"
         )
         return BuildOutcome(child.name, failure=failure, seconds=child.seconds)
     return msgspec.structs.replace(outcome, seconds=child.seconds)

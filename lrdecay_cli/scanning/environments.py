@@ -46,7 +46,7 @@ def suggest_environment(place: str) -> str:
     for name in _USUAL:
         if python_of(os.path.join(place, name)):  # noqa: PTH118 (as the user wrote it)
             return f"did you mean {Path(place, name)}?"
-    return "give a virtual environment's folder or its python, a scan's JSON file, or its folder of maps"
+    return "give the folder or the Python of a virtual environment, a JSON file of scan, or a folder of scan --maps"
 
 
 class Environment:

@@ -85,7 +85,7 @@ def scan(
                 found[config] = Timed(record, outcome.seconds)
                 on_record(found[config])
     except KeyboardInterrupt as error:
-        fix = f"resume with --resume {journal.path}" if journal.path else "use --resume FILE to keep finished ones"
+        fix = f"resume with --resume {journal.path}" if journal.path else "use --resume FILE to keep results"
         raise Interrupted(f"interrupted: {len(found)} of {len(configs)} configs done", fix=fix) from error
     return [found[config] for config in configs]
 

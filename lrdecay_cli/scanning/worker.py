@@ -115,7 +115,7 @@ def _configs(targets: Sequence[str]) -> tuple[str, ...]:
                 zoo_folders(target.partition(SEPARATOR)[0], given=target)
     except LrdecayError as error:
         # Installing it where lrdecay runs would not help.
-        raise error.replaced(fix="name an environment that has it") from error
+        raise error.replaced(fix="name an environment that contains the package") from error
     found = (config for target in targets for config in _configs_of(target))
     return tuple(sorted(dict.fromkeys(found)))
 

@@ -113,7 +113,8 @@ SCHEDULE: dict[str, Any] = {part: {} for part in PARTS}
         (
             SINGAN_SPEC,
             {**TWO, "generator": {**OPTIMIZER, "paramwise_cfg": {"norm_decay_mult": 0.0}}},
-            r"norm_decay_mult has no weight decay to multiply; set optim_wrapper\.generator\.optimizer\.weight_decay",
+            r"norm_decay_mult needs a weight decay to multiply, but the config sets none;"
+            r" set optim_wrapper\.generator\.optimizer\.weight_decay",
         ),
         (MULTI_SPEC, {**TWO, "generator": {**OPTIMIZER, "modules": ["generator"]}}, r"discriminator\.modules='discrim"),
     ],

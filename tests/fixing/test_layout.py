@@ -162,7 +162,7 @@ def test_json_and_yaml(name: str, text: str, edit: Edit, expected: str, tmp_path
         ("config.yaml", "o:\n  m: 1\n", SETS, "in YAML, only values and keys in the file can be changed"),
         ("config.py", "o = eval('{}')\n", SETS, "is unknown without running the config"),
         ("config.py", "a = 1\n", delete_option("o.n"), "o is not set"),
-        ("config.py", "o = dict(n=1, m=2)\n", rename_option("o.n", "m"), "o.m is set too"),
+        ("config.py", "o = dict(n=1, m=2)\n", rename_option("o.n", "m"), "o.m is already set"),
     ],
 )
 def test_refused(name: str, text: str, edit: Edit, reason: str, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "nothing like it": ({**GIVEN, "zzz": 1}, f"paramwise_cfg: unknown option 'zzz'; allowed: {ALLOWED}"),
     "mmengine's": (
         {**GIVEN, "bias_lr_mult": 2.0},
-        "paramwise_cfg: 'bias_lr_mult' is an option of mmengine's default constructor, not of this one;"
+        "paramwise_cfg: 'bias_lr_mult' is an option of mmengine's default constructor, not of lrdecay's constructor;"
         " leave it out, and use custom_keys",
     ),
     "a typo in strict mode": (

@@ -69,13 +69,13 @@ WRITE_OPTIMIZER = "write optimizer=dict(type=..., lr=...)"
         ),
         (
             f"{DEFAULT}, optimizer=dict(_delete_=True, type='SGD', lr=0.1), paramwise_cfg=dict(norm_decay_mult=0.0)",
-            "norm_decay_mult has no weight decay to multiply",
+            "norm_decay_mult needs a weight decay to multiply, but the config sets none",
             "set optim_wrapper.optimizer.weight_decay",
         ),
         (
             f"{DEFAULT}, optimizer=dict(_delete_=True, type='SGD', lr=0.1),"
             " paramwise_cfg=dict(custom_keys=dict(head=dict(decay_mult=0.0)))",
-            "decay_mult of custom key 'head' has no weight decay to multiply",
+            "decay_mult of custom key 'head' needs a weight decay to multiply, but the config sets none",
             "set optim_wrapper.optimizer.weight_decay",
         ),
         (

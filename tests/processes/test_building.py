@@ -100,7 +100,7 @@ def test_an_invalid_answer_is_a_failure(answer: bytes) -> None:
     assert (outcome.config, outcome.status, outcome.problem) == (
         "a.py",
         "crashed",
-        "the answer of the process that builds the config cannot be read",
+        "the result from the process that builds the config cannot be read",
     )
 
 

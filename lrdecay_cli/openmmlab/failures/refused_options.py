@@ -37,7 +37,7 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
             for key, settings in (keys.items() if isinstance(keys, Mapping) else ())
             if isinstance(settings, Mapping) and "decay_mult" in settings
         ]
-        problem = f"{', '.join(multipliers)} has no weight decay to multiply"
+        problem = f"{', '.join(multipliers)} needs a weight decay to multiply, but the config sets none"
         optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
         accepted, fix = _accepted(OPTIMIZERS, optimizer), "set optim_wrapper.optimizer.weight_decay"
         if accepted and accepted.all and "weight_decay" not in accepted.names:
