@@ -7,7 +7,9 @@ import importlib
 from collections.abc import Iterable
 from contextlib import suppress
 
+from lrdecay_cli.files.packages import ZOOS
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
+from lrdecay_cli.optimizers import effects_of
 
 # The modules in which packages register types for configs.
 _REGISTERING = ("models", "engine")
@@ -26,13 +28,13 @@ def preload_stack(packages: Iterable[str]) -> None:
     from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
     install_stubs()
-    packages = [*packages]
     for module in (_LOOKED_UP_WITH, *(f"{package}.{name}" for package in packages for name in _REGISTERING)):
         # A child process that needs the module gets the same error and reports it.
         with suppress(Exception), quiet_stack(verbose=False):
             importlib.import_module(module)
-    # Found once for all processes: each would read the records of the installed packages.
-    distributions_of_stack(stack_versions((), "mmcv", *packages))
+    # Read once for all processes: the records of the installed packages, and the table of optimizers.
+    distributions_of_stack(stack_versions((), "mmcv", *ZOOS))
+    effects_of("", "")
     # One thread: there is one child per core, and a thread pool does not survive a fork.
     torch.set_num_threads(1)
     # Exclude existing objects from garbage collection, which would write to and so copy shared memory.

@@ -36,6 +36,8 @@ _PATIENCE = 1.0
 """Seconds that a child may still run after one of its inputs changed."""
 _ATTEMPTS = 5
 """Maximum number of successive runs for a file that changes each time while it is read."""
+_TEXTS = 4
+"""Maximum number of configs whose texts a waiting child reads in advance."""
 _LOOK = 100
 """Interval in milliseconds for checking whether a child ended without an answer."""
 # Modules that a child imported and every further child would import again. For the stack, only modules whose presence
@@ -162,7 +164,8 @@ class Session:
     def _keep_spare(self) -> None:
         # Without the stack, results are cached, and the evidence of a result starts with its process.
         if self._warm and self._spare is None:
-            self._spare = Run(self._words, inherited=[*self._stamps], warm=True, plain=False)
+            texts = self._configs()[:_TEXTS] if self._last.kind == "CheckResult" else ()
+            self._spare = Run(self._words, inherited=[*self._stamps], warm=True, plain=False, texts=texts)
 
     def _drop_spare(self) -> None:
         if self._spare is not None:
@@ -253,9 +256,12 @@ class Session:
         self._freeze()
 
     def _needs_stack(self) -> bool:
+        return bool(find_spec("torch")) and bool(self._configs())
+
+    def _configs(self) -> list[str]:
         with suppress(LrdecayError):
-            return bool(find_spec("torch")) and any(map(is_config, named_by(self._targets)))
-        return False
+            return [name for name in named_by(self._targets) if is_config(name)]
+        return []
 
     def _load_stack(self) -> None:
         if self._warm:
@@ -265,7 +271,7 @@ class Session:
             from lrdecay_cli.openmmlab.preloading import preload_stack
             from lrdecay_cli.processes.building import needed_packages
 
-            packages = needed_packages(name for name in named_by(self._targets) if is_config(name))
+            packages = needed_packages(self._configs())
             line = f"loading {listed(['torch', *packages])}; edits are picked up when it is ready"
             with self._screen.notice(line):
                 preload_stack(packages)
