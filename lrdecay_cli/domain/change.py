@@ -208,7 +208,10 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     With ``--only``: the tensors among them that have no value to compare.
     """
     only_after: int = 0
-    """The same number for the second map."""
+    """Number of tensors that only the second map has, or that only the second map has in a group.
+
+    With ``--only``: the tensors among them that have no value to compare.
+    """
     by: Grouping = "parameter"
     parts: tuple[ChangedPart, ...] = ()
     """Layers or modules with differences, in the model's order. Empty if ``by`` is ``parameter``."""
