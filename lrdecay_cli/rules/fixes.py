@@ -29,20 +29,21 @@ def key_option(key: str, setting: str = "") -> str:
 
 
 def _describe_keys(
-    names: Sequence[str], keys: Sequence[str], key: str, settings: Mapping[str, Any], *, else_do: str, verb: str
+    names: Sequence[str], keys: Sequence[str], key: str, settings: Mapping[str, Any], *, else_do: str, action: str
 ) -> str:
     alternative = f"; or {else_do}" if else_do else ""
+    each = f"each with {as_python(settings)}"
     if not keys:
         path = names[0].rpartition(".")[0]
         longer = path if len(path) > len(key) else names[0]
-        return f"{verb} keys longer than {key!r} for them, such as {longer!r}: {as_python(settings)}{alternative}"
+        return f"{action} keys longer than {key!r}, such as {longer!r}: {as_python(settings)}{alternative}"
     if len(keys) == 1:
-        return f"{verb} {keys[0]!r}: {as_python(settings)}"
+        return f"{action} {keys[0]!r}: {as_python(settings)}"
     if len(keys) > _LISTED:
         several = ", ".join(map(repr, keys[:3]))
         number = f"{len(keys)}" if len(keys) < _MOST else f"{_MOST} or more"
-        return f"{verb} {number} keys longer than {key!r} ({several}, …), each with {as_python(settings)}{alternative}"
-    return f"{verb} {listed(map(repr, keys))}, each with {as_python(settings)}"
+        return f"{action} {number} keys longer than {key!r} ({several}, …), {each}{alternative}"
+    return f"{action} {listed(map(repr, keys))}, {each}"
 
 
 def keys_fix(
@@ -52,7 +53,7 @@ def keys_fix(
     settings: Mapping[str, Any],
     *,
     else_do: str = "",
-    verb: str = "add",
+    action: str = "add",
     replaced: str = "",
 ) -> tuple[str, list[Edit]]:
     """Return a fix that gives ``names`` their own settings by custom keys longer than ``key``.
@@ -65,11 +66,11 @@ def keys_fix(
         key: the custom key that now matches ``names``; the new keys are longer and override it.
         settings: the settings for ``names``.
         else_do: the alternative to offer if many keys are needed.
-        verb: the verb before the keys in the text.
+        action: the words before the keys in the text, such as ``add``.
         replaced: an existing key to delete.
     """
     keys = covering_keys(names, model, key)
-    text = _describe_keys(names, keys, key, settings, else_do=else_do, verb=verb)
+    text = _describe_keys(names, keys, key, settings, else_do=else_do, action=action)
     if not keys or len(keys) >= _MOST:
         return text, []
     edits = [delete_option(key_option(replaced))] if replaced else []

@@ -11,9 +11,9 @@ NOT_FINITE: Mapping[str, float] = {"Infinity": math.inf, "-Infinity": -math.inf,
 
 
 def finite_or_name(value: float) -> float | str:
-    """Return ``value`` as a float.
+    """Return a finite ``value`` as a float, and NaN or infinity as a name from :data:`NOT_FINITE`.
 
-    JSON has no literal for NaN and infinity, so these values are returned as a name from :data:`NOT_FINITE`.
+    JSON has no literal for NaN and infinity.
     """
     if math.isfinite(value):
         return float(value)

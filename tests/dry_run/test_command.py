@@ -106,7 +106,11 @@ def test_the_console_command_answers_alike_without_compiler_and_canvas(
         ),
         ("train() freezes", 0, "4 tensors frozen at the end; no findings"),
         ("nobody steps the schedulers", 1, "LRD814 schedulers-never-stepped: no hook steps LinearLR and MultiStepLR"),
-        ("auto_scale_lr", 0, "LRD812 lr-scaled-by-batch: auto_scale_lr multiplies every lr by 0.25: batch 2 on 1 GPU"),
+        (
+            "auto_scale_lr",
+            0,
+            "LRD812 lr-scaled-by-batch: auto_scale_lr multiplies every lr by 0.25: batch size 2 per GPU",
+        ),
         ("warm-up and steps", 0, "no findings"),
     ],
 )

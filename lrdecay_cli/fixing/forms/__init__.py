@@ -13,7 +13,7 @@ __all__ = ["EditedConfig", "Form", "Splices", "forms_of"]
 
 
 def forms_of(config: EditedConfig) -> Iterator[Form]:
-    """Yield the forms of the edit of ``config``: first those that change the text least."""
+    """Yield the forms of the edit of ``config``: forms that change the text least are first."""
     edit = config.edit
     match edit.action:
         case "set":

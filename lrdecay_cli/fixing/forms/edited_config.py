@@ -22,7 +22,7 @@ class EditedConfig(NamedTuple):
     scripts: Sequence[Script]
     """The files that may change. The first is the config itself."""
     files: Mapping[Path, str]
-    """The names in messages of all files, by their real paths."""
+    """The names of all files for messages, by real path."""
     origins: ConfigOrigins
     edit: Edit
     expected: dict[str, Any]

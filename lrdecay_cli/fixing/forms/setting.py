@@ -37,7 +37,7 @@ def append(config: EditedConfig) -> Iterator[Form]:
 
 
 def _in_place(config: EditedConfig, option: Option, value: Any) -> Iterator[Form]:
-    """Yield replacements of the present value, or of the variable that holds it."""
+    """Yield replacements of the option's value in the text, or of the value of a variable that the option uses."""
     origin = option.origin
     variables = frozenset(via.name for via in origin.via if via.kind == "variable")
     places = [origin.place, *(via.place for via in origin.via if via.kind in ("variable", "base-variable"))]

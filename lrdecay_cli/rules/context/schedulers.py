@@ -52,7 +52,7 @@ class Scheduler(NamedTuple):
         return str(self.settings.get("type", self.family)).rpartition(".")[2]
 
     @property
-    def what(self) -> str:
+    def quantity(self) -> str:
         """The scheduled value for messages, such as ``weight decay``."""
         return self.parameter.replace("_", " ")
 

@@ -282,10 +282,10 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
         )
     if context.prefix != BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
-    named = f" ({backbone.block_name(next(iter(backbone.blocks)))}, …)" if backbone.blocks else ""
-    which = f"the {count(len(backbone.blocks), 'block')} of this {kind}" if backbone.blocks else f"this {kind}"
+    first_block = f" ({backbone.block_name(next(iter(backbone.blocks)))}, …)" if backbone.blocks else ""
+    blocks_label = f"the {count(len(backbone.blocks), 'block')} of this {kind}" if backbone.blocks else f"this {kind}"
     yield Fault(
-        f"{which}{named} train at the head's lr scale {rate(backbone.head_scale or 1)}:"
+        f"{blocks_label}{first_block} train at the head's lr scale {rate(backbone.head_scale or 1)}:"
         f" {context.constructor_label} does not recognise their names",
         f"use a constructor that recognises these names, such as {OURS.label}",
         parameters=[tensor.name for tensor in blocks or backbone.tensors],

@@ -63,12 +63,12 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
     for matches, winner, names, dropped in _overrides(context):
         key = matches.key
         reported.add(key)
-        share = "all" if not matches.wins and len(names) == len(matches.overridden) else f"{len(names):,} of"
+        overridden_part = "all" if not matches.wins and len(names) == len(matches.overridden) else f"{len(names):,} of"
         settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
         length = "longer" if len(winner) > len(key) else "shorter" if len(winner) < len(key) else "earlier"
         fix, edits = _fix(context, key, winner, names, dropped)
         yield Fault(
-            f"the {length} custom key {winner!r} overrides {key!r} for {share} its "
+            f"the {length} custom key {winner!r} overrides {key!r} for {overridden_part} its "
             f"{count(len(matches.wins) + len(matches.overridden), 'tensor')} and drops {settings}",
             fix,
             parameters=names,
@@ -140,16 +140,16 @@ def _fix(
     if reads and reads.shortest_counts:
         more = f"replace {winner!r} by a key longer than {key!r}"
         return f"{context.spec.name} uses the shortest key: {more}", []
-    verb = "add" if left else f"replace {key!r} by"
+    action = "add" if left else f"replace {key!r} by"
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
     if all(joined in name for name in names):
-        edit = set_option(key_option(joined), settings)
-        return f"{verb} {joined!r}: {as_python(settings)}", [*([] if left else [delete_option(key_option(key))]), edit]
+        removed = [] if left else [delete_option(key_option(key))]
+        return f"{action} {joined!r}: {as_python(settings)}", [*removed, set_option(key_option(joined), settings)]
     otherwise = f"write {winner!r}: {as_python(settings)}, for all tensors that this key matches"
     if dropped == {"decay_mult": 0} and exempt_in_ours(context, names):
         otherwise = EXEMPTING
     replaced = "" if left else key
-    return keys_fix(names, context.trained, winner, settings, else_do=otherwise, verb=verb, replaced=replaced)
+    return keys_fix(names, context.trained, winner, settings, else_do=otherwise, action=action, replaced=replaced)
 
 
 @rule(

@@ -129,8 +129,8 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             continue
         edits = [delete_option(key_option(key))]
         if globbed:
-            settings, by = matches.settings, f"replace {key!r} by"
-            fix, edits = keys_fix(globbed, context.tensors, "", settings, verb=by, replaced=key)
+            settings, action = matches.settings, f"replace {key!r} by"
+            fix, edits = keys_fix(globbed, context.tensors, "", settings, action=action, replaced=key)
         elif better:
             fix = f"did you mean {better!r}?"
             edits = [rename_option(key_option(key), better)]
@@ -236,18 +236,18 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
         named = key.strip(".").partition(".")[0]
         if named in top:
             astray = [name for name in matches.wins if name.removeprefix(own).partition(".")[0] != named]
-            right = f"of {named}"
+            intended = f"of {named}"
         else:
             # Inside a word here, a whole word elsewhere.
             kinds = {context.kinds.get(name) for name in matches.wins}
             of_one_kind = len(kinds) == 1 and None not in kinds
             astray = [] if of_one_kind else [name for name in matches.wins if not _is_word(key, name)]
-            right = "as a whole word"
+            intended = "as a whole word"
         if not astray or len(astray) == len(matches.wins):
             continue
         fix, edits = _fix(key, matches, astray, context.tensors)
         yield Fault(
-            f"custom key {key!r} matches {count(len(matches.wins) - len(astray), 'tensor')} {right} "
+            f"custom key {key!r} matches {count(len(matches.wins) - len(astray), 'tensor')} {intended} "
             f"and {len(astray):,} others, such as {astray[0]!r}",
             fix,
             parameters=astray,
@@ -266,9 +266,9 @@ def _is_word(key: str, name: str) -> bool:
 
 
 def _fix(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str]) -> tuple[str, list[Edit]]:
-    right = [name for name in matches.wins if name not in {*astray}]
+    intended = [name for name in matches.wins if name not in {*astray}]
     for longer in (f"{key}.", f".{key}.", f".{key}"):
-        if all(longer in name for name in right) and not any(longer in name for name in astray):
+        if all(longer in name for name in intended) and not any(longer in name for name in astray):
             return f"write {longer!r}", [rename_option(key_option(key), longer)]
     # The other names contain the key as a word too: only a longer key can override it for them.
     common = _common(astray, key)

@@ -110,10 +110,10 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
         effect = ", so no layer below the head trains" if decay == 0 else ", so lrs are negative"
     option = f"{PARAMWISE}.{context.decay_option}"
     suggested = float(rate(1 / decay)) if decay > 1 else 0.9
-    such = f", such as {suggested:g}, the inverse of {decay:g}" if decay > 1 else f", such as {suggested}"
+    example = f", such as {suggested:g}, the inverse of {decay:g}" if decay > 1 else f", such as {suggested}"
     yield Fault(
         f"{context.decay_option}={decay:g} is {'above 1' if decay > 1 else 'not above 0'}{effect}",
-        f"set {context.decay_option} between 0 and 1{such}",
+        f"set {context.decay_option} between 0 and 1{example}",
         parameters=[tensor.name for tensor in wrong],
         option=option,
         severity=None if decay > 1 else "error",

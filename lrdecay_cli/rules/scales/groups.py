@@ -103,11 +103,11 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
         return
     scales = span(group.lr_scale or 0 for group in groups)
     live = context.group_map.live
-    named = listed(each.name for each in live.schedulers) if live else ""
-    unread = f": {named} does not read lr_scale" if named else ""
+    schedulers = listed(each.name for each in live.schedulers) if live else ""
+    reason = f": {schedulers} does not read lr_scale" if schedulers else ""
     yield Fault(
         f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} lr_scale {scales}, but"
-        f" {verb(len(groups), 'its', 'their')} lr is the base lr {rate(base)}{unread}",
+        f" {verb(len(groups), 'its', 'their')} lr is the base lr {rate(base)}{reason}",
         "set group['lr'] = group['lr'] * group['lr_scale'] in each group before the scheduler is built, or use a"
         " scheduler of timm.scheduler, which does so"
         if live

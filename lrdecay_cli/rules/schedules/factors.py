@@ -119,8 +119,9 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_b
     cycle = taken_back and lowest > highest
     if taken_back:
         effect += ", before another scheduler lowers it again"
-    share = f"{ratio if cycle else min(ratio, 0.1):.3g}"
-    fix, edits = f"replace eta_min by eta_min_ratio={share} to keep the lrs different", _by_ratio(scheduler, share)
+    new_ratio = f"{ratio if cycle else min(ratio, 0.1):.3g}"
+    fix = f"replace eta_min by eta_min_ratio={new_ratio} to keep the lrs different"
+    edits = _by_ratio(scheduler, new_ratio)
     if scheduler.family == "Poly":
         fix = f"set {scheduler.path}.eta_min=0, or any lr below {least:g}"
         edits = [set_option(f"{scheduler.path}.eta_min", 0)]
@@ -230,7 +231,7 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
             top = 1.0 if steps >= 2 * half else back
             yield Fault(
                 f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the "
-                f"{scheduler.what} rises again by {top:.0%} of the decrease",
+                f"{scheduler.quantity} rises again by {top:.0%} of the decrease",
                 f"set {scheduler.path}.T_max={steps:g}",
                 option=f"{scheduler.path}.T_max",
                 edits=[set_option(f"{scheduler.path}.T_max", plain_number(steps))],
@@ -357,8 +358,8 @@ def _fault(scheduler: Scheduler, scheduled: str, value: float | None) -> Iterato
         becomes = "0 from the first step on" if gamma == 0 else "negative after the first step"
         message = f"{begins}: the {scheduled} is {becomes}"
         severity = None if gamma == 0 else "error"
-        right = rate(abs(gamma)) if gamma and gamma > -1 else "0.1"
-        fix = f"set {scheduler.path}.gamma={right}"
+        new_gamma = rate(abs(gamma)) if gamma and gamma > -1 else "0.1"
+        fix = f"set {scheduler.path}.gamma={new_gamma}"
     else:
         # A power of hundreds of steps may overflow a float.
         steps = min(count or 1, int(_LARGEST / math.log10(gamma)))
@@ -367,9 +368,9 @@ def _fault(scheduler: Scheduler, scheduled: str, value: float | None) -> Iterato
         if value is not None and value * grown >= 1:
             message += f" of {rate(value)}"
             severity = "error"
-        right = rate(1 / gamma)
-        fix = f"set {scheduler.path}.gamma={right}, if the {scheduled} should fall"
+        new_gamma = rate(1 / gamma)
+        fix = f"set {scheduler.path}.gamma={new_gamma}, if the {scheduled} should fall"
     option = f"{scheduler.path}.gamma"
     # Only the user knows the right value.
-    proposed = Fix(edits=(set_option(option, plain_number(float(right))),), automatic=False)
+    proposed = Fix(edits=(set_option(option, plain_number(float(new_gamma))),), automatic=False)
     yield Fault(message, fix, option=option, severity=severity, edits=[proposed])

@@ -95,10 +95,10 @@ def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
             continue
         alike = [group for group in groups if sum(_same(group, other) for other in groups) > 1]
         if alike:
-            by = listed(dict.fromkeys(named)) or "OneCycleLR"
+            schedulers = listed(dict.fromkeys(named)) or "OneCycleLR"
             peak = alike[0].options.get("max_lr") or alike[0].lr or 0.0
             yield Fault(
-                f"{by} gave {count(len(groups), 'group')} the same lr ({rate(float(peak))} at its peak);"
+                f"{schedulers} gave {count(len(groups), 'group')} the same lr ({rate(float(peak))} at its peak);"
                 f" {len(alike)} of them have equal options",
                 "set max_lr to a list with the lr of each group",
                 parameters=trainable_names(alike),

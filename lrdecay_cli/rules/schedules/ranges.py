@@ -70,15 +70,15 @@ def _milestones(scheduler: Scheduler) -> Iterator[Fault]:
     late = [step for step in scheduler.milestones if last is not None and begin + step >= last]
     if last is None or not late:
         return
-    ending = "the scheduler" if length is None or last < length else "training"
+    limit = "the scheduler" if length is None or last < length else "training"
     from_begin = f", counted from begin={begin:g}" if begin else ""
     values = ", ".join(f"{step:g}" for step in late)
     every = len(late) == len(scheduler.milestones)
     total = len(scheduler.milestones)
-    number = f"{'all' if every else f'{len(late)} of'} {total} milestones" if total > 1 else "the only milestone"
+    unreached = f"{'all' if every else f'{len(late)} of'} {total} milestones" if total > 1 else "the only milestone"
     ends_early = length is not None and begin + max(late) < length
     yield Fault(
-        f"{number} ({values}{from_begin}) {verb(len(late), 'is', 'are')} never reached, because {ending} ends at"
+        f"{unreached} ({values}{from_begin}) {verb(len(late), 'is', 'are')} never reached, because {limit} ends at"
         f" {last:g} {scheduler.unit}",
         f"set {scheduler.path}.end={length:g}"
         if ends_early
@@ -147,7 +147,8 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
         same = (first.unit, first.parameter) == (second.unit, second.parameter)
         if same and first.groups == second.groups and len(ends) == 2 and begin < end:
             yield Fault(
-                f"{first.name} and {second.name} both lower the {first.what} from {begin:g} to {end:g} {first.unit}",
+                f"{first.name} and {second.name} both lower the {first.quantity} from {begin:g} to {end:g}"
+                f" {first.unit}",
                 f"set {first.path}.end={second.begin:g}"
                 if second.begin > first.begin
                 else f"remove {first.path} or {second.path}",
@@ -177,14 +178,14 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
     # LRD603 reports milestones that are never reached.
     if not length or end is None or not count or not 0 <= gamma < 1 or count < len(given):
         return
-    rest = f"at {rate(gamma ** min(count, 1000))} × the initial lr"
+    at_lr = f"at {rate(gamma ** min(count, 1000))} × the initial lr"
     if length - end >= _LONG * length:
         spread = length / (end - scheduler.begin)
         spread_out = [round(step * spread) for step in given] if given and not scheduler.begin else []
         later = f"milestones={spread_out} and " if spread_out else ""
         edits = [set_option(f"{scheduler.path}.milestones", spread_out)] if spread_out else []
         yield Fault(
-            f"{scheduler.name} ends at {end:g} {scheduler.unit}; training continues for {length - end:g} more {rest}",
+            f"{scheduler.name} ends at {end:g} {scheduler.unit}; training continues for {length - end:g} more {at_lr}",
             f"set {later}end={length:g} to spread the steps over the training"
             if later
             else f"set {scheduler.path}.end={length:g}",
@@ -195,7 +196,7 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
         last = scheduler.begin + max(given)
         yield Fault(
             f"the last milestone of {scheduler.name} is at {last:g} of {length:g} {scheduler.unit}: the remaining "
-            f"{length - last:g} {scheduler.unit} run {rest}",
+            f"{length - last:g} {scheduler.unit} run {at_lr}",
             "set later milestones, or shorten the training",
             option=f"{scheduler.path}.milestones",
             severity="info",
@@ -266,7 +267,7 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
             stuck = scheduler.is_warm_up and scheduler.begin == 0 and factor != 1
             yield Fault(
                 f"{scheduler.name} counts epochs (by_epoch=True{default}) in a training of iterations: it never steps"
-                + (f", and the {scheduler.what} stays at {factor:.3g} times its value" if stuck else ""),
+                + (f", and the {scheduler.quantity} stays at {factor:.3g} times its value" if stuck else ""),
                 f"set {scheduler.path}.by_epoch=False, with begin, end and milestones in iterations",
                 option=f"{scheduler.path}.by_epoch",
                 edits=[set_option(f"{scheduler.path}.by_epoch", False)] if _in_iterations(scheduler, train_cfg) else (),

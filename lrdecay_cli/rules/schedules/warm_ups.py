@@ -40,7 +40,7 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
             continue
         refused = _refused_factors(scheduler)
         for factor, value in refused.items() if scheduler.of_mmengine else ():
-            above = f", above the {scheduler.what} of every group," if factor != "end_factor" and value > 1 else ""
+            above = f", above the {scheduler.quantity} of every group," if factor != "end_factor" and value > 1 else ""
             yield Fault(
                 f"mmengine refuses {scheduler.name} with {factor}={value:g}{above} when the run starts",
                 f"set {factor}=0.001, or any factor up to 1" if factor == "start_factor" else f"set {factor}=1",
@@ -71,7 +71,7 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
     steps = None if scheduler.end is None or scheduler.converted else scheduler.end - scheduler.begin
     if steps == 1 and scheduler.is_warm_up:
         yield Fault(
-            f"{scheduler.name} has a single step ({scheduler.unit}) and keeps the {scheduler.what} at {start:.3g} "
+            f"{scheduler.name} has a single step ({scheduler.unit}) and keeps the {scheduler.quantity} at {start:.3g} "
             "times its value",
             f"set {scheduler.path}.end={scheduler.begin + 2:g} or more, or remove the warm-up",
             option=f"{scheduler.path}.end",
@@ -81,8 +81,8 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
         # Its last step, the one before its end, restores the lr.
         kept = min((scheduler.end or 0) - 1, length) - scheduler.begin
         yield Fault(
-            f"{scheduler.name} keeps the {scheduler.what} at {start:.3g} times its value for {kept:g} of {length:g} "
-            f"{scheduler.unit}",
+            f"{scheduler.name} keeps the {scheduler.quantity} at {start:.3g} times its value for {kept:g}"
+            f" of {length:g} {scheduler.unit}",
             f"set factor=1, or end below {length:g}",
             option=f"{scheduler.path}.end" if "end" in scheduler.settings else f"{scheduler.path}.factor",
             severity="warning",
@@ -99,7 +99,7 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
         reached = scheduler.value("end_factor", 1.0)
         if reached < 1:
             yield Fault(
-                f"the warm-up of {scheduler.name} ends at {reached:g} times the {scheduler.what} and stays there",
+                f"the warm-up of {scheduler.name} ends at {reached:g} times the {scheduler.quantity} and stays there",
                 "set end_factor=1",
                 option=f"{scheduler.path}.end_factor",
                 severity="warning",
@@ -141,7 +141,7 @@ def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
             edits = [set_option(f"{scheduler.path}.by_epoch", False)]
         message = f"the warm-up takes {end - begin:g} {scheduler.unit} of a training of {length:g}"
         if end > length:
-            message += f", so training ends at {reached:.0%} of the {scheduler.what}"
+            message += f", so training ends at {reached:.0%} of the {scheduler.quantity}"
         elif not own:
             message += ", because its end is not set"
         yield Fault(

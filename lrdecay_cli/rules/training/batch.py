@@ -78,10 +78,11 @@ def two_batch_sizes(context: RuleContext) -> Iterator[Fault]:
     command-line override of ``train_dataloader.batch_size`` does not change ``optimizer.batch_size_per_gpu``.
     """
     batch, optimizer = context.group_map.batch, context.group_map.training.optim_wrapper.get("optimizer")
-    given = optimizer.get("batch_size_per_gpu") if isinstance(optimizer, Mapping) else None
-    if batch and batch.differs is not None and batch.size is not None and given not in (None, batch.size):
+    optimizer_size = optimizer.get("batch_size_per_gpu") if isinstance(optimizer, Mapping) else None
+    if batch and batch.differs is not None and batch.size is not None and optimizer_size not in (None, batch.size):
         yield Fault(
-            f"optimizer.batch_size_per_gpu is {given}, but the dataloader's batch size per GPU is {batch.size}",
+            f"optimizer.batch_size_per_gpu is {optimizer_size}, but the dataloader's batch size per GPU is"
+            f" {batch.size}",
             f"set optim_wrapper.optimizer.batch_size_per_gpu={batch.size}",
             option="optim_wrapper.optimizer.batch_size_per_gpu",
             edits=[set_option("optim_wrapper.optimizer.batch_size_per_gpu", batch.size)],

@@ -81,7 +81,7 @@ def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
     run = context.dry_run
     if run is not None and run.lr_factor is not None and run.lr_factor != 1:
         yield Fault(
-            f"auto_scale_lr multiplies every lr by {rate(run.lr_factor)}: batch {run.batch_size} on"
+            f"auto_scale_lr multiplies every lr by {rate(run.lr_factor)}: batch size {run.batch_size} per GPU, on"
             f" {count(run.gpus, 'GPU')}",
             "set auto_scale_lr.enable=False if the config's lrs are tuned for this batch size",
             option="auto_scale_lr",
@@ -146,9 +146,9 @@ def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
     """
     run = context.dry_run
     if run is not None and context.schedulers and not run.steps_schedulers:
-        kinds = listed(dict.fromkeys(scheduler.name for scheduler in context.schedulers))
+        schedulers = listed(dict.fromkeys(scheduler.name for scheduler in context.schedulers))
         yield Fault(
-            f"no hook steps {kinds}: every lr stays at its value in the first iteration",
+            f"no hook steps {schedulers}: every lr stays at its value in the first iteration",
             "set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')",
             option="default_hooks.param_scheduler",
             edits=[set_option("default_hooks.param_scheduler", {"type": "ParamSchedulerHook"})],

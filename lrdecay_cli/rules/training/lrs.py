@@ -113,9 +113,9 @@ def lr_by_position(context: RuleContext) -> Iterator[Fault]:
         if lr is None or each.lr <= lr or not names or {*names} == {*biases}:
             continue
         factor = each.lr / lr if lr else 0
-        times = f", {factor:,.{0 if factor >= 10 else 1}f} times its lr {rate(lr)}" if lr else ""
+        ratio = f", {factor:,.{0 if factor >= 10 else 1}f} times its lr {rate(lr)}" if lr else ""
         yield Fault(
-            f"{each.hook} sets lr {rate(each.lr)} in {group.name}, the group at index {each.position}{times}",
+            f"{each.hook} sets lr {rate(each.lr)} in {group.name}, the group at index {each.position}{ratio}",
             f"set {each.option}.{each.argument}=0.0"
             if each.argument
             else f"set {each.option}.type='ParamSchedulerHook', or use the constructor that {each.hook} expects",

@@ -45,8 +45,8 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
             fix = "use AdamW, which uses each group's weight decay"
         elif effects.decay == "lr² ÷ highest lr × weight decay" and len(lrs) > 1 and affected:
             lowest = min(lrs) / max(lrs)
-            gets = f"the group with the lowest lr gets {rate(lowest)} × its weight decay"
-            problem = f"multiplies weight decay by lr² ÷ highest lr: {gets}"
+            example = f"the group with the lowest lr gets {rate(lowest)} × its weight decay"
+            problem = f"multiplies weight decay by lr² ÷ highest lr: {example}"
             fix = "set corrected_weight_decay=False, or use AdamW"
         elif effects.decay == "lr ÷ first lr × weight decay" and decays[-1] >= _SEVERE:
             problem = f"does not multiply weight decay by lr: each step removes {decays[-1]:.3g} of a weight"

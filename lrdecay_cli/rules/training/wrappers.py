@@ -99,12 +99,12 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     if not wrapping or wrapping.refused:
         return
     flat, changed = {*wrapping.flat}, _changed(context, wrapping)
-    for number, words in (("lr", "lr"), ("weight_decay", "weight decay")):
+    for number, number_label in (("lr", "lr"), ("weight_decay", "weight decay")):
         names = [name for name, changes in changed.items() if number in changes and name not in flat]
         if names:
             before, after = changed[names[0]][number]
             yield Fault(
-                f"{wrapping.type} changes the {words} of {count(len(names), 'tensor')}: {names[0]} has"
+                f"{wrapping.type} changes the {number_label} of {count(len(names), 'tensor')}: {names[0]} has"
                 f" {_shown(after)} instead of {_shown(before)}",
                 f"set {wrapping.option}.sharding_strategy='NO_SHARD'"
                 if "Sharded" in wrapping.type

@@ -145,10 +145,10 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
     if not any(weights.values()):
         given = context.group_map.training.optim_wrapper.get("optimizer")
         by_default = isinstance(given, Mapping) and given.get("weight_decay") is None
-        takes = f"has {base:g} by default" if by_default else f"is set to {base:g}"
         keys = [key for key, matches in context.custom_keys.items() if not weights.keys().isdisjoint(matches.wins)]
         yield Fault(
-            f"all {len(weights):,} weights have weight decay 0, although the optimizer {takes}",
+            f"all {len(weights):,} weights have weight decay 0, although the optimizer's weight decay is {base:g}"
+            + (" by default" if by_default else ""),
             f"replace custom key {keys[0]!r} by longer keys for the intended parameters" if keys else fix,
             parameters=weights,
             option=key_option(keys[0]) if keys else "",
