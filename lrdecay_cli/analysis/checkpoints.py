@@ -61,7 +61,7 @@ def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
         f"a resumed training uses the groups of {saved.config.path}: mmengine restores their lr, initial_lr, weight"
         f" decay and all other options, and ignores the groups of {config.config.path}"
     )
-    yield from _beginnings(saved, config)
+    yield from _starting_lrs(saved, config)
     yield from _ignored_decays(saved, config)
 
 
@@ -79,7 +79,7 @@ def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
         yield _warning(problem, differing, saved)
 
 
-def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
+def _starting_lrs(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
     """Yield a note that compares the lrs at the start of the saved training with the config's lrs."""
     configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     held = [(group, parameter.name) for group, parameter in saved.grouped()]

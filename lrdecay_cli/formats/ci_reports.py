@@ -50,7 +50,7 @@ def github_annotations(reported: AnyResult, _: Canvas) -> str:
             more += _log_lines(each)
     if more:
         lines.append(f"{len(more)} more, beyond GitHub's limit of annotations:")
-    return "\n".join([*lines, *map(_inert, more), _inert(summary_of(result))]) + "\n"
+    return "\n".join([*lines, *map(_plain_log_line, more), _plain_log_line(summary_of(result))]) + "\n"
 
 
 def _kind(subject: Cause | Skipped | Note) -> str:
@@ -139,7 +139,7 @@ def concise_line(cause: Cause) -> str:
     return f"{at}: {finding.code} {finding.message}{subject}"
 
 
-def _inert(line: str) -> str:
+def _plain_log_line(line: str) -> str:
     """Return a log line that GitHub's runner does not take for a workflow command (``##[``, or a leading ``::``)."""
     return printable(line).replace("##[", "## [")
 

@@ -55,11 +55,11 @@ def python_code(report: Report, canvas: Canvas) -> str:
         return code
     lines = [line for line in code.splitlines() if not line.startswith(_BASE)]
     # Comments stay at the top.
-    lines.insert(0 if report.code else 1, f"{_BASE}{_seen_from(canvas.path, report.based_on)!r}")
+    lines.insert(0 if report.code else 1, f"{_BASE}{_base_path(canvas.path, report.based_on)!r}")
     return "\n".join([*lines, ""])
 
 
-def _seen_from(path: str | None, config: str) -> str:
+def _base_path(path: str | None, config: str) -> str:
     """Return the path of a config for ``_base_`` in a file at ``path``.
 
     For stdout, assume a file next to the config.

@@ -54,7 +54,7 @@ def place_of(result: CheckResult, subject: Finding | str) -> FilePlace | None:
 
 
 def file_places(places: Iterable[Place]) -> Iterator[FilePlace]:
-    """Yield those of ``places`` that are in files of the repository."""
+    """Yield the ``places`` that are in files of the repository, as :class:`FilePlace`."""
     for place in places:
         if path := _file(place.file):
             yield FilePlace(path[1], place.line, place)

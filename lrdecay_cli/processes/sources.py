@@ -41,7 +41,7 @@ def record_sources() -> Callable[[], dict[str, str]]:
 
     def hashes() -> dict[str, str]:
         # Walking sys.modules would copy memory that is shared with the parent.
-        read = sorted(path for path in map(_source, tuple(opened)) if _counts(path))
+        read = sorted(path for path in map(_source, tuple(opened)) if _is_recorded(path))
         return {path: _hash_since(path, started) for path in read if Path(path).is_file()}
 
     return hashes
@@ -71,7 +71,7 @@ def _source(path: str) -> str:
         return path
 
 
-def _counts(path: str) -> bool:
+def _is_recorded(path: str) -> bool:
     if is_virtual(path):
         return False
     return not path.startswith(_installed()) or (path.endswith(_CONFIG_SUFFIXES) and "configs" in Path(path).parts)

@@ -99,7 +99,7 @@ def coming_notes(coming: Coming | None) -> Iterator[Note]:
         )
     lrs = [value for value in coming.values if value.parameter == "lr"]
     for side, other in ((0, 1), (1, 0)):
-        if lrs and (note := _rest(lrs, side, other, coming)):
+        if lrs and (note := _constant_lr_note(lrs, side, other, coming)):
             yield note
     if coming.values and None in coming.saved:
         yield Note("a resume ignores the config's current lrs and schedule", "warning", _FIX)
@@ -144,7 +144,7 @@ def _in_epochs(value: Any, scheduler: RestoredScheduler, coming: Coming) -> Any:
     return f"epoch {value // per_epoch:,}"
 
 
-def _rest(lrs: Sequence[ComingValue], side: int, other: int, coming: Coming) -> Note | None:
+def _constant_lr_note(lrs: Sequence[ComingValue], side: int, other: int, coming: Coming) -> Note | None:
     """Return a note if the lrs of one map stay constant while the lrs of the other map change; otherwise None."""
     rests = [(value.rests_before, value.rests_after) for value in lrs]
     ends = [(value.last_before, value.last_after)[side] for value in lrs]

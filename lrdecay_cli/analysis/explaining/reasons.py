@@ -133,9 +133,9 @@ class Explainer:
             exact += "; the layer id is observed, from the model's get_layer_depth()"
         elif self._spec.make_rules is None:
             exact += "; the formula is the constructor's own arithmetic, as recorded"
-        return "recomputed", "; ".join([exact, *self._departures(group)])
+        return "recomputed", "; ".join([exact, *self._optimizer_remarks(group)])
 
-    def _departures(self, group: ParameterGroup) -> Iterator[str]:
+    def _optimizer_remarks(self, group: ParameterGroup) -> Iterator[str]:
         """Yield a sentence for each way in which the optimizer does not use the group's lr or weight decay as given."""
         effects = self._map.optimizer.effects.get(group.optimizer)
         if effects is None:

@@ -133,7 +133,7 @@ def _partings(
 def _of_number(part: Part, here: Explanation, there: Explanation, members: Sequence[Explanation]) -> Divergence:
     theirs, ours = _decider(there, part), _decider(here, part)
     decision = _describe(here, part)
-    met = _met(here, theirs)
+    met = _outcome_here(here, theirs)
     if met is not None and met is not ours:
         decision = f"{met.rule}: {outcome_text(met)}; instead {decision}"
     needed = _other_number(part, here, members) or _needed(there, here, theirs, ours)
@@ -160,7 +160,7 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
     """Return the change of the parameter or the config with which the constructor would treat it like the members."""
     if here.provenance is None or there.provenance is None:
         return "unknown: the numbers were only observed"
-    met = _met(here, theirs)
+    met = _outcome_here(here, theirs)
     in_the_way = ours is not None and (theirs is None or (met is not None and met.outcome in ("overridden", "skipped")))
     if ours is not None and in_the_way:
         # Only an option of the config can be removed.
@@ -211,7 +211,7 @@ def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, flo
     return {parameter.name: group.lr_scale for group in plan.groups for parameter in group.parameters}
 
 
-def _met(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
+def _outcome_here(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
     """Return, for this parameter, the outcome of ``theirs``: the rule that decides for the group's members."""
     return next((item for item in here.considered if theirs is not None and item.rule == theirs.rule), None)
 

@@ -193,12 +193,12 @@ def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
         held.setdefault(tensor.name, []).append(tensor)
     for name, (tensor, *others) in held.items():
         columns = zip(*map(_rates, (tensor, *others)), strict=True)
-        rates = _rates(tensor) if not others else tuple(map(_side_by_side, columns))
+        rates = _rates(tensor) if not others else tuple(map(_value_in_turns, columns))
         root.add(name.split("."), (rates[0], rates[1], rates[2]), tensor.numel)
     return Table("", MODULE_COLUMNS, tuple(_rows(root, guide="", tail="", path="")))
 
 
-def _side_by_side(values: Sequence[Any]) -> Any:
+def _value_in_turns(values: Sequence[Any]) -> Any:
     """Return a value of a tensor that several optimizers step in turn: the common value, or else all values."""
     distinct = list(dict.fromkeys(values))
     return distinct[0] if len(distinct) == 1 else " / ".join(_distinct_texts(distinct))

@@ -177,7 +177,7 @@ def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> t
     return tuple(
         Meeting(kind, step, series.at(step, tracks[curves[0]]), curves)
         for (step, kind), pairs in sorted(found.items())
-        for curves in _together(pairs)
+        for curves in _connected_sets(pairs)
     )
 
 
@@ -215,7 +215,7 @@ def _when(series: Series, first: int, second: int, before: int, after: int) -> i
     return after
 
 
-def _together(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
+def _connected_sets(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
     """Yield the sets of curves that the pairs connect, each in ascending order."""
     sets: list[set[int]] = []
     for pair in pairs:

@@ -20,7 +20,7 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
     yield from _setting(schedule)
     yield from _log(schedule)
     for scheduler in schedule.schedulers:
-        yield from _unforeseen(scheduler, schedule.length)
+        yield from _unknown_changes(scheduler, schedule.length)
     yield from _meetings(schedule)
     yield from _batch(plan, schedule)
     if not schedule.complete:
@@ -68,10 +68,10 @@ def _setting(schedule: Schedule) -> Iterator[Note]:
                 ("remove the second ParamSchedulerHook",),
             )
     if rehearsal:
-        yield from _rehearsed(rehearsal, unit)
+        yield from _dry_run_notes(rehearsal, unit)
 
 
-def _rehearsed(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
+def _dry_run_notes(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
     """Yield notes on other changes that hooks made in the dry run, and on parts that could not run."""
     for change in rehearsal.states:
         action = "unfreezes" if change.trainable else "freezes"
@@ -108,7 +108,7 @@ def _log(schedule: Schedule) -> Iterator[Note]:
             )
 
 
-def _unforeseen(scheduler: RunScheduler, length: RunLength) -> Iterator[Note]:
+def _unknown_changes(scheduler: RunScheduler, length: RunLength) -> Iterator[Note]:
     """Yield notes on changes that a scheduler may make and the schedule does not show."""
     if scheduler.monitor is not None:
         yield Note(

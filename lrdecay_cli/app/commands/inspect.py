@@ -17,7 +17,7 @@ def inspect(
         str,
         argument(
             "CONFIG",
-            "A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, an exported map (.json),"
+            "A config (.py, .json, .yaml), mmdet::PATH for a config of MMDetection's zoo, an exported map (.json),"
             " a checkpoint (.pth), or a work_dir (the config that its training dumped).",
             completion.configs_and_checkpoints,
         ),

@@ -14,7 +14,11 @@ from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, Ver
 def scan(
     targets: Annotated[
         list[str],
-        argument("TARGET...", "Configs, directories, globs, or mmdet::DIR for MMDetection's own.", completion.configs),
+        argument(
+            "TARGET...",
+            "Configs, directories, globs, or mmdet::DIR for a directory of MMDetection's zoo.",
+            completion.configs,
+        ),
     ],
     jobs: Annotated[Whole, option("--jobs", "-j", "N", "Configs to build in parallel. [default: one per core]")] = None,
     timeout: Annotated[float, option("--timeout", "SECONDS", "Time limit for each config; 0 for no limit.")] = 120,

@@ -14,7 +14,7 @@ from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Watch, ar
 def suggest(
     context: typer.Context,
     config: Annotated[
-        str, argument("CONFIG", "A config, or mmdet::PATH for one of MMDetection's own.", completion.configs)
+        str, argument("CONFIG", "A config, or mmdet::PATH for a config of MMDetection's zoo.", completion.configs)
     ],
     watch: Watch = False,
     *,

@@ -42,7 +42,7 @@ class CheckOptions(msgspec.Struct, frozen=True):
     """URL of the rule pages, for links in SARIF."""
 
 
-class Gathered(msgspec.Struct, frozen=True):
+class CollectedMaps(msgspec.Struct, frozen=True):
     """The group maps to check, in the order of the command line, and the configs without a map."""
 
     maps: tuple[GroupMap, ...]
@@ -114,7 +114,7 @@ def run_check(
     return placed(result, {*configs}, request.cfg_options or ()), gathered.maps
 
 
-def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
+def gather(names: Sequence[str], request: Request, *, jobs: int) -> CollectedMaps:
     """Return the group map of each name that :func:`named_by` returned.
 
     If one of several configs does not build, it is recorded as not checked, and the other configs are checked.
@@ -124,7 +124,7 @@ def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
     """
     configs = [name for name in names if is_config(name)]
     if len(names) < 2 or (request.cfg_options and not configs):
-        return Gathered(tuple(group_maps_of(names, request)), tuple(names), ())
+        return CollectedMaps(tuple(group_maps_of(names, request)), tuple(names), ())
     # A single config is built in this process, and its failure is the command's failure; several are built in children.
     alone = dict(zip(configs, group_maps_of(configs, request), strict=True)) if len(configs) == 1 else {}
     built = alone or (_built(configs, request, jobs) if configs else {})
@@ -138,7 +138,7 @@ def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
         for name, each in maps
     )
     skipped = tuple(each for each in found if isinstance(each, Skipped))
-    return Gathered(tuple(distinct), tuple(name for name, _ in maps), skipped)
+    return CollectedMaps(tuple(distinct), tuple(name for name, _ in maps), skipped)
 
 
 def _read(name: str, request: Request) -> GroupMap | Skipped:

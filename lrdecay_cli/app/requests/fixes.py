@@ -40,7 +40,7 @@ class Applied(msgspec.Struct, frozen=True):
     fix: Fix
 
 
-class Left(msgspec.Struct, frozen=True):
+class NotFixed(msgspec.Struct, frozen=True):
     """A finding that is not fixed, and the reason."""
 
     finding: Finding
@@ -51,7 +51,7 @@ class FixPlan(msgspec.Struct, frozen=True):
     """The old and new texts of the files to edit, the findings that the new texts fix, and the findings that stay."""
 
     applied: tuple[Applied, ...]
-    left: tuple[Left, ...]
+    left: tuple[NotFixed, ...]
     before: Mapping[Path, str]
     after: Mapping[Path, str]
     """The new text of each file, by the file's resolved path."""
@@ -91,7 +91,7 @@ def plan_fixes(result: CheckResult, request: Request, check_options: CheckOption
     would run the config in this process.
     """
     wanted: dict[str, list[Finding]] = {}
-    left: list[Left] = []
+    left: list[NotFixed] = []
     for finding in result.findings:
         # An info is not a mistake and may be intended.
         counts = finding.severity != "info" or check_options.fail_on == "info"
@@ -99,7 +99,7 @@ def plan_fixes(result: CheckResult, request: Request, check_options: CheckOption
             if is_config(finding.config) and Path(finding.config.partition("::")[0]).suffix:
                 wanted.setdefault(finding.config, []).append(finding)
             else:
-                left.append(Left(finding, "only configs can be edited"))
+                left.append(NotFixed(finding, "only configs can be edited"))
     chosen: dict[str, list[Applied]] = {}
     for config, findings in wanted.items():
         if request.isolated:
@@ -117,7 +117,7 @@ def plan_fixes(result: CheckResult, request: Request, check_options: CheckOption
     for several in chosen.values():
         for each in several:
             if reason := _refusal(planner, each):
-                left.append(Left(each.finding, reason))
+                left.append(NotFixed(each.finding, reason))
             else:
                 applied.append(each)
     changed = planner.changed
@@ -175,14 +175,14 @@ class _Trial:
         self.config, self.request, self.check_options = config, request, check_options
         self.before = [finding for finding in result.findings if finding.config == config]
 
-    def chosen(self, findings: Sequence[Finding]) -> tuple[list[Applied], list[Left]]:
+    def chosen(self, findings: Sequence[Finding]) -> tuple[list[Applied], list[NotFixed]]:
         """Return the fixes that pass the test, and the findings without such a fix.
 
         A fix passes if it removes its finding and causes no new one. Findings are tried one after another, because an
         earlier fix may also remove a later finding.
         """
         kept: list[Applied] = []
-        left: list[Left] = []
+        left: list[NotFixed] = []
         remaining: Mapping[str, Finding] = {finding.fingerprint: finding for finding in findings}
         for fingerprint in [*remaining]:
             if fingerprint not in remaining:
@@ -191,17 +191,17 @@ class _Trial:
             finding = remaining[fingerprint]
             reasons = []
             for fix in _automatic(finding):
-                accepted, verdict = self._accepted([*kept, Applied(finding, fix)])
+                accepted, verdict = self._tested([*kept, Applied(finding, fix)])
                 if not verdict.objection:
                     kept, remaining = accepted, verdict.remaining
                     break
                 reasons.append(verdict.objection)
             else:
-                left.append(Left(finding, reasons[0] if reasons else "it no longer has a fix"))
+                left.append(NotFixed(finding, reasons[0] if reasons else "it no longer has a fix"))
         # A later fix may remove what blocked this one.
         return kept, [each for each in left if each.finding.fingerprint in remaining]
 
-    def _accepted(self, applied: Sequence[Applied]) -> tuple[list[Applied], _Verdict]:
+    def _tested(self, applied: Sequence[Applied]) -> tuple[list[Applied], _Verdict]:
         """Test these fixes together; if they cause new findings, add the fixes of the new findings and test again.
 
         Return all fixes and the verdict on them.

@@ -210,7 +210,7 @@ class _Comparing:
         proven = agrees(stamp.lines, dry_run_lrs(logged, used, lrs, training.group_map, base.length.steps))
         if factor not in (None, 1.0) and proven:
             yield PartingCause("auto_scale_lr", True, factor=factor, gpus=gpus)
-        acting = [cause for cause in _hooks(run, lrs) if cause.iteration <= stamp.lines[-1].iteration]
+        acting = [cause for cause in _hook_changes(run, lrs) if cause.iteration <= stamp.lines[-1].iteration]
         yield from (PartingCause("hook", proven, name=name) for name in dict.fromkeys(each.name for each in acting))
         if not run.steps_schedulers and base.plan.schedulers:
             yield PartingCause("schedulers not stepped", proven)
@@ -218,7 +218,7 @@ class _Comparing:
             yield PartingCause("resume", True, name=checkpoint)
 
 
-def _hooks(run: DryRun, lrs: PlannedLrs) -> Iterator[Any]:
+def _hook_changes(run: DryRun, lrs: PlannedLrs) -> Iterator[Any]:
     """Yield the changes that hooks made to logged lrs."""
     logged = {*lrs.groups.values()}
     yield from (

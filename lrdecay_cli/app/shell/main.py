@@ -33,8 +33,8 @@ def main() -> NoReturn:
         sys.stderr.flush()
     except OSError:
         # The reader of the output is gone.
-        _to_nowhere(sys.stdout)
-        _to_nowhere(sys.stderr)
+        _redirect_to_null(sys.stdout)
+        _redirect_to_null(sys.stderr)
     if "lrdecay_cli.app.speed.fast_start" in sys.modules:
         from lrdecay_cli.app.speed import fast_start
 
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
         return _run(arguments, console)
     except BrokenPipeError:
         # The reader closed the pipe (``| head``).
-        _to_nowhere(sys.stdout)
+        _redirect_to_null(sys.stdout)
         return CLEAN
     except (Exception, KeyboardInterrupt) as error:
         if "--traceback" in arguments or os.environ.get("LRDECAY_TRACEBACK", "0") not in ("", "0"):
@@ -71,8 +71,8 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
 
                 error = with_source(error, arguments)
             return _fail(error.line(), INTERRUPTED if isinstance(error, Interrupted) else CANNOT_JUDGE)
-        if isinstance(error, OSError) and (trouble := _trouble_here(error)):
-            return _fail(trouble)
+        if isinstance(error, OSError) and (problem := _machine_problem(error)):
+            return _fail(problem)
         from lrdecay_cli.doctor.diagnosing import stack_fault
 
         if fault := stack_fault(error):
@@ -145,7 +145,7 @@ def _usage_line(error: Exception) -> str:
     return " ".join(filter(None, (f"no such {what} {word};", did_you_mean(word, known), f"see {command} --help")))
 
 
-def _trouble_here(error: OSError) -> str:
+def _machine_problem(error: OSError) -> str:
     """Return why the machine caused ``error``: a full disk or a deleted working directory; else an empty string."""
     if error.errno == errno.ENOSPC:
         return f"cannot write: {error.strerror}"
@@ -162,10 +162,10 @@ def _fail(line: str, code: int = CANNOT_JUDGE) -> int:
         try:
             print(f"lrdecay: {printable(line)}", file=sys.stderr, flush=True)  # noqa: T201
         except OSError:
-            _to_nowhere(sys.stderr)
+            _redirect_to_null(sys.stderr)
     return code
 
 
-def _to_nowhere(stream: TextIO) -> None:
+def _redirect_to_null(stream: TextIO) -> None:
     """Connect ``stream`` to the null device, because Python's flush at exit would fail: closed pipe or full disk."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -40,7 +40,7 @@ def option(*words: str, complete: Callable[..., Any] | None = None, at_least: in
 
 
 # Options of several commands; each command places them in its own --help.
-_CONFIG_HELP = "A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own."
+_CONFIG_HELP = "A config (.py, .json, .yaml), or mmdet::PATH for a config of MMDetection's zoo."
 TrainingConfig = Annotated[str, argument("CONFIG", _CONFIG_HELP, completion.configs)]
 ItersPerEpoch = Annotated[
     Whole, option("--iters-per-epoch", "N", "Iterations per epoch, as the training log shows.", at_least=1)
