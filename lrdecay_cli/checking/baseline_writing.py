@@ -1,4 +1,4 @@
-"""Write the baselines of configs, and compare existing baselines with the groups of today."""
+"""Write the baselines of configs, and compare existing baselines with the current groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find and read the baseline of each config, to compare it with the groups of today."""
+"""Find and read the baseline of each config, to compare it with the current groups."""
 
 from __future__ import annotations
 

@@ -96,13 +96,13 @@ def report_of(
 
 
 def _unknown_notes(result: CheckResult, maps: Sequence[GroupMap]) -> Iterator[Note]:
-    """Yield notes on what could not be checked in these maps."""
+    """Yield notes on checks that were not possible for these maps."""
     read = [each.source for each in result.checked if each.read]
     if read and result.findings:
-        named = read[0] if len(read) == 1 else f"{len(read):,} maps"
+        map_names = read[0] if len(read) == 1 else f"{len(read):,} maps"
         yield Note(
-            f"{named}: read without a config, so findings have no file locations, and suppressions in comments do not"
-            " apply"
+            f"{map_names}: read without a config, so findings have no file locations, and suppressions in comments do"
+            " not apply"
         )
     yield from unrun_notes(maps)
 

@@ -185,7 +185,8 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
         later = f"milestones={spread_out} and " if spread_out else ""
         edits = [set_option(f"{scheduler.path}.milestones", spread_out)] if spread_out else []
         yield Fault(
-            f"{scheduler.name} ends at {end:g} {scheduler.unit}; training continues for {length - end:g} more {at_lr}",
+            f"{scheduler.name} ends at {end:g} {scheduler.unit}; training continues for {length - end:g} more"
+            f" {scheduler.unit} {at_lr}",
             f"set {later}end={length:g} to spread the steps over the training"
             if later
             else f"set {scheduler.path}.end={length:g}",
@@ -224,7 +225,7 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
             edits.append(set_option(f"{scheduler.path}.T_max", plain_number(scheduler.length - scheduler.begin)))
         yield Fault(
             f"{scheduler.name} lowers the lr to {reached / highest:.1%} at {scheduler.end:g} {scheduler.unit}; "
-            f"training continues for {left:g} more",
+            f"training continues for {left:g} more {scheduler.unit}",
             f"set end={scheduler.length:g}"
             + (f" and T_max={scheduler.length - scheduler.begin:g}" if "T_max" in scheduler.settings else "")
             + ", or a higher eta_min",

@@ -125,8 +125,8 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
         f"{_optimizers(context)} does not scale the steps of {count(len(off), 'group')} in proportion to"
         f" {verb(len(off), 'its lr', 'their lrs')}: the step of {name} is {rate(step)} × the fastest group's step, but"
         f" its lr implies {rate(expected)} ×",
-        "use an optimizer whose step is proportional to the lr, for example AdamW, or choose lr scales for the"
-        " measured factors",
+        "use an optimizer whose step is proportional to the lr, for example AdamW, or choose lr scales with"
+        " which the measured steps are as intended",
         parameters=[name for group in off for name in group.parameters],
         option=f"{OPTIMIZER}.type",
     )
