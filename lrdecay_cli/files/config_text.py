@@ -166,6 +166,9 @@ def _with_bases(shown: str, file: Path, seen: set[Path]) -> Iterator[tuple[str, 
 
 def _bases(text: str) -> Iterator[str]:
     """Yield the paths in ``_base_``, and the paths of modules that are imported below ``with read_base():``."""
+    # Most bases have no bases: do not parse them.
+    if "_base_" not in text and "read_base" not in text:
+        return
     with suppress(SyntaxError, ValueError, RecursionError):
         for node in ast.parse(text).body:
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "_base_" for t in node.targets):
