@@ -80,7 +80,7 @@ WORK: dict[str, tuple[Any, str, str]] = {
     "takes too long": (refuse_to_stop, "timeout", "not done after 0.4 s"),
     "takes too much": (overflow, "crashed", "used more than 1 GiB"),
     "reserves and does not use": (reserve, "", ""),
-    "closes its pipe and goes on": (close_everything, "crashed", "closed the pipe"),
+    "closes its pipe and goes on": (close_everything, "crashed", "closed its pipe"),
     "leaves a process behind": (leave_a_process, "", ""),
     "leaves a process of another group": (leave_a_daemon, "", ""),
     "waits, with a process of another group": (wait_with_a_daemon, "timeout", "not done after 0.4 s"),
