@@ -48,6 +48,11 @@ def test_on_a_terminal_each_answer_takes_the_place_of_the_last(tmp_path: Path) -
         (tmp_path / "other.py").write_text(BASE.format(lr=0.125))
         watch.answer(CLEAR, "0.125", "other.py changed")
 
+        # Another width of the terminal.
+        assert "0 missing; 0\x1b[0m\n" in watch.shown
+        watch.resize(100)
+        watch.answer(CLEAR, "0 missing; 0 duplicates", "no difference")
+
         before = len(watch.shown)
         # A save without a change, and a file that is not an input.
         replace(config, CONFIG.format(base="other.py"))

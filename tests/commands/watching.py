@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -103,6 +106,11 @@ class Watch:
     def answer(self, *texts: str) -> str:
         """Return the next report on a terminal, which contains ``texts`` in this order."""
         return self.until(*texts, _SHOWN)
+
+    def resize(self, columns: int) -> None:
+        """Give the terminal another width, and tell the command as the system does for a terminal in front."""
+        fcntl.ioctl(self._reader, termios.TIOCSWINSZ, struct.pack("4H", 30, columns, 0, 0))
+        os.kill(self._command.pid, signal.SIGWINCH)
 
     def children(self) -> list[int]:
         """Return the ids of its child processes, as soon as there is one. Linux only."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -87,6 +88,7 @@ class Session:
         self._tried: set[str] = set()
         self._attempts = 0
         self._shown = time.monotonic()
+        self._resized = False
         self._spare: Run | None = None
         """A child that waits for the next change, because a fork of this process takes 15 ms."""
         self._note_modules()
@@ -95,6 +97,8 @@ class Session:
         """Run the command, wait until an input changes, and repeat."""
         # fast_start disables garbage collection for short commands.
         gc.enable()
+        if self._screen.redraws:
+            signal.signal(signal.SIGWINCH, self._note_resize)
         changed: list[str] = []
         while True:
             found = self._answer(changed)
@@ -194,15 +198,23 @@ class Session:
         return any(map(self._known.concerns, paths))
 
     def _next_change(self) -> list[str]:
-        """Wait until a dependency changes, and return the changes."""
+        """Wait until a dependency changes, and return the changes; empty if only the size of the terminal changed."""
         self._attempts = 0
         self._keep_spare()
         while True:
-            self._poll(self._poller(), None)
+            if not self._resized:
+                self._poll(self._poller(), None)
             paths = self._watcher.take()
             self._check_modules(paths)
-            if self._concern(paths) and (changed := self._known.changes()):
+            changed = self._known.changes() if self._concern(paths) else []
+            if changed or self._resized:
+                self._resized = False
                 return changed
+
+    def _note_resize(self, *_: object) -> None:
+        """Record that the terminal has another size: the report is made again for its width."""
+        self._resized = True
+        self._watcher.wake()
 
     def _changed_meanwhile(self) -> list[str]:
         """Return the dependencies that changed during the last run.

@@ -72,6 +72,10 @@ class Watcher:
             changed, self._changed = self._changed, set()
         return changed
 
+    def wake(self) -> None:
+        """Make :attr:`reader` readable without a change."""
+        os.write(self._writer, b".")
+
     def close(self) -> None:
         """Stop watching."""
         self._end()
