@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import coverage
 import pytest
 
 from tests.commands.preloaded import shared_folder
@@ -49,6 +50,23 @@ def pytest_configure(config: pytest.Config) -> None:
         _prepare_process()
 
 
+def _measure_children() -> None:
+    """Save the measured coverage of a forked child before it sends its answer: then the parent ends it."""
+    from lrdecay_cli.processes import children
+
+    run_in_child = children._run_in_child
+
+    def measured(name: str, work: children.Work, *rest: Any) -> None:
+        def save(answer: bytes) -> bytes:
+            if measurement := coverage.Coverage.current():
+                measurement.save()
+            return answer
+
+        run_in_child(name, lambda name: save(work(name)), *rest)
+
+    children._run_in_child = measured  # type: ignore[assignment]
+
+
 def _use_memory_for_temporary_files() -> None:
     """Put temporary files into shared memory if there is room: a third of the tests' time was waiting for the disk."""
     folder = Path("/dev/shm")
@@ -68,6 +86,8 @@ def _prepare_process() -> None:
     from tests.light_runs import lighten_runs
     from tests.unformatted import leave_configs_unformatted
 
+    if coverage.Coverage.current():
+        _measure_children()
     install_stubs()
     leave_configs_unformatted()
     lighten_runs()

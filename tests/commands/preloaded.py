@@ -99,11 +99,12 @@ class Command:
         environment: Mapping[str, str],
         streams: Sequence[int],
         kind: str = QUICK,
+        measured: Mapping[str, str] | None = None,
     ) -> None:
         """Have a server of a ``kind`` start it, with file descriptors of stdin, stdout and stderr to be closed here."""
         # A connection for each command: some run at the same time.
         self._server = _connect(kind)
-        request = {"arguments": arguments, "cwd": cwd, "environment": {**environment}}
+        request = {"arguments": arguments, "cwd": cwd, "environment": {**environment}, "measured": {**(measured or {})}}
         # A socket of this type receives each message as a whole.
         socket.send_fds(self._server, [json.dumps(request).encode()], streams)
         for stream in streams:
@@ -283,7 +284,33 @@ def _to_be_started_again(*_: object) -> NoReturn:
     os._exit(1)
 
 
-def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: dict[str, str], kind: str) -> NoReturn:
+def _measure(file: str) -> None:
+    """Measure the coverage of this process, and save it at its end beside ``file``."""
+    import coverage
+
+    # Not by pyproject.toml: with source_pkgs, each command would list the files that it does not execute.
+    measurement = coverage.Coverage(
+        file, data_suffix=True, branch=True, include=[f"{ROOT}/lrdecay_cli/*"], config_file=False
+    )
+    end = os._exit
+
+    def save_and_end(code: int) -> NoReturn:
+        measurement.stop()
+        measurement.save()
+        end(code)
+
+    os._exit = save_and_end  # type: ignore[assignment]
+    measurement.start()
+
+
+def _run(
+    streams: Sequence[int],
+    arguments: list[str],
+    cwd: str,
+    environment: dict[str, str],
+    measured: dict[str, str],
+    kind: str,
+) -> NoReturn:
     code = 1
     try:
         # All passed file descriptors have higher numbers.
@@ -292,6 +319,8 @@ def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: di
         os.closerange(len(streams), 1024)
         if len(streams) > _STREAMS:
             _tell_loads(_STREAMS)
+        if measured:
+            _measure(measured["COVERAGE_FILE"])
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environment)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from tests.commands import preloaded
+from tests.commands.running import measured
 
 _SHOWN = "Ctrl-C ends"
 _LONGEST = 60.0
@@ -80,7 +81,8 @@ class Watch:
         self.shown = ""
         """All output so far."""
         self._ended = False
-        self._command = preloaded.Command([*arguments, "--watch"], str(folder), environment, streams)
+        command = ([*arguments, "--watch"], str(folder), environment, streams)
+        self._command = preloaded.Command(*command, measured=measured())
 
     def until(self, *texts: str) -> str:
         """Return the output from here until all ``texts`` have appeared in this order."""
