@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.machinery import all_suffixes
 from typing import TYPE_CHECKING, Any
 
-from lrdecay_cli.cache.evidence import UNREADABLE, content, empty_evidence, is_installed, is_virtual, names_in, stamp
+from lrdecay_cli.cache.evidence import (
+    DISTRIBUTIONS,
+    UNREADABLE,
+    content,
+    empty_evidence,
+    is_installed,
+    is_virtual,
+    names_in,
+    stamp,
+)
 from lrdecay_cli.cache.folder import cache_folder
 from lrdecay_cli.cache.gathering import module_files, source_of
 from lrdecay_cli.cache.recording import record
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
 
     from lrdecay_cli.cache.evidence import Evidence
 
+_IMPORTED = (*all_suffixes(), *DISTRIBUTIONS)
 MEANWHILE = ["changed while it was read", ""]
 """Placeholder for the content of a file that changed after it was read. It differs from any real content."""
 _NOT_PROJECTS = tuple(
@@ -153,9 +164,9 @@ def _merged(found: Evidence, others: Iterable[Evidence], temporary: tuple[str, .
         for folder in [each for each in folders if f"{each}{os.sep}".startswith(temporary)]:
             del folders[folder]
     for folder in found["search"]:
-        found["search"][folder] = names_in(folder, frozenset(stems))
+        found["search"][folder] = importable_names(folder, frozenset(stems))
     for folder, (names, _) in found["packages"].items():
-        found["packages"][folder] = (names, names_in(folder, frozenset(names)))
+        found["packages"][folder] = (names, importable_names(folder, frozenset(names)))
     recording = record()
     for folder in found["listed"]:
         now = shown_names(folder)
@@ -164,6 +175,16 @@ def _merged(found: Evidence, others: Iterable[Evidence], temporary: tuple[str, .
             now = sorted({*filter(is_shown, then), *ours})
         found["listed"][folder] = now
     return found
+
+
+def importable_names(folder: str, stems: frozenset[str]) -> list[str] | None:
+    """Return the entries of a folder that an import of one of ``stems`` or a search for distributions could find.
+
+    Editors write other files beside a module (``config.py.tmp``), which must not cause a new run. None if it is not a
+    folder.
+    """
+    names = names_in(folder, stems)
+    return None if names is None else [name for name in names if "." not in name or name.endswith(_IMPORTED)]
 
 
 def shown_names(folder: str) -> list[str] | None:

@@ -19,7 +19,7 @@ LARGE = 16 * 1024 * 1024
 STDLIB = os.path.dirname(os.__file__)
 UNREADABLE = "cannot be read: "
 """Prefix of the text that replaces the content of an unreadable file."""
-_DISTRIBUTIONS = (".dist-info", ".egg-info", ".egg-link", ".pth")
+DISTRIBUTIONS = (".dist-info", ".egg-info", ".egg-link", ".pth")
 _KERNEL = ("/proc/", "/dev/", "/sys/")
 _SHARED_MEMORY = "/dev/shm/"
 _SITES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
@@ -192,7 +192,7 @@ def names_among(names: list[str] | None, stems: frozenset[str] | None) -> list[s
     """Select from ``names`` the entries that :func:`names_in` returns with ``stems``, and sort them."""
     if names is None or stems is None:
         return names if names is None else sorted(names)
-    return sorted(name for name in names if name.partition(".")[0] in stems or name.endswith(_DISTRIBUTIONS))
+    return sorted(name for name in names if name.partition(".")[0] in stems or name.endswith(DISTRIBUTIONS))
 
 
 def distribution_files(folder: str) -> list[str]:

@@ -85,11 +85,15 @@ def write(path: str) -> None:
         (list_names, write, "listed/new.py", "listed"),
         (import_module, write, "watched_module.py", "watched_module.py"),
         (import_missing, write, "watched_missing.py", "."),
+        (import_missing, os.mkdir, "watched_missing", "."),
         # Changes that must not invalidate the result.
         (read, write, "missing.py", ""),
         (read, lambda path: Path(path).write_text("a = 1\n"), "read.py", ""),
         (list_names, write, "listed/.new.py.swp", ""),
         (list_names, write, "listed/new.py~", ""),
+        # What an editor writes beside a module cannot be imported in its place.
+        (import_module, write, "watched_module.new", ""),
+        (import_missing, write, "watched_missing.py.tmp", ""),
     ],
 )
 def test_changes(

@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Iterator
 
-from lrdecay_cli.cache.dependencies import MEANWHILE, is_shown, shown_names
-from lrdecay_cli.cache.evidence import content, names_in, stamp
+from lrdecay_cli.cache.dependencies import MEANWHILE, importable_names, is_shown, shown_names
+from lrdecay_cli.cache.evidence import content, stamp
 from lrdecay_cli.processes.outcomes import Dependencies
 
 # Two changes within this time (ns) may get the same timestamp from the file system.
@@ -50,11 +50,11 @@ class Known:
         changed = [path for path in known.own if self._file_changed(path)]
         stems = frozenset(known.stems)
         for folder, before in known.search.items():
-            known.search[folder] = names_in(folder, stems)
+            known.search[folder] = importable_names(folder, stems)
             if known.search[folder] != before:
                 changed.append(folder)
         for folder, (names, there) in known.packages.items():
-            now = names_in(folder, frozenset(names))
+            now = importable_names(folder, frozenset(names))
             known.packages[folder] = (names, now)
             if now != there:
                 changed.append(folder)
