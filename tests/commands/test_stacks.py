@@ -280,7 +280,7 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
     [
         (
             ["nowhere", "a.json"],
-            "nowhere: not an environment, a scan or a folder of maps; give a virtual environment's folder",
+            "nowhere: not an environment, a scan or a folder of maps; give the folder or the Python of ",
         ),
         (
             ["project", "a.json"],

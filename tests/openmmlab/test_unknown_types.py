@@ -107,7 +107,9 @@ NOWHERE = "no installed package registers {}{}: import its module with custom_im
             "own.py",
             ("", "Other"),
             None,
-            NOWHERE.format("CustomLayerDecayOptimizerConstructor", " (InternImage defines one with this name)"),
+            NOWHERE.format(
+                "CustomLayerDecayOptimizerConstructor", " (InternImage defines a constructor with this name)"
+            ),
             id="of a published project",
         ),
     ],
