@@ -15,7 +15,7 @@ def main() -> None:
     """Execute the task in ``sys.argv[1]``, and write the encoded result to stdout."""
     from lrdecay_cli.app.speed import fast_start
 
-    # As the command does it, with its shortcuts, and its second attempt without them.
+    # As the command does it, with its shortcuts and its retry without them.
     fast_start.begin()
     task = msgspec.json.decode(sys.argv[1], type=Task)
     sys.stdout.buffer.write(perform(task, task.overrides()))

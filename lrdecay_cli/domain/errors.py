@@ -23,7 +23,7 @@ class LrdecayError(Exception):
         fix: what the user can do; empty if no fix is known.
         status: the error in one word, for a table of many configs: ``no-model``, ``no-optim-wrapper``, ``needs
             <package>``, ``broken upstream`` (a mistake in a config of an installed package), or ``error``.
-        final: True if the config itself causes the error, so that a second attempt to build it cannot succeed.
+        final: True if the config itself causes the error, so that a retry cannot succeed.
         key: the config key with the problem, ``paramwise_cfg.custom_keys['norm']``, if ``where`` names a file.
     """
 

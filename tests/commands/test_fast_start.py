@@ -114,7 +114,7 @@ LONE_GROUP = (
 
 # name: (imports, body, optimizer, whether the command retries)
 PLUGS = {
-    "uses what was put off": (
+    "uses deferred imports": (
         "import matplotlib.pyplot as plt\nfrom matplotlib.patches import Rectangle\n"
         "from scipy.optimize import linear_sum_assignment, minimize\nfrom torchvision.ops import MLP\n"
         "class Wider(MLP): ...",

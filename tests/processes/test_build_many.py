@@ -24,7 +24,7 @@ NAMES = ("a.py", "b.py", "refused.py", "lost.py", "broken.py")
 def build(config: str, *_: object) -> GroupMap:
     """Results of configs with these names."""
     if config == "refused.py":
-        raise LrdecayError("is odd", where="refused.py: model", fix="mend it", status="no-model", final=True)
+        raise LrdecayError("is odd", where="refused.py: model", fix="change it", status="no-model", final=True)
     if config == "broken.py":
         raise ArithmeticError("by\ndesign")
     if config == "lost.py":
@@ -88,7 +88,7 @@ def test_the_cache_is_read_for_every_config_and_stores_built_maps() -> None:
     assert {outcome.config: (outcome.status, outcome.problem) for outcome in outcomes} == {
         "a.py": ("ok", ""),
         "b.py": ("ok", ""),
-        "refused.py": ("no-model", "is odd; mend it"),
+        "refused.py": ("no-model", "is odd; change it"),
         "lost.py": ("crashed", "ended its process with exit code 7"),
         "broken.py": ("error", "internal error: ArithmeticError: by design"),
     }
@@ -129,7 +129,7 @@ def test_a_number_that_json_cannot_contain_is_refused_on_writing() -> None:
 @pytest.mark.parametrize(
     ("configs", "line", "status"),
     [
-        (["a.py", "refused.py"], "refused.py: model: is odd; mend it", "no-model"),
+        (["a.py", "refused.py"], "refused.py: model: is odd; change it", "no-model"),
         (
             ["lost.py", "a.py"],
             "lost.py: the build process died: ended its process with",

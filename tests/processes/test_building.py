@@ -70,7 +70,7 @@ def test_an_infinite_number_is_allowed_where_only_text_uses_it() -> None:
 
 
 def test_a_failure_travels_whole() -> None:
-    error = ConstructorRefused("is odd", where="a.py: lr", fix="mend it", status="no-model", final=True)
+    error = ConstructorRefused("is odd", where="a.py: lr", fix="change it", status="no-model", final=True)
     try:
         raise error from KeyError("\x1b[2J")
     except ConstructorRefused as raised:

@@ -26,7 +26,7 @@ from tests.rules.wild_weight_decay import WEIGHT_DECAY
 RULES_HERE = [rule for rule in RULES if rule.code[3] in "456"]
 WILD = {**WEIGHT_DECAY, **OPTIONS, **SCHEDULES}
 # Their fixes need a decision of the user, so ``check --fix`` does not apply them.
-REFUSED = {"equal length goes by alphabet": "stages.0 to 2 are at the head's rate then, which LRD205 reports"}
+REFUSED = {"equal length follows the alphabet": "stages.0 to 2 are at the head's rate then, which LRD205 reports"}
 
 
 def judged(config: str, plugin: str) -> tuple[GroupMap, tuple[Finding, ...]]:

@@ -165,7 +165,7 @@ OPTIONS: dict[str, Wild] = {
         "LRD506",
         r"backbone\.norm3\..*",
     ),
-    "equal length goes by alphabet": Wild(
+    "equal length follows the alphabet": Wild(
         convnext("custom_keys={'stages.3': dict(lr_mult=0.1), 'backbone': dict(decay_mult=0.5)}", SGD),
         convnext("custom_keys={'stages.3.': dict(lr_mult=0.1, decay_mult=0.5), 'backbone': dict(decay_mult=0.5)}", SGD),
         "LRD506",

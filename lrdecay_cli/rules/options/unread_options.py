@@ -77,9 +77,9 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
         parameters = _parameters_changed_by(context, option, value)
         # lrdecay's constructor has an option 'backbone' too, but it is a path, not a dict.
         known = [] if isinstance(value, Mapping) and option != "custom_keys" else _readers(option)
-        dead = parameters == ()
+        unused = parameters == ()
         message = f"{context.constructor} never reads {' and '.join(together)}"
-        if dead:
+        if unused:
             message += ", but the groups already match"
         elif parameters:
             message += f", which would change {count(len(parameters), 'tensor')}"
@@ -88,7 +88,7 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
             _fix(context, together, known),
             parameters=parameters or (),
             option=f"{PARAMWISE}.{option}",
-            severity="info" if dead else "error" if known else "warning",
+            severity="info" if unused else "error" if known else "warning",
             edits=_edits(context, together, known),
         )
 
@@ -222,10 +222,10 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     if not options:
         return
     losses = [_parameters_changed_by(context, option, context.options.get(option)) for option in options]
-    dead = all(parameters == () for parameters in losses)
+    unused = all(parameters == () for parameters in losses)
     parameters = [name for names in losses for name in names or ()]
     message = f"{context.constructor} never reads {', '.join(options)}, inherited from a base config"
-    if dead:
+    if unused:
         message += ", but the groups already match"
     elif parameters:
         message += f", which would change {count(len({*parameters}), 'tensor')}"
@@ -234,7 +234,7 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
         "drop settings of the base with paramwise_cfg=dict(_delete_=True, ...)",
         parameters=parameters,
         option=f"{PARAMWISE}.{options[0]}" if len(options) == 1 else PARAMWISE,
-        severity="info" if dead else None,
+        severity="info" if unused else None,
         edits=[delete_option(_keys(context, option)) for option in options],
     )
 
