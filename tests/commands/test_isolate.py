@@ -76,11 +76,11 @@ def test_attempts(attempt: str, project: Path, capfd: pytest.CaptureFixture[str]
 def test_unreadable_values_are_not_in_the_map(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     secret = str(project.parent / "home" / "secret")
     (project / "secret_reader.py").write_text(
-        f"try:\n    secret = open({secret!r}).read()\nexcept OSError:\n    secret = 'refused'\n"
+        f"try:\n    content = open({secret!r}).read()\nexcept OSError:\n    content = 'refused'\n"
     )
     (project / "config.py").write_text(
         f"custom_imports = dict(imports=['secret_reader'])\n{PLAIN}\n"
-        "train_cfg = dict(max_epochs=1, secret=__import__('secret_reader').secret)\n"
+        "train_cfg = dict(max_epochs=1, content=__import__('secret_reader').content)\n"
     )
     assert run(["inspect", "config.py", "--isolate", "--format", "json"]) == 0
     out = capfd.readouterr().out
