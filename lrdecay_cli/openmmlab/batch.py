@@ -121,7 +121,7 @@ class BuiltGroups:
         self._asked = requests.asked or reload is not None
 
     def finished(self, group_map: GroupMap, *, scale: bool = True) -> GroupMap:
-        """Return ``group_map`` with the lrs that ``auto_scale_lr`` computes. ``scale=False`` does not change the lrs.
+        """Return ``group_map`` with the lrs that ``auto_scale_lr`` computes. With ``scale=False``, lrs stay unchanged.
 
         If a value depends on the number of GPUs, the map also gets the formula of the value.
         """
@@ -187,7 +187,7 @@ class BuiltGroups:
 
 
 def formulas_with_gpus(group: ParameterGroup) -> tuple[Formula, ...]:
-    """Return the formulas that contain the number of GPUs, among those of a group's lr and weight decay."""
+    """Return those formulas of a group's lr and weight decay that contain the number of GPUs."""
     why = group.parameters[0].provenance if group.parameters else None
     return tuple(step for step in (why.lr, why.weight_decay) if GPUS in step.inputs) if why else ()
 

@@ -148,8 +148,8 @@ def fresh_managers() -> Iterator[None]:
     """After the block, remove the default scope, logger, message hub and visualizer that a Runner created inside the
     block.
 
-    Otherwise mmengine would return these objects as the current ones, and reuse them for the next Runner of the same
-    name (experiment name and start second). Source: mmengine 0.10.7, ``utils/manager.py``, ``Runner.__init__``.
+    Otherwise mmengine would use these objects after the block, and reuse them for the next Runner of the same name
+    (experiment name and start second). Source: mmengine 0.10.7, ``utils/manager.py``, ``Runner.__init__``.
     """
     before = {kind: set(kind._instance_dict) for kind in _kinds_of(ManagerMixin)}
     try:

@@ -153,10 +153,11 @@ def _scheduler_modules(schedulers: Iterable[Any], scope: str | None) -> Iterator
 
 
 def averages_of(config: Config, model: nn.Module) -> tuple[str, ...]:
-    """Return the paths of modules that are moving averages of other modules.
+    """Return the paths of modules whose weights are moving averages of the weights of other modules.
 
-    These are averaged models, and modules that are listed in an EMA hook. Source: mmagic 1.2.0,
-    ``engine/hooks/ema.py``: its option ``module_keys`` lists names of modules in the model (``generator_ema``).
+    These are the modules that :func:`averaged_models` returns, and the modules that an EMA hook of mmagic lists.
+    Source: mmagic 1.2.0, ``engine/hooks/ema.py``: the hook's option ``module_keys`` lists module names
+    (``generator_ema``).
     """
     modules = dict(model.named_modules())
     found = averaged_models(model)
@@ -182,7 +183,10 @@ def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str
 
 
 def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the path of every option together with its last key. A key may contain dots."""
+    """Yield the path of every option, and the last key in the path.
+
+    The key cannot be derived from the path, because a key may contain dots.
+    """
     for key, value in options.items():
         yield f"{prefix}{key}", str(key)
         if isinstance(value, Mapping):
@@ -190,7 +194,7 @@ def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def loops_of(config: Config) -> dict[str, Loop]:
-    """Return the loop of every key of ``LOOP_KEYS`` that is a dict in the config."""
+    """Return each loop of the config by its key, such as ``train_cfg``. Loops that are not dicts are omitted."""
     with training_scope(config):
         return {key: _loop(key, config[key]) for key in LOOP_KEYS if isinstance(config.get(key), Mapping)}
 

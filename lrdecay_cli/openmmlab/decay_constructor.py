@@ -121,9 +121,9 @@ def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[
 
 
 def unwrapped_model(model: nn.Module) -> nn.Module:
-    """Return the model whose parameters mmengine's constructors group.
+    """Return the model without its wrapper. mmengine's constructors use this model too.
 
-    This is ``model.module`` if ``model`` is a wrapper, otherwise ``model`` itself.
+    It is ``model.module`` if ``model`` is a wrapper, otherwise ``model`` itself.
     """
     inner = getattr(model, "module", None)
     return inner if isinstance(inner, nn.Module) else model

@@ -101,8 +101,8 @@ def live_map(runner: Any) -> GroupMap:
     Differences from the map of ``inspect``:
 
     - device and stubs differ;
-    - the map includes changes that the training script makes to the config, and changes of groups by a resumed
-      checkpoint or by code;
+    - the map includes changes that the training script makes to the config;
+    - the map includes changes that a resumed checkpoint or other code makes to the groups;
     - lrs include ``auto_scale_lr``, and the map contains its factor.
 
     The constructor runs a second time, to find the options that it reads.
@@ -144,7 +144,8 @@ def live_map(runner: Any) -> GroupMap:
 def lr_factor(runner: Any) -> float:
     """Return the factor by which ``auto_scale_lr`` multiplies every lr of a Runner; 1 if it is off.
 
-    Source: mmengine 0.10.7, ``Runner.scale_lr``. If the run was resumed, the optimizer has the lr of the saved run.
+    Source: mmengine 0.10.7, ``Runner.scale_lr``. In a resumed run, the optimizer's lrs come from the
+    checkpoint, so they include the factor of the saved run.
     """
     scaling = runner.auto_scale_lr or {}
     if not scaling.get("enable", False):

@@ -261,9 +261,9 @@ def _as_started(optimizer: Any, applied: bool) -> Any:
 
 
 def _base_lr(optimizer: Any, started: Any) -> float | None:
-    """Return the lr with which the optimizer was built.
+    """Return the lr with which the optimizer was built; None if no group uses it.
 
-    None if no group has this lr, or this lr times its ``lr_scale``.
+    A group uses the lr if the group's own lr is equal to it, or equal to it times the group's ``lr_scale``.
     """
     default = _number(getattr(optimizer, "defaults", {}).get("lr"))
     if default is None:

@@ -18,7 +18,7 @@ _AVERAGED = (("mmengine.model.averaged_model", "BaseAveragedModel"), ("torch.opt
 
 
 def averaged_models(model: nn.Module) -> list[str]:
-    """Return the paths of modules that are moving averages of other modules. No optimizer trains their parameters.
+    """Return the paths of modules whose weights are moving averages. No optimizer trains their parameters.
 
     Source: mmengine 0.10.7, ``model/averaged_model.py``; torch 2.13.0, ``optim/swa_utils.py``.
     """

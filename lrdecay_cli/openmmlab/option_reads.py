@@ -76,9 +76,10 @@ def _watched(options: Mapping[str, Any], prefix: str, reads: OptionReads) -> _Wa
 
 
 def _recording(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a dict method that records the key in its arguments before the call.
+    """Return a version of a dict method that first records the key, then calls the method.
 
-    If a method such as ``items`` has no key argument, every key is recorded.
+    The key is the first argument, as in ``get(key)``. If a method such as ``items`` has no key argument, every key is
+    recorded.
     """
 
     def recording(self: _WatchedOptions, *arguments: Any, **named: Any) -> Any:

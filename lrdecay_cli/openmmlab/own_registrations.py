@@ -17,7 +17,7 @@ _STACK = frozenset(
 
 
 def has_own_registrations() -> bool:
-    """True if a registry contains a class that a new process would not register by itself."""
+    """True if the current program has registered a class, so that a new process would not know the class."""
     module = sys.modules.get("mmengine.registry")
     if module is None:
         return False

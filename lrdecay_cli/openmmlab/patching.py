@@ -108,7 +108,10 @@ def patched_on_import(patches: Mapping[str, PatchOf]) -> Iterator[None]:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Import finder that calls ``imported`` with a module after its execution. Other finders find the module."""
+    """Import finder that calls ``imported`` with a module after the module is executed.
+
+    To locate the file of the module, it calls the other finders in ``sys.meta_path``.
+    """
 
     def __init__(self, names: set[str], imported: Callable[[types.ModuleType], None]) -> None:
         self._names = names

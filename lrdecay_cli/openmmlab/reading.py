@@ -23,7 +23,7 @@ _OWN_FIELDS = {"params", "param_names", "param_name", "group_name", "lr", "weigh
 
 
 class HoldsGroups(Protocol):
-    """An optimizer, of which only the attribute ``param_groups`` is needed to read its groups."""
+    """Any object with the attribute ``param_groups``. To read groups, no other part of an optimizer is needed."""
 
     param_groups: list[dict[str, Any]]
 
@@ -56,7 +56,8 @@ def read_groups(
         optimizers: optimizers of ``model`` by name. The name becomes a prefix of the names of its groups.
         base_lrs: base lr of each optimizer, to compute the lr scale of groups without ``lr_scale``.
         provenance: provenance by parameter name, for parameters with a known formula.
-        scheduled: True if schedulers may have changed the groups. Then the values from before are read.
+        scheduled: True if schedulers may have changed the groups. In this case, the values before the first scheduler
+            step are read (``initial_lr``).
         turns: sets of optimizers that step alternately. All optimizers in a set may contain the same tensor.
         name_of: function that converts a name in the model to a name in the map.
     """
@@ -146,7 +147,8 @@ def read_group(
         base_lr: divisor for the lr scale, if the entry has no ``lr_scale``.
         parameters: the parameters of the group.
         first_lr: the lr at the start of training, if the current ``lr`` may differ.
-        precisions: precision of each number, if ``options`` contains plain values; None to find it from ``options``.
+        precisions: the precision of each option, by name. Needed if ``options`` contains Python floats instead of the
+            original tensors. None: determine the precisions from ``options``.
     """
     if precisions is None:
         precisions = precisions_of(options)
@@ -169,7 +171,7 @@ def read_group(
 
 
 def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the precision of each option with a lower precision than a Python float, by key."""
+    """Return the precision of each option that is less precise than a Python float. Keys are the option names."""
     found = ((str(key), precision_of(value)) for key, value in options.items() if key != "params")
     return {key: precision for key, precision in found if precision}
 

@@ -32,7 +32,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class _Number:
-    """Methods of recorded numbers. Its subclasses also inherit from float or int."""
+    """Base class with the methods of recorded numbers. Each subclass also inherits from float or int."""
 
     recorded: Recorded
 

@@ -46,7 +46,10 @@ _parse: Callable[..., Parsed] = Config._file2dict
 
 
 def share_bases() -> None:
-    """Patch mmengine, in this process and in its forks, to use the parsed files and lookups of this module."""
+    """Patch mmengine, in this process and in its forks, to use results that this module stores.
+
+    The stored results are parsed config files, and results of the functions in ``_LOOKUPS``.
+    """
     global _sharing
     if _sharing:
         return
@@ -57,7 +60,7 @@ def share_bases() -> None:
 
 
 def share_common(configs: Iterable[str]) -> None:
-    """Read the bases of installed packages that at least two of these configs use."""
+    """Parse each base config that at least two of ``configs`` use, if it belongs to an installed package."""
     named = Counter(base for config in configs for base in _bases_named(config))
     common = [base for base, times in named.items() if times >= _COMMON]
     if common:
@@ -81,9 +84,10 @@ def read_here() -> list[list[str]]:
 
 
 def read_ahead(wanted: Iterable[Iterable[str]]) -> None:
-    """Read files for child processes.
+    """Read files, and look up packages and configs, so that child processes need not do it.
 
-    ``wanted`` contains ``_file2dict`` with a path, or the name of a lookup function with its arguments.
+    Each item of ``wanted`` is a function name followed by arguments. The function is ``_file2dict``, which parses the
+    config at a path, or one of ``_LOOKUPS``. An example is ``("is_installed", "mmdet")``.
     """
     for function, *arguments in wanted:
         # A child process that needs the file gets the error itself.

@@ -29,8 +29,8 @@ Audit = Callable[[str, Callable[[Config], None] | None], GroupMap]
 def without_constructor(config: str, audit: Audit) -> GroupMap:
     """Return the group map of a config with a failing constructor.
 
-    The map is built with mmengine's default constructor without options. Only its fields about the constructor and the
-    constructor's options come from the config.
+    The groups are built by mmengine's default constructor without options. The map still names the config's own
+    constructor and the options of this constructor.
     """
     own: dict[str, Any] = {}
 

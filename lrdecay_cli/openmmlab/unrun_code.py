@@ -115,11 +115,11 @@ def _sets_requires_grad(kind: type, begin: str) -> bool:
 
 
 def _stores(code: CodeType) -> bool:
-    """True if code sets ``requires_grad`` of an attribute (``self.neck``) or, in a loop, of each item of
-    ``parameters()``.
+    """True if code sets ``requires_grad`` of a module or of parameters.
 
-    Code that only reads ``requires_grad``, as in checkpointing, does not count. Neither does code that sets it for
-    other local tensors, which are feature maps.
+    Two forms count: the code sets it for an attribute (``self.neck``), or in a loop over ``parameters()``. Code that
+    only reads ``requires_grad``, as in checkpointing, does not count. Code that sets it for another local tensor does
+    not count either, because such tensors are feature maps.
     """
     instructions = list(dis.get_instructions(code))
     looped, of_parameters = set[str](), False

@@ -146,7 +146,7 @@ def _is_library(module: str) -> bool:
 def _caller() -> str:
     """Return the name of the module that reads an environment variable.
 
-    It may use ``os.environ[...]``, ``.get()``, ``in`` or ``os.getenv()``.
+    The module may use ``os.environ[...]``, ``os.environ.get()``, ``in os.environ`` or ``os.getenv()``.
     """
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__name__") in ("os", "_collections_abc", __name__):

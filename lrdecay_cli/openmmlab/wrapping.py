@@ -60,9 +60,9 @@ class Wrapped(NamedTuple):
     facts: Wrapping
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return the parameters of the wrapped model by the names of the original parameters.
+        """Return the parameters of the wrapped model. Keys are the parameter names of the model without its wrapper.
 
-        Several names may share one parameter.
+        Several names may belong to one parameter, for example if FSDP has joined parameters.
         """
         each = self.model.parameters()
         return {name: parameter for parameter in each for name in self.names.get(id(parameter), ())}

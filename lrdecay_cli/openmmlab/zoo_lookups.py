@@ -55,7 +55,10 @@ def remembered_zoos() -> Iterator[None]:
 
 
 def is_installed(package: str) -> bool | None:
-    """Return whether a distribution or module ``package`` is installed; None if mmengine's own function must decide."""
+    """True if a distribution or module ``package`` is installed.
+
+    None if this function cannot find out. In this case, mmengine's own function is called.
+    """
     if not _NAME.fullmatch(package):
         return None
     if _location(package) is not None:
@@ -65,8 +68,9 @@ def is_installed(package: str) -> bool | None:
 
 
 def installed_path(package: str) -> str | None:
-    """Return the folder of the package whose distribution is ``package``; None if mmengine's own function must
-    find it.
+    """Return the folder of the installed package ``package``.
+
+    None if this function cannot find the folder. In this case, mmengine's own function is called.
     """
     location = _location(package) if _NAME.fullmatch(package) else None
     path = os.path.join(location, package) if location else ""  # noqa: PTH118 (mmengine's own spelling of the path)
@@ -104,7 +108,7 @@ def _metafiles_of(index: str) -> list[str]:
 
 
 def _once(known: dict[str, tuple[list[int], Any]], path: str, read: Callable[[str], Any]) -> Any:
-    """Return the result of ``read`` for a file, from ``known`` if the file has not changed since."""
+    """Return ``read(path)``. If the file has not changed since the last call, return the result stored in ``known``."""
     now = stamp(path)
     before, found = known.get(path, (None, None))
     if now is not None and now == before:

@@ -71,10 +71,10 @@ _INERT: dict[str, Any] = {"dtype": InertDtype, "scalar": numpy_number}
 
 
 def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
-    """Return the content of a checkpoint and its pickle. Tensors are memory-mapped, so their data is not read.
+    """Return two values: the loaded dict of a checkpoint, and the bytes of the pickle in the file.
 
-    Uses ``torch.load(weights_only=True, mmap=True)``. The histories in mmengine's message hub become objects that do
-    nothing, and numpy scalars become numbers.
+    Tensors are memory-mapped, so their data is not read. Uses ``torch.load(weights_only=True, mmap=True)``. The
+    histories in mmengine's message hub become objects that do nothing, and numpy scalars become numbers.
 
     Raises:
         LrdecayError: :func:`files.checkpoint_archive.read_pickle` or torch rejects the file, or the installed torch
@@ -203,9 +203,8 @@ def _shape(state: Any, key: Any) -> Shape | None:
 
 
 def _short(value: Any) -> Any:
-    """Return a value of a group as plain data. A nested or very long list is replaced by the name of its type.
-
-    Otherwise the list could need too much memory.
+    """Return a value of a group as plain data. A nested or very long list is replaced by the name of its type,
+    because it could need too much memory.
     """
     if isinstance(value, (list, tuple)):
         simple = len(value) <= _LONGEST and not any(isinstance(item, (list, tuple, set, Mapping)) for item in value)
@@ -256,8 +255,12 @@ def progress_of(path: str) -> Progress | None:
 def base_of(groups: Sequence[SavedGroup]) -> float | None:
     """Return the base lr of an optimizer, before scale and schedule; None if its groups disagree.
 
-    The first available value is used: the lr of groups with ``lr_scale`` 1, lr over ``lr_scale`` of other groups, the
-    base lr that mmengine saved, the lr of a single group.
+    The first available value in this list is used:
+
+    1. the lr of the groups with ``lr_scale`` 1;
+    2. the lr of each other group, divided by its ``lr_scale``;
+    3. the base lr that mmengine saved;
+    4. the lr of the group, if there is only one.
     """
     scaled = [
         (scale, group.first_lr)

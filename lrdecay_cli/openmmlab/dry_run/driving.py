@@ -172,9 +172,10 @@ def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
 
 
 def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
-    """Describe when a ReduceOnPlateau scheduler may lower its values.
+    """Return a sentence about when a ReduceOnPlateau scheduler may lower the lr or another option.
 
-    If the run is resumed, the first epoch is unknown, because the scheduler may already have counted epochs.
+    If the run is resumed, the sentence names no first epoch. The epoch is unknown, because the scheduler may already
+    have counted epochs without improvement.
     """
     action = f"it lowers the {scheduler.param_name} when the validation metric stops improving"
     by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)

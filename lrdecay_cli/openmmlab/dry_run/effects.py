@@ -1,4 +1,7 @@
-"""Measure the effect of each optimizer on its groups, on copies with equal weights and gradients."""
+"""Measure the effect of each optimizer on its groups.
+
+A copy of the optimizer takes the measured steps. In each group, all weights are equal, and all gradients are equal.
+"""
 
 from __future__ import annotations
 

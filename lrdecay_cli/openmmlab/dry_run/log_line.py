@@ -1,4 +1,4 @@
-"""Capture the first line with an lr that mmengine logs, with mmengine's own hook and LogProcessor."""
+"""Capture the first log line of mmengine that contains an lr. mmengine's own hook and LogProcessor write the line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FirstLog:
         """Compute the iteration of the first log. Called before the training starts.
 
         Args:
-            batch: index of the next iteration in the loop's own count.
+            batch: index of the next batch, as the loop passes it to the hooks.
             iteration: index of the next iteration since the start of the training.
             length: number of batches in the data loader.
         """
@@ -63,7 +63,7 @@ class FirstLog:
         return self._at - iteration if self._at is not None and self._at > iteration else NEVER
 
     def is_due(self, iteration: int) -> bool:
-        """True if mmengine logs for the first time in this iteration."""
+        """True if mmengine writes its first log line in this iteration."""
         return iteration == self._at
 
     def read(self, runner: Any, batch: int) -> None:

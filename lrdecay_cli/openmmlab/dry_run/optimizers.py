@@ -87,11 +87,11 @@ class Steps:
                     return
 
     def unmoved(self, watch: Watch) -> tuple[str, ...]:
-        """Return the parameters that did not move, although they had a gradient and in some step an lr above 0."""
+        """Return the parameters that no step changed, although they had a gradient, and an lr above 0 in some step."""
         return self._named(watch, lambda lrs, moved, trained: trained and any(lrs) and not moved)
 
     def moved_at_zero(self, watch: Watch) -> tuple[str, ...]:
-        """Return the parameters that moved, although their lr was 0 in every step."""
+        """Return the parameters that a step changed, although their lr was 0 in every step."""
         return self._named(watch, lambda lrs, moved, trained: not any(lrs) and moved)
 
     def _named(self, watch: Watch, wanted: Any) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ _MISSING = math.nan
 
 @dataclass
 class _EqualGroups:
-    """Groups with equal recorded values so far, and these values."""
+    """A set of groups that had equal values in every iteration so far, and the recorded values."""
 
     members: list[int]
     columns: list[array[float]]

@@ -14,10 +14,11 @@ _OWN = {"params", "param_names", "param_name", "group_name", "layer_id", "lr_sca
 
 
 class Representatives:
-    """Let schedulers step only one representative of all groups with equal options.
+    """Let schedulers step only one group of each set of equal groups: the representative of the set.
 
-    :meth:`spread` copies the values of a representative to the other groups. If a scheduler comes from another project,
-    every group is stepped separately, because that scheduler may use the position of a group.
+    Groups are equal if their options are equal. :meth:`spread` copies the values of the representative to the other
+    groups of the set. If a scheduler comes from another project than mmengine, every group is stepped separately,
+    because that scheduler may use the position of a group.
 
     Args:
         schedulers: schedulers of the real optimizers. They are changed to step only the representatives.

@@ -142,9 +142,10 @@ def coming_values(
 
 
 def _place(saved: Saved | None, per_epoch: int | None) -> int:
-    """Return the iteration at which a training resumes, by the config's epoch length ``per_epoch``.
+    """Return the iteration at which a training resumes. ``per_epoch`` is the epoch length in the config.
 
-    If the saved iteration does not match this epoch length, the result is the start of the saved epoch.
+    This is the saved iteration if it lies in the saved epoch. With another epoch length, it may lie in another epoch.
+    In this case, the result is the first iteration of the saved epoch.
     """
     if saved is None:
         return 0

@@ -200,7 +200,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         pass
 
     def register_hook(self, hook: Any, priority: Any = None) -> None:
-        """Register a hook. If a hook is omitted, add it to ``left_out`` with the reason."""
+        """Register a hook. If the dry run does not run this hook, add it to ``left_out`` with the reason instead."""
         named = hook.get("type") if isinstance(hook, Mapping) else type(hook)
         name = (named if isinstance(named, str) else str(getattr(named, "__name__", named))).rpartition(".")[2]
         if name in LEFT_OUT:

@@ -65,7 +65,10 @@ class Watch:
                 self._note_states(required, Cause(stage, name, self.iteration))
 
     def attribute(self, before: list[float | None], stage: Stage, name: str) -> None:
-        """Record ``name`` as a cause for each group with an lr different from ``before``."""
+        """For each group with a changed lr, record ``name`` as a cause.
+
+        ``before`` contains the lr of each group before ``name`` ran.
+        """
         self._seen = now = self.lrs()
         if now == before:
             return

@@ -106,7 +106,9 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
 
 
 def _mixed_betas(config: Config) -> tuple[str, Sequence[float]] | None:
-    """Return path and betas of the first optimizer config whose betas are an int and a float; else None.
+    """Find the first optimizer config with one int and one float in ``betas``. Return its path and the betas.
+
+    None if there is no such config.
 
     Source: torch 2.6.0, ``torch/optim/adam.py``, requires that both betas are floats or both are tensors.
     """
@@ -138,7 +140,7 @@ def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | Non
 
 
 def _is_accepted(row: OptimizerEffects, refusing: OptimizerEffects) -> bool:
-    """True if a row of the table is for the same optimizer class, with options that the class accepts."""
+    """True if ``row`` describes the optimizer class of ``refusing``, but with options that the class accepts."""
     same = (row.module, row.name) == (refusing.module, refusing.name)
     return same and bool(row.options) and not row.refusals
 

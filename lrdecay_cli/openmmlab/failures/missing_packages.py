@@ -176,8 +176,8 @@ def needed_package(error: BaseException) -> Need | None:
 def _need(asked: str, *, certain: bool) -> Need | None:
     """Return the package that an error message names; None if it is installed and works.
 
-    ``certain``: the message asks to install the package. Otherwise an import from the package failed, and maybe no
-    version of the package would help.
+    ``certain``: True if the message asks to install the package. False if an import from the package failed; maybe no
+    version of the package contains the imported name.
     """
     if asked == "mmpretrain[multimodal]":
         asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")

@@ -17,9 +17,9 @@ _FILES, _BYTES, _DEPTH = 2000, 400_000, 8
 
 
 def import_that_registers(name: str, config: str, *, beside: bool = False) -> str:
-    """Return a fix that imports the module which registers the class ``name``.
+    """Find the module that registers the class ``name``. Return a fix that imports this module.
 
-    Empty if no module in the project registers the class.
+    The fix is empty if no module in the project registers the class.
 
     Args:
         name: name of a class, without its scope.

@@ -113,8 +113,9 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
 
 
 def _missing_data(error: BaseException, config: Any) -> tuple[str, str] | None:
-    """Return a model option and the path in its value, if this path does not exist and the error names it;
-    else None.
+    """Return the option of the model that names a missing file, and the path of the file.
+
+    None if ``error`` is not about a missing file, or if no option contains the path in the error message.
     """
     text = message_of(error)
     if not (
@@ -188,7 +189,10 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
 
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:
-    """Return the value of a local variable in the innermost stack frame where ``fits`` accepts the value; else None."""
+    """Return the value of the local variable named ``variable``; None if ``fits`` accepts no value.
+
+    Stack frames are searched from the innermost to the outermost. The first value that ``fits`` accepts is returned.
+    """
     frames = [frame for frame, _ in walk_tb(trace) if function in (None, frame.f_code.co_name)]
     values = [frame.f_locals.get(variable) for frame in frames]
     return next((value for value in reversed(values) if fits(value)), None)

@@ -92,10 +92,10 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
 
 
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
-    """True if every module that could register the missing name or a closer name has been imported.
+    """True if all modules that could register ``name``, or a name that is more similar to it, have been imported.
 
-    ``near``: a registered name in the same scope resembles the missing name. In this case, deferred modules of other
-    scopes do not matter.
+    ``near``: a registered name in the same scope resembles ``name``. In this case, deferred modules of other scopes do
+    not matter.
     """
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):
@@ -123,7 +123,10 @@ def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
 
 
 def key_of_type(config: Any, name: str, *, holding: str = "type") -> str:
-    """Return the dotted path of the first dict in ``config`` with this ``type`` and the key ``holding``; else empty."""
+    """Return the dotted path of the first dict in ``config`` with the type ``name``; empty if there is none.
+
+    Dicts without the key ``holding`` are skipped.
+    """
     # Reading a lazy config imports modules: an error there must not replace the one that is reported.
     with suppress(Exception):
         return _path_of_type(config, name, holding)
@@ -199,7 +202,10 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
 
 
 def _has_unlike_words(name: str, like: str) -> bool:
-    """True if a word in ``name`` resembles no word in ``like``. Then the two names mean different classes."""
+    """True if some word in ``name`` resembles no word in ``like``.
+
+    In this case, the two names belong to different classes, and neither is a misspelling of the other.
+    """
     words, others = _CAMEL.findall(name), _CAMEL.findall(like)
     return not all(nearest(word, others, likeness=0.7) for word in words)
 

@@ -45,5 +45,5 @@ def _import_from_location(registry: Registry) -> None:
 
 
 def late_modules(kind: str) -> tuple[str, ...]:
-    """Return the deferred modules that may register further types. ``kind`` is the name of a registry."""
+    """Return the deferred modules that may register types in the registry named ``kind``."""
     return (*_AT_ONCE.get(kind, ()), *_AFTER_A_MISS.get(kind, ()))

@@ -26,7 +26,7 @@ _MACHINERY = ("__path__", "__file__", "__cached__")
 class LazyFinder(importlib.abc.MetaPathFinder):
     """Import finder that defers the execution of the modules in a table.
 
-    A module inside a package is deferred as long as the package is. The finder must be first in ``sys.meta_path``.
+    While a package is deferred, its submodules are deferred too. The finder must be first in ``sys.meta_path``.
 
     Args:
         table: for each module, the names that ``from module import name`` can import without executing the module. Any
@@ -53,7 +53,7 @@ class LazyFinder(importlib.abc.MetaPathFinder):
         self._executing_first = False
 
     def execute_first(self, name: str) -> None:
-        """Execute the modules in ``first``, unless the module ``name`` is executed without them."""
+        """Execute the modules in ``first`` before the module ``name``, unless ``alone`` contains ``name``."""
         if self._executing_first or _within(name, self.alone) or any(map(_is_initialising, self.first)):
             return
         self._executing_first = True
@@ -70,7 +70,7 @@ class LazyFinder(importlib.abc.MetaPathFinder):
     ) -> ModuleSpec | None:
         """Return a module spec that defers execution; None for modules that are not deferred.
 
-        The other finders find the module.
+        To locate the file of the module, this method calls the other finders in ``sys.meta_path``.
         """
         parent = sys.modules.get(name.rpartition(".")[0])
         if name not in self.table and type(parent) is not LazyModule:
@@ -291,7 +291,7 @@ def _set_class(module: Any, kind: type[types.ModuleType]) -> None:
 
 
 def _is_initialising(package: str) -> bool:
-    """True while a package is being imported. In this time, the package itself determines the order of execution."""
+    """True while a package is being imported. Meanwhile, its own code determines the order of execution."""
     return bool(getattr(getattr(sys.modules.get(package), "__spec__", None), "_initializing", False))
 
 
@@ -318,9 +318,10 @@ def _resolved(value: Any) -> Any:
 
 
 def _replacement_for(value: Any, taker: dict[str, Any]) -> Any:
-    """Return the object that replaces an imported lazy name in the namespace ``taker``.
+    """Return the object that replaces a lazy name in ``taker``, the namespace of a module that imported the name.
 
-    If the executed module imported the object lazily from a third module, the object stays lazy.
+    ``value`` is the object in the executed module. It may be a lazy name from a further deferred module. In this case
+    it is returned unchanged, and replaced when the further module is executed.
     """
     if type(value) is not LazyName:
         return value

@@ -21,8 +21,8 @@ def effects_in(
 
     The effects come from lrdecay's table if the table contains the installed version of the class. Otherwise they are
     measured on a second instance of the class. They are also measured if the effect depends on the lr, or if the lr is
-    a half-precision tensor. An optimizer is omitted if no second instance can be built, or if that instance takes no
-    step for an unknown reason.
+    a half-precision tensor. An optimizer is omitted if no second instance can be built. It is also omitted if the
+    second instance takes no step and the reason is unknown.
 
     Args:
         optimizers: the built optimizers, by name.
@@ -56,9 +56,9 @@ def installed_version(kind: type, distribution: str) -> str:
 
 
 def _half_precision_of(optimizer: torch.optim.Optimizer) -> torch.dtype | None:
-    """Return the dtype of an lr that is a half-precision tensor, because then ``1 - lr * weight_decay`` may round to 1.
+    """Return the dtype of the first lr that is a half-precision tensor; None if there is no such lr.
 
-    None if no lr is stored in half precision.
+    The dtype matters because ``1 - lr * weight_decay`` may round to 1 in half precision.
     """
     lrs = [lr for group in optimizer.param_groups if isinstance(lr := group.get("lr"), torch.Tensor)]
     return next((lr.dtype for lr in lrs if lr.dtype in (torch.float16, torch.bfloat16)), None)

@@ -84,7 +84,10 @@ def measure(
 
 
 def _tried(probing: Callable[[], Any]) -> Any:
-    """Return the result of a measurement; "not measured" if the optimizer raises, as some do for values of 0."""
+    """Return the result of a measurement; "not measured" if the optimizer raises.
+
+    For example, some optimizers raise if the lr or weight decay is 0.
+    """
     with suppress(Exception):
         return probing()
     return "not measured"
@@ -101,11 +104,11 @@ _OTHER_SHAPES = ((16,), (4, 4, 3, 3))
 
 
 def _find_demands(build: Build, lr: float, shape: tuple[int, ...]) -> tuple[Probe | None, tuple[Refusal, ...]]:
-    """Find the smallest set of special demands with which an optimizer takes steps.
+    """Find the special demands of an optimizer: the smallest set that must be met before the optimizer takes steps.
 
-    A demand is a requirement that mmengine does not meet, for example a closure. Returns a :class:`Probe` that meets
-    these demands, and for each demand the error that the class raises without it. The probe is None if the optimizer
-    never takes a step.
+    A demand is a requirement that mmengine does not meet. For example, some optimizers need a closure. Returns a
+    :class:`Probe` that meets the demands and, for each demand, the error that the class raises if it is not met. The
+    probe is None if the optimizer never takes a step.
     """
     whole = Setup((lr, _TENTH * lr), (_DECAY, _DECAY), shape=shape)
     for dtype, count in ((dtype, n) for n in range(4) for dtype in (torch.float64, torch.float32)):
@@ -281,10 +284,11 @@ def _at_zero(probe: Probe) -> AtZero:
 
 
 def _halved(probe: Probe) -> float | None:
-    """Return the ratio of two changes: one after a scheduler has halved every lr, the other without halving.
+    """Return the change of a weight after a scheduler has halved every lr, divided by the change without halving.
 
-    The changes are those of the second step after halving. Momentum that includes the lr, as in LARS, forgets the old
-    lr within 100 steps. So if the ratio in the hundredth step is 0.5, the result is 0.5.
+    Both changes are measured in the second step after halving. In some optimizers, such as LARS, the momentum includes
+    the lr. The old lr then affects the first steps after halving, but no longer the hundredth step. So the result is
+    0.5 if the ratio in the hundredth step is 0.5.
     """
     found = _change_halved(probe, _HALVED + 2)
     if found is None or math.isclose(found, 0.5, rel_tol=_EXACT):
@@ -298,9 +302,10 @@ _HALVED = 11
 
 
 def _change_halved(probe: Probe, steps: int, *, hold: bool = False) -> float | None:
-    """Return the change in the last step after halving the lr, divided by the change without halving.
+    """Return the ratio of two changes of a weight in step number ``steps``.
 
-    ``hold``: reset the weights before each step.
+    The first change comes from an optimizer with an lr that is halved after ``_HALVED`` steps. The second change
+    comes from an optimizer with a constant lr. ``hold``: reset the weights before each step.
     """
     changes = []
     for factor in (1.0, 0.5):

@@ -32,11 +32,14 @@ def close(value: float, expected: float) -> bool:
 
 
 def coupling(larger: float, whole: float) -> DecayUse:
-    """Return whether weight decay in the gradient is adapted to the gradient's size (as by Adam) or not (as by SGD).
+    """Return how an optimizer uses weight decay that it has added to the gradient.
+
+    Adam adapts the sum to the size of the gradients ("in the adaptive gradient"). SGD does not ("in the gradient"):
+    with a gradient that is ten times as large, the change of the weight is ten times as large too.
 
     Args:
-        larger: change of a weight with ten times the gradient.
-        whole: change of a weight with the gradient.
+        larger: change of a weight by a gradient that is ten times as large.
+        whole: change of the weight by the original gradient.
     """
     return "in the gradient" if close(larger, 10 * whole) else "in the adaptive gradient"
 
@@ -147,7 +150,10 @@ class Probe:
 
     @cached_property
     def begins(self) -> int:
-        """Return the number of the first step that changes a tensor. Before, some optimizers only sum up gradients."""
+        """Return the number of the first step that changes a tensor.
+
+        This is not always 1: some optimizers only sum up gradients in the first steps.
+        """
         moved = self.changes(range(1, 12))
         return next((step for step, changes in moved.items() if abs(changes[0]) > STILL), 1)
 

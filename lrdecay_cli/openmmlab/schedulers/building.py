@@ -51,10 +51,10 @@ class StubOptimizer:
     Args:
         base: lr and weight decay of the optimizer itself.
         groups: the groups of the real optimizer.
-        no_matter: options that may differ between groups that are stored as one; None to store each group separately.
-        stacked: store all groups as one group. Options that differ become arrays, with a value for each set of equal
-            groups. mmengine's schedulers compute the same bits with arrays, because they only add, subtract, multiply
-            and divide.
+        no_matter: options to ignore when groups are compared. None: store each group separately.
+        stacked: store all groups as one group. An option with different values becomes an array, with one value for
+            each set of equal groups. mmengine's schedulers compute exactly the same values with arrays as with
+            floats, because they only add, subtract, multiply and divide.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class StubOptimizer:
         del optimizer.param_groups[len(held) :]
 
     def scheduled_options(self) -> Iterator[tuple[list[tuple[str, ...]], dict[str, Any]]]:
-        """Yield pairs: the names of groups, and the dict of their options, which schedulers change.
+        """Yield two values for each dict of options that schedulers change: the names of its groups, and the dict.
 
-        The names are a list with a tuple for each set of equal groups. mmengine's base settings belong to no group, so
-        their tuple is empty.
+        The names are a list of tuples: one tuple for each set of equal groups. mmengine's base settings belong to no
+        group, so their tuple is empty.
         """
         held = self.wrapper.optimizer.param_groups
         if self._stacked:

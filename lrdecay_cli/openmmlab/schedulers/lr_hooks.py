@@ -115,7 +115,10 @@ def _first_lrs(hook: Any, groups: int, lr: float) -> list[float | None]:
 
 
 def _argument_with(kind: Any, hook: Any, lr: float) -> str:
-    """Return the argument of a hook's class that has the value ``lr``; empty if not exactly one argument has it."""
+    """Return the name of the argument of a hook's class that has the value ``lr``.
+
+    Empty if no argument or several arguments have this value.
+    """
     given = hook if isinstance(hook, Mapping) else {}
     arguments = inspect.signature(kind).parameters.items()
     fitting = [name for name, argument in arguments if given.get(name, argument.default) == lr]

@@ -100,7 +100,7 @@ def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamS
 
 
 def scheduler_record(built: BuiltScheduler, length: RunLength, config: Mapping[str, Any]) -> RunScheduler:
-    """Return the report's record of a scheduler, for a training of this length."""
+    """Return the entry for a scheduler in a schedule report. ``length`` is the length of the training."""
     scheduler = built.scheduler
     size = _epoch_length(length) if scheduler.by_epoch else 1
     first, behind = scheduler.begin * size, min(scheduler.end * size, length.steps)
@@ -124,15 +124,15 @@ def scheduler_record(built: BuiltScheduler, length: RunLength, config: Mapping[s
 
 
 def first_drop(scheduler: _ParamScheduler, config: Mapping[str, Any], *, by_epoch: bool) -> int | None:
-    """Return the first epoch with a value that a ReduceOnPlateau scheduler has lowered.
+    """Return the first epoch in which a value is lower because of a ReduceOnPlateau scheduler.
 
-    For loops without epochs, return the first iteration. The result assumes that the metric never improves after its
-    first measurement, which counts as an improvement. None for other schedulers, without validation, and with
-    ``dynamic_intervals``.
+    For loops without epochs, return the first such iteration. The first measurement of the metric counts as an
+    improvement. The result assumes that no later measurement is one. The result is None for other schedulers. It is
+    also None if there is no validation, or if the loop has ``dynamic_intervals``.
 
     Sources: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` and ``EpochBasedTrainLoop.run``. The scheduler acts
-    after the validation of epoch ``n``, counted from 1, if ``begin <= n < end``. ``IterBasedTrainLoop`` counts no epoch
-    before its end, so the scheduler acts only if ``begin`` is 0.
+    after the validation of epoch ``n``, counted from 1, if ``begin <= n < end``. For ``IterBasedTrainLoop``, the
+    whole training is one epoch. No epoch is counted before the end, so the scheduler acts only if ``begin`` is 0.
     """
     loop, default = config.get("train_cfg") or {}, 1 if by_epoch else 1000
     interval, begin = loop.get("val_interval", default), loop.get("val_begin", 1)
@@ -178,7 +178,7 @@ def _epoch_length(length: RunLength) -> int:
 
 
 def log_keys(wrappers: Mapping[str, Any], tracks: Sequence[Track]) -> Iterator[tuple[str, int]]:
-    """Yield each key under which mmengine logs an lr, with the position of the logged value in ``tracks``.
+    """Yield each key under which mmengine logs an lr, and the index in ``tracks`` of the track with this lr.
 
     Source: ``RuntimeInfoHook.before_train_iter``, which logs the first value of each key of ``get_lr``.
     """
@@ -230,7 +230,7 @@ class Stepper:
         return 1 if self._idle_within is not None else self.scheduler.end - self.scheduler._global_step - 1
 
     def skip(self, steps: int) -> None:
-        """Take ``steps`` steps at once that change no value."""
+        """Skip the next ``steps`` steps, none of which changes a value: only advance the scheduler's counters."""
         if not steps:
             return
         scheduler = self.scheduler

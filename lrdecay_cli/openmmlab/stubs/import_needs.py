@@ -166,7 +166,10 @@ def import_needs() -> Iterator[None]:
 
 
 def needs_of(model: nn.Module, scope: str) -> tuple[Stub, ...]:
-    """Return the stubs that are used by the packages of a model's classes, or by the package of its registry scope."""
+    """Return the stubs that the packages of a model use.
+
+    These are the packages that define the classes of the model's modules, and the package of the registry scope.
+    """
     packages = {scope, *(type(module).__module__.partition(".")[0] for module in model.modules())}
     return tuple(stub for package in packages for stub in _needs.used.get(package, {}).values())
 

@@ -57,16 +57,20 @@ def language_model(name: str) -> Mapping[str, Any] | None:
 
 
 def vocabulary(name: str) -> tuple[int, frozenset[str]] | None:
-    """Return two values about a model's tokenizer: its number of tokens, and its special tokens; None if unknown.
+    """Return the number of tokens of a BERT model's tokenizer, and its special tokens; None for other models.
 
-    Only BERT's number is known: its embedding has one row for each token. Other models may pad the embedding.
+    BERT's embedding has one row for each token. The embeddings of other models may contain additional rows, so their
+    number of tokens is unknown.
     """
     known = language_model(name)
     return (known["vocab_size"], _BERT_TOKENS) if known and known["model_type"] == "bert" else None
 
 
 def clip_shapes(file: str) -> dict[str, tuple[int, ...]] | None:
-    """Return the shapes of a CLIP checkpoint, from which mmpretrain derives the architecture; None for another file."""
+    """Return the shapes of some tensors in a CLIP checkpoint, by tensor name; None for another file.
+
+    mmpretrain derives the architecture of the model from these shapes.
+    """
     if file.rpartition("/")[2] != "clip_vit_base_16.pth.tar":
         return None
     width, patch, grid, text_width, embedded, context, tokens, layers = 768, 16, 14, 512, 512, 77, 49408, 12

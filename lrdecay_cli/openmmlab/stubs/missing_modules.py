@@ -160,7 +160,10 @@ def build_with_stubs(build: Callable[[], _Built], report: Callable[[Stub], None]
 
 @contextmanager
 def _filled(replacement: Any, *places: str) -> Iterator[None]:
-    """Inside this block, set ``replacement`` where a module of mmdet contains None after a failed import."""
+    """Inside this block, set each name in ``places`` to ``replacement`` if the name is None.
+
+    mmdet sets such a name to None after a failed import.
+    """
     with ExitStack() as stack:
         for place in places:
             module, _, name = place.rpartition(".")
