@@ -18,7 +18,6 @@ import msgspec
 from lrdecay_cli.app.shell import CANNOT_JUDGE, console
 from lrdecay_cli.app.speed import fast_start
 from lrdecay_cli.cache import dependencies, folder
-from lrdecay_cli.origins import config_origins
 from lrdecay_cli.processes.outcomes import Dependencies
 
 LENGTH = 8
@@ -91,23 +90,18 @@ def collect_streams() -> None:
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
-def prepare(*, inherited: Sequence[str], warm: bool, plain: bool, texts: Sequence[str] = ()) -> None:
+def prepare(*, inherited: Sequence[str], warm: bool, plain: bool) -> None:
     """Set up the child before it runs the command, and start to record the dependencies.
 
     Args:
         inherited: the files of the modules that the parent loaded.
         warm: True if the parent loaded torch and mm*; then nothing is cached.
         plain: build without shortcuts.
-        texts: configs whose options the command will look up in their texts. The lookup in advance takes a third of
-            the time from the later one, because Python specialises code that has run, and memory is copied already.
     """
     # The process ends after one command: garbage collection is not worth its time.
     gc.disable()
     # Python takes bytecode for current if the source has the same size and was saved in the same second.
     sys.dont_write_bytecode = True
-    for config in texts:
-        with suppress(Exception):
-            config_origins(config)
     if warm:
         folder.make_read_only()
     dependencies.begin(inherited)

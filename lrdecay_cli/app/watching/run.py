@@ -20,18 +20,15 @@ class Run:
         inherited: the files of the modules that the parent loaded.
         warm: True if the parent loaded torch and mm*; then nothing is cached.
         plain: build without shortcuts.
-        texts: configs whose options the command will look up in their texts.
     """
 
-    def __init__(
-        self, words: Sequence[str], *, inherited: Sequence[str], warm: bool, plain: bool, texts: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, words: Sequence[str], *, inherited: Sequence[str], warm: bool, plain: bool) -> None:
         self.reader, writer = os.pipe()
         wait, self._starts = os.pipe()
 
         def work() -> bytes:
             os.close(self._starts)
-            prepare(inherited=inherited, warm=warm, plain=plain, texts=texts)
+            prepare(inherited=inherited, warm=warm, plain=plain)
             # At the end of file, the parent is gone.
             if not os.read(wait, 1):
                 os._exit(1)

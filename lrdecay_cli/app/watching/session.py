@@ -37,8 +37,6 @@ _PATIENCE = 1.0
 """Seconds that a child may still run after one of its inputs changed."""
 _ATTEMPTS = 5
 """Maximum number of successive runs for a file that changes each time while it is read."""
-_TEXTS = 4
-"""Maximum number of configs whose texts a waiting child reads in advance."""
 _LOOK = 100
 """Interval in milliseconds for checking whether a child ended without an answer."""
 # Modules that a child imported and every further child would import again. For the stack, only modules whose presence
@@ -168,8 +166,7 @@ class Session:
     def _keep_spare(self) -> None:
         # Without the stack, results are cached, and the evidence of a result starts with its process.
         if self._warm and self._spare is None:
-            texts = self._configs()[:_TEXTS] if self._last.kind == "CheckResult" else ()
-            self._spare = Run(self._words, inherited=[*self._stamps], warm=True, plain=False, texts=texts)
+            self._spare = Run(self._words, inherited=[*self._stamps], warm=True, plain=False)
 
     def _drop_spare(self) -> None:
         if self._spare is not None:
