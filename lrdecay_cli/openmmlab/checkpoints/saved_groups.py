@@ -114,7 +114,7 @@ class SavedGroup:
     options: Mapping[str, Any]
     """All entries of the group except the tensors, as plain values."""
     precisions: Mapping[str, str]
-    """Precision of each option with a lower precision than a Python float, by key."""
+    """Precision of each option that is less precise than a Python float. Keys are the option names."""
     names: tuple[str, ...] | None
     """Names of the group's parameters; None if the constructor saved no names."""
     shapes: tuple[Shape | None, ...]

@@ -21,7 +21,7 @@ class Moments:
 
     Args:
         trace: list that gets the lrs of every visited iteration; None for no trace.
-        logged: list that gets the lrs that mmengine's RuntimeInfoHook logs; other hooks change lrs only afterwards.
+        logged: list that gets the lrs that mmengine's RuntimeInfoHook logs. It reads them before most other hooks run.
         recorder: also records every visited iteration.
     """
 

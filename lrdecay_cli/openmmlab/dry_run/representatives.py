@@ -31,7 +31,7 @@ class Representatives:
         self.followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
         """Pairs of a group that schedulers step, and an equal group that gets its values."""
         self.positions = list(range(len(groups)))
-        """For each group, the position of the group that schedulers step in its place."""
+        """For each group, the position of its representative. The representative of a group may be the group itself."""
         self._scheduled = list(dict.fromkeys(scheduler.param_name for scheduler in schedulers))
         if not schedulers or not all(map(_is_plain, schedulers)):
             return

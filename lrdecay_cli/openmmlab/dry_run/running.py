@@ -73,7 +73,7 @@ def dry_run(
         steps: number of iterations with real optimizer steps.
         resume: the checkpoint to resume from; None to start from iteration 0.
         trace: list that gets the lr of every group in every visited iteration.
-        logged: list that gets the lrs that mmengine's RuntimeInfoHook logs; most hooks change lrs only afterwards.
+        logged: list that gets the lrs that mmengine's RuntimeInfoHook logs. It reads them before most other hooks run.
         recorder: records every scheduled value.
         verbose: show warnings and log lines of torch and OpenMMLab on stderr.
 
