@@ -108,9 +108,7 @@ def load(path: PathLike, *, config: PathLike | None = None) -> GroupMap:
         named_by = None if config is None else os.fspath(config)
         return _document(answer(Task(kind="map", source=source, named_by=named_by), (), GroupMap).document)
     if config is not None:
-        raise LrdecayError(
-            "config is only for a checkpoint, to give its parameter names", where=source, fix="leave out config"
-        )
+        raise LrdecayError("the argument config is allowed only for a checkpoint", where=source, fix="leave out config")
     return read_map(source)
 
 
@@ -118,7 +116,9 @@ def as_map(source: GroupMap | PathLike, *, cfg_options: CfgOptions | None = None
     """Return the group map of a source: return a map unchanged, read a file, or build a config."""
     if isinstance(source, GroupMap):
         if cfg_options:
-            raise LrdecayError("options can be set only in a config", where="cfg_options", fix="give the config")
+            raise LrdecayError(
+                "options cannot be set in a group map", where="cfg_options", fix="give the config instead"
+            )
         return source
     return load(source) if is_map_file(source) else audit(source, cfg_options=cfg_options)
 
@@ -197,7 +197,8 @@ def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: b
         cache: use a cached group map.
 
     Returns:
-        The suggestion; its ``snippet`` is Python to paste, empty if the config's own decay already fits.
+        The suggestion. Its ``snippet`` is Python code to paste into the config. If the config's own layer decay fits
+        the model, ``snippet`` is empty.
 
     Raises:
         LrdecayError: the config does not build, or lrdecay knows no decay for its model.

@@ -120,7 +120,7 @@ def _both(before: GroupMap | PathLike, after: GroupMap | PathLike) -> list[Group
 
 
 def _origins(source: GroupMap | PathLike, cfg_options: CfgOptions | None) -> ConfigOrigins | None:
-    """Return where the files of a config set its options; None for a map."""
+    """Return the options of a config, with the lines that set them; None for a map."""
     from lrdecay_cli.origins import known_origins
 
     if isinstance(source, GroupMap) or is_map_file(source):

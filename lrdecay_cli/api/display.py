@@ -1,4 +1,7 @@
-"""Show records in Python programs and notebooks. ``domain/display.py`` looks up these functions by name."""
+"""Show results of the Python API, such as a group map, in programs and notebooks.
+
+``domain/display.py`` calls these functions by name.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ _Record = TypeVar("_Record", bound=Displayed)
 
 
 def with_report(record: _Record, report: Report | None) -> _Record:
-    """Attach to a record the report that displays it, and return the record."""
+    """Store a report in a result of the Python API, and return the result. ``print`` then shows this report."""
     vars(record)[_REPORT] = report
     return record
 
 
 def report_of(record: Displayed) -> Report | None:
-    """Return the report on a record, as the command shows it; None if no report is attached to the record."""
+    """Return the report that the command prints for this result; None if the result has no report."""
     if isinstance(record, GroupMap):
         from lrdecay_cli.analysis.inspecting.report import inspection
         from lrdecay_cli.checking.embedded_findings import inspected_findings
@@ -40,7 +43,7 @@ def report_of(record: Displayed) -> Report | None:
 
 
 def text(record: Displayed) -> str:
-    """Return the report on the record as plain text, with lines of any length."""
+    """Return the report on a result as plain text. Long lines are not wrapped."""
     from lrdecay_cli.formats import Canvas
     from lrdecay_cli.formats.plain_text import render
 
@@ -49,7 +52,7 @@ def text(record: Displayed) -> str:
 
 
 def fragment(record: Displayed) -> str:
-    """Return the report on the record as HTML for a notebook."""
+    """Return the report on a result as HTML for a notebook."""
     from html import escape
 
     from lrdecay_cli.formats.notebook import render
@@ -75,7 +78,10 @@ class _Terminal:
 
 
 def terminal(record: Displayed) -> Any:
-    """Return an object that rich prints as the report on the record, or else the record's ``repr``."""
+    """Return an object that rich prints as the report on a result.
+
+    If the result has no report, return its ``repr``.
+    """
     report = report_of(record)
     return _Terminal(report) if report else repr(record)
 

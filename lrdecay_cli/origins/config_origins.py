@@ -26,8 +26,8 @@ class ConfigOrigins:
 
     Attributes:
         config: name of the config, as the user gave it.
-        files: paths of the config and its bases, in the order of reading. The keys are the file names in ``Place``.
-        raised: places at which running the config raises an exception, with the exception.
+        files: path of the config and of each base, in the order of reading. The keys are the names in ``Place.file``.
+        raised: pairs: the place of an expression, and the exception that the expression raises when the config is run.
     """
 
     def __init__(
@@ -60,13 +60,15 @@ class ConfigOrigins:
         return _resolved(self._root, option, ())
 
     def at(self, option: str) -> Option | None:
-        """Return the option at a path in text form, such as ``Finding.option``; None if the path is not set."""
+        """Return the option at a path such as ``"model.layers[0].lr"``; None if the path is not set."""
         keys = self.keys_of(option)
         return None if keys is None else self.find(keys)
 
     def nearest(self, option: str) -> Option | None:
-        """Return the option at a path in text form; if the path is not set, the nearest dict or list that
-        contains it.
+        """Return the option at a path such as ``"model.layers[0].lr"``.
+
+        If the path is not set, return the nearest dict or list that could contain it: here ``model.layers[0]``,
+        ``model.layers`` or ``model``. None if none of them is set.
         """
         while option:
             if found := self.at(option):
@@ -75,7 +77,10 @@ class ConfigOrigins:
         return None
 
     def bases_to(self, file: str) -> tuple[Place, ...]:
-        """Return the places of the ``_base_`` entries through which the config includes a base, the innermost first."""
+        """Return the places of the ``_base_`` entries that lead from the config to a base.
+
+        The entry that names the base comes first.
+        """
         places: list[Place] = []
         while file in self._named and len(places) <= len(self._named):
             places.append(self._named[file])
@@ -90,10 +95,9 @@ class ConfigOrigins:
         yield from map(option_path, seen)
 
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
-        """Return two values for a path that is no longer set: its former value, and the option that replaced the dict
-        or list around it.
+        """Return two values for a path that is no longer set: the former value, and the option that removed it.
 
-        None if the path was never set.
+        This option replaced the dict or list that contained the former value. None if the path was never set.
         """
         return self._dropped(self._root, option, (), [])
 
@@ -131,7 +135,10 @@ class ConfigOrigins:
         )
 
     def _slots(self, keys: Keys) -> list[Slot] | None:
-        """Return the values at each step of a path; None if the path does not exist."""
+        """Return the value of each part of a path: of ``a``, ``a.b`` and ``a.b.c`` for the path ``a.b.c``.
+
+        None if the path does not exist.
+        """
         return _walked(self._root, keys)
 
     def _below(self, keys: Keys, slots: list[Slot]) -> Iterator[Option]:
@@ -213,7 +220,10 @@ def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
 
 
 def _rests(option: str, key: str | int, *, first: bool) -> Iterator[str]:
-    """Yield the part of ``option`` after ``key``, for each spelling of the key with which ``option`` starts."""
+    """Remove ``key`` from the start of ``option`` and yield the rest: ``.c`` for option ``a.b.c`` and key ``a.b``.
+
+    The key may also be written as an index: ``['a.b']``. If ``option`` does not start with the key, yield nothing.
+    """
     for spelling in (str(key) if first else f".{key}", f"[{key!r}]", f'["{key}"]'):
         rest = option.removeprefix(spelling)
         if rest != option and (not rest or rest[0] in ".["):
@@ -236,7 +246,8 @@ def _option(keys: Keys, slots: list[Slot]) -> Option:
 def _replaced(slots: list[Slot], keys: Keys) -> Iterator[Origin]:
     """Yield the earlier values at a path, the oldest first.
 
-    If a dict or list on the path was replaced, the values in it come before later values.
+    The path ``a.b`` also has an earlier value if the whole dict ``a`` was replaced. Values that were overridden inside
+    the old dict come before the value that the old dict had at the end.
     """
     for depth, slot in enumerate(slots):
         for old in slot.replaced:

@@ -100,7 +100,7 @@ class _Json:
 
 
 def scalar(source: Source, value: Any, span: Span) -> Node:
-    """Return a number, string or other single value with its place; a placeholder node for ``{{_base_.x}}``."""
+    """Return a node for a number, string or other single value at ``span``; a placeholder node for ``{{_base_.x}}``."""
     if isinstance(value, str) and value in source.placeholders:
         return Node("placeholder", source.placeholders[value], span)
     begin, end = source.in_file(span.start, span.end)

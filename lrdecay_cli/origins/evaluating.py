@@ -37,7 +37,7 @@ class Evaluator:
         names: values of the variables in the file. Statements change this dict.
 
     Attributes:
-        raised: places of expressions that raise when the config is run, with the exception.
+        raised: pairs: the place of an expression, and the exception that the expression raises when the config is run.
     """
 
     def __init__(self, source: Source, names: dict[str, Slot]) -> None:
@@ -177,9 +177,9 @@ class Evaluator:
         raise Unknowable(f"there is no .{attribute}")
 
     def _held(self, holder: Value, slot: Slot, name: str, span: Span) -> Value:
-        """Return an element of a container, with the names through which the expression reached it.
+        """Return an element of a container as a value. ``via`` contains the name of the container: ``x`` for ``x.a``.
 
-        For an element of ``_base_``, this is one name with the whole path: ``_base_.a``.
+        For an element of ``_base_``, the name is the whole path: ``_base_.a``.
         """
         if holder.node is self._base():
             return Value(slot.node, (*slot.via, Handing("base-variable", f"_base_.{name}", span)))
@@ -224,7 +224,7 @@ class Evaluator:
         return self._via(expression)
 
     def forget_used(self, part: ast.AST, reason: str) -> None:
-        """Mark every dict and list as unknown that the code ``part`` can reach through a variable."""
+        """Find all dicts and lists that the code ``part`` can reach through a variable, and mark them as unknown."""
         names = {node.id for node in ast.walk(part) if isinstance(node, ast.Name)}
         done: set[str] = set()
         while pending := names - done:
@@ -259,7 +259,7 @@ class Evaluator:
         return format(value, shape)
 
     def _via(self, *expressions: ast.expr) -> tuple[Handing, ...]:
-        """Return the variables that occur in expressions, with their places."""
+        """Return the variables that occur in expressions, each with its range in the file."""
         names = [node for each in expressions for node in ast.walk(each) if isinstance(node, ast.Name)]
         return tuple(Handing("variable", name.id, self.source.span(name)) for name in names if self.lookup(name.id))
 

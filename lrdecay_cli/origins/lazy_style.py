@@ -1,7 +1,7 @@
 """Parse configs in mmengine's lazy style.
 
-Such a config imports its bases below ``with read_base():``. Other import statements do not import anything yet.
-mmengine imports these classes when it uses them.
+Such a config imports its bases below ``with read_base():``. For other import statements, mmengine stores only the names
+of the classes and functions. It imports a class or function when it uses it.
 
 Source: mmengine 0.10.7, ``Config._is_lazy_import``, ``_parse_lazy_import`` and ``config/utils.py``.
 """
@@ -39,7 +39,10 @@ def is_lazy(tree: ast.Module) -> bool:
 
 
 def is_builtin(module: str) -> bool:
-    """True if mmengine imports this module when it reads a config, as it does with modules of the standard library."""
+    """True if mmengine imports this module immediately when it reads a config.
+
+    True for Python's standard library and for ``mmengine.config``.
+    """
     if module.startswith("."):
         return False
     if module.startswith("mmengine.config") or module in sys.builtin_module_names:
@@ -76,7 +79,10 @@ def module_of(statement: ast.ImportFrom) -> str:
 
 
 def base_name(module: str) -> str | None:
-    """Return the path of a relatively imported base, relative to the config's folder; None for an absolute import."""
+    """Return the path of a base, relative to the config's folder: ``../x.py`` for ``..x``.
+
+    None if ``module`` is an absolute import.
+    """
     names = module.lstrip(".")
     level = len(module) - len(names)
     path = names.replace(".", "/") + ".py"

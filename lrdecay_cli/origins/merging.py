@@ -25,7 +25,7 @@ DELETE = "_delete_"
 
 
 class Unmergeable(Exception):  # noqa: N818
-    """Raised if mmengine would raise for a merge. Contains the problem and the value that causes it."""
+    """Raised if mmengine raises an exception for this merge. Contains the problem and the value that causes it."""
 
     def __init__(self, problem: str, slot: Slot) -> None:
         self.problem, self.slot = problem, slot
@@ -38,10 +38,10 @@ def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
     Args:
         child: a dict. Its entry ``_delete_`` is removed.
         base: a dict, or with ``list_keys`` also a list.
-        list_keys: True if keys of digits are indexes of lists.
+        list_keys: True if a key such as ``"0"`` is an index when ``base`` is a list.
 
     Raises:
-        Unmergeable: mmengine would raise.
+        Unmergeable: mmengine raises an exception for this merge.
     """
     merged = rebuilt(base, base.kind, lambda node: node)
     held = merged.data
@@ -115,8 +115,9 @@ def _taken(node: Node) -> bool | None:
 
 
 def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: bool = True) -> Node:
-    """Return a copy in which each outermost dict with a ``type`` gets ``_scope_``. If ``scope`` is None,
-    nothing is added.
+    """Return a copy in which dicts with a ``type`` have ``_scope_=scope``; None adds no ``_scope_``.
+
+    A dict inside another dict with a ``type`` gets no ``_scope_``.
     """
     if node.kind in SEQUENCES:
         return rebuilt(node, node.kind, lambda item: in_scope(item, scope, span, outermost=outermost))

@@ -22,7 +22,10 @@ SEQUENCES = ("list", "tuple")
 
 
 class Handing(NamedTuple):
-    """A variable, import or template that passes a value on, and the place where the config uses it."""
+    """A place in a config that sets a value with a variable, import or template.
+
+    ``span`` is the range of this place in the file.
+    """
 
     kind: Passage
     name: str
@@ -66,10 +69,7 @@ class Slot(NamedTuple):
     """The replaced values, the oldest first. Each of them has an empty ``replaced``."""
 
     def over(self, old: Slot | None) -> Slot:
-        """Return this slot as the successor of ``old``.
-
-        Its ``replaced`` contains the value of ``old`` and the values that ``old`` replaced.
-        """
+        """Return this slot with ``old``, and all values that ``old`` replaced, in its ``replaced``."""
         if old is None:
             return self
         return self._replace(replaced=(*old.replaced, old._replace(replaced=()), *self.replaced))
@@ -89,7 +89,7 @@ def slots_of(node: Node) -> Iterator[Slot]:
 
 
 def rebuilt(node: Node, kind: Kind, change: Callable[[Node], Node]) -> Node:
-    """Return a copy of a dict or list with another kind. ``change`` is applied to every value in it."""
+    """Return a copy of a dict or list, with the type ``kind``. Each value in the copy is ``change(value)``."""
     if node.kind in MAPPINGS:
         data: Any = {key: slot._replace(node=change(slot.node)) for key, slot in node.data.items()}
     else:
@@ -118,7 +118,7 @@ def deep_copy(node: Node) -> Node:
 
 
 def all_config(node: Node) -> Node:
-    """Return a copy in which every dict is a ConfigDict of its own."""
+    """Return a deep copy in which every dict is a ConfigDict."""
     if node.kind in MAPPINGS:
         return rebuilt(node, "config", all_config)
     return rebuilt(node, node.kind, all_config) if node.kind in SEQUENCES else node

@@ -67,7 +67,10 @@ def changed_option(keys: Keys, value: Any, other: Any, origins: ConfigOrigins) -
 
 
 def _is_same(own: Any, value: Any) -> bool:
-    """True if a value of the config equals the value in the map. A map contains names of types without scope."""
+    """True if a value of the config equals the value in the map.
+
+    A map contains the name of a type without its scope: ``SwinTransformer`` for ``mmdet.SwinTransformer``.
+    """
     if isinstance(own, str) and isinstance(value, str):
         return own.rpartition(".")[2] == value.rpartition(".")[2]
     return bool(own == value)

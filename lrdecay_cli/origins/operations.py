@@ -1,4 +1,7 @@
-"""Evaluate the operators in a config. The entries of lists keep their places."""
+"""Evaluate the operators in a config, such as ``a + b``.
+
+In the sum of two lists, each entry still has the line and column at which it was written.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,10 @@ _LARGEST = 100_000
 
 
 class Value(NamedTuple):
-    """The value of an evaluated expression. ``via`` contains the names, such as variables, through which the config
-    reached it.
+    """The value of an evaluated expression.
+
+    ``via`` contains the variables, imports and templates in the expression that gave the value: ``base_lr`` for
+    ``lr=base_lr``.
     """
 
     node: Node
@@ -25,7 +30,9 @@ class Value(NamedTuple):
 
 
 def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant: bool = False) -> Value:
-    """Return the result of an operation as a value. Entries of a dict or list get the place of the whole expression.
+    """Return the result of an operation as a value.
+
+    If the result is a dict or list, each entry gets the file range of the whole expression.
 
     Raises:
         Unknowable: the result is too large.
@@ -56,7 +63,10 @@ def unpack(node: Node, value: Value) -> None:
 
 
 def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Value:
-    """Return the result of a binary operator such as ``left + right``. The entries of lists keep their places."""
+    """Return the result of a binary operator such as ``left + right``.
+
+    In the sum of two lists, each entry still has the line and column at which it was written.
+    """
     via = (*left.via, *right.via)
     kinds = {left.node.kind, right.node.kind}
     if isinstance(operation, ast.Add) and kinds in ({"list"}, {"tuple"}):
@@ -78,13 +88,13 @@ def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Va
 
 
 def unary(operation: ast.unaryop, operand: Value, span: Span, *, literal: bool) -> Value:
-    """Return the result of a unary operator such as ``-x``. A literal number with a sign is still a constant."""
+    """Return the result of a unary operator such as ``-x``. A number such as ``-1`` is still a constant."""
     constant = literal and operand.node.constant and not isinstance(operation, ast.Not)
     return computed(_UNARY[type(operation)](as_plain(operand.node)), span, operand.via, constant=constant)
 
 
 def holds(operation: ast.cmpop, left: Any, right: Any) -> bool:
-    """True if a comparison of two values is true."""
+    """Return the result of a comparison such as ``left < right``."""
     return bool(_COMPARISONS[type(operation)](left, right))
 
 

@@ -34,9 +34,9 @@ class ConfigReader:
         texts: texts to read instead of files, by resolved path.
 
     Attributes:
-        sources: the files that were read, in the order of reading, by their names in messages.
-        raised: places of expressions that raise when the config is run, with the exception.
-        named: for each base, the first place that names it as a base.
+        sources: the files that were read, in the order of reading. The keys are the names that messages show.
+        raised: pairs: the place of an expression, and the exception that the expression raises when the config is run.
+        named: for each base, the place of the first ``_base_`` entry or import for this base.
     """
 
     def __init__(self, texts: Mapping[Path, str] | None = None) -> None:
@@ -175,7 +175,10 @@ class ConfigReader:
         return Node("dict", kept)
 
     def _lazy(self, shown: str, path: Path, at: Span | None = None) -> tuple[Node, set[str]]:
-        """Return the variables of a lazy config file as a ConfigDict, and a set of names that only imports create."""
+        """Return the variables of a lazy config file as a ConfigDict, and a set of imported names.
+
+        The set does not contain the names that the file imports from its bases.
+        """
         self._entered(shown, Path(os.path.realpath(path)), at)
         source, tree = self._tree(shown, path, self._source(shown, path))
         imports, body = lazy_style.base_block(tree)
@@ -234,7 +237,7 @@ class ConfigReader:
 
 
 def _listed(slot: Slot | None) -> list[tuple[str, Span]]:
-    """Return each path in ``_base_`` with its place."""
+    """Return each path in ``_base_``, with its range in the file."""
     if slot is None:
         return []
     several = slot.node.data if slot.node.kind == "list" else [slot]

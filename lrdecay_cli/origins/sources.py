@@ -63,12 +63,12 @@ class Source:
         self._parsed_lines = self._lines
 
     def place(self, start: int, end: int) -> Place:
-        """Return lines and columns of a range in ``original``."""
+        """Return the lines and columns of a range of characters of the file."""
         line, end_line = (bisect.bisect_right(self._lines, offset) for offset in (start, end))
         return Place(self.shown, line, start - self._lines[line - 1] + 1, end_line, end - self._lines[end_line - 1] + 1)
 
     def in_file(self, start: int, end: int) -> tuple[int, int]:
-        """Return the range in ``original`` for a range in ``text``."""
+        """Convert a range of the substituted text to the range of the file that it comes from."""
         if self._begins is None or start >= len(self._begins):
             return start, end
         return self._begins[start], self._ends[max(start, end - 1)]
@@ -85,9 +85,9 @@ class Source:
         return begin + (column if text.isascii() else len(text.encode()[:column].decode(errors="replace")))
 
     def substitute(self, pattern: str, replacement: Callable[[re.Match[str]], str], name: str) -> None:
-        """Replace each match of ``pattern`` in ``text``, and record it in ``templates``.
+        r"""Replace each match of ``pattern`` in ``text``, and record the match in ``templates`` under a name.
 
-        ``name`` is the recorded name, as a template for ``Match.expand``.
+        ``match.expand(name)`` gives this name, so ``name`` may refer to groups of the pattern: ``\1``.
         """
         matches = list(re.finditer(pattern, self.text))
         if not matches:

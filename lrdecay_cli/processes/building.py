@@ -48,7 +48,7 @@ def build(config: str, options: BuildSpec, by: Callable[[], GroupMap] | None = N
 def in_forks(
     configs: Sequence[str], options: BuildSpec, *, jobs: int, cache: MapCache | None = None
 ) -> Generator[Outcome, None, None]:
-    """Build each config in a forked child and yield its outcome, which :func:`outcome_of` decodes."""
+    """Build each config in a forked child process, and yield the outcomes. :func:`outcome_of` decodes an outcome."""
     if options.device == "meta":
         from lrdecay_cli.openmmlab.lazy_imports.stack_imports import load_meta_kernels
 
@@ -73,7 +73,7 @@ def in_forks(
 def probe(options: BuildSpec) -> tuple[list[str], list[str]]:
     """Return the restrictions that this system enforces on a sandboxed child, and those that it cannot enforce.
 
-    A child process that runs no config tests them.
+    A child process tests the restrictions; it runs no config.
     """
 
     def work(_: str) -> bytes:
@@ -107,8 +107,8 @@ def needed_packages(configs: Iterable[str]) -> list[str]:
     """Return the installed packages to import before children are forked.
 
     These are mmdet, mmpretrain if a config names it, and the package to which all configs belong. Importing mmdet or
-    mmpretrain changes no result: names are looked up in their registries only under their own scopes. Other packages
-    may change results: mmpose registers a constructor for all scopes.
+    mmpretrain changes no result: mmengine finds their classes only in their own scopes, ``mmdet`` and ``mmpretrain``.
+    Other packages may change results: mmpose registers a constructor for all scopes.
     """
 
     def names_mmpretrain(config: str) -> bool:

@@ -185,7 +185,7 @@ class Worker:
 
     Args:
         work: function that the child calls; must not raise.
-        streams: function that the child calls before, to set up its standard streams.
+        streams: function that sets up the standard streams of the child. The child calls it before ``work``.
     """
 
     def __init__(self, work: Callable[[], bytes], streams: Callable[[], None]) -> None:

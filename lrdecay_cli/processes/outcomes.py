@@ -1,4 +1,4 @@
-"""Records about the build of a config: its options, and its outcome, which a child process sends to its parent."""
+"""The options and the outcome of a build of a config. A child process builds the config and sends the outcome."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Failure(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, config: str, error: Exception) -> Failure:
-        """Convert an error that occurred when ``config`` was built.
+        """Return a Failure for an error that occurred when ``config`` was built.
 
         An error other than LrdecayError is an internal error.
         """
@@ -155,7 +155,7 @@ class BuildOutcome(msgspec.Struct, frozen=True):
 
     @property
     def problem(self) -> str:
-        """Return in one line why there is no group map, without the config's name; empty if there is a map."""
+        """Return the reason for a missing group map, as one line without the config's name; empty if there is a map."""
         if self.failure is None:
             return self.reason
         return " ".join("; ".join(filter(None, (self.failure.problem, self.failure.fix))).split())

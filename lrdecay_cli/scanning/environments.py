@@ -31,7 +31,9 @@ _PATIENCE = 5
 
 
 def python_of(place: str) -> str | None:
-    """Return the path of an environment's Python; None if ``place`` is neither an environment's folder nor a Python.
+    """Return the path of an environment's Python; None for other paths.
+
+    ``place`` is the folder of the environment, or its Python executable.
 
     Symbolic links are not resolved, because Python finds its environment from the location of the link.
     """
@@ -42,7 +44,10 @@ def python_of(place: str) -> str | None:
 
 
 def suggest_environment(place: str) -> str:
-    """Return a fix for a ``place`` that is not an environment: an environment inside it, or the accepted inputs."""
+    """Return the fix of the error that ``place`` is not an environment.
+
+    The fix names an environment in a folder of ``place``, or the accepted inputs.
+    """
     for name in _USUAL:
         if python_of(os.path.join(place, name)):  # noqa: PTH118 (as the user wrote it)
             return f"did you mean {Path(place, name)}?"
@@ -50,7 +55,7 @@ def suggest_environment(place: str) -> str:
 
 
 class Environment:
-    """A worker process with the Python of another environment. It builds configs until the context ends.
+    """A worker process with the Python of another environment. It builds configs until the ``with`` block ends.
 
     Args:
         place: the environment as the user named it, for messages.

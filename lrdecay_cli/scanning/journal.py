@@ -42,12 +42,12 @@ class Journal:
 
     A record is reused if the options, the versions of the stack (torch and mm*), the config, its bases, imported
     modules and other read files are unchanged. Edits inside an installed package and environment variables are not
-    detected. Records of failed configs are not reused, because the failure may have been fixed. An incomplete last
-    line, written when the process died, is dropped.
+    detected. Records of failed configs are not reused, because the failure may have been fixed. If the process
+    died while it wrote a line, this last line is dropped.
 
     Args:
         path: the file; None to store nothing.
-        options: other inputs of all records: device and overrides.
+        options: the device and the overrides, which are the same for all configs.
 
     Raises:
         LrdecayError: the file cannot be read or written, or is not a journal.
@@ -85,7 +85,7 @@ class Journal:
     def add(
         self, record: ScanRecord, seconds: float, files: Mapping[str, str], *, map_file: Path | None = None
     ) -> None:
-        """Append a record to the file at once, with the hashes of the files that it depends on and of its group map."""
+        """Append a record to the file immediately, with hashes of its group map and of the files that affect it."""
         if self._file is None:
             return
         map_hash = content_hash(str(map_file)) if map_file else ""

@@ -60,10 +60,10 @@ def report_of(
 
 
 def _without_constant_columns(table: Table) -> tuple[tuple[tuple[str, str], ...], Table]:
-    """Move the columns that have the same value in every row out of a table.
+    """Remove each column with only one value from a table.
 
     Returns:
-        Two values: a fact for the report that lists these columns with their values, and the table without them.
+        Two values: a fact for the report, which lists the removed columns with their values, and the smaller table.
     """
     if len(table.rows) < 2:
         return (), table

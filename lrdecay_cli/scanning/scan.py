@@ -42,7 +42,7 @@ def check_maps(folder: Path, configs: Iterable[str]) -> None:
             raise LrdecayError(
                 f"{other} and {config} would write the same map file",
                 where="--maps",
-                fix="scan these configs separately, or from a directory that contains both",
+                fix="scan the two configs separately, or run scan in a directory that contains both",
             )
 
 
@@ -59,7 +59,7 @@ def scan(
     Args:
         configs: names of configs.
         builder: function that builds configs.
-        journal: returns the records of finished configs, and stores each new record at once.
+        journal: returns the records of finished configs, and stores each new record immediately.
         maps: folder for the group maps. A finished config is built again if its map is missing or changed.
         on_record: called with each record when it is ready.
 
@@ -126,7 +126,7 @@ def read_scan(path: str) -> Scan:
         raise LrdecayError(
             f"the file is not a scan: {problem if problem.startswith('JSON') else problem[:1].lower() + problem[1:]}",
             where=f"{path}: {place}" if place else path,
-            fix="make it with lrdecay scan --format json",
+            fix="write the file with lrdecay scan --format json",
         ) from error
     if scan.schema_version != SCAN_SCHEMA_VERSION:
         raise LrdecayError(

@@ -18,7 +18,7 @@ from lrdecay_cli.scanning.scan import read_scan
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """The result for one config on one side of the comparison."""
+    """The result for one config on one of the two sides that ``diff --stacks`` compares."""
 
     status: str
     problem: str = ""
@@ -30,20 +30,20 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Side(Protocol):
-    """One side of the comparison: configs with their results."""
+    """One of the two sides that ``diff --stacks`` compares: configs with their results."""
 
     source: str
     """The name of the side as the user typed it."""
 
     def configs(self) -> Iterable[str]:
-        """Return the names of all configs."""
+        """Return the names of all configs of this side."""
 
     def entry(self, config: str) -> Entry:
         """Return the result for one config. Raises LrdecayError if its file can no longer be read."""
 
 
 class Built:
-    """A side with the results of an environment.
+    """A side of ``diff --stacks``: the results of all configs in one Python environment.
 
     The results are stored in a folder, because the group maps of a zoo do not fit into memory.
 
@@ -63,7 +63,7 @@ class Built:
         file.write_bytes(zlib.compress(msgspec.msgpack.encode(outcome), 1))
 
     def configs(self) -> Iterable[str]:
-        """Return the names of all configs."""
+        """Return the names of all configs of this side."""
         return self._files
 
     def entry(self, config: str) -> Entry:
@@ -74,27 +74,27 @@ class Built:
 
 
 class Recorded:
-    """A side with the records in a file of ``scan --format json``, which contains no group maps."""
+    """A side of ``diff --stacks``: the JSON file of a scan. The file contains no group maps."""
 
     def __init__(self, path: str) -> None:
         self.source = path
         self._records = {record.config: record for record in read_scan(path).records}
 
     def configs(self) -> Iterable[str]:
-        """Return the names of all configs."""
+        """Return the names of all configs of this side."""
         return self._records
 
     def entry(self, config: str) -> Entry:
-        """Return the record of one config."""
+        """Return the scan's result for one config."""
         record = self._records[config]
         return Entry(record.status, record.problem, record=record)
 
 
 class Mapped:
-    """A side with the group maps in a folder of ``scan --maps``.
+    """A side of ``diff --stacks``: a folder of group maps that ``scan --maps`` wrote.
 
     Raises:
-        LrdecayError: a map cannot be read, or two maps are of the same config.
+        LrdecayError: a map cannot be read, or two files contain a map of the same config.
     """
 
     def __init__(self, folder: str) -> None:
@@ -107,11 +107,11 @@ class Mapped:
             other = self._files.setdefault(group_map.config.path, path)
             if other != path:
                 raise LrdecayError(
-                    f"two maps are of the same config {group_map.config.path}: this one and {other}", where=path
+                    f"this file and {other} contain a map of the same config, {group_map.config.path}", where=path
                 )
 
     def configs(self) -> Iterable[str]:
-        """Return the names of all configs."""
+        """Return the names of all configs of this side."""
         return self._files
 
     def entry(self, config: str) -> Entry:

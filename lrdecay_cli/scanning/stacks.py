@@ -124,7 +124,7 @@ class _Comparing:
                 where = "--only" if self._only else "--rtol"
                 fix = "give environments, or the folders of scan --maps"
                 raise LrdecayError(
-                    "the JSON of a scan does not contain groups, which this option needs", where=where, fix=fix
+                    "this option needs group maps, and the JSON of a scan contains none", where=where, fix=fix
                 )
             if causes := record_causes(*(_record(each, config) for each in (old, new))):
                 self._differ(ChangedConfig(config, None, None, {}), causes)
@@ -225,7 +225,7 @@ class _Comparing:
 
 
 def _deciding(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a config. Of the data settings, only the batch size is included."""
+    """Return the values of a config, with ``train_dataloader`` reduced to its batch size."""
     loader = values.get("train_dataloader")
     batch = {"batch_size": loader["batch_size"]} if isinstance(loader, dict) and "batch_size" in loader else {}
     return {**values, "train_dataloader": batch}

@@ -38,7 +38,7 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """Answer of a worker that can build: the configs in its environment."""
+    """Answer of a worker that can build configs: the names of the configs in its environment."""
 
     configs: tuple[str, ...]
     warnings: str = ""
@@ -46,7 +46,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """Answer of a worker that cannot build, with the reason."""
+    """Answer of a worker that cannot build configs, with the reason."""
 
     failure: Failure
 

@@ -293,7 +293,7 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
         (["a.json", "b.json", "mmdet::"], "mmdet:: neither side is an environment that could build configs"),
         (
             ["a.json", "b.json", "--rtol", "1e-3"],
-            "--rtol: the JSON of a scan does not contain groups, which this option needs",
+            "--rtol: this option needs group maps, and the JSON of a scan contains none",
         ),
         (
             ["a.json", "b.json", "--config", "a.py"],
