@@ -54,7 +54,7 @@ class Wrapped(NamedTuple):
 
     model: nn.Module
     names: Mapping[int, tuple[str, ...]]
-    """Names of the original parameters that a parameter of the wrapped model contains. Keys are its ``id``."""
+    """Keys: the ``id`` of each parameter of the wrapped model. Values: names of the original parameters in it."""
     built: BuiltOptimizer | None
     """The optimizer that the constructor built; None if the constructor raised."""
     facts: Wrapping
