@@ -47,7 +47,7 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
     """Return the comparisons of a condition; the condition holds if all of them hold. A range includes both ends.
 
     Raises:
-        LrdecayError: ``condition`` is invalid. The error has ``where`` as its place.
+        LrdecayError: ``condition`` is invalid. The error starts with ``where``.
     """
     if not isinstance(condition, str):
         try:

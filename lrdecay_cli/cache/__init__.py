@@ -1,8 +1,8 @@
 """Cache of results. Every cached result is validated before use. A cache hit needs only the standard library, no torch.
 
 The **key** of an entry identifies the request, the interpreter and the working directory (module ``keys``). The
-**evidence** of an entry is the list of all inputs of the result, with their state at that time. Module ``recording``
-collects it, module ``evidence`` checks it. An entry is valid only if all inputs still have this state:
+**evidence** of an entry is the list of all inputs of the result, with their state when the result was computed. Module
+``recording`` collects it, module ``evidence`` checks it. An entry is valid only if all inputs still have this state:
 
 - opened or imported files outside installed packages (configs, bases, plugins, data): hash of the content, and real
   path. For files above 16 MiB: the stamp instead of the hash;

@@ -1,8 +1,8 @@
 """Collect the inputs of a result that a user may change. ``--watch`` waits for changes of these inputs.
 
-The inputs come from the recording that also gives the evidence of a cache entry, and have the same format. They are
-collected for failures too. In addition, a process with a single result records files that were only looked up
-(``os.stat``), such as a missing base config. Files that only installers change are left out.
+The cache uses the same recording, so the inputs have the format of its :class:`Evidence`. They are collected even if
+the command fails. A process with a single result also records files that were only looked up (``os.stat``), such as a
+missing base config. Files that only installers change are left out.
 """
 
 from __future__ import annotations
@@ -101,14 +101,15 @@ def wanted() -> bool:
 
 
 def note(evidence: Evidence) -> None:
-    """Add inputs of the result that the cache or a child process reports."""
+    """Add the inputs in ``evidence``, which comes from a cache entry or from a child process."""
     if _lookups is not None:
         _lookups.known.append(evidence)
 
 
 def dependencies() -> Evidence:
-    """Return the inputs of this process's result in their current state. :data:`MEANWHILE` marks files that changed
-    since.
+    """Return the inputs of this process's result, with their current state.
+
+    If a file changed after it was read, its content is replaced by :data:`MEANWHILE`.
     """
     recording = record()
     assert _lookups is not None
@@ -178,10 +179,10 @@ def _merged(found: Evidence, others: Iterable[Evidence], temporary: tuple[str, .
 
 
 def importable_names(folder: str, stems: frozenset[str]) -> list[str] | None:
-    """Return the entries of a folder that an import of one of ``stems`` or a search for distributions could find.
+    """Return the names in a folder that may affect an import; None if it is not a folder.
 
-    Editors write other files beside a module (``config.py.tmp``), which must not cause a new run. None if it is not a
-    folder.
+    These are files and folders of the modules ``stems``, and metadata of distributions. Other files that an editor
+    writes beside a module (``config.py.tmp``) must not cause a new run.
     """
     names = names_in(folder, stems)
     return None if names is None else [name for name in names if "." not in name or name.endswith(_IMPORTED)]
@@ -194,7 +195,7 @@ def shown_names(folder: str) -> list[str] | None:
 
 
 def is_shown(name: str) -> bool:
-    """True unless the name is that of a temporary file that editors, Python or lrdecay write next to a file."""
+    """False for the name of a temporary file of an editor, Python or lrdecay. True for all other names."""
     beside = name.startswith(".") or name.endswith(("~", ".swp", ".part", ".tmp")) or name in ("__pycache__", "4913")
     return not beside
 

@@ -24,7 +24,7 @@ _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Evidence] | str:
     """Return the cached result of ``key`` with its evidence. If there is no valid entry, return the reason.
 
-    A damaged entry counts as missing. ``checked`` has the comparisons that this command has already made.
+    A damaged entry counts as missing. ``checked`` stores which inputs this command has already compared.
     """
     checked = checked or Checked()
     try:
@@ -45,7 +45,10 @@ def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Ev
 
 
 def evidence_of(kind: str, key: str, checked: Checked) -> Evidence | None:
-    """Return the evidence of an entry without a check, for an entry that was just made; None if there is no entry."""
+    """Return the evidence of an entry; None if there is no entry.
+
+    This function does not check that the inputs are unchanged. Use it for an entry that this command stored or checked.
+    """
     try:
         entry = _entry(kind, key, checked)
     except _DAMAGED:
@@ -93,7 +96,7 @@ def store(kind: str, key: str, result: bytes, evidence: Evidence) -> bool:
 
 
 class _Settings:
-    """The settings that the JSON scanner of the standard library, written in C, reads from its decoder."""
+    """Settings for ``make_scanner``, the C function with which the standard library parses JSON."""
 
     strict = True
     object_hook = None

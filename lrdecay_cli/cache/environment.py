@@ -56,8 +56,8 @@ _STDLIB = os.path.join(STDLIB, "")
 def read_by_user() -> bool:
     """True if code of a config or plugin makes the current call.
 
-    This is decided by the innermost frame outside the standard library: it must not belong to an installed package or
-    to lrdecay.
+    The function searches for the innermost stack frame outside the standard library. The result is True if the code of
+    this frame belongs neither to an installed package nor to lrdecay.
     """
     frame = sys._getframe(1)
     while frame is not None:

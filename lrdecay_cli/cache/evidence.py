@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     class Evidence(TypedDict):
-        """All inputs of a result, with their state at that time, as JSON. Paths are absolute."""
+        """All inputs of a result, with their state when the result was computed, as JSON. Paths are absolute."""
 
         variables: dict[str, str | None]
         """Digest of the value by name of the variable. None for a variable that was looked up but not set."""
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 def empty_evidence() -> Evidence:
-    """Return evidence without inputs, for callers that add inputs."""
+    """Return a new :class:`Evidence` without any input. The caller adds the inputs."""
     return {
         "variables": {},
         "environment": None,
@@ -64,7 +64,10 @@ def empty_evidence() -> Evidence:
 
 
 class Checked:
-    """Results of the comparisons that one command has made, because several results may depend on the same files."""
+    """Stores which inputs one command has already compared with their recorded state.
+
+    Several cached results may depend on the same file, which is then read only once.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, dict[str, list[int] | None]]] = {}
@@ -177,9 +180,10 @@ def content(path: str) -> list[str] | None:
 
 
 def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | None:
-    """Return the sorted entries of a folder; None if it is not a folder.
+    """Return the names of the files and folders in ``folder``, sorted; None if it is not a folder.
 
-    With ``stems``, return only entries that an import of these module names, or a search for distributions, could find.
+    ``stems`` are names of modules. If they are given, only two kinds of names are returned: those of these modules
+    (``timm``, ``timm.py``) and those of metadata of distributions (``timm-1.0.dist-info``).
     """
     try:
         names = os.listdir(folder)
@@ -189,7 +193,7 @@ def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | No
 
 
 def names_among(names: list[str] | None, stems: frozenset[str] | None) -> list[str] | None:
-    """Select from ``names`` the entries that :func:`names_in` returns with ``stems``, and sort them."""
+    """Sort ``names``. If ``stems`` is given, omit the same names as :func:`names_in`."""
     if names is None or stems is None:
         return names if names is None else sorted(names)
     return sorted(name for name in names if name.partition(".")[0] in stems or name.endswith(DISTRIBUTIONS))
@@ -205,7 +209,7 @@ def distribution_files(folder: str) -> list[str]:
 
 
 def variable(environment: dict[str, str], name: str) -> str | None:
-    """Return the digest of a variable, because its value may be a secret; None if the variable is not set."""
+    """Return a digest of a variable's value, which may be a secret; None if the variable is not set."""
     value = environment.get(name)
     return None if value is None else digest(os.fsencode(value))
 

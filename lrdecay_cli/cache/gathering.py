@@ -74,9 +74,9 @@ class InputChangedError(Exception):
 
 
 def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Evidence | str:
-    """Return the evidence for all recorded inputs. If an input is not stable, return the reason as text.
+    """Return all recorded inputs with their states. If an input is not stable, return the reason as text.
 
-    An input is not stable if it changed at the time ``before`` (nanoseconds since 1970) or later.
+    ``before`` is a time in nanoseconds since 1970. An input is not stable if it changed at this time or later.
     """
     first = environment.at_first
     evidence = empty_evidence()
@@ -96,9 +96,10 @@ def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Eviden
 
 
 def with_modules(evidence: Evidence, before: int) -> Evidence | str:
-    """Add all modules that are loaded now to the evidence of a result, and return the new evidence.
+    """Return a copy of ``evidence`` that also contains the files of all loaded modules.
 
-    If a module changed at the time ``before`` (nanoseconds since 1970) or later, return the reason as text.
+    ``before`` is a time in nanoseconds since 1970. If a module changed at this time or later, the function returns the
+    reason as text.
     """
     wider: Evidence = {
         **evidence,
@@ -116,10 +117,10 @@ def with_modules(evidence: Evidence, before: int) -> Evidence | str:
 
 
 def merged(parts: Sequence[Evidence], before: int) -> Evidence | str:
-    """Return the evidence of a result that combines several results. If their evidence is contradictory, return the
-    reason.
+    """Return the evidence of a result that combines several results. It contains the inputs of all of them.
 
-    ``before`` is the time at which the first of the results was started or checked.
+    If an input changed since the time ``before``, the function returns the reason as text. This time is in nanoseconds
+    since 1970, and earlier than the first of the results.
     """
     every: Evidence = {
         "variables": {},
@@ -187,10 +188,11 @@ def source_of(compiled: str) -> str:
 
 
 def _doubtful_compiled(folder: str, name: str, changed: int) -> str | None:
-    """Return the compiled file of a module if its source changed later, at ``changed``; otherwise None.
+    """Return the path of a module's compiled file if it is older than ``changed``; otherwise None.
 
-    Python compares only mtime and size of the source, which a user can restore. It then runs the old compiled file. A
-    compiled file that is newer than its source was made from the current source.
+    ``changed`` is the time at which the source file last changed. Python compares only mtime and size of the source. A
+    user can restore both after a change, and Python then runs the old compiled file. A compiled file that is newer than
+    the change was made from the current source.
     """
     try:
         # Built by hand, because 4,000 calls of cache_from_source take 30 ms.
@@ -269,10 +271,11 @@ def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
 
 
 def _stable_names(folder: str, stems: frozenset[str] | None, before: int) -> list[str] | None:
-    """Return :func:`names_in` of a folder.
+    """Return the result of :func:`names_in`, and check that it is stable.
 
     Raises:
-        InputChangedError: an entry was created at the time ``before`` or later.
+        InputChangedError: a file or folder in ``folder`` is new: it was created at ``before`` (nanoseconds since 1970)
+            or later.
     """
     names = names_in(folder, stems)
     for name in names or ():
@@ -288,7 +291,7 @@ def _stable_names(folder: str, stems: frozenset[str] | None, before: int) -> lis
 
 
 def _is_stable(found: list[int], before: int) -> bool:
-    """True if the stamp is older than ``before`` by more than the resolution of timestamps."""
+    """True if the time in the stamp ``found`` is certainly earlier than ``before``. Timestamps may be coarse."""
     # Windows has no change time; its ctime is the creation time.
     changed = found[1] if os.name == "posix" else max(found[:2])
     return changed < before and (changed % _WHOLE_SECOND != 0 or changed + 2 * _WHOLE_SECOND < before)

@@ -45,9 +45,13 @@ def map_key(request: list[object]) -> str:
 
 
 def report_key(arguments: list[str], settings: list[bytes]) -> str:
-    """Return the cache key for the output of a command line on the current stdout.
+    """Return the cache key of the text that a command prints.
 
-    ``settings`` is the content of all settings files.
+    The key also depends on stdout, for example on the width of the terminal.
+
+    Args:
+        arguments: the command line.
+        settings: content of all settings files.
     """
     out = sys.stdout
     terminal = out.isatty()

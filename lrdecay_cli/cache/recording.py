@@ -81,23 +81,24 @@ class Recording:
             self.seen.packages.setdefault(folder, set()).add(name.rpartition(".")[2])
 
     def begin_part(self) -> None:
-        """Store the inputs so far, which belong to all results. Inputs recorded from now on belong only to the next
-        map.
+        """Start to record the inputs of the next group map. Earlier inputs are kept separately.
+
+        :meth:`end_parts` combines all inputs again.
         """
         self._earlier.append((self.seen, self.environment.names))
         self.seen, self.environment.names = Gathered(), set()
 
     def end_parts(self) -> None:
-        """Add the inputs that :meth:`begin_part` stored to the recorded inputs."""
+        """Combine the inputs that :meth:`begin_part` separated, so that :meth:`evidence` returns all of them."""
         for seen, names in self._earlier:
             self.seen.add(seen)
             self.environment.names |= names
         self._earlier.clear()
 
     def evidence(self) -> Evidence | str:
-        """Return the evidence for all inputs so far. If there can be no evidence, return the reason as text.
+        """Return the inputs so far, each with its state. If a state is uncertain, return the reason as text.
 
-        The evidence has the state of each file at the time when the file was read.
+        The state of a file is that of the time at which the file was read.
         """
         began, ticks = self.began
         if abs((time.time_ns() - began) - (time.monotonic_ns() - ticks)) > 1_000_000_000:
@@ -121,7 +122,7 @@ class Recording:
             self._paused = False
 
     def all_seen(self) -> Gathered:
-        """Return all recorded inputs, including those that :meth:`begin_part` stored."""
+        """Return all recorded inputs, including those that :meth:`begin_part` keeps separately."""
         whole = Gathered()
         for seen in (self.seen, *(seen for seen, _ in reversed(self._earlier))):
             whole.add(seen)

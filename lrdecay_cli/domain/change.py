@@ -149,8 +149,9 @@ Grouping = Literal["parameter", "layer", "module"]
 class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All differences in one layer or module: a row of ``diff --by layer`` or ``diff --by module``.
 
-    ``lr_before`` and ``lr_after`` are mean lrs of the tensors that train in a group on both sides. Each tensor counts
-    by its number of elements. Both means are null if there is no such tensor, or if one of these tensors has no lr.
+    ``lr_before`` is the mean lr in the first map, and ``lr_after`` in the second map. Both means use only tensors that
+    are trainable and in a group in both maps. Each tensor counts by its number of elements. Both means are null if
+    there is no such tensor, or if one of these tensors has no lr.
     """
 
     name: str
@@ -217,7 +218,7 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     """Layers or modules with differences, in the model's order. Empty if ``by`` is ``parameter``."""
 
     def headline(self) -> str:
-        """Return the two sides, the number of tensors that differ, and the aspects that differ."""
+        """Return the two compared sources, the number of different tensors, and the kinds of changes (``lr``)."""
         sides = f"{self.before_source or self.before.path} → {self.after_source or self.after.path}"
         if self.identical:
             return f"{sides}: identical"

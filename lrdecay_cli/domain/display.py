@@ -1,7 +1,7 @@
 """Base classes that display records: ``repr`` is one line; ``str`` and notebooks show the report of the command.
 
-Records contain only data. The module that renders them is imported only when a record is displayed. So ``domain/`` does
-not import any higher package, and a command that uses a cached result stays fast.
+Records contain only data. The module that renders them is imported only when a record is displayed. So ``domain/``
+imports no package that itself imports ``domain/``, and a command that uses a cached result stays fast.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The size of the optimizer's step for one group, compared with the step that the group's lr suggests.
+    """How far one step of the optimizer moves a group, compared with the expected movement at the group's lr.
 
     All groups get equal weights and gradients for the measurement.
     """

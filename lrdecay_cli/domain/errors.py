@@ -46,7 +46,7 @@ class LrdecayError(Exception):
         super().__init__(self.line())
 
     def fields(self) -> dict[str, Any]:
-        """Return the keyword arguments that create an equal error."""
+        """Return the values of the error, such as its message, as keyword arguments for the class."""
         return {name: getattr(self, name) for name in ("problem", "where", "fix", "status", "final", "key")}
 
     def at(self, where: str) -> Self:

@@ -108,14 +108,15 @@ class Cause(Brief, frozen=True):
     def alike(self) -> bool:
         """True if message and fix of all findings are the same, numbers included.
 
-        Fixes of changes since the baseline are not compared, because they differ between configs.
+        If the findings report changes since a baseline, only the messages are compared, because each fix contains the
+        path of its config.
         """
         texts = {(finding.message, "" if finding.changed else finding.fix) for finding in self.findings}
         return len(texts) == 1
 
     @property
     def fingerprint(self) -> str:
-        """Return an identifier of this cause. If the cause has several findings, it does not depend on their number."""
+        """Return an identifier of this cause. It is the same for two findings and for twenty findings."""
         place = self.finding.place
         if len(self.findings) == 1 or not place:
             return self.finding.fingerprint
@@ -232,9 +233,9 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
     def causes(self) -> tuple[Cause, ...]:
         """Return the findings grouped by cause: errors first, then warnings, then infos, each in the order of findings.
 
-        Findings of several configs have the same cause if rule and option are the same, the option is set at the same
-        place, and the same settings changed. If the place is unknown, the texts of the findings must be the same. A
-        suppressed and a reported finding are never in the same group.
+        Findings of several configs have the same cause if they have the same rule, the same option that is set at the
+        same place, and the same changes since the baseline. If the place is unknown, the findings must have the same
+        text. A suppressed and a reported finding are never in the same group.
         """
         found: dict[tuple[object, ...], list[Finding]] = {}
         times: Counter[tuple[object, ...]] = Counter()

@@ -125,7 +125,7 @@ def move_option(option: str | Keys, to: str | Keys) -> Edit:
 
 
 def imports_with(present: Mapping[str, Any], modules: Iterable[str]) -> dict[str, Any]:
-    """Return ``custom_imports`` with further modules. ``present`` is that of the config; its modules stay.
+    """Return ``present``, the config's ``custom_imports``, with ``modules`` added to its imports.
 
     Source: mmengine 0.10.7, ``import_modules_from_strings``, which accepts one name or a list.
     """

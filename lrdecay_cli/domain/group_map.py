@@ -136,7 +136,10 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     """Facts about the program's optimizers, if the groups come from a running program without a config."""
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Return every tensor once: grouped tensors in the optimizer's order, then frozen, missing and duplicates."""
+        """Return one entry for every name of a tensor. Tensors in groups come first, in the optimizer's order.
+
+        Then come frozen tensors, trainable tensors in no group, and further names of shared tensors.
+        """
         return self._tensors
 
     def memberships(self) -> tuple[Tensor, ...]:
@@ -237,7 +240,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def is_wrapped(self) -> bool:
-        """True if the model contains the real model as ``.module``, which mmengine's constructors then use."""
+        """True if the model only wraps the real model, ``model.module``. mmengine's constructors use the real model."""
         return any(path == "module" or path.startswith("module.") for path in self.modules)
 
     @cached_property

@@ -117,7 +117,8 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
     def refusal(self, demand: Demand) -> Refusal | None:
-        """Return the exception that the optimizer raises if ``demand`` is not met; None if it does not have this
-        requirement.
+        """Return the exception that the optimizer raises if the requirement ``demand`` is not met.
+
+        None if the optimizer does not have this requirement.
         """
         return next((refusal for refusal in self.refusals if refusal.demand == demand), None)

@@ -8,8 +8,8 @@ from typing import Any
 class TypedOverride(str):
     """An override with a value that ``key=text`` cannot express: a string with commas, a dict, an empty list.
 
-    As a string it is ``python: key=value``, which no command line can give. So its cache key always differs from the
-    cache key of ``key=text``.
+    Its text is ``python: key=value``. ``--cfg-options`` cannot give such a text, so the override never has the same
+    cache key as ``key=text``.
     """
 
     key: str

@@ -29,7 +29,7 @@ def alike(first: float, other: float, *precisions: str | None) -> bool:
 
 
 def rounded(value: float, precision: str | None) -> float:
-    """Return ``value`` rounded to a precision of :data:`EPSILON`. None means double precision: no rounding.
+    """Return ``value`` rounded to ``precision``, such as ``float16``. If ``precision`` is None, do not round.
 
     Rounds to nearest, ties to even, via float32, as ``torch.tensor(value, dtype=...)`` does.
     """

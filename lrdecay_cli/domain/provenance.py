@@ -58,7 +58,7 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def arrow(
     basis: Basis, cause: str, expression: str, formula: str, result: int | float, inputs: Mapping[str, int | float] = {}
 ) -> Formula:
-    """Return a formula with its rule in the form ``<cause> -> <expression>``."""
+    """Return a formula. Its field ``rule`` has the form ``<cause> -> <expression>``."""
     label = f"custom_keys[{cause!r}]" if basis == "custom_key" else cause
     return Formula(f"{label} -> {expression}", formula, result, inputs, basis, cause, expression)
 
@@ -66,17 +66,17 @@ def arrow(
 def by_name(
     pattern: str, expression: str, formula: str, result: int, inputs: Mapping[str, int | float] = {}
 ) -> Formula:
-    """Return the formula for the layer id of a parameter with a name that matches ``pattern``."""
+    """Return the formula for the layer id of a parameter. The parameter's name matches ``pattern``."""
     return arrow("name", pattern, expression, formula, result, inputs)
 
 
 def computed(expression: str, formula: str, result: int | float, inputs: Mapping[str, int | float]) -> Formula:
-    """Return a formula that computes a number from other numbers. Its rule is the expression."""
+    """Return a formula that computes a number from other numbers, such as ``lr_scale * base_lr``."""
     return Formula(expression, formula, result, inputs, "computed", "", expression)
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The formulas of all numbers of one parameter, from its name to its lr and weight decay."""
+    """The formulas that give one parameter its layer id, lr scale, lr and weight decay."""
 
     layer_id: Formula | None
     """Null for a constructor without layer ids."""

@@ -48,7 +48,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A note below the tables. ``details`` are printed on separate lines, in most cases patterns."""
+    """A note below the tables. Each of the ``details``, such as a name pattern, is printed on its own line."""
 
     text: str
     level: Level = "info"

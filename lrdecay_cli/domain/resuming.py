@@ -21,7 +21,7 @@ class RestoredSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RestoredScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scheduler of the config with settings that differ between the two compared configs or checkpoints."""
+    """A scheduler that has different settings in the two compared configs or checkpoints."""
 
     path: str
     """The scheduler's path in the config: ``param_scheduler[0]``."""

@@ -276,7 +276,7 @@ class Series:
         return self.rows[(bisect_right(self.steps, step) - 1) * len(self.tracks) + track]
 
     def row(self, index: int) -> array[float]:
-        """Return the values of all tracks at the step ``steps[index]``, valid until the next step in ``steps``."""
+        """Return the values of all tracks from the step ``steps[index]`` until the next step in ``steps``."""
         width = len(self.tracks)
         return self.rows[index * width : (index + 1) * width]
 
@@ -285,7 +285,7 @@ class Series:
         return self.rows[track :: len(self.tracks)]
 
     def of(self, parameter: str) -> Iterator[int]:
-        """Yield the index of each track that records the option ``parameter``, without mmengine's base settings."""
+        """Yield the index of each track that records the option ``parameter`` for at least one group."""
         return (i for i, track in enumerate(self.tracks) if track.parameter == parameter and track.groups)
 
 

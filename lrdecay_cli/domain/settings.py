@@ -76,8 +76,9 @@ class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    """Defaults that the settings file sets for command-line options of the same names. None if it does not set an
-    option.
+    """Defaults for command-line options of the same names, from the settings file.
+
+    A field is None if the settings file does not contain this option.
     """
 
     select: tuple[str, ...] | None = None

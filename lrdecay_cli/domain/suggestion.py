@@ -26,7 +26,7 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry of the config's own ``paramwise_cfg``. For a custom key: with the number of tensors that match it."""
+    """An entry of the config's own ``paramwise_cfg``, such as ``norm_decay_mult`` or a custom key."""
 
     name: str
     """Name of the entry: ``norm_decay_mult``, ``custom_keys['roi_head']``."""
@@ -134,7 +134,7 @@ class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
     """The suggestion without the config's custom keys for the backbone. Null if it keeps no such key."""
 
     def headline(self) -> str:
-        """Return the suggested decay in one line, or that the config's own decay fits."""
+        """Return one line with the suggested decay. If the config's own decay fits, the line says so."""
         options = ", ".join(f"{key}={value!r}" for key, value in self.suggested.options.items())
         verdict = "the decay fits" if self.fits else f"{self.suggested.type}({options})"
         return f"{self.config.path}: {verdict}"

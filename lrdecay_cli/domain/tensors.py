@@ -1,4 +1,4 @@
-"""Records of a group map about single tensors and single groups.
+"""Parts of a group map: the records of one tensor and of one parameter group.
 
 A parameter is a tensor that the model registers (``nn.Module.named_parameters``). ``numel`` counts its elements.
 """
@@ -92,7 +92,7 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
         return f"{self.name}: {', '.join([count(len(self.parameters), 'tensor'), *known])}"
 
     def precision(self, key: str) -> str | None:
-        """Return the precision of one of the group's numbers. None means double precision, as in Python floats."""
+        """Return the precision of the number ``key``, such as ``lr``; None for double precision (a Python float)."""
         return self.precisions.get(key) if self.precisions else None
 
     def has_lr(self, lr: float) -> bool:
@@ -203,8 +203,9 @@ class Tensor(Brief, frozen=True):
 
     @property
     def status(self) -> str:
-        """The state in reports. If ``model.train()`` changed ``requires_grad``, ``by train()`` or ``thawed by train()``
-        follows.
+        """The state as shown in reports, such as ``frozen``.
+
+        If ``model.train()`` changed ``requires_grad``, it is for example ``grouped, thawed by train()``.
         """
         if not self.by_train:
             return self.label
@@ -212,7 +213,7 @@ class Tensor(Brief, frozen=True):
 
     @property
     def label(self) -> str:
-        """The state in reports. It is ``frozen`` for every frozen tensor, in a group or not."""
+        """The state in one word. A frozen tensor is ``frozen``, whether it is in a group or not."""
         return "frozen" if self.state == "frozen_in_group" else self.state
 
     @property

@@ -1,6 +1,6 @@
-"""Records of a group map besides the groups: constructor, optimizer, modules, and training options of the config.
+"""Parts of a group map other than the groups: constructor, optimizer, modules, and training options of the config.
 
-With these records, rules and explanations work without torch.
+Rules and explanations read these records instead of the model, so they do not need torch.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def takes_turn(turns: Sequence[Sequence[str]], holders: Sequence[str], optimizer: str) -> bool:
-    """True if ``optimizer`` steps alternately with all ``holders``, the optimizers that already update a tensor.
+    """True if ``optimizer`` and all ``holders`` step alternately: one set in ``turns`` contains all of them.
 
-    False if ``optimizer`` is one of the holders.
+    ``holders`` are the optimizers that already update a tensor. If they include ``optimizer``, the result is False.
     """
     return optimizer not in holders and any({optimizer, *holders} <= {*turn} for turn in turns)
 

@@ -96,7 +96,7 @@ def _check_form(file: BinaryIO, path: str) -> None:
     if head.startswith(_PICKLE) or _TAR in head:
         form = "tar archive" if _TAR in head else "bare pickle"
         raise LrdecayError(
-            f"is a {form}, the format of torch before 1.6, which cannot be read without running its code",
+            f"is a {form}, the format of torch before 1.6: reading the file would run code in it",
             where=path,
             fix="if you trust the file, load it and save it again with torch 1.6 or newer",
         )

@@ -82,7 +82,7 @@ def zoo_folders(package: str, *, given: str) -> list[Path]:
     """Return the folders in which a package may have configs.
 
     Raises:
-        LrdecayError: the package is not installed. The error names ``given`` as its place.
+        LrdecayError: the package is not installed. The error starts with ``given``.
     """
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:

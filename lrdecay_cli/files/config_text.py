@@ -1,7 +1,8 @@
 """Read the text of configs. Does not execute configs and does not need torch.
 
-The functions return the settings in the config text of a checkpoint, and the suppressions of findings in comments of a
-config and its bases. An example of such a comment is ``# lrdecay: ignore[LRD201] reason``.
+A checkpoint contains its config as text: :func:`settings_of` returns the settings in this text. A comment in a config
+or one of its bases can suppress findings (``# lrdecay: ignore[LRD201] reason``): :func:`comment_suppressions` returns
+these suppressions.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ _SCRIPT = re.compile(rb"^if +__name__\b", re.MULTILINE)
 def may_be_config(path: str) -> bool:
     """Return whether a Python file may be a training config, judged by the starts of its lines.
 
-    A training config sets ``model`` and ``optim_wrapper``, itself or in its bases. The file is not run. A file that
-    cannot be read may be a config, so that the reason is reported later.
+    A training config, or one of its bases, sets ``model`` and ``optim_wrapper``. The file is not run. If it cannot be
+    read, the result is True, and a later step reports the reason.
     """
     try:
         text = Path(path).read_bytes()
@@ -138,7 +139,7 @@ _ALMOST = re.compile(r"#\s*lrdecay\b\s*:?\s*(?:ignore|disable|noqa|skip|suppress
 def comment_suppressions(config: str) -> tuple[StatedSuppression, ...]:
     """Return the suppressions in comments of a config, followed by those of its bases. They apply to the whole config.
 
-    A misspelt suppression comment gives a suppression without rules that contains the text of the comment.
+    For a misspelt suppression comment, the result has an entry with the text of the comment and without rules.
 
     The result is empty if the config is not Python, cannot be read or cannot be parsed. A build reports this problem.
     """

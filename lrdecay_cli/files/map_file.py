@@ -101,7 +101,7 @@ def _keys(raw: bytes) -> int:
 
 
 def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield place and problem for each name that two groups or two parameters (grouped, frozen or missing) share."""
+    """Yield place and problem for each repeated name. Two groups, or two parameters, must not have the same name."""
     yield from _repeats((f"$.groups[{i}].name", group.name) for i, group in enumerate(group_map.groups))
     held = sum(len(group.parameters) for group in group_map.groups)
     again = sum(len(tensor.later) for tensor in group_map.tensors())
@@ -110,10 +110,10 @@ def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 
 
 def _wrong_changes(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield place and problem for each invalid name in ``training.train_mode``, which lists changes by
-    ``model.train()``.
+    """Yield place and problem for each invalid name in ``training.train_mode``.
 
-    A name is invalid if the map does not contain the parameter, or if the parameter has the opposite final state.
+    This record lists the parameters that ``model.train()`` freezes or thaws (unfreezes). A name is invalid if the map
+    does not contain the parameter, if a parameter in ``freezes`` is trainable, or if one in ``thaws`` is not trainable.
     """
     if not (train_mode := group_map.training.train_mode):
         return
@@ -156,8 +156,8 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
     import json
 
     if raw.startswith(TEXT_BASELINE):
-        fix = "give the config, or the whole map: lrdecay baseline CONFIG --form json"
-        return LrdecayError("is a text baseline, not a whole map", where=path, fix=fix)
+        fix = "give the config, or a group map: lrdecay baseline CONFIG --form json"
+        return LrdecayError("is a text baseline, not a group map", where=path, fix=fix)
     if not raw.strip():
         if path == "-":
             return LrdecayError(

@@ -3,8 +3,9 @@
 Source: mmcv 1.7, ``mmcv/runner/hooks/lr_updater.py``, ``momentum_updater.py`` and ``optimizer.py``; mmengine 0.10,
 "Migrate from MMCV".
 
-In MMCV 1, ``by_epoch=False`` means a step after each iteration. A policy for the whole training still covers the whole
-training. In other policies, numbers such as ``step`` and ``periods`` then count iterations.
+In MMCV 1, a policy with ``by_epoch=False`` changes the lr after each iteration. A policy for the whole training, such
+as ``CosineAnnealing``, still ends at the end of the training. In other policies, numbers such as ``step`` and
+``periods`` then count iterations instead of epochs.
 """
 
 from __future__ import annotations
@@ -136,9 +137,9 @@ def _lowest(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _at_steps(kind: str, settings: Mapping[str, Any], given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
-    """Return a scheduler that counts epochs or iterations, as ``given`` sets.
+    """Return a scheduler that counts epochs, or iterations if ``given`` contains ``by_epoch=False``.
 
-    It gets the option ``end`` only if the length of the training has the same unit.
+    The scheduler gets the option ``end`` only if the length of the training is given in the same unit.
     """
     by_epoch = given.get("by_epoch", True) is not False
     ended = {"end": run.length} if by_epoch is run.in_epochs and run.length is not None else {}
@@ -186,9 +187,10 @@ def _restart(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
 
 
 def _cyclic(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]] | None:
-    """Return two cosine schedulers: up to the first ``target_ratio``, then down to the second.
+    """Return two cosine schedulers, which change the lr (or momentum) twice.
 
-    ``by_epoch`` has no effect.
+    The first ends at the base lr times ``target_ratio[0]``, the second at the base lr times ``target_ratio[1]``. The
+    option ``by_epoch`` has no effect.
     """
     target, times = given.get("target_ratio", (10, 1e-4)), given.get("cyclic_times", 1)
     target = target if isinstance(target, (list, tuple)) else (target,)

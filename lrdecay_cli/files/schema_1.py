@@ -72,9 +72,12 @@ def from_schema_1(old: GroupMap) -> GroupMap:
 
 
 def _formula_of(rule: str, unknown: bool, of_decay: bool) -> tuple[Basis, str, str]:
-    """Return basis, cause and expression of a formula from its ``rule``.
+    """Return the fields ``basis``, ``cause`` and ``expression`` of a formula. They are parsed from ``rule``.
 
-    ``unknown``: the formula has no result. ``of_decay``: it is the formula of a weight decay.
+    Args:
+        rule: the field ``rule`` of the formula, as schema 1 stores it.
+        unknown: True if the formula has no result.
+        of_decay: True if the formula computes a weight decay.
     """
     if rule.startswith(_DEFAULT) or unknown:
         return "default", "", ""

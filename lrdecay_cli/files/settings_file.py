@@ -55,7 +55,7 @@ def option_value(key: str, text: str, where: str) -> Any:
     Lists are separated by commas. Booleans are ``true`` and ``false``.
 
     Raises:
-        LrdecayError: the text does not have the option's type. The error names ``where`` as its place.
+        LrdecayError: the text does not have the option's type. The error starts with ``where``.
     """
     field = next(field for field in msgspec.structs.fields(Options) if field.encode_name == key)
     plural = key in ("select", "ignore")
@@ -109,7 +109,7 @@ _ASSERTED = ("lr", "lr_scale", "weight_decay", "layer_id", "frozen", "group")
 
 
 def _respelled(table: Mapping[str, Any], hyphen: str, known: Iterable[str], where: str) -> dict[str, Any]:
-    """Return a table whose keys use only hyphens, or only underscores. ``hyphen`` is the character to use.
+    """Return a copy of a table. All keys are spelled with ``hyphen`` between their words: ``-`` or ``_``.
 
     Raises:
         LrdecayError: a key is unknown, or occurs twice.

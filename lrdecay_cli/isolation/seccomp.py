@@ -109,9 +109,9 @@ def _program(machine: str, pid: int) -> Iterator[_Instruction]:
 def _with_argument(
     number: int, offset: int, steps: list[_Instruction] | tuple[_Instruction, ...]
 ) -> list[_Instruction]:
-    """Return filter instructions that apply ``steps`` to an argument of the system call ``number``.
+    """Return filter instructions for the system call with this ``number``. ``steps`` check its argument at ``offset``.
 
-    If no step decides, the call is allowed. For any other system call, these instructions are skipped.
+    If no step denies the call, it is allowed. Other system calls skip these instructions.
     """
     return [(_IS, 0, len(steps) + 2, number), (_LOAD, 0, 0, offset), *steps, (_RETURN, 0, 0, _ALLOW)]
 

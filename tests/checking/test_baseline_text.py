@@ -222,4 +222,4 @@ def test_check_names_differences_from_a_text(tmp_path: Path) -> None:
     assert lrdecay("diff", "a.json", "a.json", cwd=tmp_path).code == 0
     for command in (("inspect", "a.txt"), ("diff", "a.txt", "a.txt"), ("check", "a.txt")):
         refused = lrdecay(*command, cwd=tmp_path)
-        assert (refused.code, refused.err.count("is a text baseline, not a whole map; give the config")) == (2, 1)
+        assert (refused.code, refused.err.count("is a text baseline, not a group map; give the config")) == (2, 1)
