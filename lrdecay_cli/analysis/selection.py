@@ -14,7 +14,7 @@ from lrdecay_cli.text.spelling import question, similar_names
 def select(
     group_map: GroupMap, pattern: str | None, *, where: str = "--filter", duplicates: bool = False
 ) -> list[Tensor]:
-    """Return the tensors whose name, module or group matches ``pattern``; all tensors for None.
+    """Return the tensors with a name, module or group that matches ``pattern``; all tensors if it is None.
 
     If several optimizers step a tensor in turn, the tensor is returned once for each of these optimizers.
 

@@ -157,7 +157,7 @@ class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     """The module's path, or the layer id. ``3 → 4`` if the layer id differs."""
     tensors: int
-    """Number of tensors on either side."""
+    """Number of tensors in the first map, the second map or both."""
     parameters: int
     """Number of elements of these tensors."""
     changed: int

@@ -57,7 +57,7 @@ class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     package: str
     zoo: str
-    """The library whose configs need it."""
+    """The library that contains configs with this need."""
     folders: tuple[str, ...]
     """Folders of the library with configs that need the package."""
     which: str

@@ -266,7 +266,7 @@ class Series:
         same.
         """
         self.rows = array("d")
-        """The values of all tracks at the first of ``steps``, then at the second, and so on."""
+        """The values of all tracks: first those at ``steps[0]``, then those at ``steps[1]``, and so on."""
 
     def __len__(self) -> int:
         return len(self.steps)

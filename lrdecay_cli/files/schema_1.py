@@ -1,6 +1,7 @@
 """Convert group maps of schema 1 to schema 2.
 
-Schema 1 stored some facts in sentences and names. In schema 2 they are fields. Only this module parses the sentences.
+In schema 1, some facts are only part of a sentence or of a name. Schema 2 has a field for each of these facts. Only
+this module parses the sentences.
 """
 
 from __future__ import annotations

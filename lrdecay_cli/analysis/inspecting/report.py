@@ -70,7 +70,7 @@ def inspection(
     Args:
         group_map: the map.
         by: one of ``VIEWS``.
-        pattern: only parameters whose name, module or group matches, see :func:`selection.select`.
+        pattern: only parameters with a matching name, module or group, see :func:`selection.select`.
         sort: key or heading of a column, with ``-`` in front for descending order. None sorts by layer id, and keeps a
             tree in the model's order.
         findings: findings of the rules in the map.
