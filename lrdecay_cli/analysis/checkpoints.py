@@ -94,8 +94,8 @@ def _starting_lrs(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
         yield _warning(problem, differing, saved)
     elif known and any(group.options["initial_lr"] != group.lr for group, _ in known):
         yield Note(
-            "training began with the config's lr, and its schedule has changed the lr since then:"
-            " --only lr_scale,weight_decay does not compare the lr"
+            "training began with the config's lr, and its schedule has changed the lr since then;"
+            " to compare without the lr, give --only lr_scale,weight_decay"
         )
 
 

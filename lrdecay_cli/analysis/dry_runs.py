@@ -160,7 +160,7 @@ def _notes(run: DryRun) -> Iterator[Note]:
             key = (step.rule, step_text(step))
             by_formula[key] = by_formula.get(key, 0) + len(group.parameters)
     for (rule, numbers), tensors in by_formula.items():
-        yield Note(f"a number of {count(tensors, 'tensor')} depends on the number of GPUs: {rule}: {numbers}")
+        yield Note(f"the number of GPUs affects {count(tensors, 'tensor')}: {rule}: {numbers}")
     if run.unmoved:
         yield Note(
             f"{count(len(run.unmoved), 'tensor')} with a gradient did not change in the first steps",

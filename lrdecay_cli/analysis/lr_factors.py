@@ -66,7 +66,11 @@ def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
 
 
 def effect_of(name: str, pairs: Collection[LrPair]) -> Effect | None:
-    """Return the mean lrs of a module in both maps, and its factors; None if none of its parameters trains."""
+    """Return the mean lr of a module in both maps, and the factor between the two means.
+
+    The result also contains the lowest and highest factor of a tensor. Returns None if the module has no parameter that
+    trains.
+    """
     before, after = mean_lrs(pairs)
     if before is None or after is None:
         return None
@@ -82,7 +86,9 @@ def backbone_root(names: Iterable[str]) -> str:
 
 
 def modules_of(names: Sequence[str], root: str) -> dict[str, str]:
-    """Return the module of each parameter: a child of the backbone or of the model, or an entry if the child is a list.
+    """Return the module of each parameter: a child of the backbone, or else a child of the model.
+
+    If the child is a list of modules, the entry of the list is returned: ``backbone.stages.2``.
 
     Args:
         names: the parameter names.

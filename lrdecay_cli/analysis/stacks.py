@@ -12,9 +12,9 @@ from lrdecay_cli.text.counting import listed
 
 
 def made_with(group_map: GroupMap) -> Mapping[str, Distribution]:
-    """Return the distribution (name and version on PyPI) of each package of a map, by import name.
+    """Return the name and version on PyPI of each package that a map records, by import name.
 
-    If the map does not record the distribution, its name is the import name.
+    If the map does not record the name on PyPI, the import name is used instead.
     """
     known = group_map.distributions or {}
     return {name: known.get(name) or Distribution(name, version) for name, version in group_map.stack.items()}
@@ -66,6 +66,6 @@ def stack_notes(cause: Cause | None, path: str) -> Iterator[Note]:
 
 
 def stack_fact(packages: Sequence[PackageChange]) -> Iterator[tuple[str, str]]:
-    """Yield the header line of a report that lists the packages with different versions."""
+    """Yield one line for the header of a report: it lists the packages with different versions."""
     if packages:
         yield "stack", listed(f"{change.before} → {change.after}" for change in packages)

@@ -18,7 +18,10 @@ from lrdecay_cli.domain.provenance import Formula, Provenance
 
 
 def disagreements(group_map: GroupMap) -> Iterator[str]:
-    """Yield a line for each number that lrdecay's rules compute differently from the real group."""
+    """Yield a line for each number for which lrdecay's rules and the real parameter group give different values.
+
+    A number is a layer id, lr scale, lr or weight decay.
+    """
     for name, difference in named_disagreements(group_map):
         yield f"{name}: {difference}"
 
@@ -64,10 +67,10 @@ def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None
 
 
 def with_original(group_map: GroupMap) -> GroupMap:
-    """Return the map with the known constructor of which the config's constructor is a copy.
+    """Find out if the config's constructor is a copy of a known constructor, and return the map with this original.
 
-    Known constructors with a similar class name are tried. A constructor is the original if its rules give every number
-    of every group, bit for bit. If there is no original, the map is returned unchanged.
+    lrdecay tries the known constructors with a similar class name. A constructor is the original if its rules give
+    every number of every group, bit for bit. If there is no original, the map is returned unchanged.
     """
     built_by = group_map.constructor
     if not built_by.module or constructor_of(group_map).known:
@@ -88,9 +91,13 @@ def _differs(tensor: Tensor, rules: ConstructorRules) -> bool:
 
 
 def missing_lr(groups: Sequence[ParameterGroup], reader: str) -> tuple[str, str] | None:
-    """Return problem and fix if groups have no lr, or ``lr=None``, and ``reader`` needs it.
+    """Return an error message and its fix if a group has no lr; None if every group has an lr.
 
-    Returns None if all groups have an lr.
+    ``lr=None`` counts as no lr.
+
+    Args:
+        groups: the parameter groups to check.
+        reader: the name of the scheduler or hook that needs the lr, for the message.
 
     Source: mmengine 0.10.7, ``_ParamScheduler``, which multiplies the lr of every group, and ``RuntimeInfoHook``, which
     logs the lr of the first group in each iteration. transformers' Adafactor has ``lr=None`` by default.

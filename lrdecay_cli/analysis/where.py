@@ -66,7 +66,10 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
 
 
 def options_table(options: Iterable[Option], title: str = "") -> Table:
-    """Return a table with one row for each option: value, place, names that pass it on, and overridden values."""
+    """Return a table with one row for each option: its value, the place that sets it, and the values that it overrides.
+
+    If the value comes from variables or an expression, the column ``through`` shows them.
+    """
     rows = [*map(_row, options)]
     shown_columns = [place for place, column in enumerate(_COLUMNS) if column.vital or any(row[place] for row in rows)]
     columns = tuple(_COLUMNS[place] for place in shown_columns)

@@ -67,7 +67,7 @@ def test_maps_carry_the_factor_on(config: str, tmp_path: Path, capsys: pytest.Ca
         maps[gpus].write_text(out)
     code, out, _ = output(capsys, "diff", maps["8"], maps["32"])
     assert code == 1
-    assert "auto_scale_lr multiplies every lr of the second side by 4, relative to the first side" in out
+    assert "auto_scale_lr alone makes every lr of the second side 4 times the lr of the first side" in out
     assert output(capsys, "diff", maps["8"], config, *SCALING)[0] == 0
     folder = tmp_path / "baselines"
     assert output(capsys, "baseline", config, "-o", folder, *SCALING)[0] == 0

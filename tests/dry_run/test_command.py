@@ -105,7 +105,11 @@ def test_the_console_command_answers_alike_without_compiler_and_canvas(
             "LRD813 frozen-during-training: DryFreezeHook.before_train_iter freezes 18",
         ),
         ("train() freezes", 0, "4 tensors frozen at the end; no findings"),
-        ("nobody steps the schedulers", 1, "LRD814 schedulers-never-stepped: no hook steps LinearLR and MultiStepLR"),
+        (
+            "nobody steps the schedulers",
+            1,
+            "LRD814 schedulers-never-stepped: no hook calls step() of LinearLR and MultiStepLR",
+        ),
         (
             "auto_scale_lr",
             0,

@@ -72,7 +72,7 @@ def test_every_iteration_is_as_in_the_real_training(name: str, tmp_path: Path) -
         ("a hook takes the schedulers' place", "DryInPlaceOfSchedulers.before_train_iter sets the lr of every group"),
         (
             "nobody steps the schedulers",
-            "warning: no hook steps LinearLR and MultiStepLR: every lr keeps its value of iteration 0",
+            "warning: no hook calls step() of LinearLR and MultiStepLR: every lr keeps its value of iteration 0",
         ),
         (
             "schedulers are stepped twice",

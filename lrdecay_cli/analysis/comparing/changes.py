@@ -48,8 +48,8 @@ def diff(
     """Yield every change from one map to the other, in the order of the first map; added parameters come last.
 
     Group, numbers and options of a parameter are compared only if the parameter is in a group in both maps. Otherwise
-    ``added``, ``removed`` or ``state`` reports the difference. With ``only``, these three aspects are also reported if
-    only one side has a compared value.
+    ``added``, ``removed`` or ``state`` reports the difference. If ``only`` selects other aspects, these three are still
+    reported when a selected value exists in only one of the maps.
 
     Args:
         before: the first map.
@@ -75,9 +75,9 @@ def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
 
 
 def one_side(change: Change) -> Literal["before", "after"] | None:
-    """Return ``before`` or ``after`` if only this map contains the tensor, or only this map has the tensor in a group.
+    """Return the only map that contains the tensor, or the only map with the tensor in a group.
 
-    Returns None for all other changes.
+    Returns ``before`` for the first map, ``after`` for the second map, and None for all other changes.
     """
     if change.aspect in ("added", "removed"):
         return "after" if change.aspect == "added" else "before"
@@ -153,7 +153,7 @@ def _traits(tensor: Tensor) -> Hashable:
 def _state(tensor: Tensor) -> str:
     """Return the state of a tensor: ``grouped``, ``frozen``, ``missing`` or ``duplicate``.
 
-    For a tensor in several groups, ``grouped`` includes their number.
+    If the tensor is in groups more than once, the text says how often: ``grouped twice``.
     """
     state = "grouped" if tensor.group else tensor.state
     return state if tensor.times == 1 else f"{state} {'twice' if tensor.times == 2 else f'{tensor.times} times'}"
@@ -222,7 +222,7 @@ def _turn_changes(
 def group_options(group: ParameterGroup) -> dict[str, Any]:
     """Return the options of a group that ``diff`` compares.
 
-    The key ``<key> precision`` has the precision of an option.
+    For an option with less than double precision, another key contains the precision: ``lr precision`` for ``lr``.
     """
     return {key: value for key, value in _all_options(group).items() if key not in _IDENTITY}
 

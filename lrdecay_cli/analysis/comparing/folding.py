@@ -124,9 +124,14 @@ def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) 
 def _whole_modules(
     names: Mapping[str, Hashable], others: Mapping[str, Hashable], contents: dict[Hashable, int]
 ) -> dict[int, list[_Module]]:
-    """Return the modules of ``names`` that share no parameter with ``others``, by an id of their contents.
+    """Return the modules that occur in ``names`` and have no parameter name that occurs in ``others`` too.
 
-    Modules with equal parameters and properties have the same id. ``contents`` stores the ids; new ids are added.
+    The keys of the result are ids of contents: modules with the same parameters and properties have the same id.
+
+    Args:
+        names: the properties of each parameter of one map, by name.
+        others: the same for the other map.
+        contents: the ids that are known; the function adds new ids.
     """
     modules: dict[int, list[_Module]] = {}
 

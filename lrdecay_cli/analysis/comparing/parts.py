@@ -33,10 +33,12 @@ def changed_parts(
     renamed: Mapping[str, str],
     pairs: Mapping[str, LrPair],
 ) -> tuple[ChangedPart, ...]:
-    """Return the layers or modules with differences, in the model's order; none for ``parameter``.
+    """Return the layers or modules that differ, in the model's order.
+
+    If ``by`` is ``parameter``, the result is empty.
 
     Args:
-        by: unit of a row: ``layer`` or ``module``.
+        by: what to return: ``layer`` or ``module``.
         changes: the changes between the two maps.
         before: the first map.
         after: the second map.

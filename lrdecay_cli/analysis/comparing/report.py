@@ -182,13 +182,13 @@ def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 
 def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Yield notes on differences between the lrs that come from the batch size or the number of GPUs."""
+    """Yield notes on lr differences that a different batch size or number of GPUs causes."""
     batches = [(side.config.path, side.batch) for side in (before, after) if side.batch]
     if before.lr_factor != after.lr_factor:
         texts = tuple(f"{path}: {describe_factor(batch)}" for path, batch in batches if batch.lr_factor is not None)
         ratio = after.lr_factor / before.lr_factor
         yield Note(
-            f"auto_scale_lr multiplies every lr of the second side by {ratio:g}, relative to the first side",
+            f"auto_scale_lr alone makes every lr of the second side {ratio:g} times the lr of the first side",
             "info",
             texts,
         )

@@ -30,8 +30,8 @@ def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
 def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset | UnsetType:
     """Return why a map has no value for a setting; ``UNSET`` if the map has a value.
 
-    A checkpoint contains some settings only as the text of its config. Its base lr and weight decay are the values that
-    the constructor recorded.
+    A checkpoint contains some settings only as the text of its config; the result for them is ``not recorded``. The
+    base lr and base weight decay of a checkpoint are known only if the constructor recorded them.
     """
     recorded = {
         "constructor": group_map.constructor.type,
@@ -49,9 +49,9 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
 
 
 def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
-    """Return the setting with the option that sets it on each side, and the place of the option.
+    """Return a copy of the setting that also contains, for each side, the config option that sets it.
 
-    If the config of a side is unknown, its option is missing.
+    The option includes its file and line. It is missing if lrdecay does not know the config of a side.
     """
     keys = keys_of_setting(setting.name)
     if keys is None:

@@ -74,7 +74,7 @@ def _of_mappings(values: Iterable[Any]) -> bool:
 
 
 def option_causes(options: Iterable[Option], *, proven: bool = False) -> tuple[Cause, ...]:
-    """Return a cause for each option."""
+    """Return one cause of different groups for each option that differs between the two configs."""
     return tuple(Cause("config", each.name, each.before, each.after, proven=proven) for each in options)
 
 
@@ -114,7 +114,10 @@ def package_causes(
 
 
 def _optimizer_causes(changes: Sequence[Change], before: GroupMap, after: GroupMap, proven: bool) -> Iterator[Cause]:
-    """Yield causes in the optimizer: its class, other group options, and defaults for an unset lr or weight decay."""
+    """Yield the differences between two optimizers that cause different groups.
+
+    Such a difference is the class, an option of a group, or the default of an lr or weight decay that is not set.
+    """
     differing = {change.aspect for change in changes}
     for name, aspect, old, new in (
         ("type", "optimizer", before.optimizer.type, after.optimizer.type),

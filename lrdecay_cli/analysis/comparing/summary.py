@@ -152,7 +152,10 @@ def _setting(setting: SettingChange) -> tuple[str, str]:
 
 
 def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
-    """Return name and values of the first entry that differs between two dicts, if the text of the config is known."""
+    """Return the name and both values of the first entry that differs between two dicts.
+
+    Without the files of the configs, return the name of the setting and ``differs``.
+    """
     old, new = (option or None for option in (setting.before_option, setting.after_option))
     known = new or old
     if known is None:
@@ -163,9 +166,9 @@ def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
 
 
 def _model_options(before: ConfigOrigins | None, after: ConfigOrigins | None) -> Iterator[tuple[str, str]]:
-    """Yield the options of the model that have different values.
+    """Yield the options of the model with different values in the two configs, and the places that set them.
 
-    Yields nothing if the text does not give the values.
+    The options are read from the files of the configs.
     """
     olds, news = (
         {option.keys: option for option in origins.options(("model",))} if origins else {}

@@ -98,9 +98,9 @@ def explanation(
 
 
 def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
-    """Return each tensor that matches a pattern once, in the map's order.
+    """Return the tensors that match any of the patterns, in the map's order and without repeats.
 
-    Raises LrdecayError if a pattern does not match.
+    Raises LrdecayError if a pattern matches no tensor.
     """
     if not patterns:
         return []

@@ -75,7 +75,11 @@ def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Tab
 
 
 def why_not_table(item: WhyNot) -> Table:
-    """Return a table that compares, per number, the rule for the group's members with the rule for this parameter."""
+    """Return a table that shows why a parameter is not in a group.
+
+    For each number that differs (such as the lr scale), the table shows the rule that applies to the members of the
+    group, and the rule that applies to the parameter.
+    """
     title = f"{_title(item.patterns, item.parameters, item.groups)}, not in {item.not_in}"
     more = f" and {len(item.nearest) - 2} more" if len(item.nearest) > 2 else ""
     rows = [("", "compared with", f"{', '.join(item.nearest[:2])}{more}")]
@@ -102,7 +106,8 @@ def _title(patterns: Sequence[str], parameters: Sequence[str], groups: Sequence[
 def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, str]]:
     """Yield the cells of each line: number, rule and outcome.
 
-    Lines are sorted by number, then as in the constructor.
+    The lines are sorted by number (layer id, lr scale, …). The lines about one number are in the order in which the
+    constructor applies its rules.
     """
     sections: dict[tuple[Part, ...], list[RuleTrace]] = {}
     for considered in explanation.considered:

@@ -70,10 +70,15 @@ def _group(group_map: GroupMap, name: str) -> ParameterGroup:
 
 
 def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup, advice: str) -> WhyNot:
-    """Compare parameters with the member of the group that differs in the fewest numbers.
+    """Compare parameters with one member of a group: the member that differs in the fewest numbers.
 
-    Of several such members, the one with the most similar name is chosen. ``advice`` is a text about ways to change the
-    layer id; it may be empty.
+    Of several such members, the member with the most similar name is chosen.
+
+    Args:
+        here: the explanation of the parameters.
+        members: the explanations of the group's members.
+        group: the group in which the parameters are expected.
+        advice: a text about ways to change the layer id; may be empty.
     """
     compared = [(tuple(_partings(here, member, members, group)), member) for member in members]
     partings, nearest = min(compared, key=lambda pair: (len(pair[0]), -_common(here, pair[1])))
@@ -141,9 +146,9 @@ def _of_number(part: Part, here: Explanation, there: Explanation, members: Seque
 
 
 def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
-    """Return which input the formula needs for the group: ``block must be 24, 25 or 26, not 3``.
+    """Return the input of the formula that differs from the group's members: ``block must be 24, 25 or 26, not 3``.
 
-    Returns None if the group's members use other formulas or the same inputs.
+    Returns None if the members use another formula, or the same inputs.
     """
     ours = _step(here, part)
     if ours is None:
@@ -157,7 +162,10 @@ def _other_number(part: Part, here: Explanation, members: Sequence[Explanation])
 
 
 def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, ours: RuleTrace | None) -> str:
-    """Return the change of the parameter or the config with which the constructor would treat it like the members."""
+    """Return the change after which the constructor would apply the rule of the group's members to the parameter.
+
+    Example: ``its name would have to be like backbone.norm3``.
+    """
     if here.provenance is None or there.provenance is None:
         return "unknown: the numbers were only observed"
     met = _outcome_here(here, theirs)

@@ -93,7 +93,10 @@ def inspection(
 
 
 def _next_step(group_map: GroupMap, findings: Sequence[Finding]) -> str:
-    """Return the command to run next: it shows the fixes if ``check --fix`` can apply one, else the findings."""
+    """Return the ``lrdecay check`` command that the user should run next; empty without findings.
+
+    If ``check --fix`` can apply a fix, the command shows the fixes (``--diff``). Otherwise it shows the findings.
+    """
     config = group_map.config.path
     if not findings or group_map.live:
         return ""

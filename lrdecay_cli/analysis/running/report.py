@@ -101,7 +101,9 @@ def _cause(cause: PartingCause, segment: Segment) -> str:
     if cause.kind == "hook":
         return f"{cause.name} sets the lr instead of the schedulers"
     if cause.kind == "schedulers not stepped":
-        return "no hook steps the schedulers; set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')"
+        return (
+            "no hook calls step() of the schedulers; set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')"
+        )
     if cause.kind == "resume":
         return (
             f"mmengine restored the schedulers of {cause.name} and ignores the config's; to use these,"

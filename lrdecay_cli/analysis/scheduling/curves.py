@@ -20,7 +20,7 @@ _PATTERNS = 2
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A curve before it gets a name: its groups, and the tracks of their values."""
+    """Groups with equal values at every step. Each member becomes a curve, which also has a name."""
 
     optimizer: str
     groups: tuple[str, ...]
@@ -29,7 +29,10 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def members(series: Series) -> list[Member]:
-    """Return one member for each set of groups with equal values at every step, in the order of their first groups."""
+    """Combine groups with equal values at every step, and return a :class:`Member` for each combination.
+
+    The members are in the order of their first groups.
+    """
     holders: dict[tuple[str, tuple[str, ...]], dict[str, int]] = {}
     for index, track in enumerate(series.tracks):
         if track.groups:
@@ -47,9 +50,15 @@ def members(series: Series) -> list[Member]:
 def curves(
     series: Series, group_map: GroupMap, samples: Sequence[int], all_moments: Sequence[Moments]
 ) -> tuple[tuple[Curve, ...], tuple[Mapping[str, int], ...]]:
-    """Return the curves, and for each curve the indexes of its tracks. An optimizer's slowest curve comes first.
+    """Return the curves, and for each curve a dict from a scheduled option (``lr``) to the index of its track.
 
-    ``all_moments`` contains the important values of each track.
+    Within an optimizer, the curves are sorted by their highest lr, in ascending order.
+
+    Args:
+        series: the values of all tracks at every step.
+        group_map: the group map of the config.
+        samples: the steps to keep in the curves.
+        all_moments: for each track, the values from :func:`moments`.
     """
     by_name = {group.name: group for group in group_map.groups}
     found = members(series)
@@ -182,7 +191,10 @@ def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> t
 
 
 def _order(values: Sequence[float]) -> tuple[object, ...]:
-    """Return the order of the lrs as a value. It changes if two curves meet, part or cross."""
+    """Return a tuple that describes the order of the curves by lr, and which lrs are equal.
+
+    Two steps with different tuples show that curves meet, part or cross between these steps.
+    """
     order = sorted(range(len(values)), key=lambda curve: (values[curve], curve))
     return tuple(
         (curve, _compare(values[curve], values[before]) == 0)
@@ -201,9 +213,10 @@ def _relation(series: Series, step: int, first: int, second: int) -> int:
 
 
 def _when(series: Series, first: int, second: int, before: int, after: int) -> int:
-    """Return the first step after ``before`` at which two tracks have the same order (<, = or >) as at ``after``.
+    """Return the step at which the order of two tracks (<, = or >) changes.
 
-    Assumes that the order changes once between these steps.
+    The order at ``before`` differs from the order at ``after``. The function assumes that the order changes only once
+    between these two steps.
     """
     target = _relation(series, after, first, second)
     while after - before > 1:
@@ -216,7 +229,7 @@ def _when(series: Series, first: int, second: int, before: int, after: int) -> i
 
 
 def _connected_sets(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
-    """Yield the sets of curves that the pairs connect, each in ascending order."""
+    """Join pairs that have a curve in common: ``(0, 1), (1, 2), (4, 5)`` gives ``(0, 1, 2)`` and ``(4, 5)``."""
     sets: list[set[int]] = []
     for pair in pairs:
         touched = [left for left in sets if left & {*pair}]

@@ -26,8 +26,8 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
     if not schedule.complete:
         kept, unit = f"{len(schedule.samples):,} of {schedule.length.steps:,}", schedule.length.unit
         yield Note(
-            f"chart, CSV and JSON contain {kept} {unit}s, more of them where schedulers begin and end. Their values"
-            f" are exact; start, peak and end are those of all {unit}s"
+            f"chart, CSV and JSON contain {kept} {unit}s, with exact values; the {unit}s where a scheduler begins or"
+            f" ends are sampled more closely. Start, peak and end are computed from all {unit}s"
         )
 
 
@@ -57,7 +57,7 @@ def _setting(schedule: Schedule) -> Iterator[Note]:
     if never:
         stay = "" if setters else f": every lr keeps its value of {unit} 0"
         fix = "set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')"
-        yield Note(f"no hook steps {listed(dict.fromkeys(never))}{stay}", "warning", (fix,))
+        yield Note(f"no hook calls step() of {listed(dict.fromkeys(never))}{stay}", "warning", (fix,))
     for scheduler in schedule.schedulers:
         if scheduler.stepped and scheduler.expected and scheduler.stepped > scheduler.expected:
             times, step = f"{scheduler.stepped:,} times", "epoch" if scheduler.by_epoch else "iteration"
@@ -72,7 +72,7 @@ def _setting(schedule: Schedule) -> Iterator[Note]:
 
 
 def _dry_run_notes(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
-    """Yield notes on other changes that hooks made in the dry run, and on parts that could not run."""
+    """Yield notes on a dry run: tensors that hooks freeze or unfreeze, and hooks that could not run or were not run."""
     for change in rehearsal.states:
         action = "unfreezes" if change.trainable else "freezes"
         tensors, when = count(len(change.parameters), "tensor"), f"{unit} {change.cause.iteration:,}"
@@ -87,8 +87,8 @@ def _dry_run_notes(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
         )
     if rehearsal.tried:
         yield Note(
-            f"the lrs by epoch are the same with {listed(map(str, rehearsal.tried))} iterations per epoch;"
-            " if a hook counts more iterations, give --iters-per-epoch N"
+            f"dry runs with {listed(map(str, rehearsal.tried))} iterations per epoch gave the same result;"
+            " if a hook acts only at a later iteration, give --iters-per-epoch N"
         )
 
 
@@ -160,7 +160,10 @@ def _meeting(meeting: Meeting, schedule: Schedule) -> str:
 
 
 def _batch(plan: TrainingPlan, schedule: Schedule) -> Iterator[Note]:
-    """Yield notes on the batch size and number of GPUs, and on the config's batch size if ``auto_scale_lr`` is off."""
+    """Yield a note if the training's total batch size is not the batch size for which the config's lr is meant.
+
+    There is no note without ``--gpus``, or if ``auto_scale_lr`` is on: it then scales the lr.
+    """
     batch, base = schedule.batch, plan.base_batch_size
     if not batch or not batch.gpus_given or batch.size is None or batch.lr_factor is not None or base is None:
         return

@@ -136,7 +136,10 @@ def _by_curve(schedule: Schedule, name: str, *, titled: bool) -> Table:
 
 
 def _log(schedule: Schedule, digits: int) -> Table:
-    """Return a table of the lrs as mmengine's log prints them, and of the fastest group, which the log omits."""
+    """Return a table of the lrs that mmengine's log prints.
+
+    The log may omit the group with the highest lr. The table has an additional row for this group.
+    """
     warm = schedule.warm_up_end is not None
     columns = (
         Column("key", "in the log", "text", vital=True),

@@ -24,17 +24,17 @@ def run_length(
 
     Args:
         plan: the settings of the run in the config.
-            iterations_per_epoch: value of ``--iters-per-epoch``.
-            dataset_size: value of ``--dataset-size``: the number of samples, without repeats by RepeatDataset.
-            gpus: value of ``--gpus``: the number of GPUs that share the samples of an epoch.
+        iterations_per_epoch: value of ``--iters-per-epoch``.
+        dataset_size: value of ``--dataset-size``: the number of samples, without repeats by RepeatDataset.
+        gpus: value of ``--gpus``: the number of GPUs that share the samples of an epoch.
 
-        Returns:
-            The length in iterations, if their number is known or only iterations matter. Otherwise in epochs, if
-            every scheduler steps by epoch.
+    Returns:
+        The length in iterations if the number of iterations per epoch is known, or if the config counts the training
+        in iterations. Otherwise, every scheduler steps by epoch, and the length is in epochs.
 
-        Raises:
-            LrdecayError: a scheduler needs the unknown number of iterations per epoch; both options are given; or
-                a dataset size is given and the batch size is unknown.
+    Raises:
+        LrdecayError: a scheduler needs the number of iterations per epoch, which is unknown; both options are given;
+            or a dataset size is given and the batch size is unknown.
     """
     known, source = _iterations_per_epoch(plan, iterations_per_epoch, dataset_size, gpus)
     if known is None and (reason := _needs_iterations(plan)):
@@ -61,7 +61,7 @@ def _iterations_per_epoch(
         return None, "unknown"
     if plan.batch_size is None:
         raise LrdecayError(
-            "train_dataloader has no batch_size, by which to divide --dataset-size",
+            "train_dataloader has no batch_size, so --dataset-size cannot be converted to iterations",
             where=plan.where,
             fix="give --iters-per-epoch N",
         )

@@ -69,7 +69,10 @@ def _evenly(begin: int, end: int, count: int) -> Iterator[int]:
 
 
 def _jumps(series: Series) -> Iterator[int]:
-    """Yield the steps at which the first lr jumps, and the steps before. Yields nothing if the lr jumps very often."""
+    """Yield each step at which the lr of the first group jumps, and the step before it.
+
+    Yields nothing if this lr jumps very often.
+    """
     values = series.column(next(series.of("lr")))
     up, down = 1 + _JUMP, 1 - _JUMP
     jumps = [

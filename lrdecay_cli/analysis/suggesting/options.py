@@ -191,8 +191,8 @@ def _inner_prefix(names: Sequence[str], prefix: str) -> str:
 def _layers(group_map: GroupMap, prefix: str) -> Iterator[tuple[str, str]]:
     """Yield a regular expression and the name for each parameter of the backbone.
 
-    The expression matches the child of the backbone that contains the parameter, or its entry if the child is a
-    list.
+    The expression matches the child of the backbone that contains the parameter, such as ``norm3``. If the child is a
+    list of modules, the expression matches the entry of the list.
     """
     names = _names(group_map, prefix)
     inner = _inner_prefix(names, prefix)

@@ -23,9 +23,9 @@ def suggest(
 ) -> None:
     """Suggest a layer-wise lr decay that fits the config's model.
 
-    Prints Python to paste into the config; the config is not changed. lrdecay tests the suggestion first: real
-    optimizers give the layers before and after that the report shows. The exit code is 0, also if the config's own
-    decay already fits. It is 2 if there is nothing to decay or no known decay fits.
+    Prints Python to paste into the config; the config is not changed. lrdecay tests the suggestion first: it builds
+    the real optimizer without and with the suggestion, and shows the layers of both. The exit code is 0, also if the
+    config's own decay already fits. It is 2 if there is nothing to decay or no known decay fits.
 
     --format python prints only the snippet. If the config's own decay fits, the snippet only sets _base_ to the config.
 

@@ -61,7 +61,7 @@ def run_check(
 ) -> tuple[CheckResult, tuple[GroupMap, ...]]:
     """Check all ``targets``; return the result and the checked group maps.
 
-    ``skipped`` receives the ``.py`` files of directories that are not configs.
+    A ``.py`` file in a directory is added to the list ``skipped`` if the file is not a config.
 
     Raises:
         LrdecayError: there is nothing to check, or the only target cannot be checked.
@@ -161,7 +161,7 @@ def is_config(name: str) -> bool:
 def named_by(targets: Sequence[str], skipped: list[str] | None = None) -> list[str]:
     """Return the configs, exported maps and checkpoints that ``targets`` name; expand directories and ``mmdet::DIR``.
 
-    ``skipped`` receives the ``.py`` files of directories that are not configs.
+    A ``.py`` file in a directory is added to the list ``skipped`` if the file is not a config.
 
     ``-`` (a map on stdin) stays ``-``. A file that several targets name is returned once, under its first name.
 

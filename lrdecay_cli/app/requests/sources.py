@@ -147,8 +147,9 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
 def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
     """Return the group maps of the two sources of ``diff``, like :func:`group_maps_of`.
 
-    For a work directory, its last checkpoint is used. The other source gives the parameter names of this checkpoint. If
-    the other source does not fit, or is a checkpoint too, the config that the training dumped gives the names.
+    If a source is a work directory, its last checkpoint is compared. A checkpoint contains no parameter names, so they
+    come from the other source. If the other source is a checkpoint too, or is for another model, the names come from
+    the config that the training wrote to its work directory.
     """
     sources = (before, after)
     texts = [source for source in sources if is_text_baseline(source)]

@@ -17,10 +17,10 @@ _MODULES = {"merge": "scan"}
 
 
 def command_line(arguments: Sequence[str]) -> Callable[..., Any]:
-    """Return the Typer application with only the command that ``arguments`` call.
+    """Return a Typer application that contains only one command: the command that the first argument names.
 
-    If the first argument is not the name of a command, the application has all commands. Adding a command takes
-        two milliseconds, at every start and at the first call from a Python program.
+    If the first argument is not the name of a command, the application contains all commands. Each command in the
+    application costs two milliseconds at every start, because Typer has to set it up.
     """
     return _application(arguments[0] if arguments and arguments[0] in COMMANDS else "")
 

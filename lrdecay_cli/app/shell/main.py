@@ -44,10 +44,14 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str], *, console: bool = False) -> int:
-    """Run the command that ``arguments`` call, and return its exit code.
+    """Run the command line ``arguments``, such as ``["inspect", "config.py"]``, and return the exit code.
 
-    An exception becomes an exit code and one line on stderr. ``console`` is True in the console command: it allows the
-    shortcuts of :mod:`lrdecay_cli.app.speed.fast_start`, which would disturb another Python program.
+    If the command raises, this function prints one line on stderr and returns an exit code.
+
+    Args:
+        arguments: the words after ``lrdecay``.
+        console: True if the process runs only this command. The shortcuts of
+            :mod:`lrdecay_cli.app.speed.fast_start` are then allowed. They would disturb another Python program.
     """
     try:
         return _run(arguments, console)
@@ -167,5 +171,8 @@ def _fail(line: str, code: int = CANNOT_JUDGE) -> int:
 
 
 def _redirect_to_null(stream: TextIO) -> None:
-    """Connect ``stream`` to the null device, because Python's flush at exit would fail: closed pipe or full disk."""
+    """Connect ``stream`` to the null device.
+
+    Python flushes ``stream`` at exit. If the pipe is closed or the disk is full, this flush would fail.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -179,7 +179,7 @@ class Caching:
         return self._keys[config]
 
     def cache_report(self, text: str) -> None:
-        """Cache the stdout of ``inspect``, if its only inputs are the last map and the command line."""
+        """Cache the stdout of ``inspect``, if it depends only on the command line and on one cached group map."""
         if self._evidence is None or is_read_only():
             return
         from lrdecay_cli.cache.gathering import with_modules

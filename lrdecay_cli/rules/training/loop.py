@@ -148,7 +148,7 @@ def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
     if run is not None and context.schedulers and not run.steps_schedulers:
         schedulers = listed(dict.fromkeys(scheduler.name for scheduler in context.schedulers))
         yield Fault(
-            f"no hook steps {schedulers}: every lr stays at its value in the first iteration",
+            f"no hook calls step() of {schedulers}: every lr stays at its value in the first iteration",
             "set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')",
             option="default_hooks.param_scheduler",
             edits=[set_option("default_hooks.param_scheduler", {"type": "ParamSchedulerHook"})],
