@@ -40,9 +40,11 @@ def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
 
     Without ``form``, return the existing file, or the path of the text form if there is none.
 
-    A file below a folder is named after the config's path within its project, independent of the working directory.
-    Outside a project, it is named after the path relative to the parent of the folder. For configs elsewhere, and
-    configs of a package's zoo, it is named after the config's name.
+    A file below a folder is named after a path of the config:
+
+    - in a project: the path within the project, independent of the working directory
+    - in no project: the path relative to the parent of the folder ``given``, or else to the working directory
+    - outside both, or in the zoo of a package: the name ``config`` itself
 
     Raises:
         LrdecayError: both forms exist.
@@ -128,7 +130,7 @@ def lost_configs(folder: str, targets: Iterable[str], checked: Iterable[str]) ->
     Args:
         folder: value of ``--baseline``.
         targets: names on the command line. Only configs in a folder among them are considered.
-        checked: configs that exist, so that their baselines need not be read.
+        checked: configs that are known to exist. Their baselines are skipped without being read.
     """
     inside = [os.path.abspath(target) for target in targets if Path(target).is_dir()]  # noqa: PTH100
     if not inside or not Path(folder).is_dir():

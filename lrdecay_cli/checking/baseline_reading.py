@@ -138,7 +138,7 @@ def _exact(value: float | None, aspect: str, tensors: Sequence[Tensor]) -> float
 
 
 def _with_settings(now: GroupMap, settings: Mapping[str, Any]) -> GroupMap:
-    """Return ``now`` with the run settings of a baseline, such as the base lr and the optimizer's options."""
+    """Return the map ``now`` with the run settings of a baseline, such as the base lr and the optimizer's options."""
     replace = msgspec.structs.replace
 
     def options(of: str) -> dict[str, Any]:

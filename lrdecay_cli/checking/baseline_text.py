@@ -4,9 +4,9 @@ The form keeps a git diff small: a line changes only if its meaning changes. The
 on the group's line, lrs are multiples of the base lr, columns are not aligned, and options that most groups share are
 written once.
 
-A digest in each line identifies the line's tensors by name and shape, so a map differs from the text whenever
-it differs from the JSON baseline. Numbers have 12 digits. Numbers that differ by less than a billionth are treated as
-equal. docs/commands.md describes the form.
+A digest in each line identifies the line's tensors by name and shape. A comparison with the text form therefore finds a
+difference whenever a comparison with the JSON form finds one. Numbers have 12 digits. Numbers that differ by less than
+a billionth are treated as equal. docs/commands.md describes the form.
 """
 
 from __future__ import annotations
@@ -92,7 +92,10 @@ class TextBaseline(NamedTuple):
 
 
 def digest_of(tensors: Sequence[Tensor]) -> str:
-    """Return 8 hex digits that identify these tensors by name and shape; duplicates also by their first name."""
+    """Return 8 hex digits that identify these tensors by name and shape.
+
+    For a further name of a shared tensor, the first name of the tensor is also included in the hash.
+    """
     keys = sorted(json.dumps([tensor.name, tensor.shape, tensor.of]) for tensor in tensors)
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:8]
 
@@ -127,10 +130,10 @@ def to_text(group_map: GroupMap) -> str:
 
 
 def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return two tuples of words that describe a tensor: for its group's line, and for its own line.
+    """Return what the text says about a tensor, as two tuples of words.
 
-    The first tuple contains the layer id, the words of the group's line, and the group's options as JSON. The second
-    contains the state and the number of occurrences.
+    The first tuple is about the tensor's group: the layer id, the words of the group's line, and the group's options as
+    JSON. The second tuple is for the tensor's own line: its state, and ``x2`` if it occurs twice in the groups.
     """
     state = "" if tensor.state == "grouped" else tensor.label
     marks = (state, f"x{tensor.times}" if tensor.times > 1 else "")

@@ -57,7 +57,9 @@ def _compare_file(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
     keys = top_level_keys(read_bytes(str(path))) or frozenset()
     if not {"schema_version", "groups"} <= keys:
         raise LrdecayError(
-            "not a group map, so it is not overwritten", where=str(path), fix="move it away, or use another -o"
+            "the file is not a group map, so it is not overwritten",
+            where=str(path),
+            fix="move the file away, or use another -o",
         )
     try:
         old = read_map(str(path))
@@ -77,8 +79,9 @@ def _compare_text(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
         old = read_baseline(str(path), group_map)
     except LrdecayError as error:
         if HEAD.encode() not in raw:
-            fix = "move it away, or use another -o"
-            raise LrdecayError("not a baseline, so it is not overwritten", where=str(path), fix=fix) from error
+            problem = "the file is not a baseline, so it is not overwritten"
+            fix = "move the file away, or use another -o"
+            raise LrdecayError(problem, where=str(path), fix=fix) from error
         # Written by another version, or damaged.
         return "outdated", None
     changed = {change.parameter for change in diff(old.group_map, group_map, rtol=CLOSE)}

@@ -28,7 +28,7 @@ def missing_baselines(
     Args:
         given: value of ``--baseline``.
         configs: names of configs, and the file or config that each is read or built from.
-        targets: names on the command line, if different.
+        targets: names on the command line, if they differ from the names in ``configs``.
         options: command-line options for building the configs.
 
     Raises:
@@ -44,7 +44,7 @@ def missing_baselines(
         raise LrdecayError(f"no directory {given}", where="--baseline", fix=fix)
     if others and path == baseline_path(given, others[0]) == Path(given):
         raise LrdecayError(
-            f"one baseline for {len(configs)} configs",
+            f"{given} is a single file, but {len(configs)} configs need a baseline each",
             where="--baseline",
             fix=f"give a directory: {_command('baselines/', named, options)}",
         )
@@ -65,7 +65,7 @@ def read_baselines(
     Args:
         given: value of ``--baseline``.
         maps: the maps to compare, by the file or config that they come from.
-        targets: names on the command line, if different.
+        targets: names on the command line, if they differ from the keys of ``maps``.
         options: command-line options for building the configs.
 
     Raises:
@@ -156,7 +156,10 @@ def compared_baseline(path: str, other: GroupMap) -> GroupMap:
 
 
 def command_of_program(given: str, name: str) -> str:
-    """Return the code and the command that write a baseline for a map made by a Python program.
+    """Return how to write the baseline of a group map that a Python program makes.
+
+    The result is a Python call, such as ``group_map.save("maps/toy.json")``. If the baseline is not a single JSON file,
+    a command follows that turns the saved map into the baseline.
 
     Args:
         given: the baseline file, or the folder of baselines.

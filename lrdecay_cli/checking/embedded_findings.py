@@ -25,7 +25,10 @@ def findings_among(group_map: GroupMap, codes: tuple[str, ...]) -> tuple[Finding
 
 
 def inspected_findings(group_map: GroupMap) -> tuple[Finding, ...]:
-    """Return the findings of the rules in :data:`INSPECTED`. Rules are imported only if one of them can fire."""
+    """Return the findings of the rules in :data:`INSPECTED`.
+
+    Importing the rules takes time, so they are imported only if the map may have such a finding.
+    """
     return findings_among(group_map, INSPECTED) if _may_find(group_map) else ()
 
 

@@ -122,8 +122,8 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
 def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
     """Return a section for each file, with the findings in it; with ``verbose``, also the suppressed findings.
 
-    The worst findings are first. The reason ("why") of a rule is printed once. An info has only its message and fix if
-    there are several configs, or if there is an error or a warning.
+    The worst findings are first. The reason ("why") of a rule is printed once. A finding of severity ``info`` is
+    shortened to its message and fix if several configs were checked, or if there is an error or a warning.
     """
     crowded = len(result.checked) > 1 or any(finding.severity != "info" for finding in result.counting())
     by_file: dict[str, list[Item]] = {}
@@ -183,7 +183,7 @@ def _some_of(names: Sequence[str], verbose: bool) -> str:
 
 
 def removal(path: str) -> str:
-    """Return an instruction for the baseline of a deleted config."""
+    """Return how to remove a baseline that is no longer needed: ``if the config was deleted: git rm maps/a.txt``."""
     return f"if the config was deleted: git rm {shlex.quote(path)}"
 
 

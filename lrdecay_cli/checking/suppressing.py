@@ -60,7 +60,7 @@ class Suppressing:
     def judged(self, run: Iterable[str]) -> tuple[JudgedSuppression, ...]:
         """Return for each suppression whether it was used, is expired, or names unknown rules.
 
-        A suppression counts as unused only for the rules in ``run``.
+        ``run`` contains the rules that were run. For other rules, it is unknown whether the suppression is used.
         """
         ran = set(run)
         judged = []

@@ -102,10 +102,10 @@ def short_name(written: str, module: str = "") -> str:
 
 
 def originals_of(written: str, module: str, backbone: str | None) -> list[ConstructorSpec]:
-    """Return the known constructors that a class in an unknown module may be a copy of.
+    """Return the known constructors that may be the original of a copied class.
 
-    The name of the class contains the names of these constructors. Constructors that also match the names of the module
-    and the backbone come first.
+    Each returned constructor has a name that is part of the class name ``written``. Constructors with exactly this name
+    come first. Of these, the first are constructors that the names of the module and the backbone hint at.
     """
     name, about = written.rpartition(".")[2], f"{module} {backbone}".lower()
     found = [

@@ -94,8 +94,9 @@ def layers_by(
     Args:
         clauses: the rules, in order.
         classes: the supported backbones.
-        blocks: regular expression for a block's parameter after the prefix, with groups for its indices.
-        heads: beginnings of block names.
+        blocks: regular expression for the name of a block's parameter, without the backbone's prefix. Its groups
+            match the index of the stage, if there are stages, and the index of the block.
+        heads: how block names begin after the prefix: ``("layers",)`` for ``layers.0``, ``layers.1``.
         decay_types: the decay types that the constructor accepts. It treats all of them the same.
     """
 

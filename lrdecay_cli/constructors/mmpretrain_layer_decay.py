@@ -32,7 +32,9 @@ class _Rules(OptionPrecedence):
 
     def provenance(self, tensor: Tensor) -> Provenance:
         if self._layer_depth is None:
-            raise DecayError("only the model's get_layer_depth can determine the layer id", where=tensor.name)
+            raise DecayError(
+                "the layer id is unknown, because only the model's get_layer_depth can give it", where=tensor.name
+            )
         if self.inputs.base_lr is None:
             raise DecayError("there is no base learning rate to scale", where=f"{OPTIMIZER}.lr")
         base_lr = self.inputs.base_lr
@@ -66,8 +68,8 @@ class _Rules(OptionPrecedence):
     def _layer_id(self, tensor: Tensor, layer_id: int, layers: int) -> Formula:
         """Return the formula for a layer id.
 
-        It is the formula of a known backbone family if that gives the model's layer id. Otherwise it has only the
-        number.
+        If the formula of a known backbone family has the same result as the model's ``get_layer_depth``, return this
+        formula. Otherwise return a formula that contains only the number.
         """
         if self._family is not None:
             with suppress(DecayError):

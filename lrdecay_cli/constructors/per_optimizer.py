@@ -63,9 +63,10 @@ def _part_of_scale(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
 
 
 def _turns_of_scales(wrapper: Mapping[str, Any], optimizers: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the sets of optimizers that step alternately: for each part of the model, the optimizers of all scales.
+    """Return the sets of optimizers of which only one steps at a time.
 
-    mmagic's models step only the optimizer of the current scale.
+    PGGAN trains one image resolution (scale) after another, and a part of the model has an optimizer for each scale.
+    These optimizers are a set. mmagic's models step only the optimizer of the current scale.
     """
     of: dict[str, list[str]] = {}
     for optimizer in optimizers:
@@ -106,7 +107,7 @@ class _Rules(ConstructorRules):
 
         Returns:
             Three values: the part of the model that the optimizer trains; the rules of mmengine's constructor for the
-            part's ``paramwise_cfg``, or None if it is empty; and the formulas without these rules.
+            part's ``paramwise_cfg``, or None if it is empty; and the formulas that apply if there are no such rules.
         """
         group = tensor.group
         if group is None:

@@ -19,7 +19,7 @@ _OF_A_KEY = ("lr_mult", "decay_mult")
 def key_trace(
     about: tuple[Part, ...], key: str, outcome: Outcome, reason: str, *, shortest_counts: bool = False
 ) -> RuleTrace:
-    """Return the trace of a custom key for ``explain``: its outcome for a parameter, with the reason."""
+    """Return what ``explain`` shows about a custom key: whether it applies to a parameter, and the reason."""
     premise = f"have {key!r} in its name"
     condition = f"{premise}, and no {'shorter' if shortest_counts else 'longer'} key"
     return RuleTrace(about, f"custom_keys[{key!r}]", outcome, reason, condition, premise, "custom_key", key)
@@ -33,7 +33,7 @@ def overridden_by(winner: str, key: str) -> str:
 
 
 def layer_trace(layer_id: Formula) -> RuleTrace:
-    """Return the trace of the rule that gives a parameter its layer id, for ``explain``."""
+    """Return what ``explain`` shows about the rule that gives a parameter its layer id."""
     cause = layer_id.cause
     condition = (
         "have a name that no other rule matches" if layer_id.basis == "fallback" else f"have a name like {cause}"
@@ -101,7 +101,7 @@ class OptionPrecedence(ConstructorRules):
     def deciding(self, tensor: Tensor, target: Target) -> tuple[str | None, str | None]:
         """Return the custom key and the multiplier that determine the lr or weight decay.
 
-        At most one of them applies. The other, or both, is None.
+        At most one of the two applies. A key or multiplier that does not apply is None.
         """
         key = self.winning_key(tensor)
         if key is not None and not self.multipliers_override_keys:
@@ -112,7 +112,8 @@ class OptionPrecedence(ConstructorRules):
     def step(self, target: Target, key: str | None, option: str | None) -> Formula:
         """Return the formula for the lr or weight decay of a parameter.
 
-        ``key`` applies first, then ``option``, then the base value. Operands are in mmengine's order.
+        The custom key ``key`` takes precedence over ``option``. If both are None, the formula gives the base value.
+        Operands are in mmengine's order.
 
         Raises:
             DecayError: a value in the config is not a finite number.

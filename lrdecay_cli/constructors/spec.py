@@ -32,7 +32,9 @@ class ConstructorRules:
         Raises:
             DecayError: no formula is known for this parameter.
         """
-        raise DecayError("the constructor records its own numbers", where=tensor.name)
+        raise DecayError(
+            "the constructor records its formulas in the group map; lrdecay does not compute them", where=tensor.name
+        )
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """Return every rule that the constructor considers for a parameter, in the constructor's order.
@@ -174,9 +176,9 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def decays_layers(self) -> bool:
-        """True if the lr falls from the head to the stem by design.
+        """True if the constructor is made to lower the lr from the head to the stem.
 
-        Also True for an unknown constructor: whether its lr falls is visible only in its groups.
+        Also True for an unknown constructor, because it may do so too.
         """
         return self.lr_from in ("layers", "unknown")
 
@@ -199,8 +201,9 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(option for option in self.options if self.rate_option and option in together)
 
     def is_switched_off(self, options: Mapping[str, Any]) -> bool:
-        """True if ``paramwise_cfg`` is empty although the decay rate is required: there is then no decay and no
-        exemption.
+        """True if ``paramwise_cfg`` is empty, and the constructor has no default decay rate.
+
+        The constructor then gives all layers the same lr, and exempts no parameter from weight decay.
         """
         return bool(self.rate_option) and self.default_rate is None and not self.requires_options and not options
 

@@ -32,7 +32,7 @@ def scaled_map(group_map: GroupMap, batch: Batch, lrs: Sequence[float | None] | 
 
     Args:
         group_map: the map as the constructor built it.
-        batch: the batch of the new map. If it has no factor, only the batch of the map changes.
+        batch: the batch of the new map. If its ``lr_factor`` is None, all lrs and formulas stay unchanged.
         lrs: the lr of each group as mmengine scaled it; None to multiply the lrs of the map.
     """
     factor = batch.lr_factor
@@ -82,10 +82,11 @@ def _scaled(built: Formula, factor: float) -> Formula:
 
 
 def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
-    """Return the map of an earlier audit with the ``auto_scale_lr`` factor of the running training (``live``).
+    """Return ``audited`` with the ``auto_scale_lr`` factor of ``live`` in its lrs, in place of its own factor.
 
-    If the audit was without ``auto_scale_lr`` or for an assumed single GPU, its map then describes the same training on
-    more GPUs. If the user gave the audit a number of GPUs, its map is unchanged.
+    ``audited`` is the map of an earlier audit, and ``live`` is the map of the running training. The factor depends on
+    the number of GPUs, which an audit does not know unless the user gives it. If the user gave it, ``audited`` is
+    returned unchanged.
     """
     if (
         not live.batch
@@ -106,7 +107,7 @@ def unscaled_map(group_map: GroupMap) -> GroupMap:
 
 
 def scaling_trace(batch: Batch) -> RuleTrace:
-    """Return the trace of ``auto_scale_lr`` for ``explain``: a rule that multiplies every lr."""
+    """Return what ``explain`` shows about ``auto_scale_lr``: a rule that multiplies every lr."""
     return RuleTrace(("lr",), OPTION, "applies", describe_factor(batch), basis="option", cause=OPTION)
 
 

@@ -52,7 +52,7 @@ def pattern_layers(
             raise DecayError(
                 f"{matcher.pattern!r} matches no parameter of the backbone",
                 where=f"{_WHERE}[{position}]",
-                fix=f"match the start of a parameter name, without {prefix!r}",
+                fix=f"leave out the prefix {prefix!r}, and let the pattern begin like a parameter name of the backbone",
             )
     ids = {place: layer_id for layer_id, place in enumerate(found)}
 

@@ -91,7 +91,7 @@ def plan_of_model(
             raise DecayError(
                 f"{num_layers} does not fit this backbone, which has {fitting} layers above its stem",
                 where=f"{SECTION}.num_layers",
-                fix=f"set it to {fitting}, or to {AUTO!r}",
+                fix=f"set num_layers to {fitting} or to {AUTO!r}",
             )
         if not options.strict_compat:
             warnings.append(f"{SECTION}.num_layers: {num_layers} does not fit; set {fitting} or {AUTO!r}")
@@ -116,8 +116,11 @@ LayerId = Callable[[str, int], Formula]
 
 
 def _layers(options: ConstructorOptions, names: list[str], backbone: BackboneClasses) -> tuple[int, LayerId, bool]:
-    """Return the ``num_layers`` that fits the backbone (-1 if unknown), the rule for layer ids, and whether the number
-    must fit.
+    """Return how the layers of the backbone are numbered.
+
+    Returns:
+        Three values: the ``num_layers`` that fits the backbone, or -1 if it is unknown; the rule for layer ids; and
+        True if any other ``num_layers`` is an error.
     """
     if options.layers:
         return (*pattern_layers(options.layers, names, options.prefix), True)
@@ -130,7 +133,7 @@ def _layers(options: ConstructorOptions, names: list[str], backbone: BackboneCla
     raise DecayError(
         f"the order of the layers of {backbone.name} is unknown",
         where=f"{SECTION}.layers",
-        fix=f"list them as regular expressions, from the stem up, or add get_layer_depth to the class;"
+        fix=f"list the layers as regular expressions, from the stem up, or add get_layer_depth to the class;"
         f" known backbones: {served}",
     )
 
@@ -144,14 +147,15 @@ def _family_layers(
         raise DecayError(
             f"no parameter of this {class_name} has the name of a {family.name} block",
             where=f"{SECTION}.backbone",
-            fix="list its layers in paramwise_cfg.layers as regular expressions, from the stem up",
+            fix="list the backbone's layers in paramwise_cfg.layers as regular expressions, from the stem up",
         )
     if family.stages is not None and len(depths) not in (0, family.stages) and not options.strict_compat:
         raise DecayError(
             f"this {class_name} has {len(depths)} stages, but the rules of the family {family.name} expect"
             f" {family.stages}",
             where=f"{SECTION}.layers",
-            fix=r"list its layers: layers=[r'downsample_layers\.0', r'stages\.0\.(\d+)', …], from the stem up",
+            fix="list the backbone's layers from the stem up:"
+            r" layers=[r'downsample_layers\.0', r'stages\.0\.(\d+)', …]",
         )
     rule = family.rules[options.decay_type]
     placement = None if options.strict_compat else family.placement

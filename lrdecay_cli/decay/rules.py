@@ -233,13 +233,13 @@ def _fitting_depths(
         raise DecayError(
             f"no parameter of this {backbone_class} has the name of a {family.name} block",
             where="model.backbone",
-            fix="use another optimizer wrapper constructor: the layers are unknown",
+            fix="use another optimizer wrapper constructor, because the layers of this backbone are unknown",
         )
     fitting = family.fitting_num_layers(depths)
     if num_layers != fitting:
         raise DecayError(
             f"{num_layers} does not fit this {backbone_class}, which has {fitting} blocks",
             where=f"{SECTION}.num_layers",
-            fix=f"set it to {fitting}",
+            fix=f"set num_layers to {fitting}",
         )
     return depths

@@ -15,9 +15,9 @@ _MMCV_INDEX = "https://download.openmmlab.com/mmcv/dist"
 
 
 def complete_stack(found: Survey) -> str:
-    """Return the command that installs the whole stack in pinned versions.
+    """Return the command that installs the whole stack (torch and the OpenMMLab packages) in pinned versions.
 
-    If this environment already has packages of the stack, the command is for a new environment.
+    If this environment already has one of these packages, the command is for a new environment.
     """
     own = {"torch", "mmengine", "mmcv", *LIBRARIES}.intersection(found.packages)
     return NEW_ENVIRONMENT if own else 'pip install "lrdecay-cli[stack]"'
@@ -90,7 +90,10 @@ def mmcv_index(found: Survey) -> str:
 
 
 def torchvision(found: Survey) -> str:
-    """Return the command that installs the torchvision for the installed torch, from the same index."""
+    """Return the command that installs the torchvision version that fits the installed torch.
+
+    The wheel comes from PyTorch's index for the build of this torch, such as ``cu121``.
+    """
     return install(found, fitting_torchvision(found.version("torch")), options=_torch_index(found))
 
 

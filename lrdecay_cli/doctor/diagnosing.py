@@ -61,7 +61,9 @@ def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
 
 
 def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
-    """Import every package of the stack, list devices and build a model of each zoo. A failure becomes an error.
+    """Import torch and every OpenMMLab package, list devices and build a model of each zoo.
+
+    A failure becomes an error of the diagnosis.
 
     Args:
         diagnosis: the diagnosis of this process's environment.
@@ -87,10 +89,10 @@ def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
 
 
 def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Issue, ...]:
-    """Return the issues that versions suggest, corrected by the results of the trials.
+    """Return ``issues``, which are based on version numbers, corrected by ``trials``, such as imports.
 
-    If everything can be imported, errors become warnings. If a trial failed and no version explains it, the first
-    failure becomes an error, because later failures follow from it.
+    If no trial failed and a library such as mmdet was tried, errors become warnings. If a trial failed but no issue is
+    an error, an error for the first failed trial is added. Later failures are ignored, because they follow from it.
     """
     failed = next((trial for trial in trials if not trial.ok), None)
     if failed is None:
@@ -134,7 +136,10 @@ def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], s
 
 
 def stack_fault(error: BaseException) -> str | None:
-    """Return the problem and its fix if importing a package of the stack raised ``error``; else None."""
+    """Return the problem and its fix if the import of a package such as torch, mmcv or mmdet raised ``error``.
+
+    Return None for any other error.
+    """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         # The outermost package of the stack whose module was being imported.
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]

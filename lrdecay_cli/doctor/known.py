@@ -27,7 +27,10 @@ SHARED = ("mmengine", "mmcv", *LIBRARIES)
 
 
 class Pair(NamedTuple):
-    """A conflict: with ``package`` in ``versions``, an installed ``other`` must have a version in ``fits``."""
+    """A known conflict between two installed packages.
+
+    If the version of ``package`` is in the range ``versions``, the version of ``other`` must be in the range ``fits``.
+    """
 
     package: str
     versions: str

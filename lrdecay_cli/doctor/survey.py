@@ -123,7 +123,10 @@ def _version(text: str, recorded: tuple[str, ...]) -> str | None:
 
 
 def _by_content(names: Iterable[str], path: Sequence[str] | None) -> dict[str, dict[str, str]]:
-    """Return the distributions that install each package, as ``NAME VERSION`` by the distribution's normalised name."""
+    """Return for each package the distributions that install it: ``{"mmcv": {"mmcv-lite": "mmcv-lite 2.1.0"}}``.
+
+    The inner keys are the normalised names of the distributions.
+    """
     found: dict[str, dict[str, str]] = {name: {} for name in names}
     for distribution in metadata.distributions() if path is None else metadata.distributions(path=list(path)):
         top = distribution.read_text("top_level.txt")

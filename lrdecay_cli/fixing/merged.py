@@ -66,8 +66,9 @@ def edited(before: dict[str, Any], edit: Edit) -> dict[str, Any]:
 
 
 def check_change(found: Mapping[str, Any], expected: Mapping[str, Any], edit: Edit, variables: frozenset[str]) -> None:
-    """Raise Refused if a config differs from the expected config. Changes of ``variables`` that mmengine does not read
-    are ignored.
+    """Raise Refused if the merged config ``found`` differs from the merged config ``expected``.
+
+    ``variables`` may differ, except variables such as ``model`` that mmengine itself reads.
     """
     for key in {*found, *expected} - (variables - _READ - {edit.keys[0]}):
         if key not in found or key not in expected or not is_same(found[key], expected[key]):

@@ -1,7 +1,8 @@
 """Turn the fixes of findings into new texts of config files.
 
-An edit can be written into the text in several forms (``forms/``). The planner tries them in order and uses the first
-form whose merged config equals the old merged config with only that edit applied. Nothing is run or written here.
+There are several ways (forms) to write an edit into the text, see ``forms/``. The planner tries them in order. After
+each try, it merges the config again and compares it with the old merged config. It uses the first form that changes
+nothing but the edited option. Nothing is run or written here.
 """
 
 from __future__ import annotations
@@ -182,8 +183,8 @@ class Planner:
     def _writable(self, config: str, edit: Edit, origins: ConfigOrigins) -> list[Path]:
         """Return the files in which an edit may be written: the config, and bases that set the option.
 
-        A base is left out if it is a complete config that does not request the edit, if another config of the project
-        inherits from it, or if it is outside the project.
+        A base is left out in three cases: it is a complete config and the edit is not a fix for it; another config of
+        the project inherits from it; or it is outside the project.
         """
         leaf = self._leaf(config)
         files = {shown: Path(os.path.realpath(path)) for shown, path in origins.files.items()}
@@ -202,7 +203,7 @@ class Planner:
         return [*([] if self._project.objection(leaf) else [leaf]), *own]
 
     def _is_trained(self, base: Path) -> bool:
-        """Return True if a base is a complete config for a training, in which the option may be correct."""
+        """Return True if a base is also a complete config, because the option may be correct for its own training."""
         try:
             merged = config_origins(str(base), (), self._normal).merged()
         except LrdecayError:
@@ -212,7 +213,7 @@ class Planner:
     def _candidates(
         self, config: str, given: Edit, edit: Edit, origins: ConfigOrigins, expected: dict[str, Any]
     ) -> Iterator[Form]:
-        """Yield text replacements that may apply an edit, each with the names of variables that they may change too."""
+        """Yield the ways to write an edit: text replacements, and the names of variables that they may also change."""
         leaf = self._leaf(config)
         if why := self._project.objection(leaf):
             raise Refused(why)

@@ -27,7 +27,10 @@ class Project:
         self._listed: list[Path] | None = None
 
     def objection(self, path: Path) -> str:
-        """Return why the file with this real path must not change; empty if it may change."""
+        """Return the reason why a fix must not change the file ``path``; empty if it may change the file.
+
+        ``path`` is absolute, and its symbolic links are resolved.
+        """
         if not path.is_relative_to(self.root):
             return f"{path} is outside the project {self.root}"
         below = path.relative_to(self.root).parts

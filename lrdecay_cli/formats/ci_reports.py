@@ -68,7 +68,7 @@ def _log_lines(subject: Cause | Skipped | Note) -> Sequence[str]:
 
 
 def _warnings(reported: AnyResult) -> list[Note]:
-    """Return the report's warnings, such as baselines of deleted configs. The document does not contain them."""
+    """Return the warnings that are only in the report and not in the result, such as baselines of deleted configs."""
     return [note for note in reported.report.notes if note.level == "warning"]
 
 
@@ -124,10 +124,10 @@ def _reported_causes(result: CheckResult) -> list[Cause]:
 
 
 def concise_line(cause: Cause) -> str:
-    """Return the line of :func:`concise_text` for one cause, with the place of the option that causes it.
+    """Return the line of :func:`concise_text` for one cause.
 
-    If no file here sets the option, because an installed package sets it, the place is the ``_base_`` entry of the
-    config.
+    The line begins with the place that sets the option of the finding. If that place is in a config of an installed
+    package, the line begins with the ``_base_`` entry through which the config inherits the option.
     """
     finding, place = cause.finding, cause.finding.place
     at, more = f"{finding.config}:1:1", [f"{len(cause.configs)} configs"] if len(cause.configs) > 1 else []

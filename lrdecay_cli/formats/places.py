@@ -34,13 +34,14 @@ def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
 
 
 def place_of(result: CheckResult, subject: Finding | str) -> FilePlace | None:
-    """Return where to show a finding or a config; None if no file for it is in the repository.
+    """Return the file and line at which to show a finding or a config.
 
-    The first of these places that is in the repository is returned:
+    The result is the first of these places that is in the repository; None if none of them is:
 
-    - the place that sets the option of the finding; - the ``_base_`` entry through which the config inherits the
-    option; - the config, or the settings file for a finding about settings, at the line of the comment or table; - the
-    exported map of the config.
+    - the line that sets the option of the finding
+    - the ``_base_`` entry through which the config inherits the option
+    - the config, or the settings file for a finding about settings, at the line of the comment or table
+    - the exported map of the config
     """
     config, option = (subject, "") if isinstance(subject, str) else (subject.config, subject.option)
     if isinstance(subject, Finding) and subject.place:

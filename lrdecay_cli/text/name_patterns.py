@@ -19,13 +19,14 @@ Path = tuple[str, ...]
 
 
 class NameTree:
-    """A module with its submodules and parameters by label, and the paths of all parameters below it.
+    """A module of a model, with its submodules and parameters.
 
-    The contents are computed on first access, because most queries about a large model use few modules.
+    A path is the name of a parameter, and a label is a part of it: ``backbone.norm`` has the labels ``backbone`` and
+    ``norm``. The contents are computed on first access, because most queries about a large model use few modules.
 
     Args:
-        below: distinct paths that share their first ``depth`` labels.
-        depth: number of labels that lead to this module.
+        below: paths of all parameters in this module, without duplicates. All begin with the path of the module.
+        depth: number of labels in the path of this module.
         hidden: number of labels to ignore at the end of each path.
     """
 
@@ -83,8 +84,8 @@ def fold_names(names: Sequence[str], universe: Sequence[str]) -> list[tuple[str,
     The patterns are in the order of their first names.
 
     Args:
-        names: the names that the patterns match together.
-        universe: all names; a pattern matches no further name of these.
+        names: the names to replace. Together, the patterns match all of them.
+        universe: all names of the model. No pattern matches a name that is not in ``names``.
     """
     return Universe([*universe, *names]).fold(names)
 
@@ -104,7 +105,7 @@ class Universe:
         """Return patterns that replace ``names``, each with the names that it matches; see :func:`fold_names`.
 
         Args:
-            names: the names that the patterns match together; all must be in the universe.
+            names: the names to replace. All must be in the universe.
             spelled: number of leading labels of a pattern that ``*`` may not replace.
         """
         order = {name: index for index, name in enumerate(dict.fromkeys(names))}

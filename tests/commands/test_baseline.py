@@ -126,8 +126,8 @@ def test_exit_codes(maps: Path, here: Run) -> None:
         (["maps"], "--output: no directory for baselines; give a directory: -o baselines/"),
         (["maps", "-o", "maps/a.json"], "--output: maps/a.json is not a directory; give a directory: -o baselines/"),
         (["maps", "maps2", "-o", "golden"], "--output: the baselines of configs/a.py and "),
-        (["maps", "-o", "text"], "text/configs/a.txt: not a baseline, so it is not overwritten; move it away"),
-        (["maps", "-o", "taken"], "taken/configs/a.json: not a group map, so it is not overwritten; move it away"),
+        (["maps", "-o", "text"], "text/configs/a.txt: the file is not a baseline, so it is not overwritten; move"),
+        (["maps", "-o", "taken"], "taken/configs/a.json: the file is not a group map, so it is not overwritten; move"),
         (["maps", "-o", "blocked"], "blocked/configs/a.txt: cannot write: "),
     ],
 )
@@ -181,7 +181,7 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
         (["maps/a.json", "--baseline", "g.json"], "make it with: lrdecay inspect maps/a.json --output json=g.json"),
         (["maps", "--baseline", "nowhere"], "--baseline: no directory nowhere; make it with: lrdecay baseline maps -o"),
         (["maps", "--baseline", "map"], "--baseline: no directory map; did you mean maps?"),
-        (["maps", "--baseline", "maps/a.json"], "--baseline: one baseline for 2 configs; give a directory"),
+        (["maps", "--baseline", "maps/a.json"], "--baseline: maps/a.json is a single file, but 2 configs need"),
     ],
 )
 def test_a_missing_baseline_names_the_command_to_create_it(

@@ -90,11 +90,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {**SWIN, "names": ["backbone.layers.0.blocks.0.weight"]},
         "model.backbone",
         "no parameter of this SwinTransformer has the name of a swin block",
-        f"{OTHER}: the layers are unknown",
+        f"{OTHER}, because the layers of this backbone are unknown",
     ),
     "num_layers of another depth": (
         {**VIT, "num_layers": 11},
-        *(LAYERS, "11 does not fit this VisionTransformer, which has 12 blocks", "set it to 12"),
+        *(LAYERS, "11 does not fit this VisionTransformer, which has 12 blocks", "set num_layers to 12"),
     ),
     # names
     "convnext stage": ({"name": "backbone.stages.4.0.w"}, "", "stage 4 has no layer id", "allowed: stage 0 to 3"),

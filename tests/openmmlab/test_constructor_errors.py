@@ -105,7 +105,7 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     "num_layers of a list": (
         *(Plain, {"layers": ["stem", r"blocks\.(\d+)", "norm"], "num_layers": 12}),
         "paramwise_cfg.num_layers: 12 does not fit this backbone, which has 3 layers above its stem;"
-        " set it to 3, or to 'auto'",
+        " set num_layers to 3 or to 'auto'",
     ),
     "a name left out": (
         *(Plain, {"layers": ["stem", r"blocks\.(\d+)"]}),
@@ -115,7 +115,7 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a pattern for nothing": (
         *(Plain, {"layers": ["stem", "backbone.blocks", "blocks", "norm"]}),
         "paramwise_cfg.layers[1]: 'backbone.blocks' matches no parameter of the backbone;"
-        " match the start of a parameter name, without 'backbone.'",
+        " leave out the prefix 'backbone.', and let the pattern begin like a parameter name of the backbone",
     ),
     "a group of letters": (
         *(Plain, {"layers": ["(stem|norm)", r"blocks\.(\d+)"]}),
@@ -137,7 +137,8 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "num_layers of reported layers": (
         *(Reporting, {"num_layers": 3}),
-        "paramwise_cfg.num_layers: 3 does not fit this backbone, which has 2 layers above its stem; set it to 2",
+        "paramwise_cfg.num_layers: 3 does not fit this backbone, which has 2 layers above its stem;"
+        " set num_layers to 2",
     ),
     "reports that disagree": (
         *(Inconsistent, {}),

@@ -101,11 +101,11 @@ class Family:
 def depths_by(pattern: str, first_stage: int = 0) -> Depths:
     """Return a function that finds the number of blocks per stage in parameter names.
 
-    ``pattern`` is a regular expression for the name of a block's parameter after the prefix. Its groups are the stage,
-    if the backbone has stages, and the block. The number of blocks is the highest block index plus 1. Blocks without a
-    name count too: PyTorch lists a tensor that blocks share only under the first of them, and a block may have no
-    parameters. The first stage without a block ends the search. The result is ``(3, 3, 9, 3)`` for ConvNeXt-T and
-    ``(12,)`` for ViT-B.
+    ``pattern`` is a regular expression for the name of a block's parameter, without the backbone's prefix. Its groups
+    match the index of the stage, if the backbone has stages, and the index of the block. The number of blocks is the
+    highest block index plus 1. A block is therefore counted even if no parameter name contains its index: it may have
+    no parameters, or share all of them with an earlier block. The first stage without a block ends the search. The
+    result is ``(3, 3, 9, 3)`` for ConvNeXt-T and ``(12,)`` for ViT-B.
     """
 
     def depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:

@@ -89,8 +89,9 @@ def placement(
 
 
 def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> tuple[int, list[str]] | Formula:
-    """Return the index of the stage, from 0, and the parts of the name. For a name outside the stages, return its
-    formula.
+    """Return the stage index, counted from 0, and the dotted parts of the name after the prefix.
+
+    If the parameter is in no stage, return the formula for its layer id instead.
     """
     if not name.startswith(prefix):
         return with_the_head(num_layers)

@@ -44,8 +44,8 @@ def layer_wise(
         depths: blocks per stage.
         prefix: prefix of the backbone's parameter names.
         stages: name of the module with the stages.
-        downsample: the block that shares its layer id with a stage's downsampling: the stage's last block (``after``),
-            the last block of the stage before (``before``), or the stage's first block (``behind``).
+        downsample: which block has the same layer id as the downsampling of a stage. ``after``: the last block of the
+            same stage. ``before``: the last block of the stage before. ``behind``: the first block of the same stage.
 
     Raises:
         DecayError: a stage is outside ``depths``, a block is outside its stage, or an index is missing or not an

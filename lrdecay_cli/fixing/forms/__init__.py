@@ -1,4 +1,7 @@
-"""All forms in which one edit can be written into the texts of a config, one module for each kind of edit."""
+"""Ways to write an edit into the text of a config, such as a new value for an option.
+
+Each way is called a form. There is one module for each kind of edit.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ __all__ = ["EditedConfig", "Form", "Splices", "forms_of"]
 
 
 def forms_of(config: EditedConfig) -> Iterator[Form]:
-    """Yield the forms of the edit of ``config``: forms that change the text least are first."""
+    """Yield the ways (forms) to write the edit of ``config`` into its text, the smallest change of the text first."""
     edit = config.edit
     match edit.action:
         case "set":

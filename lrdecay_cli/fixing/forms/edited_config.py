@@ -1,4 +1,4 @@
-"""The files of a config into which an edit can be written, and the type of a possible form."""
+"""A config with one edit to write into its files, and the type of a form: one way to write the edit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrdecay_cli.origins import ConfigOrigins
 DELETE = "_delete_"
 Splices = dict[Path, list[Splice]]
 Form = tuple[Splices, frozenset[str]]
-"""A form of an edit: text replacements, and the names of variables that they may change too."""
+"""A way to write an edit: the text replacements, and the names of variables that the replacements may also change."""
 
 
 class EditedConfig(NamedTuple):
@@ -30,7 +30,7 @@ class EditedConfig(NamedTuple):
 
     @property
     def leaf(self) -> Script:
-        """Return the config itself."""
+        """Return the file of the config, as opposed to the files of its bases."""
         return self.scripts[0]
 
 

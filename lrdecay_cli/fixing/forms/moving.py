@@ -1,4 +1,4 @@
-"""Forms that rename an option or move it to another dict."""
+"""Ways to write the text of an edit that renames an option or moves it to another dict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrdecay_cli.fixing.script import Splice
 
 
 def rename(config: EditedConfig) -> Iterator[Form]:
-    """Yield replacements that rename the last key of an option where the text contains it."""
+    """Yield replacements that rename an option at its place in the text. Only the last key of its path changes."""
     edit = config.edit
     name = str((edit.to or ("",))[-1])
     taken: list[tuple[Path, Splice, frozenset[str]]] = []

@@ -1,4 +1,4 @@
-"""Forms that remove an option."""
+"""Ways to write the text of an edit that removes an option."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ def remove(config: EditedConfig, keys: Keys) -> Iterator[Form]:
 
 
 def restate(config: EditedConfig, keys: Keys) -> Iterator[Form]:
-    """Yield replacements that drop an entry of a base's dict, which is at the path ``keys``.
+    """Yield replacements that remove one entry of a dict in a base.
 
-    They write ``_delete_`` and all other entries of the dict into the config.
+    ``keys`` is the path of the dict. The replacements write the dict with ``_delete_`` and all other entries into the
+    config, because a config cannot remove a single entry.
     """
     script = config.leaf
     left = value_at(config.expected, keys)

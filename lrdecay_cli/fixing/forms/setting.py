@@ -1,4 +1,4 @@
-"""Forms that set an option or append to a list."""
+"""Ways to write the text of an edit that sets an option or appends to a list."""
 
 from __future__ import annotations
 
@@ -73,7 +73,11 @@ def _entered(config: EditedConfig, script: Script, keys: Keys, value: Any) -> It
 
 
 def _unshared(config: EditedConfig, keys: Keys) -> Iterator[Form]:
-    """Yield replacements that write a dict in place of a variable that several options use."""
+    """Yield replacements for an option inside a dict that is the value of a variable.
+
+    Other options may use the variable too. The replacement writes the changed dict where this option uses the variable,
+    so the other options stay unchanged.
+    """
     for length in range(len(keys) - 1, 1, -1):
         holder = config.origins.find(keys[:length])
         names = [via for via in holder.origin.via if via.kind == "variable"] if holder else []
@@ -108,9 +112,10 @@ def _stated(config: EditedConfig, keys: Keys, value: Any) -> Iterator[Form]:
 
 
 def _whole(config: EditedConfig, keys: Keys, value: Any, depth: int) -> tuple[Keys, Any]:
-    """Return the path and value of the whole list if an option is in a list that this file does not contain.
+    """Return the path and value to write for an option.
 
-    mmengine cannot override a single entry of a base's list.
+    If the option is inside a list that this file does not contain, these are the path and value of the whole list,
+    because mmengine cannot override a single entry of a base's list.
     """
     cut = next((index for index in range(depth, len(keys)) if isinstance(keys[index], int)), None)
     if cut is None:

@@ -55,7 +55,7 @@ class Cell(NamedTuple):
 
 
 def render(result: AnyResult, canvas: Canvas) -> str:
-    """Return the result as an HTML page in ASCII, which is valid in every encoding of a pipe.
+    """Return the result as an HTML page. The page is ASCII, so it can be written to a pipe with any encoding.
 
     Of ``canvas``, only ``reloads`` is used. Hostile names in the result cannot raise an exception.
     """

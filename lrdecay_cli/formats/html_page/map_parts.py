@@ -35,7 +35,11 @@ _Row = tuple[str, str, int, int, int, str, tuple[int, ...], str]
 
 
 def map_of(result: AnyResult) -> GroupMap:
-    """Return the group map that a page shows: the document, the only map of the result, or the second of two maps."""
+    """Return the group map that a page shows.
+
+    For ``inspect``, it is the result itself. For other commands, it is the only map of the result, or the second of two
+    compared maps.
+    """
     return result.document if isinstance(result.document, GroupMap) else result.maps[-1]
 
 
@@ -69,7 +73,10 @@ def tiles(result: AnyResult) -> dict[str, Any]:
 
 
 def picture(result: AnyResult) -> dict[str, Any]:
-    """Return words for the order of the picture's bars: the order of the model or, if unknown, of the optimizer."""
+    """Return a phrase that says how the bars of the picture are sorted.
+
+    They are in the order of the model. If this order is unknown, they are in the order of the optimizer.
+    """
     known = bool(map_of(result).modules)
     return {"order": f"in the order {'in which the model registers them' if known else 'of the optimizer'}"}
 
@@ -113,9 +120,10 @@ def parameters(result: AnyResult) -> dict[str, Any]:
 
 
 def data(result: AnyResult) -> dict[str, Any]:
-    """Return the map for the scripts, as columns in the model's order.
+    """Return the group map as data for the JavaScript of the page.
 
-    Repeated texts are stored once, with an index.
+    Each property of the parameters is one column, in the model's order. A text that occurs several times is stored
+    once, and the columns contain its index.
     """
     group_map = map_of(result)
     common = _common(group_map)

@@ -100,7 +100,10 @@ _KINDS = {
 
 
 def page_of(result: AnyResult) -> Page:
-    """Return the page for a result. Without special parts for its class, the page has facts, tables and notes."""
+    """Return the page for a result. Its class determines the parts of the page.
+
+    For a class without a special page, the page contains what the report contains, such as facts, tables and notes.
+    """
     document, report = result.document, result.report
     if isinstance(document, GroupMap):
         return Page("Parameter groups", document.config.path, _with_content((TILES, FACTS, NOTES, *MAP), report))

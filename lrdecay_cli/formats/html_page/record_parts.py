@@ -26,9 +26,10 @@ _Document = TypeVar("_Document", CheckResult, Difference)
 
 
 def findings(result: AnyResult) -> dict[str, Any]:
-    """Return the causes of findings by file, suppressed causes last.
+    """Return the findings of ``check`` by file, suppressed findings last.
 
-    A cause's number is its index in `findings_data`.
+    Findings of several configs with the same cause are one entry. The number of an entry is its index in the list that
+    :func:`findings_data` returns.
     """
     checked = _document(result, CheckResult)
     by_file: dict[str, list[tuple[int, Cause, str]]] = {}
@@ -63,7 +64,10 @@ def configs(result: AnyResult) -> dict[str, Any]:
 
 
 def findings_data(result: AnyResult) -> Any:
-    """Return code, rule name and parameter names of each cause, for the scripts."""
+    """Return the findings of ``check`` as data for the JavaScript of the page: code, rule name and parameter names.
+
+    Findings of several configs with the same cause are one entry.
+    """
     findings = [cause.finding for cause in _document(result, CheckResult).causes()]
     return [
         {"code": finding.code, "name": finding.name, "parameters": [printable(name) for name in finding.parameters]}
@@ -72,7 +76,7 @@ def findings_data(result: AnyResult) -> Any:
 
 
 def settings(result: AnyResult) -> dict[str, Any]:
-    """Return a table with the sources of the two sides and each setting that differs."""
+    """Return a table about the two compared maps: the source of each map, and every setting that differs."""
     difference = _document(result, Difference)
     before, after = difference.before, difference.after
     rows = [("side", difference.before_source, difference.after_source)]
@@ -97,12 +101,15 @@ def changes(result: AnyResult) -> dict[str, Any]:
 
 
 def coming(result: AnyResult) -> dict[str, Any]:
-    """Return the table of future values, for a side that resumes from a checkpoint."""
+    """Return the table of future lrs. It exists if a compared training resumes from a checkpoint."""
     return {"table": result.report.tables[1]}
 
 
 def changes_data(result: AnyResult) -> dict[str, Any]:
-    """Return every folded change with all digits, for the scripts. Names are stored once and referenced by index."""
+    """Return all changes as data for the JavaScript of the page, with all digits.
+
+    A change lists its parameters by index, and the result contains each parameter name once.
+    """
     difference = _document(result, Difference)
     numbers: dict[str, int] = {}
     return {
