@@ -213,7 +213,7 @@ def _counts(path: str) -> bool:
 
 
 def _is_input(path: str) -> bool:
-    """True if the lookup of a path is an input of the result.
+    """True if a path that was only looked up is an input of the result.
 
     True for project files and missing paths; False for folders and for paths in libraries.
     """

@@ -16,7 +16,7 @@ _FOR_DRAWING = {"COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLO
 class EnvironmentReads:
     """Records which environment variables are read after its creation.
 
-    It also has the initial value of each variable. ``all`` is True if all variables were read.
+    ``at_first`` has the value of each variable at the creation. ``all`` is True if all variables were read.
     """
 
     def __init__(self) -> None:

@@ -28,7 +28,8 @@ def switched_off() -> bool:
 def make_read_only() -> None:
     """Make the cache read-only for this process.
 
-    A process that inherited loaded modules does not know when they were read, so its results cannot be validated.
+    A forked process inherits loaded modules and does not know when their files were read. So it must not store results:
+    the cache could not check later whether they are still valid.
     """
     global _read_only
     _read_only = True

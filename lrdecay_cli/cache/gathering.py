@@ -1,4 +1,4 @@
-"""Convert recorded inputs to the evidence of a cache entry, and add evidence for modules that are imported later."""
+"""Convert recorded inputs to the evidence of a cache entry, and add the files of modules that are imported later."""
 
 from __future__ import annotations
 

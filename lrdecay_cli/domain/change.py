@@ -66,7 +66,7 @@ checkpoint does not record the value (``not recorded``).
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A difference between two maps in one aspect of one parameter."""
+    """A difference of one parameter between two maps, in one aspect such as the lr."""
 
     parameter: str
     """The parameter's name in the first map; for an added parameter, the name in the second map."""

@@ -101,7 +101,7 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
 
 
 class Tensor(Brief, frozen=True):
-    """One name of a tensor, with everything that the map contains about it: an element of :meth:`GroupMap.tensors`."""
+    """Everything that a map contains about one name of a tensor. :meth:`GroupMap.tensors` returns these objects."""
 
     name: str
     shape: tuple[int, ...]
@@ -193,7 +193,7 @@ class Tensor(Brief, frozen=True):
 
     @property
     def trainable(self) -> bool:
-        """True if the tensor requires a gradient. False for a duplicate: see the entry of its first name."""
+        """True if the tensor requires a gradient. Always False for a duplicate: ask for the first name."""
         return self.state in ("grouped", "missing")
 
     @property

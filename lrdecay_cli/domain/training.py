@@ -328,7 +328,7 @@ class OnOtherGpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The batch size and the number of GPUs for which the groups were computed.
 
-    Recorded only if a number depends on them, or if the user gave the batch size.
+    A map has this record only if a number depends on one of the two, or if the user gave the batch size.
     """
 
     gpus: int

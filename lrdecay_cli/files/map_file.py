@@ -80,7 +80,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def top_level_keys(raw: bytes) -> frozenset[str] | None:
-    """Return the keys of a JSON object, which show the type of the document; None if ``raw`` is not a JSON object."""
+    """Return the keys of a JSON object; None for other content. Callers use the keys to find the type of document."""
     try:
         return frozenset(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -67,7 +67,7 @@ def option_value(key: str, text: str, where: str) -> Any:
 
 
 def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
-    """Return the table with lrdecay's settings and the prefix of its keys in error messages; None without settings."""
+    """Return lrdecay's settings (None if there are none), and a prefix for the names of their keys in errors."""
     tool = document.get("tool")
     if isinstance(tool, Mapping) and "lrdecay" in tool:
         beside = [key for key in document if key != "tool"]

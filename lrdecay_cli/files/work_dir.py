@@ -61,7 +61,7 @@ def is_work_dir(source: str) -> bool:
 
 
 def read_stamps(work_dir: str) -> list[Stamp]:
-    """Return every start of the training that logged an lr, in the order of the time stamps.
+    """Return all starts of the training with a logged lr, in the order of their time stamps.
 
     Raises:
         LrdecayError: ``work_dir`` is not a directory, cannot be read, or has no log with an lr.

@@ -136,8 +136,9 @@ def without_homes(places: Iterable[str]) -> Iterator[str]:
 
 
 def confinement_for(config: str, scratch: str) -> Confinement:
-    """Return the permissions of a process that loads ``config``. It cannot read a folder that contains the
-    user's home.
+    """Return the permissions of a process that loads ``config``.
+
+    The process cannot read a folder that contains the user's home.
     """
     places = [Path.cwd()]
     # A package's own config is readable with Python's folders.
