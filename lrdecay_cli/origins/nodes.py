@@ -69,7 +69,7 @@ class Slot(NamedTuple):
     """The replaced values, the oldest first. Each of them has an empty ``replaced``."""
 
     def over(self, old: Slot | None) -> Slot:
-        """Return this slot with ``old``, and all values that ``old`` replaced, in its ``replaced``."""
+        """Return a copy of this slot with ``old``, and all values that ``old`` replaced, added to ``replaced``."""
         if old is None:
             return self
         return self._replace(replaced=(*old.replaced, old._replace(replaced=()), *self.replaced))

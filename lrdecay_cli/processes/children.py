@@ -22,7 +22,7 @@ LONGEST_ANSWER = 1 << 29
 it.
 """
 _LENGTH = 8
-"""Number of bytes with the length of an answer, which precede the answer."""
+"""Size of the length field in bytes. A child sends the length of its answer, then the answer."""
 _PR_SET_PDEATHSIG = 1
 # An answer ends the wait at once. This is the interval of the checks for a child that ended without an answer while
 # its own child keeps the pipe open, and for one that uses too much memory.

@@ -44,7 +44,7 @@ def python_of(place: str) -> str | None:
 
 
 def suggest_environment(place: str) -> str:
-    """Return the fix of the error that ``place`` is not an environment.
+    """Return the fix for an error: ``place`` is not an environment.
 
     The fix names an environment in a folder of ``place``, or the accepted inputs.
     """

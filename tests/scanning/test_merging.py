@@ -25,7 +25,7 @@ def shard(**changes: object) -> bytes:
 REFUSED = {
     "no JSON": (
         b"{",
-        "second.json: the file is not a scan: input data was truncated; make it with lrdecay scan --format json",
+        "second.json: the file is not a scan: input data was truncated; write the file with lrdecay scan --format json",
     ),
     "another document": (
         b'{"groups": []}',
