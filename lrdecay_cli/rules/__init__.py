@@ -34,9 +34,10 @@ def rules_beginning(prefix: str) -> tuple[Rule, ...]:
 
 
 def chosen_rules(select: Iterable[str], ignore: Iterable[str]) -> tuple[Rule, ...]:
-    """Return the rules whose codes begin with a prefix in ``select`` (all rules if empty) and with none in ``ignore``.
+    """Return the rules that ``select`` includes and ``ignore`` does not exclude.
 
-    If prefixes of both lists match a rule, the longer prefix decides.
+    Both contain rule names, codes or prefixes of codes, such as ``LRD3``. An empty ``select`` includes all rules. If
+    prefixes in both match a rule, the longer prefix decides.
 
     Raises:
         LrdecayError: no rule begins with a given code or prefix.

@@ -56,7 +56,7 @@ def keys_fix(
     action: str = "add",
     replaced: str = "",
 ) -> tuple[str, list[Edit]]:
-    """Return a fix that gives ``names`` their own settings by custom keys longer than ``key``.
+    """Return a fix that gives ``names`` new settings: it adds custom keys that are longer than ``key``.
 
     The fix is returned as text and as edits. There are no edits if too many keys are needed, or if no keys are found.
 
@@ -65,7 +65,7 @@ def keys_fix(
         model: all parameter names of the model.
         key: the custom key that now matches ``names``; the new keys are longer and override it.
         settings: the settings for ``names``.
-        else_do: the alternative to offer if many keys are needed.
+        else_do: another instruction, which the text adds if many keys are needed.
         action: the words before the keys in the text, such as ``add``.
         replaced: an existing key to delete.
     """
@@ -132,9 +132,10 @@ def exempt_in_ours(context: RuleContext, names: Iterable[str]) -> bool:
 
 
 def without_the_bases(context: RuleContext) -> dict[str, Any]:
-    """Return ``{"_delete_": True}`` if a base config has options that mmengine would merge into new ones, else ``{}``.
+    """Return ``{"_delete_": True}`` if new options have to replace options of a base config, else ``{}``.
 
-    If a base has no options, ``_delete_`` has nothing to delete, and mmengine would treat it as an option.
+    Without ``_delete_``, mmengine would merge the options of the base into the new options. If the base has no options,
+    ``_delete_`` has nothing to delete, and mmengine would treat it as an option.
     """
     training = context.group_map.training
     # paramwise_cfg=None and dict(_delete_=True) replace those of a base.
@@ -148,9 +149,9 @@ def in_its_place(context: RuleContext) -> str:
 
 
 def our_fix(context: RuleContext, given: Mapping[str, Any]) -> list[Fix]:
-    """Return edits that replace the constructor by lrdecay's constructor; the user has to confirm them.
+    """Return a fix that replaces the constructor by lrdecay's constructor. The user has to confirm the fix.
 
-    Return an empty list for an unknown backbone, whose layers the user has to list.
+    Return an empty list for a backbone that lrdecay does not know, because the user then has to list its layers.
     """
     if not context.family or not context.depths:
         return []

@@ -58,7 +58,7 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
 
 
 def list_of(rules: Sequence[Rule]) -> Result[RulePages]:
-    """Return a table of ``rules`` without their pages; the document for machines contains the pages."""
+    """Return a table of ``rules``. The table has one line per rule; the JSON output also contains the rules' pages."""
     summary = f"{len(rules)} rules; lrdecay rule {rules[0].code} prints the page of one"
     result = report_on(rules, whole=True)
     return Result(result.document, msgspec.structs.replace(result.report, pages=(), summary=summary))

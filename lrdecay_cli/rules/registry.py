@@ -72,7 +72,10 @@ class Fault:
     """Codes of rules that would report the same mistake. Their findings are dropped."""
 
     def fixes(self) -> tuple[Fix, ...]:
-        """Return the alternative fixes in :attr:`edits`."""
+        """Return the fixes in :attr:`edits`. The user chooses one of them.
+
+        All plain edits together are one fix, and each :class:`Fix` is another fix.
+        """
         edits = tuple(each for each in self.edits if isinstance(each, Edit))
         return (*([Fix(edits=edits)] if edits else []), *(each for each in self.edits if isinstance(each, Fix)))
 
@@ -117,9 +120,9 @@ def default_with(options: str, *, model: str = "", plugin: str = "") -> Example:
 
 
 def part_with(name: str, base: str, *attributes: str) -> str:
-    """Return the source of a plugin that registers a module ``name``.
+    """Return the source of a plugin that registers the model class ``name``, a subclass of mmpretrain's ``base``.
 
-    The module is mmpretrain's class ``base`` with further attributes.
+    ``attributes`` are lines of the class's ``__init__``, such as ``self.extra = nn.Linear(4, 4)``.
     """
     head = f"from mmpretrain.models import {base}\nfrom mmpretrain.registry import MODELS\nfrom torch import nn\n"
     lines = "\n        ".join(("super().__init__(**settings)", *attributes))

@@ -17,7 +17,8 @@ from lrdecay_cli.text.name_patterns import Universe
 def findings_of(context: RuleContext | GroupMap, rules: Iterable[Rule]) -> tuple[Finding, ...]:
     """Return the findings of the rules on one map, sorted by severity (worst first), code and model order.
 
-    A rule stays silent if a rule in its ``yields_to`` fires, or if a fault of another rule covers it.
+    A rule reports nothing if a rule in its ``yields_to`` has a fault, or if a fault of another rule lists its code in
+    ``covers``.
     """
     context = RuleContext(context) if isinstance(context, GroupMap) else context
     found = {rule.code: (rule, faults) for rule in rules if (faults := tuple(rule.check(context)))}
@@ -38,7 +39,10 @@ def fingerprint(code: str, config: str, option: str, parameters: Iterable[str], 
 
 
 def narrowed(context: RuleContext, finding: Finding, parameters: Iterable[str]) -> Finding:
-    """Return a finding for only some of its parameters. The message gets the number of these parameters."""
+    """Return the finding with only ``parameters`` as its parameters.
+
+    Their number is added to the message: ``(here for 3 of 12 tensors)``.
+    """
     kept = context.in_model_order(parameters)
     return msgspec.structs.replace(
         finding,

@@ -205,7 +205,7 @@ def test_unknown_iterations_are_an_error_with_a_fix() -> None:
             "dict(type='CosineAnnealingLR', eta_min=0.01)",
             "",
             {},
-            r"^LRD607 [a-z-]+: all groups .* end at eta_min=0\.01 .*, which is 100% of the lowest lr",
+            r"^LRD607 [a-z-]+: all groups .* anneal to the same lr, eta_min=0\.01 .*: 100% of the lowest lr",
         ),
         (
             "dict(type='OneCycleLR', eta_max=0.1, total_steps=6)",

@@ -52,7 +52,7 @@ class Backbone:
     """The trainable parameters of the backbone, and those of all other modules, such as neck and head.
 
     Args:
-        group_map: the map.
+        group_map: the group map of the model.
         prefix: prefix of the backbone's parameter names.
         scale_of: function that returns a group's initial lr ÷ base lr.
         positions: index of each parameter name in the model.
@@ -80,8 +80,9 @@ class Backbone:
 
     @cached_property
     def head_scale(self) -> float | None:
-        """The head's lr scale: the most frequent lr scale outside the backbone; None without a backbone or other
-        parameters.
+        """The head's lr scale, which is the most frequent lr scale outside the backbone.
+
+        None if the backbone, or the rest of the model, has no trainable parameters.
         """
         if not self.tensors or not self.others:
             return None
@@ -164,7 +165,10 @@ def backbone_prefix(names: Iterable[str]) -> str:
 
 
 def out_of_order(scales: Sequence[float]) -> list[int]:
-    """Return as few indices as possible, so that the scales at all other indices never decrease."""
+    """Return the fewest indices without which the scales never decrease.
+
+    For example, ``[0.1, 0.9, 0.2, 0.3]`` gives ``[1]``: without 0.9, the scales rise.
+    """
     # Longest non-decreasing subsequence: for each length the lowest end, with a link to the previous index.
     ends: list[float] = []
     last: list[int] = []

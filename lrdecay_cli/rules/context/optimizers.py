@@ -38,7 +38,7 @@ class MeasuredOptimizer(NamedTuple):
 
 
 def measured_optimizers(group_map: GroupMap) -> Iterator[MeasuredOptimizer]:
-    """Yield every optimizer of the map with measured effects."""
+    """Yield the optimizers of the map whose effects on lr and weight decay were measured."""
     for name, effects in group_map.optimizer.effects.items():
         groups = tuple(
             group

@@ -9,7 +9,7 @@ from lrdecay_cli.domain.settings import Assertion, StatedSuppression
 
 
 class OtherTensors(msgspec.Struct, frozen=True):
-    """A line of a text baseline that matches other names or shapes in the checked map than in the baseline's map."""
+    """A line of a text baseline that does not fit the checked map: it now matches other tensors, or other shapes."""
 
     line: int
     problem: str

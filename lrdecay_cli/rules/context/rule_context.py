@@ -35,7 +35,7 @@ class RuleContext:
     Args:
         group_map: the built groups.
         policy: the project's baseline, assertions and suppressions for the config.
-        place: the file that findings refer to, if it is not the map's config but a settings file.
+        place: the file that findings name; None for the map's config. Findings about settings name the settings file.
         dry_run: result of a dry run of the config's training; None without one.
     """
 
@@ -307,7 +307,7 @@ class RuleContext:
 
     @cached_property
     def optimizers(self) -> tuple[MeasuredOptimizer, ...]:
-        """All optimizers of the map with measured effects."""
+        """The optimizers of the map whose effects on lr and weight decay were measured."""
         return tuple(measured_optimizers(self.group_map))
 
     @cached_property
@@ -317,7 +317,7 @@ class RuleContext:
 
     @cached_property
     def all_schedulers(self) -> tuple[Scheduler, ...]:
-        """All schedulers of the config, including schedulers of momentum and of other group options."""
+        """All schedulers of the config, including schedulers that change the momentum or another option of groups."""
         return tuple(all_schedulers_of(self.group_map))
 
 

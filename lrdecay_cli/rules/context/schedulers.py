@@ -71,7 +71,7 @@ class Scheduler(NamedTuple):
 
     @property
     def is_warm_up(self) -> bool:
-        """True if the scheduler begins below the lr and raises it."""
+        """True if the scheduler starts at a fraction of the configured lr and raises the lr."""
         if self.family == "Constant":
             return self.begin == 0
         start, end = self.value("start_factor", 1 / 3), self.value("end_factor", 1.0)
@@ -146,12 +146,16 @@ def training_length(train_cfg: Mapping[str, Any], unit: Unit) -> float | None:
 
 
 def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> Iterator[Scheduler]:
-    """Yield every scheduler of the lr, or of another ``parameter``, in the config's order."""
+    """Yield the schedulers that change ``parameter``, such as the lr or the momentum, in the config's order."""
     return (scheduler for scheduler in all_schedulers_of(group_map) if scheduler.parameter == parameter)
 
 
 def all_schedulers_of(group_map: GroupMap) -> Iterator[Scheduler]:
-    """Yield every scheduler whose class name has the form of mmengine's names, in the config's order."""
+    """Yield the schedulers of all parameters, in the config's order.
+
+    A class whose name does not end like mmengine's and mmpretrain's classes (``LR``, ``Momentum``, ``ParamScheduler``,
+    …) is left out.
+    """
     for path, settings, groups in _listed(group_map):
         kind = str(settings.get("type", "")).rpartition(".")[2]
         own = next(((name, end) for name, end in _SUFFIXES.items() if kind.endswith(end)), None)

@@ -129,8 +129,8 @@ def _too_large(
 def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> tuple[str, list[BackboneTensor]]:
     """Return two values: a text about blocks whose layer id is too high, and the tensors of these blocks.
 
-    A block below the last stage has too high a layer id if its id is the last stage's or above. In a backbone without
-    stages, only the head's id and above are too high.
+    Blocks before the last stage should have a lower layer id than the last stage. In a backbone without stages, all
+    blocks should have a lower layer id than the head.
     """
     blocks = context.backbone.blocks
     last = max(blocks, default=())
@@ -190,9 +190,10 @@ def _another_lr(group_map: GroupMap) -> GroupMap:
 
 @rule("LRD209", "explanation-disagrees", severity="error", bad=Example("", edit=_another_lr), good=Example(""))
 def explanation_disagrees(context: RuleContext) -> Iterator[Fault]:
-    """lrdecay computes another layer id, lr or weight decay for a parameter than its real group has.
+    """A parameter's group has another layer id, lr or weight decay than lrdecay computes.
 
-    lrdecay's explanations and findings for this group map may be wrong. The training uses the values of the real group.
+    lrdecay's explanations and findings for this group map may be wrong. The training uses the groups that the
+    constructor built, not the values that lrdecay computes.
 
     Possible causes: the group map was edited, lrdecay does not know the installed version of the constructor, or
     lrdecay has a bug. Please report a bug.

@@ -196,8 +196,8 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
 def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
     """Yield lists of one parameter per block, in order of depth, such as the ``norm.weight`` of every block.
 
-    Modules whose names differ only in a number form a row. A row of modules other than blocks needs at least three
-    modules, because ``ln1`` and ``ln2`` are not numbered by depth.
+    At least three other modules whose names differ only in a number are treated like blocks. Two such modules are not,
+    because the numbers of ``ln1`` and ``ln2`` are not depths.
     """
     rows: dict[tuple[str, str], list[BackboneTensor]] = {}
     for tensor in context.backbone.tensors:

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"(?i)^(?:depth|(?:num|n)_blocks|(?:backbone|vit|model)_dep
 
 
 class _Depths(NamedTuple):
-    """A constructor option for the number of blocks, its value, and the model's real numbers."""
+    """A constructor option that states the number of blocks per stage, and the number of blocks in the model."""
 
     option: str
     given: tuple[int, ...]
@@ -114,9 +114,10 @@ def _num_layers(context: RuleContext, found: _Depths) -> int | None:
 
 
 def _other_depths(context: RuleContext) -> _Depths | None:
-    """Return the first option whose name and form fit depths, but whose numbers differ from the model's depths.
+    """Return the first option that contains depths by its name and form, but not the model's depths.
 
-    Options that the constructor does not read are left out.
+    For example, ``depths=[3, 3, 9, 3]`` for a model with the depths 3, 3, 27, 3. Options that the constructor does not
+    read are left out.
     """
     real = _depths(context)
     if not context.spec.decays_layers or not real:

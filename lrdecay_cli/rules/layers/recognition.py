@@ -152,9 +152,9 @@ def _output_stage(context: RuleContext, tensor: BackboneTensor) -> int | None:
 
 
 def _series(tensor: BackboneTensor) -> str:
-    """Return a norm's name without its stage number, so that the norms of all stages have the same result.
+    """Return a norm's name without its stage number; the full name if it has no number.
 
-    If the name has no number, return the full name.
+    The result is therefore the same for the norms of all stages.
     """
     return tensor.block.series if tensor.block else tensor.name
 
@@ -272,8 +272,9 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     kind = context.group_map.model.backbone or "backbone"
     if context.spec.first_stage_is_a_layer and len(context.depths) == 1 and context.depths[0] > 1:
         yield Fault(
-            f"all {context.depths[0]} blocks of this {kind} have lr scale {span(tensor.scale for tensor in blocks)}: it"
-            f" has one stage, and {context.constructor_label} gives the whole first stage one layer id",
+            f"all {context.depths[0]} blocks of this {kind} have lr scale {span(tensor.scale for tensor in blocks)}:"
+            f" {context.constructor_label} gives all blocks of the first stage one layer id, and this backbone has only"
+            " one stage",
             f"use a constructor that decays the blocks of a single stage, such as {OURS.label}",
             parameters=[tensor.name for tensor in blocks],
             option="optim_wrapper.constructor",

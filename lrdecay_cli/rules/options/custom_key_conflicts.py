@@ -99,9 +99,10 @@ def _overrides(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str
 
 
 def _dropped(context: RuleContext, shadowed: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
-    """Return the settings of the custom key ``shadowed`` that are dropped where the key ``winner`` overrides it.
+    """Return the settings of the key ``shadowed`` that parameters lose because mmengine applies the key ``winner``.
 
-    Settings with the same value in ``winner``, and settings that ``winner`` changes on purpose, are left out.
+    A setting is left out if ``winner`` gives it the same value. It is also left out if ``winner`` gives it another
+    value and matches only parameters that ``shadowed`` matches too: the user then changed the value on purpose.
     """
     refines = {*winner.wins, *winner.overridden} <= {*shadowed.wins, *shadowed.overridden}
     dropped = {}

@@ -70,7 +70,11 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
 
 
 def known_settings(context: RuleContext, key: str) -> set[str]:
-    """Return the settings that a custom key may have: multipliers, and options of the optimizer and of other groups."""
+    """Return the names of the settings that a custom key may have.
+
+    These are the multipliers, the optimizer's options in the config, and the options that all groups of other
+    parameters have.
+    """
     # Options of groups that the key did not create, and the optimizer's options in the config.
     own = {*context.custom_keys[key].wins}
     others = [
@@ -113,7 +117,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             continue
         if key in _MULTIPLIERS:
             yield Fault(
-                f"{key} is in custom_keys, where it is a key that matches no parameter name",
+                f"{key} is in custom_keys: there, it is read as a custom key and matches no parameter name",
                 f"move it to {PARAMWISE}.{key}",
                 option=key_option(key),
                 edits=[] if key in context.options else [move_option(key_option(key), f"{PARAMWISE}.{key}")],
@@ -167,9 +171,10 @@ def _is_pattern(key: str) -> bool:
 
 
 def _globs(inner: str) -> Iterator[list[str]]:
-    """Yield lists of globs to try in turn: first globs for whole labels of a name, then globs for parts of labels.
+    """Yield two lists of globs for a custom key: globs that match whole labels of a name, then parts of labels.
 
-    A label is the text between two dots. Whole labels are first, because ``[0-2]`` should not match ``layers.10``.
+    A label is the text between two dots. The caller tries whole labels first, because ``[0-2]`` should not match
+    ``layers.10``.
     """
     choices = _BRACES.search(inner)
     options = choices[1].split(",") if choices else [""]
@@ -186,8 +191,8 @@ _OF_REGEX = re.compile(r"[\\^$|+?()]|\.\*\w|\w\.\*")
 def _better(context: RuleContext, key: str, *, spelled: bool) -> str | None:
     """Return the part of a parameter name that the user probably intended with this key; None if there is none.
 
-    Misspelt keys are corrected only if ``spelled`` is True, because a key from a base config may be correct for other
-    models.
+    If no such part is found by changing dots and wildcards in the key, a part with similar spelling is returned. This
+    needs ``spelled=True``, because a key from a base config may be spelt correctly for other models.
     """
     for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
         if plain and plain != key and any(plain in name for name in context.tensors):
@@ -278,7 +283,7 @@ def _fix(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str])
 
 
 def _common(names: list[str], key: str) -> str:
-    """Return the shortest module path that contains all names and is longer than the key; empty if there is none."""
+    """Return the shortest module path with which all ``names`` begin and that is longer than ``key``; else empty."""
     parts = names[0].split(".")
     for end in range(1, len(parts)):
         path = ".".join(parts[:end])

@@ -25,8 +25,8 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
     """``_delete_`` is in a dict that no base config contains, so mmengine treats it as an option.
 
     mmengine removes ``_delete_`` only when it merges the dict into a dict of the base config. In any other dict,
-    ``_delete_`` stays, and the class, loop or function that receives the dict refuses it: when the run starts, or at
-    its first step.
+    ``_delete_`` stays. The class, loop or function that receives the dict then refuses ``_delete_`` when the run
+    starts, or at the first step.
 
     ``_delete_`` deletes nothing if you copied the dict from another config, or changed the base of the config.
     Constructors do not read ``_delete_``, so the finding in ``paramwise_cfg`` is an info. A misspelt ``_delete_``

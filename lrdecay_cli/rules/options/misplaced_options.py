@@ -105,7 +105,10 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
 
 
 def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
-    """Return the options in a misplaced setting that the constructor would not read in the right place either."""
+    """Return the options in a misplaced setting that the constructor does not have.
+
+    The constructor would ignore them at ``place`` too, so moving the setting would not help.
+    """
     if not context.spec.known or not place.startswith(PARAMWISE):
         return []
     options = ["custom_keys"] if place != PARAMWISE else value if isinstance(value, Mapping) else []

@@ -94,7 +94,10 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
 
 
 def _is_bare_key(context: RuleContext, option: str) -> bool:
-    """Return True if an option should be an entry of ``custom_keys``: it is part of a name and has group settings."""
+    """Return True if an option belongs into ``custom_keys``, such as ``head=dict(lr_mult=10)``.
+
+    A parameter name has to contain the option's name, and its value has to be a dict of settings such as ``lr_mult``.
+    """
     value = context.options.get(option)
     is_key = isinstance(value, Mapping) and bool(value) and {*value} <= {"lr_mult", "decay_mult", "lr", "weight_decay"}
     reads_keys = context.spec.custom_keys is not None and option != "custom_keys"
@@ -102,7 +105,7 @@ def _is_bare_key(context: RuleContext, option: str) -> bool:
 
 
 def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
-    """Return a fault that moves keys from ``paramwise_cfg`` into ``custom_keys``.
+    """Return a fault about custom keys that are not inside ``custom_keys``. Its fix moves them there.
 
     mmengine applies only the longest matching key, so the fix merges the settings of all keys that match a tensor.
     """
@@ -302,17 +305,20 @@ _OF_KEYS = ("lr_mult", "decay_mult", "lr", "weight_decay")
 
 
 def _readers(option: str) -> list[ConstructorSpec]:
-    """Return the known constructors that read this option. For a decay rate, return all constructors that have one."""
+    """Return the known constructors that read this option.
+
+    For a decay rate, return every constructor with a decay rate, because its option may have another name.
+    """
     if option in RATE_ELSEWHERE:
         return [spec for spec in CONSTRUCTORS if spec.rate_option]
     return [spec for spec in CONSTRUCTORS if option in spec.options]
 
 
 def _suggest_option(context: RuleContext, option: str) -> str | None:
-    """Return the option of this constructor that a misspelt option resembles; None without a suggestion.
+    """Return the option of this constructor that a misspelt option resembles; None if no option is similar.
 
-    A constructor that lrdecay does not know may look up a missing option: ``custom_keys.head.lr``. A misspelt option in
-    the same dict is then compared with that name.
+    lrdecay does not know the options of the user's own constructor. It then compares the misspelt option with the
+    options that the constructor looks up in the same dict: ``custom_keys.head.lrr`` with ``custom_keys.head.lr``.
     """
     if context.spec.known:
         # An option of a project without a package, or of a custom key.

@@ -93,7 +93,7 @@ def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any, precision
 
 
 def _values(values: list[Any]) -> str:
-    """Return the distinct values as text: all values if there are few, else their range."""
+    """Return the values of the parameters that fail an assertion, as text: ``0.1, 0.2`` or ``from 0.1 to 1``."""
     distinct = list(dict.fromkeys("not set" if value is None else _format(value) for value in values))
     if len(distinct) <= 3:
         return ", ".join(distinct)
@@ -121,8 +121,8 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     The assertion checks nothing and would always pass. Usually a module was renamed, or the name is misspelt.
 
     An assertion with a ``config`` pattern applies to all checked configs that match the pattern. If the assertion
-    matches no parameter in any of these configs, it is reported once. For an assertion about numbers, frozen parameters
-    in no group do not count.
+    matches no parameter in any of these configs, it is reported once. An assertion about numbers does not check frozen
+    parameters that are in no group.
     """
     for assertion in context.policy.idle_assertions:
         matched = _matching(assertion, context)

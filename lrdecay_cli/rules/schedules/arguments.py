@@ -108,15 +108,16 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
 
 
 def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
-    """Yield faults of a scheduler's settings. Only a few checks apply to a class of another package."""
+    """Yield faults of a scheduler's settings. If the class is not mmengine's own, only a few settings are checked."""
     if scheduler.of_mmengine:
         yield from _unknown(scheduler)
     settings, name = scheduler.settings, scheduler.name
     if scheduler.end is not None and scheduler.end <= scheduler.begin:
         own = "end" in settings
         yield Fault(
-            f"{name} begins at {scheduler.begin:g} and ends at {scheduler.end:g} {scheduler.unit}"
-            f"{'' if own else ', the end of training'}",
+            f"{name} has begin={scheduler.begin:g} and end={scheduler.end:g}, but it must end after it begins"
+            if own
+            else f"{name} has begin={scheduler.begin:g}, but training ends at {scheduler.end:g} {scheduler.unit}",
             f"set {scheduler.path}.end above {scheduler.begin:g}"
             if own
             else f"set {scheduler.path}.begin below {scheduler.end:g}",

@@ -132,7 +132,7 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_b
         severity = "warning"
     yield Fault(
         f"eta_min={lowest:g} of {scheduler.name} is not below the lr of {count(len(parameters), 'tensor')} "
-        f"(from {least:g}): annealing {effect}",
+        f"(lowest: {least:g}): annealing {effect}",
         fix,
         parameters=parameters,
         option=f"{scheduler.path}.eta_min",
@@ -191,8 +191,8 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
         if lowest and _CLOSE * lrs[0] <= lowest < lrs[0] and (scheduler.length or scheduler.unit == "epochs"):
             base = context.starting_base_lr or lrs[-1]
             yield Fault(
-                f"all groups (lr {span}) end at eta_min={lowest:g} of {scheduler.name}, "
-                f"which is {lowest / lrs[0]:.0%} of the lowest lr and {lowest / lrs[-1]:.2g} times the highest lr",
+                f"all groups (lr {span}) anneal to the same lr, eta_min={lowest:g} of {scheduler.name}: "
+                f"{lowest / lrs[0]:.0%} of the lowest lr and {100 * lowest / lrs[-1]:.3g}% of the highest lr",
                 "set eta_min lower, such as 0"
                 if scheduler.family == "Poly"
                 else f"replace eta_min by eta_min_ratio={lowest / base:.3g} to keep the lrs different",
@@ -212,7 +212,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
 )
 def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
-    """A cosine's ``T_max`` is shorter than its range, so the lr rises again.
+    """A cosine scheduler ends later than its ``T_max``, so the lr rises again.
 
     After ``T_max`` steps, the cosine rises back towards the full lr, although the last epochs should have the lowest
     lr.
@@ -231,7 +231,7 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
             top = 1.0 if steps >= 2 * half else back
             yield Fault(
                 f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the "
-                f"{scheduler.quantity} rises again by {top:.0%} of the decrease",
+                f"{scheduler.quantity} falls, then rises again by {top:.0%} of this fall",
                 f"set {scheduler.path}.T_max={steps:g}",
                 option=f"{scheduler.path}.T_max",
                 edits=[set_option(f"{scheduler.path}.T_max", plain_number(steps))],

@@ -79,9 +79,9 @@ def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
 
     The scheduler overwrites the lr of every group when it is built, so layer decay is lost without a warning.
 
-    ``max_lr`` (for CyclicLR also ``base_lr``) is a number for all groups, or a list with one lr per group. LRD613
-    reports groups of one optimizer that are equal in every option, because such groups probably had different lrs
-    before the scheduler was built.
+    ``max_lr`` is one number for all groups, or a list with one lr per group. The same is true of ``base_lr`` of
+    CyclicLR. LRD613 reports groups of one optimizer if all their options are equal. Such groups probably had different
+    lrs before the scheduler was built.
     """
     live = context.group_map.live
     if not live:

@@ -41,7 +41,7 @@ _EARLY = 0.5
     good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1, begin=0, end=12)]"),
 )
 def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
-    """Milestones or the range of a scheduler lie beyond the end of the training or of the scheduler.
+    """A scheduler's range or milestones are beyond the end of the training, or its milestones are beyond its own end.
 
     The lr never falls, or stops falling before it reaches its final value.
 
@@ -105,8 +105,8 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
     if left > _LEFT:
         option = next((name for name in ("T_max", "total_steps", "end") if name in scheduler.settings), "end")
         yield Fault(
-            f"{scheduler.name} needs {whole:g} {scheduler.unit}, but training stops after {steps:g} of them, with "
-            f"{left:.0%} of the decrease remaining",
+            f"{scheduler.name} needs {whole:g} {scheduler.unit}, but training stops after {steps:g} {scheduler.unit}, "
+            f"before the last {left:.0%} of the decrease",
             f"set {option}={steps if option != 'end' else scheduler.length:g}",
             option=f"{scheduler.path}.{option}",
             edits=[
@@ -147,8 +147,8 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
         same = (first.unit, first.parameter) == (second.unit, second.parameter)
         if same and first.groups == second.groups and len(ends) == 2 and begin < end:
             yield Fault(
-                f"{first.name} and {second.name} both lower the {first.quantity} from {begin:g} to {end:g}"
-                f" {first.unit}",
+                f"{first.name} and {second.name} overlap from {first.unit.removesuffix('s')} {begin:g} to {end:g}: both"
+                f" lower the {first.quantity}",
                 f"set {first.path}.end={second.begin:g}"
                 if second.begin > first.begin
                 else f"remove {first.path} or {second.path}",
@@ -224,8 +224,8 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
         if "T_max" in scheduler.settings:
             edits.append(set_option(f"{scheduler.path}.T_max", plain_number(scheduler.length - scheduler.begin)))
         yield Fault(
-            f"{scheduler.name} lowers the lr to {reached / highest:.1%} at {scheduler.end:g} {scheduler.unit}; "
-            f"training continues for {left:g} more {scheduler.unit}",
+            f"after {scheduler.end:g} {scheduler.unit}, {scheduler.name} has lowered the lr to {reached / highest:.1%}"
+            f" of its initial value; training continues for {left:g} more {scheduler.unit}",
             f"set end={scheduler.length:g}"
             + (f" and T_max={scheduler.length - scheduler.begin:g}" if "T_max" in scheduler.settings else "")
             + ", or a higher eta_min",
@@ -253,7 +253,8 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
     The scheduler never steps, or finishes within the first few iterations, so the lr never follows the config.
 
     A scheduler counts epochs by default (``by_epoch=True``). mmengine treats a training that counts iterations as a
-    single epoch, so a scheduler that counts epochs never steps in it. A warm-up then leaves the lr at its first factor.
+    single epoch, so a scheduler that counts epochs never steps in it. A warm-up with ``LinearLR`` then keeps the lr at
+    lr × ``start_factor``.
 
     In a training that counts epochs, milestones or an ``end`` of a few iterations were probably intended as epochs. A
     scheduler with ``convert_to_iter_based=True`` counts in epochs and steps after each iteration.

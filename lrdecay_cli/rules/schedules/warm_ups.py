@@ -57,7 +57,7 @@ def _refused_factors(scheduler: Scheduler) -> dict[str, float]:
 
 
 def refuses_factor(scheduler: Scheduler) -> bool:
-    """Return True if LRD602 reports that mmengine raises because of a factor of this warm-up."""
+    """Return True if a factor of this warm-up makes mmengine raise. Rule LRD602 reports such a factor."""
     divides = scheduler.family == "Linear" and scheduler.value("start_factor", 1.0) == 0
     return scheduler.family in WARMING and (divides or bool(_refused_factors(scheduler)))
 
@@ -71,8 +71,8 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
     steps = None if scheduler.end is None or scheduler.converted else scheduler.end - scheduler.begin
     if steps == 1 and scheduler.is_warm_up:
         yield Fault(
-            f"{scheduler.name} has a single step ({scheduler.unit}) and keeps the {scheduler.quantity} at {start:.3g} "
-            "times its value",
+            f"{scheduler.name} has a single step (1 {scheduler.unit.removesuffix('s')}), so the {scheduler.quantity}"
+            f" stays at {start:.3g} times the configured {scheduler.quantity}",
             f"set {scheduler.path}.end={scheduler.begin + 2:g} or more, or remove the warm-up",
             option=f"{scheduler.path}.end",
             edits=[set_option(f"{scheduler.path}.end", plain_number(scheduler.begin + 2))],
@@ -81,8 +81,8 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
         # Its last step, the one before its end, restores the lr.
         kept = min((scheduler.end or 0) - 1, length) - scheduler.begin
         yield Fault(
-            f"{scheduler.name} keeps the {scheduler.quantity} at {start:.3g} times its value for {kept:g}"
-            f" of {length:g} {scheduler.unit}",
+            f"{scheduler.name} keeps the {scheduler.quantity} at {start:.3g} times the configured {scheduler.quantity}"
+            f" for {kept:g} of {length:g} {scheduler.unit}",
             f"set factor=1, or end below {length:g}",
             option=f"{scheduler.path}.end" if "end" in scheduler.settings else f"{scheduler.path}.factor",
             severity="warning",
@@ -99,7 +99,8 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
         reached = scheduler.value("end_factor", 1.0)
         if reached < 1:
             yield Fault(
-                f"the warm-up of {scheduler.name} ends at {reached:g} times the {scheduler.quantity} and stays there",
+                f"the warm-up of {scheduler.name} ends at {reached:g} times the configured {scheduler.quantity},"
+                f" and the {scheduler.quantity} stays there",
                 "set end_factor=1",
                 option=f"{scheduler.path}.end_factor",
                 severity="warning",

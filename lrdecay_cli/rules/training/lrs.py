@@ -31,9 +31,9 @@ def group_without_lr(context: RuleContext) -> Iterator[Fault]:
     The model and the optimizer are built, then the training raises before its first step.
 
     By default, transformers' Adafactor has ``lr=None`` and computes its own step sizes. But mmengine's schedulers
-    multiply the lr of every group when they are built. Without schedulers, mmengine's RuntimeInfoHook raises when it
-    logs the lr of the first group. Set an lr in the optimizer. With an lr, Adafactor also needs
-    ``relative_step=False``.
+    multiply the lr of every group when they are built, which fails for ``None``. Without schedulers, mmengine's
+    RuntimeInfoHook raises when it logs the lr of the first group. Set an lr in the optimizer. With an lr, Adafactor
+    also needs ``relative_step=False``.
     """
     # A live optimizer need not train with mmengine.
     if context.group_map.checkpoint is not None or context.group_map.live:
@@ -93,14 +93,14 @@ _HOOK = "default_hooks = dict(param_scheduler=dict(type='WarmUp'))\n"
 def lr_by_position(context: RuleContext) -> Iterator[Fault]:
     """A hook sets the lr of the group at a fixed index, but this group is not the intended group.
 
-    The group starts with the lr for biases, which may be a hundred times its own lr.
+    The group starts with the lr for biases, which may be a hundred times the group's own lr.
 
     mmyolo's ``YOLOv5ParamSchedulerHook`` warms up the third group from ``warmup_bias_lr`` (0.1) and all other groups
     from 0. mmyolo's YOLOv5 and YOLOv7 constructors put the biases into the third group. With another constructor, the
     third group may be ``layer_1_decay``. Set ``warmup_bias_lr=0``, or use ``ParamSchedulerHook`` with schedulers.
 
-    To find such an index, lrdecay runs the hook on identical groups. LRD829 does not report a group that contains all
-    biases and only biases.
+    lrdecay runs the hook on identical groups to find the group that the hook treats differently. LRD829 does not report
+    a group that contains all biases and nothing else.
     """
     groups = context.group_map.groups
     for each in context.group_map.training.positioned_lrs or ():

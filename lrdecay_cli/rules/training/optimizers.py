@@ -125,8 +125,8 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
         f"{_optimizers(context)} does not scale the steps of {count(len(off), 'group')} in proportion to"
         f" {verb(len(off), 'its lr', 'their lrs')}: the step of {name} is {rate(step)} × the fastest group's step, but"
         f" its lr implies {rate(expected)} ×",
-        "use an optimizer whose step is proportional to the lr, for example AdamW, or choose lr scales with"
-        " which the measured steps are as intended",
+        "use an optimizer whose step is proportional to the lr, for example AdamW, or change the lr scales"
+        " until the measured steps have the sizes that you want",
         parameters=[name for group in off for name in group.parameters],
         option=f"{OPTIMIZER}.type",
     )
@@ -194,8 +194,8 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
 def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
     """The optimizer updates parameters whose lr is 0.
 
-    An lr of 0 should keep parameters unchanged. Some optimizers update them anyway, so pretrained layers that look
-    frozen drift.
+    An lr of 0 should keep parameters unchanged. Some optimizers update them anyway, so pretrained layers change
+    although they look frozen.
 
     Rprop takes only its first step size from the lr. Some other optimizers decay or update weights at any lr. Set
     ``requires_grad=False`` (or ``frozen_stages``) instead of an lr of 0.
@@ -223,7 +223,10 @@ def _optimizers(context: RuleContext) -> str:
 
 
 def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusal) -> Iterator[Fault]:
-    """Yield a fault if the optimizer raises at its first step with this map's groups, called as mmengine calls it."""
+    """Yield a fault if the optimizer raises at its first step with this map's groups.
+
+    mmengine passes no closure to ``step()`` and does not call ``optimizer.train()``.
+    """
     names = trained_names(*optimizer.groups)
     fix = "use an optimizer that takes these groups, for example AdamW"
     severity: Severity | None = None

@@ -1,4 +1,4 @@
-"""Rules about ``model.train()``, which mmengine calls at the start of a training. They need only the group map."""
+"""Rules about ``model.train()``, which mmengine calls at the start of a training. These rules need no dry run."""
 
 from __future__ import annotations
 

@@ -153,8 +153,9 @@ def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
 
 
 def _changed(context: RuleContext, wrapping: Wrapping) -> dict[str, dict[str, tuple[float | None, float | None]]]:
-    """Return the lrs and weight decays that the wrapper changes: by tensor and by field, the values before and
-    after.
+    """Return the lrs and weight decays that the wrapper changes, with their values before and after wrapping.
+
+    For example, ``{'neck.conv.weight': {'weight_decay': (0.05, 0.0)}}``.
     """
     groups = context.group_map.groups
     # If several optimizers hold a tensor, the first counts, as in the map; optimizers that take turns are separate.

@@ -194,10 +194,11 @@ def _decayed_faults(
     """Yield a fault if parameters of a kind are decayed although the config suggests that they should be exempt.
 
     Args:
-        context: the map.
+        context: the group map with its computed values.
         kind: the kind of parameter, such as biases.
-        strong: severity if the weight decay is strong and no parameter of the kind is exempt.
-        beside_others: True to report the kind also if only parameters of other kinds are exempt.
+        strong: severity if the optimizer is AdamW or similar, its weight decay is 0.01 or more, and no parameter of
+            this kind is exempt.
+        beside_others: True to report this kind also if the config exempts only parameters of other kinds.
         leave_out: names that another rule reports. Names whose exemption a custom key overrides are always left out.
     """
     base = context.group_map.base_weight_decay
@@ -271,10 +272,11 @@ def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tu
 
 
 def _weight_decay_given(context: RuleContext) -> tuple[str, list[Edit]]:
-    """Return the fix that sets the optimizer's weight decay, as text and edits; empty if the config already sets it.
+    """Return a fix that writes the optimizer's weight decay into the config, as text and edits.
 
-    Multipliers such as ``bias_decay_mult`` apply only to a weight decay in the config. Source: mmengine 0.10.7,
-    ``_validate_cfg`` of its default constructor, which raises without one.
+    The fix is empty if the config already sets the weight decay. Multipliers such as ``bias_decay_mult`` apply only
+    to a weight decay in the config. Source: mmengine 0.10.7, ``_validate_cfg`` of the default constructor raises if the
+    config sets a decay multiplier but no weight decay.
     """
     optimizer = context.group_map.training.optim_wrapper.get("optimizer")
     base = context.group_map.base_weight_decay

@@ -76,7 +76,10 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
 
 
 def _listed_names(context: RuleContext) -> Iterator[tuple[str, str]]:
-    """Yield the option and each item of every list in ``paramwise_cfg`` that exempts names from weight decay."""
+    """Yield each listed name that an option of ``paramwise_cfg`` exempts from weight decay, as ``(option, name)``.
+
+    For example, ``('no_decay_names', 'cls_token')``.
+    """
     for option, items in context.options.items():
         if _LISTED.search(option) and isinstance(items, (list, tuple)):
             yield from ((option, item) for item in items if isinstance(item, str) and item)
