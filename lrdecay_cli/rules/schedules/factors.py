@@ -212,7 +212,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
 )
 def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
-    """A cosine scheduler ends later than its ``T_max``, so the lr rises again.
+    """A cosine scheduler runs longer than its ``T_max``, so the lr rises again.
 
     After ``T_max`` steps, the cosine rises back towards the full lr, although the last epochs should have the lowest
     lr.

@@ -254,7 +254,7 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
 
     A scheduler counts epochs by default (``by_epoch=True``). mmengine treats a training that counts iterations as a
     single epoch, so a scheduler that counts epochs never steps in it. A warm-up with ``LinearLR`` then keeps the lr at
-    lr × ``start_factor``.
+    ``start_factor`` × the configured lr.
 
     In a training that counts epochs, milestones or an ``end`` of a few iterations were probably intended as epochs. A
     scheduler with ``convert_to_iter_based=True`` counts in epochs and steps after each iteration.
