@@ -136,7 +136,7 @@ class Explainer:
         return "recomputed", "; ".join([exact, *self._optimizer_remarks(group)])
 
     def _optimizer_remarks(self, group: ParameterGroup) -> Iterator[str]:
-        """Yield a sentence for each way in which the optimizer does not use the group's lr or weight decay as given."""
+        """Yield a sentence for each case in which the optimizer does not just apply the group's lr and weight decay."""
         effects = self._map.optimizer.effects.get(group.optimizer)
         if effects is None:
             return

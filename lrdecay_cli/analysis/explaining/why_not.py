@@ -220,7 +220,7 @@ def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, flo
 
 
 def _outcome_here(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
-    """Return, for this parameter, the outcome of ``theirs``: the rule that decides for the group's members."""
+    """Return the outcome for this parameter of ``theirs``, the rule that applies to the group's members."""
     return next((item for item in here.considered if theirs is not None and item.rule == theirs.rule), None)
 
 

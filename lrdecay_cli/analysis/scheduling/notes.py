@@ -109,7 +109,7 @@ def _log(schedule: Schedule) -> Iterator[Note]:
 
 
 def _unknown_changes(scheduler: RunScheduler, length: RunLength) -> Iterator[Note]:
-    """Yield notes on changes that a scheduler may make and the schedule does not show."""
+    """Yield a note if a scheduler depends on a validation metric. The schedule does not show its changes."""
     if scheduler.monitor is not None:
         yield Note(
             f"{scheduler.type} at {scheduler.path} follows the validation metric {scheduler.monitor!r}, unknown before "

@@ -31,7 +31,7 @@ def sampled(series: Series, marks: Iterable[int], every: int | None = None) -> t
     """Return the steps to keep, and whether they include every change of a value.
 
     If a value changes after a constant phase, the step before the change is kept too: a line through the kept steps
-    then shows the jump. If values change at most steps, the kept steps are evenly spaced over the run and between
+    then shows the jump. If values change at many steps, the kept steps are evenly spaced over the run and between
     successive ``marks``. Every mark is kept with the steps next to it.
 
     Args:

@@ -75,9 +75,9 @@ def baseline_of(context: typer.Context) -> str | None:
 
 
 def with_source(error: LrdecayError, arguments: Sequence[str]) -> LrdecayError:
-    """Return the error with the place where its option was set, if that is a settings file or a variable.
+    """Return the error about an option, with the settings file or variable that sets this option.
 
-    An error of an option on the command line is returned unchanged.
+    If the command line sets the option, the error is returned unchanged.
     """
     key = error.where.removeprefix("--")
     typed = any(argument.partition("=")[0] == error.where for argument in arguments)
