@@ -85,7 +85,7 @@ def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) ->
     Args:
         given: value of ``--output``.
         configs: configs that get a baseline.
-        maps: number of further maps, whose configs are not known yet.
+        maps: number of exported maps that get a baseline too. Their configs are not known yet.
 
     Raises:
         LrdecayError: no folder is given, it is a file, or two configs would share a baseline.

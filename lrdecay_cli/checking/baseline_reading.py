@@ -27,7 +27,7 @@ from lrdecay_cli.text.name_patterns import literal, matches
 
 
 class AppliedBaseline(NamedTuple):
-    """A text baseline as a map, and the lines that match other tensors than before."""
+    """A text baseline as a map, and the lines that now match other tensors than when the baseline was written."""
 
     group_map: GroupMap
     """The tensors of the checked map with the groups, numbers and settings of the baseline."""

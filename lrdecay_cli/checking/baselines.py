@@ -145,8 +145,8 @@ def find_baseline(given: str, now: GroupMap, source: str = "") -> Baseline:
 def compared_baseline(path: str, other: GroupMap) -> GroupMap:
     """Return a text baseline as a map that ``diff`` can compare with ``other``.
 
-    For each line whose tensors differ, the map gets an extra parameter that is named after the line. ``other`` lacks
-    this parameter, so ``diff`` reports the line.
+    A line of the baseline may match other tensors in ``other`` than it was written for. For such a line, the map gets
+    an extra parameter with the line number as its name. ``other`` has no such parameter, so ``diff`` reports the line.
     """
     baseline = read_baseline(path, other)
     lines = tuple(Parameter(f"line {other.line}: other tensors", (), 0) for other in baseline.others)

@@ -77,10 +77,10 @@ def find_constructor(written: str, module: str = "", copy_of: str = "") -> Const
 
     Args:
         written: the class name in the config, with or without a scope.
-        module: the module that defines the class. It identifies the constructor. If it is unknown (maps of schema 1,
-            classes that cannot be loaded), the scope identifies the constructor. If no scope matches either, the first
-            constructor with this class name is returned.
-        copy_of: the constructor that the class is a copy of, as in :attr:`Constructor.copy_of`; empty if unknown.
+        module: the module that defines the class. Its package identifies the constructor. It is empty if the class
+            cannot be loaded, or in a map of schema 1. In this case, the scope identifies the constructor. If no scope
+            matches, the first constructor with this class name is returned.
+        copy_of: the original constructor if the class is a copy, as in :attr:`Constructor.copy_of`; empty if unknown.
     """
     scope, _, name = written.rpartition(".")
     if copy_of:

@@ -54,7 +54,7 @@ def own_step(option: str, given: int | float | None, default: float | None) -> F
 
 
 class OptionPrecedence(ConstructorRules):
-    """Decides which custom key or multiplier applies to a parameter, as the constructor's spec describes it."""
+    """Decides which custom key or multiplier applies to a parameter, according to the spec of the constructor."""
 
     def __init__(self, inputs: ConstructorInputs) -> None:
         self.inputs = inputs

@@ -43,8 +43,9 @@ def inputs_of(group_map: GroupMap) -> ConstructorInputs:
 
 
 def tensors_met(group_map: GroupMap) -> list[Tensor]:
-    """Return every tensor that the constructor gets, in the model's order. Further names of shared tensors are
-    included.
+    """Return every tensor that the constructor gets, in the model's order.
+
+    If a tensor has several names, the result contains it under each name that the constructor gets.
     """
     return sorted((tensor for tensor in group_map.tensors() if tensor.seen), key=lambda tensor: tensor.position)
 
@@ -72,9 +73,9 @@ def rules_of(
 
 
 class _WithoutOptions(ConstructorRules):
-    """The rules without ``paramwise_cfg``: one group for all parameters, frozen ones included, with the optimizer's
-    numbers.
+    """The formulas for a config without ``paramwise_cfg``.
 
+    All parameters are in one group, frozen ones included. The group has the lr and weight decay of the optimizer.
     Source: mmengine 0.10, ``__call__`` of its default constructor, which the constructors of mmdet and mmpretrain
     inherit.
     """

@@ -62,7 +62,10 @@ def distributions(found: Survey, package: str) -> list[str]:
 
 
 def usual(found: Survey, package: str) -> str:
-    """Return the distribution to install for a package: the installed one, or the original if a fork is installed."""
+    """Return the name of the distribution to install for a package.
+
+    It is the name of the installed distribution. If a fork is installed, it is the name of the original.
+    """
     known = PROVIDERS[package]
     return next((name for name in distributions(found, package) if name in known), known[0])
 

@@ -110,9 +110,10 @@ def _package(name: str, spec: ModuleSpec, recorded: tuple[str, ...]) -> Package:
 
 
 def _version(text: str, recorded: tuple[str, ...]) -> str | None:
-    """Return the version in the text of a package's files, or else the recorded version of its distribution.
+    """Return the version that ``text`` states, or else the version that pip recorded for the package's distribution.
 
-    The two differ if two distributions share a folder, or if a checkout hides an installed package.
+    ``text`` is the content of the package's ``version.py``. The two versions differ if two distributions share a
+    folder, or if a source checkout hides an installed package.
     """
     if stated := _VERSION_LINE.search(text):
         return stated[1]

@@ -132,9 +132,9 @@ class Script:
         return name in self._stored
 
     def find(self, keys: Keys) -> Found | None:
-        """Follow the path ``keys`` through the dict and list literals of the file, and return how far it leads.
+        """Search the file for the option at the path ``keys``, and return the innermost part of the path that is found.
 
-        Return None if the file does not assign the first key.
+        The search follows dict and list literals. Return None if the file does not assign the first key.
         """
         statement: ast.stmt | None = None
         if self.is_python:

@@ -111,10 +111,12 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 class ChartRow(msgspec.Struct, frozen=True):
-    """A row of a terminal chart: its label on the axis, and for each character the line to which it belongs."""
+    """A row of a terminal chart."""
 
     label: str
+    """The label on the axis, at the beginning of the row."""
     cells: tuple[tuple[str, int | None], ...]
+    """The characters of the row, each with the index of the chart line that it draws, or None."""
 
 
 def chart_rows(chart: Chart, width: int) -> list[ChartRow]:

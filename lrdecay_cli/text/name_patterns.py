@@ -130,10 +130,10 @@ class _Rules(NamedTuple):
 
 
 def _fold(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _Folded:
-    """Return the patterns for the names of a module.
+    """Return the patterns that replace the selected names in a module.
 
     Args:
-        chosen: the module with only the names to replace.
+        chosen: the module with the selected names only.
         universe: the same module with all its names.
         depth: number of labels that lead to the module.
         rules: limits for the patterns.
@@ -154,7 +154,10 @@ def _fold(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _F
 
 
 def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _Folded:
-    """Return the patterns of all submodules. Submodules whose patterns end alike share one pattern with braces."""
+    """Return the patterns for the parameters and submodules of a module.
+
+    Patterns that differ only in their first label are combined: ``a.*`` and ``b.*`` become ``{a,b}.*``.
+    """
     alike: dict[Path, dict[str, list[Path]]] = {}
     if chosen.parameters:
         alike[()] = {label: [path] for label, path in chosen.parameters.items()}
