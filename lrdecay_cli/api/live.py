@@ -1,4 +1,4 @@
-"""Group maps of optimizers in running programs: any PyTorch model with its optimizer."""
+"""Build group maps of optimizers in running programs, for any PyTorch model."""
 
 from __future__ import annotations
 

@@ -68,5 +68,5 @@ def _lrdecay(
     Without a command, lrdecay PATH runs inspect on a config, map or checkpoint, check on a directory, and run on a
     work directory.
 
-    Exit codes: 0 clean or identical, 1 findings or different, 2 could not check, 130 interrupted.
+    Exit codes: 0 no findings or differences, 1 findings or differences, 2 error, 130 interrupted.
     """
