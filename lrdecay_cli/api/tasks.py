@@ -85,7 +85,7 @@ def answer(task: Task, overrides: tuple[str, ...], kind: type[Kind]) -> Reply[Ki
     Args:
         task: the task. Its fields ``options`` and ``typed`` are set from ``overrides``.
         overrides: the overrides of the config.
-        kind: the class of the document in the result.
+        kind: the type of the document in the result, such as :class:`GroupMap`.
 
     Raises:
         LrdecayError: the task raised this error, or the process ended without a result.

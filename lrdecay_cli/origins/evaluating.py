@@ -302,10 +302,10 @@ def _hold(scope: dict[str, Slot], target: ast.Name, slot: Slot) -> None:
 
 
 def bind(target: ast.expr, slot: Slot, assign: Callable[[ast.Name, Slot], None]) -> None:
-    """Assign to a name or a tuple of names.
+    """Assign a value to a name, or to the names in a tuple or list.
 
     Raises:
-        Unknowable: the target is another expression.
+        Unknowable: the target is another expression, such as ``a.b`` or ``a[0]``.
     """
     match target:
         case ast.Name():

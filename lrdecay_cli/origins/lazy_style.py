@@ -64,7 +64,7 @@ def is_builtin(module: str) -> bool:
 def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
     """Return two lists: the imports in the first ``with read_base():``, and all statements of the config.
 
-    In the second list, the imports replace the block.
+    In the second list, the imports take the place of the ``with`` block.
     """
     for position, statement in enumerate(tree.body):
         if isinstance(statement, ast.With):
@@ -90,7 +90,7 @@ def base_name(module: str) -> str | None:
 
 
 def imported_names(statement: ast.stmt) -> Iterator[tuple[str, str, ast.alias]]:
-    """Yield each name that an import statement creates, the imported object, and the alias node."""
+    """Yield three values for each imported name: the name, the dotted path of its object, and the alias node."""
     match statement:
         case ast.ImportFrom(names=aliases):
             for alias in aliases:

@@ -193,7 +193,7 @@ class Worker:
         self.ended = False
 
     def fileno(self) -> int:
-        """Return the file descriptor that becomes readable when :meth:`poll` should be called."""
+        """Return the file descriptor of the pipe from the child. Call :meth:`poll` whenever it becomes readable."""
         return self._child.reader
 
     def poll(self) -> Outcome | None:

@@ -41,8 +41,8 @@ class Journal:
     """Records of finished configs, read from a file and appended to it line by line.
 
     A record is reused if the options, the versions of the stack (torch and mm*), the config, its bases, imported
-    modules and other read files are unchanged. Edits inside an installed package and environment variables are not
-    detected. Records of failed configs are not reused, because the failure may have been fixed. If the process
+    modules and other read files are unchanged. Edits inside an installed package and changes of environment variables
+    are not detected. Records of failed configs are not reused, because the failure may have been fixed. If the process
     died while it wrote a line, this last line is dropped.
 
     Args:
