@@ -388,7 +388,7 @@ def test_a_finding_names_steps_that_update_the_baseline(
     assert Path(file).is_file()
     assert not lrdecay_cli.check(before, select=["LRD7"], baseline=given).findings
     (finding,) = lrdecay_cli.check(after, select=["LRD7"], baseline=given).findings
-    shows, fix = finding.fix.removeprefix("see all differences with: ").split("; if they are intended: ")
+    shows, fix = finding.fix.removeprefix("see all differences with: ").split("; if they are intended, run: ")
     assert eval(shows, {"lrdecay_cli": lrdecay_cli, "group_map": after}).changes
     renew(fix, after)
     assert not lrdecay_cli.check(after, select=["LRD7"], baseline=given).findings

@@ -168,7 +168,7 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
     )
     assert (
         finding["fix"] == "see all differences with: lrdecay diff golden/configs/a.txt maps/a.json; "
-        "if they are intended: lrdecay baseline maps -o golden"
+        "if they are intended, run: lrdecay baseline maps -o golden"
     )
     result = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.txt")
     assert "LRD701" in result.out

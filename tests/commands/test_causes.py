@@ -83,7 +83,8 @@ def test_each_format_has_one_finding_for_the_cause(project: Path) -> None:
     assert [finding["config"] for finding in differing] == LEAVES
     assert differing[0]["fix"] == (
         f"see all differences with: lrdecay diff baselines/{LEAVES[0].replace('.py', '.txt')} {LEAVES[0]}"
-        " --cfg-options 'a=b c'; if they are intended: lrdecay baseline --update -o baselines --cfg-options 'a=b c'"
+        " --cfg-options 'a=b c'; if they are intended, run:"
+        " lrdecay baseline --update -o baselines --cfg-options 'a=b c'"
     )
     assert {finding["place"]["line"] for finding in differing} == {7}
 

@@ -103,8 +103,9 @@ class RuleContext:
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
-        """Every parameter by its first name, in the model's order. Includes frozen parameters and parameters in no
-        group.
+        """Every parameter by its name, in the model's order. Includes frozen parameters and parameters in no group.
+
+        A shared parameter has several names in the model; only the first name is a key here.
         """
         ordered = sorted(self.group_map.tensors(), key=lambda tensor: tensor.position)
         return {tensor.name: tensor for tensor in ordered if tensor.state != "duplicate"}

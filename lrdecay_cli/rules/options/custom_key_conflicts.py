@@ -69,7 +69,7 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
         fix, edits = _fix(context, key, winner, names, dropped)
         yield Fault(
             f"the {length} custom key {winner!r} overrides {key!r} for {overridden_part} its "
-            f"{count(len(matches.wins) + len(matches.overridden), 'tensor')} and drops {settings}",
+            f"{count(len(matches.wins) + len(matches.overridden), 'tensor')}, so these tensors lose {settings}",
             fix,
             parameters=names,
             option=key_option(key),

@@ -118,7 +118,7 @@ def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
 def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit | Fix]:
     """Return edits that move a setting to the place where mmengine reads it.
 
-    If that place already has a dict and the two dicts have no common key, the edits move each entry. An edit in
+    If the place already contains a dict with other keys, the edits move each entry of the setting. An edit in
     ``train_cfg`` replaces the existing value, and the user has to confirm it. For any other existing value, there are
     no edits.
     """

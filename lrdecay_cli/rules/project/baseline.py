@@ -64,7 +64,8 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
         f"{since} since the baseline: {'; '.join(texts)}"
         if changed
         else f"difference from the baseline: {'; '.join(texts)}",
-        f"see all differences with: {shows}; if they are intended: {baseline.command or 'lrdecay baseline --update'}",
+        f"see all differences with: {shows}; if they are intended, run:"
+        f" {baseline.command or 'lrdecay baseline --update'}",
         parameters=dict.fromkeys([*named, *(name for other in baseline.others for name in other.parameters)]),
         option=changed[0].option if changed else "",
         changed=", ".join(f"{each.name} {shown_change(each.before, each.after)}" for each in changed)

@@ -99,7 +99,7 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
     good=FIXED,
 )
 def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
-    """The optimizer's steps for a group are larger or smaller, relative to other groups, than the group's lr implies.
+    """The sizes of the optimizer's steps are not proportional to the lrs of the groups.
 
     If the optimizer does not follow the lrs of groups, layer decay has another effect. For example, a layer that should
     train at a tenth of the head's lr trains at a third of it, or at the same lr.
@@ -123,8 +123,8 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     )
     yield Fault(
         f"{_optimizers(context)} does not scale the steps of {count(len(off), 'group')} in proportion to"
-        f" {verb(len(off), 'its lr', 'their lrs')}: the step of {name} is {rate(step)} × the fastest group's step, but"
-        f" its lr implies {rate(expected)} ×",
+        f" {verb(len(off), 'its lr', 'their lrs')}: the step of {name} is {rate(step)} times the fastest group's step,"
+        f" but its lr implies {rate(expected)} times",
         "use an optimizer whose step is proportional to the lr, for example AdamW, or change the lr scales"
         " until the measured steps have the sizes that you want",
         parameters=[name for group in off for name in group.parameters],
