@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from tests.commands import preloaded
-from tests.commands.running import measured
+from tests.commands.running import UNSET, measured
 
 _SHOWN = "Ctrl-C ends"
 _LONGEST = 60.0
@@ -69,7 +69,7 @@ class Watch:
     """A watch in ``folder``, with stdout and stderr on one terminal, or each in a pipe."""
 
     def __init__(self, folder: Path, *arguments: str, terminal: bool = True, **environment: str) -> None:
-        inherited = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR")}
+        inherited = {key: value for key, value in os.environ.items() if key not in UNSET}
         search = os.pathsep.join([str(folder), str(preloaded.ROOT), *sys.path])
         environment = {**inherited, "PYTHONPATH": search, "TERM": "xterm", "TMPDIR": str(folder), **environment}
         if terminal:
