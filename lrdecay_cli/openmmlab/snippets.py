@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
 from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.files.config_path import SEPARATOR, find_config
+from lrdecay_cli.files.temporary import temporary_folder
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.config_file import load_config
 from lrdecay_cli.openmmlab.config_values import plain, type_name
@@ -97,7 +97,7 @@ def built_with(config: str, proposal: Proposal, now: GroupMap, audit: Audit) -> 
         lines = snippet_for(config, proposal, now)
         return audit(config, lambda loaded: exec(lines, {"optim_wrapper": loaded.optim_wrapper}))
     base = None if SEPARATOR in config else str(find_config(config).absolute())
-    with tempfile.TemporaryDirectory(prefix="lrdecay-") as folder:
+    with temporary_folder() as folder:
         trial = Path(folder, "suggested.py")
         trial.write_text(snippet_for(config, proposal, now, base=base), encoding="utf-8")
         return audit(str(trial), None)

@@ -11,6 +11,7 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.files.temporary import temporary_folder
 from lrdecay_cli.openmmlab.availability import check_stack
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache, outcome_of
 
@@ -105,15 +106,11 @@ def isolation(options: BuildSpec) -> Iterator[BuildSpec]:
     The children may write only to a scratch folder, which is removed at the end. A line on stderr lists the enforced
     restrictions. Raises LrdecayError if this system cannot fork.
     """
-    import shutil
-    import tempfile
-
     from lrdecay_cli.processes.building import probe
 
     if not hasattr(os, "fork"):
         raise LrdecayError(f"{sys.platform} cannot isolate a process", where="--isolate", fix="use Linux")
-    scratch = tempfile.mkdtemp(prefix="lrdecay-")
-    try:
+    with temporary_folder() as scratch:
         confined = msgspec.structs.replace(options, scratch=scratch, verbose=False, finite=True)
         enforced, missing = probe(confined)
         limits = [f"{options.timeout:g} s"] if options.timeout else []
@@ -122,5 +119,3 @@ def isolation(options: BuildSpec) -> Iterator[BuildSpec]:
         if missing:
             print(f"lrdecay: warning: not enforced here: {'; '.join(missing)}", file=sys.stderr)  # noqa: T201
         yield confined
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from lrdecay_cli.domain.change import Aspect
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.domain.scan import NOT_FOR_TRAINING, OK
 from lrdecay_cli.domain.stack_difference import StackDifference
+from lrdecay_cli.files.temporary import temporary_folder
 from lrdecay_cli.processes.outcomes import BuildOutcome
 from lrdecay_cli.scanning.environments import Environment, python_of, suggest_environment
 from lrdecay_cli.scanning.sides import Built, Mapped, Recorded, Side
@@ -71,7 +71,7 @@ def stack_difference(
                 if python is None:
                     sides.append(read[index])  # type: ignore[arg-type]
                     continue
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lrdecay-"))
+                folder = stack.enter_context(temporary_folder())
                 with ExitStack() as here:
                     environment = here.enter_context(Environment(place, python, start))
                     sides.append(_built(environment, Path(folder)))

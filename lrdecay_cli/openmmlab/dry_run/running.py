@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,6 +18,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, Stub, Tool
 from lrdecay_cli.domain.schedule import RunLength
 from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch, Wrapping
+from lrdecay_cli.files.temporary import temporary_folder
 from lrdecay_cli.openmmlab.audit import group_map_of
 from lrdecay_cli.openmmlab.batch import BuiltGroups, batch_of, formulas_with_gpus
 from lrdecay_cli.openmmlab.build_context import fresh_managers, no_network, quiet_stack
@@ -87,7 +87,7 @@ def dry_run(
         fresh_managers(),
         training_scope(config),
         no_network(),
-        tempfile.TemporaryDirectory(prefix="lrdecay-") as scratch,
+        temporary_folder() as scratch,
         ExitStack() as stack,
     ):
         built_model = build_model(config, where, "cpu")
