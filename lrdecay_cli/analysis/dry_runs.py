@@ -134,7 +134,7 @@ def _states(run: DryRun) -> Iterator[Table]:
             (
                 change.cause.iteration,
                 change.cause.name,
-                "thaws" if change.trainable else "freezes",
+                "unfreezes" if change.trainable else "freezes",
                 len(change.parameters),
                 " ".join(pattern for pattern, _ in universe.fold(change.parameters)),
             )

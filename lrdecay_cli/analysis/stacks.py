@@ -1,4 +1,4 @@
-"""Compare the package versions with which two maps were made, to find the cause of a difference."""
+"""Compare the package versions with which two group maps were made, to find why their groups differ."""
 
 from __future__ import annotations
 

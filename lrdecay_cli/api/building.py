@@ -213,7 +213,7 @@ class CheckedDryRun(Displayed, frozen=True):
     """The result of a dry run, and the findings of the rules about it."""
 
     run: DryRun
-    """The record of the run: the lr of each group, what set this lr, and errors that stop the training."""
+    """The record of the run: the lr of each group, the scheduler or hook that set it, and errors that stop training."""
     result: CheckResult
 
     def headline(self) -> str:

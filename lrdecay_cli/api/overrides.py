@@ -1,4 +1,7 @@
-"""Convert ``cfg_options`` of the Python API: a dict with typed values, or strings as on the command line."""
+"""Convert the argument ``cfg_options`` of the Python API to config overrides.
+
+The argument is a dict with typed values, or a list of strings as on the command line.
+"""
 
 from __future__ import annotations
 

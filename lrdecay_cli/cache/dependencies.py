@@ -1,8 +1,11 @@
 """Collect the inputs of a result that a user may change. ``--watch`` waits for changes of these inputs.
 
-The cache uses the same recording, so the inputs have the format of its :class:`Evidence`. They are collected even if
-the command fails. A process with a single result also records files that were only looked up (``os.stat``), such as a
-missing base config. Files that only installers change are left out.
+:mod:`lrdecay_cli.cache.recording` records what a process reads, both for the cache and for this module. Therefore the
+inputs have the format of the cache's :class:`Evidence`. They are collected even if the command fails.
+
+A process that computes only one result, such as the child process of ``--watch``, calls :func:`begin`. It then also
+records files that were only looked up (``os.stat``), such as a missing base config. Files that only installers change
+are left out.
 """
 
 from __future__ import annotations

@@ -63,10 +63,10 @@ def _part_of_scale(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
 
 
 def _turns_of_scales(wrapper: Mapping[str, Any], optimizers: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the sets of optimizers of which only one steps at a time.
+    """Return sets of optimizers. In each set, only one optimizer steps at a time.
 
     PGGAN trains one image resolution (scale) after another, and a part of the model has an optimizer for each scale.
-    These optimizers are a set. mmagic's models step only the optimizer of the current scale.
+    The optimizers of one part form a set. mmagic's models step only the optimizer of the current scale.
     """
     of: dict[str, list[str]] = {}
     for optimizer in optimizers:

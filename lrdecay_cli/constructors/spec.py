@@ -221,7 +221,10 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnknownConstructor(ConstructorSpec, frozen=True, kw_only=True):
-    """The spec of a constructor that lrdecay does not know. Only the options that it read are known."""
+    """The spec of a constructor that lrdecay does not know.
+
+    Of its options, lrdecay knows only those that the constructor read while it built the optimizer.
+    """
 
     known: ClassVar[bool] = False
 

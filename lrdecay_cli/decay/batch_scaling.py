@@ -1,4 +1,6 @@
-"""Apply mmengine's ``auto_scale_lr`` to a group map, and describe the batch of a map.
+"""Apply mmengine's ``auto_scale_lr`` to a group map.
+
+The module also describes the batch size and the number of GPUs for which a group map was built.
 
 Source: mmengine 0.10.7, ``mmengine/runner/runner.py``, ``Runner.scale_lr``. mmengine multiplies the lr of every group
 (``group['lr'] * ratio``) after it builds the optimizer and before it builds the schedulers. ``lr_scale``, weight decay

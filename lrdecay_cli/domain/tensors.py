@@ -205,11 +205,11 @@ class Tensor(Brief, frozen=True):
     def status(self) -> str:
         """The state as shown in reports, such as ``frozen``.
 
-        If ``model.train()`` changed ``requires_grad``, it is for example ``grouped, thawed by train()``.
+        If ``model.train()`` changed ``requires_grad``, it is for example ``grouped, unfrozen by train()``.
         """
         if not self.by_train:
             return self.label
-        return f"{self.label}, thawed by train()" if self.trainable else f"{self.label} by train()"
+        return f"{self.label}, unfrozen by train()" if self.trainable else f"{self.label} by train()"
 
     @property
     def label(self) -> str:

@@ -112,7 +112,7 @@ def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 def _wrong_changes(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     """Yield place and problem for each invalid name in ``training.train_mode``.
 
-    This record lists the parameters that ``model.train()`` freezes or thaws (unfreezes). A name is invalid if the map
+    This record lists the parameters that ``model.train()`` freezes or unfreezes. A name is invalid if the map
     does not contain the parameter, if a parameter in ``freezes`` is trainable, or if one in ``thaws`` is not trainable.
     """
     if not (train_mode := group_map.training.train_mode):

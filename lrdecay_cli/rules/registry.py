@@ -165,7 +165,7 @@ class Rule:
 
     @property
     def why(self) -> str:
-        """The effect of the mistake: the second paragraph of the docstring, on one line, without code marks."""
+        """The effect of the mistake: the second paragraph of the rule's docstring, as one line without backticks."""
         _, _, body = cleandoc(self.documentation).partition("\n\n")
         return " ".join(body.partition("\n\n")[0].replace("``", "").split())
 

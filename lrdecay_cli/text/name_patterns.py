@@ -52,7 +52,10 @@ class NameTree:
 
     @cached_property
     def mirrored(self) -> NameTree:
-        """The tree of the paths below this module, with the labels of each path in reverse order."""
+        """A copy of this tree of parameter names in which the parts of each name are in reverse order.
+
+        For example, ``backbone.norm.weight`` becomes ``weight.norm.backbone``.
+        """
         return NameTree([path[::-1] for path in self.below], hidden=self._depth)
 
     @cached_property

@@ -325,7 +325,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "nobody steps the schedulers": dict(default_hooks=dict(BASE["default_hooks"], param_scheduler=None)),
     "train() freezes": dict(model=dict(type="DryToy", frozen=2)),
     "a hook freezes in the middle": dict(custom_hooks=[dict(type="DryFreezeHook", at=7)]),
-    "a hook freezes and another thaws": dict(
+    "a hook freezes and another unfreezes": dict(
         custom_hooks=[dict(type="DryFreezeHook", at=0), dict(type="DryFreezeHook", at=6, trainable=True)]
     ),
     "a hook takes weight decay away": dict(custom_hooks=[dict(type="DryDecayHook")]),

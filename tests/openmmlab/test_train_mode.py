@@ -142,7 +142,7 @@ def test_a_map_that_does_not_know_it_is_no_other(frozen_toy: str, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("options", "status", "code"),
-    [({"paramwise_cfg": None}, "grouped, thawed by train()", 0), ({}, "missing, thawed by train()", 1)],
+    [({"paramwise_cfg": None}, "grouped, unfrozen by train()", 0), ({}, "missing, unfrozen by train()", 1)],
 )
 def test_parameters_unfrozen_by_train(
     options: dict[str, object], status: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]

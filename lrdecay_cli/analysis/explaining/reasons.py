@@ -101,7 +101,7 @@ class Explainer:
             elif tensor.state == "frozen_in_group":
                 yield _state("requires_grad=False", "it is in a group anyway, but the optimizer does not update it")
             elif tensor.by_train:
-                yield _state("train()", "thaws it after the optimizer is built, so that it trains")
+                yield _state("train()", "unfreezes it after the optimizer is built, so that it trains")
             if rules is not None and tensor.seen:
                 # A name that no rule covers: another constructor has the same class name.
                 with suppress(DecayError):
@@ -113,7 +113,7 @@ class Explainer:
         if tensor.averaged:
             return "a moving average of another module: no optimizer has to hold it"
         if tensor.by_train and tensor.trainable:
-            return "train() thaws it after the optimizer is built without it: never updated"
+            return "train() unfreezes it after the optimizer is built without it: never updated"
         if self._map.is_wrapped and not tensor.name.startswith("module."):
             return "the constructor uses .module as the model, and this tensor is outside it: never updated"
         return "trainable, but the constructor puts it into no group: never updated"

@@ -135,7 +135,7 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
 def _visible_rules(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
     """Yield the rules to show.
 
-    Without ``verbose``, all keys that the parameter's name does not contain form one entry.
+    Without ``verbose``, the custom keys that do not occur in the parameter's name are merged into one entry.
     """
     keys = [item for item in section if item.basis == "custom_key"]
     absent = [item for item in keys if item.outcome == "no match"]

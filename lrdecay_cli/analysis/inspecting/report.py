@@ -178,7 +178,7 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
         ("frozen, in no group", frozen),
         ("frozen, but in a group", [tensor for tensor in held if not tensor.by_train]),
         ("frozen by train() after the optimizer is built, still in groups", [t for t in held if t.by_train]),
-        ("thawed by train() after the optimizer is built", [t for t in chosen if t.by_train and t.trainable]),
+        ("unfrozen by train() after the optimizer is built", [t for t in chosen if t.by_train and t.trainable]),
         (
             "moving averages of other modules, which no optimizer has to hold",
             [t for t in chosen if t.averaged and t.state == "missing"],
@@ -190,7 +190,8 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
     if group_map.duplicates:
         shared = tuple(f"{duplicate.name} is {duplicate.of}" for duplicate in group_map.duplicates)
         details = shared if verbose or len(shared) <= 8 else (*shared[:8], f"… {len(shared) - 8} more with -v")
-        yield Note(f"duplicates: {count(len(shared), 'further name')} of shared tensors, counted once", "info", details)
+        text = f"duplicates: {count(len(shared), 'further name')} of shared tensors; each shared tensor is counted once"
+        yield Note(text, "info", details)
     yield from checkpoint_notes(group_map)
     yield from unrun_notes((group_map,))
     if verbose and group_map.stubs:

@@ -68,9 +68,9 @@ def inspect(
     # The notes of the whole map differ from those of the report, which --filter narrows.
     if "html" in destinations.formats and (pattern or sort or by != "group"):
         raise LrdecayError(
-            "an HTML page shows every view of the whole map and has its own filter and sorting",
+            "an HTML page always shows all groups, modules and parameters",
             where="--format html",
-            fix="leave out --by, --filter and --sort",
+            fix="leave out --by, --filter and --sort; filter and sort in the page",
         )
     request = build.request()
     if watch:

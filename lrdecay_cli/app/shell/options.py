@@ -66,7 +66,12 @@ FailOn = Annotated[
 CfgOptions = Annotated[Texts, option("--cfg-options", "KEY=VALUE", "Override the config, as in mmengine: a=1 b.c=2.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Keep running; report again when a file changes.")]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Also show package versions, stubs and the packages' warnings.")
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Also show package versions, the stubs that replace missing packages, and warnings from packages.",
+    ),
 ]
 
 

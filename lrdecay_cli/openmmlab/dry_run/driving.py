@@ -74,9 +74,9 @@ class Drive:
         return runner.model
 
     def _shapes_for_train(self) -> AbstractContextManager[None]:
-        """Return a context in which tensors have their full shapes, because some ``train()`` methods use these shapes.
+        """Return a context in which the optimizers' tensors have their original shapes instead of small ones.
 
-        An example is LeViT of mmpretrain, which indexes its tensors.
+        Some ``train()`` methods need these shapes. For example, ``train()`` of mmpretrain's LeViT indexes tensors.
         """
         return self._runner.optimizer_steps.whole_shapes() if self._has_own_train else nullcontext()
 

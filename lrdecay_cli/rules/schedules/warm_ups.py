@@ -83,7 +83,7 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
         yield Fault(
             f"{scheduler.name} keeps the {scheduler.quantity} at {start:.3g} times the configured {scheduler.quantity}"
             f" for {kept:g} of {length:g} {scheduler.unit}",
-            f"set factor=1, or end below {length:g}",
+            f"set factor=1, or set end to less than {length:g}",
             option=f"{scheduler.path}.end" if "end" in scheduler.settings else f"{scheduler.path}.factor",
             severity="warning",
             edits=[set_option(f"{scheduler.path}.factor", 1)],

@@ -124,6 +124,7 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
                 f"{change.cause.name} {action} {count(len(names), 'tensor')} at iteration {change.cause.iteration:,}",
                 "change nothing if this is intended; otherwise remove frozen_stages or the hook",
                 parameters=names,
+                # Part of the fingerprint in baselines: another word would make the finding a new one.
                 about=f"{change.cause.name} {'thaws' if change.trainable else action}",
             )
 

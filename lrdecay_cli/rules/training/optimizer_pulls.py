@@ -72,12 +72,13 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
 def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
     """The optimizer scales steps by the weight norm only in groups with weight decay.
 
-    Groups with the same lr take steps of different sizes. Norms and biases without weight decay take full steps, and
-    weights take steps of about their norm × lr.
+    Groups with the same lr take steps of different sizes. For norm layers and biases without weight decay, the
+    optimizer does not scale the step by the size of the parameter. For weights, the step is proportional to lr × the
+    L2 norm of the weight tensor.
 
     LAMB and LARS scale steps by the weight norm on purpose (the trust ratio), and recipes tuned for them rely on it.
-    The finding matters if you set a weight decay of 0 only to exempt parameters from weight decay, because their step
-    size changes too.
+    In these optimizers, a weight decay of 0 also changes the step size of the parameters, because it switches off the
+    trust ratio. The finding matters if you wanted only to remove the weight decay.
     """
     for optimizer in context.optimizers:
         if optimizer.effects.norm != "with weight decay" or optimizer.decays[0] or not optimizer.decays[-1]:

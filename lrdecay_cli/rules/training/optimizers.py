@@ -123,8 +123,8 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     )
     yield Fault(
         f"{_optimizers(context)} does not scale the steps of {count(len(off), 'group')} in proportion to"
-        f" {verb(len(off), 'its lr', 'their lrs')}: the step of {name} is {rate(step)} times the fastest group's step,"
-        f" but its lr implies {rate(expected)} times",
+        f" {verb(len(off), 'its lr', 'their lrs')}: the step of {name} is {rate(step)} times the step of the group"
+        f" with the highest lr; by its lr, it should be {rate(expected)} times that step",
         "use an optimizer whose step is proportional to the lr, for example AdamW, or change the lr scales"
         " until the measured steps have the sizes that you want",
         parameters=[name for group in off for name in group.parameters],
