@@ -87,7 +87,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("page", dict.fromkeys(page for page, _ in ALL))
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] * (page == "docs/commands.md"))
+        for page in dict.fromkeys(page for page, _ in ALL)
+    ],
+)
 def test_every_command_runs(
     page: str, project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -267,6 +267,7 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, capfd: pyt
     assert "\x1b" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.slow
 def test_two_gigabytes_cost_little(tmp_path: Path) -> None:
     """Write sparsely: 2 GiB of weights and 2 GiB of optimizer state."""
     with torch.serialization.skip_data():

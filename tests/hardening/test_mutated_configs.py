@@ -45,6 +45,7 @@ def ends_well(path: str) -> bytes:
     return json.dumps([codes, output.getvalue()]).encode()
 
 
+@pytest.mark.slow
 def test_each_ends_well(
     configs: dict[str, dict[str, Any]],
     tmp_path: Path,

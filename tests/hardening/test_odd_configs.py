@@ -33,6 +33,7 @@ def without_config(document: dict[str, Any]) -> dict[str, Any]:
     return rest
 
 
+@pytest.mark.slow
 def test_a_scan_of_all_of_them(folder: Path, statuses: dict[str, str]) -> None:
     # Some only sleep until the timeout.
     options = [
@@ -61,6 +62,7 @@ def test_a_scan_of_all_of_them(folder: Path, statuses: dict[str, str]) -> None:
     assert {entry.name for entry in folder.iterdir()} == {*statuses, "maps", "modules"}
 
 
+@pytest.mark.slow
 def test_each_inspected_compared_and_checked(folder: Path, statuses: dict[str, str]) -> None:
     (folder / "out").mkdir()
     names = [name for name, status in statuses.items() if status == "ok" and name != ORDINARY]

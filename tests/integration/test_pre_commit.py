@@ -36,6 +36,7 @@ def hook_repository(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_hook_judges_maps_and_nothing_else(hook_repository: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     write(project / "maps/a.json", decay_map())

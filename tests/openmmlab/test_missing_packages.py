@@ -259,6 +259,7 @@ for config in {configs!r}:
 """
 
 
+@pytest.mark.slow
 def test_without_transformers_only_language_models_lack_it() -> None:
     """Simulate a machine without the package: its import fails, and it has no metadata."""
     configs = [
@@ -284,6 +285,7 @@ for module in (std, backport):
         assert line.endswith(f"transformers is not installed; {TRANSFORMERS}")
 
 
+@pytest.mark.slow
 def test_a_transformers_that_is_too_new_is_named(tmp_path: Path) -> None:
     """Release 5 removed a name that mmdet imports; the resulting error names a class of mmdet's and None."""
     new = tmp_path / "transformers-5.0.0.dist-info"

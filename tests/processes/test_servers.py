@@ -36,6 +36,7 @@ def test_losses_of_an_executor_are_reported() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_thread_has_a_process_beside_it(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.py").write_text("model = dict(type='Nothing')\n")
     options = msgspec.structs.replace(OPTIONS, folder=str(tmp_path))
