@@ -70,7 +70,7 @@ def _measure_children() -> None:
 def _use_memory_for_temporary_files() -> None:
     """Put temporary files into shared memory if there is room: a third of the tests' time was waiting for the disk."""
     folder = Path("/dev/shm")
-    if "TMPDIR" in os.environ or not os.access(folder, os.W_OK) or not hasattr(os, "ST_NOEXEC"):
+    if os.environ.get("TMPDIR") or not os.access(folder, os.W_OK) or not hasattr(os, "ST_NOEXEC"):
         return
     system = os.statvfs(folder)
     if system.f_bavail * system.f_frsize >= _ROOM and not system.f_flag & os.ST_NOEXEC:
