@@ -89,7 +89,9 @@ def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
 
 
 def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Issue, ...]:
-    """Return ``issues``, which are based on version numbers, corrected by ``trials``, such as imports.
+    """Correct issues by the results of trials, and return them.
+
+    The issues were found from version numbers. A trial is an attempt, such as an import.
 
     If no trial failed and a library such as mmdet was tried, errors become warnings. If a trial failed but no issue is
     an error, an error for the first failed trial is added. Later failures are ignored, because they follow from it.

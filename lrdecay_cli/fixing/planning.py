@@ -74,7 +74,7 @@ class Planner:
             raise
 
     def origins(self, config: str) -> ConfigOrigins:
-        """Return where the options of a config are set in the current texts.
+        """Return the places in the config files, with the edits so far, that set the options of a config.
 
         Raises:
             Refused: the text of the config cannot be analysed.

@@ -138,7 +138,8 @@ def without_homes(places: Iterable[str]) -> Iterator[str]:
 def confinement_for(config: str, scratch: str) -> Confinement:
     """Return the permissions of a process that loads ``config``.
 
-    The process cannot read a folder that contains the user's home.
+    The process may read the config's project and the working directory, unless this folder contains the user's home,
+    as ``/home`` and ``/`` do.
     """
     places = [Path.cwd()]
     # A package's own config is readable with Python's folders.

@@ -49,15 +49,15 @@ def keys_of_setting(name: str) -> Keys | None:
 
 
 def changed_option(keys: Keys, value: Any, other: Any, origins: ConfigOrigins) -> Option | None:
-    """Return the option that causes a difference between two values of a setting; None if it cannot be found.
+    """Return the option of the config that explains why a value differs between two maps; None if it cannot be found.
 
-    If both values are dicts, the result is the first entry that differs.
+    If both values are dicts, the result is the option of the first entry that differs.
 
     Args:
-        keys: path of the option in the config.
+        keys: path of the value in the config.
         value: value in the map of the config.
         other: value in the other map.
-        origins: options of the config.
+        origins: the place where each option of the config is set.
     """
     for below in _differing(value, other):
         option = origins.find((*keys, *below))

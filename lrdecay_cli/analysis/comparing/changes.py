@@ -48,8 +48,8 @@ def diff(
     """Yield every change from one map to the other, in the order of the first map; added parameters come last.
 
     Group, numbers and options of a parameter are compared only if the parameter is in a group in both maps. Otherwise
-    ``added``, ``removed`` or ``state`` reports the difference. If ``only`` selects other aspects, these three are still
-    reported when a selected value exists in only one of the maps.
+    ``added``, ``removed`` or ``state`` reports the difference. These three are reported even if ``only`` does not name
+    them, when a value that ``only`` names, such as the lr, exists in only one of the maps.
 
     Args:
         before: the first map.

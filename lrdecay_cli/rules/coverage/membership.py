@@ -128,7 +128,7 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
 
     Swin, CSPDarknet, CSPNeXt, Darknet, MobileNetV2 and EfficientNet apply ``frozen_stages`` in ``train()``. The
     training loop calls ``train()`` after the optimizer is built, so no constructor can skip these frozen parameters.
-    Logs that list the groups when the optimizer is built show these parameters as trained. LRD819 reports them if
+    Logs that list the groups when the optimizer is built show these parameters as trainable. LRD819 reports them if
     DistributedDataParallel waits for their gradients.
     """
     frozen = [tensor for tensor in context.group_map.tensors() if tensor.state == "frozen_in_group"]

@@ -231,7 +231,7 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
             top = 1.0 if steps >= 2 * half else back
             yield Fault(
                 f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the "
-                f"{scheduler.quantity} falls, then rises again by {top:.0%} of this fall",
+                f"{scheduler.quantity} falls, then regains {top:.0%} of what it lost",
                 f"set {scheduler.path}.T_max={steps:g}",
                 option=f"{scheduler.path}.T_max",
                 edits=[set_option(f"{scheduler.path}.T_max", plain_number(steps))],

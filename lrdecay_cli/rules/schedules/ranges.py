@@ -132,8 +132,8 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
     The lr reaches its minimum too early if ``max_epochs`` is raised and ``param_scheduler`` is not changed. The finding
     is an info if the scheduler's ``end`` fits the training, but its last milestone is in the first half.
 
-    A warm-up may overlap with any scheduler, because it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set
-    the lr directly and allow no other scheduler at the same time.
+    A warm-up may overlap with most schedulers: it multiplies the lr by a factor that ends at 1. The exceptions are
+    ``OneCycleLR`` and ``CosineRestartLR``. They set the lr directly, so no other scheduler may run at the same time.
     """
     # One fault for each pair, and one for each scheduler that ends too early.
     lowering = [

@@ -103,7 +103,7 @@ def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
 def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
     """The training loop freezes or unfreezes parameters in groups.
 
-    The group map shows the parameters as trained, but the training loop freezes them for some time. While they are
+    The group map shows the parameters as trainable, but the training loop freezes them for some time. While they are
     frozen, their lr and weight decay have no effect.
 
     A hook may freeze parameters for some epochs, and a model's own ``train()`` may freeze them after a number of
