@@ -99,7 +99,7 @@ def begin(inherited: Iterable[str] = ()) -> None:
 
 
 def wanted() -> bool:
-    """True if a caller needs the inputs of the result of this process."""
+    """True if this process records the inputs of its result: :func:`begin` was called."""
     return _lookups is not None
 
 
@@ -147,7 +147,10 @@ def dependencies() -> Evidence:
 
 
 def _merged(found: Evidence, others: Iterable[Evidence], temporary: tuple[str, ...]) -> Evidence:
-    """Merge the inputs from all processes, and list the folders as they are now."""
+    """Return the inputs of this process (``found``), together with those of other processes (``others``).
+
+    The content of each recorded folder is listed again. Paths in the folders ``temporary`` are omitted.
+    """
     stems = {*found["stems"]}
     for other in others:
         for path, known in other["own"].items():

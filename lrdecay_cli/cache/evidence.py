@@ -193,7 +193,11 @@ def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | No
 
 
 def names_among(names: list[str] | None, stems: frozenset[str] | None) -> list[str] | None:
-    """Sort ``names``. If ``stems`` is given, omit the same names as :func:`names_in`."""
+    """Sort ``names``, the names in a folder. None stays None.
+
+    ``stems`` are names of modules. If they are given, all names are omitted except those of these modules and those
+    with a suffix in :data:`DISTRIBUTIONS`, such as ``.dist-info``.
+    """
     if names is None or stems is None:
         return names if names is None else sorted(names)
     return sorted(name for name in names if name.partition(".")[0] in stems or name.endswith(DISTRIBUTIONS))

@@ -1,4 +1,7 @@
-"""Convert recorded inputs to the evidence of a cache entry, and add the files of modules that are imported later."""
+"""Convert recorded inputs to the evidence of a cache entry.
+
+Modules that are imported after the conversion are inputs too: :func:`with_modules` adds their files.
+"""
 
 from __future__ import annotations
 
@@ -166,7 +169,7 @@ def _add(known: dict[str, Any], more: dict[str, Any], start: str = "") -> None:
 
 
 def module_files(modules: Iterable[Any]) -> Iterator[str]:
-    """Yield the absolute paths of the files of these modules."""
+    """Yield the absolute paths of the files from which the ``modules`` were loaded."""
     for module in modules:
         # getattr would load a lazy module.
         try:
@@ -190,9 +193,10 @@ def source_of(compiled: str) -> str:
 def _doubtful_compiled(folder: str, name: str, changed: int) -> str | None:
     """Return the path of a module's compiled file if it is older than ``changed``; otherwise None.
 
-    ``changed`` is the time at which the source file last changed. Python compares only mtime and size of the source. A
-    user can restore both after a change, and Python then runs the old compiled file. A compiled file that is newer than
-    the change was made from the current source.
+    ``changed`` is the time at which the source file last changed. To decide whether a compiled file is up to date,
+    Python compares only the mtime and the size of the source file. If a user changes the source file and then restores
+    both, Python runs the old compiled file. A compiled file that is newer than ``changed`` was made from the current
+    source file.
     """
     try:
         # Built by hand, because 4,000 calls of cache_from_source take 30 ms.
@@ -291,7 +295,10 @@ def _stable_names(folder: str, stems: frozenset[str] | None, before: int) -> lis
 
 
 def _is_stable(found: list[int], before: int) -> bool:
-    """True if the time in the stamp ``found`` is certainly earlier than ``before``. Timestamps may be coarse."""
+    """True if a path last changed before the time ``before``. Its stamp is ``found``.
+
+    Some file systems round times to whole seconds. So a time of whole seconds must be more than two seconds earlier.
+    """
     # Windows has no change time; its ctime is the creation time.
     changed = found[1] if os.name == "posix" else max(found[:2])
     return changed < before and (changed % _WHOLE_SECOND != 0 or changed + 2 * _WHOLE_SECOND < before)

@@ -214,7 +214,7 @@ def record() -> Recording:
 
 
 def note_probed(paths: Iterable[str]) -> None:
-    """Record the paths that were passed to :func:`lrdecay_cli.cache.probed`."""
+    """Record that the result depends on these paths. Does nothing if this process has no recording."""
     if _recording is not None:
         for path in paths:
             _recording.seen.opened.setdefault(os.path.abspath(path), stamp(path))

@@ -100,7 +100,7 @@ class FoldedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A setting of the whole run, such as the base lr, that differs between two maps.
 
-    Changes of single parameters may follow from it.
+    It may be the reason why numbers of single parameters differ.
     """
 
     name: str

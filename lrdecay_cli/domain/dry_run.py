@@ -180,7 +180,10 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
 
     @property
     def optimizer_labels(self) -> tuple[str, ...]:
-        """Return each optimizer class once, with the measured distribution and version: ``AdamW (torch 2.13.0)``."""
+        """Return each optimizer class once.
+
+        A class with measured effects has its distribution and version: ``AdamW (torch 2.13.0)``.
+        """
         labels = (self.effects[name].label if name in self.effects else kind for name, kind in self.optimizers.items())
         return tuple(dict.fromkeys(labels))
 

@@ -62,7 +62,7 @@ class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Layer id, lr scale, lr and weight decay of the real parameter group."""
+    """Layer id, lr scale, lr and weight decay of a parameter group, as the built optimizer contains it."""
 
     layer_id: int | None
     lr_scale: float | None
@@ -84,7 +84,7 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provenance: Provenance | None
     """The numbers with their formulas. Null if the numbers were only observed."""
     numbers: Numbers | None
-    """The numbers of the real group. Null for parameters in no group."""
+    """The numbers of the group in the built optimizer. Null for parameters in no group."""
     remarks: tuple[str, ...]
     certainty: Certainty
     certainty_reason: str

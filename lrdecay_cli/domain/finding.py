@@ -116,7 +116,7 @@ class Cause(Brief, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """Return an identifier of this cause. It is the same for two findings and for twenty findings."""
+        """Return an identifier of this cause. For two or more findings, it does not depend on their number."""
         place = self.finding.place
         if len(self.findings) == 1 or not place:
             return self.finding.fingerprint

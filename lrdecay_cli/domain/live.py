@@ -1,4 +1,7 @@
-"""Facts about the optimizers of a running program, for groups that were read without a config."""
+"""Records of the schedulers of a running program.
+
+A group map has these records if lrdecay read the groups from the program's optimizer, without a config.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def arrow(
 def by_name(
     pattern: str, expression: str, formula: str, result: int, inputs: Mapping[str, int | float] = {}
 ) -> Formula:
-    """Return the formula for the layer id of a parameter. The parameter's name matches ``pattern``."""
+    """Return the formula for the layer id of a parameter whose id follows from its name, which matches ``pattern``."""
     return arrow("name", pattern, expression, formula, result, inputs)
 
 

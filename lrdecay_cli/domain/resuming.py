@@ -60,7 +60,8 @@ class Coming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The values that schedulers will set in the two compared trainings, from the iteration at which the training
     resumes.
 
-    The values of a checkpoint continue from its saved state. The values of a config are planned from the start.
+    Each of the two trainings is given by a checkpoint or by a config. After a checkpoint, the schedulers continue from
+    their saved state. For a config, its schedulers run from the start of the training.
     """
 
     first: int

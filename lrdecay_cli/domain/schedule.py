@@ -190,7 +190,10 @@ class Setter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Results of the dry run that ``schedule`` makes if a hook other than ParamSchedulerHook may set values."""
+    """Results of the dry run that the command ``schedule`` makes if hooks may change lrs or other scheduled values.
+
+    mmengine's ParamSchedulerHook, which steps the schedulers, does not count as such a hook.
+    """
 
     hooks: tuple[str, ...]
     """Hooks that ran, in their order."""

@@ -61,8 +61,9 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A variant of the suggestion without the config's custom keys for the backbone. The suggestion itself keeps these
-    keys.
+    """The same suggestion, but without the config's custom keys for the backbone, and its effect.
+
+    The suggestion itself keeps these custom keys.
     """
 
     without: tuple[str, ...]

@@ -158,7 +158,7 @@ class Tensor(Brief, frozen=True):
         return self.group.layer_id if self.group else None
 
     def headline(self) -> str:
-        """Return name, shape and state of the tensor, and its group, in one line."""
+        """Return the tensor's name, its shape, its state (such as ``frozen``) and its group, in one line."""
         shape = "×".join(map(str, self.shape)) or "scalar"
         further = f" of {self.of}" if self.of else ""
         group = f" in {self.group.headline()}" if self.group else ""
@@ -203,9 +203,9 @@ class Tensor(Brief, frozen=True):
 
     @property
     def status(self) -> str:
-        """The state as shown in reports, such as ``frozen``.
+        """The tensor's state as reports show it: ``frozen``, ``grouped``, ``missing`` or ``duplicate``.
 
-        If ``model.train()`` changed ``requires_grad``, it is for example ``grouped, unfrozen by train()``.
+        If ``model.train()`` changed ``requires_grad``, the text says so: ``grouped, unfrozen by train()``.
         """
         if not self.by_train:
             return self.label
@@ -213,12 +213,15 @@ class Tensor(Brief, frozen=True):
 
     @property
     def label(self) -> str:
-        """The state in one word. A frozen tensor is ``frozen``, whether it is in a group or not."""
+        """``grouped``, ``frozen``, ``missing`` or ``duplicate``.
+
+        A frozen tensor is always ``frozen``, even if it is in a group.
+        """
         return "frozen" if self.state == "frozen_in_group" else self.state
 
     @property
     def traits(self) -> tuple[Trait, ...]:
-        """The traits of the tensor's module, such as ``norm``."""
+        """Module types that mmengine's default constructor distinguishes, for the tensor's module: ``("norm",)``."""
         return self.module.traits if self.module else ()
 
     @property
@@ -228,7 +231,10 @@ class Tensor(Brief, frozen=True):
 
     @property
     def path(self) -> str:
-        """The path of the tensor's module, as a constructor gets it. Empty for the model itself."""
+        """The path of the tensor's module in the model that mmengine's constructors get: ``backbone.norm3``.
+
+        Empty for a parameter of the model itself, and for a tensor that the constructors do not get.
+        """
         return self.seen.rpartition(".")[0]
 
     @property

@@ -141,7 +141,8 @@ def comment_suppressions(config: str) -> tuple[StatedSuppression, ...]:
 
     For a misspelt suppression comment, the result has an entry with the text of the comment and without rules.
 
-    The result is empty if the config is not Python, cannot be read or cannot be parsed. A build reports this problem.
+    The result is empty if the config is not Python, cannot be read or cannot be parsed. The build of the config
+    then reports this problem.
     """
     found: list[StatedSuppression] = []
     with suppress(LrdecayError):

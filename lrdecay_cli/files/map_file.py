@@ -101,7 +101,10 @@ def _keys(raw: bytes) -> int:
 
 
 def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield place and problem for each repeated name. Two groups, or two parameters, must not have the same name."""
+    """Yield the JSON path and the problem of each repeated name.
+
+    Two groups, or two parameters, must not have the same name.
+    """
     yield from _repeats((f"$.groups[{i}].name", group.name) for i, group in enumerate(group_map.groups))
     held = sum(len(group.parameters) for group in group_map.groups)
     again = sum(len(tensor.later) for tensor in group_map.tensors())
@@ -110,7 +113,7 @@ def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 
 
 def _wrong_changes(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield place and problem for each invalid name in ``training.train_mode``.
+    """Yield the JSON path and the problem of each invalid name in ``training.train_mode``.
 
     This record lists the parameters that ``model.train()`` freezes or unfreezes. A name is invalid if the map
     does not contain the parameter, if a parameter in ``freezes`` is trainable, or if one in ``thaws`` is not trainable.

@@ -26,8 +26,8 @@ def parse_settings(raw: bytes, path: str) -> Settings | None:
     or underscores.
 
     Raises:
-        LrdecayError: the file is not TOML, a key is unknown, or a value has the wrong type. The error contains the
-            place.
+        LrdecayError: the file is not TOML, a key is unknown, or a value has the wrong type. The error contains
+            the file and, if it is known, the key.
     """
     if sys.version_info >= (3, 11):
         import tomllib

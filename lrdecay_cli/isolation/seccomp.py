@@ -109,9 +109,10 @@ def _program(machine: str, pid: int) -> Iterator[_Instruction]:
 def _with_argument(
     number: int, offset: int, steps: list[_Instruction] | tuple[_Instruction, ...]
 ) -> list[_Instruction]:
-    """Return filter instructions for the system call with this ``number``. ``steps`` check its argument at ``offset``.
+    """Return filter instructions for the system call ``number``.
 
-    If no step denies the call, it is allowed. Other system calls skip these instructions.
+    They load the call's argument at ``offset``, and ``steps`` check it. If no step denies the call, it is allowed.
+    For all other system calls, these instructions are skipped.
     """
     return [(_IS, 0, len(steps) + 2, number), (_LOAD, 0, 0, offset), *steps, (_RETURN, 0, 0, _ALLOW)]
 
