@@ -144,7 +144,7 @@ def without_the_bases(context: RuleContext) -> dict[str, Any]:
 
 
 def in_its_place(context: RuleContext) -> str:
-    """Return text that names lrdecay's constructor and the settings to write instead of the current ones."""
+    """Return text for a fix that replaces the config's constructor: the name and settings of lrdecay's constructor."""
     return f"{OURS.label}: {our_settings(context, context.options)}"
 
 

@@ -72,9 +72,9 @@ class Fault:
     """Codes of rules that would report the same mistake. Their findings are dropped."""
 
     def fixes(self) -> tuple[Fix, ...]:
-        """Return the fixes in :attr:`edits`. The user chooses one of them.
+        """Return the alternative fixes in :attr:`edits`, of which the user chooses one.
 
-        All plain edits together are one fix, and each :class:`Fix` is another fix.
+        All items of type :class:`Edit` together are one fix. Each item of type :class:`Fix` is another fix.
         """
         edits = tuple(each for each in self.edits if isinstance(each, Edit))
         return (*([Fix(edits=edits)] if edits else []), *(each for each in self.edits if isinstance(each, Fix)))

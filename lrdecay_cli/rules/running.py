@@ -17,8 +17,8 @@ from lrdecay_cli.text.name_patterns import Universe
 def findings_of(context: RuleContext | GroupMap, rules: Iterable[Rule]) -> tuple[Finding, ...]:
     """Return the findings of the rules on one map, sorted by severity (worst first), code and model order.
 
-    A rule reports nothing if a rule in its ``yields_to`` has a fault, or if a fault of another rule lists its code in
-    ``covers``.
+    The faults of a rule are dropped in two cases: a rule in its ``yields_to`` has a fault, or the ``covers`` of a fault
+    contains the rule's code.
     """
     context = RuleContext(context) if isinstance(context, GroupMap) else context
     found = {rule.code: (rule, faults) for rule in rules if (faults := tuple(rule.check(context)))}

@@ -9,7 +9,7 @@ from lrdecay_cli.domain.settings import Assertion, StatedSuppression
 
 
 class OtherTensors(msgspec.Struct, frozen=True):
-    """A line of a text baseline that does not fit the checked map: it now matches other tensors, or other shapes."""
+    """A line of a text baseline that now matches other tensors than when it was written, or tensors of other shapes."""
 
     line: int
     problem: str

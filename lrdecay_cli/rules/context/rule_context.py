@@ -112,7 +112,7 @@ class RuleContext:
 
     @cached_property
     def trained(self) -> tuple[str, ...]:
-        """Names of trainable parameters. Custom keys have no effect on frozen parameters."""
+        """Names of trainable parameters, the only parameters on which custom keys have an effect."""
         return tuple(name for name, tensor in self.tensors.items() if tensor.trainable)
 
     @cached_property
@@ -297,7 +297,7 @@ class RuleContext:
     def switched_off(self) -> frozenset[str]:
         """Parameters to which a decay multiplier does not apply because a custom key overrides it.
 
-        The decay multiplier may be an option or a setting of another custom key.
+        The decay multiplier is an option such as ``norm_decay_mult``, or the ``decay_mult`` of another custom key.
         """
         found: set[str] = set()
         for matches in self.custom_keys.values():

@@ -151,7 +151,7 @@ def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> Iterator[Schedu
 
 
 def all_schedulers_of(group_map: GroupMap) -> Iterator[Scheduler]:
-    """Yield the schedulers of all parameters, in the config's order.
+    """Yield all schedulers of the lr, the momentum or another option of groups, in the config's order.
 
     A class whose name does not end like mmengine's and mmpretrain's classes (``LR``, ``Momentum``, ``ParamScheduler``,
     …) is left out.

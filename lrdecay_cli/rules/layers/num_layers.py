@@ -195,8 +195,8 @@ def explanation_disagrees(context: RuleContext) -> Iterator[Fault]:
     lrdecay's explanations and findings for this group map may be wrong. The training uses the groups that the
     constructor built, not the values that lrdecay computes.
 
-    Possible causes: the group map was edited, lrdecay does not know the installed version of the constructor, or
-    lrdecay has a bug. Please report a bug.
+    The values differ if the group map was edited, if lrdecay does not know the installed version of the constructor,
+    or if lrdecay has a bug. Please report a bug.
     """
     differing: dict[str, str] = {}
     for name, difference in named_disagreements(context.group_map):

@@ -196,8 +196,8 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
 def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
     """Yield lists of one parameter per block, in order of depth, such as the ``norm.weight`` of every block.
 
-    At least three other modules whose names differ only in a number are treated like blocks. Two such modules are not,
-    because the numbers of ``ln1`` and ``ln2`` are not depths.
+    Three or more modules whose names differ only in a number are treated like blocks, even if they are not blocks. Two
+    modules are not enough: the numbers of ``ln1`` and ``ln2``, for example, are not depths.
     """
     rows: dict[tuple[str, str], list[BackboneTensor]] = {}
     for tensor in context.backbone.tensors:

@@ -99,7 +99,7 @@ def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
 
 
 def _num_layers(context: RuleContext, found: _Depths) -> int | None:
-    """Return the ``num_layers`` that puts the head one layer above the last block, given correct ``depths``.
+    """Return the ``num_layers`` that puts the head one layer above the last block once ``depths`` is corrected.
 
     Return None if the layer ids of the head or the blocks are unknown.
     """
@@ -114,7 +114,7 @@ def _num_layers(context: RuleContext, found: _Depths) -> int | None:
 
 
 def _other_depths(context: RuleContext) -> _Depths | None:
-    """Return the first option that contains depths by its name and form, but not the model's depths.
+    """Return the first option whose name and form are those of depths, but whose numbers are not the model's depths.
 
     For example, ``depths=[3, 3, 9, 3]`` for a model with the depths 3, 3, 27, 3. Options that the constructor does not
     read are left out.

@@ -217,8 +217,9 @@ def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     The constructor looks for names that begin with ``backbone.`` (dot included) and gives all other parameters the
     head's lr. The whole backbone then trains without decay.
 
-    Backbone names have another prefix if the model is a part of another model (``student.backbone``), if it is wrapped
-    twice (a second ``.module``), or if the detector calls its backbone ``img_backbone``.
+    The names of backbone parameters do not begin with ``backbone.`` if the model is a part of another model
+    (``student.backbone``), if it is wrapped twice (a second ``.module``), or if the detector calls its backbone
+    ``img_backbone``.
     """
     if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return

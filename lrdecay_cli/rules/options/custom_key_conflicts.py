@@ -169,8 +169,9 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
     With ``norm_decay_mult=0`` and ``custom_keys={'backbone': dict(lr_mult=0.1)}``, every norm of the backbone is
     decayed. mmengine applies the custom key first, and treats a key without ``decay_mult`` as ``decay_mult=1``.
 
-    LRD508 does not report a custom key that sets the multiplier (such as ``decay_mult``) itself, if the key matches
-    only parameters to which the option (such as ``norm_decay_mult``) would apply.
+    LRD508 does not report a custom key that replaces an option on purpose: the key sets the same multiplier, and
+    matches only parameters to which the option would apply. For example, beside ``norm_decay_mult``, LRD508 does not
+    report a key that matches only norms and sets ``decay_mult``.
     """
     # One fault for each key and option. LRD506 reports keys that override each other.
     multipliers = context.multipliers

@@ -72,8 +72,8 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
 def known_settings(context: RuleContext, key: str) -> set[str]:
     """Return the names of the settings that a custom key may have.
 
-    These are the multipliers, the optimizer's options in the config, and the options that all groups of other
-    parameters have.
+    These are the multipliers, the optimizer's options in the config, and the options that occur in every group to
+    which the key does not apply.
     """
     # Options of groups that the key did not create, and the optimizer's options in the config.
     own = {*context.custom_keys[key].wins}
@@ -191,8 +191,9 @@ _OF_REGEX = re.compile(r"[\\^$|+?()]|\.\*\w|\w\.\*")
 def _better(context: RuleContext, key: str, *, spelled: bool) -> str | None:
     """Return the part of a parameter name that the user probably intended with this key; None if there is none.
 
-    If no such part is found by changing dots and wildcards in the key, a part with similar spelling is returned. This
-    needs ``spelled=True``, because a key from a base config may be spelt correctly for other models.
+    The function first changes dots and wildcards in the key. If this gives no part of a name and ``spelled`` is True,
+    it returns the part with the most similar spelling. ``spelled`` is False for a key from a base config, because the
+    key may be spelt correctly for other models.
     """
     for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
         if plain and plain != key and any(plain in name for name in context.tensors):

@@ -107,7 +107,8 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
 def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
     """Return the options in a misplaced setting that the constructor does not have.
 
-    The constructor would ignore them at ``place`` too, so moving the setting would not help.
+    Moving the setting to ``place``, the path where mmengine reads it, would not help: the constructor would ignore
+    these options there too.
     """
     if not context.spec.known or not place.startswith(PARAMWISE):
         return []
@@ -186,10 +187,10 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
 
 
 def _with_weight_decay(context: RuleContext, translated: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return translated MMCV 1 settings with a weight decay if the constructor copies it from the optimizer.
+    """Return translated MMCV 1 settings, with torch's default weight decay added if it is necessary.
 
-    The added value is torch's default. Without it, the translated config would have the mistake of LRD408: groups with
-    weight decay ``None``.
+    It is necessary if the settings have no weight decay, but the constructor copies the optimizer's weight decay into
+    groups. Without the default, the groups would have weight decay ``None``, which LRD408 reports.
     """
     optimizer = translated.get("optimizer")
     if not context.spec.decays_layers or not isinstance(optimizer, Mapping) or "weight_decay" in optimizer:

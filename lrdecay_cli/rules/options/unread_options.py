@@ -52,8 +52,8 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
     ``_mult``. mmengine's default constructor reads no decay rate. If the groups already match the option, the finding
     is an info. LRD502 reports unread options from a base config, LRD503 misspelt options.
 
-    Write settings for parameter names into ``custom_keys``. Only mmaction2's constructor for Swin reads them directly
-    from ``paramwise_cfg``.
+    Write the settings of a module, such as ``head=dict(lr_mult=10)``, into ``custom_keys``. Only mmaction2's
+    constructor for Swin reads such settings directly from ``paramwise_cfg``.
     """
     # One fault for each option, one for all layer-decay options together, one for keys outside custom_keys.
     inherited = {*context.group_map.training.inherited}
@@ -94,9 +94,10 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
 
 
 def _is_bare_key(context: RuleContext, option: str) -> bool:
-    """Return True if an option belongs into ``custom_keys``, such as ``head=dict(lr_mult=10)``.
+    """Return True if an option should be an entry of ``custom_keys``, such as ``head=dict(lr_mult=10)``.
 
-    A parameter name has to contain the option's name, and its value has to be a dict of settings such as ``lr_mult``.
+    The option's name has to be part of a parameter name. The option's value has to be a dict of settings such as
+    ``lr_mult``.
     """
     value = context.options.get(option)
     is_key = isinstance(value, Mapping) and bool(value) and {*value} <= {"lr_mult", "decay_mult", "lr", "weight_decay"}
@@ -105,7 +106,7 @@ def _is_bare_key(context: RuleContext, option: str) -> bool:
 
 
 def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
-    """Return a fault about custom keys that are not inside ``custom_keys``. Its fix moves them there.
+    """Return a fault about options that should be entries of ``custom_keys``, with a fix that moves them there.
 
     mmengine applies only the longest matching key, so the fix merges the settings of all keys that match a tensor.
     """
@@ -307,7 +308,7 @@ _OF_KEYS = ("lr_mult", "decay_mult", "lr", "weight_decay")
 def _readers(option: str) -> list[ConstructorSpec]:
     """Return the known constructors that read this option.
 
-    For a decay rate, return every constructor with a decay rate, because its option may have another name.
+    If the option is a decay rate, return every constructor with an option for the decay rate, whatever its name.
     """
     if option in RATE_ELSEWHERE:
         return [spec for spec in CONSTRUCTORS if spec.rate_option]

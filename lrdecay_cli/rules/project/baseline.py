@@ -76,7 +76,7 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
 def _describe_changes(
     before: GroupMap, after: GroupMap, profiles: Mapping[str, dict[str, tuple[Any, Any]]]
 ) -> Iterator[str]:
-    """Yield texts about the changes: first changed groups, then one text per changed aspect of the tensors."""
+    """Yield texts about the changes: first the number of groups, then one text per kind of change to tensors."""
     if len(before.groups) != len(after.groups):
         yield f"{len(before.groups)} → {count(len(after.groups), 'group')}"
     for aspect, words in (("added", "more"), ("removed", "gone")):

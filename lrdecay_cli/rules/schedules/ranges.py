@@ -171,7 +171,7 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
 
 
 def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
-    """Yield a fault if a scheduler has applied all its steps while most of the training remains."""
+    """Yield a fault if ``MultiStepLR`` or ``StepLR`` changes the lr for the last time early in the training."""
     length, end, count = scheduler.length, scheduler.end, scheduler.times_stepped()
     gamma = scheduler.value("gamma", 0.1)
     given = scheduler.milestones

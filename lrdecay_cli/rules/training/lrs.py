@@ -99,7 +99,7 @@ def lr_by_position(context: RuleContext) -> Iterator[Fault]:
     from 0. mmyolo's YOLOv5 and YOLOv7 constructors put the biases into the third group. With another constructor, the
     third group may be ``layer_1_decay``. Set ``warmup_bias_lr=0``, or use ``ParamSchedulerHook`` with schedulers.
 
-    lrdecay runs the hook on identical groups to find the group that the hook treats differently. LRD829 does not report
+    To find the group that a hook treats differently, lrdecay runs the hook on identical groups. LRD829 does not report
     a group that contains all biases and nothing else.
     """
     groups = context.group_map.groups

@@ -57,7 +57,8 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
     without a closure (LBFGS). Schedule-free optimizers refuse a step before their own ``train()`` is called; call it in
     a hook of your own.
 
-    ``check`` uses lrdecay's measurements of the optimizer class (``docs/optimizers.md``). A dry run takes real steps.
+    ``lrdecay check`` uses lrdecay's measurements of the optimizer class (``docs/optimizers.md``). In a dry run, the
+    optimizer takes real steps instead.
     """
     if context.dry_run:
         if error := context.dry_run.step_error:
@@ -104,8 +105,8 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     If the optimizer does not follow the lrs of groups, layer decay has another effect. For example, a layer that should
     train at a tenth of the head's lr trains at a third of it, or at the same lr.
 
-    lrdecay gives every group equal weights and gradients. It measures how much an element changes per step, relative to
-    the group with the highest lr.
+    To measure an optimizer, lrdecay gives every group equal weights and gradients. It then compares how much an element
+    of each group changes per step with the change in the group with the highest lr.
 
     MADGRAD uses the cube root of lr squared. Rprop and AdaBound ignore the lr after some steps. torch's Adafactor
     limits the lr to a maximum. DAdaptAdaGrad and others use the first group's lr for all groups.
