@@ -34,7 +34,8 @@ def constructing(device: str, config_file: str | None = None, *, initialised: bo
 
     Args:
         device: ``meta`` puts parameters on the meta device. For any other device, the caller moves the model.
-        config_file: the model's config. Other configs that it names are also searched in its repository.
+        config_file: path of the model's config. If this config contains relative paths of other configs, the paths are
+            also searched in each parent folder of ``config_file``.
         initialised: draw the random numbers that initialise parameters.
 
     Yields:

@@ -28,10 +28,12 @@ register_hook: Callable[[], Callable[[type], type]] = HOOKS.register_module
 
 
 class LiveGroupsHook(Hook):  # type: ignore[misc]
-    """Base class of hooks that read the group map once, when the optimizer is built and a checkpoint is loaded.
+    """Base class of hooks that read the group map before the first iteration.
 
-    With ``log_lr``, the hook also logs the lr of every curve of :func:`analysis.logged_curves.curve_names`. It uses
-    mmengine's Visualizer, in the iterations in which LoggerHook logs.
+    At this time, the optimizer is already built, and the checkpoint of a resumed run is already loaded.
+
+    With ``log_lr``, the hook also logs lrs with mmengine's Visualizer, in the iterations in which LoggerHook logs.
+    Groups may share a logged curve: see :func:`analysis.logged_curves.curve_names`.
     """
 
     # After hooks that freeze parameters before training or set the lr of an iteration.

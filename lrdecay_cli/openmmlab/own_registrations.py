@@ -1,4 +1,7 @@
-"""Check if the current program has registered its own classes with mmengine. Needs neither torch nor mmengine."""
+"""Check if the current program has registered its own classes with mmengine.
+
+This module imports neither torch nor mmengine. If the program has not imported mmengine, it has registered no class.
+"""
 
 from __future__ import annotations
 

@@ -142,7 +142,8 @@ class NotHereError(RuntimeError):
 
     Code of torch or OpenMMLab may catch the error and raise it again with only its message.
 
-    ``needs`` is a short name of the missing file or model, for tables of many configs. ``fix`` is an instruction.
+    ``needs`` is a short name of the missing file or model. The status of the config, ``needs <name>``, contains it.
+    ``fix`` is an instruction.
     """
 
     # Only the message has no default: code of torch or OpenMMLab may raise the error again with only a message.

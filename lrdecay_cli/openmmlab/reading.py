@@ -171,7 +171,7 @@ def read_group(
 
 
 def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the precision of each option that is less precise than a Python float. Keys are the option names."""
+    """Return the precision of each option whose value is less precise than a Python float, by option name."""
     found = ((str(key), precision_of(value)) for key, value in options.items() if key != "params")
     return {key: precision for key, precision in found if precision}
 

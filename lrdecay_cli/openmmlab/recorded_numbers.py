@@ -2,7 +2,7 @@
 
 lrdecay gives them to a constructor to show, as a formula, how the constructor uses the number of GPUs. For all other
 code they are ordinary floats and ints. The results of ``int()``, ``math`` and tensors are plain numbers without a
-formula. So a formula is never incomplete.
+formula. So a number has either its complete formula or none.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class RecordedInt(_Number, int):
 def named(name: str, value: int | float) -> Any:
     """Return ``value`` as a recorded number with the symbol ``name``.
 
-    A value that is not finite is returned unchanged, and so is any value if ``name`` is not an identifier.
+    Return ``value`` unchanged if it is not finite, or if ``name`` is not a Python identifier.
     """
     if not math.isfinite(value) or not name.isidentifier():
         return value

@@ -79,7 +79,10 @@ def _bases_named(config: str) -> set[str]:
 
 
 def read_here() -> list[list[str]]:
-    """Return the files and lookups that this process has read, as input for :func:`read_ahead` in the parent."""
+    """Return the config files that this process has parsed, and the lookups that it has made.
+
+    The parent process passes the result to :func:`read_ahead`.
+    """
     return [list(each) for each in _read]
 
 

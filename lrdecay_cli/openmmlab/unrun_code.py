@@ -118,8 +118,8 @@ def _stores(code: CodeType) -> bool:
     """True if code sets ``requires_grad`` of a module or of parameters.
 
     Two forms count: the code sets it for an attribute (``self.neck``), or in a loop over ``parameters()``. Code that
-    only reads ``requires_grad``, as in checkpointing, does not count. Code that sets it for another local tensor does
-    not count either, because such tensors are feature maps.
+    only reads ``requires_grad``, such as gradient checkpointing, does not count. Code that sets it for another local
+    tensor does not count either, because such tensors are feature maps.
     """
     instructions = list(dis.get_instructions(code))
     looped, of_parameters = set[str](), False

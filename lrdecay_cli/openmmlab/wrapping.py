@@ -118,7 +118,7 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
         model: on the CPU. It is changed and cannot be used without its wrapper afterwards.
         where: the config's name in error messages.
         named: the wrapper.
-        gpus: number of GPUs. For 1, the model is wrapped for 2 GPUs, the smallest number that shares a model.
+        gpus: number of GPUs. If it is 1, the model is wrapped as in a training on 2 GPUs.
 
     Returns:
         The wrapped model, or a stub if the wrapper cannot be built on this machine.

@@ -78,7 +78,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         self.audited = None if baseline is None else read_map(baseline)
 
     def judge(self, group_map: GroupMap, work_dir: Path, logger: Any) -> None:
-        """Write the map and log the result on the first rank. Check on every rank, so that all ranks stop together."""
+        """Check the group map on every rank, so that all ranks stop together. Only the first rank writes and logs."""
         written = work_dir / self.filename
         if logger is not None:
             write_text(written, to_json(group_map))

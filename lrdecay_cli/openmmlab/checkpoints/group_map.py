@@ -215,7 +215,10 @@ def _groups(
 
 
 def _config_beside(path: str) -> str:
-    """Return the path of the config that the training saved beside its checkpoint; ``CONFIG`` if there is none."""
+    """Return the path of the config that the training saved beside its checkpoint.
+
+    If there is none, return the placeholder ``CONFIG``.
+    """
     try:
         return dumped_config(str(Path(path).parent))
     except LrdecayError:

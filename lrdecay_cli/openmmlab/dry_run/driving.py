@@ -114,7 +114,7 @@ class Drive:
     def _skip_through(self, length: int, first_batch: int) -> None:
         """Run ``length`` iterations in which only schedulers can change a value.
 
-        ``first_batch`` is the iteration of the epoch's first batch.
+        ``first_batch`` is the number of the iteration in which the epoch's first batch is used.
         """
         runner, loop = self._runner, self._loop
         schedulers = each_scheduler(runner.param_schedulers) if self._steps_schedulers else ()

@@ -144,8 +144,9 @@ def coming_values(
 def _place(saved: Saved | None, per_epoch: int | None) -> int:
     """Return the iteration at which a training resumes. ``per_epoch`` is the epoch length in the config.
 
-    This is the saved iteration if it lies in the saved epoch. With another epoch length, it may lie in another epoch.
-    In this case, the result is the first iteration of the saved epoch.
+    A checkpoint contains an epoch and an iteration. If the run that saved it had another epoch length, the saved
+    iteration may not lie in the saved epoch. In this case, the result is the first iteration of the saved epoch.
+    Otherwise the result is the saved iteration.
     """
     if saved is None:
         return 0

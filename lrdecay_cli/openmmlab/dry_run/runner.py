@@ -74,7 +74,7 @@ class Samples(Dataset):  # type: ignore[misc]
 class Group(dict[str, Any]):
     """A parameter group as a plain dict.
 
-    mmengine's constructor creates ConfigDicts, and hooks write to them far more slowly.
+    mmengine's constructor creates groups as ConfigDicts. Writing to a ConfigDict is far slower than to a plain dict.
     """
 
     def __getattr__(self, name: str) -> Any:

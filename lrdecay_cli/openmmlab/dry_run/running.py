@@ -142,7 +142,7 @@ def dry_run(
 
 
 def _keeps_process_group(built: BuiltOptimizer) -> bool:
-    """True if an optimizer stores a process group. Such an optimizer needs the group in its steps."""
+    """True if an optimizer stores a process group of PyTorch. Its steps then need this process group."""
     values = (value for optimizer in built.optimizers.values() for value in vars(optimizer).values())
     return any(isinstance(value, dist.ProcessGroup) for value in values)
 

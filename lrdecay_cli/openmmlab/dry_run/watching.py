@@ -1,4 +1,7 @@
-"""Find the cause of every change of an lr or ``requires_grad``: compare the values before and after each action."""
+"""Find the cause of every change of an lr or ``requires_grad``.
+
+The values are compared before and after each hook, scheduler and other step of the training.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ class Watch:
 
     @contextmanager
     def acting(self, stage: Stage, name: str) -> Iterator[None]:
-        """Attribute all changes in this block to the source ``name``."""
+        """Record ``name``, such as a hook, as the cause of all changes in this block."""
         before = self._seen or self.lrs()
         try:
             yield

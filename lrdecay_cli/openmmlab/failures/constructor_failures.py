@@ -140,7 +140,10 @@ def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | Non
 
 
 def _is_accepted(row: OptimizerEffects, refusing: OptimizerEffects) -> bool:
-    """True if ``row`` describes the optimizer class of ``refusing``, but with options that the class accepts."""
+    """True if ``row`` describes the optimizer class of ``refusing``, but with options that the class accepts.
+
+    Both are rows of lrdecay's table of optimizers. ``refusing`` contains an error that the class raises.
+    """
     same = (row.module, row.name) == (refusing.module, refusing.name)
     return same and bool(row.options) and not row.refusals
 

@@ -116,7 +116,7 @@ class Need:
 
     @property
     def problem(self) -> str:
-        """The problem without a place and without a full stop."""
+        """The problem as a text without a path, a line number or a full stop."""
         if self.cause:
             return self.cause
         if self.installed:
@@ -194,7 +194,10 @@ def _need(asked: str, *, certain: bool) -> Need | None:
 
 
 def _fails_to_import(error: BaseException) -> Need | None:
-    """Return the package that is too new for the module that failed to import; None if there is none."""
+    """Find the module that failed to import. Return a package that this module imports and that is too new for it.
+
+    None if there is no such package.
+    """
     modules = [frame.f_code for frame, _ in walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
     file = Path(modules[-1].co_filename if modules else "")
     if not {"site-packages", "dist-packages"} & {*file.parts}:

@@ -94,8 +94,13 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
     """True if all modules that could register ``name``, or a name that is more similar to it, have been imported.
 
-    ``near``: a registered name in the same scope resembles ``name``. In this case, deferred modules of other scopes do
-    not matter.
+    Args:
+        name: the unregistered name.
+        scope: the scope in which ``name`` was looked up.
+        registry: the registry in which ``name`` was looked up.
+        config: the loaded config; None if unknown.
+        near: True if a registered name in the same scope resembles ``name``. In this case, the deferred modules of
+            other scopes need not be imported.
     """
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):
@@ -108,9 +113,9 @@ def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: 
 
 
 def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
-    """Return every registered type of this kind of registry: a dict from the type's name to its scope.
+    """Return every type in the registries of the kind ``registry``: a dict from the type's name to its scope.
 
-    Only registries in ``scopes`` are searched; without ``scopes``, mmengine's registry and its children.
+    Only registries in ``scopes`` are searched; without ``scopes``, mmengine's registry of this kind and its children.
     """
     found: dict[str, str] = {}
     for top in [kind for kind in vars(root).values() if isinstance(kind, Registry) and kind.parent is None]:
@@ -125,7 +130,7 @@ def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
 def key_of_type(config: Any, name: str, *, holding: str = "type") -> str:
     """Return the dotted path of the first dict in ``config`` with the type ``name``; empty if there is none.
 
-    Dicts without the key ``holding`` are skipped.
+    Dicts that do not contain the key ``holding`` (by default ``"type"``) are skipped.
     """
     # Reading a lazy config imports modules: an error there must not replace the one that is reported.
     with suppress(Exception):

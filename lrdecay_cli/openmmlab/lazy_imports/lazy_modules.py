@@ -291,7 +291,7 @@ def _set_class(module: Any, kind: type[types.ModuleType]) -> None:
 
 
 def _is_initialising(package: str) -> bool:
-    """True while a package is being imported. Meanwhile, its own code determines the order of execution."""
+    """True while a package is being imported. During this time, the package itself determines the import order."""
     return bool(getattr(getattr(sys.modules.get(package), "__spec__", None), "_initializing", False))
 
 

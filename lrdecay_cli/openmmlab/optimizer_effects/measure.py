@@ -286,9 +286,10 @@ def _at_zero(probe: Probe) -> AtZero:
 def _halved(probe: Probe) -> float | None:
     """Return the change of a weight after a scheduler has halved every lr, divided by the change without halving.
 
-    Both changes are measured in the second step after halving. In some optimizers, such as LARS, the momentum includes
-    the lr. The old lr then affects the first steps after halving, but no longer the hundredth step. So the result is
-    0.5 if the ratio in the hundredth step is 0.5.
+    Both changes are measured in the second step after halving. If their ratio is not 0.5, they are also measured in the
+    hundredth step: in some optimizers, such as LARS, the momentum includes the lr, so the old lr affects the first
+    steps after halving, but no longer the hundredth. If the ratio in the hundredth step is 0.5, the result is 0.5.
+    Otherwise the result is the ratio in the second step.
     """
     found = _change_halved(probe, _HALVED + 2)
     if found is None or math.isclose(found, 0.5, rel_tol=_EXACT):

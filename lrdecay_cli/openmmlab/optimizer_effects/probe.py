@@ -103,7 +103,8 @@ class Probe:
 
     Args:
         build: function that builds the optimizer.
-        base: the setup that measurements vary. If the optimizer demands one lr, both groups have the same lr.
+        base: the lrs, weights and other inputs of the optimizer. A measurement may change some of them. If the
+            optimizer accepts only one lr, all its groups have this lr.
     """
 
     def __init__(self, build: Build, base: Setup) -> None:

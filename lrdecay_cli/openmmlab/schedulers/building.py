@@ -86,8 +86,8 @@ class StubOptimizer:
     def scheduled_options(self) -> Iterator[tuple[list[tuple[str, ...]], dict[str, Any]]]:
         """Yield two values for each dict of options that schedulers change: the names of its groups, and the dict.
 
-        The names are a list of tuples: one tuple for each set of equal groups. mmengine's base settings belong to no
-        group, so their tuple is empty.
+        The names are a list of tuples: one tuple for each set of equal groups. The last dict may be the base settings
+        that mmengine stores in the optimizer wrapper. They belong to no group, so their tuple is empty.
         """
         held = self.wrapper.optimizer.param_groups
         if self._stacked:

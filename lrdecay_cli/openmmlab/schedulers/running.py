@@ -127,12 +127,13 @@ def first_drop(scheduler: _ParamScheduler, config: Mapping[str, Any], *, by_epoc
     """Return the first epoch in which a value is lower because of a ReduceOnPlateau scheduler.
 
     For loops without epochs, return the first such iteration. The first measurement of the metric counts as an
-    improvement. The result assumes that no later measurement is one. The result is None for other schedulers. It is
-    also None if there is no validation, or if the loop has ``dynamic_intervals``.
+    improvement. The result assumes that no later measurement is an improvement. The result is None for other types of
+    schedulers. It is also None if there is no validation, or if the loop has ``dynamic_intervals``.
 
     Sources: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` and ``EpochBasedTrainLoop.run``. The scheduler acts
-    after the validation of epoch ``n``, counted from 1, if ``begin <= n < end``. For ``IterBasedTrainLoop``, the
-    whole training is one epoch. No epoch is counted before the end, so the scheduler acts only if ``begin`` is 0.
+    after the validation of epoch ``n``, counted from 1, if ``begin <= n < end``. In an
+    ``IterBasedTrainLoop``, the whole training is one epoch, so ``n`` is 0 until the end of the training. The scheduler
+    then acts only if ``begin`` is 0.
     """
     loop, default = config.get("train_cfg") or {}, 1 if by_epoch else 1000
     interval, begin = loop.get("val_interval", default), loop.get("val_begin", 1)
@@ -178,7 +179,9 @@ def _epoch_length(length: RunLength) -> int:
 
 
 def log_keys(wrappers: Mapping[str, Any], tracks: Sequence[Track]) -> Iterator[tuple[str, int]]:
-    """Yield each key under which mmengine logs an lr, and the index in ``tracks`` of the track with this lr.
+    """Yield two values for each lr that mmengine logs: its key in the log, and an index of ``tracks``.
+
+    ``tracks`` lists the recorded options of groups. The item at the index contains the values of this lr.
 
     Source: ``RuntimeInfoHook.before_train_iter``, which logs the first value of each key of ``get_lr``.
     """

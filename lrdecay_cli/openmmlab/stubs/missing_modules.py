@@ -1,8 +1,8 @@
 """Stubs for missing modules, so that real models build with their real parameters.
 
 Stubs of compiled kernels are installed before a build. Other stubs are installed and reported if a build fails without
-them. One of them is a process group with one process, which some layers need (synchronised batch norm). A stub never
-replaces an installed module. A stub cannot compute, but lrdecay only builds models and does not run them.
+them. For example, synchronised batch norm needs a process group, so it gets a process group with one process. A stub
+never replaces an installed module. A stub cannot compute, but lrdecay only builds models and does not run them.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
 def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
     """Inside this block, every function that loads weights returns an empty result.
 
-    ``report`` gets a stub for each file that is replaced by published sizes.
+    A few models derive their architecture from a file with weights. They get tensors with the published sizes instead,
+    and ``report`` gets a stub for the file.
     """
     from mmengine.runner import checkpoint
 
