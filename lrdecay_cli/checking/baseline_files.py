@@ -44,7 +44,7 @@ def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
 
     - in a project: the path within the project, independent of the working directory
     - in no project: the path relative to the parent of the folder ``given``, or else to the working directory
-    - outside both, or in the zoo of a package: the name ``config`` itself
+    - in none of these folders, or in the zoo of a package: the name ``config`` itself
 
     Raises:
         LrdecayError: both forms exist.

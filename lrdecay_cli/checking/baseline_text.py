@@ -133,7 +133,8 @@ def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tupl
     """Return what the text says about a tensor, as two tuples of words.
 
     The first tuple is about the tensor's group: the layer id, the words of the group's line, and the group's options as
-    JSON. The second tuple is for the tensor's own line: its state, and ``x2`` if it occurs twice in the groups.
+    JSON. The second tuple is for the tensor's own line: a word such as ``frozen``, which is empty for an ordinary
+    tensor in a group; and ``x2`` if the tensor occurs twice in the groups.
     """
     state = "" if tensor.state == "grouped" else tensor.label
     marks = (state, f"x{tensor.times}" if tensor.times > 1 else "")

@@ -141,7 +141,10 @@ def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
 
 
 def title_of(cause: Cause) -> str:
-    """Return the file under which a cause is listed: the file that sets its option, else the config."""
+    """Return the file under which a report lists findings with the same cause.
+
+    It is the file that sets the option of the findings, else the config.
+    """
     place = cause.finding.place
     return place.file if place and place.file != COMMAND_LINE else cause.finding.config
 

@@ -105,7 +105,8 @@ def originals_of(written: str, module: str, backbone: str | None) -> list[Constr
     """Return the known constructors that may be the original of a copied class.
 
     Each returned constructor has a name that is part of the class name ``written``. Constructors with exactly this name
-    come first. Of these, the first are constructors that the names of the module and the backbone hint at.
+    come first. Among equals, a constructor comes first if one of its :attr:`ConstructorSpec.marks` is in the name of
+    the module or the backbone.
     """
     name, about = written.rpartition(".")[2], f"{module} {backbone}".lower()
     found = [

@@ -2,10 +2,11 @@
 
 Source: InternImage (OpenGVLab/InternImage, 2025-03), ``custom_layer_decay_optimizer_constructor.py`` in
 ``detection/mmcv_custom/`` and ``segmentation/mmcv_custom/``. They are written for mmcv 1. If they import mmengine's
-names instead, the same code builds the same groups. The depths are an option. In a stage, the fifth part of the dotted
-name is the block index, also for ``post_norms``. The names of ``downsample`` and ``norm`` have no block index. The
-factor for offsets applies to names that contain ``sampling_offsets``, but not to the ``offset`` of DCNv3. In
-segmentation, queries of the decode head train at the stem's lr.
+names instead, the same code builds the same groups. The numbers of blocks per stage are the option ``depths``. In a
+stage, the fifth part of the dotted name is the block index, also for ``post_norms``. The names of ``downsample`` and
+``norm`` have no block index, so these modules get the layer id of the first block of the next stage. The factor for
+offsets applies to names that contain ``sampling_offsets``, but not to the ``offset`` of DCNv3. In segmentation, queries
+of the decode head train at the stem's lr.
 """
 
 from __future__ import annotations

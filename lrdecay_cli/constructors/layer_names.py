@@ -54,7 +54,7 @@ def at_stem(*starts: str, tokens: tuple[str, ...] = ()) -> tuple[Clause, ...]:
 
     Args:
         starts: beginnings of full parameter names.
-        tokens: names of parameters of the backbone itself.
+        tokens: names of parameters that the backbone class itself registers, without prefix: ``cls_token``.
     """
     whole = tuple(f"{BACKBONE_PREFIX}{token}" for token in tokens)
     listed = f"{BACKBONE_PREFIX}{{{','.join(tokens)}}}"

@@ -3,7 +3,8 @@
 Source: mmyolo 0.6.0, ``mmyolo/engine/optimizers/yolov5_optim_constructor.py`` and
 ``yolov7_optim_wrapper_constructor.py``. Only the group of weights uses the weight decay in the config, which mmyolo
 scales with the batch size. The other groups have the optimizer's default: 0 for SGD, 0.01 for AdamW. Frozen parameters
-are in the groups too. Parameters that are neither weight nor bias are in no group. Operands are in mmyolo's order.
+are in the groups too. Parameters that are neither weight nor bias are in no group. Operands are in mmyolo's order, so
+the floats are equal to the last bit.
 """
 
 from __future__ import annotations

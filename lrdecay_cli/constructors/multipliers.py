@@ -2,7 +2,8 @@
 ``norm_decay_mult``.
 
 Sources: mmengine 0.10, ``add_params`` of its default constructor; mmpretrain 1.2, ``add_params`` of its layer decay,
-which has fewer options and no exceptions for offsets. The file of each constructor lists the options that it reads.
+which has fewer options and treats the layers that compute the offsets of deformable convolutions like all others. The
+file of each constructor lists the options that it reads.
 """
 
 from __future__ import annotations

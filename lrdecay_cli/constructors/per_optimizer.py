@@ -1,9 +1,11 @@
 """Constructors that build one optimizer for each part of a model, each with mmengine's default constructor.
 
 Sources: mmagic 1.2.0, ``mmagic/engine/optimizers/multi_optimizer_constructor.py``, ``pggan_optimizer_constructor.py``,
-``singan_optimizer_constructor.py``, and ``train_step`` in ``mmagic/models/editors/pggan/pggan.py`` for the steps;
-mmrazor 1.0.0, ``mmrazor/engine/optimizers/optimizer_constructor.py``. ``optim_wrapper`` contains the settings of each
-optimizer by name, with a ``paramwise_cfg`` for each. mmengine's constructor gets the parameter names within the part.
+``singan_optimizer_constructor.py``; mmrazor 1.0.0, ``mmrazor/engine/optimizers/optimizer_constructor.py``. Which
+optimizers PGGAN steps at a time follows from ``train_step`` in mmagic's ``mmagic/models/editors/pggan/pggan.py``.
+
+``optim_wrapper`` contains the settings of each optimizer by name, with a ``paramwise_cfg`` for each. For each part,
+mmengine's constructor gets the parameter names without the prefix of the part.
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ class _Rules(ConstructorRules):
         return () if rules is None else rules.remarks(_within(tensor, part), provenance)
 
     def _of(self, tensor: Tensor) -> tuple[_Part, ConstructorRules | None, Provenance]:
-        """Return how the optimizer of a tensor sets its numbers.
+        """Return what determines the lr and weight decay of a tensor in its optimizer.
 
         Returns:
             Three values: the part of the model that the optimizer trains; the rules of mmengine's constructor for the
@@ -157,9 +159,10 @@ def _within(tensor: Tensor, part: _Part) -> Tensor:
 
 
 def _part_of_modules(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
-    """Return the part that an optimizer trains.
+    """Return the part of the model that an optimizer trains.
 
-    An optimizer for several modules, or for a regular expression, has no ``paramwise_cfg``.
+    An optimizer may also train several modules, or the modules that match a regular expression. Then the prefix of the
+    part is wrong, but is not used, because such an optimizer has no ``paramwise_cfg``.
     """
     named = wrapper.get(optimizer)
     module = named.get("modules") if isinstance(named, Mapping) else None

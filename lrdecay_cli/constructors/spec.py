@@ -70,14 +70,17 @@ class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
     """True if the name of a parameter of the model itself is ``.weight`` instead of ``weight`` for the search."""
 
     def searched_name(self, tensor: Tensor) -> str:
-        """Return the name of a parameter as the constructor searches it for custom keys. It may start with a dot."""
+        """Return the name of a parameter in which the constructor searches for custom keys.
+
+        It starts with a dot if the model itself registers the parameter and :attr:`dot_before_own` is True.
+        """
         return f".{tensor.own}" if self.dot_before_own and not tensor.path else tensor.seen
 
 
 class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The properties of an optimizer wrapper constructor, for rules, explanations, suggestions and errors.
 
-    The defaults are for a subclass of mmengine's constructor that changes nothing else.
+    The defaults of the fields describe a subclass of mmengine's constructor that has none of the special properties.
     """
 
     known: ClassVar[bool] = True

@@ -34,7 +34,7 @@ def scaled_map(group_map: GroupMap, batch: Batch, lrs: Sequence[float | None] | 
 
     Args:
         group_map: the map as the constructor built it.
-        batch: the batch of the new map. If its ``lr_factor`` is None, all lrs and formulas stay unchanged.
+        batch: batch size, GPUs and factor of the new map. If ``lr_factor`` is None, lrs and formulas stay unchanged.
         lrs: the lr of each group as mmengine scaled it; None to multiply the lrs of the map.
     """
     factor = batch.lr_factor
@@ -66,9 +66,9 @@ def scaled_map(group_map: GroupMap, batch: Batch, lrs: Sequence[float | None] | 
 
 
 def _scaled(built: Formula, factor: float) -> Formula:
-    """Return the formula of an lr, with the factor as last operand.
+    """Return the formula ``built`` of an lr, multiplied by the factor of ``auto_scale_lr`` as its last operand.
 
-    The formula from the constructor is a product or a number.
+    No parentheses are needed, because the formula that the constructor records is a product or a number.
     """
     if built.result is None:
         return built
@@ -124,9 +124,9 @@ def _describe_size(batch: Batch) -> str:
 
 
 def batch_facts(batch: Batch | msgspec.UnsetType) -> Iterator[tuple[str, str]]:
-    """Yield facts for a report: the batch of a map, and the numbers that depend on it.
+    """Yield facts for a report: the batch size and number of GPUs of a map, and which numbers depend on them.
 
-    Yields nothing if the map has no batch.
+    Yields nothing if the map has no :class:`Batch`.
     """
     if not batch:
         return

@@ -76,8 +76,9 @@ def _compiled(pattern: str, position: int) -> re.Pattern[str]:
 
 
 def _place(name: str, patterns: list[re.Pattern[str]], prefix: str) -> tuple[int, ...] | None:
-    """Return the index of the first pattern that matches the name, and the integers in its groups; None if no pattern
-    matches.
+    """Return the index of the first pattern that matches the name, and the integers that its regex groups match.
+
+    Return None if no pattern matches.
     """
     own = name.removeprefix(prefix)
     for position, pattern in enumerate(patterns):

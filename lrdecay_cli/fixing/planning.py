@@ -74,7 +74,7 @@ class Planner:
             raise
 
     def origins(self, config: str) -> ConfigOrigins:
-        """Return the places in the config files, with the edits so far, that set the options of a config.
+        """Return where the config files set each option of a config, after the edits that were already made.
 
         Raises:
             Refused: the text of the config cannot be analysed.
@@ -203,7 +203,10 @@ class Planner:
         return [*([] if self._project.objection(leaf) else [leaf]), *own]
 
     def _is_trained(self, base: Path) -> bool:
-        """Return True if a base is also a complete config, because the option may be correct for its own training."""
+        """Return True if a base is also a complete config, from which a model can be trained.
+
+        An edit in such a base would also change its own training, for which the old value may be correct.
+        """
         try:
             merged = config_origins(str(base), (), self._normal).merged()
         except LrdecayError:
@@ -213,7 +216,7 @@ class Planner:
     def _candidates(
         self, config: str, given: Edit, edit: Edit, origins: ConfigOrigins, expected: dict[str, Any]
     ) -> Iterator[Form]:
-        """Yield the ways to write an edit: text replacements, and the names of variables that they may also change."""
+        """Yield the ways to write an edit: text replacements, and the variables that the replacements may change."""
         leaf = self._leaf(config)
         if why := self._project.objection(leaf):
             raise Refused(why)

@@ -63,7 +63,7 @@ def round_step(span: float, most: int = 5) -> float:
 
 
 def step_ticks(chart: Chart, most: int = 6) -> list[tuple[int, str]]:
-    """Return the steps to label and their labels: epochs if the run has epochs, else steps."""
+    """Return pairs of a step and its label for the axis. Labels count epochs if the run has epochs, else steps."""
     part = chart.part or 1
     units = chart.length / part
     size = max(1, round(round_step(units, most)))

@@ -34,6 +34,8 @@ _KINDS = {"error": "error", "warning": "warning", "info": "notice"}
 def github_annotations(reported: AnyResult, _: Canvas) -> str:
     """Return one annotation for each cause and warning, at most ten of each severity; the rest become log lines.
 
+    Findings of several configs with the same cause are one annotation.
+
     Raises LrdecayError for results of other commands.
     """
     result = check_result(reported.document, "github")
@@ -110,6 +112,8 @@ def _annotation(result: CheckResult, subject: Cause | Skipped, kind: str) -> str
 def concise_text(reported: AnyResult, _: Canvas) -> str:
     """Return one line for each cause, such as ``path:line:column: LRD203 message``, and a line with the summary.
 
+    Findings of several configs with the same cause are one line.
+
     Raises LrdecayError for results of other commands.
     """
     result = check_result(reported.document, "concise")
@@ -124,7 +128,7 @@ def _reported_causes(result: CheckResult) -> list[Cause]:
 
 
 def concise_line(cause: Cause) -> str:
-    """Return the line of :func:`concise_text` for one cause.
+    """Return the line of :func:`concise_text` for findings of several configs with the same cause.
 
     The line begins with the place that sets the option of the finding. If that place is in a config of an installed
     package, the line begins with the ``_base_`` entry through which the config inherits the option.

@@ -40,7 +40,8 @@ def place_of(result: CheckResult, subject: Finding | str) -> FilePlace | None:
 
     - the line that sets the option of the finding
     - the ``_base_`` entry through which the config inherits the option
-    - the config, or the settings file for a finding about settings, at the line of the comment or table
+    - the config, at the line of the suppression comment if the finding is about one, else at line 1
+    - for a finding about lrdecay's settings: the settings file, at the line of the table or key
     - the exported map of the config
     """
     config, option = (subject, "") if isinstance(subject, str) else (subject.config, subject.option)

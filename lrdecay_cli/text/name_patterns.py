@@ -122,7 +122,7 @@ class Universe:
 
 
 class _Rules(NamedTuple):
-    """Limits for the patterns of a module."""
+    """Limits for :func:`_fold` when it looks for the patterns of a module."""
 
     spelled: int = 0
     """Number of leading labels that ``*`` may not replace."""

@@ -19,8 +19,9 @@ _RENAME = "give the module a name with an integer index"
 class LayerRule(Protocol):
     """A function that maps a parameter name to its layer id.
 
-    It returns a :class:`Formula` with the layer id as result and the matching pattern as ``cause``. A pattern of the
-    backbone starts with the backbone's prefix, and has as many dotted parts as the function checks.
+    It returns a :class:`Formula`: its result is the layer id, and its ``cause`` is a pattern that the name matches,
+    such as ``backbone.layers.<block>``. A pattern for names in the backbone starts with the backbone's prefix. It
+    contains only those dotted parts of the name that the function checks.
 
     Raises:
         DecayError: the name looks like a block of the family, but has no layer id.
@@ -91,9 +92,10 @@ class Family:
     """
 
     def fitting(self, decay_type: DecayType, depths: tuple[int, ...]) -> int:
-        """Return the ``num_layers`` that gives layer ids without a gap or an overlap.
+        """Return the ``num_layers`` that fits a backbone.
 
-        In ``stage_wise`` decay it is the number of stages.
+        With this number, no layer id between stem and head is unused (a gap), and no two different layers get the same
+        layer id (an overlap). In ``stage_wise`` decay, it is the number of stages.
         """
         return len(depths) if decay_type == "stage_wise" else self.fitting_num_layers(depths)
 

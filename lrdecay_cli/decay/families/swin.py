@@ -2,9 +2,9 @@
 
 Source: mmpretrain 1.2.0, ``SwinTransformer.get_layer_depth``, for V1. For V2 there is no source. A stage of V1 ends
 with the downsampling; a stage of V2 begins with it. In both, the downsampling has the layer id of the last block before
-it. In timm (1.0.31, ``SwinTransformer.group_matcher``), the stages are called ``layers``. A stage begins with the
-downsampling, and the downsampling has the layer id of the next block. The video Swin of mmaction2 1.2.0 has the layers
-of V1 under timm's names.
+it. In timm (1.0.31, ``SwinTransformer.group_matcher``), the stages are called ``layers``. A stage of timm begins with
+the downsampling, which has the layer id of the next block. The video Swin of mmaction2 1.2.0 has timm's parameter
+names, but the same layer ids as V1.
 """
 
 from __future__ import annotations

@@ -124,7 +124,10 @@ def _whole(config: EditedConfig, keys: Keys, value: Any, depth: int) -> tuple[Ke
 
 
 def _with_delete(value: Any) -> Iterator[Any]:
-    """Yield the value; for a dict, yield it also with ``_delete_``, in case a base has further keys."""
+    """Yield the value; for a dict, yield it also with ``_delete_=True``.
+
+    ``_delete_`` removes the further keys of the same dict in a base, which mmengine would otherwise keep.
+    """
     yield value
     if isinstance(value, dict) and DELETE not in value:
         yield {DELETE: True, **value}

@@ -41,7 +41,7 @@ _SCRIPT_ORDER = (
 
 
 class Cell(NamedTuple):
-    """A table cell as the template needs it."""
+    """A table cell with its text, sort key, bar and colour, ready for the HTML template."""
 
     text: str
     kind: str
