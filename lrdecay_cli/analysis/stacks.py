@@ -21,7 +21,7 @@ def made_with(group_map: GroupMap) -> Mapping[str, Distribution]:
 
 
 def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, ...]:
-    """Return every package that two maps record with different distributions or versions.
+    """Return every package that both maps record, but with different versions or distributions (names on PyPI).
 
     Distributions are compared only if both maps record them. The result is empty if a map is from a checkpoint.
     """

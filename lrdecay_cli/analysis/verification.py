@@ -54,9 +54,10 @@ def differing_numbers(
 
 
 def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None, ...]:
-    """Return the possible results of a formula in a group that stores numbers at lower precision than Python.
+    """Return the values that a formula may give in a group that stores numbers at lower precision than Python.
 
-    An optimizer rounds only the final number. A constructor that gets a tensor computes at the precision of the tensor.
+    The value depends on where it is rounded: an optimizer rounds only the final number, but a constructor that gets a
+    tensor already computes at the precision of this tensor.
     """
     if precision is None or step.result is None:
         return ()

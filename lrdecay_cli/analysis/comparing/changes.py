@@ -75,9 +75,9 @@ def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
 
 
 def one_side(change: Change) -> Literal["before", "after"] | None:
-    """Return the only map that contains the tensor, or the only map with the tensor in a group.
+    """Return which of the two maps is the only one that contains the tensor, or that has it in a group.
 
-    Returns ``before`` for the first map, ``after`` for the second map, and None for all other changes.
+    Returns ``before`` for the first map and ``after`` for the second map; None if the change is of another kind.
     """
     if change.aspect in ("added", "removed"):
         return "after" if change.aspect == "added" else "before"

@@ -124,14 +124,14 @@ def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) 
 def _whole_modules(
     names: Mapping[str, Hashable], others: Mapping[str, Hashable], contents: dict[Hashable, int]
 ) -> dict[int, list[_Module]]:
-    """Return the modules that occur in ``names`` and have no parameter name that occurs in ``others`` too.
+    """Return the modules of one map that share no parameter name with the other map.
 
-    The keys of the result are ids of contents: modules with the same parameters and properties have the same id.
+    The keys of the result are ids: modules with the same parameters and properties have the same id.
 
     Args:
         names: the properties of each parameter of one map, by name.
         others: the same for the other map.
-        contents: the ids that are known; the function adds new ids.
+        contents: a dict from the contents of a module to its id, for both maps; the function adds new contents.
     """
     modules: dict[int, list[_Module]] = {}
 

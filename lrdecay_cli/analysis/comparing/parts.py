@@ -109,7 +109,8 @@ def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = Fal
 def aspects_text(aspects: Mapping[str, int]) -> str:
     """Return the number of changes of each aspect as text, such as ``lr 3, weight decay 1``.
 
-    Aspects that follow from the layer id or the lr are omitted.
+    If the group changes as often as the layer id, the changes of the group are omitted, because they follow from those
+    of the layer id. Likewise, changes of the lr scale are omitted if the lr changes as often.
     """
     implied = {
         aspect for aspect, by in (("group", "layer_id"), ("lr_scale", "lr")) if aspects.get(aspect) == aspects.get(by)

@@ -146,7 +146,10 @@ def _describe(setting: SettingChange) -> str:
 
 
 def _side(source: str, group_map: GroupMap) -> str:
-    """Return a side as the user named it. Add the config of an exported map, or the checkpoint of a work directory."""
+    """Return the text that names one of the two compared maps: its source as the user named it.
+
+    The config of an exported map, or the checkpoint of a work directory, follows in parentheses.
+    """
     path = group_map.config.path
     if source == path:
         return source

@@ -30,8 +30,9 @@ def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
 def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset | UnsetType:
     """Return why a map has no value for a setting; ``UNSET`` if the map has a value.
 
-    A checkpoint contains some settings only as the text of its config; the result for them is ``not recorded``. The
-    base lr and base weight decay of a checkpoint are known only if the constructor recorded them.
+    The reason is ``absent`` if the run does not have the setting. It is ``not recorded`` if the map is from a
+    checkpoint that does not contain the value, or contains it only in the text of its config. A checkpoint
+    contains the base lr and the base weight decay only if the constructor recorded them.
     """
     recorded = {
         "constructor": group_map.constructor.type,

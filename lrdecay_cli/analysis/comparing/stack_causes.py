@@ -47,7 +47,7 @@ class Option(msgspec.Struct, frozen=True):
 def differing_options(before: Any, after: Any, keys: Iterable[str]) -> list[Option]:
     """Return every option below ``keys`` that differs.
 
-    Mappings and lists of the same form are compared entry by entry.
+    Two dicts with the same ``type`` are compared entry by entry, and so are two lists of dicts with the same length.
     """
     return [
         option
@@ -74,7 +74,7 @@ def _of_mappings(values: Iterable[Any]) -> bool:
 
 
 def option_causes(options: Iterable[Option], *, proven: bool = False) -> tuple[Cause, ...]:
-    """Return one cause of different groups for each option that differs between the two configs."""
+    """Turn each option that differs between the two configs into one cause of the different groups."""
     return tuple(Cause("config", each.name, each.before, each.after, proven=proven) for each in options)
 
 
@@ -87,7 +87,7 @@ def package_causes(
         changes: the changes of the groups.
         before: the map of the first side.
         after: the map of the second side.
-        proven: True if a build shows that the options are not the cause.
+        proven: True if builds prove that the config's options are not the cause of the changes.
     """
     causes = [
         Cause("model", each.pattern, each.before, each.after, each.aspect, proven=proven)
@@ -161,7 +161,7 @@ def training_values(group_map: GroupMap) -> dict[str, Any]:
 
 
 def record_causes(before: ScanRecord, after: ScanRecord) -> tuple[Cause, ...]:
-    """Return the causes of a difference between two records of scans; empty if the records are equal."""
+    """Return the causes of a difference between the records of one config in two scans; empty if they are equal."""
     if before.digest and before.digest == after.digest:
         return ()
     fields = (*_RECORDED, *_RECORDED_NUMBERS)

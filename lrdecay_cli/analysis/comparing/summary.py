@@ -154,7 +154,7 @@ def _setting(setting: SettingChange) -> tuple[str, str]:
 def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
     """Return the name and both values of the first entry that differs between two dicts.
 
-    Without the files of the configs, return the name of the setting and ``differs``.
+    If lrdecay does not know which config file sets the entry, the name of the setting and ``differs`` are returned.
     """
     old, new = (option or None for option in (setting.before_option, setting.after_option))
     known = new or old

@@ -49,7 +49,7 @@ def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names:
 
     Args:
         changes: every change.
-        folded: the same changes, folded. Renames come from this argument.
+        folded: the same changes, combined into name patterns. The rows of renamed parameters are made from these.
         names: every parameter of both maps.
     """
     profiles: dict[str, _Profile] = {}
@@ -98,7 +98,7 @@ def _values(profile: _Profile, aspects: Iterable[str]) -> Iterator[Any]:
 
 
 def long_table(folded: Iterable[FoldedChange], further: Iterable[tuple[Any, ...]] = ()) -> Table:
-    """Return a table with one row for each aspect of each pattern, with all digits. The rows ``further`` follow."""
+    """Return a table with one row for each aspect of each pattern, with all digits, and then the rows ``further``."""
     return Table(
         "",
         LONG_COLUMNS,

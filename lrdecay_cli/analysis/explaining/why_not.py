@@ -70,9 +70,10 @@ def _group(group_map: GroupMap, name: str) -> ParameterGroup:
 
 
 def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup, advice: str) -> WhyNot:
-    """Compare parameters with one member of a group: the member that differs in the fewest numbers.
+    """Compare parameters with the most similar member of a group.
 
-    Of several such members, the member with the most similar name is chosen.
+    This is the member with the fewest differences in layer id, lr scale, lr and weight decay. Of several such members,
+    the member with the most similar name is chosen.
 
     Args:
         here: the explanation of the parameters.
@@ -162,7 +163,7 @@ def _other_number(part: Part, here: Explanation, members: Sequence[Explanation])
 
 
 def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, ours: RuleTrace | None) -> str:
-    """Return the change after which the constructor would apply the rule of the group's members to the parameter.
+    """Return what must change so that the constructor applies the same rule to the parameter as to the group's members.
 
     Example: ``its name would have to be like backbone.norm3``.
     """
@@ -220,7 +221,10 @@ def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, flo
 
 
 def _outcome_here(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
-    """Return the outcome for this parameter of ``theirs``, the rule that applies to the group's members."""
+    """Return the outcome of the rule ``theirs`` for the parameter of ``here``.
+
+    This rule applies to the members of the group. Returns None if the constructor does not consider it here.
+    """
     return next((item for item in here.considered if theirs is not None and item.rule == theirs.rule), None)
 
 

@@ -79,7 +79,10 @@ def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: Grou
 
 
 def scaled(planned: PlannedLrs, factor: float) -> PlannedLrs:
-    """Return the plan with every group's lr multiplied by ``factor``, like ``auto_scale_lr``. ``base_lr`` is kept."""
+    """Return the plan with the lr of every group multiplied by ``factor``, as ``auto_scale_lr`` does.
+
+    ``base_lr`` stays unchanged.
+    """
 
     def at(key: str, iteration: int) -> float | None:
         lr = planned.at(key, iteration)

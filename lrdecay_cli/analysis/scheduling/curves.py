@@ -25,7 +25,7 @@ class Member(msgspec.Struct, frozen=True):
     optimizer: str
     groups: tuple[str, ...]
     tracks: Mapping[str, int]
-    """For each scheduled option, the index of its track."""
+    """For each scheduled option, the index of the column of :class:`Series` that contains its values."""
 
 
 def members(series: Series) -> list[Member]:
@@ -50,15 +50,15 @@ def members(series: Series) -> list[Member]:
 def curves(
     series: Series, group_map: GroupMap, samples: Sequence[int], all_moments: Sequence[Moments]
 ) -> tuple[tuple[Curve, ...], tuple[Mapping[str, int], ...]]:
-    """Return the curves, and for each curve a dict from a scheduled option (``lr``) to the index of its track.
+    """Return the curves, and for each curve a dict from a scheduled option (``lr``) to its column in ``series``.
 
     Within an optimizer, the curves are sorted by their highest lr, in ascending order.
 
     Args:
-        series: the values of all tracks at every step.
+        series: the values at every step. A column contains one scheduled option of one or more groups.
         group_map: the group map of the config.
         samples: the steps to keep in the curves.
-        all_moments: for each track, the values from :func:`moments`.
+        all_moments: the results of :func:`moments` for all columns of ``series``.
     """
     by_name = {group.name: group for group in group_map.groups}
     found = members(series)
@@ -114,7 +114,10 @@ def curves(
 
 
 def moments(series: Series, track: int, warm_up_end: int | None) -> Moments:
-    """Return the important values of a track: the first, the value after warm-up, the highest, the lowest, the last."""
+    """Return the important values of the column ``track`` of ``series``.
+
+    These are the first value, the value after warm-up, the highest, the lowest and the last value.
+    """
     values = series.column(track)
     peak = max(values)
     return Moments(
@@ -167,7 +170,7 @@ def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> t
 
     Args:
         series: the values at every step.
-        tracks: the index of each curve's lr track, in the curves' order.
+        tracks: for each curve, the column of ``series`` that contains its lrs.
         samples: steps to compare, ascending. A change that is undone before the next sample is not detected.
     """
     found: dict[tuple[int, MeetingKind], list[tuple[int, int]]] = {}
@@ -229,7 +232,7 @@ def _when(series: Series, first: int, second: int, before: int, after: int) -> i
 
 
 def _connected_sets(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, ...]]:
-    """Join pairs that have a curve in common: ``(0, 1), (1, 2), (4, 5)`` gives ``(0, 1, 2)`` and ``(4, 5)``."""
+    """Join pairs of curves that share a curve: ``(0, 1), (1, 2), (4, 5)`` gives ``(0, 1, 2)`` and ``(4, 5)``."""
     sets: list[set[int]] = []
     for pair in pairs:
         touched = [left for left in sets if left & {*pair}]

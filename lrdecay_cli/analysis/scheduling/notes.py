@@ -32,7 +32,10 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
 
 
 def fastest(schedule: Schedule, optimizer: str | None = None) -> int:
-    """Return the index of the head's curve; without a head, the index of the curve with the highest peak lr."""
+    """Return the index of the curve that counts as the fastest, that is, as the one with the highest lr.
+
+    This is the curve of the model's head; without a head, it is the curve with the highest peak lr.
+    """
     of = [index for index, curve in enumerate(schedule.curves) if optimizer in (None, curve.optimizer)]
     head = [index for index in of if schedule.curves[index].head]
     return head[0] if head else max(of, key=lambda index: schedule.curves[index].moments["lr"].peak)

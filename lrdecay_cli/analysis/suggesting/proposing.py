@@ -122,7 +122,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
 
 
 def without_covering(proposal: Proposal) -> Proposal | None:
-    """Return the proposal without custom keys that match the whole backbone; None if it has no such keys."""
+    """Return the proposal without custom keys that match the whole backbone; None if there are no such keys."""
     if not proposal.covering:
         return None
     keys = {key: value for key, value in proposal.options["custom_keys"].items() if key not in proposal.covering}

@@ -116,7 +116,8 @@ class _Comparing:
     ) -> Iterator[PartingCause]:
         """Yield the causes of a difference between the logged and the planned lrs.
 
-        Each cause changes the plan. The search ends when the changed plan gives every logged lr.
+        Possible causes, such as another config, are tested one after another: the planned lrs are computed again as if
+        the cause were true. The search ends when they equal every logged lr.
         """
         stamp = stamps[index]
         lines, base = stamp.lines, plan

@@ -75,7 +75,10 @@ class Request(msgspec.Struct, frozen=True):
         return cls(overrides, device, verbose, exact, caching, isolated, named_by, launch)
 
     def anew(self) -> Request:
-        """Return the same request with the cache switched off, for files that changed after the cache checked them."""
+        """Return the same request with the cache switched off.
+
+        ``check --fix`` needs this, because it changes files after the cache checked them.
+        """
         caching = Caching((*self.cfg_options, *self.launch.options), self.device, wanted=False, verbose=self.verbose)
         return msgspec.structs.replace(self, caching=caching)
 
@@ -102,8 +105,8 @@ class Request(msgspec.Struct, frozen=True):
 def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     """Return the group map of each source: a config, an exported map, ``-`` for a map on stdin, or a checkpoint.
 
-    ``request.named_by`` gives the parameter names of a checkpoint. If it is None, the only other source gives them. The
-        other options of ``request`` apply to configs.
+    A checkpoint contains no parameter names. They come from the config or map ``request.named_by``; if it is None, they
+    come from the only source that is not a checkpoint. All other options of ``request`` apply to configs.
 
     Raises:
         LrdecayError: a map cannot be read or built, or a required package is not installed.
@@ -194,7 +197,8 @@ def is_text_baseline(source: str) -> bool:
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
     """Return the config or map with the parameter names of the checkpoints.
 
-    This is the value of ``--config``, or else the only other source; None if there is neither.
+    This is the value of ``--config``. Without ``--config``, it is the only source that is not a checkpoint, or None if
+    there is not exactly one such source.
     """
     if request.named_by is None:
         return others[0] if checkpoints and len(set(others)) == 1 else None

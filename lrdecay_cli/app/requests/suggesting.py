@@ -42,7 +42,8 @@ def suggestion_for(config: str, request: Request, *, ask_style: bool = False) ->
     Args:
         config: a config.
         request: options for building the config.
-        ask_style: detect whether the config is a lazy config, even if its own decay fits.
+        ask_style: find out whether the config is a lazy config, even if its own decay fits. Only ``--format python``
+            needs this.
 
     Raises:
         LrdecayError: the config does not build, or no known decay fits.

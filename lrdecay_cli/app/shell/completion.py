@@ -135,7 +135,7 @@ def baselines(incomplete: str) -> list[str]:
 
 
 def forms(incomplete: str) -> list[str]:
-    """Return forms of baselines that start with the typed text."""
+    """Return the forms of baseline files (``text``, ``json``) that start with the typed text."""
     return [form for form in ("text", "json") if form.startswith(incomplete)]
 
 

@@ -1,6 +1,7 @@
 """Find the settings file.
 
-This module needs only the standard library, because it runs before a cached result is used.
+The settings are read before a cached result is used. This module therefore imports only the standard library: a slow
+import here would delay every cached result.
 """
 
 from __future__ import annotations

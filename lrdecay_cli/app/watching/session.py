@@ -216,7 +216,8 @@ class Session:
     def _changed_meanwhile(self) -> list[str]:
         """Return the dependencies that changed during the last run.
 
-        Files that change at every read are returned only a limited number of times.
+        A config may itself write a file that it reads. If only such files change, they are returned a limited number of
+        times in a row, because the run would otherwise be repeated forever.
         """
         uncertain = self._known.uncertain()
         changed = self._known.changes()

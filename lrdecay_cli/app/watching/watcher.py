@@ -40,7 +40,10 @@ class Watcher:
         self._thread: threading.Thread | None = None
 
     def follow(self, folders: Iterable[str], optional: Iterable[str] = ()) -> None:
-        """Watch ``folders`` from now on, and the ``optional`` folders if the system's limit allows."""
+        """Watch ``folders`` from now on, and also the ``optional`` folders.
+
+        The ``optional`` folders are not watched if the system refuses, usually because of its limit on watches.
+        """
         wanted, more = frozenset(folders), frozenset(optional)
         if self._thread is not None and wanted | more == self._folders:
             return
