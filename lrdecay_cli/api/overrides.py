@@ -20,7 +20,8 @@ CfgOptions = Mapping[str, Any] | Sequence[str]
 def overrides_of(cfg_options: CfgOptions | None) -> tuple[str, ...]:
     """Return the overrides in order, each as ``key=text``.
 
-    If mmengine would read another value from this text, the override is a :class:`TypedOverride`.
+    If mmengine would read another value from this text, the override is a :class:`TypedOverride`, which contains the
+    Python value itself.
     """
     if isinstance(cfg_options, str):
         raise LrdecayError(

@@ -27,7 +27,7 @@ class ConfigOrigins:
     Attributes:
         config: name of the config, as the user gave it.
         files: path of the config and of each base, in the order of reading. The keys are the names in ``Place.file``.
-        raised: pairs: the place of an expression, and the exception that the expression raises when the config is run.
+        raised: for each expression that raises an exception when the config is run: its place, and the exception.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ConfigOrigins:
     def bases_to(self, file: str) -> tuple[Place, ...]:
         """Return the places of the ``_base_`` entries that lead from the config to a base.
 
-        The entry that names the base comes first.
+        The entry that names this base comes first, then the entry that names the file of the first entry, and so on.
         """
         places: list[Place] = []
         while file in self._named and len(places) <= len(self._named):
@@ -95,9 +95,10 @@ class ConfigOrigins:
         yield from map(option_path, seen)
 
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
-        """Return two values for a path that is no longer set: the former value, and the option that removed it.
+        """For an option that was set and later removed, return its former value and the option that removed it.
 
-        This option replaced the dict or list that contained the former value. None if the path was never set.
+        The option that removed it is a new dict or list, which replaced the one with the former value. Return None if
+        ``option`` was never set.
         """
         return self._dropped(self._root, option, (), [])
 
@@ -246,8 +247,8 @@ def _option(keys: Keys, slots: list[Slot]) -> Option:
 def _replaced(slots: list[Slot], keys: Keys) -> Iterator[Origin]:
     """Yield the earlier values at a path, the oldest first.
 
-    The path ``a.b`` also has an earlier value if the whole dict ``a`` was replaced. Values that were overridden inside
-    the old dict come before the value that the old dict had at the end.
+    If a new dict replaced the whole dict ``a``, the old ``a.b`` is also an earlier value of the path ``a.b``. If the
+    old ``a.b`` was itself changed, all its values are yielded in the order in which they were set.
     """
     for depth, slot in enumerate(slots):
         for old in slot.replaced:

@@ -33,7 +33,7 @@ class _Json:
         self.source, self.text, self.at = source, source.text, 0
 
     def read(self) -> Node:
-        """Return the value of the text, parsed as by Python's json module."""
+        """Parse the whole text as Python's json module does, and return its value."""
         try:
             json.loads(self.text)
         except (ValueError, RecursionError) as error:
@@ -100,7 +100,10 @@ class _Json:
 
 
 def scalar(source: Source, value: Any, span: Span) -> Node:
-    """Return a node for a number, string or other single value at ``span``; a placeholder node for ``{{_base_.x}}``."""
+    """Return a node for a number, string or other single value at the range ``span`` of the file.
+
+    If the value is the string that replaces a ``{{_base_.x}}``, return a placeholder node.
+    """
     if isinstance(value, str) and value in source.placeholders:
         return Node("placeholder", source.placeholders[value], span)
     begin, end = source.in_file(span.start, span.end)

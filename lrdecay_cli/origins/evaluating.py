@@ -37,7 +37,7 @@ class Evaluator:
         names: values of the variables in the file. Statements change this dict.
 
     Attributes:
-        raised: pairs: the place of an expression, and the exception that the expression raises when the config is run.
+        raised: for each expression that raises an exception when the config is run: its place, and the exception.
     """
 
     def __init__(self, source: Source, names: dict[str, Slot]) -> None:
@@ -177,9 +177,10 @@ class Evaluator:
         raise Unknowable(f"there is no .{attribute}")
 
     def _held(self, holder: Value, slot: Slot, name: str, span: Span) -> Value:
-        """Return an element of a container as a value. ``via`` contains the name of the container: ``x`` for ``x.a``.
+        """Return an element of a container, such as ``x.a`` of ``x``, as a value.
 
-        For an element of ``_base_``, the name is the whole path: ``_base_.a``.
+        In the value, ``via`` contains the variable of the container: ``x`` for ``x.a``. For an element of ``_base_``,
+        ``via`` contains the whole path: ``_base_.a``.
         """
         if holder.node is self._base():
             return Value(slot.node, (*slot.via, Handing("base-variable", f"_base_.{name}", span)))
@@ -204,7 +205,7 @@ class Evaluator:
         return computed(as_plain(node)[key], span, holder.via)
 
     def bounds(self, index: ast.Slice) -> slice:
-        """Return a slice with evaluated bounds."""
+        """Evaluate the bounds of a slice expression such as ``1:n``, and return them as a Python slice."""
         parts = (index.lower, index.upper, index.step)
         return slice(*(None if part is None else as_plain(self.value(part).node) for part in parts))
 

@@ -64,7 +64,7 @@ def is_builtin(module: str) -> bool:
 def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
     """Return two lists: the imports in the first ``with read_base():``, and all statements of the config.
 
-    In the second list, the imports take the place of the ``with`` block.
+    The second list contains these imports at the position of the ``with`` block, instead of the block.
     """
     for position, statement in enumerate(tree.body):
         if isinstance(statement, ast.With):

@@ -115,9 +115,9 @@ def _taken(node: Node) -> bool | None:
 
 
 def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: bool = True) -> Node:
-    """Return a copy in which dicts with a ``type`` have ``_scope_=scope``; None adds no ``_scope_``.
+    """Return a copy of ``node`` in which ``_scope_=scope`` is added to dicts with a ``type``.
 
-    A dict inside another dict with a ``type`` gets no ``_scope_``.
+    Nothing is added if ``scope`` is None, and nothing to a dict that is inside another dict with a ``type``.
     """
     if node.kind in SEQUENCES:
         return rebuilt(node, node.kind, lambda item: in_scope(item, scope, span, outermost=outermost))

@@ -22,9 +22,9 @@ SEQUENCES = ("list", "tuple")
 
 
 class Handing(NamedTuple):
-    """A place in a config that sets a value with a variable, import or template.
+    """A variable, import or template through which a config sets a value, such as ``base_lr`` in ``lr=base_lr``.
 
-    ``span`` is the range of this place in the file.
+    ``span`` is its range in the file.
     """
 
     kind: Passage
@@ -69,7 +69,10 @@ class Slot(NamedTuple):
     """The replaced values, the oldest first. Each of them has an empty ``replaced``."""
 
     def over(self, old: Slot | None) -> Slot:
-        """Return a copy of this slot with ``old``, and all values that ``old`` replaced, added to ``replaced``."""
+        """Return a copy of this slot that replaces ``old``.
+
+        In the copy, ``replaced`` also contains ``old`` and all values that ``old`` had replaced.
+        """
         if old is None:
             return self
         return self._replace(replaced=(*old.replaced, old._replace(replaced=()), *self.replaced))
@@ -106,7 +109,10 @@ def as_config(node: Node) -> Node:
 
 
 def hooked(node: Node) -> Node:
-    """Return the value that a ConfigDict stores for ``node``. Source: mmengine 0.10.7, ``ConfigDict._hook``."""
+    """Return the value that a ConfigDict stores for ``node``: a ConfigDict for a dict, a copy for a list or tuple.
+
+    Source: mmengine 0.10.7, ``ConfigDict._hook``.
+    """
     if node.kind == "dict":
         return as_config(node)
     return rebuilt(node, node.kind, hooked) if node.kind in SEQUENCES else node

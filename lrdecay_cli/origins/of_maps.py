@@ -38,9 +38,9 @@ def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | N
 
 
 def keys_of_setting(name: str) -> Keys | None:
-    """Return the keys of the config option for a setting of a group map; None if no option sets it.
+    """Return the path of the config option from which a setting of a group map comes; None if there is no such option.
 
-    An example of a setting is ``constructor.options.num_layers``.
+    An example of ``name`` is ``constructor.options.num_layers``. The path is a tuple of keys.
     """
     for prefix, holder in _HOLDERS.items():
         if name.startswith(prefix):

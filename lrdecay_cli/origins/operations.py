@@ -21,8 +21,8 @@ _LARGEST = 100_000
 class Value(NamedTuple):
     """The value of an evaluated expression.
 
-    ``via`` contains the variables, imports and templates in the expression that gave the value: ``base_lr`` for
-    ``lr=base_lr``.
+    ``via`` contains the variables, imports and templates through which the expression got the value. For
+    ``lr=base_lr``, it contains ``base_lr``.
     """
 
     node: Node
@@ -88,7 +88,10 @@ def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Va
 
 
 def unary(operation: ast.unaryop, operand: Value, span: Span, *, literal: bool) -> Value:
-    """Return the result of a unary operator such as ``-x``. A number such as ``-1`` is still a constant."""
+    """Return the result of a unary operator such as ``-x``.
+
+    The result for a number such as ``-1`` still counts as a literal (``constant``).
+    """
     constant = literal and operand.node.constant and not isinstance(operation, ast.Not)
     return computed(_UNARY[type(operation)](as_plain(operand.node)), span, operand.via, constant=constant)
 

@@ -35,8 +35,8 @@ class ConfigReader:
 
     Attributes:
         sources: the files that were read, in the order of reading. The keys are the names that messages show.
-        raised: pairs: the place of an expression, and the exception that the expression raises when the config is run.
-        named: for each base, the place of the first ``_base_`` entry or import for this base.
+        raised: for each expression that raises an exception when the config is run: its place, and the exception.
+        named: for each base, the place of the first ``_base_`` entry or import that names this base.
     """
 
     def __init__(self, texts: Mapping[Path, str] | None = None) -> None:

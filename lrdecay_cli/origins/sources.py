@@ -40,15 +40,15 @@ class Span(NamedTuple):
 
 
 class Source:
-    """The text of a file, and the text after substitution, which mmengine parses.
+    """The text of a config file before and after mmengine's templates are substituted. mmengine parses the second text.
 
     Attributes:
         shown: name of the file in messages.
         path: path of the file.
         original: content of the file.
-        text: the text after substitution.
-        placeholders: for each string that replaces a ``{{_base_.x}}``, the path ``x``.
-        templates: ranges of ``original`` that were replaced, with the name in the template.
+        text: the text after the templates are substituted.
+        placeholders: a dict. A key is a string that replaces a ``{{_base_.x}}``; its value is the path ``x``.
+        templates: for each template: its start and end in ``original``, and the name in the template.
     """
 
     def __init__(self, shown: str, path: Path, text: str) -> None:
@@ -85,9 +85,9 @@ class Source:
         return begin + (column if text.isascii() else len(text.encode()[:column].decode(errors="replace")))
 
     def substitute(self, pattern: str, replacement: Callable[[re.Match[str]], str], name: str) -> None:
-        r"""Replace each match of ``pattern`` in ``text``, and record the match in ``templates`` under a name.
+        r"""Replace each match of ``pattern`` in ``text``, and record its range and its name in ``templates``.
 
-        ``match.expand(name)`` gives this name, so ``name`` may refer to groups of the pattern: ``\1``.
+        The recorded name is ``match.expand(name)``: if ``name`` is ``\1``, it is the text of the pattern's first group.
         """
         matches = list(re.finditer(pattern, self.text))
         if not matches:
@@ -130,8 +130,8 @@ def read_source(shown: str, path: Path) -> Source:
 
 
 def substitute_templates(source: Source) -> None:
-    """Replace mmengine's templates in the text: ``{{ fileDirname }}``, ``{{$NAME:default}}``, ``{{_base_.x}}`` and
-    others.
+    """Replace mmengine's templates in the text of a config: ``{{ fileDirname }}``, ``{{$NAME:default}}``,
+    ``{{_base_.x}}`` and others.
 
     Source: mmengine 0.10.7, ``Config._substitute_predefined_vars``, ``_substitute_env_variables`` and
     ``_pre_substitute_base_vars``.

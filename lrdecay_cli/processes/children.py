@@ -71,7 +71,7 @@ class Child(msgspec.Struct, eq=False):
 
     @property
     def answer(self) -> bytes | None:
-        """Return the answer; None until it is complete."""
+        """Return the answer of the child; None until the whole answer has arrived."""
         length = int.from_bytes(self.received[:_LENGTH], "little")
         whole = len(self.received) >= _LENGTH and len(self.received) == _LENGTH + length
         return bytes(self.received[_LENGTH:]) if whole else None
@@ -93,7 +93,7 @@ def in_children(
 ) -> Generator[Outcome, None, None]:
     """Run ``work`` for each name in its own forked child, and yield the outcomes when they are ready.
 
-        Args:
+    Args:
         names: names of tasks.
         work: function that a child calls with the name of its task; must not raise.
         jobs: number of children that run at the same time.
@@ -144,7 +144,7 @@ def _kill_if_over(child: Child, timeout: float | None, limit: int | None) -> Non
 
 
 def _status_if_ended(child: Child) -> int | None:
-    """Return the wait status of a child that has ended; None while it runs.
+    """Return the status of a child that has ended, as ``os.waitpid`` gives it; None while the child runs.
 
     If the child has sent its answer, has closed the pipe or must be killed, this function ends the child.
     """
@@ -181,7 +181,7 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
 
 
 class Worker:
-    """One child process, for an event loop that also waits for other events.
+    """One child process. An event loop can wait for its result and for other events at the same time.
 
     Args:
         work: function that the child calls; must not raise.
@@ -286,7 +286,7 @@ def _mute(verbose: bool) -> None:
 
 
 def _anonymous_memory(pid: int) -> int:
-    """Return the resident memory of a process without file mappings, in bytes; 0 on systems other than Linux."""
+    """Return the resident memory of a process in bytes, not counting mapped files; 0 on systems other than Linux."""
     try:
         _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
     except (OSError, ValueError):

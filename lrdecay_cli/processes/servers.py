@@ -70,7 +70,7 @@ def submitted(executor: Executor, options: BuildSpec, configs: Sequence[str]) ->
 
 
 def build_beside(config: str, options: BuildSpec) -> Outcome:
-    """Build one config in the server process of this thread. The server starts for the first config and is reused."""
+    """Build one config in a server process. Each thread starts its own server for the first config and reuses it."""
     server: _Server | None = getattr(_here, "server", None)
     if server is None or server.options != options or server.process.poll() is not None:
         _here.server = server = _Server(options)
@@ -114,7 +114,7 @@ class _Server:
 
 
 def main() -> None:
-    """Run the server until stdin ends. If the system cannot fork, build only one config."""
+    """Run the server: build configs until stdin ends. If the system cannot fork, the server ends after one config."""
     options = msgspec.json.decode(sys.argv[1], type=BuildSpec)
     preload_stack(needed_packages(()))
     answers = os.fdopen(os.dup(1), "wb")

@@ -22,9 +22,9 @@ _CONFIG_SUFFIXES = (".py", ".json", ".yaml", ".yml")
 def record_sources() -> Callable[[], dict[str, str]]:
     """Record every file that this process reads or imports from now on; return a function that returns their hashes.
 
-    The returned dict has the hash of each file by path. The hash is empty if the file changed after the recording
-    began. Such a file never counts as unchanged. The recording cannot be stopped, because Python cannot remove an audit
-    hook.
+    The returned dict has the hash of each file by path. If a file changed after the recording began, its hash is empty,
+    and a later scan builds the config again. The recording cannot be stopped: it uses an audit hook, and Python cannot
+    remove an audit hook.
     """
     opened: set[str] = set()
     started = time.time_ns()

@@ -44,9 +44,10 @@ def python_of(place: str) -> str | None:
 
 
 def suggest_environment(place: str) -> str:
-    """Return the fix for an error: ``place`` is not an environment.
+    """Return the text of a fix for the error that ``place`` is not an environment.
 
-    The fix names an environment in a folder of ``place``, or the accepted inputs.
+    If ``place`` contains an environment with a usual name such as ``.venv``, the fix names this environment. Otherwise
+    it lists the accepted inputs.
     """
     for name in _USUAL:
         if python_of(os.path.join(place, name)):  # noqa: PTH118 (as the user wrote it)

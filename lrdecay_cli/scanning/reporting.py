@@ -38,7 +38,7 @@ def report_of(
         timed: the records with their build times, in the order of ``document``.
         document: the JSON document with the same records.
         verbose: list every config without a map.
-        notes: further notes.
+        notes: further notes to show in the report.
     """
     by_status = Counter(record.status for record in document.records)
     ranked = sorted(by_status.items(), key=lambda item: (item[0] != OK, item[0]))

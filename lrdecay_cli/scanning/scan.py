@@ -1,4 +1,7 @@
-"""Run a scan: build every config that is not in the journal, return the records, and merge shards."""
+"""Run a scan: build every config that is not in the journal, and return the records.
+
+:func:`merge` joins the results of a scan that ran in several parts (shards).
+"""
 
 from __future__ import annotations
 

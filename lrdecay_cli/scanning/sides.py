@@ -36,10 +36,10 @@ class Side(Protocol):
     """The name of the side as the user typed it."""
 
     def configs(self) -> Iterable[str]:
-        """Return the names of all configs of this side."""
+        """Return the names of all configs on this side of the comparison."""
 
     def entry(self, config: str) -> Entry:
-        """Return the result for one config. Raises LrdecayError if its file can no longer be read."""
+        """Return the result for one config. Raises LrdecayError if the file with the result can no longer be read."""
 
 
 class Built:
@@ -58,16 +58,16 @@ class Built:
         self._files: dict[str, Path] = {}
 
     def add(self, outcome: BuildOutcome) -> None:
-        """Store the outcome of a build."""
+        """Store the outcome of building one config."""
         file = self._files[outcome.config] = self._folder / str(len(self._files))
         file.write_bytes(zlib.compress(msgspec.msgpack.encode(outcome), 1))
 
     def configs(self) -> Iterable[str]:
-        """Return the names of all configs of this side."""
+        """Return the names of all configs that were built in this environment."""
         return self._files
 
     def entry(self, config: str) -> Entry:
-        """Return the result of one config."""
+        """Return the stored result for one config."""
         data = zlib.decompress(self._files[config].read_bytes())
         outcome = msgspec.msgpack.decode(data, type=BuildOutcome)
         return Entry(outcome.status, outcome.problem, outcome.group_map, values=outcome.values)
@@ -81,7 +81,7 @@ class Recorded:
         self._records = {record.config: record for record in read_scan(path).records}
 
     def configs(self) -> Iterable[str]:
-        """Return the names of all configs of this side."""
+        """Return the names of all configs in the scan."""
         return self._records
 
     def entry(self, config: str) -> Entry:
@@ -111,7 +111,7 @@ class Mapped:
                 )
 
     def configs(self) -> Iterable[str]:
-        """Return the names of all configs of this side."""
+        """Return the names of all configs that have a group map in the folder."""
         return self._files
 
     def entry(self, config: str) -> Entry:

@@ -162,10 +162,10 @@ class _Comparing:
             self._others.setdefault(repr(causes), (causes, []))[1].append(config)
 
     def _try(self, build: Build) -> None:
-        """Test causes: build each config in the second environment with the options of the first side.
+        """Test the possible causes: build each config in the second environment with the options of the first side.
 
-        If differences remain, the packages cause them. If differences disappear, the options cause them, and each
-        option is tested separately.
+        If this build still differs from the first side, the packages are a cause. If it differs from the second side,
+        the options are a cause, and each option is tested separately.
         """
         names = list(self._to_try)
         one_by_one: list[Task] = []
@@ -225,7 +225,7 @@ class _Comparing:
 
 
 def _deciding(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a config, with ``train_dataloader`` reduced to its batch size."""
+    """Return the values of a config; of the values in ``train_dataloader``, only the batch size is kept."""
     loader = values.get("train_dataloader")
     batch = {"batch_size": loader["batch_size"]} if isinstance(loader, dict) and "batch_size" in loader else {}
     return {**values, "train_dataloader": batch}
