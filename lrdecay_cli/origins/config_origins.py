@@ -97,8 +97,8 @@ class ConfigOrigins:
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
         """For an option that was set and later removed, return its former value and the option that removed it.
 
-        The option that removed it is a new dict or list, which replaced the one with the former value. Return None if
-        ``option`` was never set.
+        The option that removed it replaced the dict or list that contained the former value. Return None if ``option``
+        was never set.
         """
         return self._dropped(self._root, option, (), [])
 
