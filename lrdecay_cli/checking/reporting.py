@@ -203,8 +203,9 @@ def program_notes(folder: str, files: Sequence[BaselineFile]) -> tuple[Note, ...
     lines = tuple(f"{file.path}: in the script: {command_of_program(folder, file.config)}" for file in files)
     if not lines:
         return ()
-    unchanged = f"{count(len(lines), 'baseline')} of {'a training script' if len(lines) == 1 else 'training scripts'}"
-    return (Note(f"{unchanged} unchanged: --update builds configs, but does not run scripts", "warning", lines),)
+    made = "a training script made it" if len(lines) == 1 else "training scripts made them"
+    kept = f"{count(len(lines), 'baseline')} not updated, because {made}"
+    return (Note(f"{kept}: --update builds configs, but does not run scripts", "warning", lines),)
 
 
 def lost_notes(lost: Sequence[tuple[str, str]]) -> tuple[Note, ...]:

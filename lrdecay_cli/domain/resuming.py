@@ -21,7 +21,11 @@ class RestoredSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RestoredScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scheduler that has different settings in the two compared configs or checkpoints."""
+    """A scheduler whose state mmengine restores from a checkpoint when a training resumes.
+
+    The report contains it if its settings differ in the two compared trainings, or if a scheduler of another class
+    saved the state.
+    """
 
     path: str
     """The scheduler's path in the config: ``param_scheduler[0]``."""

@@ -53,7 +53,11 @@ def _colors() -> str:
 
 
 def _legend_entries(chart: Chart) -> tuple[list[int], str]:
-    """Return the lines in the legend, fastest first, and a text with the number of omitted lines, empty if none are."""
+    """Return the indexes of the curves that the legend names, and a text such as ``12 of 30 lines named``.
+
+    The last curve comes first: the curves of an optimizer are sorted by their highest lr, in ascending order. The text
+    is empty if the legend names all curves.
+    """
     count = len(chart.lines)
     named = spread(count, _LEGEND)[::-1]
     return named, f"{len(named)} of {count} lines named" if len(named) < count else ""

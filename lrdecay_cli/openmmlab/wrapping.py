@@ -117,7 +117,8 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
         config: contains the constructor.
         model: on the CPU. It is changed and cannot be used without its wrapper afterwards.
         where: the config's name in error messages.
-        named: the wrapper.
+        named: the wrapper to build, with its arguments. Without a ``type`` in its settings, it is mmengine's
+            ``MMDistributedDataParallel``.
         gpus: number of GPUs. If it is 1, the model is wrapped as in a training on 2 GPUs.
 
     Returns:

@@ -148,7 +148,10 @@ class BuildOutcome(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> str:
-        """``ok``, the status of the failure, or ``timeout`` or ``crashed`` if the child process failed."""
+        """``ok`` if the config was built, and otherwise the status of the failure.
+
+        It is ``timeout`` or ``crashed`` if the child process gave no result.
+        """
         if self.group_map is not None:
             return "ok"
         return self.failure.status if self.failure else self.lost

@@ -327,8 +327,8 @@ def test_update_leaves_the_baseline_of_a_program(form: str, maps: Path, here: Ru
     assert [*lost_configs("golden", ["."], [])] == []
     here("baseline", "maps", "-o", "golden")
     several = here("baseline", "--update", "-o", "golden").out
-    unchanged = "1 baseline of a training script unchanged: --update builds configs, but does not run scripts"
-    assert f"{unchanged}\n  {step}" in several
+    reason = "because a training script made it: --update builds configs, but does not run scripts"
+    assert f"1 baseline not updated, {reason}\n  {step}" in several
     assert file.read_bytes() == before
 
 

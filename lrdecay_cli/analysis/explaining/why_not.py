@@ -221,9 +221,10 @@ def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, flo
 
 
 def _outcome_here(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
-    """Return the outcome of the rule ``theirs`` for the parameter of ``here``.
+    """Return what the rule ``theirs`` does for the parameter that ``here`` explains.
 
-    This rule applies to the members of the group. Returns None if the constructor does not consider it here.
+    ``theirs`` is a rule that determines a number of the group that the user asked about. Return None if the
+    constructor never tries this rule for the parameter, or if ``theirs`` is None.
     """
     return next((item for item in here.considered if theirs is not None and item.rule == theirs.rule), None)
 

@@ -26,8 +26,9 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
     if not schedule.complete:
         kept, unit = f"{len(schedule.samples):,} of {schedule.length.steps:,}", schedule.length.unit
         yield Note(
-            f"chart, CSV and JSON contain {kept} {unit}s with exact values; more {unit}s are kept near the begin and"
-            f" end of each scheduler. Start, peak and end are computed from all {unit}s"
+            f"chart, CSV and JSON contain only {kept} {unit}s, with exact values; without --every, these are closer"
+            " together near the begin and end of each scheduler. Start, peak and end of each lr are computed from all"
+            f" {unit}s"
         )
 
 

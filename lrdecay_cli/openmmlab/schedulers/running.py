@@ -198,7 +198,10 @@ _UNDERSTOOD = (_ParamScheduler.step, MomentumSchedulerMixin.step)
 
 
 class Stepper:
-    """A scheduler that reports how many of its next steps can change a value."""
+    """A scheduler that also reports how many of its next steps can be skipped.
+
+    A step can be skipped if it changes no option of a group (lr, momentum, …).
+    """
 
     def __init__(self, scheduler: _ParamScheduler) -> None:
         self.scheduler = scheduler

@@ -156,9 +156,10 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
 def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
     """The decay is ``stage_wise``, but ``num_layers`` is not the number of stages.
 
-    With ``decay_type='stage_wise'``, layer ids count stages, but the exponent of the decay rate still counts
-    ``num_layers``. For example, with four stages and ``num_layers=6``, the lr of the last stage is the head's lr ×
-    decay rate³ instead of the head's lr × decay rate. With ``num_layers=12`` it is the head's lr × decay rate⁹.
+    With ``decay_type='stage_wise'``, layer ids count stages, but the exponent of the decay rate is still
+    ``num_layers`` + 1 − layer id. So ``num_layers`` must be the number of stages. For example, with four stages and
+    ``num_layers=6``, the lr of the last stage is the head's lr × decay rate³ instead of the head's lr × decay rate.
+    With ``num_layers=12`` it is the head's lr × decay rate⁹.
 
     For a backbone with four stages, set ``num_layers=4``. The lr of the last stage is then the head's lr × decay rate.
     """

@@ -28,9 +28,9 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
     ``_delete_`` stays. The class, loop or function that receives the dict then refuses ``_delete_`` when the run
     starts, or at the first step.
 
-    ``_delete_`` deletes nothing if you copied the dict from another config, or changed the base of the config.
-    Constructors do not read ``_delete_``, so the finding in ``paramwise_cfg`` is an info. A misspelt ``_delete_``
-    deletes nothing either.
+    ``_delete_`` deletes nothing if the base has no such dict, for example after you copied the dict from another config
+    or changed ``_base_``. A misspelt ``_delete_`` deletes nothing either. In ``paramwise_cfg``, a leftover ``_delete_``
+    does no harm, because constructors do not read it: the severity there is info.
     """
     # One fault for each ``_delete_``.
     training = context.group_map.training

@@ -26,7 +26,8 @@ def config_that_cannot_be_written(context: RuleContext) -> Iterator[Fault]:
     top level, but keep functions in dicts and lists.
 
     Move the function into a module of the project, and refer to it by a string or import it with ``custom_imports``. To
-    find the values, lrdecay asks mmengine for the text of the config and does not run the config's functions.
+    find the values that mmengine cannot write as text, lrdecay lets mmengine write the config; it does not run the
+    config's functions.
     """
     if paths := context.group_map.training.unwritable or ():
         yield Fault(

@@ -24,8 +24,10 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
     A group gets weight decay although it is exempt, or layer decay reduces the weight decay twice. The numbers in the
     group map do not describe the real weight decay.
 
-    DAdaptSGD uses the first group's weight decay for all groups. timm's ``corrected_weight_decay`` and heavyball's
-    AdamC multiply weight decay by lr² ÷ highest lr.
+    DAdaptSGD uses the first group's weight decay for all groups. With timm's ``corrected_weight_decay`` and heavyball's
+    AdamC, a step shrinks weights by weight decay × lr² ÷ the highest lr, instead of weight decay × lr. The lr is the
+    group's current lr. The highest lr is the same for all groups: the ``lr`` with which the optimizer was built, or
+    AdamC's ``max_lr`` if it is set.
 
     With ``decoupled_weight_decay`` or ``decouple_lr``, Lion and optimi's optimizers multiply weight decay by the
     current lr ÷ the initial lr. At the initial lr, a weight decay of 0.05 then removes 5 % of a weight per step.

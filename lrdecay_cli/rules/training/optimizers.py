@@ -198,8 +198,8 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
     An lr of 0 should keep parameters unchanged. Some optimizers update them anyway, so pretrained layers change
     although they look frozen.
 
-    Rprop takes only its first step size from the lr. Some other optimizers decay or update weights at any lr. Set
-    ``requires_grad=False`` (or ``frozen_stages``) instead of an lr of 0.
+    An lr of 0 does not freeze a parameter in every optimizer: Rprop uses the lr only for its first step size, and some
+    others decay or update weights even at an lr of 0. Set ``requires_grad=False`` (or ``frozen_stages``) instead.
     """
     found: list[tuple[str, Sequence[str]]] = []
     if context.dry_run:

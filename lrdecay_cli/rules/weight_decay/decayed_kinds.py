@@ -61,9 +61,8 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     (RMSNorm, LayerNorm2d, GRN) by their type or name, if the parameter has one value per channel. ``norm_decay_mult``
     applies only to torch's norms; for custom norms use ``flat_decay_mult`` or ``custom_keys``.
 
-    LRD401 reports configs in which only some norms are exempt from weight decay. It also reports AdamW and similar
-    optimizers with a weight decay of 0.01 or more. It does not report SGD with the usual weight decay of 1e-4 for all
-    parameters.
+    LRD401 reports configs in which only some norms are exempt from weight decay. If no norm is exempt, it
+    reports only AdamW and similar optimizers with a weight decay of 0.01 or more, and not SGD with the usual 1e-4.
     """
     # One fault for all norms, except those whose exemption a custom key overrides.
     yield from _decayed_faults(context, "norm", beside_others=False)
