@@ -33,21 +33,55 @@ _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 OPTIONS = ("model", "optim_wrapper", "_base_")
 """A training config sets at least one of these."""
-_CONFIG = re.compile(rf"^(?:{'|'.join(OPTIONS)})\b|^with +read_base\b".encode(), re.MULTILINE)
-_SCRIPT = re.compile(rb"^if +__name__\b", re.MULTILINE)
+_OPTION_LINE = re.compile(rf"^(?:{'|'.join(OPTIONS)})\b|^with +read_base\b".encode(), re.MULTILINE)
+# Most configs have none of these, and their lines are enough. The others are parsed.
+_DOUBTFUL = re.compile(rb"\"\"\"|'''|^(?:def|class|async|for|while|if|@)\b|^model *=(?! *(?:dict\b|\{))", re.MULTILINE)
 
 
 def may_be_config(path: str) -> bool:
-    """Return whether a Python file may be a training config, judged by the starts of its lines.
+    """Return whether a Python file may be a training config, judged by its top-level statements. It is not run.
 
-    A training config, or one of its bases, sets ``model`` and ``optim_wrapper``. The file is not run. If it cannot be
-    read, the result is True, and a later step reports the reason.
+    A training config, or one of its bases, sets ``model`` and ``optim_wrapper``, and inherits by ``_base_`` or
+    ``read_base()``. Scripts, tests and plain PyTorch code with ``model = build(...)`` are not configs.
+
+    If the file cannot be read or parsed, the result is True, and a later step reports the reason.
     """
     try:
         text = Path(path).read_bytes()
     except OSError:
         return True
-    return bool(_CONFIG.search(text)) and not _SCRIPT.search(text)
+    if not _OPTION_LINE.search(text):
+        return False
+    if not _DOUBTFUL.search(text):
+        return True
+    try:
+        statements = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True
+    return any(map(_sets_option, statements)) and not any(map(_is_of_program, statements))
+
+
+def _sets_option(statement: ast.stmt) -> bool:
+    """True if a statement of a config sets an option of :data:`OPTIONS` or imports bases.
+
+    The value of ``model`` is a dict in a config. In other code, it is an instance of a class or made by a function.
+    """
+    if isinstance(statement, ast.With):
+        return "read_base" in ast.dump(statement.items[0].context_expr)
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        return False
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    called = statement.value.func if isinstance(statement.value, ast.Call) else None
+    makes_dict = called is None or ast.unparse(called).rpartition(".")[2] in ("dict", "copy", "deepcopy", "Config")
+    return bool(names & {*OPTIONS}) and makes_dict
+
+
+def _is_of_program(statement: ast.stmt) -> bool:
+    """True for ``if __name__ == "__main__":`` and for the tests of pytest."""
+    if isinstance(statement, ast.If):
+        return "'__name__'" in ast.dump(statement.test)
+    return isinstance(statement, ast.FunctionDef) and statement.name.startswith("test_")
 
 
 def settings_of(text: object) -> dict[str, Any]:

@@ -72,6 +72,29 @@ def test_a_repository_has_files_that_are_no_configs(folder: Path) -> None:
         configs_of(["docs"])
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("model = dict(type='Detector')\n", True),
+        ("_base_ = 'a.py'\nmodel['backbone'] = 1\n", True),
+        ("import copy\nmodel = copy.deepcopy(shared)\n", True),
+        ("model: dict = dict(type='Detector')\ndef f(): ...\n", True),
+        ('"""Notes."""\nwith read_base():\n    from .base import *\n', True),
+        ("model = dict(\ndef f(:\n", True),
+        # The line that looks like an option is inside a string.
+        ('TEXT = """\nmodel = dict()\n"""\n', False),
+        ("TEXT = '''\n_base_ = 'a.py'\n'''\n", False),
+        ("import timm\nmodel = timm.create_model('vit_tiny_patch16_224')\nmodel.train()\n", False),
+        ("model = dict(type='Toy')\ndef test_toy():\n    assert model\n", False),
+        ("model = dict()\nif __name__ == '__main__':\n    main()\n", False),
+    ],
+)
+def test_a_config_sets_an_option_to_a_dict_and_is_no_program(tmp_path: Path, text: str, expected: bool) -> None:
+    file = tmp_path / "file.py"
+    file.write_text(text)
+    assert may_be_config(str(file)) is expected
+
+
 def test_each_training_config_of_a_zoo_is_one_by_its_text() -> None:
     """And no module of the packages is."""
     for package in (mmdet, mmpretrain):
