@@ -295,9 +295,10 @@ def _stable_names(folder: str, stems: frozenset[str] | None, before: int) -> lis
 
 
 def _is_stable(found: list[int], before: int) -> bool:
-    """True if a path last changed before the time ``before``. Its stamp is ``found``.
+    """True if the path with the modification and change times ``found`` last changed before the time ``before``.
 
-    Some file systems round times to whole seconds. So a time of whole seconds must be more than two seconds earlier.
+    All times are in nanoseconds since 1970. Some file systems store whole seconds only. A time of whole seconds must
+    therefore be at least two seconds before ``before``.
     """
     # Windows has no change time; its ctime is the creation time.
     changed = found[1] if os.name == "posix" else max(found[:2])

@@ -118,8 +118,8 @@ YOLOV5_SPEC = ConstructorSpec(
     options=(_BASE,),
     makes_groups_without_options=True,
     exempting=(
-        "exempt them in your own constructor: mmyolo's constructor decays all weights except those of batch norms,"
-        " and gives the rest the optimizer's default, which is 0 for SGD"
+        "exempt them in your own constructor: mmyolo's constructor gives weight decay to all weights except those of"
+        " batch norms, and gives the rest the optimizer's default, which is 0 for SGD"
     ),
     make_rules=lambda inputs, _names, _depth: _Rules(inputs, ("bias", "weight of a batch norm", "weight")),
 )

@@ -45,10 +45,11 @@ def change(requirement: str, options: str = "") -> str:
 
 
 def exchange(found: Survey, package: str, requirement: str, options: str = "") -> str:
-    """Return the command that changes the version of a package that may be installed from another distribution.
+    """Return the command that installs a version of a package and replaces all its installed distributions.
 
-    Two distributions in one folder overwrite each other, and removing one breaks the other. The command therefore
-    removes all distributions of the package first.
+    For example, mmcv and mmcv-lite are two distributions of one package. They overwrite each other's files, and
+    removing one breaks the other. If the requirement names another distribution, the command first removes the
+    installed ones.
     """
     there = distributions(found, package)
     step = change(requirement, options)

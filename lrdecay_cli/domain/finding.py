@@ -91,7 +91,7 @@ class Cause(Brief, frozen=True):
     findings: tuple[Finding, ...]
 
     def headline(self) -> str:
-        """Return the first finding in one line, with the number of configs that have this cause."""
+        """Return the first finding in one line, with the number of configs that have the same finding."""
         return f"{self.finding.headline()} ({count(len(self.findings), 'config')})"
 
     @property

@@ -135,7 +135,7 @@ def _print_section(console: Console, section: Section) -> None:
 
 
 def _print_facts(console: Console, facts: Sequence[tuple[str, str]], indent: int) -> None:
-    """Print the labels of facts in one column, and their folded values in a second column."""
+    """Print the labels of facts in one column and their values, with line breaks, in a second column."""
     beside = max((len(printable(label)) for label, _ in facts), default=0) + 2
     for label, value in facts:
         for number, line in enumerate(folded(printable(value), max(LEAST, console.width - indent - beside))):

@@ -81,7 +81,7 @@ def _another_parameter(group_map: GroupMap) -> GroupMap:
     ("base", "edit", "codes", "message"),
     [
         (plain_decay(), _fewer_tensors, {"LRD105"}, "totals do not add up: tensors is 3, the map has"),
-        (plain_decay(), _without_the_last_group, {"LRD105"}, "of the model as grouped, frozen, missing or duplicate"),
+        (plain_decay(), _without_the_last_group, {"LRD105"}, "of the model neither in a group nor as frozen"),
         (plain_decay(), _another_parameter, {"LRD105"}, "1 tensor of the map belongs to no module of the model"),
         (plain_decay(), _rate_of_the_first_group(math.nan), {"LRD306"}, "1 group has lr nan"),
         (plain_decay(), _rate_of_the_first_group(0.5), {"LRD304", "LRD309"}, "1 × 0.0001 is 0.0001"),

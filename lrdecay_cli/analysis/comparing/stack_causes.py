@@ -74,7 +74,7 @@ def _of_mappings(values: Iterable[Any]) -> bool:
 
 
 def option_causes(options: Iterable[Option], *, proven: bool = False) -> tuple[Cause, ...]:
-    """Turn each option that differs between the two configs into one cause of the different groups."""
+    """Return a cause of the different groups for each option that differs between the two configs."""
     return tuple(Cause("config", each.name, each.before, each.after, proven=proven) for each in options)
 
 

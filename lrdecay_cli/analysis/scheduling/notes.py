@@ -26,9 +26,9 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
     if not schedule.complete:
         kept, unit = f"{len(schedule.samples):,} of {schedule.length.steps:,}", schedule.length.unit
         yield Note(
-            f"chart, CSV and JSON contain only {kept} {unit}s, with exact values; without --every, these are closer"
-            " together near the begin and end of each scheduler. Start, peak and end of each lr are computed from all"
-            f" {unit}s"
+            f"chart, CSV and JSON contain only {kept} {unit}s, with exact values; by default, lrdecay"
+            f" picks more {unit}s near the begin and end of each scheduler (--every: at equal distances). Start, peak"
+            f" and end of each lr are computed from all {unit}s"
         )
 
 

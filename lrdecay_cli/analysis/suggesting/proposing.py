@@ -81,7 +81,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
     if own and family and not carried:
         num_layers = family.fitting_num_layers(depths)
         reason = (
-            f"num_layers={num_layers} fits the {depths[2]} blocks of the third stage, three of which share a layer id"
+            f"num_layers={num_layers} fits the {depths[2]} blocks of the third stage, with three blocks per layer id"
         )
         options = {"decay_rate": rate, "decay_type": "layer_wise", "num_layers": num_layers}
         if decay_type == "stage_wise":

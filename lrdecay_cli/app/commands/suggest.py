@@ -45,7 +45,9 @@ def suggest(
 
     destinations = output.destinations()
     if is_map(config) or is_checkpoint(config):
-        raise LrdecayError("suggest needs a config, because it builds the config with the suggestion", where=config)
+        raise LrdecayError(
+            "suggest needs a config, because it tests its suggestion by building the config with it", where=config
+        )
     request = build.request()
     if watch:
         from lrdecay_cli.app.watching.session import answer_again

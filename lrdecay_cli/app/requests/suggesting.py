@@ -150,7 +150,7 @@ def _new(left: Sequence[Finding], findings: Sequence[Finding]) -> set[str]:
 
 
 def in_lazy_style(config: str, request: Request) -> bool:
-    """True if the config is a lazy config (``read_base``), from which a text config cannot inherit."""
+    """True if the config is a lazy config (``read_base``). A config with ``_base_`` cannot inherit from it."""
     with fast_start.shortcuts(verbose=request.verbose):
         from lrdecay_cli.openmmlab.snippets import is_lazy
 

@@ -141,7 +141,10 @@ class RuleContext:
 
     @property
     def without_options(self) -> bool:
-        """True if a layer-decay constructor has no options at all. It then decays no layer and exempts nothing."""
+        """True if a layer-decay constructor has no options at all.
+
+        All layers then train at the base lr, and all parameters have weight decay.
+        """
         return self.spec.is_switched_off(self.options)
 
     @cached_property

@@ -229,7 +229,7 @@ def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
     nowhere = registered - accounted
     if nowhere:
         yield Fault(
-            f"the map does not list {count(len(nowhere), 'tensor')} of the model as grouped, frozen, missing or"
+            f"the map lists {count(len(nowhere), 'tensor')} of the model neither in a group nor as frozen, missing or"
             " duplicate",
             _EXPORT,
             nowhere,

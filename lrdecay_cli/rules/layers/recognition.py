@@ -127,8 +127,8 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     if new:
         yield Fault(
             f"{_at_head(new, head)}; {blocks_have}:"
-            f" these norms are new in a detector; a classifier only has norm{stages}",
-            f"change nothing if these norms are new; if the checkpoint has them, {_fix(context, new)}",
+            f" these norms are new, and a classifier's checkpoint contains only norm{stages}",
+            f"change nothing if your checkpoint lacks these norms; if it contains them, {_fix(context, new)}",
             parameters=[tensor.name for tensor in new],
             option=context.spec.lr_place,
             severity="info",
@@ -257,7 +257,7 @@ class PlainConvNeXt(ConvNeXt):
     yields_to=("LRD305",),
 )
 def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
-    """The constructor does not recognise the names of the backbone's blocks, so no block is decayed.
+    """The constructor does not recognise the names of the backbone's blocks, so no block gets a lower lr.
 
     All blocks train at the head's lr, and the decay rate has no effect. The training overwrites pretrained features
     early, and no warning appears.
@@ -276,7 +276,7 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
             f"all {context.depths[0]} blocks of this {kind} have lr scale {span(tensor.scale for tensor in blocks)}:"
             f" {context.constructor_label} gives all blocks of the first stage one layer id, and this backbone has only"
             " one stage",
-            f"use a constructor that decays the blocks of a single stage, such as {OURS.label}",
+            f"use a constructor that gives each block of a stage its own layer id, such as {OURS.label}",
             parameters=[tensor.name for tensor in blocks],
             option="optim_wrapper.constructor",
             severity="warning",

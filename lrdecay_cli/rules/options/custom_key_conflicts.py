@@ -51,9 +51,10 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
     For each parameter, mmengine applies only the longest custom key that the parameter's name contains. It ignores the
     settings of all shorter keys and does not merge them.
 
-    With ``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` the backbone's norms are decayed,
-    because ``backbone`` is longer than ``norm``. With the longer key ``'backbone.norm': dict(decay_mult=0)`` instead of
-    ``'norm'``, these norms are exempt from weight decay, but they train at the full lr.
+    With ``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` the backbone's norms get weight
+    decay, because ``backbone`` is longer than ``norm``. With the longer key
+    ``'backbone.norm': dict(decay_mult=0)`` instead of ``'norm'``, these norms are exempt from weight decay, but they
+    train at the full lr.
 
     If two custom keys of equal length match a parameter, mmengine applies the first key in alphabetical order. LRD506
     does not report a longer key that matches fewer parameters and sets the same fields, because it overrides the
@@ -191,7 +192,7 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
                 counts = multiplier.target == "lr" or bool(context.group_map.base_weight_decay)
                 value = context.options[multiplier.option]
                 if names and own is not None and own != value != 1 and not intended and counts:
-                    amount = f"decayed at {context.weight_decays.get(names[0], 0):g}"
+                    amount = f"with weight decay {context.weight_decays.get(names[0], 0):g}"
                     exempts = alternatives is decays and exempt_in_ours(context, names)
                     fix, edits = keys_fix(
                         names,

@@ -47,7 +47,7 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
 
     A custom key may set ``lr_mult``, ``decay_mult`` and options that the optimizer accepts per group (``betas``,
     ``momentum``). For example, the official ViTPose-B config writes ``decay_multi`` instead of ``decay_mult``, and
-    therefore decays parameters that it should exempt.
+    therefore gives weight decay to parameters that should be exempt.
     """
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)

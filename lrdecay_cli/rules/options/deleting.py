@@ -45,7 +45,7 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
         place = path_of(keys[:-1])
         if keys[-1] != "_delete_":
             yield Fault(
-                f"{keys[-1]} in {place} is not an option and deletes nothing",
+                f"{place} has no option {keys[-1]}, and mmengine does not read it as _delete_",
                 "did you mean _delete_? It drops settings of the base",
                 option=path_of(keys),
                 severity="warning",

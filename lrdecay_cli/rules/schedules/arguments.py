@@ -310,7 +310,7 @@ def _monitor(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
         return  # A loop of another kind may have other metrics.
     yield Fault(
         f"{scheduler.name} has monitor={monitor!r}{default}, a training value that validations do not measure: the"
-        " scheduler raises after the first validation",
+        " scheduler raises an error after the first validation",
         f"set {scheduler.path}.monitor to a metric of val_evaluator, such as 'coco/bbox_mAP', and rule='greater' if"
         " more is better",
         option=f"{scheduler.path}.monitor" if "monitor" in scheduler.settings else scheduler.path,

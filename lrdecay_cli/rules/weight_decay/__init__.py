@@ -1,1 +1,1 @@
-"""Rules 4xx: which parameters are decayed (get weight decay), and which are exempt."""
+"""Rules 4xx: which parameters get weight decay, and which are exempt."""

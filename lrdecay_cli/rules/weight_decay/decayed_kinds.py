@@ -1,6 +1,4 @@
-"""Rules about biases, norms, embeddings and other parameters that are usually exempt from weight decay, but are
-decayed.
-"""
+"""Rules about biases, norms, embeddings and other parameters that are usually exempt from weight decay, but have it."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ _NOUNS: dict[Kind, str] = {
     ),
 )
 def norms_decayed(context: RuleContext) -> Iterator[Fault]:
-    """Parameters of normalisation layers are decayed like weights.
+    """Parameters of normalisation layers have weight decay.
 
     Weight decay shrinks the gain of a norm. A smaller gain rescales the output, but does not regularise the model.
 
@@ -76,7 +74,7 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     good=default_with("norm_decay_mult=0.0, flat_decay_mult=0.0"),
 )
 def biases_decayed(context: RuleContext) -> Iterator[Fault]:
-    """Biases are decayed like weights.
+    """Biases have weight decay.
 
     Decaying a bias adds no regularisation; it only shifts activations.
 
@@ -85,7 +83,7 @@ def biases_decayed(context: RuleContext) -> Iterator[Fault]:
     all 1-D parameters.
 
     The finding is a warning if only some biases are exempt from weight decay. It is an info if AdamW or a similar
-    optimizer decays all biases with a weight decay of 0.01 or more, as in many configs.
+    optimizer gives all biases a weight decay of 0.01 or more, as in many configs.
     """
     offsets = [name for name in context.kinds if "offset" in context.tensors[name].traits]
     yield from _decayed_faults(context, "bias", strong="info", beside_others=False, leave_out=offsets)
@@ -110,7 +108,7 @@ flat_decay_mult=0.0,
     good=default_with(_TOKEN_AND_POSITIONS.format("cls_token"), model=_VIT),
 )
 def positions_decayed(context: RuleContext) -> Iterator[Fault]:
-    """Position embeddings or relative position tables are decayed like weights.
+    """Position embeddings or relative position tables have weight decay.
 
     The model looks up position embeddings and never multiplies them with an input. Weight decay therefore shrinks them
     without regularising the model.
@@ -143,13 +141,13 @@ _REGISTER_VIT = _VIT.replace("VisionTransformer", "RegisterViT")
     good=default_with(_TOKEN_AND_POSITIONS.format("_token"), model=_REGISTER_VIT, plugin=_REGISTERS),
 )
 def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
-    """Learnable tokens are decayed like weights.
+    """Learnable tokens have weight decay.
 
     A token is an input of the model, not a weight, so weight decay shrinks the input of the attention layers.
 
     lrdecay recognises class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global
     tokens by name. Exemption lists often contain ``cls_token`` but lack newer tokens. LRD404 does not report the
-    queries of a detector: Mask2Former exempts queries, and DETR decays them.
+    queries of a detector: Mask2Former exempts queries from weight decay, DETR does not.
 
     LRD404 reports tokens in two cases: the config exempts other parameters from weight decay, or it trains with AdamW
     or a similar optimizer and a weight decay of 0.01 or more.
@@ -166,7 +164,7 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     good=default_with("flat_decay_mult=0.0"),
 )
 def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
-    """Layer-scale gammas are decayed like weights.
+    """Layer-scale gammas have weight decay.
 
     A layer-scale gamma is the gain of a residual branch and starts near zero. Weight decay keeps it near zero, so the
     branch contributes little.
@@ -190,7 +188,7 @@ def _decayed_faults(
     beside_others: bool = True,
     leave_out: Iterable[str] = (),
 ) -> Iterator[Fault]:
-    """Yield a fault if parameters of a kind are decayed although the config suggests that they should be exempt.
+    """Yield a fault if parameters of a kind have weight decay although the config suggests that they should be exempt.
 
     Args:
         context: the group map with its computed values.
@@ -214,7 +212,7 @@ def _decayed_faults(
         return
     values = sorted({of_kind[name] for name in named})
     amount = f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
-    message = f"{count(len(named), _NOUNS[kind])} {verb(len(named), 'is', 'are')} decayed at {amount}"
+    message = f"{count(len(named), _NOUNS[kind])} {verb(len(named), 'has', 'have')} weight decay {amount}"
     given = _given(context)
     if values == [_OWN.get(context.group_map.optimizer.type)] and given not in (None, values[0]):
         # The constructor drops the config's value, so the class uses its default.

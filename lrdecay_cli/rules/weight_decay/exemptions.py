@@ -38,14 +38,14 @@ def _with_attribute(name: str, index: str) -> Example:
 def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
     """A name in a list of exemptions from weight decay exempts no parameter.
 
-    The author expects parameters with the listed name to be exempt from weight decay, but the optimizer decays them.
+    The author expects parameters with the listed name to be exempt from weight decay, but they have weight decay.
 
     MMDetection's decay constructor exempts ``pos_embed`` and ``cls_token``, but compares these names with full
     parameter names such as ``backbone.pos_embed``. Its list therefore exempts no parameter. Other constructors read
     such a list from ``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``).
 
-    lrdecay reports an item of an exemption list if no parameter name contains it, or if every parameter with the item
-    in its name is decayed.
+    lrdecay reports a name in such a list if no parameter name contains it, or if every parameter whose name contains it
+    has weight decay.
     """
     # One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options.
     own = context.spec.exempt_names
@@ -53,15 +53,16 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
         amount = f"{context.weight_decays[names[0]]:g}"
         yield Fault(
             f"{context.spec.name} should exempt {' and '.join(own)}, but compares them with full names such as "
-            f"{names[0]!r}: {len(names)} {verb(len(names), 'is', 'are')} decayed at {amount}",
+            f"{names[0]!r}: {len(names)} {verb(len(names), 'has', 'have')} weight decay {amount}",
             "set the weight decay of these parameters to 0 in a constructor of your own",
             parameters=names,
         )
     for option, item in _listed_names(context):
         path = f"{PARAMWISE}.{option}"
         if decayed := _vainly_exempt(context, item):
+            amount = f"{context.weight_decays[decayed[0]]:g}"
             yield Fault(
-                f"{item!r} is listed as exempt, but {decayed[0]!r} is decayed at {context.weight_decays[decayed[0]]:g}",
+                f"{item!r} is listed as exempt, but {decayed[0]!r} has weight decay {amount}",
                 f"list the full name: {decayed[0]!r}",
                 parameters=decayed,
                 option=path,
@@ -86,13 +87,13 @@ def _listed_names(context: RuleContext) -> Iterator[tuple[str, str]]:
 
 
 def _vainly_exempt(context: RuleContext, item: str) -> list[str]:
-    """Return the parameters that match an item of an exemption list, if all of them are decayed; else an empty list."""
+    """Return the parameters whose names contain ``item``, if all of them have weight decay; otherwise an empty list."""
     matching = [name for name in context.weight_decays if f".{item}" in f".{name}"]
     return matching if all(context.weight_decays[name] for name in matching) else []
 
 
 def all_vainly_exempt(context: RuleContext) -> set[str]:
-    """Return all parameters that LRD406 reports: exemption lists contain their names, but the optimizer decays them."""
+    """Return all parameters that LRD406 reports: listed as exempt, but with weight decay."""
     items = [*context.spec.exempt_names, *(item for _, item in _listed_names(context))]
     return {name for item in items for name in _vainly_exempt(context, item)}
 
@@ -126,13 +127,13 @@ class KnownNames($DEFAULT):
     ),
 )
 def everything_exempt(context: RuleContext) -> Iterator[Fault]:
-    """No weight is decayed although the optimizer has a weight decay.
+    """No weight gets weight decay, although the optimizer's weight decay is above 0.
 
     The model trains without the configured regularisation, and the log does not show it.
 
     All weights are exempt if a constructor puts all unrecognised parameters into a group without weight decay, or if a
     custom key with ``decay_mult=0`` matches every name (such as ``e``). LRD407 also reports a whole module (backbone,
-    neck or head) with weight decay 0 while other modules are decayed, unless a custom key names that module.
+    neck or head) with weight decay 0 while other modules have weight decay, unless a custom key names that module.
     """
     # One fault for the whole model, or one for each module at 0 that no custom key names.
     base = context.group_map.base_weight_decay
