@@ -1,6 +1,7 @@
 """lrdecay: inspect, compare and guard the parameter groups of OpenMMLab training configs.
 
-For Python programs: :func:`lrdecay_cli.audit` builds the group map of a config, :func:`lrdecay_cli.check` judges one.
+For Python programs: :func:`lrdecay_cli.audit` builds the group map of a config, and :func:`lrdecay_cli.check` reports
+mistakes in a config or group map.
 """
 
 # Importing typing takes longer than using a cached result.

@@ -1,4 +1,4 @@
-"""``python -m lrdecay_cli``."""
+"""The entry point of ``python -m lrdecay_cli``."""
 
 from lrdecay_cli.app.shell.main import main
 

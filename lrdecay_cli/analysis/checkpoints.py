@@ -16,13 +16,16 @@ from lrdecay_cli.text.name_patterns import fold_names
 
 
 def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
-    """Yield lines about the checkpoint for the header of a report."""
+    """Yield labels and values about the checkpoint for the top of a report, such as its epoch."""
     when = [f"epoch {checkpoint.epoch}"] if checkpoint.epoch is not None else []
     when += [f"iteration {checkpoint.iteration}"] if checkpoint.iteration is not None else []
     when += [checkpoint.written_by] if checkpoint.written_by else []
     yield "saved", ", ".join(when) or "not recorded"
-    by_position = f"by their position in the groups of {checkpoint.config}"
-    yield "named", "as the constructor recorded" if checkpoint.names == "recorded" else by_position
+    by_position = f"by the position of each parameter in the groups of {checkpoint.config}"
+    yield (
+        "named",
+        "with the parameter names that the constructor recorded" if checkpoint.names == "recorded" else by_position,
+    )
 
 
 def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:
@@ -37,7 +40,7 @@ def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:
     ]
     if moved:
         yield Note(
-            "lr is the saved lr, set by the schedule; lr scale and base lr are those at the start of the training"
+            "the lr is the saved lr, which schedulers set; lr scale and base lr are from the start of the training"
         )
     if checkpoint.misfit:
         yield Note(f"{checkpoint.config} cannot resume from this checkpoint", "warning", (checkpoint.misfit,))
@@ -49,7 +52,7 @@ def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:
 
 
 def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Yield notes about a resume, for a comparison with a checkpoint on at least one side."""
+    """Yield notes about a resume. At least one of the two compared maps is from a checkpoint."""
     for side in (before, after):
         yield from (note for note in checkpoint_notes(side) if note.level == "warning")
     if (before.checkpoint is None) == (after.checkpoint is None):
@@ -66,7 +69,7 @@ def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 
 def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
-    """Yield a warning if a resume replaces weight decays of the config by saved weight decays."""
+    """Yield a warning if the saved weight decays, which a resume restores, differ from those of the config."""
     configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     differing = []
     for group, parameter in saved.grouped():
@@ -94,12 +97,12 @@ def _starting_lrs(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
         yield _warning(problem, differing, saved)
     elif known and any(group.options["initial_lr"] != group.lr for group, _ in known):
         yield Note(
-            "training began with the config's lr, and its schedule has changed the lr since then;"
+            "training began with the config's lr, and schedulers have changed the lr since then;"
             " to compare without the lr, give --only lr_scale,weight_decay"
         )
 
 
 def _warning(problem: str, names: Sequence[str], saved: GroupMap) -> Note:
-    """Return a warning with ``problem``. Its details list the tensors, folded into name patterns."""
+    """Return a warning with the text ``problem``, and with name patterns of the tensors ``names`` as details."""
     folded = fold_names(names, saved.names(duplicates=True))
     return Note(problem, "warning", tuple(f"{pattern}  ({len(members)})" for pattern, members in folded))

@@ -44,7 +44,7 @@ class Comparison(NamedTuple):
 
 
 def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
-    """Return the comparisons of a condition; the condition holds if all of them hold. A range includes both ends.
+    """Return the comparisons of a condition, which must all be true. A range such as ``0.1..1`` includes both ends.
 
     Raises:
         LrdecayError: ``condition`` is invalid. The error starts with ``where``.
@@ -74,5 +74,5 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
 
 
 def condition_text(condition: Condition) -> str:
-    """Return the text of a condition for a message."""
+    """Return the text of a condition for a message, for example ``== 0.5`` for the number 0.5."""
     return condition.strip() if isinstance(condition, str) else f"== {condition:g}"

@@ -55,7 +55,7 @@ def dry_run_report(run: DryRun, findings: Iterable[Section], verdict: str) -> Re
         Report(
             facts=tuple(_facts(run)),
             tables=(
-                Table("learning rates that train (iterations count from 0)", _COLUMNS, tuple(groups)),
+                Table("learning rates in the training (iterations count from 0)", _COLUMNS, tuple(groups)),
                 *_states(run),
             ),
             notes=tuple(_notes(run)),
@@ -73,7 +73,7 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
     if run.resumed_from:
         yield "resumed from", f"{run.resumed_from}, at iteration {_first_iteration(run):,}"
     yield "batch", f"{run.batch_size} on {count(run.gpus, 'GPU')}"
-    yield "auto_scale_lr", "off: it scales no lr" if run.lr_factor is None else f"every lr × {rate(run.lr_factor)}"
+    yield "auto_scale_lr", "off: no lr is scaled" if run.lr_factor is None else f"every lr × {rate(run.lr_factor)}"
     head = [group.name for group in run.groups if group.named and any(map(in_head, group.parameters))]
     head.sort(key=natural)
     if head and len(head) < len(run.groups):
@@ -86,7 +86,7 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
 def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:
     """Yield the rows of the table of groups. Groups with equal values in all columns share a row.
 
-    A group without a name is shown as patterns of its parameters.
+    A group without a name is shown as patterns of its parameter names.
     """
     universe = Universe(name for group in run.groups for name in group.parameters)
     frozen = {*run.frozen}
@@ -160,7 +160,7 @@ def _notes(run: DryRun) -> Iterator[Note]:
             key = (step.rule, step_text(step))
             by_formula[key] = by_formula.get(key, 0) + len(group.parameters)
     for (rule, numbers), tensors in by_formula.items():
-        yield Note(f"the number of GPUs affects {count(tensors, 'tensor')}: {rule}: {numbers}")
+        yield Note(f"the number of GPUs affects {count(tensors, 'tensor')}: {rule} = {numbers}")
     if run.unmoved:
         yield Note(
             f"{count(len(run.unmoved), 'tensor')} with a gradient did not change in the first steps",

@@ -11,7 +11,7 @@ from lrdecay_cli.text.name_patterns import fold_names
 
 
 def finding_notes(findings: Iterable[Finding]) -> Iterator[Note]:
-    """Yield a note for each finding: code, name and message, with the parameters as patterns and the fix."""
+    """Yield a note for each finding. The note contains code, name, message, parameter patterns and fix."""
     for finding in findings:
         yield Note(headline(finding), finding.severity, (*finding.patterns, f"fix: {finding.fix}"))
 

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from lrdecay_cli.domain.group_map import ParameterGroup
 
 PREFIX = "lr/"
-"""The prefix of a curve's name in the log."""
+"""Prefix of the keys in the log, for example in ``lr/layer_0``."""
 _SHOWN = 3
 
 
 def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
-    """Return the name of each group's curve. Several groups with the same initial lr may share a curve.
+    """Return, for each group, the name of the curve under which its lr is logged.
+
+    A curve is the lr over the training. Several groups with the same initial lr may share a curve.
 
     Named groups share a curve if their names differ only by weight decay: ``layer_0_decay`` and ``layer_0_no_decay``
     become ``layer_0``. Unnamed groups of an optimizer share a curve if their lrs are equal. The name of this curve is
@@ -52,10 +54,10 @@ def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
 def logged_lrs(
     groups: Sequence[ParameterGroup], names: Sequence[str], lrs: Sequence[float | None]
 ) -> Mapping[str, float]:
-    """Return the lr of each curve by its log key, which is ``lr/`` and the name of the curve.
+    """Return the lrs to log. The keys are ``lr/`` and the name of a curve, for example ``lr/layer_0``.
 
-    If the groups of a curve now have different lrs, each of these groups is logged separately. Its key then contains
-    the name of the group, or of its first parameter.
+    If groups that share a curve have different lrs now, each of these groups is logged separately. The key then
+    contains the name of the group, or of its first parameter.
 
     Args:
         groups: the groups in the optimizer's order.
@@ -93,7 +95,7 @@ def _short(group: ParameterGroup) -> str:
 
 
 def _module_of(names: Sequence[str]) -> str:
-    """Return the path of the innermost module that contains all parameters, or else the joined top-level modules."""
+    """Return the path of the innermost module that contains all parameters, or else a text such as ``stem+head``."""
     paths = [name.split(".")[:-1] for name in names]
     common = []
     for labels in zip(*paths, strict=False):

@@ -30,7 +30,8 @@ class LrPair(NamedTuple):
 def lr_pairs(before: GroupMap, after: GroupMap, renamed: Mapping[str, str] | None = None) -> dict[str, LrPair]:
     """Return the two lrs of each tensor, by its name in the first map.
 
-    Tensors are omitted if they do not train in one map, or are in several groups, or are in a group without an lr.
+    A tensor is omitted if one of the maps gives it no single lr: it does not train, is in several groups, or its group
+    has no lr.
     """
     olds, news = (_training(side) for side in (before, after))
     pairs: dict[str, LrPair] = {}
@@ -56,7 +57,10 @@ def factor_of(before: Any, after: Any) -> float | None:
 
 
 def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
-    """Return the mean lr of each map, weighted by the number of parameters in a tensor; None without parameters."""
+    """Return the two mean lrs, before and after. Tensors are weighted by their number of parameters.
+
+    Both means are None without parameters.
+    """
     several = list(pairs)
     weight = sum(pair.numel for pair in several)
     if not weight:
@@ -88,7 +92,7 @@ def backbone_root(names: Iterable[str]) -> str:
 def modules_of(names: Sequence[str], root: str) -> dict[str, str]:
     """Return the module of each parameter: a child of the backbone, or else a child of the model.
 
-    If the child is a list of modules, the entry of the list is returned: ``backbone.stages.2``.
+    If the child is a list of modules, return the entry of the list, for example ``backbone.stages.2``.
 
     Args:
         names: the parameter names.

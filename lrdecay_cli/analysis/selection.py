@@ -14,7 +14,7 @@ from lrdecay_cli.text.spelling import question, similar_names
 def select(
     group_map: GroupMap, pattern: str | None, *, where: str = "--filter", duplicates: bool = False
 ) -> list[Tensor]:
-    """Return the tensors with a name, module or group that matches ``pattern``; all tensors if it is None.
+    """Return the tensors with a name, module or group that matches ``pattern``; all tensors for None.
 
     If several optimizers step a tensor in turn, the tensor is returned once for each of these optimizers.
 
@@ -44,7 +44,9 @@ def select(
 
 
 def suggest_module(pattern: str, names: Iterable[str], groups: Iterable[str] = ()) -> str:
-    """Return a suggestion for a pattern without a match: ``did you mean backbone.norm3?``; empty if there is none.
+    """Return a suggestion for a pattern that matches nothing: ``did you mean backbone.norm3?``
+
+    Empty if no name is similar.
 
     Args:
         pattern: the typed pattern.

@@ -57,15 +57,15 @@ def stack_notes(cause: Cause | None, path: str) -> Iterator[Note]:
         path: the config of the second map.
     """
     texts = {
-        "stack": "the stack is the cause: the resolved configs are the same",
-        "zoo": f"the stack is the cause: it has another version of {path}",
-        "config or stack": "the cause may be the stack or the config (with everything it inherits): both differ",
+        "stack": "the installed packages are the cause: the resolved configs are the same",
+        "zoo": f"the installed packages are the cause: they contain different versions of {path}",
+        "config or stack": "the cause may be the installed packages or the config (with its base configs): both differ",
     }
     if cause in texts:
         yield Note(texts[cause])
 
 
 def stack_fact(packages: Sequence[PackageChange]) -> Iterator[tuple[str, str]]:
-    """Yield one line for the header of a report: it lists the packages with different versions."""
+    """Yield a line for the header of a report: it lists the packages whose versions differ. Nothing if none differ."""
     if packages:
         yield "stack", listed(f"{change.before} → {change.after}" for change in packages)

@@ -39,7 +39,7 @@ def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
 def _describe(each: UnrunCode, *, several: bool) -> str:
     """Return a text such as ``FreezeHook (custom_hooks[0]) may freeze parameters``.
 
-    If the text is for several configs, the option in parentheses is omitted.
+    With ``several``, the text is about several configs and has no option in parentheses.
     """
     may = listed(_MAY[what] for what in each.may) or "change what trains"
     return f"{each.name}{'' if several else f' ({each.option})'} may {may}"

@@ -1,4 +1,4 @@
-"""Check the real constructor's groups: compare them with lrdecay's explanation, and find groups without an lr."""
+"""Check the groups that the real constructor built: compare them with lrdecay's formulas, and find missing lrs."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def disagreements(group_map: GroupMap) -> Iterator[str]:
 
 
 def named_disagreements(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield pairs of a parameter's name and a line as in :func:`disagreements`.
+    """Yield the parameter's name and a text for each number that lrdecay's rules compute differently.
 
     Numbers are compared bit for bit at the precision of the real group, because the rules have to be exactly those of
     the constructor.
     """
     for group, parameter in group_map.grouped():
         for what, real, ours in differing_numbers(group, parameter.provenance):
-            yield parameter.name, f"{what} is {real} in {group.name}, lrdecay's rules give {ours}"
+            yield parameter.name, f"{what} is {real} in {group.name}, but lrdecay's rules give {ours}"
 
 
 def differing_numbers(
     group: ParameterGroup, explained: Provenance | None
 ) -> Iterator[tuple[str, float | None, float | None]]:
-    """Yield each number that differs: its name, the real group's value, and the computed value."""
+    """Yield each number that differs, as three values: its name, the real group's value, and the computed value."""
     if explained is None:
         return
     for what, key, step, real in (
@@ -68,7 +68,7 @@ def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None
 
 
 def with_original(group_map: GroupMap) -> GroupMap:
-    """Find out if the config's constructor is a copy of a known constructor, and return the map with this original.
+    """If the config's constructor is a copy of a known constructor, return the map with the name of the original.
 
     lrdecay tries the known constructors with a similar class name. A constructor is the original if its rules give
     every number of every group, bit for bit. If there is no original, the map is returned unchanged.
@@ -108,5 +108,5 @@ def missing_lr(groups: Sequence[ParameterGroup], reader: str) -> tuple[str, str]
         return None
     which = f"{without[0].name} has" if len(without) == 1 else f"{len(without):,} groups have"
     relative = any(group.options.get("relative_step") is True for group in without)
-    fix = f"set optim_wrapper.optimizer.lr{', with relative_step=False' if relative else ''}"
+    fix = f"set optim_wrapper.optimizer.lr{' and optim_wrapper.optimizer.relative_step=False' if relative else ''}"
     return f"{which} no lr, but {reader} needs it: training stops before the first step", fix

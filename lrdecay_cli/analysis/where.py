@@ -1,4 +1,4 @@
-"""Build the report of ``where``: the places that set the options of a config."""
+"""Build the report of ``where``: the file, line and column that set each option of a config."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lrdecay_cli.text.counting import count
 from lrdecay_cli.text.spelling import did_you_mean
 
 EVERYTHING = "*"
-"""The pattern for all options."""
+"""The argument of ``where`` that stands for all options."""
 _TRAINING = (
     *("optim_wrapper", "param_scheduler", "auto_scale_lr", "train_cfg", "custom_hooks", "custom_imports"),
     *("paramwise_cfg", "constructor", *MMCV_KEYS),
 )
-"""Options that affect the training of parameters, or seem to affect it."""
+"""Options that affect how parameters train, and old or misplaced options that users expect to do so."""
 
 _COLUMNS = (
     Column("option", "option", "name", vital=True),
@@ -32,7 +32,7 @@ _COLUMNS = (
 
 
 def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
-    """Return the report of where options are set.
+    """Return the report of ``where``: which line of which file sets each wanted option.
 
     Args:
         origins: the origins of a config.
@@ -57,7 +57,7 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
                 (
                     f"{count(len(options), 'option')}",
                     f"{replacing} overriding another value" if replacing else "",
-                    f"{unknown} unknown without running the config" if unknown else "",
+                    f"{count(unknown, 'value')} unknown without running the config" if unknown else "",
                 ),
             )
         ),
@@ -66,9 +66,9 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
 
 
 def options_table(options: Iterable[Option], title: str = "") -> Table:
-    """Return a table with one row for each option: its value, the place that sets it, and the values that it overrides.
+    """Return a table with one row for each option: its value, the file and line that set it, and the overridden values.
 
-    If the value comes from variables or an expression, the column ``through`` shows them.
+    If the value comes from variables or an expression, the column ``through`` shows the variables or the expression.
     """
     rows = [*map(_row, options)]
     shown_columns = [place for place, column in enumerate(_COLUMNS) if column.vital or any(row[place] for row in rows)]
@@ -94,7 +94,7 @@ def _set(origins: ConfigOrigins, path: str) -> Iterator[Option]:
                 f" which set it to {old.shown()} ({old.place})",
                 where=origins.config,
             )
-        fix = did_you_mean(path, origins.paths()) or f"lrdecay where {origins.config} '*' lists all"
+        fix = did_you_mean(path, origins.paths()) or f"lrdecay where {origins.config} '*' lists all options"
         raise LrdecayError(f"{path} is not set", where=origins.config, fix=fix)
     yield from origins.options(keys)
 

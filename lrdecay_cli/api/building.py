@@ -50,8 +50,8 @@ def audit(
 
     There is one exception: the calling program has registered its own classes with mmengine, or has imported a package
     other than mmdet and mmpretrain that registers classes. Then the config runs in a forked copy of the calling
-    process, and the map is not cached. On Windows, which cannot fork, and on a GPU, it runs in the calling process
-    itself.
+    process, and the map is not cached. On Windows, which cannot fork, and on a GPU, the config then runs in the calling
+    process itself.
 
     Args:
         config: path of a config, or ``mmdet::<path>`` for the zoo of an installed package.
@@ -113,18 +113,18 @@ def load(path: PathLike, *, config: PathLike | None = None) -> GroupMap:
 
 
 def as_map(source: GroupMap | PathLike, *, cfg_options: CfgOptions | None = None) -> GroupMap:
-    """Return the group map of a source: return a map unchanged, read a file, or build a config."""
+    """Return the group map of ``source``: a group map (returned unchanged), a map file or checkpoint, or a config."""
     if isinstance(source, GroupMap):
         if cfg_options:
             raise LrdecayError(
-                "options cannot be set in a group map", where="cfg_options", fix="give the config instead"
+                "options cannot be set in a group map", where="cfg_options", fix="pass a config instead of the map"
             )
         return source
     return load(source) if is_map_file(source) else audit(source, cfg_options=cfg_options)
 
 
 def is_map_file(source: GroupMap | PathLike) -> bool:
-    """True if a source is the path of an exported map or a checkpoint; False for a group map and for a config."""
+    """True if ``source`` is the path of an exported map or a checkpoint; False for a :class:`GroupMap` or a config."""
     from lrdecay_cli.app.requests.sources import is_map
     from lrdecay_cli.files.config_path import is_checkpoint
 
@@ -159,8 +159,8 @@ def schedule(
         config: path of a config, or ``mmdet::<path>``.
         iters_per_epoch: iterations of an epoch, as the training log shows.
         dataset_size: number of training samples, to compute the iterations of an epoch.
-        every: return the values of every N-th iteration only.
-        cfg_options: overrides, as for :func:`audit`. All further arguments are those of :func:`audit` too.
+        every: a number N, to return the values of only every N-th iteration.
+        cfg_options: overrides, as for :func:`audit`. The following arguments are also the same as for :func:`audit`.
         gpus: number of GPUs in the training; 1 if None.
         batch_size: samples in a batch of one GPU.
         auto_scale_lr: switch ``auto_scale_lr`` on.
@@ -210,7 +210,7 @@ def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: b
 
 
 class CheckedDryRun(Displayed, frozen=True):
-    """The result of a dry run, and the findings of the rules about it."""
+    """The result of a dry run, and the findings of the rules about this dry run."""
 
     run: DryRun
     """The record of the run: the lr of each group, the scheduler or hook that set it, and errors that stop training."""
@@ -221,7 +221,7 @@ class CheckedDryRun(Displayed, frozen=True):
         return f"{self.run.headline()}; {self.result.headline()}"
 
     def raise_on_failure(self) -> CheckedDryRun:
-        """Return the dry run itself; raise CheckFailed if a finding has the severity ``fail_on`` or above."""
+        """Return the dry run itself; raise CheckFailed if a finding has the severity ``fail_on`` or a higher one."""
         __tracebackhide__ = True
         self.result.raise_on_failure()
         return self
@@ -241,7 +241,7 @@ def dry_run(
     batch_size: int | None = None,
     auto_scale_lr: bool = False,
 ) -> CheckedDryRun:
-    """Run mmengine's training loop without data, and return the lr of every group with the rules' findings.
+    """Run mmengine's training loop without data. Return the lr of every group, and the findings of the rules.
 
     >>> done = dry_run("config.py", iters_per_epoch=100, batch_size=8)
     >>> done.run.groups[-1].first.lr
@@ -256,7 +256,7 @@ def dry_run(
         resume: the checkpoint to resume from; no code in it is run.
         steps: iterations in which the optimizer takes real steps.
         fail_on: the lowest severity for which :meth:`CheckedDryRun.raise_on_failure` raises.
-        cfg_options: overrides, as for :func:`audit`. All further arguments are those of :func:`audit` too.
+        cfg_options: overrides, as for :func:`audit`. The following arguments are also the same as for :func:`audit`.
         gpus: number of GPUs in the training; 1 if None.
         batch_size: samples in a batch of one GPU.
         auto_scale_lr: switch ``auto_scale_lr`` on.

@@ -65,7 +65,7 @@ def check(
         path = os.fspath(settings)
         found = parse_settings(read_bytes(path), path)
         if found is None:
-            raise LrdecayError("has no [tool.lrdecay]", where=path)
+            raise LrdecayError("the settings file has no table [tool.lrdecay]", where=path)
         parsed = found
     # What is wrong with these is reported before a config is built.
     rules, severity = chosen_rules(select, ignore), check_severity(fail_on)

@@ -73,7 +73,7 @@ def explain(
     group: str | None = None,
     cfg_options: CfgOptions | None = None,
 ) -> Explanations:
-    """Explain the lr and weight decay of parameters, with every rule that the constructor considers and the formula.
+    """Explain the lr and weight decay of parameters: every rule that the constructor considers, and the formulas.
 
     >>> found = explain("config.py", "backbone.norm3")
     >>> found
@@ -83,8 +83,8 @@ def explain(
 
     Args:
         source: a map, or the path of a config, an exported map or a checkpoint.
-        parameter: a name, a module, a group or a glob; or several.
-        why_not: a pattern of parameters. The explanation shows why these parameters are not in ``group``.
+        parameter: what to explain: the name of a parameter, module or group, a glob, or a list of these.
+        why_not: a name or glob. The explanation shows why the parameters that match it are not in ``group``.
         group: name of the group for ``why_not``.
         cfg_options: overrides of a config, as for :func:`audit`.
 

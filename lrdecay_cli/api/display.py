@@ -94,13 +94,13 @@ def plot(group_map: GroupMap, ax: Any = None) -> Any:
 
 
 def save(group_map: GroupMap, path: str | os.PathLike[str]) -> None:
-    """Write a map as JSON."""
+    """Write a group map to a JSON file."""
     from lrdecay_cli.files.writing import to_json, write_text
 
     place = Path(path)
     if place.suffix != ".json":
         file = place.with_suffix(".json")
-        fix = f"save it as {file}; lrdecay baseline {file} -o {place} writes the text form"
+        fix = f"save the map as {file}; for the text form, run lrdecay baseline {file} -o {place}"
         raise LrdecayError("a map is saved as JSON, so the name must end in .json", where=str(place), fix=fix)
     try:
         write_text(place, to_json(group_map))

@@ -45,7 +45,7 @@ def _flat(key: str, value: Any) -> Iterator[str]:
 
 
 def _is_read_as(option: str, value: Any) -> bool:
-    """True if mmengine reads the text ``key=text`` as exactly this value."""
+    """True if mmengine reads exactly ``value`` from the text ``option``, for example 0.1 from ``lr=0.1``."""
     from lrdecay_cli.origins.command_line import parsed_option
 
     if not isinstance(value, (bool, int, float, str, list, tuple, type(None))) or "\n" in option:

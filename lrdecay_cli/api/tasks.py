@@ -1,7 +1,8 @@
 """Run the tasks of the Python API in another process, so that a config cannot change the calling program.
 
-By default this is a new process, which works like the command and shares its cache. If the program has registered its
-own classes, a new process would lack them. Then the task runs in a forked copy of the program, and nothing is cached.
+By default, a task runs in a new process, which works like the command ``lrdecay`` and shares its cache. If the program
+has registered its own classes, a new process would lack these classes. Then the task runs in a forked copy of the
+program, and nothing is cached.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[str, ...] = ()
     """Overrides as ``key=text``, like ``--cfg-options``."""
     typed: tuple[tuple[str, str], ...] = ()
-    """Key and Python literal of each :class:`TypedOverride`."""
+    """For each :class:`TypedOverride`: the config key, and the value as a Python literal."""
     device: str = "cpu"
     launch: Launch = PLAIN_LAUNCH
     cache: bool = True
@@ -142,7 +143,7 @@ def _in_copy(task: Task, overrides: tuple[str, ...]) -> bytes:
 
     (child,) = in_children([task.source], work, jobs=1)
     if child.lost:
-        problem = f"the process that builds the config ended without an answer: {child.reason}"
+        problem = f"the process that builds the config ended without a result: {child.reason}"
         raise LrdecayError(problem, where=task.source, status=child.lost)
     return child.answer
 

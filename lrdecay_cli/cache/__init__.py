@@ -29,14 +29,15 @@ import sys
 
 
 def dependencies_wanted() -> bool:
-    """True if this process must report the inputs of its result, because ``--watch`` waits for changes of them."""
+    """True if this process must report the inputs of its result, because ``--watch`` waits until an input changes."""
     module = sys.modules.get("lrdecay_cli.cache.dependencies")
     return module is not None and bool(module.wanted())
 
 
 def probed(*paths: str) -> None:
-    """Record that a result depends on whether these paths exist, and on their content. Only lrdecay's own code calls
-    it.
+    """Record that a result depends on whether these paths exist, and on their content.
+
+    Only lrdecay's own code calls this function.
     """
     # Without a recording nothing is imported.
     if recording := sys.modules.get("lrdecay_cli.cache.recording"):

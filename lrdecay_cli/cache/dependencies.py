@@ -1,11 +1,11 @@
 """Collect the inputs of a result that a user may change. ``--watch`` waits for changes of these inputs.
 
 :mod:`lrdecay_cli.cache.recording` records what a process reads, both for the cache and for this module. Therefore the
-inputs have the format of the cache's :class:`Evidence`. They are collected even if the command fails.
+inputs have the format of the cache's :class:`Evidence`. The inputs are collected even if the command fails.
 
-A process that computes only one result, such as the child process of ``--watch``, calls :func:`begin`. It then also
-records files that were only looked up (``os.stat``), such as a missing base config. Files that only installers change
-are left out.
+A process that computes only one result, such as the child process of ``--watch``, calls :func:`begin`. After this call,
+the process also records paths that are only tested with ``os.stat``, such as a missing base config. Files that only
+installers change are left out.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 _IMPORTED = (*all_suffixes(), *DISTRIBUTIONS)
 MEANWHILE = ["changed while it was read", ""]
-"""Placeholder for the content of a file that changed after it was read. It differs from any real content."""
+"""Placeholder for the digest of a file that changed after it was read. It differs from the digest of any file."""
 _NOT_PROJECTS = tuple(
     os.path.join(folder, "")
     for folder in (sys.prefix, sys.base_prefix, os.path.expanduser(os.path.join("~", ".cache")))
 )
-"""Folders of libraries. Lookups of paths in these folders do not count as inputs."""
+"""Folders of libraries. A path in these folders is no input if it was only tested with ``os.stat``."""
 
 _lookups: PathLookups | None = None
 
@@ -56,7 +56,7 @@ class PathLookups:
         self.inherited = frozenset(inherited)
         """Files of modules that were loaded before the recording."""
         self.known: list[Evidence] = []
-        """Inputs of the same result, as reported by other processes and by the cache."""
+        """Inputs of the same result that other processes or the cache reported."""
         for name in ("stat", "lstat"):
             real = getattr(os, name)
             recording = self._recording(real)
@@ -91,7 +91,7 @@ class PathLookups:
 def begin(inherited: Iterable[str] = ()) -> None:
     """Start to record the inputs of this process's result.
 
-    ``inherited`` are the files of modules that the process had loaded before.
+    ``inherited`` contains the files of modules that the process has already loaded. They do not count as inputs.
     """
     global _lookups
     record().listings = {}
@@ -99,7 +99,7 @@ def begin(inherited: Iterable[str] = ()) -> None:
 
 
 def wanted() -> bool:
-    """True if this process records the inputs of its result: :func:`begin` was called."""
+    """True if :func:`begin` was called, so that this process records the inputs of its result."""
     return _lookups is not None
 
 
@@ -185,10 +185,10 @@ def _merged(found: Evidence, others: Iterable[Evidence], temporary: tuple[str, .
 
 
 def importable_names(folder: str, stems: frozenset[str]) -> list[str] | None:
-    """Return the names in a folder that may affect an import; None if it is not a folder.
+    """Return the names in a folder that may affect an import of the modules ``stems``; None if it is not a folder.
 
-    These are files and folders of the modules ``stems``, and metadata of distributions. Other files that an editor
-    writes beside a module (``config.py.tmp``) must not cause a new run.
+    These are the files and folders of the modules, and metadata of distributions. Temporary files of editors, such as
+    ``config.py.tmp``, are left out, because they must not cause a new run of ``--watch``.
     """
     names = names_in(folder, stems)
     return None if names is None else [name for name in names if "." not in name or name.endswith(_IMPORTED)]
@@ -201,7 +201,7 @@ def shown_names(folder: str) -> list[str] | None:
 
 
 def is_shown(name: str) -> bool:
-    """False for the name of a temporary file of an editor, Python or lrdecay. True for all other names."""
+    """True unless ``name`` is the name of a temporary file that an editor, Python or lrdecay writes."""
     beside = name.startswith(".") or name.endswith(("~", ".swp", ".part", ".tmp")) or name in ("__pycache__", "4913")
     return not beside
 
@@ -219,7 +219,7 @@ def _counts(path: str) -> bool:
 
 
 def _is_input(path: str) -> bool:
-    """True if a path that was only looked up is an input of the result.
+    """True if a path that was only tested with ``os.stat`` is an input of the result.
 
     True for project files and missing paths; False for folders and for paths in libraries.
     """

@@ -1,7 +1,7 @@
 """Store cached results in entry files. A file has a line with a checksum, a line with the evidence, and the result.
 
-The evidence lists the inputs of the result. Most inputs are installed files, and many results have the same installed
-files. So the stamps (times and size) of installed files are in a separate file.
+The evidence lists the inputs of the result. Most inputs are installed files, and many results depend on the same
+installed files. So the stamps (times and size) of installed files are in a separate file.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Evidence] | str:
-    """Return the cached result of ``key`` with its evidence. If there is no valid entry, return the reason.
+    """Return the cached result of ``key`` and its evidence. If there is no valid entry, return the reason as text.
 
-    A damaged entry counts as missing. ``checked`` stores which inputs this command has already compared.
+    The evidence is the list of the result's inputs. A damaged entry counts as missing. ``checked`` stores which inputs
+    this command has already compared.
     """
     checked = checked or Checked()
     try:
@@ -34,7 +35,7 @@ def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Ev
         result, evidence = entry
         changed = first_change(evidence, checked)
     except _DAMAGED:
-        return "the entry is damaged"
+        return "the cache entry is damaged"
     if changed is not None:
         return f"changed: {changed}"
     # Without --watch nothing is imported.
@@ -45,7 +46,7 @@ def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Ev
 
 
 def evidence_of(kind: str, key: str, checked: Checked) -> Evidence | None:
-    """Return the evidence of an entry; None if there is no entry.
+    """Return the evidence of a cached result, which is the list of its inputs; None if there is no entry.
 
     This function does not check that the inputs are unchanged. Use it for an entry that this command stored or checked.
     """
@@ -63,7 +64,7 @@ def _entry(kind: str, key: str, checked: Checked) -> tuple[bytes, Evidence] | st
         return "not in the cache"
     checksum, _, rest = data.partition(b"\n")
     if checksum != digest(rest).encode():
-        return "the entry is damaged"
+        return "the cache entry is damaged"
     line, _, result = rest.partition(b"\n")
     evidence = loads(line.decode())
     name = evidence["installed"]
@@ -78,7 +79,7 @@ def _entry(kind: str, key: str, checked: Checked) -> tuple[bytes, Evidence] | st
 
 
 def store(kind: str, key: str, result: bytes, evidence: Evidence) -> bool:
-    """Store a result with its evidence in the cache. Return True on success."""
+    """Store a result and its evidence (the list of its inputs) in the cache. Return True on success."""
     import json
 
     def encoded(value: object) -> bytes:
@@ -129,5 +130,5 @@ def loads(text: str) -> Any:
     except StopIteration as error:
         raise ValueError("not JSON") from error
     if end != len(text):
-        raise ValueError("text after the JSON")
+        raise ValueError("there is text after the JSON value")
     return value

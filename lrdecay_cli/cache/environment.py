@@ -16,7 +16,8 @@ _FOR_DRAWING = {"COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLO
 class EnvironmentReads:
     """Records which environment variables are read after its creation.
 
-    ``at_first`` has the value of each variable at the creation. ``all`` is True if all variables were read.
+    ``at_first`` contains the values of all variables at the creation of this object. ``all`` is True if a config or
+    plugin read all variables.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""Take fingerprints of files, folders and variables, and check that the inputs of a result are unchanged.
+"""Take fingerprints of files, folders and environment variables, and check that the inputs of a result are unchanged.
 
-The same functions compute a fingerprint when it is recorded and when it is checked.
+The same functions compute the fingerprint of an input for a new result and for a later check.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LARGE = 16 * 1024 * 1024
 """Size in bytes. For larger files, only the stamp (times and size) is compared."""
 STDLIB = os.path.dirname(os.__file__)
 UNREADABLE = "cannot be read: "
-"""Prefix of the text that replaces the content of an unreadable file."""
+"""Prefix of the text that replaces the digest of a file that cannot be read."""
 DISTRIBUTIONS = (".dist-info", ".egg-info", ".egg-link", ".pth")
 _KERNEL = ("/proc/", "/dev/", "/sys/")
 _SHARED_MEMORY = "/dev/shm/"
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
         """All inputs of a result, with their state when the result was computed, as JSON. Paths are absolute."""
 
         variables: dict[str, str | None]
-        """Digest of the value by name of the variable. None for a variable that was looked up but not set."""
+        """For each environment variable: the digest of its value. None if the variable was read but is not set."""
         environment: str | None
-        """Digest of all variables, if all were read. Otherwise None."""
+        """Digest of all environment variables if the process read all of them; otherwise None."""
         stems: list[str]
-        """Every top-level module name that was looked up."""
+        """Names of all top-level modules that imports searched for."""
         search: dict[str, list[str] | None]
-        """For each folder of ``sys.path``: its entries with one of the names in ``stems``."""
+        """For each folder of ``sys.path``: its files and folders that belong to the modules in ``stems``."""
         packages: dict[str, tuple[list[str], list[str] | None]]
-        """For each folder of a package: the module names that were looked up in it, and those that exist."""
+        """For each folder of a package: the modules that imports searched for there, and their existing files."""
         listed: dict[str, list[str] | None]
-        """For each folder that a config listed: all its entries."""
+        """For each folder whose content a config listed: the names of all its files and folders."""
         installed: dict[str, dict[str, list[int] | None]]
-        """For each folder and file name (``.`` for the folder itself): the stamp."""
+        """For each folder, the stamp of each file by its name. The name ``.`` is the folder itself."""
         own: dict[str, list[str] | None]
-        """For each path outside installed packages: digest of the content, and real path."""
+        """For each path outside installed packages: the digest of the content, and the real path."""
 
 
 def empty_evidence() -> Evidence:
@@ -64,22 +64,22 @@ def empty_evidence() -> Evidence:
 
 
 class Checked:
-    """Stores which inputs one command has already compared with their recorded state.
+    """Stores which inputs a command has already checked, so that the command reads each file only once.
 
-    Several cached results may depend on the same file, which is then read only once.
+    Several cached results may depend on the same file.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, dict[str, list[int] | None]]] = {}
-        """Stamps of installed files, by the name of the cache file that contains them."""
+        """For each cache file that was read: the recorded stamps of installed files."""
         self.unchanged: set[int] = set()
-        """Identities (``id``) of the tables of stamps that were found unchanged."""
+        """The ``id`` of each dict of stamps whose files are all unchanged."""
         self.contents: dict[str, list[str] | None] = {}
         # Read now, because reading all variables while they are recorded would be evidence.
         self.environment = dict(os.environ)
 
     def content(self, path: str) -> list[str] | None:
-        """Return :func:`content` of a path. The content is read only once."""
+        """Return the result of the function :func:`content` for a path. Each path is read only once."""
         if path not in self.contents:
             self.contents[path] = content(path)
         return self.contents[path]
@@ -149,7 +149,7 @@ def is_virtual(path: str) -> bool:
 
 
 def stamp(path: str) -> list[int] | None:
-    """Return ``[mtime_ns, ctime_ns, size]`` of a path, with links followed; None if it does not exist."""
+    """Return ``[mtime_ns, ctime_ns, size]`` of a path; None if the path does not exist. Links are followed."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -180,10 +180,10 @@ def content(path: str) -> list[str] | None:
 
 
 def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | None:
-    """Return the names of the files and folders in ``folder``, sorted; None if it is not a folder.
+    """Return the names of the files and folders in ``folder``, sorted; None if ``folder`` is not a folder.
 
-    ``stems`` are names of modules. If they are given, only two kinds of names are returned: those of these modules
-    (``timm``, ``timm.py``) and those of metadata of distributions (``timm-1.0.dist-info``).
+    ``stems`` contains names of modules, such as ``timm``. With ``stems``, only the names of these modules (``timm``,
+    ``timm.py``) and of metadata of distributions (``timm-1.0.dist-info``) are returned.
     """
     try:
         names = os.listdir(folder)
@@ -193,10 +193,10 @@ def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | No
 
 
 def names_among(names: list[str] | None, stems: frozenset[str] | None) -> list[str] | None:
-    """Sort ``names``, the names in a folder. None stays None.
+    """Return ``names``, the names in a folder, sorted; None if ``names`` is None.
 
-    ``stems`` are names of modules. If they are given, all names are omitted except those of these modules and those
-    with a suffix in :data:`DISTRIBUTIONS`, such as ``.dist-info``.
+    With ``stems``, only the names of these modules, and names with a suffix in :data:`DISTRIBUTIONS`, such as
+    ``.dist-info``, are returned.
     """
     if names is None or stems is None:
         return names if names is None else sorted(names)
@@ -204,7 +204,7 @@ def names_among(names: list[str] | None, stems: frozenset[str] | None) -> list[s
 
 
 def distribution_files(folder: str) -> list[str]:
-    """Return the paths of all ``.pth`` files in a folder, and of the metadata file of each distribution."""
+    """Return the paths of all ``.pth`` files and of all metadata files of distributions in a folder."""
     inner = {".dist-info": f"{os.sep}METADATA", ".egg-info": f"{os.sep}PKG-INFO"}
     return [
         os.path.join(folder, name + inner.get(os.path.splitext(name)[1], ""))

@@ -14,7 +14,7 @@ LIMIT = 64 * 1024 * 1024
 """Maximum size of all entries in bytes. If it is exceeded, the least recently used entries are removed."""
 SUFFIX = ".json"
 FILES = "files"
-"""Prefix of cache files with evidence that several results share."""
+"""Prefix of cache files whose evidence (recorded inputs) belongs to several results."""
 _PART = ".part"
 _ABANDONED = 3600.0
 _read_only = False
@@ -62,12 +62,12 @@ def refusal(folder: str) -> str | None:
     except OSError:
         return None
     if found.st_mode & 0o170000 != 0o040000:
-        return "it is not a folder"
+        return "the path is not a folder"
     if not hasattr(os, "geteuid"):
         return None
     if found.st_uid != os.geteuid():
-        return "it belongs to another user"
-    return "others can write to it" if found.st_mode & 0o022 else None
+        return "the folder belongs to another user"
+    return "other users can write to the folder" if found.st_mode & 0o022 else None
 
 
 def read(folder: str, name: str) -> bytes | None:

@@ -56,7 +56,7 @@ def is_cacheable() -> bool:
 
 
 def cache_report(text: str, evidence: Evidence, code: int = 0) -> None:
-    """Cache stdout and exit code of the current command line. Only for commands without any other output."""
+    """Cache the stdout and exit code of the current command line. The command must have no other output."""
     import json
 
     from lrdecay_cli.cache.entries import store

@@ -1,4 +1,4 @@
-"""Convert recorded inputs to the evidence of a cache entry.
+"""Convert the recorded inputs of a build to the evidence of a cache entry: all inputs with their state.
 
 Modules that are imported after the conversion are inputs too: :func:`with_modules` adds their files.
 """
@@ -35,7 +35,7 @@ _stamps: dict[str, list[int]] = {}
 
 
 class Gathered:
-    """The inputs that a recording has collected."""
+    """The recorded inputs of a build, for example opened files and searched folders."""
 
     def __init__(self) -> None:
         self.stems: set[str] = set()
@@ -43,10 +43,10 @@ class Gathered:
         self.search: set[str] = set()
         """Entries of ``sys.path`` that were searched."""
         self.packages: dict[str, set[str]] = {}
-        """For each folder of a package: module names that were looked up in it."""
+        """For each folder of a package: the names of the modules that were looked up in this folder."""
         self.listed: set[str] = set()
         self.opened: dict[str, list[int] | None] = {}
-        """For each opened file: its stamp before it was first opened."""
+        """For each opened file: its stamp (times and size) before the file was first opened."""
         self.written: set[str] = set()
         self.temporary: list[str] = []
         """Temporary folders, each with a path separator at the end."""
@@ -55,7 +55,7 @@ class Gathered:
         self.libraries: set[str] = set()
 
     def add(self, other: Gathered) -> None:
-        """Add the inputs of an earlier recording. If both have a stamp of a file, the earlier stamp is used."""
+        """Add the inputs of an earlier recording. If both have a stamp of the same file, the earlier stamp is used."""
         for mine, others in (
             (self.stems, other.stems),
             (self.search, other.search),
@@ -120,10 +120,10 @@ def with_modules(evidence: Evidence, before: int) -> Evidence | str:
 
 
 def merged(parts: Sequence[Evidence], before: int) -> Evidence | str:
-    """Return the evidence of a result that combines several results. It contains the inputs of all of them.
+    """Return the combined evidence of several results: the inputs of all results.
 
-    If an input changed since the time ``before``, the function returns the reason as text. This time is in nanoseconds
-    since 1970, and earlier than the first of the results.
+    ``before`` is a time before the first result, in nanoseconds since 1970. If an input changed at this time or later,
+    the function returns the reason as text.
     """
     every: Evidence = {
         "variables": {},
@@ -184,7 +184,7 @@ def module_files(modules: Iterable[Any]) -> Iterator[str]:
 
 
 def source_of(compiled: str) -> str:
-    """Return the source file of a compiled module. If it has none, return the path of the compiled module itself."""
+    """Return the source file of a compiled module. If there is no source file, return the path ``compiled`` itself."""
     with suppress(ValueError, NotImplementedError):
         return source_from_cache(compiled)
     return compiled
@@ -275,11 +275,10 @@ def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
 
 
 def _stable_names(folder: str, stems: frozenset[str] | None, before: int) -> list[str] | None:
-    """Return the result of :func:`names_in`, and check that it is stable.
+    """Return the result of :func:`names_in` for ``folder``, and check that no file or folder in the result is new.
 
     Raises:
-        InputChangedError: a file or folder in ``folder`` is new: it was created at ``before`` (nanoseconds since 1970)
-            or later.
+        InputChangedError: a file or folder was created at ``before`` (nanoseconds since 1970) or later.
     """
     names = names_in(folder, stems)
     for name in names or ():
@@ -295,10 +294,11 @@ def _stable_names(folder: str, stems: frozenset[str] | None, before: int) -> lis
 
 
 def _is_stable(found: list[int], before: int) -> bool:
-    """True if the path with the modification and change times ``found`` last changed before the time ``before``.
+    """True if a path last changed before the time ``before``.
 
-    All times are in nanoseconds since 1970. Some file systems store whole seconds only. A time of whole seconds must
-    therefore be at least two seconds before ``before``.
+    ``found`` contains the modification time and the change time of the path. All times are in nanoseconds since 1970.
+    Some file systems store whole seconds only. A time of whole seconds must therefore be at least two seconds before
+    ``before``.
     """
     # Windows has no change time; its ctime is the creation time.
     changed = found[1] if os.name == "posix" else max(found[:2])

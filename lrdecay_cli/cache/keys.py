@@ -10,7 +10,7 @@ from lrdecay_cli import __version__
 from lrdecay_cli.cache.evidence import digest
 
 FORMAT = 2
-"""Version of the format. It increases when the format or the meaning of entries or evidence changes."""
+"""Version of the cache. It increases when the format or the meaning of cached results or their evidence changes."""
 
 # Variables for text decoding and visible devices.
 _STACK_VARIABLES = (
@@ -40,7 +40,7 @@ _ABOUT_THE_CACHE = ("LRDECAY_CACHE_DIR", "LRDECAY_NO_CACHE", "LRDECAY_TRACEBACK"
 
 
 def map_key(request: list[object]) -> str:
-    """Return the cache key of a group map. ``request`` has all user inputs for the map, as plain values."""
+    """Return the cache key of a group map. ``request`` contains everything that the user gave, as plain values."""
     return digest(repr(["map", request, _process()]).encode(errors="surrogatepass"))
 
 

@@ -1,4 +1,4 @@
-"""Record the inputs of a result while it is built: files, imports, environment variables and folders."""
+"""Record what a result depends on while lrdecay computes the result: files, imports, environment variables, folders."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ _TICK = 10_000_000
 
 
 class Recording:
-    """Records all inputs from its creation on. A process has one recording, because audit hooks cannot be removed."""
+    """Records every input of this process, such as each opened file, from the creation of this object on.
+
+    A process has only one recording, because Python's audit hooks cannot be removed.
+    """
 
     def __init__(self) -> None:
         self.began = (time.time_ns(), time.monotonic_ns())
@@ -43,7 +46,7 @@ class Recording:
         self.changed: set[str] = set()
         """Paths that this process opened for writing, or created by renaming a file."""
         self.listings: dict[str, list[str] | None] | None = None
-        """For each listed folder: its entries at the first listing. None if no caller needs them."""
+        """For each listed folder: its entries at the first listing. None if no caller needs the entries."""
         self.environment = EnvironmentReads()
         self.obstacles: list[str] = []
         self._earlier: list[tuple[Gathered, set[str]]] = []
@@ -89,7 +92,7 @@ class Recording:
         self.seen, self.environment.names = Gathered(), set()
 
     def end_parts(self) -> None:
-        """Combine the inputs that :meth:`begin_part` separated, so that :meth:`evidence` returns all of them."""
+        """Combine the inputs that :meth:`begin_part` separated, so that :meth:`evidence` returns all inputs."""
         for seen, names in self._earlier:
             self.seen.add(seen)
             self.environment.names |= names
@@ -98,7 +101,7 @@ class Recording:
     def evidence(self) -> Evidence | str:
         """Return the inputs so far, each with its state. If a state is uncertain, return the reason as text.
 
-        The state of a file is that of the time at which the file was read.
+        The state of a file is its state at the time when it was read.
         """
         began, ticks = self.began
         if abs((time.time_ns() - began) - (time.monotonic_ns() - ticks)) > 1_000_000_000:
@@ -205,7 +208,7 @@ _recording: Recording | None = None
 def record() -> Recording:
     """Return the recording of this process, and start it if there is none.
 
-    Inputs of an earlier result in this process count for later results too.
+    The recording of a later result also contains the inputs of earlier results in this process.
     """
     global _recording
     if _recording is None:

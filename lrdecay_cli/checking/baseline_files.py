@@ -32,7 +32,7 @@ class BaselineFile(msgspec.Struct, frozen=True):
     path: str
     config: str
     of_program: bool = False
-    """True if a Python program recorded the groups (``audit_optimizer``). ``config`` is then the name that it gave."""
+    """True if a Python program recorded the groups (``audit_optimizer``). Then the program gave ``config``."""
 
 
 def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
@@ -58,8 +58,8 @@ def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
     probed(*map(str, paths.values()))
     there = [path for path in paths.values() if path.is_file()]
     if len(there) > 1:
-        fix = "remove one of them"
-        raise LrdecayError(f"has two baselines, {there[0]} and {there[1].name}", where=config, fix=fix)
+        fix = "remove one of the two files"
+        raise LrdecayError(f"the config has two baselines, {there[0]} and {there[1].name}", where=config, fix=fix)
     return there[0] if there else paths["text"]
 
 
@@ -85,10 +85,10 @@ def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) ->
     Args:
         given: value of ``--output``.
         configs: configs that get a baseline.
-        maps: number of exported maps that get a baseline too. Their configs are not known yet.
+        maps: number of exported maps that get a baseline too. The configs of these maps are not known yet.
 
     Raises:
-        LrdecayError: no folder is given, it is a file, or two configs would share a baseline.
+        LrdecayError: the user gave no folder, ``given`` is a file, or two configs would have the same baseline file.
     """
     if not given:
         raise LrdecayError("no directory for baselines", where="--output", fix="give a directory: -o baselines/")
@@ -106,9 +106,9 @@ def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) ->
 
 
 def baselines_in(folder: str) -> Iterator[BaselineFile]:
-    """Yield every baseline file below ``folder``, sorted by file.
+    """Yield every baseline file below ``folder``, sorted by path.
 
-    The path of a config is relative to the working directory.
+    In the result, the path of each config is relative to the working directory.
 
     Raises:
         LrdecayError: the folder does not exist, or a file in it is not a baseline.
@@ -129,8 +129,8 @@ def lost_configs(folder: str, targets: Iterable[str], checked: Iterable[str]) ->
 
     Args:
         folder: value of ``--baseline``.
-        targets: names on the command line. Only configs in a folder among them are considered.
-        checked: configs that are known to exist. Their baselines are skipped without being read.
+        targets: configs and folders on the command line. Only configs in one of these folders are considered.
+        checked: configs that exist. Their baselines are skipped without being read.
     """
     inside = [os.path.abspath(target) for target in targets if Path(target).is_dir()]  # noqa: PTH100
     if not inside or not Path(folder).is_dir():
@@ -185,8 +185,8 @@ def _read(path: Path, folder: str) -> BaselineFile | None:
 def _from_here(config: str, folder: str) -> str:
     """Return the path of a baseline's config.
 
-    The path in a baseline is relative to an earlier working directory. If it does not exist here, it is taken as
-    relative to the parent of ``folder``.
+    The path in a baseline is relative to an earlier working directory. If no such file exists in the present working
+    directory, the path is taken as relative to the parent of ``folder``.
     """
     beside = Path(folder).parent / config
     return str(beside) if SEPARATOR not in config and not Path(config).is_file() and beside.is_file() else config

@@ -27,7 +27,7 @@ from lrdecay_cli.text.name_patterns import literal, matches
 
 
 class AppliedBaseline(NamedTuple):
-    """A text baseline as a map, and the lines that now match other tensors than when the baseline was written."""
+    """A text baseline as a group map, and the lines whose patterns now match other tensors than in the baseline."""
 
     group_map: GroupMap
     """The tensors of the checked map with the groups, numbers and settings of the baseline."""
@@ -92,7 +92,7 @@ def _describe(row: Row, found: int) -> str:
         return f"{count(row.tensors, 'tensor')} gone: {row.pattern}"
     if found != row.tensors:
         return f"{row.pattern} matches {count(found, 'tensor')} instead of {row.tensors}"
-    return f"{row.pattern} matches {count(found, 'tensor')} with other names or shapes"
+    return f"{row.pattern} matches {count(found, 'tensor')} with other names or shapes than in the baseline"
 
 
 def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], before: GroupMap) -> ParameterGroup:
@@ -128,7 +128,7 @@ def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], befo
 
 
 def _exact(value: float | None, aspect: str, tensors: Sequence[Tensor]) -> float | None:
-    """Return the number in a baseline line, or the map's own number if the two are equal in 12 digits."""
+    """Return the number in a baseline line. If the map's number agrees in 12 digits, return that number."""
     if value is None:
         return None
     numbers = [getattr(tensor.group, aspect) for tensor in tensors if tensor.group is not None]

@@ -1,12 +1,14 @@
-"""The text form of a baseline, for reviewers: a line for each group, then a line for each pattern of its tensors.
+"""The text form of a baseline, for reviewers: a line for each group, followed by lines for its tensors.
+
+A line for tensors contains a name pattern that matches them.
 
 The form keeps a git diff small: a line changes only if its meaning changes. Therefore the numbers of a group are only
 on the group's line, lrs are multiples of the base lr, columns are not aligned, and options that most groups share are
 written once.
 
 A digest in each line identifies the line's tensors by name and shape. A comparison with the text form therefore finds a
-difference whenever a comparison with the JSON form finds one. Numbers have 12 digits. Numbers that differ by less than
-a billionth are treated as equal. docs/commands.md describes the form.
+difference whenever a comparison with the JSON form finds one. Numbers have 12 significant digits. Numbers that differ
+by less than a billionth are treated as equal. docs/commands.md describes the form.
 """
 
 from __future__ import annotations
@@ -31,8 +33,7 @@ VERSION = 1
 HEAD = "# lrdecay baseline, version "
 _ADVICE = "# renew: lrdecay baseline --update"
 PROGRAM = "# renew: save the map in your program"
-"""Start of a line in the baselines of training scripts. It identifies these baselines, so it stays the same in all
-versions."""
+"""The baseline of a training script has a line that starts with this text. All versions of lrdecay write this text."""
 _ADVICE_FOR_PROGRAMS = f"{PROGRAM}, then lrdecay baseline MAP.json -o FILE"
 _COLUMNS = ("tensors", "digest", "parameters")
 _HEADING = f"# group (lr=x0.5 is half of base_lr), then its patterns: {' '.join(_COLUMNS)}"
@@ -63,18 +64,18 @@ class Group(NamedTuple):
     """True if the line gives the lr as a multiple of the base lr."""
     weight_decay: float | None = None
     options: str = ""
-    """Name of the group's options; empty for the options that most groups have."""
+    """Name of the group's options in :attr:`TextBaseline.options`; empty for the options that most groups have."""
 
 
 class Row(NamedTuple):
-    """A tensor line: a pattern, with the number and the digest of the tensors that it matches."""
+    """A tensor line: a name pattern, and the number and the digest of the tensors that match the pattern."""
 
     group: Group
     tensors: int
     digest: str
     pattern: str
     state: str
-    """``frozen`` (in a group or not), ``missing``, ``duplicate``; empty for trained tensors."""
+    """``frozen`` (in a group or in no group), ``missing`` or ``duplicate``; empty for trainable tensors in a group."""
     times: int
     line: int
 
@@ -87,22 +88,23 @@ class TextBaseline(NamedTuple):
     settings: Mapping[str, Any]
     """Settings of the whole run, by their path in the group map."""
     options: Mapping[str, Mapping[str, Any]]
-    """Options of groups by name; the empty name is for the options that most groups have."""
+    """Options of groups, by the name in the group lines. The options that most groups have get the empty name."""
     rows: tuple[Row, ...]
 
 
 def digest_of(tensors: Sequence[Tensor]) -> str:
     """Return 8 hex digits that identify these tensors by name and shape.
 
-    For a further name of a shared tensor, the first name of the tensor is also included in the hash.
+    For a further name of a shared tensor, the hash also includes the first name of this tensor.
     """
     keys = sorted(json.dumps([tensor.name, tensor.shape, tensor.of]) for tensor in tensors)
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:8]
 
 
 def to_text(group_map: GroupMap) -> str:
-    """Return the text form of a map. Two maps have the same text exactly if a baseline stores the same values for
-    them.
+    """Return the text baseline of a group map.
+
+    Two maps have the same text exactly if all values that a baseline stores are equal.
     """
     advice = _ADVICE_FOR_PROGRAMS if group_map.live else _ADVICE
     lines = [f"{HEAD}{VERSION}", advice, f"config = {_json(group_map.config.path)}"]
@@ -130,11 +132,11 @@ def to_text(group_map: GroupMap) -> str:
 
 
 def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what the text says about a tensor, as two tuples of words.
+    """Return the words of a text baseline about a tensor, as two tuples.
 
-    The first tuple is about the tensor's group: the layer id, the words of the group's line, and the group's options as
-    JSON. The second tuple is for the tensor's own line: a word such as ``frozen``, which is empty for an ordinary
-    tensor in a group; and ``x2`` if the tensor occurs twice in the groups.
+    The first tuple is about the tensor's group: the layer id, the words of the group line, and the group's options as
+    JSON. The second tuple is about the tensor: its state, for example ``frozen``, and ``x2`` if the tensor occurs twice
+    in the groups. The state of a trainable tensor in a group is empty.
     """
     state = "" if tensor.state == "grouped" else tensor.label
     marks = (state, f"x{tensor.times}" if tensor.times > 1 else "")
@@ -152,7 +154,10 @@ def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tupl
 
 
 def computed_lr(group_map: GroupMap, scale: float | None) -> float | None:
-    """Return base lr × lr scale × the factor of ``auto_scale_lr``; None without a base lr or an lr scale."""
+    """Return base lr × lr scale × the factor of ``auto_scale_lr``.
+
+    None if the map has no base lr, or if ``scale`` is None.
+    """
     if group_map.base_lr is None or scale is None:
         return None
     return group_map.base_lr * scale * group_map.lr_factor
@@ -171,7 +176,7 @@ def _json(value: Any) -> str:
 
 
 def _word(text: str) -> str:
-    """Return ``text`` as one word of a line: as it is, or as a JSON string if it contains special characters."""
+    """Return ``text`` as one word of a line. Text with special characters, such as spaces, becomes a JSON string."""
     return text if _PLAIN.fullmatch(text) and text != "-" and '"' not in text else _json(text)
 
 
@@ -180,7 +185,7 @@ def _name(options: str) -> str:
 
 
 def _layer(item: tuple[tuple[str, ...], Any]) -> tuple[bool, int]:
-    """Return a sort key: groups in the order of their layer ids, then groups without a layer id."""
+    """Return a sort key that orders groups by layer id. Groups without a layer id come last."""
     layer = item[0][0]
     return not layer, int(layer or 0)
 
@@ -194,22 +199,28 @@ def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update
         renew: the command that writes the baseline again.
 
     Raises:
-        LrdecayError: the text is invalid; with the line, the problem and the fix.
+        LrdecayError: the text is invalid. The error names the line, the problem and the fix.
     """
-    fix = f"renew it: {renew}"
+    fix = f"renew the baseline: {renew}"
     try:
         lines = raw.decode().split("\n")
     except UnicodeDecodeError as error:
-        raise LrdecayError("is not UTF-8 text", where=path, fix=fix) from error
+        raise LrdecayError("the baseline is not UTF-8 text", where=path, fix=fix) from error
     lines = [line.rstrip("\r") for line in lines]
     version = lines[0].removeprefix(HEAD)
     if version == lines[0]:
         marker = _is_conflict(lines[0])
-        problem = "contains a merge conflict" if marker else f"does not begin with {HEAD.strip()!r}"
+        problem = (
+            "the baseline contains a merge conflict" if marker else f"the file does not begin with {HEAD.strip()!r}"
+        )
         raise LrdecayError(problem, where=f"{path}:1", fix=fix)
     if version != str(VERSION):
         fix = f"use a newer lrdecay, or {fix}"
-        raise LrdecayError(f"version {version!r}, but this lrdecay reads {VERSION}", where=f"{path}:1", fix=fix)
+        raise LrdecayError(
+            f"the baseline has version {version!r}, but this lrdecay reads version {VERSION}",
+            where=f"{path}:1",
+            fix=fix,
+        )
     settings: dict[str, Any] = {}
     options: dict[str, Mapping[str, Any]] = {}
     rows: list[Row] = []
@@ -219,7 +230,7 @@ def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update
             continue
         try:
             if _is_conflict(line):
-                raise ValueError("contains a merge conflict")
+                raise ValueError("the baseline contains a merge conflict")
             if line[0].isspace():
                 rows.append(_row(line, group, number))
                 continue
@@ -235,7 +246,7 @@ def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update
             if key in table:
                 raise ValueError(f"{name!r} is set twice")
             if table is options and not isinstance(value, dict):
-                raise ValueError("options must be an object")
+                raise ValueError("the options must be a JSON object")
             table[key] = value
         except (ValueError, RecursionError) as error:
             problem = f"not JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)
@@ -265,7 +276,7 @@ def _group(line: str) -> Group:
     for field in fields:
         found = _FIELD.fullmatch(field)
         if not found:
-            raise ValueError(f"{field!r} is not one of {', '.join(f'{known}=' for known in _FIELDS)}")
+            raise ValueError(f"{field!r} is not one of the fields {', '.join(f'{known}=' for known in _FIELDS)}")
         if found[1] in fields_by_name:
             raise ValueError(f"{found[1]} is set twice")
         fields_by_name[found[1]] = found[2]
@@ -292,7 +303,7 @@ def _row(line: str, group: Group | None, number: int) -> Row:
     if len(words) < len(_COLUMNS):
         raise ValueError(f"has {len(words)} of the {len(_COLUMNS)} columns {' '.join(_COLUMNS)}")
     if group is None:
-        raise ValueError("missing group line above these tensors")
+        raise ValueError("there is no group line above this tensor line")
     tensors, digest, pattern, *marks = words
     if not _DIGEST.fullmatch(digest):
         raise ValueError(f"{digest!r} is not a digest of 8 hex digits")
@@ -303,9 +314,9 @@ def _row(line: str, group: Group | None, number: int) -> Row:
         elif found := _TIMES.fullmatch(mark):
             times = int(found[1])
         else:
-            raise ValueError(f"unknown mark {mark!r} after the parameters")
+            raise ValueError(f"{mark!r} after the name pattern is not {', '.join(_STATES)} or a count such as x2")
     if group.name is None and state not in _STATES:
-        raise ValueError("tensors in no group must be frozen, missing or duplicate")
+        raise ValueError("a line of tensors in no group must contain frozen, missing or duplicate")
     pattern = _unquoted(pattern)
     _check_pattern(pattern)
     return Row(group, _parsed(int, {"tensors": tensors}, "tensors"), digest, pattern, state, times, number)
@@ -326,8 +337,8 @@ def _check_pattern(pattern: str) -> None:
     ranges = [(int(first[:12]), int(last[:12])) for first, last in _RANGE.findall(pattern)]
     wide = any(not first <= last <= first + _LONGEST_RANGE for first, last in ranges)
     if wide or pattern.count("*") - pattern.count("\\*") > _MOST_STARS:
-        raise ValueError(f"{pattern!r} is not a pattern that lrdecay writes")
+        raise ValueError(f"{pattern!r} is not a name pattern that lrdecay writes")
     try:
         matches(pattern, "")
     except (ValueError, re.error, OverflowError) as error:
-        raise ValueError(f"{pattern!r} is not a pattern of names") from error
+        raise ValueError(f"{pattern!r} is not a valid name pattern") from error

@@ -31,7 +31,7 @@ def write_baselines(
         write: False only reports what would be written.
 
     Raises:
-        LrdecayError: a file cannot be written, or exists and is not a baseline.
+        LrdecayError: a file cannot be written, or an existing file is not a baseline.
     """
     for group_map in maps:
         path = baseline_path(folder, group_map.config.path, form)
@@ -49,7 +49,7 @@ def write_baselines(
 
 
 def _compare_file(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
-    """Return whether a baseline file is up to date with a map, and how many parameters differ."""
+    """Return the state of a baseline file compared with a map, and the number of parameters that differ."""
     if not path.exists():
         return "missing", None
     if path.suffix == SUFFIXES["text"]:
@@ -57,9 +57,9 @@ def _compare_file(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
     keys = top_level_keys(read_bytes(str(path))) or frozenset()
     if not {"schema_version", "groups"} <= keys:
         raise LrdecayError(
-            "the file is not a group map, so it is not overwritten",
+            "the file is not a group map, so lrdecay does not overwrite it",
             where=str(path),
-            fix="move the file away, or use another -o",
+            fix="move the file away, or set another path with -o",
         )
     try:
         old = read_map(str(path))
@@ -79,8 +79,8 @@ def _compare_text(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
         old = read_baseline(str(path), group_map)
     except LrdecayError as error:
         if HEAD.encode() not in raw:
-            problem = "the file is not a baseline, so it is not overwritten"
-            fix = "move the file away, or use another -o"
+            problem = "the file is not a baseline, so lrdecay does not overwrite it"
+            fix = "move the file away, or set another path with -o"
             raise LrdecayError(problem, where=str(path), fix=fix) from error
         # Written by another version, or damaged.
         return "outdated", None
@@ -89,7 +89,7 @@ def _compare_text(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
 
 
 def _content(group_map: GroupMap) -> bytes:
-    """Return the encoded map without the fields that describe the environment in which it was made."""
+    """Return the map as JSON, without the fields about the environment of the build, for example ``device``."""
     tool = msgspec.structs.replace(group_map.tool, version="")
     made = {"stack": {}, "distributions": msgspec.UNSET, "device": "", "stubs": ()}
     return msgspec.json.encode(msgspec.structs.replace(group_map, tool=tool, **made))

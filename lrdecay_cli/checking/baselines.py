@@ -69,7 +69,7 @@ def read_baselines(
         options: command-line options for building the configs.
 
     Raises:
-        LrdecayError: a baseline cannot be read; with its file and line.
+        LrdecayError: a baseline cannot be read. The error contains the file and the line.
     """
     found = {}
     # A cause may concern many configs: the command renews all of them in their forms.
@@ -95,7 +95,7 @@ def read_baseline(
         path: the baseline file.
         now: the map of the config today.
         command: the command that writes the baseline again; by default a command for this file alone.
-        source: the file or config that ``now`` was read or built from; by default its config.
+        source: the file or config that ``now`` was read or built from; by default the config of ``now``.
         options: command-line options with which ``now`` was built.
 
     Raises:
@@ -124,10 +124,10 @@ def find_baseline(given: str, now: GroupMap, source: str = "") -> Baseline:
     Args:
         given: the baseline file, or the folder of baselines.
         now: the map to compare.
-        source: the file or config that ``now`` was read or built from; by default its config.
+        source: the file or config that ``now`` was read or built from; by default the config of ``now``.
 
     Raises:
-        LrdecayError: the baseline cannot be read, or does not exist; with the command that writes it.
+        LrdecayError: the baseline cannot be read or does not exist. The error contains the command that writes it.
     """
     config = now.config.path
     if Path(given).is_file():
@@ -145,8 +145,9 @@ def find_baseline(given: str, now: GroupMap, source: str = "") -> Baseline:
 def compared_baseline(path: str, other: GroupMap) -> GroupMap:
     """Return a text baseline as a map that ``diff`` can compare with ``other``.
 
-    A line of the baseline may match other tensors in ``other`` than it was written for. For such a line, the map gets
-    an extra parameter with the line number as its name. ``other`` has no such parameter, so ``diff`` reports the line.
+    A line of the baseline stands for the tensors that match its name pattern. If these tensors have changed, the
+    returned map gets an extra parameter with the line number as its name. ``diff`` reports this parameter, because
+    ``other`` does not have it.
     """
     baseline = read_baseline(path, other)
     lines = tuple(Parameter(f"line {other.line}: other tensors", (), 0) for other in baseline.others)
@@ -163,7 +164,7 @@ def command_of_program(given: str, name: str) -> str:
 
     Args:
         given: the baseline file, or the folder of baselines.
-        name: the program's name for the map.
+        name: the name that the program gives the map.
     """
     if given.endswith(SUFFIXES["json"]) and not Path(given).is_dir():
         return f"group_map.save({json.dumps(given)})"

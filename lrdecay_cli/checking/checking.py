@@ -39,13 +39,13 @@ def check_maps(
     Args:
         maps: the maps to check.
         rules: the rules to run.
-        sources: file or config that each map was read or built from, by default its config.
-        unjudged: configs that could not be checked, to report with the results.
+        sources: for each map, the file or config from which it was read or built; by default, its config.
+        unjudged: configs that could not be checked. The result also contains these configs.
         settings: assertions and suppressions for all maps.
         baselines: the baseline of each config.
         comments: the suppressions in the comments of each config.
         dry_runs: the dry run of each config; rules about training run only for configs with a dry run.
-        fail_on: lowest severity of a finding that fails the check; used by output formats with passes and failures.
+        fail_on: lowest severity of a finding that fails the check; only output formats with failed tests use it.
         today: the date for suppressions, by default the current date.
 
     Raises:
@@ -92,7 +92,7 @@ def check_assertions(assertions: Iterable[Assertion]) -> None:
     """Check the syntax of all conditions in assertions. Call it before building, so that errors are reported early.
 
     Raises:
-        LrdecayError: a condition is invalid; with its place in the settings.
+        LrdecayError: a condition is invalid. The error names the assertion in the settings.
     """
     for assertion in assertions:
         for aspect in NUMBERS:
@@ -102,7 +102,7 @@ def check_assertions(assertions: Iterable[Assertion]) -> None:
 
 
 def _idle(assertions: Iterable[Assertion], contexts: Sequence[RuleContext]) -> Iterator[tuple[Assertion, RuleContext]]:
-    """Yield assertions that match no parameter in any config, each with one of the configs to which it applies."""
+    """Yield each assertion that matches no parameter in any config, with a config to which the assertion applies."""
     for assertion in assertions:
         concerned = [context for context in contexts if assertion in context.policy.assertions]
         if concerned and not any(is_met(assertion, context) for context in concerned):

@@ -1,4 +1,4 @@
-"""Find the file, line and column where a config or its bases set the option of a finding."""
+"""Find the file, line and column that set the option of a finding, in a config or its bases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str
 
     Args:
         result: the findings.
-        configs: the built configs. Maps and checkpoints have no config text, so their findings stay unchanged.
+        configs: the configs that were built. Findings in maps and checkpoints stay unchanged.
         overrides: ``--cfg-options`` of all configs.
     """
     known: dict[str, ConfigOrigins | None] = {}
@@ -46,7 +46,7 @@ def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str
 
 
 def _nearest(origins: ConfigOrigins, path: str) -> Option | None:
-    """Return where an option is set. If it is not set, return where the innermost existing dict on its path is set."""
+    """Return the option at a path. If the path is not set, return the innermost dict on the path that is set."""
     while path:
         if option := origins.at(path):
             return option

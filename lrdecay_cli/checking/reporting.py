@@ -73,15 +73,15 @@ def report_of(
     compared: bool = False,
     notes: Sequence[Note] = (),
 ) -> Result[CheckResult]:
-    """Return a report on a check result.
+    """Return the report of ``check``.
 
     Args:
-        result: the result.
+        result: the result of the check.
         statistics: show a table of counts instead of the findings.
         verbose: show every parameter name instead of patterns, and suppressed findings.
         maps: the checked maps.
-        compared: True if the maps were compared with baselines. The summary then states if no map differs.
-        notes: further notes.
+        compared: True if the maps were compared with baselines. If no map differs, the summary says so.
+        notes: further notes for the report.
     """
     by_rule = _statistics(result.counting())
     report = Report(
@@ -96,7 +96,7 @@ def report_of(
 
 
 def _unknown_notes(result: CheckResult, maps: Sequence[GroupMap]) -> Iterator[Note]:
-    """Yield notes on checks that were not possible for these maps."""
+    """Yield notes on what ``check`` cannot do with these maps, for example find file locations without a config."""
     read = [each.source for each in result.checked if each.read]
     if read and result.findings:
         map_names = read[0] if len(read) == 1 else f"{len(read):,} maps"
@@ -111,7 +111,7 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
     """Return the severity with this name.
 
     Raises:
-        LrdecayError: the name is unknown.
+        LrdecayError: no severity has this name.
     """
     severity = next((severity for severity in SEVERITIES if severity == name), None)
     if severity is None:
@@ -143,7 +143,7 @@ def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
 def title_of(cause: Cause) -> str:
     """Return the file under which a report lists findings with the same cause.
 
-    It is the file that sets the option of the findings, else the config.
+    This is the file that sets the option of the findings. If no file sets the option, it is the config.
     """
     place = cause.finding.place
     return place.file if place and place.file != COMMAND_LINE else cause.finding.config
@@ -186,12 +186,15 @@ def _some_of(names: Sequence[str], verbose: bool) -> str:
 
 
 def removal(path: str) -> str:
-    """Return how to remove a baseline that is no longer needed: ``if the config was deleted: git rm maps/a.txt``."""
+    """Return the advice to remove a baseline, for example ``if the config was deleted: git rm maps/a.txt``."""
     return f"if the config was deleted: git rm {shlex.quote(path)}"
 
 
 def skipped_notes(skipped: Sequence[str], verbose: bool) -> tuple[Note, ...]:
-    """Return a note on skipped ``.py`` files in directories, which are not configs; empty if there are none."""
+    """Return a note on the ``.py`` files in directories that ``check`` skipped, because they are not configs.
+
+    Return an empty tuple if no file was skipped.
+    """
     if not skipped:
         return ()
     files = f"{count(len(skipped), '.py file')} without {either(OPTIONS)}"
@@ -199,11 +202,14 @@ def skipped_notes(skipped: Sequence[str], verbose: bool) -> tuple[Note, ...]:
 
 
 def program_notes(folder: str, files: Sequence[BaselineFile]) -> tuple[Note, ...]:
-    """Return a note on baselines of training scripts, which ``--update`` cannot write; empty if there are none."""
+    """Return a note on the baselines of training scripts, because ``--update`` cannot write these baselines.
+
+    Return an empty tuple if there are no such baselines.
+    """
     lines = tuple(f"{file.path}: in the script: {command_of_program(folder, file.config)}" for file in files)
     if not lines:
         return ()
-    made = "a training script made it" if len(lines) == 1 else "training scripts made them"
+    made = "a training script made this baseline" if len(lines) == 1 else "training scripts made these baselines"
     kept = f"{count(len(lines), 'baseline')} not updated, because {made}"
     return (Note(f"{kept}: --update builds configs, but does not run scripts", "warning", lines),)
 
@@ -218,9 +224,9 @@ def lost_notes(lost: Sequence[tuple[str, str]]) -> tuple[Note, ...]:
 
 
 def _equality_of(result: CheckResult) -> str:
-    """Return the end of a summary: ``; no parameter differs from the baselines``.
+    """Return the text ``; no parameter differs from the baselines``, with which a summary ends.
 
-    Return an empty text if a parameter differs, or if not all configs were compared.
+    Return an empty text if a parameter differs, or if not all configs were compared with a baseline.
     """
     differs = any(finding.code == "LRD701" for finding in result.findings)
     if differs or result.unjudged or not result.checked:
@@ -229,7 +235,7 @@ def _equality_of(result: CheckResult) -> str:
 
 
 def _unjudged_notes(unjudged: Sequence[Skipped]) -> tuple[Note, ...]:
-    """Return notes on configs that could not be checked or have no baseline; empty if there are none."""
+    """Return notes on the configs that could not be checked or that have no baseline."""
     lines: dict[str, list[str]] = {}
     for skipped in unjudged:
         line = f"{skipped.config}: {skipped.status}: {skipped.problem}"
@@ -240,7 +246,7 @@ def _unjudged_notes(unjudged: Sequence[Skipped]) -> tuple[Note, ...]:
 
 
 def summary_of(result: CheckResult) -> str:
-    """Return the number of findings and configs in one line. A finding that several configs inherit counts once."""
+    """Return one line with the numbers of findings and configs. A finding that several configs inherit counts once."""
     causes = [cause.finding for cause in result.causes()]
     counting = [finding for finding in causes if finding.suppressed is None]
     checked = count(len(result.checked), "config")
@@ -259,7 +265,7 @@ def summary_of(result: CheckResult) -> str:
 
 
 def _skipped_of(judged: int, skipped: Sequence[Skipped]) -> str:
-    """Return the end of a summary: ``; 5 of 8 configs could not be checked; 1 of 8 configs has no baseline``.
+    """Return the text with which a summary ends, for example ``; 5 of 8 configs could not be checked``.
 
     Return an empty text if all configs were checked and have a baseline.
     """

@@ -27,7 +27,7 @@ def config_names(config: str) -> frozenset[str]:
 
 
 def any_matches(names: Iterable[str], pattern: str) -> bool:
-    """Return True if a glob matches one of a config's names, or the end of its path (``faster_rcnn/*.py``)."""
+    """Return True if a glob matches one of a config's names, or the end of a name: ``faster_rcnn/*.py``."""
     pattern = pattern.removeprefix("./")
     return any(fnmatchcase(name, pattern) or fnmatchcase(name, f"*/{pattern}") for name in names)
 
@@ -48,7 +48,7 @@ class Suppressing:
         self._configs: set[int] = set()
 
     def apply(self, context: RuleContext, findings: Sequence[Finding]) -> list[Finding]:
-        """Return the findings of one config in their order, with suppressed ones marked.
+        """Return all findings of one config in the same order. Suppressed findings are marked.
 
         If a suppression applies only to some parameters of a finding, the finding is split into two.
         """
@@ -58,9 +58,9 @@ class Suppressing:
         return [part for finding in findings for part in self._parts(context, finding, here)]
 
     def judged(self, run: Iterable[str]) -> tuple[JudgedSuppression, ...]:
-        """Return for each suppression whether it was used, is expired, or names unknown rules.
+        """Return for each suppression if it is unused or expired, and which unknown rules it names.
 
-        ``run`` contains the rules that were run. For other rules, it is unknown whether the suppression is used.
+        ``run`` contains the rules that were run. Only for these rules can a suppression count as unused.
         """
         ran = set(run)
         judged = []
@@ -118,7 +118,7 @@ def _known(names: Iterable[str]) -> list[str]:
 
 
 def _corrected(comment: str) -> str:
-    """Return the comment in correct syntax, with its rules in brackets and the text after them as the reason."""
+    """Return the comment in correct syntax, with rules and reason: ``# lrdecay: ignore[LRD301] REASON``."""
     text = _VERB.sub("", comment, count=1)
     rules = [word for word in _WORD.finditer(text) if _known([word[0]])]
     named = ", ".join(word[0] for word in rules) or "LRD301"

@@ -1,7 +1,7 @@
 """The optimizer wrapper constructors that lrdecay knows.
 
-A constructor is one file in this folder and an entry in :data:`CONSTRUCTORS`. All other code uses only its
-:class:`ConstructorSpec`.
+For each constructor there is one file in this folder, and one entry in :data:`CONSTRUCTORS`. Code outside this folder
+uses only the :class:`ConstructorSpec` of a constructor.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     per_optimizer.SINGAN_SPEC,
     per_optimizer.SEPARATE_SPEC,
 )
-"""If several constructors read an option, fixes name the first of them."""
+"""Constructors of installed packages. If several constructors read the same option, a fix names the first one here."""
 
 PUBLISHED: tuple[ConstructorSpec, ...] = (
     vitdet_layer_decay.SPEC,
@@ -63,13 +63,13 @@ PUBLISHED: tuple[ConstructorSpec, ...] = (
     *internimage_layer_decay.SPECS,
     unireplknet_layer_decay.SPEC,
 )
-"""Constructors of projects without an installed package. Users copy the file, so the class may be in any module."""
+"""Constructors of projects that are no packages. Users copy the file, so the class may be in any module."""
 
 DEFAULT = mmengine_default.SPEC
 """mmengine's default constructor, for configs that name no constructor."""
 
 OURS = lrdecay_layer_decay.SPEC
-"""lrdecay's own constructor, for fixes. It supports more backbones, and gives each of their parameters a layer id."""
+"""lrdecay's own constructor, which fixes suggest. It supports more backbones than the other constructors."""
 
 
 def find_constructor(written: str, module: str = "", copy_of: str = "") -> ConstructorSpec | None:
@@ -77,9 +77,9 @@ def find_constructor(written: str, module: str = "", copy_of: str = "") -> Const
 
     Args:
         written: the class name in the config, with or without a scope.
-        module: the module that defines the class. Its package identifies the constructor. It is empty if the class
-            cannot be loaded, or in a map of schema 1. In this case, the scope identifies the constructor. If no scope
-            matches, the first constructor with this class name is returned.
+        module: the module that defines the class. Its package identifies the constructor. ``module`` is empty if the
+            class cannot be loaded, or for a map of schema 1. In this case, the scope identifies the constructor. If no
+            scope matches, the first constructor with this class name is returned.
         copy_of: the original constructor if the class is a copy, as in :attr:`Constructor.copy_of`; empty if unknown.
     """
     scope, _, name = written.rpartition(".")
@@ -102,11 +102,10 @@ def short_name(written: str, module: str = "") -> str:
 
 
 def originals_of(written: str, module: str, backbone: str | None) -> list[ConstructorSpec]:
-    """Return the known constructors that may be the original of a copied class.
+    """Return the constructors that may be the original of a copied class, the most likely constructor first.
 
-    Each returned constructor has a name that is part of the class name ``written``. Constructors with exactly this name
-    come first. Among equals, a constructor comes first if one of its :attr:`ConstructorSpec.marks` is in the name of
-    the module or the backbone.
+    The class name ``written`` contains the name of each returned constructor. First come constructors with exactly this
+    name. Then come constructors with a :attr:`ConstructorSpec.marks` in the name of the module or of the backbone.
     """
     name, about = written.rpartition(".")[2], f"{module} {backbone}".lower()
     found = [
@@ -116,9 +115,9 @@ def originals_of(written: str, module: str, backbone: str | None) -> list[Constr
 
 
 LIVE = msgspec.structs.replace(
-    UnknownConstructor.seen(UNKNOWN, {}, ()), exempting="put them into a group with weight_decay=0"
+    UnknownConstructor.seen(UNKNOWN, {}, ()), exempting="put these parameters into a group with weight_decay=0"
 )
-"""The spec for a running program that builds its groups without a constructor."""
+"""The spec for a program that calls ``audit_optimizer`` and builds its groups without a constructor."""
 
 
 def constructor_of(group_map: GroupMap) -> ConstructorSpec:
@@ -135,16 +134,16 @@ def constructor_of(group_map: GroupMap) -> ConstructorSpec:
 
 
 def ours_beside(constructor: Constructor) -> str:
-    """Return the name that a config needs to replace ``constructor`` with lrdecay's own constructor.
+    """Return the name of lrdecay's own constructor, as a config must write it to replace ``constructor``.
 
-    It is the full path of the class if another package, such as mmpose, registers a constructor with the same name.
+    This is the full path of the class if another package, such as mmpose, registers a constructor with the same name.
     """
     taken = constructor.type == OURS.name and constructor.module.partition(".")[0] not in ("", OURS.package)
     return f"{OURS.imports[0]}.{OURS.name}" if taken else OURS.name
 
 
 def rate_given(options: Mapping[str, Any]) -> Any:
-    """Return the decay rate that ``paramwise_cfg`` sets under any known option name; None if there is none."""
+    """Return the decay rate in ``paramwise_cfg``, under a name such as ``decay_rate`` or ``llrd``; None if not set."""
     rates = (options.get(name) for name in (*(spec.rate_option for spec in CONSTRUCTORS), *RATE_ELSEWHERE) if name)
     return next((rate for rate in rates if rate is not None), None)
 
@@ -153,7 +152,7 @@ RATE_ELSEWHERE = (
     *("layer_decay", "layer_lr_decay", "lr_layer_decay", "lr_decay_rate", "layerwise_decay", "layer_wise_decay"),
     *("llrd", "llrd_rate", "lr_decay"),
 )
-"""Option names of the decay rate outside OpenMMLab: in timm, MAE, BEiT, EVA, detectron2 and others."""
+"""Names of the option for the decay rate outside OpenMMLab: in timm, MAE, BEiT, EVA, detectron2 and others."""
 
 
 __all__ = [

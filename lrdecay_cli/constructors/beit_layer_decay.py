@@ -2,9 +2,8 @@
 
 All variants are derived from BEiT. Sources: ViT-Adapter (czczup/ViT-Adapter, 2025-06),
 ``detection/mmcv_custom/layer_decay_optimizer_constructor.py`` and ``segmentation/…``; EVA (baaivision/EVA, 2024-08),
-``EVA-01/seg/mmcv_custom/…`` and ``EVA-02/seg/…``. They are written for mmcv 1. If they import mmengine's names instead,
-the same code builds the same groups. Some variants have a rule for the queries of a decode head: these train at the
-stem's lr.
+``EVA-01/seg/mmcv_custom/…`` and ``EVA-02/seg/…``. These files are written for mmcv 1. With imports from mmengine
+instead of mmcv, they build the same groups. In some variants, the queries of the decode head train at the stem's lr.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from lrdecay_cli.text.counting import either
 QUERIES = tuple(
     f"decode_head.{name}" for name in ("mask_embed", "cls_embed", "level_embed", "query_embed", "query_feat")
 )
-"""Parameters whose names start with one of these train at the stem's lr in the constructors for Mask2Former."""
+"""Prefixes of names. In the constructors for Mask2Former, parameters with such a name train at the stem's lr."""
 _PATCHES, _VISUAL = f"{BACKBONE_PREFIX}patch_embed", f"{BACKBONE_PREFIX}visual_embed"
 
 
@@ -56,7 +55,8 @@ def _spec(
         num_layers="family",
         rest_is_head=True,
         exempt_names=exempt,
-        exempting=f"exempt them in your own constructor: {project}'s constructor exempts only 1-D parameters",
+        exempting="exempt these parameters in your own constructor:"
+        f" {project}'s constructor exempts only 1-D parameters",
         make_rules=decay.make_rules,
         raise_cause=decay.raise_cause,
     )
@@ -70,4 +70,4 @@ SPECS = (
     _spec("EVA-02", "EVA-02 layer decay", (_PATCHES,), ("blocks",), UNDECAYED_NAMES, ("eva2", "eva02", "eva_02")),
     _spec("EVA-01", "EVA-01 layer decay", (_PATCHES, *QUERIES), ("blocks",), UNDECAYED_NAMES, ("eva01", "eva_01")),
 )
-"""If several specs recompute a map equally well, the first one is used."""
+"""If several of these specs reproduce a group map equally well, lrdecay uses the first such spec."""

@@ -2,8 +2,8 @@
 
 Source: mmpose 1.3.2, ``mmpose/engine/optim_wrappers/force_default_constructor.py``, and mmsegmentation 1.2.2,
 ``mmseg/engine/optimizers/force_default_constructor.py``, with the same code. With ``force_default_settings=True``, a
-matching multiplier such as ``norm_decay_mult`` overrides the same value of a matching custom key. All other values of
-the key apply.
+multiplier overrides the corresponding value of a custom key. For example, in a norm layer ``norm_decay_mult`` overrides
+the ``decay_mult`` of the key, but the ``lr_mult`` of the key still applies.
 """
 
 from __future__ import annotations

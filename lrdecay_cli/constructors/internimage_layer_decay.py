@@ -1,12 +1,14 @@
 """InternImage's ``CustomLayerDecayOptimizerConstructor``: layer ids by stage and block, and a factor for offsets.
 
 Source: InternImage (OpenGVLab/InternImage, 2025-03), ``custom_layer_decay_optimizer_constructor.py`` in
-``detection/mmcv_custom/`` and ``segmentation/mmcv_custom/``. They are written for mmcv 1. If they import mmengine's
-names instead, the same code builds the same groups. The numbers of blocks per stage are the option ``depths``. In a
-stage, the fifth part of the dotted name is the block index, also for ``post_norms``. The names of ``downsample`` and
-``norm`` have no block index, so these modules get the layer id of the first block of the next stage. The factor for
-offsets applies to names that contain ``sampling_offsets``, but not to the ``offset`` of DCNv3. In segmentation, queries
-of the decode head train at the stem's lr.
+``detection/mmcv_custom/`` and ``segmentation/mmcv_custom/``. Both files are written for mmcv 1. With imports from
+mmengine, their code builds the same groups.
+
+The option ``depths`` contains the number of blocks of each stage. In a stage, the fifth part of the dotted name is the
+block index, also for ``post_norms``. The names of ``downsample`` and ``norm`` have no block index, so these modules get
+the layer id of the first block of the next stage. The factor for offsets applies to names that contain
+``sampling_offsets``, but not to the ``offset`` of DCNv3. In segmentation, queries of the decode head train at the
+stem's lr.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ def _layer_id(name: str, depths: tuple[int, ...]) -> Formula:
     stages_before = stage if stage in (0, 1, 2) else 3
     counted = min(stages_before + between, 3)
     if len(depths) < counted:
-        fix = f"list the {_STAGES} depths of the backbone"
-        raise DecayError(f"the list has no depth for stage {counted - 1}", where="paramwise_cfg.depths", fix=fix)
+        fix = f"set depths to the number of blocks of each of the {_STAGES} stages"
+        raise DecayError(f"depths has no value for stage {counted - 1}", where="paramwise_cfg.depths", fix=fix)
     summed, total = depths[:counted], sum(depths[:counted])
     stage_pattern = f"{BACKBONE_PREFIX}{parts[1]}.<stage>"
     if between:
@@ -64,14 +66,14 @@ _EXEMPT = (FLAT, BIAS, *map(naming, ("relative_position", "norm", _OFFSETS)))
 
 def _remarks(name: str, options: Mapping[str, Any]) -> Iterator[str]:
     if ".dcn.offset." in name and options.get(_FACTOR, 1.0) != 1:
-        yield f"{_FACTOR} has no effect here: it needs {_OFFSETS!r} in the name, but DCNv3 names its offsets 'offset'"
+        yield f"{_FACTOR} has no effect: it applies to names with {_OFFSETS!r}, but DCNv3 names its offsets 'offset'"
 
 
 def _factors(in_head: bool) -> Any:
     def factors(
         name: str, layer_id: int, scale: int | float, decay: DecayOptions, options: Mapping[str, Any]
     ) -> Iterator[Factor]:
-        """Yield the factors on the lr scale, in the order in which the constructor multiplies."""
+        """Yield the factors by which the constructor multiplies the lr scale, in its order."""
         # It compares with True, so 1 matches too.
         if scale < 1 and options.get("backbone_small_lr", False) == True:  # noqa: E712
             yield Factor("0.1", 0.1, "backbone_small_lr=True, and the lr scale is below 1")
@@ -79,10 +81,10 @@ def _factors(in_head: bool) -> Any:
             return
         part = _OFFSETS if _OFFSETS in name else _POINTS
         if layer_id == decay.num_layers + 1 and options.get("dino_head", False):
-            yield Factor("0.1", 0.1, f"dino_head=True, {part!r} is in the name, and the layer id is the head's")
+            yield Factor("0.1", 0.1, f"dino_head=True, the name contains {part!r}, and the layer id is the head's")
         elif in_head or "backbone" in name:
             value = finite_number(options.get(_FACTOR, 1.0), f"paramwise_cfg.{_FACTOR}")
-            yield Factor(_FACTOR, value, f"{part!r} is in the name")
+            yield Factor(_FACTOR, value, f"the parameter name contains {part!r}")
 
     return factors
 
@@ -114,7 +116,10 @@ def _spec(short: str, stem: tuple[Clause, ...], in_head: bool) -> ConstructorSpe
         rate_option="layer_decay_rate",
         num_layers="family",
         rest_is_head=True,
-        exempting="exempt them in your own constructor: InternImage's constructor exempts only by name and dimensions",
+        exempting=(
+            "exempt these parameters from weight decay in your own constructor: InternImage's constructor exempts only"
+            " by name and dimensions"
+        ),
         make_rules=decay.make_rules,
         raise_cause=decay.raise_cause,
     )
@@ -128,4 +133,4 @@ SPECS = (
         in_head=False,
     ),
 )
-"""If several specs recompute a map equally well, the first one is used."""
+"""If both specs give the numbers of a group map, the first one is used."""

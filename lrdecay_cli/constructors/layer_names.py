@@ -11,7 +11,7 @@ from lrdecay_cli.decay.options import DecayOptions, DecayType
 from lrdecay_cli.domain.provenance import FALLBACK, Formula, by_name
 
 TOKENS = ("cls_token", "mask_token", "pos_embed")
-"""Parameters of the backbone itself. All constructors that use this tuple give them the stem's layer id."""
+"""Parameters that the backbone class itself registers. They get the stem's layer id."""
 TOKENS_PATTERN = (f"{BACKBONE_PREFIX}{{{','.join(TOKENS)}}}", "0")
 
 
@@ -21,7 +21,7 @@ class Clause(NamedTuple):
     pattern: str
     expression: str
     matches: Callable[[str], bool]
-    """True for a full parameter name that the rule matches."""
+    """Returns True if the rule matches this full parameter name."""
     layer_id: Callable[[str, tuple[int, ...]], Formula]
     """Maps a matching name and depths to the layer id. Raises DecayError if an index is missing or not an integer."""
 
@@ -31,15 +31,19 @@ class LayerNames(NamedTuple):
 
     family: Family
     heads: tuple[str, ...]
-    """Beginnings of names in the backbone that have a rule of their own. These rules come after the rule for tokens."""
+    """Beginnings of parameter names, without the backbone's prefix: ``layers``. Each beginning has one rule.
+
+    These rules come after the rule for tokens.
+    """
     patterns: Mapping[DecayType, tuple[tuple[str, str], ...]]
-    """For each rule, its pattern and expression: first for tokens, then for each of ``heads``, then for all other
-    names.
+    """Pattern and layer id expression of each rule.
+
+    The order is: the rule for tokens, a rule for each of ``heads``, the rule for all other names.
     """
     describe_layers: Callable[[DecayOptions, tuple[int, ...], int], Iterator[str]]
-    """Remarks on the layer id of a block, one sentence each. Arguments: options, depths and layer id."""
+    """Yields remarks on the layer id of a block as sentences. Arguments: options, depths and layer id."""
     clauses: tuple[Clause, ...] = ()
-    """All rules in order, if there are other rules than those for tokens and ``heads``. Otherwise empty."""
+    """All rules in order; empty if there are only the rules for tokens and ``heads``."""
 
     def position(self, name: str) -> int:
         """Return the index in :attr:`patterns` of the first rule that matches a full parameter name."""
@@ -50,7 +54,7 @@ class LayerNames(NamedTuple):
 
 
 def at_stem(*starts: str, tokens: tuple[str, ...] = ()) -> tuple[Clause, ...]:
-    """Return rules that give the stem's layer id to some parameters.
+    """Return rules that give the parameters with these names the stem's layer id.
 
     Args:
         starts: beginnings of full parameter names.
@@ -89,14 +93,14 @@ def layers_by(
     heads: tuple[str, ...],
     decay_types: tuple[DecayType, ...] = ("layer_wise",),
 ) -> LayerNames:
-    """Return rules for layer ids: the first matching rule counts. All other names get the head's layer id.
+    """Return rules for layer ids. The first rule that matches a name counts; other names get the head's layer id.
 
     Args:
         clauses: the rules, in order.
         classes: the supported backbones.
         blocks: regular expression for the name of a block's parameter, without the backbone's prefix. Its groups
             match the index of the stage, if there are stages, and the index of the block.
-        heads: how block names begin after the prefix: ``("layers",)`` for ``layers.0``, ``layers.1``.
+        heads: beginnings of block names after the prefix. For example, ``("layers",)`` for ``layers.0``, ``layers.1``.
         decay_types: the decay types that the constructor accepts. It treats all of them the same.
     """
 

@@ -1,7 +1,7 @@
 """lrdecay's own ``LayerDecayOptimWrapperConstructor``, which records the formulas of its groups.
 
-A group map stores these formulas. For ``explain``, this file adds the custom keys and exemptions that the constructor
-considered.
+A group map stores these formulas. For ``explain``, this module lists the custom keys and exemptions that the
+constructor considered.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def _trace(key: CustomKey, winner: CustomKey | None, tensor: Tensor) -> RuleTrac
     targets: dict[Part, float | None] = {"lr_scale": key.lr_mult, "weight_decay": key.decay_mult}
     about = tuple(part for part, multiplier in targets.items() if multiplier is not None) or ("options",)
     if key is winner:
-        return key_trace(about, key.key, "applies", "the longest key in the name")
+        return key_trace(about, key.key, "applies", "the longest custom key in the parameter name")
     if winner is not None and key.key in tensor.seen:
         return key_trace(about, key.key, "overridden", overridden_by(winner.key, key.key))
-    return key_trace(about, key.key, "no match", f"{key.key!r} is not in the name")
+    return key_trace(about, key.key, "no match", f"{key.key!r} is not in the parameter name")
 
 
 SPEC = ConstructorSpec(

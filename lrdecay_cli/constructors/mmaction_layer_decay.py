@@ -27,7 +27,10 @@ SPEC = ConstructorSpec(
     num_layers="family",
     families=_DECAY.families,
     rest_is_head=True,
-    exempting="exempt them in your own constructor: MMAction2's constructor exempts only 1-D parameters",
+    exempting=(
+        "exempt these parameters from weight decay in your own constructor: MMAction2's constructor exempts only 1-D"
+        " parameters"
+    ),
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

@@ -1,8 +1,8 @@
-"""mmaction's ``SwinOptimWrapperConstructor``: all keys that match a parameter name multiply its lr and weight decay.
+"""mmaction's ``SwinOptimWrapperConstructor``: every key in a parameter name multiplies the lr and weight decay.
 
 Source: mmaction2 1.2.0, ``mmaction/engine/optimizers/swin_optim_wrapper_constructor.py``. Every option in
-``paramwise_cfg`` is a key. A key matches if ``base.<name>`` contains it. Operands are in the order of the config, so
-the floats are equal to the last bit.
+``paramwise_cfg`` is a key. A key matches if ``base.<name>`` contains the key. lrdecay multiplies in the order of the
+config, so its floats are equal to mmaction's to the last bit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Rules(ConstructorRules):
     def provenance(self, tensor: Tensor) -> Provenance:
         lr = self._step(tensor, "lr", self._inputs.base_lr)
         if lr.result is None:
-            raise DecayError("there is no base learning rate to multiply", where=f"{OPTIMIZER}.lr")
+            raise DecayError("the config sets no base learning rate to multiply", where=f"{OPTIMIZER}.lr")
         return Provenance(None, None, lr, self._step(tensor, "weight_decay", self._inputs.base_weight_decay))
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
@@ -38,7 +38,9 @@ class _Rules(ConstructorRules):
                 ("lr", "weight_decay"),
                 f"paramwise_cfg[{key!r}]",
                 "applies" if key in matching else "no match",
-                "all keys in the name multiply" if key in matching else f"{key!r} is not in the name",
+                "every key in the name multiplies the lr and weight decay"
+                if key in matching
+                else f"{key!r} is not in the name",
                 f"have {key!r} in its name",
                 basis="custom_key",
                 cause=key,
@@ -53,7 +55,9 @@ class _Rules(ConstructorRules):
         base_name, option = f"base_{target}", _FACTORS[target]
         if base is None:
             default = self._inputs.default_weight_decay
-            return Formula("the optimizer's own, the config gives none", repr(default), default, basis="default")
+            return Formula(
+                "the optimizer's default, because the config sets no value", repr(default), default, basis="default"
+            )
         keys = self._matching(tensor)
         if not keys:
             return Formula(base_name, repr(base), base, {base_name: base}, "given", expression=base_name)

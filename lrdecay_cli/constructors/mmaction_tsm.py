@@ -1,9 +1,9 @@
-"""mmaction's ``TSMOptimWrapperConstructor``: groups by kind of module, and by first and last position in the model.
+"""mmaction's ``TSMOptimWrapperConstructor``: groups by module type, with separate groups for the first and last layer.
 
 Source: mmaction2 1.2.0, ``mmaction/engine/optimizers/tsm_optim_wrapper_constructor.py``. Biases have twice the lr and
 no weight decay. Parameters of batch and group norms have no weight decay. With ``fc_lr5``, the last weight in the
-model's order has 5 times the lr, and the last bias has 10 times the lr. They are the classifier's parameters only if
-the model registers the classifier last. Frozen weights and biases are in the groups too.
+model's order has 5 times the lr, and the last bias has 10 times the lr. This last weight and bias belong to the
+classifier only if the model registers the classifier last. Frozen weights and biases are in the groups too.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _KINDS: Mapping[str, tuple[int, bool, str]] = {
     "parameter of a norm": (1, False, "be a parameter of a batch or group norm"),
     "weight of the first convolution": (1, True, "be the weight of the model's first convolution"),
     "bias of the first convolution": (2, False, "be the bias of the model's first convolution"),
-    _LAST_WEIGHT: (5, True, "be the last weight of a convolution or linear layer in the model's order"),
-    _LAST_BIAS: (10, False, "be the last bias of a convolution or linear layer in the model's order"),
-    "weight": (1, True, "be another weight of a convolution or linear layer"),
-    "bias": (2, False, "be another bias of a convolution or linear layer"),
+    _LAST_WEIGHT: (5, True, "be the weight of the model's last convolution or linear layer"),
+    _LAST_BIAS: (10, False, "be the bias of the model's last convolution or linear layer with a bias"),
+    "weight": (1, True, "be the weight of any other convolution or linear layer"),
+    "bias": (2, False, "be the bias of any other convolution or linear layer"),
 }
 
 
@@ -54,7 +54,7 @@ class _Rules(ConstructorRules):
     def provenance(self, tensor: Tensor) -> Provenance:
         kind, base = self._kind(tensor), self._inputs.base_lr
         if base is None:
-            raise DecayError("there is no base learning rate to multiply", where=f"{OPTIMIZER}.lr")
+            raise DecayError("the config sets no base lr, which the constructor multiplies", where=f"{OPTIMIZER}.lr")
         factor, decayed, _ = _KINDS[kind]
         product = "base_lr" if factor == 1 else f"base_lr * {factor}"
         numbers = repr(base) if factor == 1 else f"{base!r} * {factor}"
@@ -64,7 +64,7 @@ class _Rules(ConstructorRules):
         return Provenance(None, None, lr, self._weight_decay(kind, decayed=decayed))
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        found, reason = self._kind(tensor), f"it is the {tensor.own} of a {tensor.module_type}"
+        found, reason = self._kind(tensor), f"the parameter is the {tensor.own} of a {tensor.module_type}"
         return tuple(
             RuleTrace(
                 ("lr", "weight_decay"),
@@ -94,7 +94,7 @@ class _Rules(ConstructorRules):
         if not decayed:
             return Formula(f"{kind} -> 0", "0", 0, {}, "exemption", kind, "0")
         if self._inputs.base_weight_decay is None:
-            return Formula(f"{kind} -> the config gives no weight decay", "None", None, basis="default")
+            return Formula(f"{kind} -> the config sets no weight decay", "None", None, basis="default")
         own = own_step("base_weight_decay", self._inputs.base_weight_decay, None)
         return Formula(f"{kind} -> {own.rule}", own.formula, own.result, own.inputs, own.basis, "", own.expression)
 
@@ -107,6 +107,9 @@ SPEC = ConstructorSpec(
     short="mmaction TSM",
     lr_from="kinds",
     options=(_OPTION,),
-    exempting="exempt them in your own constructor: MMAction2's constructor exempts only norms and biases",
+    exempting=(
+        "exempt these parameters from weight decay in your own constructor: MMAction2's constructor exempts only norms"
+        " and biases"
+    ),
     make_rules=lambda inputs, _names, _depth: _Rules(inputs),
 )

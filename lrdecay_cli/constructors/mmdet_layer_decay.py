@@ -1,7 +1,8 @@
 """mmdet's ``LearningRateDecayOptimizerConstructor``: layer ids of ConvNeXt by name.
 
-The constructor ignores ``custom_keys`` and multipliers. Source: mmdet 3.3.0,
-``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. :class:`DecayRules` computes the numbers.
+The constructor ignores ``custom_keys``, ``norm_decay_mult`` and similar options. Source: mmdet 3.3.0,
+``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. :class:`DecayRules` computes the lr and the weight
+decay of each group.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from lrdecay_cli.text.counting import either
 def _never(tensor: Tensor) -> str:
     if tensor.own not in UNDECAYED_NAMES or tensor.seen in UNDECAYED_NAMES:
         return ""
-    return f"the constructor compares the full name {tensor.seen!r}, so no parameter of a backbone matches"
+    return (
+        f"the constructor compares the full parameter name, here {tensor.seen!r}, so no parameter of a backbone matches"
+    )
 
 
 _WHOLE_NAMES = either(map(repr, UNDECAYED_NAMES))
@@ -42,17 +45,17 @@ def _describe_layers(options: DecayOptions, depths: tuple[int, ...], layer_id: i
         yield from describe_top(num_layers, fitting, depths, layer_id)
         if num_layers > fitting and layer_id in (fitting - 1, num_layers):
             last = num_layers - 1
-            unused = f"layer id {last} is" if fitting == last else f"layer ids {fitting} to {last} are"
+            unused = f"layer id {last} is unused" if fitting == last else f"layer ids {fitting} to {last} are unused"
             yield (
-                f"there is a gap: {unused} unused, so stage 2 ends"
-                f" {num_layers - fitting + 1} layers below the last stage; num_layers={fitting} fits depths {depths}"
+                f"{unused}: stage 2 ends at layer id {fitting - 1}, and the last stage has layer id {num_layers};"
+                f" num_layers={fitting} fits depths {depths}"
             )
         return
     stages, below = len(depths), num_layers + 1 - len(depths)
     if stages and 0 <= layer_id <= stages and below != 1:
         yield (
-            f"stage_wise counts stages up to {stages}, but the exponent uses num_layers={num_layers}: the last stage"
-            f" is {below} layers below the head; num_layers={stages} makes it one"
+            f"stage_wise gives the last stage layer id {stages}, but num_layers={num_layers} gives the head layer id"
+            f" {num_layers + 1}; num_layers={stages} fits {stages} stages"
         )
 
 
@@ -92,7 +95,7 @@ SPEC = ConstructorSpec(
     first_stage_is_a_layer=True,
     rest_is_head=True,
     exempt_names=UNDECAYED_NAMES,
-    exempting="exempt them in your own constructor: MMDetection's constructor exempts only 1-D parameters",
+    exempting="exempt these parameters in your own constructor: MMDetection's constructor exempts only 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

@@ -1,8 +1,8 @@
-"""mmengine's ``DefaultOptimWrapperConstructor``: custom keys, and multipliers for kinds of parameters.
+"""mmengine's ``DefaultOptimWrapperConstructor``: custom keys, and multipliers such as ``norm_decay_mult``.
 
-The longest custom key in a parameter name applies. If no key matches, multipliers such as ``norm_decay_mult`` apply.
-Source: mmengine 0.10.7, ``mmengine/optim/optimizer/default_constructor.py``. Operands are in mmengine's order, so the
-floats are equal to the last bit.
+The longest custom key in a parameter name applies. If no key is in the name, the multipliers apply.
+Source: mmengine 0.10.7, ``mmengine/optim/optimizer/default_constructor.py``. lrdecay multiplies in the same order as
+mmengine, so the floats are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lrdecay_cli.domain.provenance import Provenance
 
 
 class _Rules(OptionPrecedence):
-    """The formulas for one model, with a non-empty ``paramwise_cfg``."""
+    """The constructor's formulas for one model, if ``paramwise_cfg`` is not empty."""
 
     def __init__(self, inputs: ConstructorInputs) -> None:
         super().__init__(inputs)

@@ -1,7 +1,7 @@
 """mmpretrain's ``LearningRateDecayOptimWrapperConstructor``: the model's ``get_layer_depth`` reports the layer ids.
 
-Source: mmpretrain 1.2.0, ``mmpretrain/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. Operands are in
-mmpretrain's order, so the floats are equal to the last bit.
+Source: mmpretrain 1.2.0, ``mmpretrain/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. lrdecay multiplies
+in the same order as mmpretrain, so the floats are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lrdecay_cli.domain.provenance import Formula, Provenance, computed
 
 
 class _Rules(OptionPrecedence):
-    """The formulas for one model. Layer ids and lr scales are unknown without the model's ``get_layer_depth``."""
+    """The formulas for one model. They need the model's ``get_layer_depth``, which gives the layer ids."""
 
     def __init__(self, inputs: ConstructorInputs, names: Iterable[str], layer_depth: LayerDepth | None) -> None:
         super().__init__(inputs)
@@ -62,7 +62,8 @@ class _Rules(OptionPrecedence):
         remarks, depth = super().remarks(tensor, provenance), provenance.layer_id
         top = provenance.lr_scale.inputs.get("layers", 0) - 1 if provenance.lr_scale else None
         if depth and depth.result == top and tensor.seen.startswith(BACKBONE_PREFIX):
-            return (*remarks, f"get_layer_depth() gives it the head's layer id {depth.result}: full lr")
+            remark = f"get_layer_depth() gives the parameter the head's layer id {depth.result} and so the base lr"
+            return (*remarks, remark)
         return remarks
 
     def _layer_id(self, tensor: Tensor, layer_id: int, layers: int) -> Formula:

@@ -1,8 +1,9 @@
-"""mmselfsup's ``LearningRateDecayOptimWrapperConstructor``: layer ids of ViT, Swin and MixMIM, custom keys for weight
-decay.
+"""The rules of mmselfsup's ``LearningRateDecayOptimWrapperConstructor``.
+
+The constructor has layer ids for ViT, Swin and MixMIM. Its custom keys set only weight decay.
 
 Source: mmselfsup 1.0.0, ``mmselfsup/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. ``model_type`` and
-``layer_decay_rate`` are options of the optimizer. If a name contains several custom keys, the shortest key counts. In
+``layer_decay_rate`` are options of the optimizer. If a name contains several custom keys, the shortest key applies. In
 each layer, all parameters with a nonzero weight decay are in one group, which uses the weight decay of its first
 parameter. With ``model_type='mixmim'``, the head has the layer id of the last block.
 """
@@ -29,15 +30,15 @@ _TYPE, _RATE = "model_type", "layer_decay_rate"
 class _ModelType(NamedTuple):
     depths: Depths
     layers: int
-    """Difference between the constructor's number of layers and the number of blocks."""
+    """The constructor adds this number to the number of blocks to get its number of layers."""
     stem: int
-    """Layer id of the stem. The first block has the next layer id, and the head has the id of the last layer."""
+    """Layer id of the stem, the lowest layer id. The first block has the next layer id, and the head the highest."""
     is_stem: Callable[[str], str | None]
-    """Maps a parameter name to the stem pattern that it matches; None if it is not in the stem."""
+    """Maps a parameter name of the stem to its name pattern, such as ``*patch_embed*``. Maps other names to None."""
     blocks: str
-    """Beginning of the names of blocks and of modules between stages, after the prefix."""
+    """Name of the module that contains the blocks, without the backbone's prefix: ``layers`` or ``stages``."""
     between: tuple[str, ...] = ()
-    """Modules between two stages. They have the layer id of the last block before them."""
+    """Modules between two stages, such as ``downsample``. They have the layer id of the last block before them."""
 
 
 def _stem_of_vit(name: str) -> str | None:
@@ -91,7 +92,7 @@ class _Rules(OptionPrecedence):
         try:
             scale = rate ** (layers - at - 1)
         except (ZeroDivisionError, OverflowError):
-            problem = "the power of the rate is a division by zero or too large for a float"
+            problem = "a power of this number is undefined, or too large for a float"
             raise DecayError(problem, where=f"{OPTIMIZER}.{_RATE}") from None
         inputs = {_RATE: rate, "layers": layers, "layer_id": at}
         base = f"({rate!r})" if rate < 0 else repr(rate)
@@ -115,7 +116,10 @@ class _Rules(OptionPrecedence):
         own, real = self._own_decay(tensor).result, provenance.weight_decay.result
         if own == real:
             return ()
-        return (f"its own weight decay would be {own!r}, but the group uses the weight decay of its first parameter",)
+        return (
+            f"this parameter's weight decay would be {own!r}, but its group uses the weight decay of the group's first"
+            " parameter",
+        )
 
     def _layer_id(self, name: str) -> Formula:
         known = self._type

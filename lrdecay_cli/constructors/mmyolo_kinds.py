@@ -3,8 +3,8 @@
 Source: mmyolo 0.6.0, ``mmyolo/engine/optimizers/yolov5_optim_constructor.py`` and
 ``yolov7_optim_wrapper_constructor.py``. Only the group of weights uses the weight decay in the config, which mmyolo
 scales with the batch size. The other groups have the optimizer's default: 0 for SGD, 0.01 for AdamW. Frozen parameters
-are in the groups too. Parameters that are neither weight nor bias are in no group. Operands are in mmyolo's order, so
-the floats are equal to the last bit.
+are in the groups too. Parameters that are neither weight nor bias are in no group. Each formula has the same order of
+operations as in mmyolo, so the results are equal bit for bit.
 """
 
 from __future__ import annotations
@@ -76,13 +76,13 @@ class _Rules(ConstructorRules):
 
 
 def _reason(tensor: Tensor) -> str:
-    return f"it is the {tensor.own} of a {tensor.module_type}"
+    return f"the parameter is the {tensor.own} of a {tensor.module_type}"
 
 
 def _weight_decay(inputs: ConstructorInputs) -> Formula:
     """Return the formula for the weight decay of the weights.
 
-    It is proportional to the total batch size of all GPUs, times the number of batches that mmyolo accumulates.
+    mmyolo multiplies the weight decay in the config by (GPUs × batch size × accumulated batches) / base batch size.
     """
     own = inputs.base_weight_decay or 0
     if inputs.base_weight_decay is None:
@@ -118,8 +118,8 @@ YOLOV5_SPEC = ConstructorSpec(
     options=(_BASE,),
     makes_groups_without_options=True,
     exempting=(
-        "exempt them in your own constructor: mmyolo's constructor gives weight decay to all weights except those of"
-        " batch norms, and gives the rest the optimizer's default, which is 0 for SGD"
+        "exempt parameters in your own constructor: mmyolo's constructor sets weight decay only for weights outside"
+        " batch norms; all other parameters have the optimizer's default (0 for SGD)"
     ),
     make_rules=lambda inputs, _names, _depth: _Rules(inputs, ("bias", "weight of a batch norm", "weight")),
 )

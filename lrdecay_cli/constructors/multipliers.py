@@ -1,9 +1,10 @@
-"""The options of ``paramwise_cfg`` that multiply the lr or weight decay of a kind of parameter, such as
-``norm_decay_mult``.
+"""The options of ``paramwise_cfg`` that multiply the lr or weight decay of certain parameters.
 
-Sources: mmengine 0.10, ``add_params`` of its default constructor; mmpretrain 1.2, ``add_params`` of its layer decay,
-which has fewer options and treats the layers that compute the offsets of deformable convolutions like all others. The
-file of each constructor lists the options that it reads.
+For example, ``norm_decay_mult`` multiplies the weight decay of norm layers.
+
+Sources: ``add_params`` of the default constructor of mmengine 0.10, and of the layer-decay constructor of mmpretrain
+1.2. mmpretrain's constructor has fewer options, and no exception for the layers that compute the offsets of deformable
+convolutions. The file of each constructor lists the options that the constructor reads.
 """
 
 from __future__ import annotations
@@ -21,27 +22,28 @@ class Fit(NamedTuple):
 
     fits: bool
     reason: str
-    """The fact that decides: ``the module is a LayerNorm``, ``not a bias``."""
+    """Why the option applies or does not apply, for example ``the module is a LayerNorm``."""
 
 
 class Multiplier(NamedTuple):
-    """An option that multiplies the lr or weight decay of a kind of parameter, such as ``bias_lr_mult``."""
+    """An option that multiplies the lr or weight decay of certain parameters: ``bias_lr_mult`` the lr of biases."""
 
     option: str
     target: Target
     fit: Callable[[Tensor], Fit]
     condition: str
-    """The kind of parameter: ``be a bias``."""
+    """What a parameter must be, as text after ``it must``. For example ``be a bias``."""
     exception: str = ""
-    """Parameters of this kind to which the option does not apply: ``, not of an offset``."""
+    """An exception, as text after ``condition``. For example ``, but not in an offset layer``."""
 
 
-_OF_OFFSETS = "its module computes the offsets of a deformable convolution"
+_OF_OFFSETS = "the module computes the offsets of a deformable convolution"
 
 
 def dimensions_text(tensor: Tensor) -> str:
     """Return a text for the number of dimensions: 0, 1, or more than 1."""
-    return {0: "it is a scalar", 1: "it has one dimension"}.get(len(tensor.shape), "it has more than one dimension")
+    words = {0: "the tensor is a scalar", 1: "the tensor has one dimension"}
+    return words.get(len(tensor.shape), "the tensor has more than one dimension")
 
 
 def _norm(tensor: Tensor) -> Fit:
@@ -49,7 +51,7 @@ def _norm(tensor: Tensor) -> Fit:
 
 
 def _bias(tensor: Tensor) -> Fit:
-    return Fit(tensor.own == "bias", "it is a bias" if tensor.own == "bias" else "it is not a bias")
+    return Fit(tensor.own == "bias", "the tensor is a bias" if tensor.own == "bias" else "the tensor is not a bias")
 
 
 def _bias_but_of_norms(tensor: Tensor) -> Fit:
@@ -61,7 +63,7 @@ def _bias_but_of_norms(tensor: Tensor) -> Fit:
 def _offset(tensor: Tensor) -> Fit:
     if "conv_offset" in tensor.path and {"offset", "conv2d"} <= {*tensor.traits}:
         return Fit(True, _OF_OFFSETS)
-    return Fit(False, "its module is not a conv_offset of a deformable convolution")
+    return Fit(False, "the module is not a conv_offset of a deformable convolution")
 
 
 def _depthwise(tensor: Tensor) -> Fit:
@@ -74,7 +76,7 @@ def _flat(tensor: Tensor) -> Fit:
     return Fit(len(tensor.shape) == 1, dimensions_text(tensor))
 
 
-def _but_of_offsets(multiplier: Multiplier, exception: str = ", not of an offset") -> Multiplier:
+def _but_of_offsets(multiplier: Multiplier, exception: str = ", but not in an offset layer") -> Multiplier:
     def fit(tensor: Tensor) -> Fit:
         fitting = multiplier.fit(tensor)
         return Fit(False, _OF_OFFSETS) if fitting.fits and "offset" in tensor.traits else fitting
@@ -83,7 +85,7 @@ def _but_of_offsets(multiplier: Multiplier, exception: str = ", not of an offset
 
 
 BIAS_LR = _but_of_offsets(
-    Multiplier("bias_lr_mult", "lr", _bias_but_of_norms, "be a bias"), ", not of a norm layer or an offset"
+    Multiplier("bias_lr_mult", "lr", _bias_but_of_norms, "be a bias"), ", but not in a norm or offset layer"
 )
 DCN_OFFSET_LR = Multiplier("dcn_offset_lr_mult", "lr", _offset, "be a conv_offset of a deformable convolution")
 NORM_DECAY = Multiplier("norm_decay_mult", "weight_decay", _norm, "be a parameter of a norm layer")

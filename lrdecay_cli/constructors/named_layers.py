@@ -1,4 +1,4 @@
-"""Layer decay by parameter names and ``num_layers``: the common code for mmdet's constructor and similar ones.
+"""Layer decay by parameter names and ``num_layers``: common code for mmdet's and similar constructors.
 
 mmseg, mmpose and mmaction use mmdet's formula with other layer names and other exemptions from weight decay. The file
 of each constructor defines these names and exemptions as tables. The code here computes and explains groups from the
@@ -32,10 +32,10 @@ class Factor(NamedTuple):
     """A factor by which a constructor multiplies the lr scale of some parameters."""
 
     symbol: str
-    """The factor in formulas: the option that sets it, or the number in the constructor's code."""
+    """The name of the factor in formulas: the option that sets the factor, or the number in the constructor's code."""
     value: int | float
     reason: str
-    """Why the factor applies."""
+    """Why the constructor multiplies the lr scale of the parameter by this factor."""
 
 
 class Exempt(NamedTuple):
@@ -43,9 +43,9 @@ class Exempt(NamedTuple):
 
     cause: str
     applies: Callable[[str, tuple[int, ...]], bool]
-    """True if the rule applies. Arguments: full parameter name and shape."""
+    """A function that returns True if the rule applies to a parameter. Arguments: full parameter name and shape."""
     condition: str
-    """What a parameter needs for the rule to apply: ``be a 1-D tensor``."""
+    """The condition for the rule to apply, as a verb phrase: for example ``be a 1-D tensor``."""
     reason: Callable[[Tensor], str] = lambda tensor: ""
 
 
@@ -60,22 +60,30 @@ def naming(part: str) -> Exempt:
 
 @dataclass(frozen=True, slots=True)
 class NamedDecay:
-    """The layer decay of a constructor that recognises layers by name: rules for layer ids and for exemptions."""
+    """The layer decay of a constructor that recognises layers by name.
+
+    It consists of rules for layer ids, and of rules that exempt parameters from weight decay.
+    """
 
     layers: tuple[LayerNames, ...]
     exempt: tuple[Exempt, ...]
     """The exemptions from weight decay, in the constructor's order."""
     exemption: Callable[[str, tuple[int, ...], Module | None], str | None] | None = None
-    """Returns the cause of an exemption, or None. If not set, :attr:`exempt` is used."""
+    """A function that returns why a parameter is exempt from weight decay, or None.
+
+    Without this function, the first rule in :attr:`exempt` that applies is the reason.
+    """
     rate_option: str = "decay_rate"
     factors: Callable[[str, int, int | float, DecayOptions, Mapping[str, Any]], Iterable[Factor]] | None = None
-    """Yields factors on the lr scale, in order. Arguments: full name, layer id, the scale without these factors, the
-    options of the decay, and ``paramwise_cfg``.
+    """A function that yields the further factors of a parameter's lr scale, in the constructor's order.
+
+    Arguments: full parameter name, layer id, lr scale without these factors, options of the layer decay, and
+    ``paramwise_cfg``.
     """
     depths_option: str = ""
-    """The option with the depths. Empty if the depths follow from the parameter names."""
+    """The option with the number of blocks in each stage. Empty if these numbers follow from the parameter names."""
     describe: Callable[[str, Mapping[str, Any]], Iterator[str]] | None = None
-    """Remarks on a parameter, one sentence each. Arguments: full name and options."""
+    """A function that yields remarks on a parameter. Arguments: full parameter name and ``paramwise_cfg``."""
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -85,7 +93,10 @@ class NamedDecay:
     def make_rules(
         self, inputs: ConstructorInputs, names: Sequence[str], _depth: LayerDepth | None = None
     ) -> ConstructorRules:
-        """Return the formulas for one model. Raises DecayError if the constructor rejects its inputs."""
+        """Return the rules that compute the groups of one model.
+
+        Raises DecayError if the constructor rejects its inputs.
+        """
         return _Rules(self, inputs, names)
 
     def raise_cause(self, inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
@@ -156,7 +167,7 @@ class _Rules(ConstructorRules):
     def _of_layers(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         layer_id = provenance.layer_id.result if provenance.layer_id else None
         if layer_id == 0 and not tensor.seen.startswith(BACKBONE_PREFIX):
-            return ("it is outside the backbone, but has the stem's layer id: the smallest lr",)
+            return ("the parameter is outside the backbone, but has the stem's layer id and so the lowest lr",)
         blocks = tuple(f"{BACKBONE_PREFIX}{head}" for head in self._layers.heads)
         if not isinstance(layer_id, int) or not tensor.seen.startswith(blocks):
             return ()
@@ -172,9 +183,9 @@ class _Rules(ConstructorRules):
         trace = layer_trace(self._rules.layer_id(tensor.seen))
         if matching == len(order) - 1:
             reason = (
-                "no rule above matches: it is in the backbone, but gets the head's layer id"
+                "no rule above matches: the parameter is in the backbone, but gets the head's layer id"
                 if own
-                else "it is outside the backbone"
+                else "the parameter is outside the backbone"
             )
             trace = msgspec.structs.replace(trace, reason=reason)
         yield trace
@@ -198,13 +209,19 @@ class _Rules(ConstructorRules):
                 return
 
     def _never_read(self, tensor: Tensor) -> Iterator[RuleTrace]:
-        """Yield the outcome ``never read`` for each option of mmengine's constructor that matches the parameter."""
+        """Yield a trace for each option of mmengine's default constructor that matches the parameter.
+
+        The outcome of these traces is ``never read``, because the constructor here does not read such options.
+        """
         options = self._inputs.options
         keys = options.get("custom_keys")
         if isinstance(keys, Mapping):
             for key in sorted(sorted(keys), key=len, reverse=True):
                 if key in tensor.seen:
-                    yield _unread(f"custom_keys[{key!r}]", "it is in the name, but this constructor ignores keys")
+                    yield _unread(
+                        f"custom_keys[{key!r}]",
+                        "the key is part of the parameter name, but this constructor ignores custom keys",
+                    )
         for multiplier in mmengine_default.SPEC.multipliers:
             fit = multiplier.fit(tensor)
             if options.get(multiplier.option) is not None and fit.fits:

@@ -1,11 +1,11 @@
 """Constructors that build one optimizer for each part of a model, each with mmengine's default constructor.
 
 Sources: mmagic 1.2.0, ``mmagic/engine/optimizers/multi_optimizer_constructor.py``, ``pggan_optimizer_constructor.py``,
-``singan_optimizer_constructor.py``; mmrazor 1.0.0, ``mmrazor/engine/optimizers/optimizer_constructor.py``. Which
-optimizers PGGAN steps at a time follows from ``train_step`` in mmagic's ``mmagic/models/editors/pggan/pggan.py``.
+``singan_optimizer_constructor.py``; mmrazor 1.0.0, ``mmrazor/engine/optimizers/optimizer_constructor.py``. For PGGAN,
+``train_step`` in mmagic's ``mmagic/models/editors/pggan/pggan.py`` shows which optimizers step in an iteration.
 
-``optim_wrapper`` contains the settings of each optimizer by name, with a ``paramwise_cfg`` for each. For each part,
-mmengine's constructor gets the parameter names without the prefix of the part.
+``optim_wrapper`` contains the settings of each optimizer under its name. Each optimizer may have a ``paramwise_cfg``.
+For each part of the model, mmengine's constructor gets the parameter names without the prefix of the part.
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ class _Part(NamedTuple):
     """The part of a model that one optimizer trains."""
 
     key: str
-    """Key of the part's settings in ``optim_wrapper``. Empty if ``optim_wrapper`` itself has the settings."""
+    """Key of the part's settings in ``optim_wrapper``. Empty if ``optim_wrapper`` itself contains the settings."""
     prefix: str = ""
-    """Prefix of the part's parameter names in the model. mmengine's constructor gets the names without it."""
+    """Prefix of parameter names in the part: ``generator.``. mmengine's constructor gets names without this prefix."""
     scale: str = ""
-    """Resolution of the part. ``lr_schedule`` may set another lr for it."""
+    """Image resolution for which the optimizer trains the part. ``lr_schedule`` may set an lr for a resolution."""
 
 
 _Parts = Callable[[Mapping[str, Any], str], _Part]
-"""Maps ``optim_wrapper`` and an optimizer's name to the part that it trains. Raises DecayError if there is none."""
+"""A function that returns the part of the model that an optimizer trains.
+
+Its arguments are ``optim_wrapper`` and the name of the optimizer. It raises DecayError if there is no such part.
+"""
 
 
 def _part_by_name(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
@@ -47,7 +50,7 @@ def _part_by_name(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
 
 
 def _numbered(wrapper: Mapping[str, Any], optimizer: str) -> tuple[str, str]:
-    """Split the name of an optimizer into key and number: ``generator`` and 128 for ``generator_128``."""
+    """Split the name of an optimizer into key and number: ``generator_128`` gives ``generator`` and ``128``."""
     key, _, number = optimizer.rpartition("_")
     if not isinstance(wrapper.get(key), Mapping):
         raise DecayError(f"optim_wrapper has no settings for optimizer {optimizer!r}")
@@ -98,7 +101,9 @@ class _Rules(ConstructorRules):
         if part.scale in self._schedule(part):
             return (RuleTrace(("lr",), _scheduled(part), "applies"),)
         # Equal for all scales without their own lr, so report these together.
-        return (RuleTrace(("lr",), f"{_SCHEDULE}[{part.key!r}]", "no match", "it has no lr for this resolution"),)
+        return (
+            RuleTrace(("lr",), f"{_SCHEDULE}[{part.key!r}]", "no match", "lr_schedule has no lr for this resolution"),
+        )
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         part, rules, _ = self._of(tensor)
@@ -108,8 +113,8 @@ class _Rules(ConstructorRules):
         """Return what determines the lr and weight decay of a tensor in its optimizer.
 
         Returns:
-            Three values: the part of the model that the optimizer trains; the rules of mmengine's constructor for the
-            part's ``paramwise_cfg``, or None if it is empty; and the formulas that apply if there are no such rules.
+            Three values: the part of the model that the optimizer trains; the rules of mmengine's constructor, or None
+            if the part has no ``paramwise_cfg``; and the formulas that apply without ``paramwise_cfg``.
         """
         group = tensor.group
         if group is None:
@@ -161,8 +166,8 @@ def _within(tensor: Tensor, part: _Part) -> Tensor:
 def _part_of_modules(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
     """Return the part of the model that an optimizer trains.
 
-    An optimizer may also train several modules, or the modules that match a regular expression. Then the prefix of the
-    part is wrong, but is not used, because such an optimizer has no ``paramwise_cfg``.
+    An optimizer may also train several modules, or the modules that match a regular expression. The prefix of the part
+    is then wrong, but lrdecay does not use the prefix, because such an optimizer has no ``paramwise_cfg``.
     """
     named = wrapper.get(optimizer)
     module = named.get("modules") if isinstance(named, Mapping) else None
@@ -190,7 +195,7 @@ def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParamet
                 )
         if inputs.spec is MULTI_SPEC:
             if "modules" not in settings and any("modules" in each for each in own.values()):
-                problem = "this optimizer has no option 'modules', but other optimizers have it"
+                problem = "this optimizer has no option 'modules', but another optimizer has this option"
                 raise DecayError(problem, where=place, fix=f"set {place}.modules={key!r}")
             continue
         if key not in modules:
@@ -201,7 +206,7 @@ def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParamet
                 problem = f"{name} also passes paramwise_cfg to the optimizer wrapper, which rejects it"
                 raise DecayError(problem, where=f"{place}.paramwise_cfg", fix=f"set optim_wrapper.{_RESET}=False")
             if key not in (wrapper.get(_SCHEDULE) or {}):
-                problem = f"{name} needs an entry for {key!r}, even an empty one"
+                problem = f"{name} needs an entry for {key!r}, which may be empty"
                 raise DecayError(problem, where=f"optim_wrapper.{_SCHEDULE}", fix=f"add {key}=dict()")
 
 
@@ -214,7 +219,7 @@ def _spec(name: str, project: str, parts: _Parts, short: str) -> ConstructorSpec
         short=short,
         lr_from="optimizers",
         makes_groups_without_options=True,
-        exempting="set norm_decay_mult=0.0 or bias_decay_mult=0.0 in the paramwise_cfg of its optimizer",
+        exempting="set norm_decay_mult=0.0 or bias_decay_mult=0.0 in the paramwise_cfg of the parameter's optimizer",
         make_rules=lambda inputs, _names, _depth: _Rules(inputs, parts),
         raise_cause=_raise_cause,
     )

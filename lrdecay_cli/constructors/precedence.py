@@ -1,4 +1,7 @@
-"""Decide which custom key or multiplier applies to a parameter, as mmengine's and mmpretrain's constructors do."""
+"""Decide as mmengine's and mmpretrain's constructors which option applies to a parameter.
+
+The option is a custom key, or a multiplier such as ``norm_decay_mult``.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,14 @@ _OF_A_KEY = ("lr_mult", "decay_mult")
 def key_trace(
     about: tuple[Part, ...], key: str, outcome: Outcome, reason: str, *, shortest_counts: bool = False
 ) -> RuleTrace:
-    """Return what ``explain`` shows about a custom key: whether it applies to a parameter, and the reason."""
+    """Return what ``explain`` shows about a custom key: whether the key applies to a parameter, and why."""
     premise = f"have {key!r} in its name"
     condition = f"{premise}, and no {'shorter' if shortest_counts else 'longer'} key"
     return RuleTrace(about, f"custom_keys[{key!r}]", outcome, reason, condition, premise, "custom_key", key)
 
 
 def overridden_by(winner: str, key: str) -> str:
-    """Return which key overrides ``key``, and why, as text: ``by the longer 'norm.weight'``."""
+    """Return a text that says why ``winner`` overrides ``key``, for example ``by the longer 'norm.weight'``."""
     if len(winner) != len(key):
         return f"by the {'longer' if len(winner) > len(key) else 'shorter'} {winner!r}"
     return f"by {winner!r}: equally long, {'first' if winner < key else 'last'} in the alphabet"
@@ -42,19 +45,21 @@ def layer_trace(layer_id: Formula) -> RuleTrace:
 
 
 def own_step(option: str, given: int | float | None, default: float | None) -> Formula:
-    """Return the formula for a group without its own lr or weight decay.
+    """Return the formula for the lr or weight decay of a group that does not set this value itself.
 
-    The result is the value in the config, otherwise the optimizer's default. ``option`` is ``base_lr`` or
-    ``base_weight_decay``.
+    The formula gives the value of the config (``given``). If the config sets none, the formula gives the optimizer's
+    ``default``. ``option`` is ``base_lr`` or ``base_weight_decay``.
     """
     if given is not None:
         return Formula(option, repr(given), given, {option: given}, "given", expression=option)
     name = option.removeprefix("base_")
-    return Formula(f"the optimizer's own, the config gives no {name}", repr(default), default, basis="default")
+    return Formula(
+        f"the optimizer's default, because the config sets no {name}", repr(default), default, basis="default"
+    )
 
 
 class OptionPrecedence(ConstructorRules):
-    """Decides which custom key or multiplier applies to a parameter, according to the spec of the constructor."""
+    """Decides by the constructor's spec which custom key or multiplier applies to a parameter."""
 
     def __init__(self, inputs: ConstructorInputs) -> None:
         self.inputs = inputs
@@ -63,12 +68,12 @@ class OptionPrecedence(ConstructorRules):
         self._multipliers = inputs.spec.multipliers_set(inputs.options)
         self._base = {"lr": inputs.base_lr, "weight_decay": inputs.base_weight_decay}
         self.effective_multipliers = tuple(known for known in self._multipliers if self._base[known.target] is not None)
-        """The multipliers that the config sets and that have a value to multiply. For example, ``flat_decay_mult``
-        needs a weight decay.
+        """The multipliers in the config that have an effect. For example, ``flat_decay_mult`` has an effect only if the
+        config sets a weight decay.
         """
         given = inputs.options.get("custom_keys")
         self.multipliers_override_keys = bool(self._reads and inputs.options.get(self._reads.override_option))
-        """True if a matching multiplier overrides a matching key."""
+        """True if multipliers override custom keys, as with ``force_default_settings=True`` of mmpose."""
         read = self._reads and not (self._reads.need_weight_decay and inputs.base_weight_decay is None)
         keys = sorted(sorted(given), key=len, reverse=True) if read and isinstance(given, Mapping) else []
         if self._reads and self._reads.shortest_counts:
@@ -77,12 +82,12 @@ class OptionPrecedence(ConstructorRules):
         """The custom keys in order of precedence. Empty if the constructor ignores custom keys."""
 
     def matching_keys(self, tensor: Tensor) -> list[str]:
-        """Return the custom keys in a parameter's name, in order of precedence. The first one applies."""
+        """Return the custom keys that a parameter's name contains, in order of precedence. The first key applies."""
         name = self._reads.searched_name(tensor) if self._reads else ""
         return [key for key in self.keys if key in name]
 
     def key_settings(self, key: str) -> Mapping[str, Any]:
-        """Return the settings of a custom key. Empty if the settings are not a dict."""
+        """Return the settings of a custom key, such as ``lr_mult``. Empty if the settings are not a dict."""
         given = self.inputs.options["custom_keys"][key]
         return given if isinstance(given, Mapping) else {}
 
@@ -91,7 +96,7 @@ class OptionPrecedence(ConstructorRules):
         return next(iter(self.matching_keys(tensor)), None)
 
     def winning_multiplier(self, tensor: Tensor, target: Target) -> Multiplier | None:
-        """Return the option that multiplies the lr or weight decay of a parameter if no custom key matches its name."""
+        """Return the multiplier for the lr or weight decay of a parameter without a custom key; None if none fits."""
         known = self.effective_multipliers
         fitting = [multiplier for multiplier in known if multiplier.target == target and multiplier.fit(tensor).fits]
         if not fitting:
@@ -136,7 +141,7 @@ class OptionPrecedence(ConstructorRules):
         factor = "lr_mult" if target == "lr" else "decay_mult"
         if settings.get(factor) is None:
             # mmengine and mmpretrain multiply by a default of 1.0 then.
-            rule, product = f"{base_name} * 1.0, {label} gives no {factor}", f"{base_name} * 1.0"
+            rule, product = f"{base_name} * 1.0, {label} sets no {factor}", f"{base_name} * 1.0"
             return Formula(rule, f"{base!r} * 1.0", base * 1.0, {base_name: base}, "custom_key", key, product)
         number = finite_number(settings[factor], f"paramwise_cfg.{label}.{factor}")
         rule, inputs = f"{base_name} * {label}.{factor}", {base_name: base, factor: number}
@@ -153,7 +158,7 @@ class OptionPrecedence(ConstructorRules):
         )
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
-        """Return remarks on settings of the applied custom key that have no effect."""
+        """Return remarks about settings that have no effect, in the custom key that applies to the parameter."""
         key, found = self.winning_key(tensor), []
         for option in () if key is None else self.key_settings(key):
             like = nearest(option, _OF_A_KEY, likeness=0.6)
@@ -208,7 +213,7 @@ class OptionPrecedence(ConstructorRules):
                 reason = f"the config sets no {target.replace('_', ' ')} to multiply"
             elif key is not None:
                 outcome = "skipped"
-                reason = f"custom_keys[{key!r}] matched, and a key takes precedence"
+                reason = f"custom_keys[{key!r}] matches and takes precedence"
                 reason += f", although {fit.reason}" if fit.fits else ""
             elif multiplier is winner:
                 outcome, decided = "applies", target == "weight_decay"
@@ -223,7 +228,7 @@ class OptionPrecedence(ConstructorRules):
 def _absent(key: str, tensor: Tensor) -> str:
     reason = f"{key!r} is not in the name"
     if key in tensor.name:
-        return f"{reason}, which the constructor sees without the wrapper's 'module.'"
+        return f"{reason}: the constructor sees the name without the model wrapper's 'module.'"
     if key.startswith(".") and tensor.seen.startswith(key[1:]):
-        return f"{reason}, which begins without a dot"
+        return f"{reason}: the name begins without a dot"
     return reason

@@ -92,12 +92,12 @@ class _WithoutOptions(ConstructorRules):
         return self._provenance
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        reason = "it is empty, so all parameters are in one group, frozen ones included"
+        reason = "paramwise_cfg is empty, so all parameters are in one group, also the frozen parameters"
         return (RuleTrace(("lr", "weight_decay"), "paramwise_cfg", "no effect", reason),)
 
 
 def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> GroupMap:
-    """Return the map with formulas for every grouped parameter that lrdecay's rules cover."""
+    """Return the map with the formulas of every parameter in a group, as far as lrdecay knows the formulas."""
     tensors = tensors_met(group_map)
     try:
         rules = rules_of(group_map, tensors, layer_depth)
@@ -128,20 +128,20 @@ class KeyMatches(msgspec.Struct, frozen=True):
 
     key: str
     settings: Mapping[str, Any]
-    """The settings of the key in the config."""
+    """The settings of the custom key in the config, such as ``lr_mult``."""
     wins: tuple[str, ...]
     """Trainable parameters to which this key applies."""
     overridden: Mapping[str, str]
-    """Trainable parameters with this key in their names, each with the key that overrides it."""
+    """Trainable parameters with this key in their names to which another key applies, each with the other key."""
     frozen: tuple[str, ...]
     """Frozen parameters with this key in their names. No key has an effect on them."""
     duplicates: tuple[str, ...]
     """Further names of shared tensors that contain this key. Keys apply only to the first name of a tensor."""
     switches_off: Mapping[str, tuple[str, ...]]
-    """Parameters of :attr:`wins` that a multiplier such as ``norm_decay_mult`` would change without this key, by
-    multiplier.
+    """For each multiplier, such as ``norm_decay_mult``: the parameters of :attr:`wins` that it would change without
+    this key.
 
-    The key overrides all multipliers, whichever values it sets.
+    The key overrides all multipliers, even if its settings are empty.
     """
 
     @property
@@ -153,7 +153,7 @@ class KeyMatches(msgspec.Struct, frozen=True):
 def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
     """Return the matches of each custom key, in the order in which the constructor tries the keys.
 
-    Empty if the config has no ``custom_keys``, or if the constructor is not known to read them.
+    Empty if the config has no ``custom_keys``, or if the constructor ignores them, as far as lrdecay knows.
     """
     precedence = OptionPrecedence(inputs_of(group_map))
     matched: dict[str, list[tuple[Tensor, str]]] = {key: [] for key in precedence.keys}
@@ -167,7 +167,7 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
 def _matches(precedence: OptionPrecedence, key: str, tensors: list[tuple[Tensor, str]]) -> KeyMatches:
     """Return the matches of one custom key.
 
-    ``tensors`` has the tensors with this key in their names, each with the key that applies to it.
+    ``tensors`` contains each tensor with ``key`` in its name, together with the custom key that applies to the tensor.
     """
     wins = [tensor for tensor, winner in tensors if tensor.trainable and winner == key]
     switches_off = {

@@ -17,17 +17,17 @@ from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.training import Module
 
 LayerDepth = Callable[[str], tuple[int, int]]
-"""A model's own ``get_layer_depth``: maps a parameter name to its layer id and the number of layers."""
+"""A model's method ``get_layer_depth``: returns the layer id of a parameter name, and the number of layers."""
 
 
 class ConstructorRules:
     """The formulas of a constructor for one model.
 
-    The default methods are for a constructor that records its own formulas in the map.
+    The default methods are for a constructor that records its own formulas in the group map.
     """
 
     def provenance(self, tensor: Tensor) -> Provenance:
-        """Return the formulas for the numbers of a parameter in a group.
+        """Return the formulas of a grouped parameter's layer id, lr scale, lr and weight decay.
 
         Raises:
             DecayError: no formula is known for this parameter.
@@ -39,7 +39,7 @@ class ConstructorRules:
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """Return every rule that the constructor considers for a parameter, in the constructor's order.
 
-        ``provenance`` has the formulas that the map records for the parameter.
+        ``provenance`` contains the formulas that the group map records for the parameter.
 
         Raises:
             DecayError: no rule covers the parameter.
@@ -59,20 +59,22 @@ class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     targets: tuple[Target, ...]
-    """The values that a key can change."""
+    """The numbers that a custom key can change: lr, weight decay or both."""
     need_weight_decay: bool = False
-    """True if the constructor ignores keys unless the config sets a weight decay."""
+    """True if the constructor reads custom keys only if the config sets a weight decay."""
     override_option: str = ""
-    """The option that makes a matching multiplier override a matching key. Empty if there is none."""
+    """The option that gives multipliers precedence over custom keys. Empty if the constructor has no such option."""
     shortest_counts: bool = False
-    """True if the shortest key applies instead, and of keys with the same length the last in alphabetical order."""
+    """True if the shortest key applies instead of the longest. Of keys with the same length, the last in alphabetical
+    order then applies.
+    """
     dot_before_own: bool = False
-    """True if the name of a parameter of the model itself is ``.weight`` instead of ``weight`` for the search."""
+    """True if the constructor searches in ``.weight``, not ``weight``, for a parameter of the model itself."""
 
     def searched_name(self, tensor: Tensor) -> str:
         """Return the name of a parameter in which the constructor searches for custom keys.
 
-        It starts with a dot if the model itself registers the parameter and :attr:`dot_before_own` is True.
+        The name starts with a dot if the model itself registers the parameter and :attr:`dot_before_own` is True.
         """
         return f".{tensor.own}" if self.dot_before_own and not tensor.path else tensor.seen
 
@@ -80,11 +82,11 @@ class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
 class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The properties of an optimizer wrapper constructor, for rules, explanations, suggestions and errors.
 
-    The defaults of the fields describe a subclass of mmengine's constructor that has none of the special properties.
+    A spec with only the default values describes a subclass of mmengine's constructor without special properties.
     """
 
     known: ClassVar[bool] = True
-    """True if lrdecay knows the constructor."""
+    """True if lrdecay knows the options and rules of the constructor."""
 
     name: str
     """The class name, as registered."""
@@ -93,83 +95,93 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     package: str
     """The package that defines the class. A class with the same name in another package is another constructor."""
     scope: str = ""
-    """Registry scope, which is also the name of the package that registers the class. A config of another scope must
-    write it before the class name. Empty for mmengine's own registry, which all scopes search.
+    """Registry scope, which is also the name of the package that registers the class, for example ``mmdet``.
+
+    A config with another default scope must write ``mmdet.`` before the class name. The scope is empty for a class in
+    mmengine's registry, because mmengine finds such a class from every scope.
     """
     imports: tuple[str, ...] = ()
     """Modules that a config must list in ``custom_imports``."""
     short: str = ""
     """Short name for narrow columns. Empty to use the class name."""
     marks: tuple[str, ...] = ()
-    """Lower-case words. If the name of the module or of the backbone contains one of them, a copied class is more
-    likely a copy of this constructor than of a similar constructor.
+    """Lower-case words that help to find out which constructor a user's class is a copy of.
+
+    If the name of the user's module or backbone contains one of these words, lrdecay tries this constructor before
+    similar ones.
     """
 
     lr_from: Literal["layers", "custom_keys", "kinds", "optimizers", "unknown"]
-    """What determines the lr of a group: the depth of its parameters (``layers``), keys in their names, their kind, or
-    the optimizer that has them.
+    """What determines the lr of a group.
+
+    ``layers``: the depth of its parameters. ``custom_keys``: keys that occur in the names of its parameters. ``kinds``:
+    whether its parameters are biases or weights. ``optimizers``: the optimizer that updates the group.
     """
     options: tuple[str, ...] = ()
     """The options of ``paramwise_cfg`` that the constructor reads."""
     options_are_keys: bool = False
-    """True if the keys of ``paramwise_cfg`` are parts of parameter names, as the keys of ``custom_keys`` are for
-    others.
+    """True if the constructor reads the keys of ``paramwise_cfg`` as parts of parameter names. Other constructors read
+    the keys of ``custom_keys`` like this.
     """
     rate_option: str | None = None
-    """The option with the decay rate, which is the factor between the lrs of neighbouring layers."""
+    """The option that sets the decay rate, which is the factor between the lrs of neighbouring layers."""
     default_rate: float | None = None
-    """The decay rate if the option is absent. None if the option is required."""
+    """The decay rate if the config does not set :attr:`rate_option`. None if the constructor has no default."""
     requires_options: bool = False
-    """True if the constructor rejects an empty ``paramwise_cfg``. Otherwise it then builds one group with the
-    optimizer's own numbers.
+    """True if the constructor rejects an empty ``paramwise_cfg``. False if the constructor accepts it and builds one
+    group, with the lr and weight decay of the optimizer.
     """
     makes_groups_without_options: bool = False
-    """True if the constructor builds the same kinds of groups without ``paramwise_cfg``."""
+    """True if the constructor applies its rules even if the config has no ``paramwise_cfg``."""
     num_layers: Literal["family", "own"] | None = None
-    """How the constructor counts ``num_layers``. ``family``: as :meth:`Family.fitting` does, so another number is a
-    mistake. ``own``: in a way that lrdecay does not know. None: it has no such option.
+    """Whether lrdecay knows the right value of the option ``num_layers``.
+
+    ``family``: the right value is the result of :meth:`Family.fitting`. ``own``: the constructor counts layers
+    differently, and lrdecay does not know the right value. None: the constructor has no such option.
     """
     families: tuple[Family, ...] | None = None
-    """The backbone families that the constructor supports. None if it does not depend on the backbone's class."""
+    """The backbone families that the constructor supports. None if it supports backbones of every class."""
     asks_model: bool = False
-    """True if the model's ``get_layer_depth`` determines the layer ids. The ids may then have gaps."""
+    """True if the model's ``get_layer_depth`` determines the layer ids. Some layer ids may then be unused."""
     first_stage_is_a_layer: bool = False
-    """True if all blocks of the first stage share a layer id. A backbone with one stage then has no decay."""
+    """True if all blocks of the first stage share a layer id. A backbone with one stage then has no layer decay."""
     rest_is_head: bool = False
-    """True if unrecognised parameter names of the backbone get the head's layer id."""
+    """True if backbone parameters with unrecognised names get the head's layer id."""
 
     stem_id: int = 0
-    """The lowest layer id: that of the stem."""
+    """The layer id of the stem, which is the lowest layer id."""
 
     custom_keys: CustomKeys | None = None
     """How the constructor reads ``custom_keys``. None if it ignores them."""
     multipliers: tuple[Multiplier, ...] = ()
-    """The ``*_mult`` options that the constructor reads, in its order.
+    """The ``*_mult`` options that the constructor reads, in the order in which the constructor tests them.
 
-    If several match a parameter, the last one applies to the lr and the first one to the weight decay.
+    If several lr multipliers match a parameter, the last applies. If several weight decay multipliers match, the first
+    applies.
     """
     exempt_names: tuple[str, ...] = ()
     """Full parameter names that the constructor exempts from weight decay."""
-    exempting: str = "set their weight decay to 0 in the constructor"
-    """For a constructor without multipliers: the fix that exempts further parameters from weight decay."""
+    exempting: str = "set the weight decay of the parameters to 0 in the constructor"
+    """For a constructor without multipliers: the text of a fix that exempts parameters from weight decay."""
 
     turns: Callable[[Mapping[str, Any], Sequence[str]], tuple[tuple[str, ...], ...]] | None = None
-    """Returns the sets of optimizers that step alternately, from ``optim_wrapper`` and the names of all optimizers.
+    """Function that returns the sets of optimizers that step alternately.
 
-    None if all optimizers step in every iteration.
+    Its arguments are ``optim_wrapper`` and the names of all optimizers. None if all optimizers step in every iteration.
     """
 
     make_rules: Callable[[ConstructorInputs, Sequence[str], LayerDepth | None], ConstructorRules] | None = None
-    """Returns the formulas for one model with a non-empty ``paramwise_cfg``. Raises DecayError if the constructor
-    rejects its inputs. Arguments: the inputs, all parameter names as the constructor gets them, and the model's
-    ``get_layer_depth`` if available.
+    """Function that returns the formulas for one model with a non-empty ``paramwise_cfg``.
+
+    Its arguments are the inputs of the constructor, all parameter names as the constructor gets them, and the model's
+    ``get_layer_depth`` if available. It raises DecayError if the constructor rejects the inputs.
     """
     raise_cause: Callable[[ConstructorInputs, Sequence[TrainingParameter]], None] | None = None
-    """Raises DecayError with the cause if the constructor's own error does not name the cause."""
+    """Function that raises DecayError with the cause of a failure, if the constructor's own error does not name it."""
 
     @property
     def label(self) -> str:
-        """The constructor with its project: ``mmdet's ClassName``."""
+        """The name of the constructor with its project, for messages: ``mmdet's ClassName``."""
         return f"{self.project}'s {self.name}"
 
     @property
@@ -179,9 +191,9 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def decays_layers(self) -> bool:
-        """True if the constructor is made to lower the lr from the head to the stem.
+        """True if the constructor lowers the lr layer by layer from the head to the stem.
 
-        Also True for an unknown constructor, because it may do so too.
+        Also True for an unknown constructor, because an unknown constructor may lower the lr too.
         """
         return self.lr_from in ("layers", "unknown")
 
@@ -211,7 +223,7 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.rate_option) and self.default_rate is None and not self.requires_options and not options
 
     def serves(self, backbone: str | None) -> bool:
-        """True if the constructor is known to recognise the layers of this backbone class."""
+        """True if the constructor recognises the layers of backbones of this class."""
         return self.families is None or any(family.classes.match(backbone or "") for family in self.families)
 
     def never_reads(self, option: str) -> bool:
@@ -219,14 +231,14 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
         return not self.options_are_keys and option not in self.options
 
     def multipliers_set(self, options: Mapping[str, Any]) -> tuple[Multiplier, ...]:
-        """Return the multipliers that ``options`` sets, with or without an effect."""
+        """Return the multipliers that ``options`` sets, even those without an effect."""
         return tuple(known for known in self.multipliers if options.get(known.option) is not None)
 
 
 class UnknownConstructor(ConstructorSpec, frozen=True, kw_only=True):
     """The spec of a constructor that lrdecay does not know.
 
-    Of its options, lrdecay knows only those that the constructor read while it built the optimizer.
+    lrdecay knows only the options that the constructor read when it built the optimizer.
     """
 
     known: ClassVar[bool] = False
@@ -266,9 +278,7 @@ _RATE_OPTIONS = ("decay_rate", "layer_decay_rate", "layer_decay", "lr_decay_rate
 
 
 class ConstructorInputs(msgspec.Struct, frozen=True):
-    """Everything besides the parameters that a constructor's groups depend on: options, lr, weight decay, modules,
-    GPUs.
-    """
+    """What the groups depend on besides the parameters: options, lr, weight decay, modules and number of GPUs."""
 
     spec: ConstructorSpec
     options: Mapping[str, Any]
@@ -278,9 +288,9 @@ class ConstructorInputs(msgspec.Struct, frozen=True):
     base_weight_decay: int | float | None
     """The weight decay of the optimizer in the config. None if the config does not set it."""
     default_lr: float | None
-    """The lr that the optimizer gives a group without its own lr."""
+    """The optimizer's default lr, for a group whose lr the constructor does not set."""
     default_weight_decay: float | None
-    """The weight decay that the optimizer gives a group without its own weight decay."""
+    """The optimizer's default weight decay, for a group whose weight decay the constructor does not set."""
     backbone: str | None
     """Class name of the model's backbone."""
     optimizer: Mapping[str, Any] = {}
@@ -288,6 +298,6 @@ class ConstructorInputs(msgspec.Struct, frozen=True):
     wrapper: Mapping[str, Any] = {}
     """The ``optim_wrapper`` of the config. If there are several optimizers, it contains their settings by name."""
     modules: Mapping[str, Module] = {}
-    """Every module with parameters, by its path for the constructor, in the model's order."""
+    """Every module with parameters, by its path in the model that the constructor gets, in the model's order."""
     gpus: int = 1
     """The number of GPUs of the training."""

@@ -2,8 +2,8 @@
 kernels.
 
 Source: UniRepLKNet (AILab-CVC/UniRepLKNet, 2025-08),
-``detection/mmcv_custom/unireplknet_layer_decay_optimizer_constructor.py``. It is written for mmcv 1. If it imports
-mmengine's names instead, the same code builds the same groups.
+``detection/mmcv_custom/unireplknet_layer_decay_optimizer_constructor.py``. This file is written for mmcv 1. With
+imports from mmengine instead, the same code builds the same groups.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _factors(
 ) -> Iterator[Factor]:
     value = finite_number(options.get(_FACTOR, 1), f"paramwise_cfg.{_FACTOR}")
     if value != 1 and _KERNELS in name:
-        yield Factor(_FACTOR, value, f"{_KERNELS!r} is in the name")
+        yield Factor(_FACTOR, value, f"{_KERNELS!r} is in the parameter name")
 
 
 _ANY_CONVNEXT = CONVNEXT._replace(family=replace(CONVNEXT.family, classes=ClassNames(("",), within=True)))
@@ -45,7 +45,7 @@ SPEC = ConstructorSpec(
     first_stage_is_a_layer=True,
     rest_is_head=True,
     exempt_names=UNDECAYED_NAMES,
-    exempting="exempt them in your own constructor: UniRepLKNet's constructor exempts only 1-D parameters",
+    exempting="exempt parameters in your own constructor: UniRepLKNet's constructor exempts only 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

@@ -61,7 +61,9 @@ SPEC = ConstructorSpec(
     rate_option="decay_rate",
     num_layers="family",
     rest_is_head=True,
-    exempting="exempt them in your own constructor: ViTDet's constructor exempts only norms of blocks and positions",
+    exempting=(
+        "exempt parameters in your own constructor: ViTDet's constructor exempts only norms in blocks and pos_embed"
+    ),
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

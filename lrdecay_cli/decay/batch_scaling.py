@@ -1,6 +1,4 @@
-"""Apply mmengine's ``auto_scale_lr`` to a group map.
-
-The module also describes the batch size and the number of GPUs for which a group map was built.
+"""Apply mmengine's ``auto_scale_lr`` to a group map, and describe the batch size and number of GPUs of a map.
 
 Source: mmengine 0.10.7, ``mmengine/runner/runner.py``, ``Runner.scale_lr``. mmengine multiplies the lr of every group
 (``group['lr'] * ratio``) after it builds the optimizer and before it builds the schedulers. ``lr_scale``, weight decay
@@ -25,7 +23,7 @@ OPTION = "auto_scale_lr"
 
 
 def lr_factor(gpus: int, size: int, base_size: int | float) -> float:
-    """Return the factor by which ``auto_scale_lr`` multiplies every lr, with operands in mmengine's order."""
+    """Return the factor by which ``auto_scale_lr`` multiplies every lr, computed in the same order as in mmengine."""
     return float(gpus * size) / float(base_size)
 
 
@@ -66,9 +64,9 @@ def scaled_map(group_map: GroupMap, batch: Batch, lrs: Sequence[float | None] | 
 
 
 def _scaled(built: Formula, factor: float) -> Formula:
-    """Return the formula ``built`` of an lr, multiplied by the factor of ``auto_scale_lr`` as its last operand.
+    """Return the formula of an lr with ``* factor`` at its end: ``1e-4 * 0.5`` becomes ``1e-4 * 0.5 * 4.0``.
 
-    No parentheses are needed, because the formula that the constructor records is a product or a number.
+    The formula ``built`` is a product or a number, so it needs no parentheses.
     """
     if built.result is None:
         return built
@@ -84,11 +82,11 @@ def _scaled(built: Formula, factor: float) -> Formula:
 
 
 def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
-    """Return ``audited`` with the ``auto_scale_lr`` factor of ``live`` in its lrs, in place of its own factor.
+    """Return ``audited`` with lrs that have the ``auto_scale_lr`` factor of ``live``, not the factor of ``audited``.
 
     ``audited`` is the map of an earlier audit, and ``live`` is the map of the running training. The factor depends on
-    the number of GPUs, which an audit does not know unless the user gives it. If the user gave it, ``audited`` is
-    returned unchanged.
+    the number of GPUs. An audit assumes 1 GPU, unless the user gave the number. If the user gave the number,
+    ``audited`` is returned unchanged.
     """
     if (
         not live.batch
@@ -100,7 +98,7 @@ def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
 
 
 def unscaled_map(group_map: GroupMap) -> GroupMap:
-    """Return the map with the lrs before ``auto_scale_lr``, up to rounding. Formulas do not change."""
+    """Return the map with every lr divided by the factor of ``auto_scale_lr``. Formulas do not change."""
     if group_map.lr_factor == 1:
         return group_map
     lrs = (None if group.lr is None else group.lr / group_map.lr_factor for group in group_map.groups)
@@ -124,7 +122,7 @@ def _describe_size(batch: Batch) -> str:
 
 
 def batch_facts(batch: Batch | msgspec.UnsetType) -> Iterator[tuple[str, str]]:
-    """Yield facts for a report: the batch size and number of GPUs of a map, and which numbers depend on them.
+    """Yield facts for a report: the batch size and number of GPUs of a map, and the numbers that depend on the GPUs.
 
     Yields nothing if the map has no :class:`Batch`.
     """
@@ -136,13 +134,13 @@ def batch_facts(batch: Batch | msgspec.UnsetType) -> Iterator[tuple[str, str]]:
     if batch.differs is not None:
         yield "depends on GPUs", describe_difference(batch)
     if batch.lr_factor is None and batch.differs is None:
-        yield "depends on GPUs", f"no lr and no weight decay ({OPTION} is off)"
+        yield "depends on GPUs", f"neither lr nor weight decay depends on GPUs ({OPTION} is off)"
 
 
 def describe_difference(batch: Batch) -> str:
-    """Return the number that depends on GPUs as text: ``weight decay of group_0: 0.0005 on 1 GPU, 0.001 on 8 GPUs``.
+    """Return a text about the lr or weight decay that depends on the number of GPUs; empty if there is none.
 
-    Empty if no number depends on the GPUs.
+    For example, ``weight decay of group_0: 0.0005 on 1 GPU, 0.001 on 8 GPUs``.
     """
     other = batch.differs
     if other is None:

@@ -37,12 +37,12 @@ class CustomKey:
 
     @property
     def label(self) -> str:
-        """The key as formulas name it: ``custom_keys['norm']``."""
+        """The name of the key in formulas: for example ``custom_keys['norm']``."""
         return f"custom_keys[{self.key!r}]"
 
     @property
     def where(self) -> str:
-        """The path of the key in the config, for errors."""
+        """The path of the key in the config, for error messages."""
         return f"{SECTION}.{self.label}"
 
 
@@ -50,8 +50,8 @@ def read_custom_keys(given: object) -> tuple[CustomKey, ...]:
     """Return the keys of the option ``custom_keys``, in order of precedence: the longest key first.
 
     Raises:
-        DecayError: ``custom_keys`` is not a dict of dicts, a key has a setting that is not one of the two multipliers,
-            or a multiplier is not a number.
+        DecayError: ``custom_keys`` is not a dict of dicts, a key has a setting other than ``lr_mult`` and
+            ``decay_mult``, or a multiplier is not a number.
     """
     where = f"{SECTION}.custom_keys"
     if not isinstance(given, Mapping):
@@ -59,13 +59,15 @@ def read_custom_keys(given: object) -> tuple[CustomKey, ...]:
     for key in given:
         if not isinstance(key, str) or not key:
             raise DecayError(
-                f"the key {key!r} is not a non-empty string", where=where, fix="use a part of a parameter name"
+                f"the key {key!r} is empty or not a string",
+                where=where,
+                fix="use a part of a parameter name as the key",
             )
     return tuple(_read(key, given[key]) for key in sorted(sorted(given), key=len, reverse=True))
 
 
 def matching(name: str, keys: Iterable[CustomKey]) -> CustomKey | None:
-    """Return the first of ``keys`` that is part of the parameter name; None if there is none."""
+    """Return the first of ``keys`` that is part of the parameter name; None if no key matches."""
     return next((key for key in keys if key.key in name), None)
 
 
@@ -84,22 +86,22 @@ AUTO: Literal["auto"] = "auto"
 
 OPTIONS = ("num_layers", "decay_rate", "decay_type", "backbone", "layers", "custom_keys", "strict_compat")
 # Options of mmengine 0.10.7's default constructor, which mmdet's decay constructor inherits and ignores.
-_NO_DECAY = "leave it out: norm layers, biases and 1-D tensors have no weight decay here"
-_BY_KEY = "leave it out, and use custom_keys"
+_NO_DECAY = "remove the option: norm layers, biases and 1-D tensors have no weight decay here"
+_BY_KEY = "remove the option, and use custom_keys"
 ELSEWHERE = {
     **dict.fromkeys(("norm_decay_mult", "bias_decay_mult", "flat_decay_mult"), _NO_DECAY),
     **dict.fromkeys(("bias_lr_mult", "dwconv_decay_mult", "dcn_offset_lr_mult"), _BY_KEY),
-    "bypass_duplicate": "leave it out: a shared tensor is in one group only",
+    "bypass_duplicate": "remove the option: a shared tensor is in one group only",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ConstructorOptions:
-    """The options of lrdecay's own constructor. Each value is valid, but may not fit the model."""
+    """The options of lrdecay's own constructor. Each value alone is valid, but may not fit the model."""
 
     decay_rate: int | float
     num_layers: int | Literal["auto"] = AUTO
-    """Number of layers between the stem and the rest of the model. ``auto`` means: count the layers of the backbone."""
+    """Number of layers between the stem and the head. ``auto`` means: count the layers of the backbone."""
     decay_type: DecayType = "layer_wise"
     backbone: str = "backbone"
     """Path of the backbone in the model."""
@@ -114,7 +116,10 @@ class ConstructorOptions:
     support.
     """
     passed_over: tuple[str, ...] = ()
-    """Options of mmengine's default constructor that the config sets. They are ignored, as in mmdet."""
+    """Options of mmengine's default constructor that the config sets.
+
+    With ``strict_compat``, lrdecay's constructor ignores these options, as mmdet does.
+    """
 
     @classmethod
     def from_paramwise_cfg(cls, paramwise_cfg: Mapping[str, Any] | None) -> ConstructorOptions:
@@ -146,7 +151,7 @@ class ConstructorOptions:
         return f"{self.backbone}."
 
     def with_layers(self, num_layers: int) -> DecayOptions:
-        """Return the options of the layer decay, with this number of layers."""
+        """Return the layer-decay options with this value of ``num_layers``."""
         return DecayOptions(num_layers, self.decay_rate, self.decay_type)
 
 

@@ -1,7 +1,7 @@
 """Formulas for the lr scale of a layer, and for the weight decay of a parameter.
 
-The lr scale is the factor on the base lr. Source: mmdet 3.3.0, ``add_params`` of its decay constructor. Operands are in
-mmdet's order, so the floats are equal to the last bit.
+The lr scale is the factor on the base lr. Source: mmdet 3.3.0, ``add_params`` of its layer decay constructor. lrdecay
+computes in mmdet's order, so its floats are equal to mmdet's to the last bit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lrdecay_cli.domain.provenance import Formula, arrow, computed
 
 
 def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: CustomKey | None = None) -> Formula:
-    """Return the formula for the lr scale of a layer, times the ``lr_mult`` of a custom key.
+    """Return the formula for an lr scale: the scale of the layer, times the ``lr_mult`` of a custom key (if any).
 
     Raises:
         DecayError: the power is a division by zero, or the result is too large for a float.
@@ -45,7 +45,7 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
     lr_mult, result = custom.lr_mult, scale * custom.lr_mult
     if not math.isfinite(result):
         raise DecayError(
-            f"{scale!r} times lr_mult {lr_mult!r} is too large for a float",
+            f"lr scale {scale!r} times lr_mult {lr_mult!r} is too large for a float",
             where=name,
             fix=f"set a smaller lr_mult in {custom.where}",
         )
@@ -54,14 +54,14 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
 
 
 def power_text(rate: int | float) -> str:
-    """Return a number as text, for use as the base of a power. A negative number gets parentheses."""
+    """Return a number as the base of a power, in text. A negative number gets parentheses, as in ``(-0.7) ** 2``."""
     return f"({rate!r})" if rate < 0 else f"{rate!r}"
 
 
 def weight_decay_step(base: int | float | None, exemption: str | None, custom: CustomKey | None = None) -> Formula:
-    """Return the formula for the weight decay of a parameter. Its result is None if the config sets no weight decay.
+    """Return the formula for the weight decay of a parameter. It gives None if the config sets no weight decay.
 
-    The ``decay_mult`` of a custom key takes precedence over an exemption.
+    The ``decay_mult`` of a custom key takes precedence over an exemption from weight decay.
 
     Raises:
         DecayError: the config sets a ``decay_mult``, but no weight decay to multiply.

@@ -1,7 +1,7 @@
-"""Layers of a backbone that belongs to no known family: the config lists them, or the backbone itself reports them.
+"""Layers of a backbone whose architecture lrdecay does not know: the config or the backbone itself defines them.
 
-A config lists layers as regular expressions: ``layers=['patch_embed', r'blocks\\.(\\d+)', 'norm']``. A backbone reports
-layers with mmpretrain's method ``get_layer_depth``.
+A config can list layers as regular expressions: ``layers=['patch_embed', r'blocks\\.(\\d+)', 'norm']``. A backbone can
+report its layers with mmpretrain's method ``get_layer_depth``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _USE_PATTERNS = "list the layers in paramwise_cfg.layers as regular expressions 
 def pattern_layers(
     patterns: Iterable[str], names: Iterable[str], prefix: str
 ) -> tuple[int, Callable[[str, int], Formula]]:
-    """Count the layers that a config lists as patterns, and return the rule for layer ids.
+    """Return ``num_layers`` and a function for layer ids, for the layers that a config lists as patterns.
 
     A pattern is tested at the start of a parameter name, after ``prefix``. The first matching pattern counts. A pattern
-    without groups is one layer. A pattern with groups, which must match integers, is one layer for each combination of
-    integers. Layer ids increase from 0 in the order of the patterns.
+    without regex groups is one layer. Regex groups must match integers; each combination of integers is then one layer.
+    For example, ``blocks\\.(\\d+)`` is one layer per block. Layer ids increase from 0 in the order of the patterns.
 
     Returns:
-        ``num_layers``, and a function from a name to its layer id.
+        ``num_layers``, the highest layer id in the backbone, and a function from a parameter name to its layer id.
 
     Raises:
         DecayError: a pattern is not a regular expression, matches no name, or has a group that does not match an
@@ -44,7 +44,7 @@ def pattern_layers(
         raise DecayError(
             f"no pattern matches {', '.join(unmatched[:_SHOWN])}{more}",
             where=_WHERE,
-            fix="add a pattern for each layer",
+            fix="add patterns that match these parameters",
         )
     found = sorted({place for place in places.values() if place is not None})
     for position, matcher in enumerate(compiled):
@@ -52,7 +52,7 @@ def pattern_layers(
             raise DecayError(
                 f"{matcher.pattern!r} matches no parameter of the backbone",
                 where=f"{_WHERE}[{position}]",
-                fix=f"leave out the prefix {prefix!r}, and let the pattern begin like a parameter name of the backbone",
+                fix=f"write a pattern for the beginning of a parameter name, without the prefix {prefix!r}",
             )
     ids = {place: layer_id for layer_id, place in enumerate(found)}
 
@@ -87,7 +87,7 @@ def _place(name: str, patterns: list[re.Pattern[str]], prefix: str) -> tuple[int
                 return position, *(int(number) for number in found.groups())
             except (TypeError, ValueError):
                 raise DecayError(
-                    f"a group of {pattern.pattern!r} does not match an integer in {name}",
+                    f"a regex group of {pattern.pattern!r} does not match an integer in {name}",
                     where=f"{_WHERE}[{position}]",
                     fix=r"use groups only for numbers, as (\d+), and (?:…) for the rest",
                 ) from None
@@ -101,10 +101,10 @@ LayerDepth = Callable[[str, str], Any]
 def reported_layers(
     layer_depth: LayerDepth, class_name: str, names: Iterable[str], options: ConstructorOptions
 ) -> tuple[int, Callable[[str, int], Formula]]:
-    """Count the layers that a backbone's ``get_layer_depth`` reports, and return the rule for layer ids.
+    """Return ``num_layers`` and a function for layer ids, for the layers that ``get_layer_depth`` reports.
 
     Returns:
-        ``num_layers``, and a function from a name to its layer id.
+        ``num_layers``, the highest layer id in the backbone, and a function from a parameter name to its layer id.
 
     Raises:
         DecayError: the decay type is not layer-wise, ``get_layer_depth`` raises, or its result is invalid.
@@ -112,7 +112,7 @@ def reported_layers(
     method = f"{class_name}.get_layer_depth"
     if options.decay_type != "layer_wise":
         raise DecayError(
-            f"{options.decay_type!r} is not available for {class_name}: its get_layer_depth reports only layers",
+            f"{options.decay_type!r} is not available for {class_name}: its get_layer_depth reports no stages",
             where=f"{SECTION}.decay_type",
             fix="allowed: 'layer_wise'",
         )
@@ -121,7 +121,7 @@ def reported_layers(
     if len(counts) != 1:
         returned = ", ".join(f"{count} for {name}" for count, name in counts.items()) or "nothing"
         raise DecayError(
-            f"{method} must return the same number of layers for every name, but returns {returned}",
+            f"{method} must return the same number of layers for every parameter, but returns {returned}",
             where=f"{SECTION}.backbone",
             fix=_USE_PATTERNS,
         )

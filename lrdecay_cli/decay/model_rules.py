@@ -25,20 +25,21 @@ from lrdecay_cli.domain.provenance import Formula
 
 @dataclass(frozen=True, slots=True)
 class BackboneClasses:
-    """The classes and the ``get_layer_depth`` of a backbone.
+    """The classes of a backbone, and its method ``get_layer_depth``.
 
-    Together with the parameter names, they determine the layers of the backbone.
+    The layers of the backbone follow from the classes, this method and the parameter names.
     """
 
     classes: tuple[str, ...]
-    """The backbone's class and its base classes, nearest first. Each is listed as ``package.Name`` and then as
-    ``Name``.
+    """Names of the backbone's class and of its base classes, nearest first. Each class has two names: ``package.Name``,
+    then ``Name``.
     """
     reporting_class: str | None = None
     """Name, without package, of the class that defines ``get_layer_depth``. None if no class defines it."""
     layer_depth: LayerDepth | None = None
-    """The method ``get_layer_depth``: maps a parameter name and the backbone's prefix to the layer id and the number of
-    ids.
+    """The method ``get_layer_depth``.
+
+    The method takes a parameter name and the backbone's prefix. It returns the layer id and the number of layer ids.
     """
 
     @property
@@ -69,8 +70,8 @@ def plan_of_model(
     Args:
         parameters: every parameter of the model, frozen ones included, in the model's order.
         paramwise_cfg: the options, see :class:`ConstructorOptions`.
-        find_backbone: maps a path in the model to the classes of the backbone there; raises DecayError if there is
-            none.
+        find_backbone: returns the classes of the backbone at a path in the model; raises DecayError if there is no
+            backbone at this path.
         base_lr: the optimizer's lr.
         base_weight_decay: the optimizer's weight decay.
 
@@ -94,7 +95,7 @@ def plan_of_model(
                 fix=f"set num_layers to {fitting} or to {AUTO!r}",
             )
         if not options.strict_compat:
-            warnings.append(f"{SECTION}.num_layers: {num_layers} does not fit; set {fitting} or {AUTO!r}")
+            warnings.append(f"{SECTION}.num_layers: {num_layers} does not fit the backbone; set {fitting} or {AUTO!r}")
     warnings += [
         f"{SECTION}.{custom.label}: matches no parameter name"
         for custom in options.custom_keys
@@ -112,15 +113,18 @@ def plan_of_model(
 
 
 LayerId = Callable[[str, int], Formula]
-"""Maps a parameter name and ``num_layers`` to the layer id."""
+"""A function that returns the layer id for a parameter name and ``num_layers``."""
 
 
 def _layers(options: ConstructorOptions, names: list[str], backbone: BackboneClasses) -> tuple[int, LayerId, bool]:
     """Return how the layers of the backbone are numbered.
 
     Returns:
-        Three values: the ``num_layers`` that fits the backbone, or -1 if it is unknown; the rule for layer ids; and
-        True if any other ``num_layers`` is an error.
+        Three values:
+
+        - the ``num_layers`` that fits the backbone; -1 if this number is unknown
+        - the function for layer ids
+        - True if any other ``num_layers`` is an error
     """
     if options.layers:
         return (*pattern_layers(options.layers, names, options.prefix), True)

@@ -1,4 +1,4 @@
-"""Read and validate the options of a layer decay. The error for an invalid option contains a fix."""
+"""Read and validate the options of a layer decay. Each error for an invalid option contains a fix."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def finite_number(value: object, where: str) -> int | float:
     """Return a number from a config as a plain int or float. ``where`` is its config key, for errors.
 
     Raises:
-        DecayError: the value is not a number, not finite, or a bool.
+        DecayError: the value is infinite, NaN, a bool, or not a number.
     """
     number = number_or_none(value)
     if number is None:
@@ -44,7 +44,7 @@ def finite_number(value: object, where: str) -> int | float:
 
 
 def number_or_none(value: object) -> int | float | None:
-    """Return ``value`` as a plain int or float if it is a finite number, else None. It may have any type."""
+    """Return ``value`` as a plain int or float if it is a finite number, else None. ``value`` may have any type."""
     value = _written_out(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
@@ -69,7 +69,7 @@ OPTIONS = ("num_layers", "decay_rate", "decay_type")
 
 SECTION = "paramwise_cfg"
 LIKENESS = 0.6
-"""Minimum similarity of a name and an option for the name to count as a misspelling of the option."""
+"""Minimum similarity, from 0 to 1, at which an unknown name counts as a misspelt option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class DecayOptions:
 
 
 def options_given(paramwise_cfg: object) -> Mapping[str, Any]:
-    """Return the options in a ``paramwise_cfg``. Raises DecayError if it is not empty and not a dict."""
+    """Return the options in a ``paramwise_cfg``: a dict, or nothing. Raises DecayError for a value of another type."""
     given = paramwise_cfg or {}
     if not isinstance(given, Mapping):
         raise DecayError(f"expected a dict, not a {type(given).__name__}", where=SECTION, fix="write dict(...)")

@@ -16,7 +16,7 @@ from lrdecay_cli.domain.training import Module
 Kind = Literal[
     "norm", "bias", "position", "relative-position", "position-network", "token", "query", "layer-scale", "scale"
 ]
-"""Kinds that are exempt from weight decay.
+"""Kinds of parameters that are usually exempt from weight decay.
 
 =================  =====================================================================================
 kind               the parameter
@@ -64,11 +64,11 @@ _EMBEDDING_TYPE = re.compile(r"(?i)embedding|positional")
 
 
 def kind_of(name: str, module: Module | None, shape: tuple[int, ...]) -> Kind | None:
-    """Return the kind of a parameter; None for an ordinary weight.
+    """Return the kind of a parameter; None for an ordinary weight, such as the weight of a convolution.
 
     Args:
-        name: full name in the model.
-        module: the module that registers it; None if only the name is known, as in a checkpoint.
+        name: full name of the parameter in the model.
+        module: the module that registers the parameter; None if only the name is known, as in a checkpoint.
         shape: shape of the tensor.
     """
     path, _, own = name.rpartition(".")
@@ -116,7 +116,7 @@ _NEW = re.compile(
 
 
 def is_new_beside(own: str) -> bool:
-    """True if a parameter or module was added to a pretrained backbone, according to its name.
+    """True if the name of a parameter or module shows that it was added to a pretrained backbone.
 
     Added parts are adapters (ViT-Adapter's ``spm``, ``interactions``, ``up`` and ``level_embed``), prompts, low-rank
     updates, pyramids and queries. They are newly initialised, so they should train with the head.
@@ -125,13 +125,14 @@ def is_new_beside(own: str) -> bool:
 
 
 Exemption = Callable[[str, tuple[int, ...], "Module | None"], "str | None"]
-"""Maps name, shape and module of a parameter to the reason for its exemption from weight decay; None without an
-exemption.
+"""A function that returns why a parameter is exempt from weight decay; None if the parameter is not exempt.
+
+Arguments: name, shape and module of the parameter.
 """
 
 UNDECAYED_NAMES = ("pos_embed", "cls_token")
-"""Full parameter names that mmdet exempts. A token inside a backbone is named ``backbone.cls_token``, so mmdet does not
-exempt it.
+"""Full parameter names that mmdet exempts from weight decay. A token inside a backbone is named
+``backbone.cls_token``, so mmdet does not exempt this token.
 """
 
 _REASONS: dict[Kind, str] = {
@@ -148,10 +149,10 @@ _REASONS: dict[Kind, str] = {
 
 
 def mmdet_exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
-    """Return the reason why mmdet exempts a parameter from weight decay; None if it does not.
+    """Return the reason why mmdet exempts a parameter from weight decay; None if mmdet does not exempt it.
 
-    Source: mmdet 3.3.0, ``add_params`` of its decay constructor, which recognises norm layers by the shape of their
-    parameters.
+    Source: mmdet 3.3.0, ``add_params`` of its layer-decay constructor, which recognises norm layers by the shape of
+    their parameters.
     """
     if len(shape) == 1:
         return "1-D tensor"
@@ -163,10 +164,9 @@ def mmdet_exemption(name: str, shape: tuple[int, ...], module: Module | None) ->
 
 
 def exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
-    """Return the reason why lrdecay's constructor exempts a parameter from weight decay; None if it does not.
+    """Return the reason why lrdecay's constructor exempts a parameter from weight decay; None without an exemption.
 
-    It exempts 1-D tensors, scalars, and every parameter for which :func:`kind_of` returns a kind, anywhere in the
-    model.
+    The constructor exempts 1-D tensors, scalars, and every parameter for which :func:`kind_of` returns a kind.
     """
     kind = kind_of(name, module, shape)
     if kind != "norm" and len(shape) <= 1:

@@ -1,6 +1,7 @@
 """The layer-decay rules of one model, and the parameter groups that follow from them.
 
-Source of the groups: mmdet 3.3.0, ``add_params`` of its decay constructor. Group names, order and numbers are the same.
+Source of the groups: mmdet 3.3.0, ``add_params`` of its layer decay constructor. The names, order and numbers of groups
+are the same as in mmdet.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ class TrainingParameter(NamedTuple):
     shape: tuple[int, ...]
     requires_grad: bool = True
     module: Module | None = None
-    """The module that registers the parameter. Its type determines the kind of the parameter."""
+    """The module that registers the parameter. Its type shows, for example, whether the parameter belongs to a norm."""
 
 
 class PlannedParameter(NamedTuple):
-    """A parameter of a planned group, with the formulas of its numbers."""
+    """A parameter of a planned group, with the formulas of its layer id, lr scale, lr and weight decay."""
 
     name: str
     provenance: Provenance
@@ -43,12 +44,12 @@ class PlannedGroup:
     """A parameter group that a constructor will build."""
 
     name: str
-    """``layer_<id>_decay`` or ``layer_<id>_no_decay``, with a custom key's multipliers: ``layer_3_lr_x0.1_decay``."""
+    """``layer_<id>_decay`` or ``layer_<id>_no_decay``. With multipliers of a custom key: ``layer_3_lr_x0.1_decay``."""
     layer_id: int
     lr_scale: int | float
-    """Factor on the base lr."""
+    """Factor by which the base lr is multiplied."""
     lr: int | float
-    """Learning rate per step, before the first step of the training."""
+    """Initial lr, before any scheduler changes it."""
     weight_decay: int | float | None
     parameters: tuple[PlannedParameter, ...]
 
@@ -64,7 +65,7 @@ class DecayRules:
     layer_id: Callable[[str], Formula]
     """Maps a parameter name to its layer id. Raises DecayError if the name has no layer id."""
     base_lr: int | float
-    """The optimizer's lr, per step. The head trains at this lr."""
+    """The optimizer's lr, at which the head trains."""
     base_weight_decay: int | float | None
     """Weight decay in the config. None if the config sets none; the optimizer then uses its default."""
     exemption: Exemption = mmdet_exemption
@@ -92,8 +93,8 @@ class DecayRules:
             families: the backbone families that the constructor supports.
 
         Raises:
-            DecayError: no family supports the backbone or its decay type, a number is missing or invalid, or
-                ``num_layers`` does not fit the backbone although the family requires it.
+            DecayError: no family supports the backbone, or its family does not support the decay type. Also raised if
+                the lr is missing, a number is invalid, or the family does not accept ``num_layers``.
         """
         family = _serving(backbone_class, families)
         check_decay_type(family, options.decay_type, backbone_class)
@@ -144,8 +145,8 @@ def _group_name(provenance: Provenance) -> str:
     """Return mmdet's group name, such as ``layer_3_decay`` or ``layer_3_no_decay``, with the multipliers of custom
     keys.
 
-    Multipliers without effect are left out. Parameters with the same lr and weight decay have the same group name: a
-    custom key that removes all weight decay gives ``no_decay``.
+    Multipliers without effect are left out. Parameters with the same layer id, lr and weight decay have the same group
+    name. For example, a custom key with ``decay_mult=0`` gives ``no_decay``.
     """
     assert provenance.layer_id is not None
     assert provenance.lr_scale is not None
@@ -207,7 +208,7 @@ def check_decay_type(family: Family, decay_type: DecayType, backbone_class: str 
 def _serving(backbone_class: str | None, families: tuple[Family, ...]) -> Family:
     if backbone_class is None:
         raise DecayError(
-            "the model has no backbone to decay by layers",
+            "layer decay needs a backbone, but the model has none",
             where="model.backbone",
             fix="use another optimizer wrapper constructor",
         )
@@ -238,7 +239,7 @@ def _fitting_depths(
     fitting = family.fitting_num_layers(depths)
     if num_layers != fitting:
         raise DecayError(
-            f"{num_layers} does not fit this {backbone_class}, which has {fitting} blocks",
+            f"num_layers={num_layers} does not fit this {backbone_class}, which has {fitting} blocks",
             where=f"{SECTION}.num_layers",
             fix=f"set num_layers to {fitting}",
         )

@@ -1,3 +1,1 @@
-"""Check whether configs can be inspected in this environment, by the metadata of packages and without importing
-them.
-"""
+"""Check whether lrdecay can inspect configs in this environment. Reads the metadata of packages and imports none."""

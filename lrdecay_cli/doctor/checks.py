@@ -69,7 +69,13 @@ def _orphans(found: Survey) -> Iterator[Issue]:
         if name != "pkg_resources":
             problem = f"{recorded[0]} is recorded as installed, but the package {name} is missing"
             command = commands.change(recorded[0].replace(" ", "=="), "--force-reinstall")
-            yield Issue("error", name, problem, "its files were removed or overwritten by another package", command)
+            yield Issue(
+                "error",
+                name,
+                problem,
+                "the files of the package were removed, or overwritten by another package",
+                command,
+            )
 
 
 def _asserted(found: Survey) -> Iterator[Issue]:
@@ -117,11 +123,11 @@ def _torchvision(found: Survey) -> Iterator[Issue]:
         return
     if "torchvision" not in found:
         if "mmpretrain" in found:
-            why = "mmpretrain cannot be imported without it"
+            why = "mmpretrain cannot be imported without torchvision"
             yield Issue("error", "torchvision", "torchvision is not installed", why, commands.torchvision(found))
         return
     version = found.version("torchvision")
-    stubbed = "its operators do not load and are stubbed: groups are correct, training fails"
+    stubbed = "torchvision's operators do not load, so lrdecay uses stubs: groups are correct, but training fails"
     required = release(found.requirement("torchvision", "torch").lstrip("= "))[:2]
     series = fitting_torchvision(torch).removeprefix("torchvision")
     # A difference in the patch version alone is harmless.
@@ -146,7 +152,7 @@ def _two_in_one_folder(found: Survey) -> Iterator[Issue]:
             "warning",
             name,
             f"{' and '.join(package.distributions)} are both installed and share the folder {name}",
-            f"Python imports version {package.version}; removing or updating either one breaks it",
+            f"Python imports version {package.version}; removing or updating one distribution breaks the package",
             f"pip uninstall -y {' '.join(commands.distributions(found, name))} && {_again(found, name)}",
         )
 
@@ -178,5 +184,5 @@ def _no_operators(found: Survey) -> Iterator[Issue]:
     package = found.packages.get("mmcv")
     if package is not None and package.operators is False:
         name = package.distributions[0] if package.distributions else f"mmcv {package.version}"
-        why = "they are stubbed: groups are correct, but training a detector that calls them fails"
+        why = "lrdecay uses stubs: groups are correct, but training a detector that calls these operators fails"
         yield Issue("info", "mmcv", f"{name} has no compiled operators", why, None)

@@ -1,4 +1,4 @@
-"""Build pip commands that are safe in a working environment: none of them replaces an installed torch."""
+"""Build pip commands that are safe in a working environment: no command replaces an installed torch."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def complete_stack(found: Survey) -> str:
 def install(found: Survey, *requirements: str, options: str = "") -> str:
     """Return the command that installs a new package with its dependencies.
 
-    The command also names torch and numpy with their installed versions, so that pip keeps them. Otherwise a package
-    that depends on torchvision or on a newer numpy would make pip replace them.
+    The command also names torch and numpy with their installed versions, so that pip keeps these versions. Otherwise
+    pip would replace torch or numpy if the package depends on torchvision or on a newer numpy.
     """
     kept = []
     for name in ("torch", "numpy"):
@@ -45,11 +45,10 @@ def change(requirement: str, options: str = "") -> str:
 
 
 def exchange(found: Survey, package: str, requirement: str, options: str = "") -> str:
-    """Return the command that installs a version of a package and replaces all its installed distributions.
+    """Return the command that installs a version of a package, in place of every installed distribution of the package.
 
-    For example, mmcv and mmcv-lite are two distributions of one package. They overwrite each other's files, and
-    removing one breaks the other. If the requirement names another distribution, the command first removes the
-    installed ones.
+    For example, the distributions mmcv and mmcv-lite contain the same package, so removing one breaks the other. If a
+    distribution is installed that ``requirement`` does not name, the command first removes all installed distributions.
     """
     there = distributions(found, package)
     step = change(requirement, options)
@@ -58,24 +57,24 @@ def exchange(found: Survey, package: str, requirement: str, options: str = "") -
 
 
 def distributions(found: Survey, package: str) -> list[str]:
-    """Return the names of the distributions that contain a package."""
+    """Return the names of the installed distributions that contain a package."""
     return [each.split()[0] for each in found.packages[package].distributions]
 
 
 def usual(found: Survey, package: str) -> str:
     """Return the name of the distribution to install for a package.
 
-    It is the name of the installed distribution. If a fork is installed, it is the name of the original.
+    This is the distribution that is installed. If a fork is installed, this is the original of the fork.
     """
     known = PROVIDERS[package]
     return next((name for name in distributions(found, package) if name in known), known[0])
 
 
 def mmcv(found: Survey, within: str) -> str:
-    """Return the command that installs an mmcv with a version in the range ``within``.
+    """Return the command that installs mmcv in a version of the range ``within``.
 
-    If the installed mmcv has compiled operators, the command installs one with operators, from the wheels for this
-    torch.
+    If the installed mmcv has compiled operators, the command installs a wheel with operators for the installed torch.
+    Otherwise the command installs mmcv-lite.
     """
     if not found.packages["mmcv"].operators:
         return exchange(found, "mmcv", f"mmcv-lite{within}")
@@ -96,7 +95,7 @@ def mmcv_index(found: Survey) -> str:
 def torchvision(found: Survey) -> str:
     """Return the command that installs the torchvision version that fits the installed torch.
 
-    The wheel comes from PyTorch's index for the build of this torch, such as ``cu121``.
+    The wheel comes from PyTorch's index for the build of the installed torch, for example ``cu121``.
     """
     return install(found, fitting_torchvision(found.version("torch")), options=_torch_index(found))
 
@@ -104,7 +103,7 @@ def torchvision(found: Survey) -> str:
 def same_torchvision(found: Survey) -> str:
     """Return the command that reinstalls torchvision in the same version, but built for the installed torch.
 
-    It needs ``--force-reinstall``, because pip treats both builds as the same version.
+    The command needs ``--force-reinstall``, because pip treats both builds as the same version.
     """
     version = public(found.version("torchvision") or "")
     return change(f"torchvision=={version}", " ".join(filter(None, ["--force-reinstall", _torch_index(found)])))

@@ -27,14 +27,14 @@ from lrdecay_cli.domain.group_map import Stub, Tool
 from lrdecay_cli.openmmlab.stubs.missing_modules import MMCV_OPS, TORCHVISION_OPS
 
 TIME_LIMIT = 300.0
-"""Time limit in seconds for importing and trying all packages together. Typically this takes six seconds."""
+"""Time limit in seconds for importing and trying all packages. Usually, this takes six seconds in total."""
 _ORDER = ("torch", "torchvision", "numpy", "mmengine", "mmcv", *LIBRARIES)
 # The child uses the same search path, independent of how this interpreter was started.
 _CHILD = "import sys; sys.path[:] = {path!r}; from lrdecay_cli.openmmlab.full_check import main; main({modules!r})"
 
 
 def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
-    """Return a diagnosis of an environment by the metadata of its packages; no package is imported.
+    """Return a diagnosis of an environment from the metadata of its packages, without importing a package.
 
     Args:
         path: folders with the packages, as in ``sys.path``; None for the path of this process.
@@ -61,9 +61,9 @@ def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
 
 
 def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
-    """Import torch and every OpenMMLab package, list devices and build a model of each zoo.
+    """Return the diagnosis after a test of the packages. A failed test becomes an error of the diagnosis.
 
-    A failure becomes an error of the diagnosis.
+    The test imports torch and every OpenMMLab package, lists the devices, and builds one model of each zoo.
 
     Args:
         diagnosis: the diagnosis of this process's environment.
@@ -89,9 +89,9 @@ def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
 
 
 def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Issue, ...]:
-    """Correct issues by the results of trials, and return them.
+    """Return the issues, corrected by the results of trials. A trial is an attempt, such as an import.
 
-    The issues were found from version numbers. A trial is an attempt, such as an import.
+    The issues were found from version numbers.
 
     If no trial failed and a library such as mmdet was tried, errors become warnings. If a trial failed but no issue is
     an error, an error for the first failed trial is added. Later failures are ignored, because they follow from it.
@@ -106,12 +106,12 @@ def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Is
     if any(issue.severity == "error" for issue in issues):
         return issues
     package = failed.subject.partition("::")[0].partition(".")[0]
-    why = "no config of its zoo can be inspected" if package in LIBRARIES else "no config can be inspected"
+    why = "no config of this package can be inspected" if package in LIBRARIES else "no config can be inspected"
     return (Issue("error", package, f"{failed.subject} fails: {failed.outcome}", why, None), *issues)
 
 
 def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str | None]:
-    """Return two values: the records that the child process printed, and the reason if it failed, else None."""
+    """Return two values: the records that the child printed, and why the child failed (None if it succeeded)."""
     script = _CHILD.format(path=sys.path, modules=modules)
     with tempfile.TemporaryFile() as stderr:
         child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=stderr)
@@ -130,7 +130,7 @@ def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], s
     # Ignore a line that the end of the child cut off.
     records = [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith(b"\n")]
     if late:
-        return records, f"did not finish within {time_limit:g} s"
+        return records, f"the test did not finish within {time_limit:g} s"
     if child.returncode < 0:
         return records, f"the interpreter was killed by {signal.Signals(-child.returncode).name}"
     ending = f"the interpreter exited with code {child.returncode}" + (f": {last_line}" if last_line else "")

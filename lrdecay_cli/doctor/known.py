@@ -38,16 +38,16 @@ class Pair(NamedTuple):
     fits: str
     severity: Severity
     why: str
-    """The consequence of another version."""
+    """Why another version is a problem."""
     install: str | None
     """The requirement to install as a fix; None if only a new environment helps.
 
     ``{distribution}`` is replaced by the name of the installed distribution."""
     only_with: str | None = None
-    """A third package; the conflict matters only if it is installed."""
+    """A third package. The conflict matters only if this package is installed."""
 
 
-_ABI = "it was compiled for numpy 1 and does not import under numpy 2"
+_ABI = "this version was compiled for numpy 1 and cannot be imported with numpy 2"
 
 PAIRS = (
     Pair("mmdet", "", "mmdet", ">=3", "error", "MMDetection 2 is not built on mmengine", None),
@@ -57,7 +57,7 @@ PAIRS = (
         "mmcls",
         ">=1.0.0rc0",
         "warning",
-        "it is built on mmcv 1, so mmdet 3.0's own configs with an mmcls backbone do not load",
+        "this mmcls is built on mmcv 1, so configs of mmdet 3.0 with an mmcls backbone do not load",
         "mmcls==1.0.0rc6",
     ),
     # Measured with mmpretrain 1.2.0 and mmdet 3.3.0: 4.51 is the last with which mmpretrain's models import; 4.55 the
@@ -68,7 +68,8 @@ PAIRS = (
         "transformers",
         "<4.52",
         "error",
-        "mmpretrain's models cannot be imported; from 4.56 on, or with an mmpretrain backbone, neither can mmdet's",
+        "mmpretrain's models cannot be imported, also not as backbones of mmdet; with transformers 4.56 or later,"
+        " mmdet's models cannot be imported either",
         "transformers<4.46",
     ),
     Pair("mmdet", "<3.4", "transformers", "<4.56", "warning", "GLIP configs do not build", "transformers<4.46"),
@@ -79,18 +80,28 @@ PAIRS = (
         "mmengine",
         ">=0.10.6",
         "error",
-        "it registers torch's and transformers' Adafactor under one name and cannot be imported",
+        "this mmengine cannot be imported: it registers Adafactor of torch and of transformers under one name",
         "{distribution}>=0.10.6,<1.0.0",
         only_with="transformers",
     ),
     # mmengine's default constructor calls pkgutil.find_loader to look for compiled operators; Python 3.14 removed it.
-    Pair("python", ">=3.14", "mmengine", ">0.10.7", "error", "it calls pkgutil.find_loader, which 3.14 removed", None),
+    Pair(
+        "python",
+        ">=3.14",
+        "mmengine",
+        ">0.10.7",
+        "error",
+        "mmengine calls pkgutil.find_loader, which Python 3.14 removed",
+        None,
+    ),
     # https://github.com/numpy/numpy/issues/26191
     Pair("numpy", ">=2", "pycocotools", ">=2.0.8", "error", _ABI, "pycocotools>=2.0.8"),
     Pair("numpy", ">=2", "cv2", ">=4.10", "error", _ABI, "{distribution}>=4.10"),
     Pair("numpy", ">=2", "scipy", ">=1.13", "error", _ABI, "scipy>=1.13"),
     Pair("numpy", ">=2", "matplotlib", ">=3.8.4", "error", _ABI, "matplotlib>=3.8.4"),
-    Pair("torch", "<2.3", "numpy", "<2", "warning", "models that turn arrays into tensors do not build", "numpy<2"),
+    Pair(
+        "torch", "<2.3", "numpy", "<2", "warning", "models that convert numpy arrays to tensors do not build", "numpy<2"
+    ),
 )
 
 
@@ -102,7 +113,7 @@ class Optional(NamedTuple):
     zoo: str
     folders: tuple[str, ...]
     which: str = ""
-    """Text for the report: the configs in ``folders`` that need the package; empty if all of them need it."""
+    """Text for the report: the configs in ``folders`` that need the package; empty if all these configs need it."""
     versions: str = ""
     """Versions of the package ``zoo`` that have such configs; empty for all versions."""
 
@@ -117,7 +128,7 @@ OPTIONALS = (
         "mmpretrain>=1.2.0",
         "mmdet",
         ("convnext", "deepsort", "reid", "rtmdet", "strongsort", "timm_example"),
-        "those that name a module of mmpretrain",
+        "only configs that name a module of mmpretrain",
         ">=3.1",
     ),
     # Only its pre-releases are built on mmengine; with 1.0.0rc6 the ConvNeXt configs of mmdet 3.0.0 build.
@@ -126,7 +137,7 @@ OPTIONALS = (
         "mmcls==1.0.0rc6",
         "mmdet",
         ("convnext", "rtmdet", "timm_example"),
-        "those that name a module of mmcls",
+        "only configs that name a module of mmcls",
         ">=3,<3.1",
     ),
     Optional("transformers", "transformers<4.46", "mmdet", ("glip", "grounding_dino", "mm_grounding_dino")),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lrdecay_cli.doctor.known import LIBRARIES
 from lrdecay_cli.domain.diagnosis import Diagnosis, Package
 from lrdecay_cli.domain.report import Column, Note, Report, Result, Table
-from lrdecay_cli.text.counting import count, listed
+from lrdecay_cli.text.counting import count, listed, verb
 
 _PACKAGES = (
     Column("package", "package", "name"),
@@ -38,7 +38,9 @@ def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
     ]
     if diagnosis.needs:
         commands = dict.fromkeys(need.command for need in diagnosis.needs)
-        notes.append(Note("to build these configs, install:", "info", tuple(commands), to_copy=True))
+        notes.append(
+            Note("to build the configs that need a missing package, install:", "info", tuple(commands), to_copy=True)
+        )
     shown = Report(
         facts=tuple(facts),
         tables=tuple(_tables(diagnosis)),
@@ -66,7 +68,7 @@ def _tables(diagnosis: Diagnosis) -> Iterator[Table]:
         (need.package, f"{need.zoo}: {', '.join(need.folders)}{f' ({need.which})' if need.which else ''}")
         for need in diagnosis.needs
     )
-    yield Table("Not installed, needed by some configs", _NEEDS, needed)
+    yield Table("Packages that some configs need and that are not installed", _NEEDS, needed)
 
 
 def _remark(package: Package, diagnosis: Diagnosis) -> str:
@@ -87,5 +89,6 @@ def _summary(diagnosis: Diagnosis) -> str:
     libraries = [each for each in diagnosis.packages if each.name in LIBRARIES]
     named = listed(f"{each.name} {each.version}" for each in libraries)
     if diagnosis.trials is not None:
-        return f"usable: {named} were loaded and built a model"
-    return f"usable: the versions of {named} fit the installed packages; --full imports and tests them"
+        return f"usable: lrdecay imported {named} and built a model of each zoo"
+    fit = f"{named} {verb(len(libraries), 'fits', 'fit')} the other packages"
+    return f"usable: {fit}; --full imports and tests all packages"

@@ -43,9 +43,10 @@ class Survey(msgspec.Struct, frozen=True):
         return name == "python" or name in self.packages
 
     def requirement(self, name: str, of: str) -> str:
-        """Return the version range of ``of`` that ``name``'s distribution requires; empty if it requires none.
+        """Return the version range of package ``of`` that the distribution of ``name`` requires; empty if none.
 
-        Requirements with an ``extra`` marker do not count.
+        For example, the result for torchvision (``name``) and torch (``of``) is ``==2.1.0``. Requirements with an
+        ``extra`` marker do not count.
         """
         for distribution in self.packages[name].distributions:
             for requirement in _distribution(distribution.split()[0], self.path).requires or ():

@@ -42,9 +42,9 @@ removed       its state, None                                 a name that only t
 renamed       the old name, the new name                      a module that moved with all its parameters unchanged
 state         ``grouped``, ``grouped twice``, ``frozen``,     ``frozen`` and ``missing`` tensors are in
               ``missing``, ``duplicate``                      no group, ``duplicate`` is another name of a tensor
-frozen        True if it takes no gradient                    ``requires_grad``, in a group or not
-shape         the tensor's shape                              every state
-group         the group's name; ``group_*`` for a numbered    a tensor in a group on both sides; the same applies to
+frozen        True if ``requires_grad`` is False              every tensor, in a group or not
+shape         the tensor's shape                              every tensor, in a group or not
+group         the group's name; ``group_*`` for a numbered    a tensor in a group in both maps; the same applies to
               group, because numbers are arbitrary            all rows below
 layer_id      a number or None
 lr_scale      a number or None
@@ -60,8 +60,9 @@ IN_GROUPS: tuple[Aspect, ...] = ("group", "layer_id", "lr_scale", "lr", "weight_
 """Aspects that only a tensor in a group has."""
 
 Unset = Literal["absent", "not recorded"]
-"""Why a side of the comparison has no value of a setting: its config does not set the value (``absent``), or its map or
-checkpoint does not record the value (``not recorded``).
+"""Why one of the two compared maps has no value of a setting.
+
+``absent``: the config does not set the value. ``not recorded``: the map or checkpoint does not record the value.
 """
 
 
@@ -81,9 +82,9 @@ class FoldedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pattern: str
     aspect: Aspect
     before: Any
-    """The value before; for a rename the old pattern, equal to ``pattern``."""
+    """The value in the first map. For the aspect ``renamed``: the old name pattern, equal to ``pattern``."""
     after: Any
-    """The value after; for a rename the new pattern."""
+    """The value in the second map. For the aspect ``renamed``: the new name pattern."""
     parameters: tuple[str, ...]
     factor: float | None = None
     """For a changed lr: the second lr divided by the first.
@@ -100,7 +101,7 @@ class FoldedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A setting of the whole run, such as the base lr, that differs between two maps.
 
-    It may be the reason why numbers of single parameters differ.
+    Such a setting may be the reason why the lr or weight decay of single parameters differs.
     """
 
     name: str
@@ -115,9 +116,9 @@ class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after_option: Option | msgspec.UnsetType = msgspec.UNSET
     """The option in the second config that sets the value; for a dict, the first entry that differs."""
     before_unset: Unset | msgspec.UnsetType = msgspec.UNSET
-    """Why the first side has no value (``before`` is null). Unset if the first side has a value, null included."""
+    """Why the first map has no value (``before`` is null). Unset if the first map has a value, even if it is null."""
     after_unset: Unset | msgspec.UnsetType = msgspec.UNSET
-    """Why the second side has no value (``after`` is null). Unset if the second side has a value, null included."""
+    """Why the second map has no value (``after`` is null). Unset if the second map has a value, even if it is null."""
 
     @property
     def option(self) -> str:
@@ -155,27 +156,27 @@ class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: str
-    """The module's path, or the layer id. ``3 → 4`` if the layer id differs."""
+    """The module's path, or the layer id. If the layer ids of the two maps differ: ``3 → 4``."""
     tensors: int
     """Number of tensors in the first map, the second map or both."""
     parameters: int
     """Number of elements of these tensors."""
     changed: int
-    """Number of tensors that differ in any compared aspect, including tensors that only one side has."""
+    """Number of tensors that differ in any compared aspect, including tensors that only one map has."""
     only_before: int
-    """Number of tensors that only the first map has, or that only the first map has in a group."""
+    """Number of tensors that are only in the first map, or are in a group only in the first map."""
     only_after: int
-    """Number of tensors that only the second map has, or that only the second map has in a group."""
+    """Number of tensors that are only in the second map, or are in a group only in the second map."""
     aspects: Mapping[str, int]
-    """Number of differing tensors by aspect."""
+    """For each aspect: number of tensors that differ in this aspect."""
     lr_before: float | None
     lr_after: float | None
     factor: float | None
     """``lr_after`` divided by ``lr_before``."""
     lowest_factor: float | None
-    """The lowest factor of any tensor."""
+    """The lowest factor (second lr ÷ first lr) of a single tensor."""
     highest_factor: float | None
-    """The highest factor of any tensor."""
+    """The highest factor (second lr ÷ first lr) of a single tensor."""
 
 
 class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
@@ -186,7 +187,10 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     before: ConfigSource
     after: ConfigSource
     identical: bool
-    """True if all parameters and all future lrs are equal. A setting that changes no parameter does not count."""
+    """True if all parameters, and all lrs that schedulers will set after a checkpoint, are equal in both maps.
+
+    Settings that change no parameter are ignored.
+    """
     settings: tuple[SettingChange, ...]
     changes: tuple[FoldedChange, ...]
     coming: Coming | None = None
@@ -194,31 +198,32 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     packages: tuple[PackageChange, ...] = ()
     """Packages that differ between the two maps' environments; empty if a checkpoint is compared."""
     cause: Cause | None = None
-    """Why the maps of two configs differ; null if they are identical or none of the causes applies."""
+    """Why the maps of two configs differ; null if the maps are identical or no cause is found."""
     before_source: str = ""
-    """The first side as the user named it. For an exported map, ``before.path`` is the config that the map was built
-    from.
+    """The first config, map or checkpoint, as the user named it.
+
+    For an exported map, ``before.path`` is instead the config from which the map was built.
     """
     after_source: str = ""
-    """The second side as the user named it."""
+    """The second config, map or checkpoint, as the user named it."""
     summary: tuple[str, ...] = ()
-    """Up to three sentences: what changed, what exists on one side only, and why."""
+    """Up to three sentences: what differs, what only one of the two maps contains, and why."""
     only_before: int = 0
-    """Number of tensors that only the first map has, or that only the first map has in a group.
+    """Number of tensors that are only in the first map, or are in a group only in the first map.
 
-    With ``--only``: the tensors among them that have no value to compare.
+    With ``--only``, a tensor counts only if its value of a compared aspect is missing in the second map.
     """
     only_after: int = 0
-    """Number of tensors that only the second map has, or that only the second map has in a group.
+    """Number of tensors that are only in the second map, or are in a group only in the second map.
 
-    With ``--only``: the tensors among them that have no value to compare.
+    With ``--only``, a tensor counts only if its value of a compared aspect is missing in the first map.
     """
     by: Grouping = "parameter"
     parts: tuple[ChangedPart, ...] = ()
     """Layers or modules with differences, in the model's order. Empty if ``by`` is ``parameter``."""
 
     def headline(self) -> str:
-        """Return the two compared sources, the number of different tensors, and the kinds of changes (``lr``)."""
+        """Return a line with the two compared sources, the number of tensors that differ, and the changed aspects."""
         sides = f"{self.before_source or self.before.path} → {self.after_source or self.after.path}"
         if self.identical:
             return f"{sides}: identical"

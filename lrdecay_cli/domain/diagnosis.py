@@ -22,15 +22,15 @@ class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     """The import name of the package."""
     version: str | None
-    """The version in the package's own ``version.py``; without that file, the version in the installed metadata."""
+    """The version in the package's ``version.py``; if there is no such file, the version in the installed metadata."""
     distributions: tuple[str, ...]
     """``NAME VERSION`` of every installed distribution that contains the package. Several distributions may have
     overwritten each other's files.
     """
     location: str
-    """The folder or file that Python imports."""
+    """The folder or file from which Python imports the package."""
     build: str | None = None
-    """The platform that the package was compiled for: ``cpu``, ``cu130``, ``rocm6.0``; null if not recorded."""
+    """The platform that the package was compiled for: ``cpu``, ``cu130``, ``rocm6.0``; null if unknown."""
     operators: bool | None = None
     """True if the installed package has compiled operators; null for a package that never has operators."""
 
@@ -40,15 +40,15 @@ class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     severity: Severity
     package: str
-    """Import name of the package to change."""
+    """Import name of the package that the fix changes."""
     problem: str
     why: str
-    """The consequence."""
+    """The consequence of the problem, for example that some configs do not build."""
     command: str | None
     """The command that fixes the problem without replacing an installed torch; null if no such command exists."""
 
     def line(self) -> str:
-        """Return problem and consequence as one line."""
+        """Return the problem and its consequence as one line."""
         return f"{self.problem}: {self.why}"
 
 
@@ -57,11 +57,11 @@ class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     package: str
     zoo: str
-    """The library that contains configs with this need."""
+    """The library whose configs need the package, for example ``mmdet``."""
     folders: tuple[str, ...]
     """Folders of the library with configs that need the package."""
     which: str
-    """Which configs of these folders need the package; empty for all of them."""
+    """Which configs in these folders need the package; empty if all of these configs need it."""
     command: str
 
 
@@ -93,10 +93,10 @@ class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     platform: str
     packages: tuple[Package, ...]
     stubs: tuple[Stub, ...]
-    """The stubs of compiled operators: observed with ``--full``, otherwise inferred from versions."""
+    """The stubs that replace missing compiled operators. Without ``--full``, lrdecay infers them from versions."""
     issues: tuple[Issue, ...]
     needs: tuple[Need, ...]
     devices: tuple[Device, ...] | None
-    """The devices of this machine. Null if no test ran, because only torch can list the devices."""
+    """The devices of this machine. Null without ``--full``, because only torch can list the devices."""
     trials: tuple[Trial, ...] | None
-    """Test imports and builds. Null without ``--full``."""
+    """The results of test imports and test builds. Null without ``--full``."""

@@ -1,4 +1,4 @@
-"""Base classes that display records: ``repr`` is one line; ``str`` and notebooks show the report of the command.
+"""Base classes of records: ``repr`` gives one line; ``str`` and notebooks show the report of the command.
 
 Records contain only data. The module that renders them is imported only when a record is displayed. So ``domain/``
 imports no package that itself imports ``domain/``, and a command that uses a cached result stays fast.
@@ -41,7 +41,7 @@ class Brief(msgspec.Struct, frozen=True):
 
 
 class Displayed(Brief, frozen=True, dict=True):
-    """Base class for records with a report: ``print`` shows the command's text output, a notebook shows tables."""
+    """Base class for records with a report. ``print`` shows the text output of the command, a notebook shows tables."""
 
     def __str__(self) -> str:
         text: str = render("text", self)

@@ -19,33 +19,33 @@ from lrdecay_cli.text.counting import count
 
 DRY_RUN_SCHEMA_VERSION = 1
 TOLERANCE = 0.01
-"""Relative tolerance between a group's measured and expected step. Measured steps include weight decay."""
+"""A measured step may differ from the expected step by this fraction, because measured steps include weight decay."""
 
 Stage = Literal["construction", "auto_scale_lr", "param_scheduler", "resume", "hook", "train()", "optimizer"]
-"""The source of a change.
+"""What made a change, for example of an lr.
 
 ===============  =====================================================================================
-stage            source of the change
+stage            what made the change
 ===============  =====================================================================================
 construction     the optimizer wrapper constructor, when the optimizer is built
 auto_scale_lr    ``Runner.scale_lr``, once, before the schedulers are built
 param_scheduler  a parameter scheduler, when it is built or stepped by mmengine's ParamSchedulerHook
-resume           ``Runner.load_or_resume``
-hook             any other hook
+resume           ``Runner.load_or_resume``, which restores a checkpoint
+hook             a hook other than mmengine's ParamSchedulerHook
 train()          ``model.train()``, at the start of every epoch (of every iteration in an iteration-based loop)
-optimizer        the optimizer's own step
+optimizer        a step of the optimizer
 ===============  =====================================================================================
 """
 
 
 class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The source of a change, and the first iteration with the changed value."""
+    """What made a change, for example a hook, and the first iteration with the changed value."""
 
     stage: Stage
     name: str
-    """Class and method that made the change: ``WildFreezeHook.before_train``; otherwise the stage."""
+    """Name of what made the change, for example a scheduler or ``WildFreezeHook.before_train``."""
     iteration: int
-    """The first iteration after the change."""
+    """The first iteration with the changed value."""
 
 
 class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,27 +58,27 @@ class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far one step of the optimizer moves a group, compared with the expected movement at the group's lr.
+    """How much one optimizer step changes the weights of a group: measured, and as expected from the group's lr.
 
-    All groups get equal weights and gradients for the measurement.
+    For the measurement, all weights of all groups are equal, and all gradients are equal.
     """
 
     step: float | None
-    """Mean change of an element in this group, divided by the mean change in the group with the highest lr.
+    """Mean change of a weight in this group, divided by the mean change in the group with the highest lr.
 
-    Null if no element can move.
+    Null if the group has no trainable tensor, or if no group changes.
     """
     expected: float | None
-    """The group's lr divided by the highest lr."""
+    """The group's lr divided by the highest lr of a group."""
     decay: DecayUse | None
-    """How weight decay acts on the group's weights, from a step without a gradient.
+    """How the optimizer applies weight decay to the group, measured in a step in which all gradients are zero.
 
-    Null if the group has no weight decay and such a step does not change its weights.
+    Null if the group has no weight decay and this step does not change its weights.
     """
 
     @property
     def deviates(self) -> bool:
-        """True if measured and expected step differ by more than :data:`TOLERANCE`."""
+        """True if the measured step differs from the expected step by more than :data:`TOLERANCE`."""
         if self.step is None or self.expected is None:
             return False
         return abs(self.step - self.expected) > TOLERANCE * max(abs(self.expected), TOLERANCE)
@@ -96,26 +96,26 @@ class GroupRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     named: bool
-    """True if the constructor named the group. Otherwise ``name`` is the group's position."""
+    """True if the constructor named the group. Otherwise ``name`` contains the group's index: ``group_0``."""
     parameters: tuple[str, ...]
     """Names of the group's tensors, in the optimizer's order."""
     built_lr: float | None
-    """The lr from the constructor."""
+    """The lr that the constructor set."""
     weight_decay: float | None
-    """The weight decay in the first iteration."""
+    """The weight decay that the constructor set."""
     last_weight_decay: float | None
     first: LrAt
     after_warm_up: LrAt | None
-    """The lr in the first iteration after warm-up. Null if there is no warm-up, or if it does not end in the run."""
+    """The lr in the first iteration after warm-up. Null without a warm-up that ends within the run."""
     peak: LrAt
-    """The first iteration with the highest lr."""
+    """The highest lr of the group, and the first iteration with this lr."""
     last: LrAt
     causes: tuple[Cause, ...]
-    """The sources that changed the group's lr after construction, each with its first change."""
+    """What changed the group's lr after construction, such as hooks: one entry for each, with its first change."""
     effect: Effect | None
-    """The measured step of the group. Null if the optimizer could not take a step."""
+    """How much an optimizer step changes the group. Null if the optimizer could not take a step."""
     from_gpus: tuple[Formula, ...] = ()
-    """Formulas of the group's numbers that contain the number of GPUs."""
+    """Those formulas of the group's lr and weight decay in which the number of GPUs occurs."""
 
 
 class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,17 +124,17 @@ class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     reason: str
     failed: bool = False
-    """True if the part failed without data: its effect is unknown. False if it only logs, saves or measures."""
+    """True if the part cannot run without data: its effect is unknown. False if it only logs, saves or measures."""
 
 
 class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A log line of mmengine with learning rates."""
+    """A log line of mmengine that contains learning rates."""
 
     iteration: int
     text: str
-    """The line up to the last lr: ``Epoch(train)  [1][  50/7330]  base_lr: 1.0000e-04 lr: 3.4917e-06``."""
+    """The line up to its last lr, such as ``Epoch(train)  [1][  50/7330]  base_lr: 1.0000e-04 lr: 3.4917e-06``."""
     lrs: Mapping[str, float]
-    """Values by their names in the log: ``base_lr``, and ``lr`` for the first group's lr."""
+    """Each lr in the line, by its key: ``lr`` is the lr of the first group, ``base_lr`` is the base lr."""
 
 
 class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
@@ -153,9 +153,9 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
     lr_factor: float | None
     """The factor of ``auto_scale_lr`` for every lr; null if ``auto_scale_lr`` is off."""
     optimizers: Mapping[str, str]
-    """Class name by optimizer name. The name is empty if there is only one optimizer."""
+    """For each optimizer name, the class name. The optimizer name is empty if there is only one optimizer."""
     effects: Mapping[str, OptimizerEffects]
-    """Measured effects by optimizer name. Optimizers without a measurement are left out."""
+    """For each optimizer name: the measured effects of lr and weight decay. Unmeasured optimizers are left out."""
     groups: tuple[GroupRun, ...]
     first_log: LogLine | None
     """The first log line with an lr; null if none is logged."""
@@ -169,9 +169,9 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
     step_error: str | None
     """The exception that the optimizer raises in its first step. Null if the step succeeds."""
     unmoved: tuple[str, ...]
-    """Parameters that require a gradient and have an lr above 0, but did not move in the first steps."""
+    """Parameters that did not change in the first steps, although they require a gradient and have an lr above 0."""
     moved_at_zero: tuple[str, ...]
-    """Parameters that moved although their lr was 0 throughout the first steps."""
+    """Parameters that changed in the first steps, although their lr was 0 in all of these steps."""
     left_out: tuple[LeftOut, ...]
     in_validation: tuple[LeftOut, ...] = ()
     """Hooks and schedulers that may change the training during validation. The dry run does not run validation."""
@@ -180,9 +180,9 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
 
     @property
     def optimizer_labels(self) -> tuple[str, ...]:
-        """Return each optimizer class once.
+        """Return the class name of each optimizer, each name once.
 
-        A class with measured effects has its distribution and version: ``AdamW (torch 2.13.0)``.
+        If the effects of a class were measured, its package and version follow: ``AdamW (torch 2.13.0)``.
         """
         labels = (self.effects[name].label if name in self.effects else kind for name, kind in self.optimizers.items())
         return tuple(dict.fromkeys(labels))

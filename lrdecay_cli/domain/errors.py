@@ -21,7 +21,7 @@ class LrdecayError(Exception):
         problem: what is wrong, as a sentence without a full stop.
         where: the file, config key or parameter with the problem; empty if ``problem`` names it.
         fix: what the user can do; empty if no fix is known.
-        status: the error in one word, for a table of many configs: ``no-model``, ``no-optim-wrapper``, ``needs
+        status: a short name of the error, for a table of many configs: ``no-model``, ``no-optim-wrapper``, ``needs
             <package>``, ``broken upstream`` (a mistake in a config of an installed package), or ``error``.
         final: True if the config itself causes the error, so that a retry cannot succeed.
         key: the config key with the problem, ``paramwise_cfg.custom_keys['norm']``, if ``where`` names a file.
@@ -50,7 +50,10 @@ class LrdecayError(Exception):
         return {name: getattr(self, name) for name in ("problem", "where", "fix", "status", "final", "key")}
 
     def at(self, where: str) -> Self:
-        """Return a copy of the error, with the same class and cause, for another file, key or parameter."""
+        """Return a copy of the error in which ``where`` names another file, key or parameter.
+
+        Class and cause stay the same.
+        """
         return self.replaced(where=where)
 
     def replaced(self, **fields: Any) -> Self:

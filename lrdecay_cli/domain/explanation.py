@@ -1,6 +1,7 @@
 """Records of the command ``explain``.
 
-They contain the rules that the constructor considers for a parameter, the resulting numbers, and how certain these are.
+They contain the rules that the constructor considers for a parameter, the resulting numbers, and whether lrdecay could
+recompute these numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from lrdecay_cli.text.counting import count
 EXPLANATION_SCHEMA_VERSION = 3
 
 Part = Literal["layer_id", "lr_scale", "lr", "weight_decay", "state", "options"]
-"""What a rule affects: a number of the parameter, its membership in a group (``state``), or ignored options."""
+"""What a rule is about.
+
+It is a number such as ``lr``, or whether the parameter is in a group (``state``), or options that the constructor
+ignores (``options``).
+"""
 
 Outcome = Literal["applies", "overridden", "skipped", "no match", "no effect", "never read"]
 """The outcome of a rule.
@@ -37,9 +42,11 @@ never read   is in the config, but the constructor does not read it
 """
 
 Certainty = Literal["recomputed", "observed", "disagrees"]
-"""``recomputed``: lrdecay's rules give the numbers of the real group bit for bit. ``observed``: the numbers are from
-the real optimizer, and lrdecay has no rule for them. ``disagrees``: lrdecay's rules give other numbers than the real
-group.
+"""How lrdecay knows the numbers of a group.
+
+``recomputed``: lrdecay's rules give the numbers of the real group bit for bit. ``observed``: lrdecay read the numbers
+from the real optimizer and has no rules to compute them. ``disagrees``: lrdecay's rules give other numbers than the
+real group has.
 """
 
 
@@ -52,17 +59,17 @@ class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Outcome
     reason: str = ""
     condition: str = ""
-    """The condition for the rule to apply, as a verb phrase: ``be a bias, not of a norm layer or an offset``."""
+    """The condition for the rule, as a verb phrase. For example: ``be a bias, not of a norm layer or an offset``."""
     premise: str = ""
-    """The condition without its exceptions: ``be a bias``."""
+    """The condition without its exceptions. For example: ``be a bias``."""
     basis: Basis | Literal["state"] = "computed"
-    """The kind of rule."""
+    """The type of the rule, for example ``custom_key``. ``state``: a rule about whether the parameter is in a group."""
     cause: str = ""
     """The key, pattern or option that determines the value, as in a :class:`Formula`."""
 
 
 class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Layer id, lr scale, lr and weight decay of a parameter group, as the built optimizer contains it."""
+    """Layer id, lr scale, lr and weight decay of a parameter group in the built optimizer."""
 
     layer_id: int | None
     lr_scale: float | None
@@ -74,15 +81,15 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How some parameters get their lr and weight decay. The same rules apply to all of these parameters."""
 
     patterns: tuple[str, ...]
-    """Patterns that match exactly these parameters."""
+    """Name patterns that match the explained parameters and no others."""
     parameters: tuple[str, ...]
     state: str
     """``grouped``, ``frozen``, ``missing`` or ``duplicate``. A frozen parameter may still be in a group."""
     groups: tuple[str, ...]
-    """The groups with at least one of the parameters; empty if all parameters are in no group."""
+    """The groups that contain the explained parameters; empty if no group contains them."""
     considered: tuple[RuleTrace, ...]
     provenance: Provenance | None
-    """The numbers with their formulas. Null if the numbers were only observed."""
+    """The numbers with their formulas. Null if lrdecay has no formulas for this constructor."""
     numbers: Numbers | None
     """The numbers of the group in the built optimizer. Null for parameters in no group."""
     remarks: tuple[str, ...]
@@ -95,11 +102,11 @@ class Divergence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     about: Part
     there: str
-    """The rule that applies to the members."""
+    """The rule that applies to the members of the group."""
     here: str
     """The outcome of this rule for the parameter, and the rule that applies instead."""
     needed: str
-    """The change to the parameter that would give it the same treatment as the members."""
+    """The change to the parameter after which the rule of the members would apply to it."""
 
 
 class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,7 +120,7 @@ class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nearest: tuple[str, ...]
     """Name patterns of the most similar members of the group. The parameters are compared with these members."""
     partings: tuple[Divergence, ...]
-    """The rules by which the treatment differs, in the order of the constructor's decisions."""
+    """The rules that treat the parameters differently from the members of the group, in the constructor's order."""
     verdict: str
 
 
@@ -129,16 +136,16 @@ class Explanations(Displayed, frozen=True, forbid_unknown_fields=True):
     known: bool
     """True if lrdecay knows the constructor's rules."""
     asked: tuple[str, ...]
-    """The patterns as the user gave them."""
+    """The name patterns that the user gave, unchanged."""
     reads: tuple[str, ...] | None
-    """Options in the order in which the constructor first read them; null if the reads were not recorded."""
+    """Options of ``paramwise_cfg`` in the order in which the constructor first read them. Null if not recorded."""
     never_read: tuple[str, ...]
     """Options that the config sets and the constructor does not read."""
     explanations: tuple[Explanation, ...]
     why_not: tuple[WhyNot, ...]
     options: tuple[Option, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Options of the config that affect the explained parameters, with the places that set them. Unset for an exported
-    map.
+    """Options of the config that affect the explained parameters, each with the file and line that set it. Unset for an
+    exported map.
     """
 
     def headline(self) -> str:

@@ -32,7 +32,7 @@ class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: str | None = None
     """The last day on which the suppression is valid, ``YYYY-MM-DD``; null for no limit."""
     line: int | msgspec.UnsetType = msgspec.UNSET
-    """The line of the comment in the config; unset for a settings file."""
+    """Line of the comment that suppresses the finding in the config; unset if a settings file suppresses it."""
 
 
 class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,36 +44,35 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Name of the rule: ``scale-above-one``."""
     severity: Severity
     config: str
-    """Path of the config, as named on the command line or as found in a named directory."""
+    """Path of the config, as on the command line, or as found in a directory on the command line."""
     message: str
     """What is wrong, with its numbers, as a sentence without a full stop."""
     parameters: tuple[str, ...] = ()
     """The affected parameters, in the model's order; empty for a finding about an option alone."""
     patterns: tuple[str, ...] = ()
-    """Patterns that match exactly these parameters."""
+    """Name patterns, such as ``backbone.*``, that match exactly the affected parameters."""
     option: str = ""
-    """Path in the config of the affected option; empty if there is none."""
+    """Path of the affected option in the config: ``optim_wrapper.optimizer.lr``. Empty if no option is affected."""
     why: str
-    """Why it matters."""
+    """Why the mistake matters."""
     fix: str
-    """What to do, with the value to set if there is one."""
+    """What to do to fix the mistake, with the value to set: ``set num_layers=12``."""
     fixes: tuple[Fix, ...] = ()
-    """The fix as edits of the config, the best alternative first; empty if no edit of an option fixes it."""
+    """Alternative fixes as edits of the config, the best one first. Empty if no edit of an option fixes the mistake."""
     fingerprint: str
-    """Identifies the finding by rule, config, option and parameters, independent of line numbers."""
+    """Identifier made from rule, config, option and parameters. It does not depend on line numbers."""
     suppressed: Suppression | None = None
     place: Place | msgspec.UnsetType = msgspec.UNSET
-    """Where the option gets its value. Unset if there is no option, or if the value is known only by running the
-    config.
+    """The file and line that set the option. Unset if there is no option, or if only running the config gives the
+    value.
     """
     replaces: tuple[Place, ...] = ()
-    """Places that set the option earlier and are overridden, in order."""
+    """Earlier places (file and line) that also set the option, in order. ``place`` overrides them."""
     bases: tuple[Place, ...] = ()
-    """The chain of ``_base_`` entries from the file of ``place`` up to the config."""
+    """The ``_base_`` entries through which the config inherits from the file of ``place``."""
     changed: str = ""
-    """What changed since the baseline: the changed settings with their values, otherwise a summary of the tensors.
-
-    Empty without a baseline.
+    """What changed since the baseline: the changed settings with their values. If no setting changed, a summary of the
+    changed tensors. Empty without a baseline.
     """
 
     def headline(self) -> str:
@@ -96,7 +95,7 @@ class Cause(Brief, frozen=True):
 
     @property
     def finding(self) -> Finding:
-        """Return the first finding, as the example of this cause."""
+        """Return the first finding, which reports show as the example of this cause."""
         return self.findings[0]
 
     @property
@@ -106,7 +105,7 @@ class Cause(Brief, frozen=True):
 
     @property
     def alike(self) -> bool:
-        """True if message and fix of all findings are the same, numbers included.
+        """True if all findings have the same message and the same fix, with the same numbers.
 
         If the findings report changes since a baseline, only the messages are compared, because each fix contains the
         path of its config.
@@ -116,7 +115,10 @@ class Cause(Brief, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """Return an identifier of this cause. For two or more findings, it does not depend on their number."""
+        """Return an identifier of this cause.
+
+        If several configs inherit the mistake from one place, the identifier does not depend on the number of configs.
+        """
         place = self.finding.place
         if len(self.findings) == 1 or not place:
             return self.finding.fingerprint
@@ -130,13 +132,13 @@ class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     config: str
     source: str
-    """What was checked: the config, or its exported map. ``-`` for stdin."""
+    """What was checked: the config, an exported map or a checkpoint. ``-`` for a map from stdin."""
     sha256: str
     tensors: int
     groups: int
     read: bool = False
-    """True if an exported map or a checkpoint was checked. ``check`` then does not read the text of the config:
-    findings have no places, and comments cannot suppress findings.
+    """True if an exported map or a checkpoint was checked. ``check`` does not read the config's text in this case:
+    findings have no file and line, and comments cannot suppress findings.
     """
 
 
@@ -156,7 +158,7 @@ class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def title(self) -> str:
-        """``no baseline`` if only the baseline is missing, otherwise ``could not be checked``."""
+        """Return ``no baseline`` if only the baseline is missing, otherwise ``could not be checked``."""
         return NO_BASELINE if self.status == NO_BASELINE else "could not be checked"
 
 
@@ -188,7 +190,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
     findings: tuple[Finding, ...]
     """All findings, in the order of the configs, then by severity, code and place."""
     rules_url: str = ""
-    """Address of the page with all rules, for formats that link to it; empty if none is given."""
+    """Address of the page with all rules, for formats that link to this page. Empty to write no links."""
 
     def headline(self) -> str:
         """Return whether the check passes, the number of findings of each severity, and the number of configs."""
@@ -231,11 +233,11 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         return tuple(filter(self.fails, self.findings))
 
     def causes(self) -> tuple[Cause, ...]:
-        """Return the findings grouped by cause: errors first, then warnings, then infos, each in the order of findings.
+        """Return the findings grouped by cause: first errors, then warnings, then infos.
 
-        Findings of several configs have the same cause if they have the same rule, the same option that is set at the
-        same place, and the same changes since the baseline. If the place is unknown, the findings must have the same
-        text. A suppressed and a reported finding are never in the same group.
+        Findings of several configs have the same cause if they have the same rule, the same changes since the baseline,
+        and the same option, which is set at the same place (file and line). If the place is unknown, the findings must
+        have the same text. A suppressed finding is never in a group with a reported finding.
         """
         found: dict[tuple[object, ...], list[Finding]] = {}
         times: Counter[tuple[object, ...]] = Counter()
@@ -263,13 +265,13 @@ class ExampleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The files of a rule's example, as text. An empty text means that the example has no such file."""
 
     config: str
-    """The config without its inherited lines. ``rule --all`` shows the base config."""
+    """The lines that the config adds to the base config. ``rule --all`` shows the base config."""
     plugin: str
-    """A module that the config imports."""
+    """The source of a module that the config imports."""
     settings: str
     """The content of ``lrdecay.toml``."""
     baseline: str | None
-    """The lines of the config for which the baseline was written. Null without a baseline."""
+    """The lines that the config added to the base config when the baseline was written. Null without a baseline."""
     program: str = ""
     """A program with a model and an optimizer, which calls ``lrdecay_cli.audit_optimizer``. It replaces the config."""
 
@@ -284,7 +286,7 @@ class RulePage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: str
     """Why the mistake matters, with code between double backticks."""
     details: tuple[str, ...]
-    """Further paragraphs, with code between double backticks."""
+    """Further paragraphs of the page, with code between double backticks."""
     bad: ExampleText
     good: ExampleText
 

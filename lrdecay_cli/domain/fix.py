@@ -25,13 +25,13 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     action: Action
     option: str
-    """Path of the option in the config: ``optim_wrapper.paramwise_cfg.custom_keys['norm.weight'].lr_mult``."""
+    """Path of the option, for example ``optim_wrapper.paramwise_cfg.custom_keys['norm.weight'].lr_mult``."""
     keys: Keys
-    """The path as keys of dicts and indexes of lists."""
+    """The same path as a tuple of dict keys and list indexes."""
     value: Any = msgspec.UNSET
     """The new value for ``set`` and ``append``, in JSON types."""
     to: Keys | msgspec.UnsetType = msgspec.UNSET
-    """The new path for ``rename`` and ``move``."""
+    """The new path of the option for ``rename`` and ``move``, as in ``keys``."""
 
     def __hash__(self) -> int:
         # The value may be a dict.
@@ -54,16 +54,14 @@ class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     edits: tuple[Edit, ...]
     automatic: bool = True
-    """True if ``check --fix`` applies the fix. False if the fix changes the constructor, the optimizer or the decay
-    rate: the user must decide on these.
-    """
+    """True if ``check --fix`` applies the fix. False if the user must decide, for example about another constructor."""
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.edits))
 
 
 class EditError(ValueError):
-    """Raised if an edit does not fit the config: the option is missing, or has another type."""
+    """Raised if an edit does not fit the config, for example because the option does not exist or is not a list."""
 
 
 def keys_of_path(path: str) -> Keys:
@@ -93,7 +91,7 @@ def _edit(action: Action, option: str | Keys, **more: Any) -> Edit:
 
 
 def path_of(keys: Keys) -> str:
-    """Return keys as the path of an option: ``param_scheduler[0].eta_min``."""
+    """Return the path of an option from its keys, for example ``param_scheduler[0].eta_min``."""
     words = (f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]" for key in keys)
     return "".join(words).removeprefix(".")
 
@@ -135,9 +133,9 @@ def imports_with(present: Mapping[str, Any], modules: Iterable[str]) -> dict[str
 
 
 def fitting(config: Mapping[str, Any], edit: Edit) -> Edit:
-    """Return the edit, adapted to a config with a single scheduler that is not in a list.
+    """Return the edit. If ``param_scheduler`` is a dict and not a list, remove the index from the edit's paths.
 
-    The path ``param_scheduler[0].end`` becomes ``param_scheduler.end``.
+    For example, ``param_scheduler[0].end`` becomes ``param_scheduler.end``.
     """
     head = edit.keys[:2]
     if head == ("param_scheduler", 0) and isinstance(config.get("param_scheduler"), Mapping) and len(edit.keys) > 2:

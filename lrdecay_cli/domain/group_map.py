@@ -75,7 +75,7 @@ class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     its pickle, which contains everything except the tensors.
     """
     overrides: Mapping[str, Any]
-    """``--cfg-options`` as given."""
+    """The values of ``--cfg-options``, as given on the command line."""
 
 
 class Stub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,7 +119,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     missing: tuple[Parameter, ...]
     duplicates: tuple[Duplicate, ...]
     stubs: tuple[Stub, ...] = msgspec.field(name="stand_ins")
-    """Replacements for missing dependencies. In JSON the field keeps its name from schema 1."""
+    """Replacements for missing dependencies. In JSON, the field has its name from schema 1: ``stand_ins``."""
     modules: Mapping[str, Module]
     """Every module that registers parameters, by its path, in the model's order."""
     training: Training
@@ -128,24 +128,28 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     wrapping: Wrapping | msgspec.UnsetType = msgspec.UNSET
     """The effect of the model wrapper, if the config names one. ``groups`` are the groups of the unwrapped model."""
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
-    """Batch size and number of GPUs. Unset if no number depends on them, and in maps of older versions of lrdecay."""
+    """Batch size and number of GPUs. Unset if the groups depend on neither, and in maps of older lrdecay versions."""
     distributions: Mapping[str, Distribution] | msgspec.UnsetType = msgspec.UNSET
-    """Distribution of each package of ``stack``, if known. Unset for a checkpoint and in maps of older versions."""
+    """Installed distribution of each package in ``stack``, if known.
+
+    Unset for a checkpoint, and in maps of older lrdecay versions.
+    """
 
     live: LiveOptimizer | msgspec.UnsetType = msgspec.UNSET
     """Facts about the program's optimizers, if the groups come from a running program without a config."""
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Return one entry for every name of a tensor. Tensors in groups come first, in the optimizer's order.
+        """Return all tensors. A shared tensor has one entry for each of its names.
 
-        Then come frozen tensors, trainable tensors in no group, and further names of shared tensors.
+        The order is: tensors in groups, in the optimizer's order; frozen tensors; trainable tensors in no group;
+        further names of shared tensors.
         """
         return self._tensors
 
     def memberships(self) -> tuple[Tensor, ...]:
         """Return one entry for each tensor and group, in the order of :meth:`tensors`.
 
-        Only a tensor of several optimizers that step alternately has more than one entry.
+        A tensor has more than one entry only if several optimizers step it alternately.
         """
         if not self.optimizer.turns:
             return self._tensors
@@ -161,7 +165,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
         """Yield every parameter in a group, together with the group, in the optimizer's order.
 
-        If several optimizers step a parameter alternately (``optimizer.turns``), it is yielded once for each of them.
+        If several optimizers step a parameter alternately (``optimizer.turns``), yield it once for each optimizer.
         """
         for group in self.groups:
             for parameter in group.parameters:

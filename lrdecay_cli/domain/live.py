@@ -32,4 +32,4 @@ class LiveOptimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedulers: tuple[LiveScheduler, ...]
     """The schedulers of the program, including schedulers inside other schedulers."""
     scales_applied: bool
-    """True if the lr of a group is multiplied by its ``lr_scale``, as timm's schedulers do."""
+    """True if the schedulers multiply the lr of a group by its ``lr_scale``, as timm's schedulers do."""

@@ -11,18 +11,18 @@ from typing import Any, Literal
 import msgspec
 
 LrUse = Literal["followed", "distorted", "first group's", "ignored", "refused", "not measured"]
-"""How far the group at a tenth of the lr moves, compared with the other group.
+"""The size of a step in the group with a tenth of the lr, compared with the step in the other group.
 
-=============  =========================================================================================
-use            the group at a tenth of the lr
-=============  =========================================================================================
-followed       moves a tenth as far, in the first step and later
-distorted      moves by another factor: ``ratios``
-first group's  moves as far as the other group: the optimizer uses the first group's lr for both groups
-ignored        moves as far as the other group; a tenth of both lrs changes nothing
-refused        the optimizer raises
+=============  ==================================================================================================
+use            step in the group with a tenth of the lr
+=============  ==================================================================================================
+followed       a tenth of the step in the other group, at the first step and later
+distorted      another fraction of the step in the other group, see ``ratios``
+first group's  as large as the step in the other group: the optimizer uses the first group's lr for both groups
+ignored        as large as the step in the other group, and as large as before if both lrs are divided by ten
+refused        the optimizer raises an exception if the lrs differ
 not measured   the optimizer takes no step
-=============  =========================================================================================
+=============  ==================================================================================================
 """
 
 DecayUse = Literal[
@@ -41,24 +41,24 @@ DecayUse = Literal[
 ]
 """How weight decay changes a weight in one step.
 
-===============================  =============================================================================
-use                              how far weight decay pulls the weight toward zero
-===============================  =============================================================================
-lr × weight decay                by this fraction of the weight: layer decay reduces it too
-weight decay alone               by this fraction of the weight, at any lr
-in the gradient                  weight decay × weight is added to the gradient
-in the adaptive gradient         the same; the optimizer then normalises the gradient, which removes its size
-lr × RMS(weight) × weight decay  by this fraction of the weight
-lr² ÷ highest lr × weight decay  by this fraction of the weight: layer decay counts twice
-lr ÷ first lr × weight decay     by this fraction of the weight; the first lr is the lr at construction
-lr × a factor × weight decay     by this fraction of the weight; the optimizer sets the factor (Prodigy's ``d``)
-first group's                    the optimizer uses the first group's weight decay for all groups
-ignored                          not at all, although the group has a weight decay
-===============================  =============================================================================
+===============================  =====================================================================================
+use                              what weight decay subtracts from the weight
+===============================  =====================================================================================
+lr × weight decay                lr × weight decay × weight; a layer decay of the lr also reduces this amount
+weight decay alone               weight decay × weight, at any lr
+in the gradient                  nothing directly: the optimizer adds weight decay × weight to the gradient
+in the adaptive gradient         nothing directly: weight decay × weight is added to the gradient and normalised with it
+lr × RMS(weight) × weight decay  lr × RMS(weight) × weight decay × weight
+lr² ÷ highest lr × weight decay  (lr² ÷ highest lr) × weight decay × weight; a layer decay of the lr counts twice
+lr ÷ first lr × weight decay     (lr ÷ first lr) × weight decay × weight; the first lr is the lr at construction
+lr × a factor × weight decay     lr × factor × weight decay × weight; the optimizer sets the factor (Prodigy's ``d``)
+first group's                    an amount that depends on the first group's weight decay, in all groups
+ignored                          nothing, although the group has a weight decay
+===============================  =====================================================================================
 """
 
 AtZero = Literal["stands still", "decays", "trains", "refused", "not measured"]
-"""What happens to a group at lr 0 while another group has a positive lr. ``decays``: only weight decay moves it."""
+"""What happens to a group at lr 0 while another group has a positive lr. ``decays``: only weight decay changes it."""
 
 NormUse = Literal["no", "always", "with weight decay", "not measured"]
 """Whether a step grows with the norm of the weights. If so, groups with equal lrs can take steps of different sizes."""
@@ -91,20 +91,21 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     distribution: str
     """The distribution that contains the class. Empty for a project's own class."""
     version: str
-    """Version of the distribution that was measured."""
+    """Version of the measured distribution."""
     lr: LrUse
     decay: DecayUse
     at_zero: AtZero
     norm: NormUse
     ratios: tuple[tuple[int, float], ...] = ()
-    """Pairs of step and ratio. Steps count from 1. The ratio is the movement of the group at a tenth of the lr, divided
-    by the movement of the other group.
+    """Pairs of a step number (from 1) and a ratio.
+
+    The ratio is the size of this step in the group with a tenth of the lr, divided by the size in the other group.
     """
     refusals: tuple[Refusal, ...] = ()
     halved: float | None = None
-    """Movement after every lr is halved, divided by the movement without this change.
+    """Size of a step after a scheduler halves every lr, divided by the size of the same step with the old lrs.
 
-    0.5 means that a new lr acts at once or within a hundred steps.
+    0.5 means that the optimizer uses a new lr at once, or within a hundred steps.
     """
     rewrites_lr: bool = False
     """True if the optimizer's step assigns ``group['lr']``."""

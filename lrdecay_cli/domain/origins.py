@@ -1,4 +1,4 @@
-"""Records of the places in files that set the options of a config, and of the values that they override."""
+"""Records of the file and line that set each option of a config, and of the earlier values of the option."""
 
 from __future__ import annotations
 
@@ -16,19 +16,31 @@ COMMAND_LINE = "--cfg-options"
 """The file name of a :class:`Place` on the command line. The line is then the number of the option, counted from 1."""
 
 Mechanism = Literal["assignment", "edit", "data", "cfg-options", "scope"]
-"""How an option gets its value: ``assignment`` of a name or of an entry of a literal; ``edit`` of an existing dict or
-list (``a.b = 1``, ``a['b'] = 1``, ``.update(...)``); ``data``, an entry of a JSON or YAML file; ``cfg-options`` on the
-command line; ``scope``, the ``_scope_`` that mmengine adds to settings from the config of another package.
+"""How an option gets its value:
+
+- ``assignment``: a name is assigned, or the option is an entry of a dict or list that is written in the config;
+- ``edit``: an existing dict or list is changed (``a.b = 1``, ``a['b'] = 1``, ``.update(...)``);
+- ``data``: the option is an entry of a JSON or YAML file;
+- ``cfg-options``: the command line sets the option;
+- ``scope``: mmengine adds the option ``_scope_`` to settings from the config of another package.
 """
 
 Passage = Literal["variable", "base-variable", "import", "template", "environment"]
-"""How a config passes a value on: by a name, ``_base_.name``, ``read_base``, ``{{ fileDirname }}`` or
-``{{$NAME:default}}``.
+"""How a config passes a value on:
+
+- ``variable``: by a variable of the config;
+- ``base-variable``: by ``_base_.name``;
+- ``import``: by ``read_base``;
+- ``template``: by ``{{ fileDirname }}`` or a similar template;
+- ``environment``: by ``{{$NAME:default}}``.
 """
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A range of characters in a file. Lines and columns count from 1. ``end_column`` follows the last character."""
+    """A range of characters in a file. Lines and columns count from 1.
+
+    ``end_column`` is the column after the last character.
+    """
 
     file: str
     """The file as the config names it: ``configs/_base_/convnext.py``, ``mmdet::_base_/default_runtime.py``."""
@@ -51,7 +63,7 @@ class Via(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Passage
     name: str
     place: Place
-    """Where the name is used."""
+    """The place at which the config uses the name."""
 
 
 class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -60,7 +72,7 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     value: Any = None
     """The value in JSON types; null also if the value is unknown."""
     unknown: str = ""
-    """Why the value is known only by running the config. Empty if the value is known."""
+    """Why lrdecay does not know the value without running the config. Empty if lrdecay knows the value."""
     place: Place
     """The place of the expression that gives the value."""
     key: Place | None = None
@@ -71,7 +83,7 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """True if the value is a literal at ``place``, so that an edit of the literal changes the value."""
     mechanism: Mechanism
     via: tuple[Via, ...] = ()
-    """Names between the option and the value, or in the expression, in the order of evaluation."""
+    """Names, such as variables, through which the option gets its value, in the order of evaluation."""
 
     def shown(self) -> str:
         """Return the value as Python source. If the value is unknown, return the source of its expression."""

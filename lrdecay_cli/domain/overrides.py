@@ -8,8 +8,8 @@ from typing import Any
 class TypedOverride(str):
     """An override with a value that ``key=text`` cannot express: a string with commas, a dict, an empty list.
 
-    Its text is ``python: key=value``. ``--cfg-options`` cannot give such a text, so the override never has the same
-    cache key as ``key=text``.
+    The text of the override is ``python: key=value``. ``--cfg-options`` cannot give such a text, so the override never
+    has the same cache key as ``key=text``.
     """
 
     key: str

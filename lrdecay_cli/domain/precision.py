@@ -1,5 +1,6 @@
-"""Compare and round numbers of groups. Some optimizers store them in float32, float16 or bfloat16, not as Python
-floats.
+"""Compare and round the lrs and other numbers of groups.
+
+Some optimizers store these numbers as float32, float16 or bfloat16, not as Python floats.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def tolerance(precision: str | None) -> float:
 
 
 def alike(first: float, other: float, *precisions: str | None) -> bool:
-    """True if two numbers differ only by rounding to the coarsest of ``precisions``."""
+    """True if two numbers differ only by the rounding error of the lowest precision in ``precisions``."""
     coarsest = max(precisions, key=tolerance)
     # Below the smallest normal number one step is larger than the tolerance.
     return math.isclose(first, other, rel_tol=tolerance(coarsest)) or rounded(first, coarsest) == rounded(

@@ -19,12 +19,12 @@ computed    the numbers of other formulas: ``lr_scale * base_lr``
 name        a pattern that matches the parameter's name                the pattern: ``backbone.stages.2.<block>``
 fallback    no pattern matches the parameter's name                    ``everything else``
 reported    the backbone's method, which lrdecay's constructor calls   the method: ``ResNet.get_layer_depth``
-observed    the model's own method, by an unknown rule
-exemption   a kind of parameter without weight decay                   the kind: ``1-D tensor``
+observed    the model's own method; lrdecay does not know its rule
+exemption   a type of parameter without weight decay                   the type: ``1-D tensor``
 custom_key  a custom key that is part of the parameter's name          the key: ``norm``
 option      a multiplier of ``paramwise_cfg``                          the option: ``norm_decay_mult``
-given       the lr or weight decay in the config
-default     the optimizer's default: the config gives no value
+given       the config, which sets the lr or weight decay
+default     the optimizer's default: the config sets no value
 ==========  =========================================================  =============================================
 """
 
@@ -39,16 +39,16 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A formula for one number of a parameter, with all inputs, so that the reader can recompute the number by hand."""
 
     rule: str
-    """The rule that matched, in symbols, for readers: ``backbone.stages.2.<block> -> 3 + block // 3``."""
+    """The rule that gives the number, as text: ``backbone.stages.2.<block> -> 3 + block // 3``."""
     formula: str
     """The formula with numbers: ``3 + 7 // 3``. A Python expression that evaluates to ``result``."""
     result: int | float | None
     """The result of the formula.
 
-    ``None`` only if the optimizer does not have the option, or has no value for the option.
+    ``None`` only if the optimizer has no such option, or no value for the option.
     """
     inputs: Mapping[str, int | float] = {}
-    """The inputs by their names in ``expression``: ``{"block": 7}``."""
+    """The values of the names in ``expression``. For example, ``{"block": 7}`` for ``3 + block // 3``."""
     basis: Basis = "computed"
     cause: str = ""
     expression: str = ""
@@ -66,7 +66,7 @@ def arrow(
 def by_name(
     pattern: str, expression: str, formula: str, result: int, inputs: Mapping[str, int | float] = {}
 ) -> Formula:
-    """Return the formula for the layer id of a parameter whose id follows from its name, which matches ``pattern``."""
+    """Return the formula of a layer id that follows from the parameter's name. ``pattern`` matches the name."""
     return arrow("name", pattern, expression, formula, result, inputs)
 
 

@@ -12,8 +12,10 @@ import msgspec
 from lrdecay_cli.domain.group_map import GroupMap
 
 Kind = Literal["name", "text", "integer", "rate", "scale", "share", "factor", "tree"]
-"""How a column is printed: ``rate`` is a learning rate or weight decay, ``scale`` an lr scale (with a bar if there is
-room), ``share`` a fraction of 1, ``factor`` a ratio (``×0.12``), ``tree`` a :class:`Branch`.
+"""How the values of a column are printed.
+
+``rate`` is a learning rate or weight decay. ``scale`` is an lr scale, with a bar if there is room. ``share`` is a
+fraction between 0 and 1. ``factor`` is a ratio such as ``×0.12``. ``tree`` is a :class:`Branch`.
 """
 
 Level = Literal["info", "warning", "error"]
@@ -31,12 +33,12 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A column of a table."""
 
     key: str
-    """Name of the column in data formats and for ``--sort``: lower case, underscores."""
+    """Name of the column in CSV and JSON and for ``--sort``, for example ``lr_scale``."""
     title: str
-    """Heading of the column for readers."""
+    """Heading of the column in reports for people, for example ``lr scale``."""
     kind: Kind = "text"
     vital: bool = False
-    """True if a narrow terminal drops this column only after all columns without this flag."""
+    """True for an important column. A narrow terminal drops all other columns before it drops this one."""
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,26 +50,26 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A note below the tables. Each of the ``details``, such as a name pattern, is printed on its own line."""
+    """A note below the tables. Each detail, such as a name pattern, is printed on a separate line."""
 
     text: str
     level: Level = "info"
     details: tuple[str, ...] = ()
     to_copy: bool = False
-    """True if the details are commands: one line each, never wrapped."""
+    """True if the details are commands for the user to copy. Each command is printed on one line without wrapping."""
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry of a section, with a level, a name and a message. In most cases it is a finding."""
+    """An entry of a section, in most cases a finding. It has a level, a name and a message."""
 
     level: Level
     label: str
-    """Name of the item: ``LRD301 scale-above-one``."""
+    """Name of the item, for example ``LRD301 scale-above-one``."""
     text: str
     details: tuple[str, ...] = ()
-    """Separate lines, mostly patterns."""
+    """Lines below the message, in most cases name patterns of parameters."""
     facts: tuple[tuple[str, str], ...] = ()
-    """Pairs of label and value, in order."""
+    """Pairs of a label and a value below the message, for example ``("fix", "set num_layers=12")``."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,9 +83,9 @@ class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Part of a page: a paragraph or a block of code."""
 
     text: str
-    """A paragraph in one line, with code between double backticks. A block of code keeps its lines."""
+    """The text of a paragraph as one line, with code between double backticks; or the lines of a block of code."""
     code: str = ""
-    """The language of the code; empty for a paragraph."""
+    """For a block of code, its language, for example ``python``; empty for a paragraph."""
     title: str = ""
 
 
@@ -106,7 +108,7 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A line chart of values over the steps of a run."""
 
     title: str
-    """The drawn value: ``lr``."""
+    """Name of the value that the chart shows, for example ``lr``."""
     unit: str
     """The unit of a step: ``iteration`` or ``epoch``."""
     length: int
@@ -115,28 +117,28 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Iterations per epoch, to mark epochs on the axis. None if the chart has no epochs."""
     steps: tuple[int, ...]
     lines: tuple[Line, ...]
-    """The lines of the chart, from the groups with the lowest values to those with the highest."""
+    """The lines of the chart, sorted from the lowest values to the highest values."""
     logarithmic: bool
-    """True if the values need a logarithmic scale."""
+    """True to draw the values on a logarithmic axis."""
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The report of a command, for people to read. Output formats render it."""
 
     facts: tuple[tuple[str, str], ...]
-    """Pairs of label and value at the top of the report, in order."""
+    """Pairs of a label and a value at the top of the report, for example ``("config", "a.py")``."""
     tables: tuple[Table, ...]
     notes: tuple[Note, ...]
     summary: str
-    """One line with the total or the verdict."""
+    """The result in one line, for example the number of findings."""
     rows: Table | None = None
-    """A complete table for CSV, if the tables of the report combine rows. None if CSV uses the tables of the report."""
+    """The table that CSV writes if ``tables`` combine several rows into one. None if CSV writes ``tables``."""
     sections: tuple[Section, ...] = ()
     """Sections that are shown before the tables."""
     code: str = ""
-    """Python code for the user to copy. Formats do not change it."""
+    """Python code for the user to copy. No output format changes this code."""
     based_on: str = ""
-    """The config that ``code`` inherits from, as the user named it. Empty if it does not inherit from a config."""
+    """The config that ``code`` inherits from, as the user named it. Empty if ``code`` has no ``_base_``."""
     pages: tuple[Page, ...] = ()
     """Pages that are shown after the tables."""
     chart: Chart | None = None
@@ -157,7 +159,7 @@ class Result(msgspec.Struct, Generic[Document], frozen=True):
     """The record that JSON and other data formats write."""
     report: Report
     maps: tuple[GroupMap, ...] = ()
-    """Group maps for the HTML page, if the document contains none."""
+    """Group maps that the HTML page shows if the document itself contains no group map."""
 
 
 AnyResult = Result[msgspec.Struct]

@@ -32,7 +32,7 @@ class RestoredScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     optimizer: str
     type: str
     by_epoch: bool
-    """True if ``begin`` and ``end`` of the second side (``after``) count epochs."""
+    """True if ``begin`` and ``end`` count epochs in the second training (``after``)."""
     settings: tuple[RestoredSetting, ...]
     foreign: tuple[str, ...]
     """Saved attributes that the scheduler's class does not have. A scheduler of another class saved them."""
@@ -50,13 +50,13 @@ class ComingValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     iteration: int
     """The first iteration in which the values differ."""
     before: float
-    """The value of the first side in this iteration. ``after`` is the value of the second side."""
+    """The value in this iteration of the first training. ``after`` is the value in the second training."""
     after: float
     last_before: float
-    """The value of the first side in the last compared iteration. ``last_after`` is the value of the second side."""
+    """The value in the last compared iteration of the first training. ``last_after`` is for the second training."""
     last_after: float
     rests_before: int
-    """The value of the first side is constant from this iteration on. ``rests_after`` is for the second side."""
+    """First iteration from which the value of the first training is constant. ``rests_after``: the second training."""
     rests_after: int
 
 
@@ -79,10 +79,13 @@ class Coming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: int
     """Number of parameter groups of the config."""
     saved: tuple[int | None, int | None]
-    """Number of schedulers in each side's checkpoint. Null for a config, and for a checkpoint without schedulers."""
+    """Number of schedulers in the checkpoint of the first training, and of the second training.
+
+    Null for a config, and for a checkpoint without schedulers.
+    """
     restored: tuple[RestoredScheduler, ...]
     values: tuple[ComingValue, ...]
-    """The values that differ; empty if all are equal in every iteration."""
+    """The groups whose values differ; empty if all values are equal in every iteration."""
     finished: bool = False
     """True if a checkpoint is from the end of the config's training: no iterations remain."""
     unjudged: str | None = None

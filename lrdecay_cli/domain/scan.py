@@ -13,18 +13,18 @@ SCAN_SCHEMA_VERSION = 1
 
 OK = "ok"
 NOT_FOR_TRAINING = ("no-model", "no-optim-wrapper")
-"""Statuses of configs that are not for training. They do not count as failures."""
+"""Statuses of configs that are not for training. Configs with these statuses do not count as failures."""
 
 
 class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The result of the command ``scan`` for one config. All numbers are null unless the status is ``ok``."""
+    """The result of the command ``scan`` for one config. If no group map could be built, all numbers are null."""
 
     config: str
-    """Path of the config, as named on the command line or as found in a named directory."""
+    """Path of the config. It begins with the config, directory or zoo that the command line names."""
     status: str
-    """``ok``, a status of :class:`lrdecay_cli.domain.errors.LrdecayError`, ``timeout`` or ``crashed``."""
+    """``ok``, ``timeout``, ``crashed``, or the status of a :class:`lrdecay_cli.domain.errors.LrdecayError`."""
     problem: str = ""
-    """Why there is no map, in one line."""
+    """One line that says why the scan has no group map of the config; empty if it has one."""
     constructor: str | None = None
     backbone: str | None = None
     groups: int | None = None
@@ -35,23 +35,26 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     lr_scale_min: float | None = None
     lr_scale_max: float | None = None
     frozen: int | None = None
-    """Frozen tensors, in a group or not."""
+    """Number of frozen tensors, inside and outside of parameter groups."""
     missing: int | None = None
-    """Trainable tensors in no group."""
+    """Number of trainable tensors that are in no parameter group."""
     sha256: str | None = None
     """SHA-256 of the config's resolved text."""
     constructor_module: str = ""
     """The module that defines the constructor's class."""
     digest: str | None = None
-    """SHA-256 of everything that ``diff`` compares, so that equal groups have equal digests. Null in scans of older
-    versions.
+    """SHA-256 of everything in the group map that ``diff`` compares. Two maps without differences have the same digest.
+
+    Null in scans of older versions of lrdecay.
     """
 
     settings: Mapping[str, str] = {}
-    """Digests of the backbone's groups, to compare configs. If the model has no backbone: digests of all groups.
+    """Short hashes of the settings of all backbone parameters, to compare configs. For a model without a backbone, the
+    hashes cover all parameters.
 
-    ``layer ids``, ``lr scales`` and ``weight decays`` are digests of names and numbers; ``base lr`` is the number
-    itself. Two configs are comparable only if their ``names`` are equal. Empty in scans of older versions.
+    ``names`` is a hash of the parameter names: only configs with the same ``names`` are compared. ``layer ids``,
+    ``lr scales`` and ``weight decays`` are hashes of the names with these numbers. ``base lr`` is the number itself.
+    Empty in scans of older versions of lrdecay.
     """
 
     @property
@@ -61,16 +64,16 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The results of a scan or of one of its shards, in the order of the config names."""
+    """The results of a scan, or of one shard (part) of a scan, in the order of the config names."""
 
     schema_version: int
     tool: Tool
     device: str
     overrides: tuple[str, ...]
-    """``--cfg-options`` as given, then the launch options of the training: ``--gpus 8``."""
+    """The options of ``--cfg-options`` as written, then the launch options, for example ``--gpus 8``."""
     records: tuple[ScanRecord, ...]
     shard: str | None = None
-    """``i/n`` for the i-th of n shards, null for the whole scan."""
+    """``i/n`` if this is the i-th of n shards; null if this is the whole scan."""
 
 
 def record_of(config: str, group_map: GroupMap) -> ScanRecord:

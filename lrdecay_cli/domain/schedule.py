@@ -26,37 +26,37 @@ MeetingKind = Literal["meet", "part", "cross"]
 
 
 class TrainingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The length of a config's run, and the settings that change values over the run."""
+    """The length of a training, and the settings in its config that determine the lrs during the training."""
 
     where: str
-    """Path of the config, as given."""
+    """Path of the config, as the user named it."""
     by_epoch: bool
-    """True for a loop over epochs (EpochBasedTrainLoop), False for one over iterations (IterBasedTrainLoop)."""
+    """True for a train loop that counts epochs; False for a train loop that counts iterations."""
     loop: str
-    """The train loop's class."""
+    """Class name of the train loop, for example ``EpochBasedTrainLoop``."""
     length: int
-    """``max_epochs`` or ``max_iters``."""
+    """Length of the training: ``max_epochs`` or ``max_iters`` of the config."""
     schedulers: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     """For each scheduler, in order: its path in the config, and its settings."""
     dataset: str | None = None
-    """Type of the training set, without wrappers."""
+    """Class of the training dataset. For a wrapper such as RepeatDataset, the class of the wrapped dataset."""
     annotations: str | None = None
-    """Annotation file of the training set."""
+    """Annotation file of the training dataset."""
     repeats: int = 1
-    """How often an epoch repeats the dataset: the product of the ``times`` of all RepeatDatasets."""
+    """How many times an epoch contains the dataset: the product of ``times`` of all RepeatDatasets."""
     batch_size: int | None = None
-    """Samples in a batch of one GPU."""
+    """Number of samples in a batch of one GPU."""
     batches_per_epoch: int | None = None
-    """The dataloader's ``num_batch_per_epoch``."""
+    """Value of ``train_dataloader.num_batch_per_epoch``."""
     drop_last: bool = False
     infinite: bool = False
-    """True if the sampler's length ignores the number of GPUs (InfiniteSampler)."""
+    """True for an InfiniteSampler, whose length does not depend on the number of GPUs."""
     base_batch_size: int | None = None
-    """``auto_scale_lr.base_batch_size``."""
+    """Value of ``auto_scale_lr.base_batch_size``."""
     auto_scale_lr: bool = False
     """True if ``auto_scale_lr`` is enabled."""
     digits: int = 4
-    """Digits of an lr in mmengine's log line."""
+    """Number of digits after the decimal point of an lr in mmengine's log line."""
 
 
 class RunLength(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,20 +66,20 @@ class RunLength(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: int
     """Number of epochs or iterations."""
     iterations_per_epoch: int | None
-    """Length of the dataloader. Null if it is unknown and not needed."""
+    """Number of batches in the dataloader. Null if this number is unknown and no scheduler needs it."""
     epochs: int | None
     """Number of epochs. Null for an iteration-based loop."""
     source: str
-    """The source of the iterations per epoch, in words."""
+    """Where ``iterations_per_epoch`` comes from, for example ``--iters-per-epoch``."""
 
 
 class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A parameter scheduler, as it was built and run."""
+    """A parameter scheduler of the config, as mmengine builds and steps it."""
 
     path: str
     """Path of the scheduler in the config: ``param_scheduler[0]``."""
     optimizer: str
-    """Name of the optimizer that it changes; empty with a single optimizer."""
+    """Name of the optimizer that the scheduler changes; empty if the training has only one optimizer."""
     type: str
     parameter: str
     """The option that the scheduler changes: ``lr``, ``momentum`` (for Adam and similar: the first beta) or another."""
@@ -90,69 +90,66 @@ class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     begin: int
     """The scheduler's first step, in its own unit: epochs or iterations."""
     end: int | None
-    """The scheduler's end, exclusive, in its own unit: epochs or iterations. Null if it has no end."""
+    """The first step after the scheduler's last step, in its own unit: epochs or iterations. Null if it never ends."""
     first_step: int | None
-    """The first step of the run in which the scheduler can change a value; null if there is none."""
+    """The first step of the run in which the scheduler can change a value; null if there is no such step."""
     last_step: int | None
-    """The last step of the run in which the scheduler can change a value; null if there is none."""
+    """The last step of the run in which the scheduler can change a value; null if there is no such step."""
     warm_up: bool
     """True if the scheduler raises the lr from the start of the run."""
     monitor: str | None
-    """The validation metric that a ReduceOnPlateau scheduler follows. Its changes are unknown before the training."""
+    """The validation metric that a ReduceOnPlateau scheduler follows. The metric is unknown before the training."""
     options: Mapping[str, Any]
-    """Further settings of the scheduler in the config."""
+    """The other settings of the scheduler in the config."""
     first_drop: int | None = None
-    """For ReduceOnPlateau, if the metric never improves: the first epoch with a lower value, even after the end of the
-    run.
+    """For ReduceOnPlateau: the first epoch with a lower value if the metric never improves.
 
-    For a loop without epochs it is the first iteration. Null if the config does not validate, or changes its validation
-    interval.
+    The epoch may be after the end of the run. In a loop without epochs, an iteration replaces the epoch. Null if the
+    config does not run validation, or if it changes the validation interval during the training.
     """
     stepped: int | None = None
-    """How often all hooks step the scheduler in the run. Null if only mmengine's ParamSchedulerHook steps it."""
+    """How many times all hooks step the scheduler in the run. Null if only mmengine's ParamSchedulerHook steps it."""
     expected: int | None = None
-    """How often mmengine's ParamSchedulerHook alone would step the scheduler. Null if ``stepped`` is null."""
+    """How many times mmengine's ParamSchedulerHook alone would step the scheduler. Null if ``stepped`` is null."""
 
 
 class Moments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scheduled value at the start, the peak, the lowest point and the end of the run, and after warm-up.
-
-    The peak and the lowest value are taken from all steps of the run.
-    """
+    """Important values of the lr or another scheduled option: the first, highest, lowest and last value of the run."""
 
     start: float
     after_warm_up: float | None
-    """The value at the first step after warm-up. Null if there is no warm-up, or if it does not end in the run."""
+    """The value at the first step after warm-up. Null without a warm-up that ends within the run."""
     peak: float
-    """The highest value."""
+    """The highest value in the run."""
     peak_step: int
     """The first step with the highest value."""
     lowest: float
     end: float
-    """The value in the last step."""
+    """The value in the last step of the run."""
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Groups that have the same scheduled values at every step."""
+    """Parameter groups that have the same lr, and the same value of every other scheduled option, at every step."""
 
     label: str
-    """A readable, unique name. It ends in ``(frozen)`` if no parameter of the curve requires a gradient."""
+    """A unique name for readers, such as ``layers 0–3``. It ends in ``(frozen)`` if all parameters are frozen."""
     optimizer: str
     groups: tuple[str, ...]
     """Names of the groups, in the optimizer's order."""
     layer_ids: tuple[int, ...]
     configured: tuple[float, ...]
-    """The lrs that the constructor set, each once, ascending. Groups with different lrs are in one curve if schedulers
-    ignore the initial lrs.
+    """The lrs that the constructor set for these groups, each once, ascending.
+
+    There are several if a scheduler ignores the initial lrs and sets the same lr in all of these groups.
     """
     tensors: int
     parameters: int
     where: tuple[str, ...]
-    """Patterns that match exactly the curve's parameters."""
+    """Name patterns that match exactly the parameters of these groups."""
     head: bool
-    """True if the curve contains most parameters of the model's head modules."""
+    """True for the curve that contains the most parameters of head modules, such as ``bbox_head``."""
     moments: Mapping[str, Moments]
-    """Important values by scheduled option. ``lr`` is always included."""
+    """For each scheduled option, such as ``lr``: its first, highest, lowest and last value, and that after warm-up."""
     values: Mapping[str, tuple[float, ...]]
     """For each scheduled option, the values at the steps of :attr:`Schedule.samples`."""
 
@@ -161,23 +158,21 @@ class LogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A learning rate in mmengine's log line."""
 
     key: str
-    """The key in the log: ``lr`` or ``base_lr``. If there are several optimizers, it starts with the name of the
-    optimizer.
-    """
+    """The key in the log: ``lr`` or ``base_lr``. With several optimizers, the key starts with the optimizer's name."""
     group: str | None
-    """The group with this lr: the first group of an optimizer. Null for ``base_lr``, which belongs to no group."""
+    """The group whose lr is logged: the first group of an optimizer. Null for ``base_lr``, which has no group."""
     curve: int | None
-    """The curve that contains this group."""
+    """Index of the curve that contains this group."""
     moments: Moments
 
 
 class Meeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first step at which curves become equal (``meet``), become different (``part``) or change their order."""
+    """The step at which the lrs of curves become equal (``meet``), become different (``part``) or cross (``cross``)."""
 
     kind: MeetingKind
     step: int
     lr: float
-    """The lr of the first curve."""
+    """The lr of the first curve in ``curves`` at this step."""
     curves: tuple[int, ...]
 
 
@@ -199,12 +194,12 @@ class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hooks that ran, in their order."""
     setters: tuple[Setter, ...]
     states: tuple[StateChange, ...]
-    """Parameters that start or stop requiring a gradient. Their causes count in steps of the schedule."""
+    """Parameters that start or stop requiring a gradient. Each ``iteration`` in a cause is a step of the schedule."""
     left_out: tuple[LeftOut, ...]
     in_validation: tuple[LeftOut, ...]
     """Hooks and schedulers that may change lrs during validation. The dry run does not run validation."""
     tried: tuple[int, ...]
-    """The tested numbers of iterations per epoch, if the config gives no number. All of them had the same result."""
+    """If the number of iterations per epoch is unknown: the numbers that lrdecay tested, all with the same result."""
 
 
 class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
@@ -223,21 +218,17 @@ class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
     log: tuple[LogEntry, ...]
     meetings: tuple[Meeting, ...]
     complete: bool
-    """True if ``samples`` contains every step with a change; False if some of these steps are left out."""
+    """True if ``samples`` contains every step at which a value changes."""
     samples: tuple[int, ...]
-    """The steps of the stored values. If the values at two neighbouring steps differ, the change is between the two
-    steps.
-    """
+    """The steps whose values are stored in ``curves``. A value may change at any step between two samples."""
     curves: tuple[Curve, ...]
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
-    """The batch that the lrs are computed for, as in the group map."""
+    """The batch size and number of GPUs for which the lrs are computed."""
     rehearsal: Rehearsal | None = None
-    """Results of the dry run. Null if only mmengine's ParamSchedulerHook sets values, because no dry run is needed
-    then.
-    """
+    """Results of the dry run. Null if no dry run was needed, because only mmengine's ParamSchedulerHook sets lrs."""
 
     def headline(self) -> str:
-        """Return the length of the run, and the number of schedulers and curves."""
+        """Return one line with the config, the length of the run, and the number of schedulers and curves."""
         length = f"{count(self.length.steps, self.length.unit)}"
         parts = (length, count(len(self.schedulers), "scheduler"), count(len(self.curves), "curve"))
         return f"{self.config.path}: {', '.join(parts)}"
@@ -248,9 +239,9 @@ class Track(msgspec.Struct, frozen=True):
 
     optimizer: str
     parameter: str
-    """``lr``, or another option of a group."""
+    """Name of the recorded option, for example ``lr``."""
     groups: tuple[str, ...]
-    """The groups with this value. Empty for mmengine's base settings, which belong to no group."""
+    """The groups whose option is recorded. Empty for mmengine's ``base_param_settings``, which belong to no group."""
 
 
 class Series:
@@ -265,9 +256,7 @@ class Series:
         self.tracks = tracks
         self.length = length
         self.steps = array("q")
-        """Ascending steps at which values were set, starting with 0. Between two of these steps the values stay the
-        same.
-        """
+        """The steps at which values were set: 0 and later steps, ascending. Between two of them, no value changes."""
         self.rows = array("d")
         """The values of all tracks: first those at ``steps[0]``, then those at ``steps[1]``, and so on."""
 
@@ -299,5 +288,5 @@ class Run(msgspec.Struct, frozen=True):
     series: Series
     stack: Mapping[str, str]
     log_keys: tuple[tuple[str, int], ...]
-    """Pairs of a key in mmengine's log line and the index of its track."""
+    """For each lr in mmengine's log line: its key, such as ``base_lr``, and the index of its track."""
     rehearsal: Rehearsal | None = None

@@ -27,20 +27,22 @@ class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     weight_decay: Condition | None = None
     layer_id: Condition | None = None
     frozen: bool | None = None
-    """True to require that the parameters do not require a gradient."""
+    """True to require frozen parameters, False to require trainable parameters."""
     group: str | None = None
     """A glob that must match the name of the parameters' group."""
     message: str = ""
     """Why the project requires the condition; shown with each failure."""
     severity: Severity = "error"
     source: str = ""
-    """Where the assertion is defined, for readers. This and the next fields are not keys of the settings file."""
+    """File and path of the assertion, for reports: ``lrdecay.toml: assert[2]``. This field and the fields below are not
+    keys of the settings file.
+    """
     place: str = ""
     """The file that defines the assertion."""
     table: str = ""
-    """The table in this file: ``tool.lrdecay.assert``."""
+    """The table of the settings file that contains the assertion: ``tool.lrdecay.assert``."""
     number: int = 0
-    """Number of the assertion among the tables with this name, from 1."""
+    """Number of the assertion among the entries of this table, from 1."""
 
     @property
     def key(self) -> str:
@@ -64,7 +66,9 @@ class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     until: date | None = None
     """The last day on which the suppression is valid."""
     source: str = ""
-    """Where the suppression is defined, for readers. This and the next fields are not keys of the settings file."""
+    """Location of the suppression, for reports: ``lrdecay.toml: suppress[2]`` or ``config.py:12``. This field and the
+    fields below are not keys of the settings file.
+    """
     place: str = ""
     """The file that defines the suppression."""
     key: str = ""
@@ -98,7 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of a project's settings file."""
 
     path: str = ""
-    """Path of the settings file, as printed; empty without one."""
+    """Path of the settings file, as reports show it. Empty if there is no settings file."""
     options: Options = Options()
     assertions: tuple[Assertion, ...] = ()
     suppressions: tuple[StatedSuppression, ...] = ()

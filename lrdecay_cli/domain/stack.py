@@ -23,7 +23,7 @@ class PackageChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A package that has another distribution or version in the second map."""
 
     package: str
-    """Import name of the package. Also used as the distribution's name if the map does not record one."""
+    """Import name of the package. If a map records no distribution, this is also the name of its distribution."""
     before: Distribution
     after: Distribution
 

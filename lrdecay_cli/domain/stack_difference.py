@@ -13,32 +13,33 @@ from lrdecay_cli.domain.stack import PackageChange
 STACKS_SCHEMA_VERSION = 1
 
 CauseKind = Literal["config", "model", "constructor", "optimizer", "build", "unknown"]
-"""What makes the groups of a config differ.
+"""What makes the groups of a config differ between the two environments.
 
-===========  ==================================  ==============================================================
-kind         name                                before and after
-===========  ==================================  ==============================================================
-config       an option: ``optim_wrapper.type``   its value; null if the option is not set
-model        a pattern of parameters             a shape, a state or a name, by ``aspect``
-constructor  the constructor, or one of its numbers  its module, or a layer id, a scale, an lr, a weight decay
-optimizer    an option of the groups             its value
-build        empty                               the status of each side, with the problem of a side without a map
-unknown      a field of a scan's record          its value: a scan without maps records nothing else
-===========  ==================================  ==============================================================
+===========  =========================================  ==============================================================
+kind         ``name``                                   ``before`` and ``after``
+===========  =========================================  ==============================================================
+config       an option, such as ``optim_wrapper.type``  the value of the option; null if the option is not set
+model        a name pattern of parameters               the state, shape or name of the parameters; see ``aspect``
+constructor  the constructor's class                    the module of the class
+constructor  the class and a number: ``Class: lr``      the value of this number in a group
+optimizer    an option of the groups                    the value of the option
+build        empty                                      the status of the build, with the error if the build failed
+unknown      a field in the JSON of a scan              the value of the field, if the scan contains no group map
+===========  =========================================  ==============================================================
 """
 
 
 class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A cause of the difference between the groups of a config in two environments."""
+    """One reason why a config gets different groups in the two environments."""
 
     kind: CauseKind
     name: str
     before: Any
     after: Any
     aspect: str = ""
-    """For ``model``: the aspect of a parameter that differs, as in :data:`lrdecay_cli.domain.change.Aspect`."""
+    """What differs in the parameters, for example ``shape``: one of :data:`lrdecay_cli.domain.change.Aspect`."""
     proven: bool = False
-    """True if a build in the second environment with the first environment's options proves the cause."""
+    """True if a test build proves the cause. It uses the first environment's options in the second environment."""
 
 
 class ChangedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,22 +47,22 @@ class ChangedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     config: str
     tensors: int | None
-    """Number of parameters that differ. Null if one side has no map."""
+    """Number of parameters that differ. Null if one of the two environments has no group map of the config."""
     of: int | None
-    """Number of all parameters."""
+    """Number of all parameters of the model. Null if ``tensors`` is null."""
     aspects: Mapping[str, int]
-    """Number of differing parameters by aspect."""
+    """For each aspect, such as ``lr``: the number of parameters with a different value."""
 
 
 class CauseGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All configs with the same causes of their differences."""
+    """All configs whose groups differ between the environments for the same causes."""
 
     causes: tuple[Cause, ...]
     configs: tuple[ChangedConfig, ...]
 
 
 class OptionGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Configs with equal groups in both environments, but different training options."""
+    """Configs that have the same groups in both environments, but different training options."""
 
     options: tuple[Cause, ...]
     configs: tuple[str, ...]
@@ -84,12 +85,12 @@ class StackDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: int
     tool: Tool
     before: str
-    """The first side, as named on the command line."""
+    """The first environment, as named on the command line."""
     after: str
     identical: bool
-    """True if both sides have the same configs with the same groups."""
+    """True if both environments have the same configs with the same groups."""
     compared: int
-    """Number of configs with a map on both sides."""
+    """Number of configs that were built in both environments."""
     packages: tuple[PackageChange, ...]
     """Packages that differ between the environments."""
     groups: tuple[CauseGroup, ...]

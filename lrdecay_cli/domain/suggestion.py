@@ -1,4 +1,4 @@
-"""Records of the command ``suggest`` and of its JSON: the decay settings that fit a model, and their effect."""
+"""Records of the command ``suggest``: layer decay settings that fit a model, and their effect on the lrs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUGGESTION_SCHEMA_VERSION = 1
 
 
 class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All parameters with the same layer id and the same lr scale."""
+    """All parameters with the same layer id, lr scale and lr."""
 
     layer_id: int | None
     lr_scale: float | None
@@ -26,52 +26,52 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry of the config's own ``paramwise_cfg``, such as ``norm_decay_mult`` or a custom key."""
+    """An option in the config's own ``paramwise_cfg``, such as ``norm_decay_mult`` or a custom key."""
 
     name: str
-    """Name of the entry: ``norm_decay_mult``, ``custom_keys['roi_head']``."""
+    """Name of the option, for example ``norm_decay_mult`` or ``custom_keys['roi_head']``."""
     value: Any
     backbone: int | None
-    """Number of backbone tensors with the custom key in their names. None for other options."""
+    """For a custom key: how many tensors of the backbone have the key in their names. None for other options."""
     elsewhere: int | None
-    """Number of all other tensors with the custom key in their names. None for other options."""
+    """For a custom key: how many tensors outside the backbone have the key in their names. None for other options."""
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The mean lr of a module's trainable tensors, now and with the suggestion.
+    """The mean lr of a module's trainable tensors, with the present config and with the suggestion.
 
-    Each tensor counts by its number of elements: a tensor with a million elements counts a thousand times as much as a
-    tensor with a thousand elements.
+    The mean is weighted by the number of elements: a tensor with a million elements counts a thousand times as much as
+    a tensor with a thousand elements.
     """
 
     name: str
-    """The module's path: the whole ``backbone``, one of its children, or one entry of a list of modules."""
+    """Path of the module, for example ``backbone``, ``backbone.stages.2`` or ``roi_head``."""
     tensors: int
     parameters: int
     lr_before: float
-    """Mean lr now."""
+    """Mean lr of the module with the present config."""
     lr_after: float
-    """Mean lr with the suggestion."""
+    """Mean lr of the module with the suggestion."""
     factor: float | None
     """``lr_after`` divided by ``lr_before``; null if ``lr_before`` is 0."""
     lowest_factor: float | None
-    """The lowest factor of any tensor."""
+    """The lowest ratio (suggested lr / present lr) of a tensor in the module."""
     highest_factor: float | None
-    """The highest factor of any tensor."""
+    """The highest ratio (suggested lr / present lr) of a tensor in the module."""
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The same suggestion, but without the config's custom keys for the backbone, and its effect.
+    """A variant of the suggestion: without the config's custom keys that multiply the lr of the whole backbone.
 
     The suggestion itself keeps these custom keys.
     """
 
     without: tuple[str, ...]
-    """The custom keys that this variant drops: ``custom_keys['backbone']``."""
+    """The custom keys that this variant drops, for example ``custom_keys['backbone']``."""
     backbone: Effect
     """The effect of this variant on the backbone."""
     snippet: str
-    """Python code, as in :attr:`Suggestion.snippet`."""
+    """Python code with this variant, in the form of :attr:`Suggestion.snippet`."""
 
 
 class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,60 +82,60 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     imports: tuple[str, ...]
     """Modules that register the constructor, for ``custom_imports``."""
     reasons: tuple[str, ...]
-    """The reasons for these options, one sentence each."""
+    """The reasons for the suggested options. Each reason is one sentence."""
     faults: tuple[Finding, ...]
-    """Findings about the config's own decay. Empty if the decay fits or if the config has no decay."""
+    """Findings about the config's own layer decay. Empty if the layer decay fits, or if the config has none."""
     fits: bool
-    """True if the config has a decay that fits the model."""
+    """True if the config has a layer decay that fits the model."""
     kept: tuple[Option, ...] = ()
-    """Entries of the config's own ``paramwise_cfg`` that the suggestion keeps, without the options of the decay."""
+    """Options in the config's own ``paramwise_cfg`` that the suggestion keeps, such as custom keys of the head."""
     left_out: tuple[Option, ...] = ()
-    """Entries of the config's own ``paramwise_cfg`` that the suggestion drops."""
+    """Options in the config's own ``paramwise_cfg`` that the suggestion drops."""
     refused: str = ""
-    """Why the config's own constructor raises; empty if the constructor succeeds."""
+    """The error that the config's own constructor raises; empty if the constructor succeeds."""
     covering: tuple[str, ...] = ()
-    """The kept custom keys with an ``lr_mult`` that match the whole backbone."""
+    """Custom keys that multiply the lr of the whole backbone (``lr_mult``). The suggestion keeps these keys."""
 
 
 class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
-    """The suggested decay settings and their effect on the model."""
+    """The suggested layer decay settings, and their effect on the lrs of the model."""
 
     schema_version: int
     tool: Tool
     config: ConfigSource
     fits: bool
-    """True if the config's own decay fits the model, so that nothing needs to change."""
+    """True if the config's own layer decay fits the model, so that nothing needs to change."""
     backbone: str
     now: Constructor
     suggested: Constructor
     reasons: tuple[str, ...]
     faults: tuple[str, ...]
-    """Findings about the config's own decay, each as code, name and message."""
+    """Findings about the config's own layer decay. Each text contains the rule's code, its name and the message."""
     refused: str
-    """Why the config's own constructor raises; empty if the config builds."""
+    """The error that the config's own constructor raises; empty if the config builds."""
     kept: tuple[Option, ...]
-    """Entries of the config's own ``paramwise_cfg`` that the suggestion keeps, without the options of the decay."""
+    """Options in the config's own ``paramwise_cfg`` that the suggestion keeps, such as custom keys of the head."""
     left_out: tuple[Option, ...]
-    """Entries of the config's own ``paramwise_cfg`` that the suggestion drops."""
+    """Options in the config's own ``paramwise_cfg`` that the suggestion drops."""
     snippet: str
     """Python code with the suggestion: a config that inherits from the user's config, or lines for the end of a lazy
     config.
 
-    Empty if the decay fits.
+    Empty if the config's own layer decay fits.
     """
     before: tuple[Layer, ...]
-    """The layers now; empty if the config does not build."""
+    """The layers with the present config; empty if this config does not build."""
     after: tuple[Layer, ...]
-    """The layers as built with the snippet; unchanged if the decay fits."""
+    """The layers with the suggestion; the same as ``before`` if the config's own layer decay fits."""
     effect: tuple[Effect, ...] = ()
-    """The effect on each module, in the model's order. Empty if the decay fits or the config does not build."""
+    """The effect of the suggestion on each module, in the model's order. Empty if there is nothing to compare."""
     backbone_effect: Effect | None = None
-    """The effect on the whole backbone."""
+    """The effect of the suggestion on the whole backbone."""
     variant: Variant | None = None
-    """The suggestion without the config's custom keys for the backbone. Null if it keeps no such key."""
+    """The suggestion without custom keys that multiply the lr of the whole backbone. Null without such keys."""
 
     def headline(self) -> str:
-        """Return one line with the suggested decay. If the config's own decay fits, the line says so."""
+        """Return one line with the suggested layer decay. If the config's own layer decay fits, the line says so."""
         options = ", ".join(f"{key}={value!r}" for key, value in self.suggested.options.items())
         verdict = "the decay fits" if self.fits else f"{self.suggested.type}({options})"
         return f"{self.config.path}: {verdict}"

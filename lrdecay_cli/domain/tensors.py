@@ -19,15 +19,15 @@ from lrdecay_cli.text.counting import count
 TensorState = Literal["grouped", "frozen_in_group", "frozen", "missing", "duplicate"]
 """Whether a tensor is in a group, and whether it trains.
 
-===============  =====================================================================
+===============  ==========================================================================
 state            the tensor
-===============  =====================================================================
+===============  ==========================================================================
 grouped          is in a group and trains
 frozen_in_group  is in a group, but ``requires_grad`` is False
 frozen           is in no group, and ``requires_grad`` is False
 missing          is trainable but in no group: no optimizer updates it
-duplicate        is already listed under its first name; this is another name of it
-===============  =====================================================================
+duplicate        is listed under its first name, and this is another name of this tensor
+===============  ==========================================================================
 
 ``requires_grad`` is the value in the first iteration: ``model.train()`` may change it after the optimizer is built.
 """
@@ -45,11 +45,11 @@ class GroupedParameter(Parameter, frozen=True, forbid_unknown_fields=True):
     """A parameter in a group."""
 
     requires_grad: bool
-    """False for a frozen parameter: it was frozen when the constructor grouped it, or ``train()`` froze it later."""
+    """False if the parameter was frozen before the constructor grouped it, or if ``model.train()`` froze it later."""
     provenance: Provenance | None
-    """The numbers as lrdecay's rules compute them, to compare with the real group. Null if lrdecay has no rules."""
+    """The formulas and results of lrdecay's rules, to compare with the real group. Null if lrdecay has no rules."""
     foreign: bool = False
-    """True for a tensor that the optimizer has but the model does not register. Its name comes from the group."""
+    """True if the optimizer updates the tensor but the model does not register it. Its name comes from the group."""
 
 
 class Duplicate(Parameter, frozen=True, forbid_unknown_fields=True):
@@ -65,18 +65,20 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     name: str
     layer_id: int | None
     lr_scale: float | None
-    """The scale that the constructor recorded, otherwise lr divided by base lr; null without a base lr."""
+    """The lr scale that the constructor recorded in the group. If it recorded none: lr divided by base lr, or null if
+    there is no base lr.
+    """
     lr: float | None
     weight_decay: float | None
     options: Mapping[str, Any]
-    """All other options of the group (betas, eps, momentum, custom keys)."""
+    """All options of the group except lr and weight decay, for example betas, eps and momentum."""
     parameters: tuple[GroupedParameter, ...]
     optimizer: str = ""
     """Name of the optimizer, which is also the prefix of the group's name. Empty if there is only one optimizer."""
     named: bool = True
-    """True if the constructor named the group. Otherwise ``name`` is the group's number."""
+    """True if the constructor named the group. False if ``name`` is only its number, such as ``group_0``."""
     precisions: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
-    """Precision (``float32``, ``float16``, ``bfloat16``) of the group's numbers that are not double precision, by key.
+    """The precision of each number that the group does not store in double precision, by key: ``{"lr": "float16"}``.
 
     Unset if all numbers are double precision.
     """
@@ -114,7 +116,7 @@ class Tensor(Brief, frozen=True):
     position: int
     """Index in the model's order of tensors. A tensor that no module registers comes after all others."""
     seen: str
-    """The name of the tensor for mmengine's constructors, which unwrap a model inside ``.module``.
+    """The name of the tensor for mmengine's constructors: without the prefix ``module.`` of a model wrapper.
 
     Empty if the constructors do not get this tensor.
     """
@@ -122,20 +124,20 @@ class Tensor(Brief, frozen=True):
     """The group that contains the tensor. None if it is in no group."""
     provenance: Provenance | None = None
     foreign: bool = False
-    """True for a tensor that the optimizer has but the model does not register."""
+    """True if the optimizer updates the tensor but the model does not register it."""
     of: str = ""
     """For a duplicate: the first name of the tensor. Otherwise empty."""
     times: int = 1
-    """How often the tensor is in a group.
+    """How many times groups list the tensor.
 
-    Above 1, a group lists the tensor twice, or several optimizers step it in the same iteration.
+    A number above 1 means: a group lists the tensor twice, or several optimizers update it in the same iteration.
     """
     by_train: bool = False
     """True if ``model.train()`` changed ``requires_grad`` after the optimizer was built."""
     averaged: bool = False
     """True if the tensor is in a moving average of another module. Such a tensor needs no optimizer."""
     later: tuple[tuple[ParameterGroup, Provenance | None], ...] = ()
-    """If several optimizers step the tensor alternately: the groups in the other optimizers, with provenance."""
+    """If several optimizers update the tensor alternately: its groups in the other optimizers, with formulas."""
 
     @property
     def lr(self) -> float | None:
@@ -185,7 +187,7 @@ class Tensor(Brief, frozen=True):
     def in_groups(self) -> Iterator[Tensor]:
         """Yield the tensor once for each of its groups.
 
-        Only a tensor of several optimizers that step alternately has more than one group.
+        A tensor has more than one group only if several optimizers update it alternately.
         """
         yield self
         for group, provenance in self.later:
@@ -193,7 +195,7 @@ class Tensor(Brief, frozen=True):
 
     @property
     def trainable(self) -> bool:
-        """True if the tensor requires a gradient. Always False for a duplicate: ask for the first name."""
+        """True if the tensor requires a gradient. Always False for a duplicate: use the tensor's first name instead."""
         return self.state in ("grouped", "missing")
 
     @property
@@ -213,7 +215,7 @@ class Tensor(Brief, frozen=True):
 
     @property
     def label(self) -> str:
-        """``grouped``, ``frozen``, ``missing`` or ``duplicate``.
+        """The tensor's state in one word: ``grouped``, ``frozen``, ``missing`` or ``duplicate``.
 
         A frozen tensor is always ``frozen``, even if it is in a group.
         """
@@ -221,7 +223,7 @@ class Tensor(Brief, frozen=True):
 
     @property
     def traits(self) -> tuple[Trait, ...]:
-        """Module types that mmengine's default constructor distinguishes, for the tensor's module: ``("norm",)``."""
+        """The types of the tensor's module that mmengine's default constructor distinguishes, such as ``("norm",)``."""
         return self.module.traits if self.module else ()
 
     @property

@@ -16,7 +16,7 @@ Naming = Literal["recorded", "by position"]
 """The source of parameter names for the groups of a checkpoint.
 
 ``recorded``: the constructor recorded the names in the groups. ``by position``: the names come from the groups that a
-config builds, matched in order, as in a resumed run.
+config builds. Saved and built groups are matched by position, as in a resumed run.
 """
 
 
@@ -25,7 +25,7 @@ UNKNOWN = "unknown"
 
 
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Facts about a checkpoint. Its groups have the lrs that the schedulers had set when it was saved."""
+    """Facts about a checkpoint. The groups have the lrs that the schedulers had set when the checkpoint was saved."""
 
     epoch: int | None
     iteration: int | None
@@ -37,7 +37,7 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     misfit: str | None
     """Why a run of this config cannot resume from the checkpoint. Null if it can, or if no config was given."""
     unclaimed: int
-    """Number of saved tensors in no group: buffers and frozen parameters. 0 if a config lists them."""
+    """Number of saved tensors in no group: buffers and frozen parameters. 0 if the user gave a config that fits."""
 
 
 class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,10 +49,10 @@ class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     module: str = ""
     """The module that defines the class. Empty if the class was not loaded, and in maps of schema 1."""
     copy_of: str = ""
-    """Name of the known constructor that this class copies; empty if there is none.
+    """Short name of the constructor that this class is a copy of; empty if lrdecay finds no such constructor.
 
-    Set for a class in an unknown module if the name of the class contains the name of the known constructor, and the
-    rules of the known constructor give every number of the map.
+    A class in an unknown module is a copy under two conditions: its name contains the name of a constructor that
+    lrdecay knows, and the rules of that constructor give every number of the map.
     """
 
 
@@ -63,11 +63,11 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wrapper: str
     """The optimizer wrapper that the config names."""
     options: Mapping[str, Any]
-    """All other options of the optimizer in the config."""
+    """The options of the optimizer in the config, except its class, lr and weight decay."""
     types: Mapping[str, str] = {}
     """Class name by optimizer name. The name is empty if there is only one optimizer."""
     effects: Mapping[str, OptimizerEffects] = {}
-    """Measured effects by optimizer name. Optimizers without a measurement are left out."""
+    """How each optimizer uses lr and weight decay, by optimizer name. Optimizers with unknown effects are left out."""
     turns: tuple[tuple[str, ...], ...] | msgspec.UnsetType = msgspec.UNSET
     """Sets of names of optimizers that step alternately: in each iteration, only one optimizer of a set takes a step.
 
@@ -136,18 +136,18 @@ class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The loop class for training, validation or test, with its settings and the arguments that it accepts."""
+    """The loop class for training, validation or test, with the settings in the config and the accepted settings."""
 
     type: str
-    """Class name of the loop, from the config or, if the config gives none, chosen by the Runner from ``by_epoch``."""
+    """Class name of the loop. If the config sets no ``type``: the class that the Runner chooses by ``by_epoch``."""
     settings: Mapping[str, Any]
     """The config's settings for the loop."""
     takes: tuple[str, ...] | None
-    """Names of the arguments that the class accepts, without the arguments that the Runner passes. Null if the class is
-    not registered.
+    """Names of the settings that the class accepts. Arguments that the Runner itself passes are left out. Null if the
+    class is not registered.
     """
     needs: tuple[str, ...]
-    """Names of the arguments that the class requires."""
+    """Names of the settings that the class requires."""
     takes_more: bool
     """True if the class accepts ``**kwargs``, so that ``takes`` may be incomplete."""
 
@@ -158,13 +158,13 @@ class TrainMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     freezes: tuple[str, ...]
     """Parameters that stopped requiring a gradient after the optimizer was built, in the model's order."""
     thaws: tuple[str, ...]
-    """Parameters that started requiring a gradient."""
+    """Parameters that started requiring a gradient after the optimizer was built, in the model's order."""
     error: str | None
     """The exception that ``train()`` raised, in one line. Null if ``train()`` succeeded."""
 
 
 class UnusedParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """DDP's option ``find_unused_parameters``: look for parameters without a gradient in every iteration."""
+    """DDP's option ``find_unused_parameters``: whether DDP looks for parameters without gradient in each iteration."""
 
     option: str
     """Path of the option in the config, even if the config does not set the option."""
@@ -183,14 +183,14 @@ class PositionedLr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lr: float
     """The lr that the hook sets in the first iteration. It does not depend on the lr from the constructor."""
     argument: str = ""
-    """The setting of the hook with this value. Empty if no setting, or more than one, has this value."""
+    """Name of the hook's setting that contains this lr. Empty if no setting or several settings contain it."""
 
 
 class RefusedScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A scheduler that mmengine's Runner cannot build, or that raises an exception when it steps."""
 
     option: str
-    """Path in the config of the scheduler or of the setting that mmengine rejects; or ``param_scheduler``."""
+    """Path in the config of the scheduler, of the setting that mmengine rejects, or of ``param_scheduler``."""
     problem: str
     """The exception of mmengine, or a description of the problem."""
     # The name in maps of schema 2, which stay readable.
@@ -204,12 +204,11 @@ class UnrunCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     """Class name of the hook, loop or strategy."""
     option: str
-    """Path of its settings in the config."""
+    """Path in the config of the settings of this hook, loop or strategy."""
     may: tuple[Literal["lr", "freezing", "groups"], ...]
-    """What the code may change, according to its source: the lr of groups, ``requires_grad`` (``freezing``), or the
-    groups.
+    """What the code may change, according to its source code. Empty if unknown.
 
-    Empty if unknown.
+    ``lr``: the lr of groups. ``freezing``: ``requires_grad`` of parameters. ``groups``: the groups themselves.
     """
 
 
@@ -220,8 +219,9 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     param_scheduler: tuple[Any, ...]
     train_cfg: Mapping[str, Any]
     misplaced: Mapping[str, Any]
-    """Settings of the optimizer wrapper that mmengine ignores, by their path in the config, and misspelt
-    ``RUNNER_KEYS``.
+    """Settings that mmengine ignores, by their path in the config.
+
+    These are settings of the optimizer wrapper at another level of the config, and misspelt ``RUNNER_KEYS``.
     """
     reads: tuple[str, ...] | None
     """Paths within ``paramwise_cfg`` that the constructor read, in order of first read. Null if not recorded."""
@@ -237,11 +237,11 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions.
     """
     scheduler_modules: Mapping[str, str] = {}
-    """The module that defines a scheduler's class, by the name in the config. Without mmengine's own classes."""
+    """For each scheduler class that is not mmengine's, by its name in the config: the module that defines the class."""
     loops: Mapping[str, Loop] | msgspec.UnsetType = msgspec.UNSET
-    """Loops by the keys ``train_cfg``, ``val_cfg`` and ``test_cfg``, if the config has them. Unset in older maps."""
+    """The loops of the config by key: ``train_cfg``, ``val_cfg``, ``test_cfg``. Unset in maps of older versions."""
     train_mode: TrainMode | msgspec.UnsetType = msgspec.UNSET
-    """Changes that ``model.train()`` makes. Unset in maps of older versions, and for a checkpoint without a config."""
+    """What ``model.train()`` freezes or unfreezes. Unset for a checkpoint without a config, and in older maps."""
     positioned_lrs: tuple[PositionedLr, ...] | msgspec.UnsetType = msgspec.UNSET
     """The lrs that hooks of the config set for single groups by position. Unset if no hook does this."""
     refused_schedulers: tuple[RefusedScheduler, ...] | msgspec.UnsetType = msgspec.UNSET
@@ -255,33 +255,41 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unused_parameters: UnusedParameters | msgspec.UnsetType = msgspec.UNSET
     """Whether DistributedDataParallel looks for parameters without a gradient."""
     custom_imports: Mapping[str, Any] | msgspec.UnsetType = msgspec.UNSET
-    """The config's ``custom_imports``: modules that register classes. Unset without it, and in older maps."""
+    """The config's ``custom_imports``: modules that register classes.
+
+    Unset if the config has no ``custom_imports``, and in maps of older versions.
+    """
 
 
 class WrappedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A group that the constructor builds for the model inside its distributed wrapper."""
+    """A group that the constructor builds if a model wrapper for distributed training contains the model."""
 
     lr: float | None
     weight_decay: float | None
     parameters: tuple[str, ...]
-    """Parameter names without the wrapper. For a flat parameter of FSDP: the names of all parameters in it."""
+    """Parameter names without the prefix of the model wrapper.
+
+    For a flat parameter of FSDP: the names of all parameters in the flat parameter.
+    """
 
 
 class Wrapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the model wrapper of a distributed training, such as FSDP, changes the parameter groups."""
 
     type: str
-    """Class name of the wrapper."""
+    """Class name of the model wrapper."""
     option: str
-    """Path of the wrapper's settings in the config. Empty for mmengine's default wrapper."""
+    """Path of the model wrapper's settings in the config. Empty for mmengine's default model wrapper."""
     gpus: int
     """Number of GPUs for which lrdecay wrapped the model."""
     groups: tuple[WrappedGroup, ...]
-    """The groups of the optimizer for the wrapped model."""
+    """The parameter groups that the constructor builds for the wrapped model."""
     flat: tuple[str, ...]
     """Names of the parameters inside a flat parameter. A flat parameter has a single lr and weight decay."""
     refused: Literal["wrapper", "constructor"] | None
-    """What raises if the training cannot start: the ``wrapper``, or the ``constructor`` for the wrapped model."""
+    """What fails when the training starts: the model wrapper, or the constructor for the wrapped model. Null if neither
+    fails.
+    """
     failure: str | None
     """The exception that stops the training; null if the training can start."""
 
@@ -310,16 +318,16 @@ class Launch(msgspec.Struct, frozen=True):
 
 
 PLAIN_LAUNCH = Launch()
-"""The default: 1 GPU, and the batch size and ``auto_scale_lr`` of the config."""
+"""The default launch options: 1 GPU, and the batch size and ``auto_scale_lr`` of the config."""
 
 
 class OnOtherGpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An lr or weight decay of a group that depends on the number of GPUs."""
 
     number: Literal["lr", "weight_decay"]
-    """Which of the two differs. It is the value from the constructor, before ``auto_scale_lr``."""
+    """The number that differs, as the constructor sets it, before ``auto_scale_lr`` scales the lr."""
     group: str
-    """The first group in which it differs."""
+    """The first group in which the number differs."""
     here: float | None
     gpus: int
     there: float | None
@@ -339,9 +347,11 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_size: int | float | None = None
     """``auto_scale_lr.base_batch_size``, if ``auto_scale_lr`` is on."""
     lr_factor: float | None = None
-    """The factor by which ``auto_scale_lr`` multiplies every lr: ``gpus * size / base_size``. Null if it is off."""
+    """The factor by which ``auto_scale_lr`` multiplies every lr: ``gpus * size / base_size``. Null if ``auto_scale_lr``
+    is off.
+    """
     differs: OnOtherGpus | None = None
-    """The first number that the constructor computes differently for another number of GPUs.
+    """The first lr or weight decay that changes with the number of GPUs.
 
-    Null if all numbers are equal, or if this was not tested.
+    Null if no lr or weight decay changes, or if lrdecay did not test other numbers of GPUs.
     """

@@ -1,5 +1,4 @@
-"""Records of a finished training, compared with its plan: the lrs in its log, and the lrs from its config and
-schedulers.
+"""Records that compare the lrs in the log of a training with the planned lrs from its config and schedulers.
 
 Iterations count from 0; ``iter`` in mmengine's log counts from 1.
 """
@@ -25,12 +24,12 @@ CauseKind = Literal[
 kind                    what happened
 ======================  ==================================================================================
 config                  the run was started from another config
-iterations per epoch    the epochs had another number of iterations: another number of GPUs or batch size
-auto_scale_lr           mmengine multiplied every lr by batch size × GPUs / ``base_batch_size``
+iterations per epoch    epochs were longer or shorter than planned: another number of GPUs or batch size
+auto_scale_lr           mmengine multiplied every lr by (batch size × GPUs) / ``base_batch_size``
 hook                    a hook set the lr
 schedulers not stepped  no hook steps the parameter schedulers
 resume                  mmengine restored schedulers and lrs of an earlier run from a checkpoint
-factor                  every logged lr is the planned lr times one factor, for an unknown reason
+factor                  every logged lr is the planned lr times the same factor; the reason is unknown
 unknown                 none of these causes explains the logged lrs
 ======================  ==================================================================================
 """
@@ -41,48 +40,51 @@ class PartingCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: CauseKind
     proven: bool
-    """True if the plan gives every logged lr after a correction for this cause and for the causes before it."""
+    """True if the plan, corrected for this cause and for all earlier causes, gives exactly the logged lrs."""
     name: str = ""
-    """The config, the class and method of the hook, or the checkpoint or run from which the training resumed."""
+    """What caused the difference: the config, the class and method of the hook, or the source of a resumed training.
+
+    The source of a resumed training is a checkpoint or an earlier run. Empty for other causes.
+    """
     factor: float | None = None
-    """The factor between logged and planned lrs."""
+    """Logged lr divided by planned lr."""
     gpus: int | None = None
     """The number of GPUs that explains the difference."""
     iterations_per_epoch: int | None = None
-    """Iterations per epoch of the run."""
+    """The number of iterations per epoch that the log shows."""
     settings: tuple[str, ...] = ()
-    """Paths of the settings that differ between the two configs."""
+    """Paths of the settings that differ between the config of the run and the compared config."""
 
 
 class LoggedCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A logged lr and the planned lr, over the iterations of a segment."""
+    """The logged and planned values of one lr, over the iterations after one start of the training."""
 
     key: str
     """The key in the log: ``lr``, ``base_lr``, ``generator.lr``, ``lr/layer_0``."""
     group: str | None
     """The group with this lr. Null for ``base_lr``, which belongs to no group."""
     entries: int
-    """Number of logged values. If it is above a thousand, ``logged`` and ``planned`` contain only some of them."""
+    """Number of logged lrs. If there are more than a thousand, ``logged`` and ``planned`` contain only some."""
     iterations: tuple[int, ...]
     logged: tuple[float | None, ...]
-    """Logged values. Null for NaN and infinity."""
+    """Logged lrs, one for each of ``iterations``. Null for NaN and infinity."""
     planned: tuple[float | None, ...]
-    """Planned values. Null for iterations after the end of the plan."""
+    """Planned lrs, one for each of ``iterations``. Null after the end of the plan."""
     parts_at: int | None
-    """The first logged iteration in which logged and planned lr differ. Null if they are equal in all iterations."""
+    """The first logged iteration in which logged and planned lr differ. Null if the two lrs never differ."""
     logged_there: float | None = None
     planned_there: float | None = None
     ratio: float | None = None
     """Logged lr divided by planned lr in the iteration ``parts_at``."""
     constant_ratio: bool = False
-    """True if this ratio is the same in every iteration of the segment."""
+    """True if logged lr divided by planned lr is the same in every logged iteration."""
 
 
 class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One start of the training. mmengine logs it in a folder of its own, named by timestamp."""
+    """One start of the training. mmengine logs each start in its own folder, whose name is a timestamp."""
 
     name: str
-    """The timestamp: the name of the segment's folder."""
+    """The timestamp of the start, which is the name of its folder: ``20260101_000000``."""
     config: ConfigSource
     """The config from which the plan is computed."""
     log: str
@@ -93,7 +95,7 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The last iteration in the log."""
     planned_iterations: int
     iterations_per_epoch: int | None
-    """Number of iterations per epoch. Null if it is unknown and not needed."""
+    """Number of iterations per epoch. Null if the number is unknown, and the planned lrs do not depend on it."""
     iterations_per_epoch_from: str
     """The source of ``iterations_per_epoch`` in words, such as ``the log``."""
     gpus: int | None
@@ -101,13 +103,13 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resumed: bool
     curves: tuple[LoggedCurve, ...]
     parts_at: int | None
-    """The first iteration in which a logged lr differs from the plan. Null if all lrs are equal."""
+    """The first iteration in which a logged lr differs from the planned lr. Null if no lr differs."""
     causes: tuple[PartingCause, ...]
     """The causes of the difference, in the order in which they act."""
 
 
 class TrainingRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All logged lrs in a work directory of mmengine, compared with the plan."""
+    """All logged lrs in a work directory of mmengine, compared with the planned lrs."""
 
     schema_version: int
     tool: Tool

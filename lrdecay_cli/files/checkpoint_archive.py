@@ -22,9 +22,9 @@ STUBBED = (
     "numpy.dtype",
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
 )
-"""Names that mmengine's message hub adds to a checkpoint, and that torch's ``weights_only`` rejects.
+"""Classes and functions that mmengine's message hub adds to a checkpoint, and that torch's ``weights_only`` rejects.
 
-They are replaced by stubs during loading: see :mod:`lrdecay_cli.openmmlab.checkpoints.saved_groups`.
+Stubs replace them during loading: see :mod:`lrdecay_cli.openmmlab.checkpoints.saved_groups`.
 """
 
 PLAIN = (
@@ -43,10 +43,10 @@ PLAIN = (
         for kind in ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
     ),
 )
-"""Names that torch writes for tensors, and names of harmless containers.
+"""Classes and functions that torch uses for tensors in a checkpoint, and classes of harmless containers.
 
-``weights_only`` accepts more names. Some of them are rejected here, because the file could let them allocate any amount
-of memory (``bytearray``, ``torch.Tensor``).
+torch's ``weights_only`` accepts more names. lrdecay rejects, for example, ``bytearray`` and ``torch.Tensor``, because a
+file could use them to allocate any amount of memory.
 """
 
 # Real pickles have kilobytes per thousand tensors, plus the history of a million iterations.
@@ -84,7 +84,7 @@ def read_pickle(path: str) -> bytes:
             raise LrdecayError(
                 f"uses {name!r}, which a checkpoint of parameters and numbers does not need",
                 where=path,
-                fix="do not load it: it may be hostile; lrdecay did not run its code",
+                fix="do not load the file: it may be hostile; lrdecay did not run its code",
             )
     return pickled
 
@@ -115,7 +115,7 @@ def _pickle_of(archive: zipfile.ZipFile, size: int, path: str) -> bytes:
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size for entry in entries):
         raise _refused("has compressed entries, which torch.save never writes", path)
     if sum(entry.file_size for entry in entries) > size:
-        raise _refused("declares more data than the file has", path)
+        raise _refused("declares entries that are larger than the file", path)
     if pickles[0].file_size > _LARGEST_PICKLE:
         raise _refused(f"contains more than {_LARGEST_PICKLE >> 20} MiB besides its tensors", path)
     return archive.read(pickles[0])
@@ -148,7 +148,7 @@ class _Bounded:
     def read(self, size: int = -1) -> bytes:
         # The directory is read in one call, entries in pieces.
         if size > _LARGEST_DIRECTORY:
-            raise zipfile.BadZipFile("its directory is too large")
+            raise zipfile.BadZipFile("the zip directory is too large")
         return self._file.read(size)
 
 

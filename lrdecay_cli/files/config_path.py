@@ -14,7 +14,7 @@ from lrdecay_cli.text.spelling import did_you_mean, similar_names
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 SEPARATOR = "::"
-"""Separator between a package and the path of a config in its zoo."""
+"""Separator between a package and a path in the zoo of the package, as in ``mmdet::yolox/yolox_s.py``."""
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt")
 
 
@@ -111,7 +111,7 @@ def suggest_zoo_config(given: str) -> str:
 
 
 def suggest_file(given: str, suffixes: Collection[str], *, folders: bool = False) -> str:
-    """Return a fix for a missing path, such as ``did you mean configs/a.py?``; empty if no existing path is similar.
+    """Return a fix for a missing path, such as ``did you mean configs/a.py?``; empty if no path has a similar name.
 
     Args:
         given: the path. The name of its file or of one of its folders may be misspelt.
@@ -146,19 +146,19 @@ def _closest_path(path: Path, suffixes: Collection[str], folders: bool) -> Path 
 
 
 ROOTS = (".git", ".hg", ".svn")
-"""A folder that contains one of these names is the root of a repository."""
+"""A folder that contains a file or folder with one of these names is the root of a repository."""
 _OWN_SETTINGS = "lrdecay.toml"
 _SHARED_SETTINGS = "pyproject.toml"
 _TABLE = b"[tool.lrdecay"
 
 
 def repository_root(folder: Path) -> Path | None:
-    """Return the nearest root of a repository: ``folder`` or one of its parents; None if there is none."""
+    """Return the root of the repository that contains ``folder``; None if ``folder`` is in no repository."""
     return next((place for place in (folder, *folder.parents) if _contains_any(place, *ROOTS)), None)
 
 
 def in_project(config: str) -> str | None:
-    """Return a config's path relative to its project; None if it is not an existing file or belongs to no project.
+    """Return a config's path relative to its project; None if the file does not exist or belongs to no project.
 
     The project is the nearest parent folder that has lrdecay settings or is the root of a repository.
     """

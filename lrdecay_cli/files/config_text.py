@@ -32,16 +32,16 @@ _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 
 OPTIONS = ("model", "optim_wrapper", "_base_")
-"""A training config sets at least one of these."""
+"""Top-level options. A training config sets at least one of these options."""
 _OPTION_LINE = re.compile(rf"^(?:{'|'.join(OPTIONS)})\b|^with +read_base\b".encode(), re.MULTILINE)
 # Most configs have none of these, and their lines are enough. The others are parsed.
 _DOUBTFUL = re.compile(rb"\"\"\"|'''|^(?:def|class|async|for|while|if|@)\b|^model *=(?! *(?:dict\b|\{))", re.MULTILINE)
 
 
 def may_be_config(path: str) -> bool:
-    """Return whether a Python file may be a training config, judged by its top-level statements. It is not run.
+    """Return True if the top-level statements of a Python file may be those of a training config. The file is not run.
 
-    A training config, or one of its bases, sets ``model`` and ``optim_wrapper``, and inherits by ``_base_`` or
+    A training config sets ``model`` or ``optim_wrapper``, or inherits from other configs by ``_base_`` or
     ``read_base()``. Scripts, tests and plain PyTorch code with ``model = build(...)`` are not configs.
 
     If the file cannot be read or parsed, the result is True, and a later step reports the reason.
@@ -78,7 +78,7 @@ def _sets_option(statement: ast.stmt) -> bool:
 
 
 def _is_of_program(statement: ast.stmt) -> bool:
-    """True for ``if __name__ == "__main__":`` and for the tests of pytest."""
+    """True if a statement is not part of a config: ``if __name__ == "__main__":`` or a test function of pytest."""
     if isinstance(statement, ast.If):
         return "'__name__'" in ast.dump(statement.test)
     return isinstance(statement, ast.FunctionDef) and statement.name.startswith("test_")
@@ -88,8 +88,8 @@ def settings_of(text: object) -> dict[str, Any]:
     """Return the top-level settings in the text of a config, such as ``{"optim_wrapper": {...}}``. Empty for other
     text.
 
-    Nothing is executed. Only literals and calls of ``dict`` are read. Other settings are omitted, and so are lists that
-    contain other values.
+    Nothing is executed. Only literals and calls of ``dict`` are read. All other values are omitted. A list is omitted
+    completely if it contains such a value.
 
     Source of the format: mmengine 0.10.7, ``Config.pretty_text``, which the Runner saves as ``meta['cfg']``.
     """
@@ -130,7 +130,7 @@ def _statements(text: str) -> Iterator[str]:
             dots = dots + 1 if token.string == "." else 0
             if chained or max(depth, dots) > _DEEPEST:
                 # Real configs have no such text: skip the rest.
-                raise ValueError("it is nested too deeply")
+                raise ValueError("the config is nested too deeply")
             shallow &= token.string in _OPERATORS
         elif token.string in _KEYWORDS:
             shallow = False
@@ -175,8 +175,8 @@ def comment_suppressions(config: str) -> tuple[StatedSuppression, ...]:
 
     For a misspelt suppression comment, the result has an entry with the text of the comment and without rules.
 
-    The result is empty if the config is not Python, cannot be read or cannot be parsed. The build of the config
-    then reports this problem.
+    The result is empty if the config is not a Python file, cannot be read or cannot be parsed. lrdecay reports this
+    problem later, when it builds the config.
     """
     found: list[StatedSuppression] = []
     with suppress(LrdecayError):

@@ -101,8 +101,9 @@ def _is_editable(record: Path, folder: Path) -> bool:
 
 
 def _named(record: Path, version: str) -> Distribution | None:
-    """Return the distribution of a metadata folder. The name comes from the metadata, because the folder's name is
-    normalised.
+    """Return the distribution of a metadata folder; None if the metadata has another version or no name.
+
+    The name comes from the metadata, because the name of the folder is normalised.
     """
     metadata = _read(record / "METADATA") or _read(record / "PKG-INFO")
     name, own = (re.search(rf"^{key}: *(\S+)", metadata, re.MULTILINE) for key in ("Name", "Version"))

@@ -21,7 +21,7 @@ _FIRST_KEYS = GroupMap.__struct_encode_fields__[:6]
 TEXT_BASELINE = b"# lrdecay baseline"
 """First bytes of a baseline in text form."""
 LARGEST = 1 << 28
-"""Maximum size of a map in bytes. A map with 50,000 groups of one tensor each has a tenth of this size."""
+"""Maximum size of a file in bytes. This is ten times the size of a map with 50,000 groups of one tensor each."""
 
 
 def read_map(path: str) -> GroupMap:
@@ -75,12 +75,12 @@ def read_bytes(path: str) -> bytes:
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=path) from error
     if len(raw) > LARGEST:
-        raise LrdecayError(f"is larger than {LARGEST >> 20} MiB", where=path)
+        raise LrdecayError(f"the file is larger than {LARGEST >> 20} MiB", where=path)
     return raw.removeprefix(b"\xef\xbb\xbf")
 
 
 def top_level_keys(raw: bytes) -> frozenset[str] | None:
-    """Return the keys of a JSON object; None for other content. Callers use the keys to find the type of document."""
+    """Return the top-level keys of a JSON object. None if ``raw`` is not a JSON object."""
     try:
         return frozenset(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -88,7 +88,7 @@ def top_level_keys(raw: bytes) -> frozenset[str] | None:
 
 
 def looks_like_map(raw: bytes) -> bool:
-    """True if a JSON file is a group map. The map may be damaged by a merge, truncation or editing."""
+    """True if the content of a JSON file looks like a group map, even if a merge, truncation or edit damaged it."""
     keys = top_level_keys(raw)
     if keys is None:
         return all(f'"{key}"'.encode() in raw for key in _FIRST_KEYS)
@@ -96,15 +96,12 @@ def looks_like_map(raw: bytes) -> bool:
 
 
 def _keys(raw: bytes) -> int:
-    """Return the number of keys in a JSON text. Each ``":`` in a string is counted as a key too."""
+    """Return the number of keys in a JSON text. Each ``":`` inside a string also counts as a key."""
     return msgspec.json.format(raw, indent=-1).count(b'":')
 
 
 def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Yield the JSON path and the problem of each repeated name.
-
-    Two groups, or two parameters, must not have the same name.
-    """
+    """Yield the JSON path and the problem of each name that two groups, or two parameters, share."""
     yield from _repeats((f"$.groups[{i}].name", group.name) for i, group in enumerate(group_map.groups))
     held = sum(len(group.parameters) for group in group_map.groups)
     again = sum(len(tensor.later) for tensor in group_map.tensors())
@@ -115,8 +112,8 @@ def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 def _wrong_changes(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     """Yield the JSON path and the problem of each invalid name in ``training.train_mode``.
 
-    This record lists the parameters that ``model.train()`` freezes or unfreezes. A name is invalid if the map
-    does not contain the parameter, if a parameter in ``freezes`` is trainable, or if one in ``thaws`` is not trainable.
+    This record lists the parameters that ``model.train()`` freezes or unfreezes. The map must contain each of them.
+    Those in ``freezes`` must be frozen in the map, and those in ``thaws`` must be trainable.
     """
     if not (train_mode := group_map.training.train_mode):
         return
@@ -160,22 +157,22 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
 
     if raw.startswith(TEXT_BASELINE):
         fix = "give the config, or a group map: lrdecay baseline CONFIG --form json"
-        return LrdecayError("is a text baseline, not a group map", where=path, fix=fix)
+        return LrdecayError("the file is a text baseline, not a group map", where=path, fix=fix)
     if not raw.strip():
         if path == "-":
             return LrdecayError(
                 "stdin is empty", fix="pipe a map into lrdecay: lrdecay inspect CONFIG --format json | ..."
             )
-        return LrdecayError("is empty", where=path, fix="make a map: lrdecay inspect CONFIG --format json")
+        return LrdecayError("the file is empty", where=path, fix="make a map: lrdecay inspect CONFIG --format json")
     try:
         # Python's parser reports repeated keys and accepts NaN, which is then reported with its path.
         data = json.loads(raw.decode(), object_pairs_hook=_without_repeats)
     except UnicodeDecodeError:
-        return LrdecayError("is not UTF-8 text", where=path, fix="give a map written by lrdecay")
+        return LrdecayError("the file is not UTF-8 text", where=path, fix="give a map written by lrdecay")
     except json.JSONDecodeError as error:
         if _is_log(raw):
-            problem = "is a log of JSON lines, not a group map"
-            return LrdecayError(problem, where=path, fix="lrdecay run WORK_DIR reads the logs of a training")
+            problem = "the file is a log of JSON lines, not a group map"
+            return LrdecayError(problem, where=path, fix="to read the logs of a training: lrdecay run WORK_DIR")
         return LrdecayError(f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}:{error.colno}")
     except (ValueError, RecursionError) as error:
         return LrdecayError(f"not valid JSON: {error}", where=path)
@@ -187,7 +184,7 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
 
 
 def _is_log(raw: bytes) -> bool:
-    """True if the content has a JSON object on each line, as mmengine's LoggerHook and LocalVisBackend write logs."""
+    """True if the first lines are JSON objects, as in logs of mmengine's LoggerHook and LocalVisBackend."""
     import json
 
     try:
@@ -208,14 +205,14 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _wrong_version(data: Any, path: str) -> LrdecayError | None:
     if not isinstance(data, dict) or "schema_version" not in data:
         fix = "make a map: lrdecay inspect CONFIG --format json"
-        return LrdecayError("is not a group map: no schema_version", where=path, fix=fix)
+        return LrdecayError("the file is not a group map: it has no schema_version", where=path, fix=fix)
     version = data["schema_version"]
     if version in READABLE and not isinstance(version, bool):
         return None
     return LrdecayError(
         f"schema_version is {version!r}, but this version of lrdecay reads {' and '.join(map(str, READABLE))}",
         where=f"{path}: $.schema_version",
-        fix="make the map again with this version, or use the version that made it",
+        fix="export the map again with this version of lrdecay, or use the version that wrote the map",
     )
 
 

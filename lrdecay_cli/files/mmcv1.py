@@ -3,9 +3,9 @@
 Source: mmcv 1.7, ``mmcv/runner/hooks/lr_updater.py``, ``momentum_updater.py`` and ``optimizer.py``; mmengine 0.10,
 "Migrate from MMCV".
 
-In MMCV 1, a policy with ``by_epoch=False`` changes the lr after each iteration. A policy for the whole training, such
-as ``CosineAnnealing``, still ends at the end of the training. In other policies, numbers such as ``step`` and
-``periods`` then count iterations instead of epochs.
+In MMCV 1, a policy with ``by_epoch=False`` changes the lr after each iteration. For a policy with ``by_epoch=False``,
+numbers such as ``step`` and ``periods`` count iterations instead of epochs. A policy for the whole training, such as
+``CosineAnnealing``, has no such numbers: it always ends at the end of the training.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OF_WRAPPER = ("constructor", "paramwise_cfg")
 
 
 def is_mmcv_style(key: str, value: Any) -> bool:
-    """True if a top-level name and its value form a setting of MMCV 1."""
+    """True if ``key`` and ``value`` are a top-level setting of MMCV 1, such as ``lr_config=dict(policy='step')``."""
     if not isinstance(value, Mapping):
         return False
     return key == "optimizer_config" or any(name in value for name in _NEEDED.get(key, ()))
@@ -42,7 +42,7 @@ def as_mmengine(
 ) -> dict[str, Any]:
     """Return ``optim_wrapper``, ``param_scheduler`` and ``train_cfg`` of mmengine for settings of MMCV 1.
 
-    Keys of mmengine without a corresponding setting are omitted.
+    The result contains a key only if ``given`` has a setting for it.
 
     Args:
         given: settings of MMCV 1, by the names in ``KEYS``.
@@ -68,13 +68,13 @@ def as_mmengine(
 
 
 class _Run(NamedTuple):
-    """Length of a training, and whether it is counted in epochs or iterations."""
+    """Length of a training, in epochs or in iterations."""
 
     length: float | None
     in_epochs: bool
 
     def over_all(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of a scheduler that lasts for the whole training: begin, end and unit."""
+        """Return the options ``begin``, ``end`` and unit of a scheduler that lasts for the whole training."""
         counted = self.range(0, self.length)
         by_iteration = self.in_epochs and given.get("by_epoch", True) is False
         return {**counted, "convert_to_iter_based": True} if by_iteration else counted
@@ -112,9 +112,9 @@ def _wrapper(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _schedulers(given: Mapping[str, Any], run: _Run, what: str) -> list[dict[str, Any]] | None:
-    """Return a warm-up scheduler, if any, and the schedulers of an ``lr_config`` or ``momentum_config``.
+    """Return the schedulers of an ``lr_config`` or ``momentum_config``. A warm-up scheduler comes first.
 
-    None if mmengine has no equivalent of the policy.
+    None if mmengine has no scheduler for the policy.
     """
     policy = _POLICIES.get(str(given["policy"]).lower())
     steps_by = 0.1 if what == "LR" else 0.5
@@ -187,7 +187,7 @@ def _restart(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
 
 
 def _cyclic(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]] | None:
-    """Return two cosine schedulers, which change the lr (or momentum) twice.
+    """Return two cosine schedulers, which change the lr (or momentum) one after the other.
 
     The first ends at the base lr times ``target_ratio[0]``, the second at the base lr times ``target_ratio[1]``. The
     option ``by_epoch`` has no effect.
@@ -228,8 +228,9 @@ _POLICIES: Mapping[str, Callable[[Mapping[str, Any], _Run], list[dict[str, Any]]
     "cyclic": _cyclic,
     "onecycle": _one_cycle,
 }
-"""Functions that create mmengine's schedulers, by policy name in lower case. They omit the suffix ``LR`` or
-``Momentum``.
+"""For each policy name in lower case: a function that returns mmengine's schedulers.
+
+The scheduler types in the result have no suffix ``LR`` or ``Momentum``: ``CosineAnnealing``.
 """
 
 

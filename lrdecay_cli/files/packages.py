@@ -54,7 +54,7 @@ def distributions_of(package: str) -> tuple[str, ...]:
 
 
 def is_otherwise_named(package: str) -> bool:
-    """True if a package has a distribution with another name than its import name."""
+    """True if a package has a distribution with another name, for example ``mmsegmentation`` for ``mmseg``."""
     return package in _OTHERWISE_NAMED
 
 
@@ -70,8 +70,8 @@ _LIBRARY_SUFFIXES = (".so", ".pyd", ".dylib")
 def operator_libraries(package: str, folder: Path) -> list[Path] | None:
     """Return the libraries with compiled operators in a package's folder; None if the package never has such libraries.
 
-    Source: mmcv 2.1.0 names its library ``_ext``. torchvision 0.28.0 and 0.29.1, ``extension.py``, name it ``_C``, and
-    from 0.29 on ``_C_stable``.
+    Source: mmcv 2.1.0 names its library ``_ext``. According to ``extension.py`` of torchvision 0.28.0 and 0.29.1, the
+    library of torchvision is ``_C``, and from 0.29 on ``_C_stable``.
     """
     if package not in _OPERATORS:
         return None
@@ -83,7 +83,7 @@ MMCV_RANGE = ">=2.0.0rc4,<2.2.0"
 
 
 def fitting_torchvision(torch: str | None) -> str:
-    """Return the torchvision requirement for a torch version: 0.14 for torch 1.13, 0.15 for 2.0, 0.16 for 2.1 etc."""
+    """Return the torchvision requirement for a torch version. For example, ``torchvision==0.15.*`` for torch 2.0."""
     numbers = [int(number) for number in re.findall(r"\d+", torch or "")[:2]]
     if len(numbers) < 2 or numbers[0] not in (1, 2):
         return "torchvision"

@@ -14,10 +14,10 @@ _DISTRIBUTION = "lrdecay-cli"
 
 
 def rules_page() -> str:
-    """Return the web address of the rules page; empty if unknown, for example after an installation from a folder.
+    """Return the web address of docs/rules.md; empty if unknown, for example after an installation from a folder.
 
-    Source: the Python packaging user guide for direct_url.json (PEP 610). GitHub and GitLab show the files of a commit
-    under ``/blob/<commit>/``.
+    pip records the repository and the commit in ``direct_url.json`` (PEP 610). GitHub and GitLab show the files of a
+    commit under ``/blob/<commit>/``.
     """
     source = os.environ.get(SOURCE) or _installed_from()
     return f"{source}/docs/rules.md" if source else ""

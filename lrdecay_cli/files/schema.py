@@ -40,7 +40,7 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
 
 
 def document_schema(document: str) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a document in ``DOCUMENTS``. It allows no additional keys."""
+    """Return the JSON Schema (2020-12) of a document in ``DOCUMENTS``. The schema allows no additional keys."""
     written, version = DOCUMENTS[document]
     schema = msgspec.json.schema(written)
     schema["$defs"][written.__name__]["properties"]["schema_version"] = {"const": version}

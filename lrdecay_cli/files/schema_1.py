@@ -26,7 +26,7 @@ _OBSERVED = "get_layer_depth() of the model"
 
 
 def from_schema_1(old: GroupMap) -> GroupMap:
-    """Return a group map of schema 1 with all fields of schema 2."""
+    """Return ``old``, a group map of schema 1, converted to schema 2."""
     wrapper = old.training.optim_wrapper
     named = {name: own["optimizer"] for name, own in wrapper.items() if isinstance(own, Mapping) and "optimizer" in own}
     # The config's settings of each optimizer by name; a single one has the empty name.

@@ -67,7 +67,7 @@ def option_value(key: str, text: str, where: str) -> Any:
 
 
 def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
-    """Return lrdecay's settings (None if there are none), and a prefix for the names of their keys in errors."""
+    """Return lrdecay's settings, or None, and the prefix of a key in error messages: ``tool.lrdecay.`` or empty."""
     tool = document.get("tool")
     if isinstance(tool, Mapping) and "lrdecay" in tool:
         beside = [key for key in document if key != "tool"]
@@ -75,7 +75,7 @@ def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
             raise LrdecayError(
                 "settings are at top level and in [tool.lrdecay]",
                 where=f"{path}: {beside[0]}",
-                fix="move all settings to one of the two places",
+                fix="move all settings to top level, or all to [tool.lrdecay]",
             )
         if not isinstance(tool["lrdecay"], Mapping):
             raise LrdecayError("expected a table", where=f"{path}: tool.lrdecay")
@@ -98,7 +98,9 @@ def _entries(given: Any, key: str, path: str, prefix: str) -> Any:
             values["rule"] = [values["rule"]]
         decoded = _converted(values, kind, f"{where}.")
         if kind is Assertion and all(getattr(decoded, name) is None for name in _ASSERTED):
-            raise LrdecayError("the assertion has no value", where=where, fix=f"set one of {', '.join(_ASSERTED)}")
+            raise LrdecayError(
+                "the assertion contains no expected value", where=where, fix=f"set one of {', '.join(_ASSERTED)}"
+            )
         table = f"{prefix}{key}"
         located = {"table": table, "number": index + 1} if kind is Assertion else {"key": f"{table}[{index}]"}
         found.append(msgspec.structs.replace(decoded, source=where, place=path, **located))
@@ -109,7 +111,7 @@ _ASSERTED = ("lr", "lr_scale", "weight_decay", "layer_id", "frozen", "group")
 
 
 def _respelled(table: Mapping[str, Any], hyphen: str, known: Iterable[str], where: str) -> dict[str, Any]:
-    """Return a copy of a table. All keys are spelled with ``hyphen`` between their words: ``-`` or ``_``.
+    """Return a copy of a table with ``hyphen`` (``-`` or ``_``) between the words of each key, such as ``fail-on``.
 
     Raises:
         LrdecayError: a key is unknown, or occurs twice.
@@ -121,7 +123,7 @@ def _respelled(table: Mapping[str, Any], hyphen: str, known: Iterable[str], wher
         if spelled not in known:
             raise not_one_of("unknown key", spelled, known, where=f"{where}{key}")
         if spelled in found:
-            raise LrdecayError(f"is set twice, also as {spelled}", where=f"{where}{key}")
+            raise LrdecayError("is set twice, once with hyphens and once with underscores", where=f"{where}{key}")
         found[spelled] = value
     return found
 

@@ -1,4 +1,4 @@
-"""Temporary folders that an interrupt does not leave behind."""
+"""Temporary folders that are removed even after an interrupt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 def temporary_folder() -> Iterator[str]:
     """Create a temporary folder, yield its path, and remove the folder with its content afterwards.
 
-    SIGINT and SIGTERM that arrive during the creation or the removal wait until it is complete.
+    If SIGINT or SIGTERM arrives while the folder is created or removed, the signal waits until this is complete.
     """
     folder: tempfile.TemporaryDirectory[str] | None = None
     before = _block(())
@@ -31,7 +31,7 @@ def temporary_folder() -> Iterator[str]:
 
 
 def _block(signals: Collection[signal.Signals]) -> set[int]:
-    """Block signals in this thread. Return the signals that were blocked before; empty on Windows."""
+    """Block ``signals`` in this thread, and return the signals that were already blocked; empty on Windows."""
     return signal.pthread_sigmask(signal.SIG_BLOCK, signals) if hasattr(signal, "pthread_sigmask") else set()
 
 

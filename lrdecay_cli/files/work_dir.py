@@ -33,15 +33,15 @@ class LogLine(NamedTuple):
     epoch: int | None
     """The epoch, counted from 1; None if the loop counts iterations, or if the line contains no epoch."""
     lrs: Mapping[str, float | None]
-    """The lr of each log key; None if the lr is not a finite number."""
+    """The lr for each key in the log, such as ``base_lr``; None if the lr is not a finite number."""
 
 
 class Stamp(NamedTuple):
-    """The files of one start of a training. mmengine stores them in a folder with a time stamp."""
+    """One start of a training, with its config and logs. mmengine writes a folder with a time stamp for each start."""
 
     name: str
     config: str | None
-    """The dumped config; None if there is none, or if it is ambiguous."""
+    """Path of the dumped config; None if there is no dumped config, or if there are several."""
     log: Path
     lines: tuple[LogLine, ...]
     """The lrs of each logged iteration, in order. If an iteration was logged twice, the later value is used."""
@@ -50,7 +50,7 @@ class Stamp(NamedTuple):
 
 
 def is_work_dir(source: str) -> bool:
-    """True if ``source`` is a directory that a training has written."""
+    """True if ``source`` is the work directory of a training."""
     root = Path(source)
     try:
         if SEPARATOR in source or not root.is_dir():
@@ -77,11 +77,11 @@ def read_stamps(work_dir: str) -> list[Stamp]:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=work_dir) from error
     if not found:
         if not folders:
-            problem = "has no <time stamp>/vis_data folder, where mmengine's LocalVisBackend logs"
+            problem = "has no folder <time stamp>/vis_data, into which mmengine's LocalVisBackend writes the log"
             fix = "give the work_dir of a training with LocalVisBackend in its vis_backends"
         else:
             problem = f"has no lr in the logs of {folders[-1].name}: no iteration has been logged yet"
-            fix = "wait until LoggerHook logs, or set a smaller interval of LoggerHook"
+            fix = "wait until LoggerHook writes a log line, or set a smaller interval of LoggerHook"
         raise LrdecayError(problem, where=work_dir, fix=fix)
     return found
 
@@ -105,12 +105,12 @@ def dumped_config(work_dir: str) -> str:
         return str(stamped[-1])
     if beside:
         names = ", ".join(Path(path).name for path in beside[:4])
-        raise LrdecayError(f"has several configs: {names}", where=work_dir, fix="give one of them")
+        raise LrdecayError(f"has several configs: {names}", where=work_dir, fix="give one of these configs")
     raise LrdecayError("has no dumped config", where=work_dir, fix="give the config of the training")
 
 
 def checkpoints(work_dir: str) -> list[str]:
-    """Return the checkpoints in a work directory: first those without a number, then those with the highest numbers."""
+    """Return the checkpoints in a work directory: first those without a number, then the others by falling number."""
 
     def number(path: Path) -> float:
         numbers = re.findall(r"\d+", path.stem)
@@ -145,8 +145,8 @@ def last_checkpoint(work_dir: str) -> str:
 def iterations_of_epoch(lines: Sequence[LogLine]) -> int | None:
     """Return the number of iterations per epoch, computed from two log lines; None if it cannot be computed.
 
-    LoggerHook logs in the same iterations of every epoch. So the distance between the first lines of two epochs is a
-    multiple of the epoch length.
+    LoggerHook logs the same iterations in every epoch. Therefore the first log lines of two epochs are a whole number
+    of epochs apart.
     """
     firsts: dict[int, int] = {}
     for line in lines:

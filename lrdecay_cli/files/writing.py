@@ -101,10 +101,10 @@ def map_path(folder: Path, config: str) -> Path:
     ``mmdet::convnext/a.py`` → ``mmdet/convnext/a.json``; ``../b/c.py`` and ``/b/c.py`` → ``b/c.json``.
 
     Raises:
-        LrdecayError: no part of the path remains, or it contains characters that are invalid in file names.
+        LrdecayError: no part of the path remains, or the path contains characters that are invalid in file names.
     """
     parts = PurePosixPath(config.replace(SEPARATOR, "/").replace("\\", "/")).parts
     safe = [part.replace(":", "_") for part in parts if part not in ("/", "..", ".")]
     if not safe or not config.isprintable():
-        raise LrdecayError(f"cannot name a map after the config {config!r}", fix="rename the config")
+        raise LrdecayError(f"the path {config!r} gives no valid file name for a group map", fix="rename the config")
     return folder.joinpath(*safe[:-1], f"{safe[-1].removesuffix('.py')}.json")

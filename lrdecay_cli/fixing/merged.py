@@ -29,7 +29,7 @@ class Refused(Exception):  # noqa: N818
 
 
 def value_at(config: Any, keys: Keys) -> Any:
-    """Return the value of an option in a merged config. Raises Refused if it is not set."""
+    """Return the value of an option in a merged config. Raises Refused if the option is not set."""
     try:
         for key in keys:
             config = config[key]
@@ -68,15 +68,15 @@ def edited(before: dict[str, Any], edit: Edit) -> dict[str, Any]:
 def check_change(found: Mapping[str, Any], expected: Mapping[str, Any], edit: Edit, variables: frozenset[str]) -> None:
     """Raise Refused if the merged config ``found`` differs from the merged config ``expected``.
 
-    ``variables`` may differ, except variables such as ``model`` that mmengine itself reads.
+    The values of ``variables`` may differ, except names that mmengine reads, such as ``model``, and the edited name.
     """
     for key in {*found, *expected} - (variables - _READ - {edit.keys[0]}):
         if key not in found or key not in expected or not is_same(found[key], expected[key]):
-            raise Refused(f"the new text would change {key} differently from the edit: {edit}")
+            raise Refused(f"the new config text would give {key} another value than this edit: {edit}")
 
 
 def is_same(first: Any, second: Any) -> bool:
-    """Return True if two merged configs have equal values of the same types."""
+    """Return True if two merged configs have the same values of the same types. ``1`` and ``True`` differ."""
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         return first.keys() == second.keys() and all(is_same(value, second[key]) for key, value in first.items())
     if isinstance(first, (list, tuple)) and type(first) is type(second):

@@ -1,8 +1,9 @@
 """Turn the fixes of findings into new texts of config files.
 
-There are several ways (forms) to write an edit into the text, see ``forms/``. The planner tries them in order. After
-each try, it merges the config again and compares it with the old merged config. It uses the first form that changes
-nothing but the edited option. Nothing is run or written here.
+There are several ways (forms) to write an edit into the text of a config, see ``forms/``. The planner tries one form
+after another. After each try, the planner merges the changed config with its bases, and compares the result with the
+merged config before the edit. The planner uses the first form that changes only the edited option. This module runs no
+config and writes no file.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Planner:
         overrides: ``--cfg-options``.
 
     Attributes:
-        before: the old texts of the files, by their real paths.
+        before: a dict from the real path of each file to its text before all fixes.
     """
 
     def __init__(self, requested: Mapping[str, Sequence[Fix]], project: Project, overrides: Sequence[str] = ()) -> None:
@@ -48,7 +49,7 @@ class Planner:
 
     @property
     def changed(self) -> dict[Path, str]:
-        """The new texts of all changed files, by their real paths."""
+        """A dict from the real path of each changed file to its new text."""
         return {path: text for path, text in self._now.items() if text != self.before[path]}
 
     def state(self) -> tuple[dict[Path, str], set[tuple[str, str]]]:
@@ -56,7 +57,7 @@ class Planner:
         return {**self._now}, {*self._done}
 
     def restore(self, state: tuple[dict[Path, str], set[tuple[str, str]]]) -> None:
-        """Undo everything since :meth:`state` returned this state."""
+        """Undo all edits since :meth:`state` returned this state."""
         self._now, self._done = {**state[0]}, {*state[1]}
 
     def fix(self, config: str, fix: Fix) -> None:
@@ -119,9 +120,11 @@ class Planner:
         if why := self._project.objection(leaf):
             return why
         if leaf.suffix in (".yaml", ".yml"):
-            return f"in YAML, only values and keys in the file can be changed; this edit is not possible: {edit}"
+            return (
+                f"in a YAML file, lrdecay can change only values and keys that are already there, so it cannot {edit}"
+            )
         if option is not None and option.origin.unknown:
-            return f"{edit.option} is unknown without running the config: {option.origin.unknown}"
+            return f"the value of {edit.option} is unknown without running the config: {option.origin.unknown}"
         return f"the edit cannot be written into {leaf.name}: {edit}"
 
     def _splice(self, splices: Splices) -> None:
@@ -156,7 +159,7 @@ class Planner:
     ) -> None:
         after = self.origins(config)
         if after.raised:
-            raise Refused(f"the config would raise {after.raised[0][1]}")
+            raise Refused(f"with this edit, the config would raise {after.raised[0][1]}")
         check_change(after.merged(), expected, edit, variables)
         for other in self._requested:
             if other == config or not splices.keys() & self._files_of(other):
@@ -170,7 +173,7 @@ class Planner:
             if is_same(new, old):
                 continue
             if edit not in self._requested[other]:
-                raise Refused(f"the edit would also change {other}")
+                raise Refused(f"the edit would also change the config {other}")
             check_change(new, edited(old, edit), edit, variables)
             self._done.add((other, str(edit)))
 
@@ -181,10 +184,13 @@ class Planner:
             return set()
 
     def _writable(self, config: str, edit: Edit, origins: ConfigOrigins) -> list[Path]:
-        """Return the files in which an edit may be written: the config, and bases that set the option.
+        """Return the files that an edit may change: the config, and bases that set the option.
 
-        A base is left out in three cases: it is a complete config and the edit is not a fix for it; another config of
-        the project inherits from it; or it is outside the project.
+        An edit may not change these bases:
+
+        - a base outside the project
+        - a base that is itself a complete config, if no fix for the base requests the edit
+        - a base from which another config of the project inherits, if no fix for that config requests the edit
         """
         leaf = self._leaf(config)
         files = {shown: Path(os.path.realpath(path)) for shown, path in origins.files.items()}
@@ -205,7 +211,8 @@ class Planner:
     def _is_trained(self, base: Path) -> bool:
         """Return True if a base is also a complete config, from which a model can be trained.
 
-        An edit in such a base would also change its own training, for which the old value may be correct.
+        An edit in such a base would also change trainings with the base itself. The old value may be correct for these
+        trainings.
         """
         try:
             merged = config_origins(str(base), (), self._normal).merged()
@@ -216,7 +223,7 @@ class Planner:
     def _candidates(
         self, config: str, given: Edit, edit: Edit, origins: ConfigOrigins, expected: dict[str, Any]
     ) -> Iterator[Form]:
-        """Yield the ways to write an edit: text replacements, and the variables that the replacements may change."""
+        """Yield the ways to write an edit, each with its text replacements and the variables that may change."""
         leaf = self._leaf(config)
         if why := self._project.objection(leaf):
             raise Refused(why)

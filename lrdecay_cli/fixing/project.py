@@ -39,7 +39,7 @@ class Project:
         return ""
 
     def is_shared(self, base: Path, among: Collection[Path]) -> bool:
-        """Return True if a config of the project that is not in ``among`` inherits from the file ``base``.
+        """Return True if a config of the project inherits from the file ``base`` and is not in ``among``.
 
         Return True also if the project has too many files to check.
         """

@@ -26,7 +26,7 @@ _OPENING = "([{"
 
 
 class Splice(NamedTuple):
-    """A replacement: start and end offset in the text, and the new text between them."""
+    """A replacement in the file: ``text`` replaces the characters from offset ``start`` to offset ``end``."""
 
     start: int
     end: int
@@ -50,7 +50,7 @@ class Display(NamedTuple):
     """A dict or list literal in the text: ``dict(...)``, ``{...}``, ``[...]`` or ``(...)``."""
 
     kind: str
-    """``call`` for ``dict(...)``, ``dict`` for ``{...}``, ``list`` for the others."""
+    """``call`` for ``dict(...)``, ``dict`` for ``{...}``, ``list`` for ``[...]`` and ``(...)``."""
     inside: int
     """Offset after the opening bracket."""
     close: int
@@ -63,7 +63,7 @@ class Display(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The result of following the path of an option through the dict and list literals of a file."""
+    """The innermost part of an option's path that the dict and list literals of a file contain."""
 
     depth: int
     """Number of keys of the path that were found."""
@@ -74,7 +74,7 @@ class Found(NamedTuple):
     statement: ast.stmt | None
     """The statement that assigns the first key; None in a JSON file."""
     variables: frozenset[str]
-    """Variables of the file that are used instead of a literal along the path."""
+    """Names of the variables along the path, such as ``backbone`` in ``model = dict(backbone=backbone)``."""
 
 
 class Script:
@@ -82,7 +82,7 @@ class Script:
 
     Args:
         path: the file.
-        raw: the text, with its own line ends.
+        raw: the text with unchanged line ends.
 
     Raises:
         SyntaxError: the text is not valid Python.
@@ -106,7 +106,7 @@ class Script:
         ]
 
     def spliced(self, splices: Sequence[Splice]) -> str:
-        """Return the raw text after these replacements, which must not overlap."""
+        """Return the file's text after the replacements ``splices``, which must not overlap."""
         parts, done = [], 0
         # Splices at the same offset keep their order.
         for start, end, text in sorted(splices, key=lambda splice: splice[:2]):
@@ -118,7 +118,7 @@ class Script:
         return offset + bisect.bisect_left(self._removed, offset) if self._removed else offset
 
     def offsets(self, place: Place) -> tuple[int, int]:
-        """Return the start and end offset of a place that is given by lines and columns."""
+        """Return the start and end offset of a place, which has lines and columns."""
         lines = [0, *(match.end() for match in re.finditer("\n", self.text))]
         return lines[place.line - 1] + place.column - 1, lines[place.end_line - 1] + place.end_column - 1
 
@@ -132,9 +132,10 @@ class Script:
         return name in self._stored
 
     def find(self, keys: Keys) -> Found | None:
-        """Search the file for the option at the path ``keys``, and return the innermost part of the path that is found.
+        """Return the innermost part of the path ``keys`` that the file contains.
 
-        The search follows dict and list literals. Return None if the file does not assign the first key.
+        For example, ``model`` if the file has a dict ``model`` without the next key. The search follows dict and list
+        literals. Returns None if the file does not assign the first key.
         """
         statement: ast.stmt | None = None
         if self.is_python:
@@ -164,9 +165,9 @@ class Script:
         return None
 
     def _resolved(self, value: ast.expr, variables: frozenset[str]) -> tuple[ast.expr, frozenset[str]]:
-        """Return two values: the expression that a variable stands for, and the names of all followed variables.
+        """Return two values: the expression that is assigned to a variable, and the names of all such variables so far.
 
-        Only a variable that is assigned once is followed. For any other expression, return ``value`` itself.
+        This applies to a variable that is assigned once. For any other expression, return ``value`` itself.
         """
         while isinstance(value, ast.Name) and value.id not in variables and self._stored.count(value.id) == 1:
             found = self._assigned(value.id)
@@ -247,7 +248,7 @@ class Script:
         return None
 
     def value_text(self, value: Any, *, indent: str = "", column: int = 0) -> str:
-        """Return a value in the syntax of this file, on one line if it fits."""
+        """Return a value as source text in the syntax of this file (Python or JSON), on one line if it is short."""
         if not self.is_python:
             return json.dumps(value, ensure_ascii=False)
         line = _one_line(value)
@@ -302,7 +303,7 @@ class Script:
 
         Args:
             display: the literal.
-            items: keys and values of the entries; a list ignores the keys.
+            items: keys and values of the entries. If the literal is a list, the keys are ignored.
             text: source text of the value of a single item, if known.
         """
         last = display.entries[-1] if display.entries else None
@@ -400,7 +401,7 @@ class Script:
 
 
 def _one_line(value: Any) -> str:
-    """Return a value as Python on one line, as :func:`as_python` does, but with tuples as tuples."""
+    """Return a value as Python source on one line. Unlike :func:`as_python`, write tuples as tuples."""
     if isinstance(value, tuple):
         return f"({', '.join(map(_one_line, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):

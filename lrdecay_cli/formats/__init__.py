@@ -19,12 +19,12 @@ class Canvas(NamedTuple):
     """Properties of the terminal, pipe or file to which a report is written."""
 
     width: int | None = None
-    """Width of the terminal in characters; None if there is no terminal, so that lines have any length."""
+    """Width of the terminal in characters. None without a terminal: lines are then not wrapped."""
     color: bool = False
     path: str | None = None
     """The output file; None for stdout."""
     reloads: bool = False
-    """True with ``--watch``: the file is rewritten while a browser shows it."""
+    """True with ``--watch``: an HTML page then reloads itself in the browser after each new report."""
 
 
 class Format(NamedTuple):
@@ -33,11 +33,15 @@ class Format(NamedTuple):
     function: str
     """The function as ``module:function``. It returns text, or bytes for a PNG image."""
     reads: Literal["report", "document", "result"]
-    """Arguments of the function: the document; the report and a :class:`Canvas`; or the whole result and a canvas."""
+    """Which arguments the function gets.
+
+    ``document``: the document of the result. ``report``: the report of the result, and a :class:`Canvas`. ``result``:
+    the whole result, and a :class:`Canvas`.
+    """
     commands: tuple[str, ...] = ()
     """The commands that support the format; empty for all commands."""
     needs: tuple[str, str, str] | None = None
-    """An optional package that the format needs: import name, name, and the fix if the package is missing."""
+    """Three texts about an optional package that the format needs: its import name, its name, and how to install it."""
 
 
 FORMATS = {
@@ -56,7 +60,7 @@ FORMATS = {
         "pictures:png_chart",
         "report",
         ("schedule", "run"),
-        ("matplotlib", "matplotlib", 'pip install "lrdecay-cli[plot]", or use svg'),
+        ("matplotlib", "matplotlib", 'pip install "lrdecay-cli[plot]", or use --format svg'),
     ),
     "concise": Format("ci_reports:concise_text", "result", ("check",)),
     "github": Format("ci_reports:github_annotations", "result", ("check",)),
@@ -71,7 +75,7 @@ def formats_of(command: str) -> tuple[str, ...]:
 
 
 def suits(name: str, command: str) -> bool:
-    """True if a format supports a command, or is unknown: :func:`check_format` reports unknown formats."""
+    """True if a command supports a format. Also True for an unknown format, which :func:`check_format` reports."""
     return name not in FORMATS or name in formats_of(command)
 
 
@@ -89,7 +93,7 @@ def render(name: str, result: AnyResult, canvas: Canvas) -> str | bytes:
 
 
 def check_format(name: str, *, where: str = "--format", command: str | None = None) -> None:
-    """Raise LrdecayError if ``name`` is not a format, or if the format does not support ``command``.
+    """Raise LrdecayError if ``name`` is not a format, or if ``command`` does not support this format.
 
     Also raises LrdecayError if a package that the format needs is missing.
     """

@@ -23,7 +23,7 @@ class Scale(msgspec.Struct, frozen=True):
     logarithmic: bool
 
     def share(self, value: float) -> float:
-        """Return the position of a value on the axis, from 0 (lowest) to 1 (highest)."""
+        """Return the position of a value on the axis: a number from 0 (lowest end) to 1 (highest end)."""
         if not math.isfinite(value) or self.ceiling <= self.floor:
             return 0.0
         if self.logarithmic:
@@ -32,7 +32,7 @@ class Scale(msgspec.Struct, frozen=True):
         return min(max((value - self.floor) / (self.ceiling - self.floor), 0.0), 1.0)
 
     def ticks(self) -> list[float]:
-        """Return round values for the labels of the axis, ascending."""
+        """Return round numbers for the ticks of the axis, for example 0, 0.5 and 1."""
         if self.logarithmic:
             first, last = math.ceil(math.log10(self.floor) - 1e-9), math.floor(math.log10(self.ceiling) + 1e-9)
             return [10.0**power for power in range(first, last + 1)]
@@ -43,7 +43,11 @@ class Scale(msgspec.Struct, frozen=True):
 
 
 def scale_of(chart: Chart) -> Scale:
-    """Return the scale for all lines of a chart. It starts at 0, or at the smallest value if it is logarithmic."""
+    """Return the scale for all lines of a chart.
+
+    A linear scale starts at 0, or at the smallest value if this is negative. A logarithmic scale starts at the smallest
+    positive value, but not below 1e-5 of the largest value.
+    """
     values = [value for line in chart.lines for value in line.values if math.isfinite(value)]
     ceiling = max(values, default=0.0)
     if ceiling <= 0:
@@ -54,7 +58,10 @@ def scale_of(chart: Chart) -> Scale:
 
 
 def round_step(span: float, most: int = 5) -> float:
-    """Return a round distance between ticks (1, 2 or 5 times 10^n), for about ``most`` ticks in ``span``."""
+    """Return the distance between the ticks of an axis: 1, 2, 5 or 10 times a power of ten.
+
+    ``span`` is the length of the axis in its unit, ``most`` the approximate number of ticks.
+    """
     if span <= 0:
         return 1.0
     rough = span / most
@@ -63,7 +70,10 @@ def round_step(span: float, most: int = 5) -> float:
 
 
 def step_ticks(chart: Chart, most: int = 6) -> list[tuple[int, str]]:
-    """Return pairs of a step and its label for the axis. Labels count epochs if the run has epochs, else steps."""
+    """Return a pair for each tick of the step axis: the step, and the label of the tick.
+
+    The label is the number of the epoch if the run has epochs. Otherwise it is the number of the step.
+    """
     part = chart.part or 1
     units = chart.length / part
     size = max(1, round(round_step(units, most)))
@@ -74,19 +84,19 @@ def step_ticks(chart: Chart, most: int = 6) -> list[tuple[int, str]]:
 
 
 def spread(count: int, most: int) -> list[int]:
-    """Return up to ``most`` evenly spaced indexes below ``count``, including the first and the last."""
+    """Return evenly spaced indexes from 0 to ``count`` - 1. Return at most ``most`` indexes."""
     return (
         sorted({round(place * (count - 1) / (most - 1)) for place in range(most)}) if count > most else [*range(count)]
     )
 
 
 def axis_title(chart: Chart) -> str:
-    """Return the unit of the labels that :func:`step_ticks` returns."""
+    """Return the title of the step axis: ``epoch``, or the unit of a step, for example ``iteration``."""
     return "epoch" if chart.part is not None else chart.unit
 
 
 def value_at(steps: Sequence[int], values: Sequence[float], step: float) -> float:
-    """Return the interpolated value of a line at ``step``."""
+    """Return the value of a chart line at ``step``, interpolated between the known steps."""
     right = bisect_right(steps, step)
     if right == 0:
         return values[0]
@@ -97,13 +107,13 @@ def value_at(steps: Sequence[int], values: Sequence[float], step: float) -> floa
 
 
 def tick_text(value: float) -> str:
-    """Return the label of a tick."""
+    """Return the label of the tick at ``value``."""
     return "0" if value == 0 else cell_text(value, "rate")
 
 
 HEIGHT = 11
 MOST_LINES = 8
-"""Maximum number of lines in a terminal chart. More lines would be unreadable."""
+"""A terminal chart draws at most this number of chart lines. More chart lines would be unreadable."""
 _WIDEST = 200
 _EMPTY = 0x2800
 # The bit of each dot of a braille character: rows from the top, then columns.
@@ -111,18 +121,18 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 class ChartRow(msgspec.Struct, frozen=True):
-    """A row of a terminal chart."""
+    """A row of characters of a terminal chart."""
 
     label: str
-    """The label on the axis, at the beginning of the row."""
+    """The text to the left of the row: for example, the number at a tick of the axis."""
     cells: tuple[tuple[str, int | None], ...]
-    """The characters of the row, each with the index of the chart line that it draws, or None."""
+    """Pairs of a character and the index of the chart line that it draws. The index is None for axes and spaces."""
 
 
 def chart_rows(chart: Chart, width: int) -> list[ChartRow]:
-    """Return the rows of a chart that is at most ``width`` characters wide, with the axis of steps.
+    """Return the rows of a terminal chart that is at most ``width`` characters wide.
 
-    At most :data:`MOST_LINES` lines are drawn.
+    The last two rows are the step axis. The chart draws at most :data:`MOST_LINES` chart lines.
     """
     scale = scale_of(chart)
     row_of = {round((1 - scale.share(value)) * (HEIGHT - 1)): tick_text(value) for value in scale.ticks()}

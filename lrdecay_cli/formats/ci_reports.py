@@ -1,9 +1,9 @@
-"""Write findings for continuous integration: as GitHub Actions annotations, as JUnit XML, or as one line each.
+"""Write findings for continuous integration: as GitHub Actions annotations, as JUnit XML, or in one line per cause.
 
 GitHub Actions: the syntax and escaping of workflow commands follow ``actions/toolkit``,
 ``packages/core/src/command.ts``. JUnit XML follows the form that Jenkins, GitLab and others read: a test suite for each
-file, and a test case for each cause of findings. A cause below ``--fail-on`` is not a failure. A suppressed cause is a
-skipped test with the reason. Times are omitted, so that a report is the same on every run.
+file, and a test case for each cause of findings. A cause less severe than ``--fail-on`` is not a failure. A suppressed
+cause is a skipped test with the reason. Times are omitted, so that a report is the same on every run.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from lrdecay_cli.formats.places import check_result, place_of
 from lrdecay_cli.formats.values import printable
 
 MOST = 10
-"""GitHub shows at most this many annotations of one severity for a step.
+"""For each step of a job, GitHub shows at most this many errors, this many warnings and this many notices.
 
-Source: GitHub REST API, check runs (2022-11-28): 10 warnings and 10 errors per step; actions/toolkit,
-``docs/problem-matchers.md``, Limitations: the same for notices, and 50 annotations per job.
+Source: GitHub REST API, check runs (2022-11-28), for warnings and errors; actions/toolkit,
+``docs/problem-matchers.md``, Limitations, for notices. GitHub also shows at most 50 annotations per job.
 """
 _KINDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
 def github_annotations(reported: AnyResult, _: Canvas) -> str:
-    """Return one annotation for each cause and warning, at most ten of each severity; the rest become log lines.
+    """Return one annotation for each cause and warning. After ten of the same severity, the others become log lines.
 
-    Findings of several configs with the same cause are one annotation.
+    If findings of several configs have the same cause, they share one annotation.
 
     Raises LrdecayError for results of other commands.
     """
@@ -70,7 +70,7 @@ def _log_lines(subject: Cause | Skipped | Note) -> Sequence[str]:
 
 
 def _warnings(reported: AnyResult) -> list[Note]:
-    """Return the warnings that are only in the report and not in the result, such as baselines of deleted configs."""
+    """Return the warnings in the notes of the report, for example about baselines of deleted configs."""
     return [note for note in reported.report.notes if note.level == "warning"]
 
 
@@ -112,7 +112,7 @@ def _annotation(result: CheckResult, subject: Cause | Skipped, kind: str) -> str
 def concise_text(reported: AnyResult, _: Canvas) -> str:
     """Return one line for each cause, such as ``path:line:column: LRD203 message``, and a line with the summary.
 
-    Findings of several configs with the same cause are one line.
+    If findings of several configs have the same cause, they share one line.
 
     Raises LrdecayError for results of other commands.
     """
@@ -128,9 +128,9 @@ def _reported_causes(result: CheckResult) -> list[Cause]:
 
 
 def concise_line(cause: Cause) -> str:
-    """Return the line of :func:`concise_text` for findings of several configs with the same cause.
+    """Return the line of :func:`concise_text` for a cause.
 
-    The line begins with the place that sets the option of the finding. If that place is in a config of an installed
+    The line begins with the file and line that set the option of the finding. If that file belongs to an installed
     package, the line begins with the ``_base_`` entry through which the config inherits the option.
     """
     finding, place = cause.finding, cause.finding.place
@@ -144,7 +144,7 @@ def concise_line(cause: Cause) -> str:
 
 
 def _plain_log_line(line: str) -> str:
-    """Return a log line that GitHub's runner does not take for a workflow command (``##[``, or a leading ``::``)."""
+    """Return a log line with ``##[`` escaped, because GitHub's runner would read it as a workflow command."""
     return printable(line).replace("##[", "## [")
 
 
@@ -180,7 +180,7 @@ def junit_xml(document: msgspec.Struct) -> str:
 def _add_suite(
     root: ElementTree.Element, result: CheckResult, file: str, found: Sequence[Cause | Skipped]
 ) -> tuple[int, int, int]:
-    """Add the test suite of a file to ``root``; return its numbers of tests, failures and errors."""
+    """Add the test suite of a file to ``root``. Return how many tests, failures and errors the test suite contains."""
     cases: Sequence[Cause | Skipped | None] = found or [None]
     findings = [each.finding for each in found if isinstance(each, Cause)]
     failures, errors = sum(map(result.fails, findings)), len(found) - len(findings)

@@ -1,4 +1,4 @@
-"""Write output for other programs: JSON, NDJSON, CSV, and Python to paste."""
+"""Write output for other programs: JSON, NDJSON, CSV, and Python code to copy into a config."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def json_text(document: msgspec.Struct) -> str:
 
 
 def ndjson_lines(document: msgspec.Struct) -> str:
-    """Return the records of the document, one JSON line each. Raises LrdecayError if the document has no records."""
+    """Return one line of JSON for each record of the document. Raises LrdecayError if the document has no records."""
     if not isinstance(document, (CheckResult, Scan)):
         raise LrdecayError("ndjson is only for scan and check", fix="use json")
     return "".join(msgspec.json.encode(record).decode() + "\n" for record in document.records)
 
 
 def csv_rows(report: Report, canvas: Canvas) -> str:
-    """Return the tables as CSV, each with a header line of column keys; an empty line separates tables."""
+    """Return the tables as CSV. The first line of a table has the column keys; an empty line separates tables."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for index, table in enumerate(report.tables if report.rows is None else (report.rows,)):
@@ -46,9 +46,9 @@ _BASE = "_base_ = "
 
 
 def python_code(report: Report, canvas: Canvas) -> str:
-    """Return the suggested code as a config file, with a ``_base_`` that is relative to the output path.
+    """Return the suggested code as the text of a config, with a ``_base_`` that is relative to the output path.
 
-    If there is no code, the file contains the reason as a comment, and the ``_base_``.
+    If there is no code, the config contains the ``_base_``, and a comment with the reason.
     """
     code = report.code or f"# {printable(report.summary)}\n"
     if not report.based_on:
@@ -62,7 +62,7 @@ def python_code(report: Report, canvas: Canvas) -> str:
 def _base_path(path: str | None, config: str) -> str:
     """Return the path of a config for ``_base_`` in a file at ``path``.
 
-    For stdout, assume a file next to the config.
+    If ``path`` is None (stdout), the file is assumed to be next to the config.
     """
     if "::" in config:
         return config

@@ -1,7 +1,8 @@
 """Fit tables and text to the width of a terminal.
 
-If a table is too wide, its texts are folded first. Then columns are dropped. Long text is folded at spaces, or else
-after the dots of a name. It is folded within a word only if there is no other way.
+If a table is too wide, the texts in its cells are first broken into lines. If it is still too wide, columns are
+dropped. A text is broken at a space if possible, otherwise after punctuation such as the dots of a name, otherwise
+anywhere.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _FOLDED, _FOLDED_HARD = 24, 10
 
 
 class Fitting(msgspec.Struct, frozen=True):
-    """A layout of a table."""
+    """A layout of a table: which columns are drawn, and how wide they are."""
 
     columns: tuple[int, ...]
     """Indexes of the columns to draw."""
@@ -41,8 +42,8 @@ class Fitting(msgspec.Struct, frozen=True):
 def fit(table: Table, width: int | None) -> Fitting:
     """Return the widest layout of ``table`` that fits into ``width`` characters. None means no limit.
 
-    A table that is too wide first loses its bars. Then it gets narrow gaps and folded titles, then folded names. Last,
-    it loses columns from the right; columns marked as vital stay longest.
+    A table that is too wide first loses its bars. Then it gets narrow gaps and titles of several lines, then names of
+    several lines. Last, it loses columns from the right; columns marked as vital stay longest.
     """
     texts = [
         [cell_text(row[index], column.kind) for row in table.rows] or [""] for index, column in enumerate(table.columns)
@@ -68,7 +69,9 @@ def fit(table: Table, width: int | None) -> Fitting:
 
 
 def _with_names_folded(fitting: Fitting, table: Table, width: int, least: int) -> Fitting:
-    """Narrow the columns of names and texts, the widest first, until the line fits or they are ``least`` wide."""
+    """Narrow the columns of names and texts, the widest first, until the line fits. No column gets narrower than
+    ``least``.
+    """
     widths = list(fitting.widths)
     # The guide lines of a tree cannot be folded.
     foldable = [place for place, index in enumerate(fitting.columns) if table.columns[index].kind in ("name", "text")]
@@ -105,7 +108,7 @@ LEAST = 10
 
 
 def folded(text: str, width: int) -> list[str]:
-    """Return ``text`` folded into lines of at most ``width`` terminal cells. Only spaces at line ends are removed."""
+    """Return ``text`` broken into lines of at most ``width`` terminal cells. Only spaces at line ends are removed."""
     lines = []
     while cell_len(text) > width and len(text) > 1:
         end = _end(text, _room(text, width))
@@ -115,7 +118,7 @@ def folded(text: str, width: int) -> list[str]:
 
 
 def indented(text: str, width: int, indent: int) -> Iterator[str]:
-    """Yield the folded lines of ``text``, indented by ``indent`` spaces; lines after the first by two more."""
+    """Yield the lines of ``text``. The first line is indented by ``indent`` spaces, the others by two spaces more."""
     for number, line in enumerate(folded(text, max(LEAST, width - indent - 2))):
         yield f"{' ' * (indent + 2 * (number > 0))}{line}"
 
@@ -133,7 +136,7 @@ def _room(text: str, width: int) -> int:
 
 
 def _end(text: str, most: int) -> int:
-    """Return the position within the first ``most`` characters at which to fold the text."""
+    """Return the position, at most ``most``, at which to break the text into two lines."""
     if text[most] == " ":
         # The blank is removed.
         return most

@@ -53,10 +53,10 @@ def _colors() -> str:
 
 
 def _legend_entries(chart: Chart) -> tuple[list[int], str]:
-    """Return the indexes of the curves that the legend names, and a text such as ``12 of 30 lines named``.
+    """Return the indexes of the lines that the legend names, and a text such as ``12 of 30 lines named``.
 
-    The last curve comes first: the curves of an optimizer are sorted by their highest lr, in ascending order. The text
-    is empty if the legend names all curves.
+    The legend begins with the last line of the chart, because the chart's lines are sorted by their highest lr in
+    ascending order. The text is empty if the legend names all lines.
     """
     count = len(chart.lines)
     named = spread(count, _LEGEND)[::-1]
@@ -111,7 +111,7 @@ def _text(text: str) -> str:
 
 def _chart_of(report: Report, name: str) -> Chart:
     if report.chart is None:
-        raise LrdecayError("this report has no chart", fix=f"{name} supports only schedule and run")
+        raise LrdecayError("this report has no chart", fix=f"use --format {name} with schedule or run")
     return report.chart
 
 

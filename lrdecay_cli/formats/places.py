@@ -17,13 +17,13 @@ from lrdecay_cli.files.config_path import repository_root
 
 
 class FilePlace(msgspec.Struct, frozen=True):
-    """A line of a file in the repository, or a range of characters."""
+    """A line, or a range of characters, in a file of the repository."""
 
     file: str
     """Path relative to the root of the repository, with forward slashes."""
     line: int
     stretch: Place | None = None
-    """The range with columns; None if only the line is known."""
+    """The range, with its start and end columns; None if only the line is known."""
 
 
 def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
@@ -36,12 +36,13 @@ def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
 def place_of(result: CheckResult, subject: Finding | str) -> FilePlace | None:
     """Return the file and line at which to show a finding or a config.
 
-    The result is the first of these places that is in the repository; None if none of them is:
+    The result is the first of these places that is in the repository, or None:
 
     - the line that sets the option of the finding
     - the ``_base_`` entry through which the config inherits the option
-    - the config, at the line of the suppression comment if the finding is about one, else at line 1
+    - for a finding about a suppression comment: the config, at the line of the comment
     - for a finding about lrdecay's settings: the settings file, at the line of the table or key
+    - the config, at line 1
     - the exported map of the config
     """
     config, option = (subject, "") if isinstance(subject, str) else (subject.config, subject.option)

@@ -82,7 +82,7 @@ def render(report: Report, canvas: Canvas) -> str:
 
 
 def _print_lines(out: StringIO, lines: Iterable[str], style: str, styled: Ink) -> None:
-    """Print lines that are already folded, without rich, because there may be tens of thousands."""
+    """Print folded lines. rich is not used here, because it is slow for tens of thousands of lines."""
     out.writelines(f"{styled(line, style)}\n" for line in lines)
 
 
@@ -135,7 +135,7 @@ def _print_section(console: Console, section: Section) -> None:
 
 
 def _print_facts(console: Console, facts: Sequence[tuple[str, str]], indent: int) -> None:
-    """Print the labels of facts in one column and their values, with line breaks, in a second column."""
+    """Print facts in two columns: labels and values. Long values are folded."""
     beside = max((len(printable(label)) for label, _ in facts), default=0) + 2
     for label, value in facts:
         for number, line in enumerate(folded(printable(value), max(LEAST, console.width - indent - beside))):

@@ -21,7 +21,7 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 
 def cell_text(value: Any, kind: Kind) -> str:
-    """Return a table cell as text. Rates and scales have four significant digits, large integers have separators."""
+    """Return a table cell as text. Rates and scales have four significant digits, integers have separators (1,000)."""
     if value is None:
         return NOTHING
     if isinstance(value, Branch):
@@ -40,7 +40,7 @@ def cell_text(value: Any, kind: Kind) -> str:
 
 
 def bar_length(value: Any, full: float, width: int) -> float:
-    """Return the length of a bar in characters: ``width`` if ``value`` equals ``full``; 0 if it is not a number."""
+    """Return the length of a bar in characters: ``width`` if ``value`` equals ``full``; 0 if ``value`` is no number."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or full <= 0 or value != value:
         return 0.0
     return max(0.0, min(value / full, 1.0)) * width

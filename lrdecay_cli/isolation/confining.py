@@ -42,7 +42,7 @@ class Confinement:
 
 @dataclass(frozen=True)
 class Measure:
-    """A restriction, and whether it is enforced."""
+    """A restriction of a process, and whether the restriction is enforced."""
 
     what: str
     """What the process cannot access, for example ``network``."""
@@ -70,7 +70,7 @@ def confine(confinement: Confinement) -> tuple[Measure, ...]:
     return (
         _measure("network", {"seccomp": calls, "a network namespace": namespaces}),
         _measure("writes outside a scratch folder", {"Landlock": files}),
-        _measure("reads outside the system, Python and the config's folders", {"Landlock": files}),
+        _measure("reads outside the folders of the system, Python and the config", {"Landlock": files}),
         _measure("other processes", {"seccomp": calls}),
         limited,
     )
@@ -82,7 +82,7 @@ def _measure(what: str, tried: dict[str, str]) -> Measure:
 
 
 def _tried(action: Callable[[], None]) -> str:
-    """Run a function that sets a restriction. Return the reason if it fails, else an empty string."""
+    """Run a function that sets a restriction. Return the reason if the function fails, else an empty string."""
     try:
         action()
     except (NotOfferedError, OSError) as error:
@@ -119,7 +119,7 @@ def _limit(confinement: Confinement) -> Measure:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         # The hard CPU limit kills without a reason; the soft limit, a second earlier, sends a named signal.
         resource.setrlimit(kind, (most - 1 if name == "RLIMIT_CPU" else most, most))
-    return Measure(f"more than {confinement.cpu} s of CPU, large files, core dumps", "resource limits")
+    return Measure(f"more than {confinement.cpu} s of CPU time, large files, core dumps", "resource limits")
 
 
 def _python() -> Iterator[str]:
@@ -130,7 +130,7 @@ def _python() -> Iterator[str]:
 
 
 def without_homes(places: Iterable[str]) -> Iterator[str]:
-    """Yield the folders that do not contain the user's home."""
+    """Yield the folders in ``places`` that do not contain the user's home."""
     home = Path.home().resolve()
     yield from (place for place in places if not home.is_relative_to(Path(place).resolve()))
 
@@ -138,8 +138,8 @@ def without_homes(places: Iterable[str]) -> Iterator[str]:
 def confinement_for(config: str, scratch: str) -> Confinement:
     """Return the permissions of a process that loads ``config``.
 
-    The process may read the config's project and the working directory, unless this folder contains the user's home,
-    as ``/home`` and ``/`` do.
+    The process may read the config's project and the working directory. A folder that contains the user's home, such
+    as ``/home`` or ``/``, is excluded.
     """
     places = [Path.cwd()]
     # A package's own config is readable with Python's folders.

@@ -1,8 +1,8 @@
 """Restrict the system calls of a process with the Linux mechanism seccomp.
 
-System calls are denied if they affect more than the process and its files: sockets, signals to other processes and
-access to their memory, leaving the process group, mounts and kernel settings. Changes of files that Landlock does not
-control (modes, owners, times) are also denied.
+System calls are denied if they affect more than the process and its files. For example, the process cannot open
+sockets, signal other processes, read their memory, leave its process group, mount file systems or change kernel
+settings. Calls that change the mode, owner or times of a file are also denied, because Landlock does not control them.
 
 Source: the kernel's ``Documentation/userspace-api/seccomp_filter.rst``. The numbers of the calls come from the kernel's
 tables ``syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
@@ -111,8 +111,8 @@ def _with_argument(
 ) -> list[_Instruction]:
     """Return filter instructions for the system call ``number``.
 
-    They load the call's argument at ``offset``, and ``steps`` check it. If no step denies the call, it is allowed.
-    For all other system calls, these instructions are skipped.
+    The instructions load the call's argument at ``offset``, and ``steps`` check this argument. If no step denies the
+    call, the call is allowed. For all other system calls, these instructions are skipped.
     """
     return [(_IS, 0, len(steps) + 2, number), (_LOAD, 0, 0, offset), *steps, (_RETURN, 0, 0, _ALLOW)]
 

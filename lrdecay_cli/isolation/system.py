@@ -11,7 +11,7 @@ PR_SET_NO_NEW_PRIVS = 38
 
 
 class NotOfferedError(Exception):
-    """Raised if the system does not support a restriction. The message is shown to the user."""
+    """Raised if the system does not support a restriction of the sandbox. The message is shown to the user."""
 
 
 def libc() -> ctypes.CDLL:
@@ -29,7 +29,7 @@ def call(name: str, *arguments: Any) -> int:
     """Call a C function that returns -1 on failure, and return its result.
 
     Raises:
-        NotOfferedError: the function fails. The message contains the system's reason.
+        NotOfferedError: the function fails. The message is the error text of the system.
     """
     function = getattr(libc(), name)
     # Variadic functions take arguments unconverted, so pass all as wide as a register.

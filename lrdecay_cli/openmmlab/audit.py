@@ -1,4 +1,4 @@
-"""Build the group map of a config. Commands and the Python API start here."""
+"""Build the group map of a config. Commands and the Python API call :func:`audit`."""
 
 from __future__ import annotations
 

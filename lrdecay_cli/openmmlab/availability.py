@@ -29,7 +29,7 @@ def check_stack(config: str, *, file_type: str = "config", needed: Sequence[str]
         raise LrdecayError("the working directory no longer exists", where=config, fix=fix) from error
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
-        fix = 'pip install "lrdecay-cli[stack]" for a complete stack, or "lrdecay-cli[mmdet]" to add to your own'
+        fix = 'pip install "lrdecay-cli[stack]" for all packages, or "lrdecay-cli[mmdet]" to keep your versions'
         are = "is" if len(missing) == 1 else "are"
         raise LrdecayError(
             f"a {file_type} needs {' and '.join(missing)}, which {are} not installed", where=config, fix=fix

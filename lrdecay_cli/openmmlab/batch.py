@@ -1,4 +1,4 @@
-"""Compute how batch size and number of GPUs change the groups.
+"""Compute how the batch size and the number of GPUs change the groups.
 
 ``auto_scale_lr`` scales the lr with the batch size. Some constructors use the number of GPUs.
 """
@@ -35,7 +35,7 @@ _OTHER_GPUS = (1, 2, 8, 64)
 """If a constructor uses the number of GPUs, lrdecay also runs the constructor with these numbers of GPUs."""
 
 Numbers = list[tuple[float | None, float | None]]
-"""lr and weight decay of each group, as set by the constructor."""
+"""The lr and weight decay that the constructor sets for each group."""
 
 
 def batch_of(config: Config, launch: Launch, where: str) -> Batch:
@@ -61,11 +61,11 @@ def batch_of(config: Config, launch: Launch, where: str) -> Batch:
         raise LrdecayError(problem, where=where, fix=fix, final=True)
     if not isinstance(base, (int, float)) or isinstance(base, bool) or not base > 0:
         problem = f"auto_scale_lr.base_batch_size is {base!r}, not a number of samples"
-        raise LrdecayError(problem, where=where, fix=f"set it to a number above 0, or {leave}", final=True)
+        raise LrdecayError(problem, where=where, fix=f"set base_batch_size to a number above 0, or {leave}", final=True)
     if number_or_none(base) is None:
         problem, fix = (
             "auto_scale_lr.base_batch_size is not finite",
-            "set it to the batch size for which the lr was chosen",
+            "set base_batch_size to the batch size for which the lr was chosen",
         )
         raise LrdecayError(problem, where=where, fix=f"{fix}, or {leave}", final=True)
     if size is None:
@@ -123,7 +123,7 @@ class BuiltGroups:
     def finished(self, group_map: GroupMap, *, scale: bool = True) -> GroupMap:
         """Return ``group_map`` with the lrs that ``auto_scale_lr`` computes. With ``scale=False``, lrs stay unchanged.
 
-        If a value depends on the number of GPUs, the map also gets the formula of the value.
+        If an lr or weight decay depends on the number of GPUs, the map also gets its formula.
         """
         batch, numbers = self.batch, numbers_of(self.built)
         if self._asked:
@@ -187,7 +187,7 @@ class BuiltGroups:
 
 
 def formulas_with_gpus(group: ParameterGroup) -> tuple[Formula, ...]:
-    """Return those formulas of a group's lr and weight decay that contain the number of GPUs."""
+    """Return the formulas of a group's lr and weight decay, but only formulas that contain the number of GPUs."""
     why = group.parameters[0].provenance if group.parameters else None
     return tuple(step for step in (why.lr, why.weight_decay) if GPUS in step.inputs) if why else ()
 
@@ -214,5 +214,5 @@ def _step(value: Any, real: float | None, key: str) -> Formula | None:
         return known if known.result == real else None
     if number(value) != real:
         return None
-    rule = f"the optimizer's or the constructor's own {key.replace('_', ' ')}"
+    rule = f"default {key.replace('_', ' ')} of the optimizer or the constructor"
     return Formula(rule, repr(real), real, basis="default")

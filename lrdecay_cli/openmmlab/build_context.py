@@ -36,7 +36,7 @@ def constructing(device: str, config_file: str | None = None, *, initialised: bo
         device: ``meta`` puts parameters on the meta device. For any other device, the caller moves the model.
         config_file: path of the model's config. If this config contains relative paths of other configs, the paths are
             also searched in each parent folder of ``config_file``.
-        initialised: draw the random numbers that initialise parameters.
+        initialised: True to initialise the parameters with random numbers.
 
     Yields:
         A list that receives a stub for each file of weights or vocabulary that the build requests.
@@ -111,15 +111,15 @@ def no_network() -> Iterator[None]:
 
 
 class _RefusedConnectionError(NotHereError, ConnectionRefusedError):
-    """Raised for a refused connection. It is an OSError because libraries handle OSErrors."""
+    """Raised for a refused connection. The class is an OSError, because libraries handle OSErrors."""
 
 
 @contextmanager
 def _parameters_on_meta() -> Iterator[None]:
     """Move each parameter to the meta device when a module registers it. Tied parameters stay tied.
 
-    ``with torch.device("meta")`` does not work for all models: mmpretrain's ConvNeXt calls ``.item()`` on its own
-    ``linspace``.
+    ``with torch.device("meta")`` does not work for all models. For example, mmpretrain's ConvNeXt calls ``.item()`` on
+    a tensor from ``torch.linspace``.
     """
     load_meta_kernels()
     register = nn.Module.register_parameter
@@ -149,8 +149,9 @@ def fresh_managers() -> Iterator[None]:
     """After the block, remove the default scope, logger, message hub and visualizer that a Runner created inside the
     block.
 
-    Otherwise mmengine would use these objects after the block, and reuse them for the next Runner of the same name
-    (experiment name and start second). Source: mmengine 0.10.7, ``utils/manager.py``, ``Runner.__init__``.
+    Otherwise mmengine would still use these objects after the block. The next Runner would also get the same objects if
+    it has the same experiment name and starts in the same second. Source: mmengine 0.10.7, ``utils/manager.py``,
+    ``Runner.__init__``.
     """
     before = {kind: set(kind._instance_dict) for kind in _kinds_of(ManagerMixin)}
     try:
@@ -169,7 +170,7 @@ def _kinds_of(kind: Any) -> Iterator[Any]:
 
 @contextmanager
 def without_prints() -> Iterator[None]:
-    """Discard printed output in this block if log lines are disabled.
+    """Discard printed output in this block if logging is disabled.
 
     mmseg's constructor prints a line for each parameter.
     """

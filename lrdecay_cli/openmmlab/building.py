@@ -68,17 +68,17 @@ def training_scope(config: Config) -> Iterator[None]:
 
 
 def check_trainable(config: Config, where: str) -> None:
-    """Raise LrdecayError unless the config has a model and an optimizer wrapper. Builds nothing."""
+    """Raise LrdecayError if the config has no usable ``model`` or ``optim_wrapper``. Nothing is built."""
 
     def refused(problem: str, fix: str = "", status: str = "error") -> LrdecayError:
         return LrdecayError(problem, where=where, fix=fix, status=status, final=True)
 
     if not config.get("model"):
-        raise refused("config has no 'model'", "give a training config, not a base of one", "no-model")
+        raise refused("config has no 'model'", "use a training config instead of a base config", "no-model")
     wrapper = config.get("optim_wrapper")
     if not wrapper:
         mmcv_style = {key: config[key] for key in KEYS if config.get(key)}
-        fix = "give a training config"
+        fix = "use a training config"
         if mmcv_style.get("optimizer"):
             fix = f"'optimizer' is MMCV 1 style; for MMEngine write: {assignments(as_mmengine(plain(mmcv_style)))}"
         raise refused("config has no 'optim_wrapper'", fix, "no-optim-wrapper")
@@ -178,12 +178,12 @@ def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[Stub, ...]]:
             for key in known.keys() - inspect.signature(OptimWrapper).parameters.keys():
                 settings.pop(key, None)
             settings["type"] = OptimWrapper
-            swapped.append(Stub(name, f"{PLAIN_WRAPPER} replaces it: same groups, no GPU needed"))
+            swapped.append(Stub(name, f"{PLAIN_WRAPPER} builds the same groups and needs no GPU"))
     return wrapper_config, tuple(dict.fromkeys(swapped))
 
 
 def optimizers_of(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
-    """Return the optimizers in a wrapper by name. A single optimizer has the empty name.
+    """Return the optimizers in an optimizer wrapper by name. A single optimizer has the empty name.
 
     Raises:
         TypeError: ``wrapper`` is not an optimizer wrapper.

@@ -1,6 +1,6 @@
 """Collect facts of a config about training, loops and modules, so that rules can run without torch.
 
-Classes of loops are looked up in the registry, but not built.
+The registry gives the class of each loop. No loop is built.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _custom_imports(config: Config) -> Mapping[str, Any] | UnsetType:
 def _unwritable(config: Config) -> tuple[str, ...]:
     """Return the paths of values that mmengine cannot write to a config file.
 
-    Only values whose text is not valid Python are tested.
+    Values whose ``str()`` is valid Python are not tested.
     """
     found: list[str] = []
     pending: list[tuple[str, Any]] = [("", config._cfg_dict)]
@@ -124,9 +124,9 @@ def _is_written(value: Any) -> bool:
 
 
 def _unused_parameters(config: Config) -> UnusedParameters:
-    """Return how DistributedDataParallel handles unused parameters.
+    """Return path and value of the option ``find_unused_parameters`` of DistributedDataParallel.
 
-    With FlexibleRunner, only the option in ``strategy.model_wrapper`` has an effect. Source: mmengine 0.10.7,
+    With FlexibleRunner, only ``strategy.model_wrapper.find_unused_parameters`` has an effect. Source: mmengine 0.10.7,
     ``Runner.wrap_model`` and ``DDPStrategy._wrap_model``.
     """
     if config.get("runner_type") == "FlexibleRunner":
@@ -185,7 +185,8 @@ def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str
 def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield the path of every option, and the last key in the path.
 
-    The key cannot be derived from the path, because a key may contain dots.
+    The key cannot be derived from the path, because a key may contain dots. For example, the path
+    ``custom_keys.norm.weight`` may end in the key ``norm.weight``.
     """
     for key, value in options.items():
         yield f"{prefix}{key}", str(key)

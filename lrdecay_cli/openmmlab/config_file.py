@@ -27,16 +27,16 @@ from lrdecay_cli.openmmlab.failures.translate import LOADING, translate_errors
 from lrdecay_cli.openmmlab.zoo_lookups import remembered_zoos
 
 _DEEPEST = 20
-"""Limit on nested bases, so that circular bases end the search."""
+"""Maximum number of levels of bases. The limit ends a search in bases that inherit from each other."""
 _FEW_BITS = 2000
-"""Integers with fewer bits can be written as text under every limit on digits that Python allows."""
+"""Python can write integers with fewer bits as text, even with the lowest limit on digits that it allows."""
 
 
 def load_config(given: str, overrides: dict[str, Any]) -> Config:
     """Load a config with its bases and custom imports, then apply ``--cfg-options``.
 
-    The order is that of ``tools/train.py``. The working directory becomes importable, as in a training that is started
-    in the project's root. It is the last entry of ``sys.path``, so it does not hide installed packages.
+    The order is that of ``tools/train.py``. The working directory becomes the last entry of ``sys.path``, so that the
+    config can import modules from it, as in a training. These modules do not hide installed packages.
     """
     path = find_config(given)
     for place in config_places(given):
@@ -53,9 +53,7 @@ def load_config(given: str, overrides: dict[str, Any]) -> Config:
 
 
 def _refuse_long_integers(config: Any, where: str) -> None:
-    """Raise LrdecayError for an integer that Python cannot write as text, because mmengine fails when it logs the
-    config.
-    """
+    """Raise LrdecayError for an integer with too many digits: mmengine would fail when it logs the config."""
     entered = set()
     pending: list[tuple[tuple[str, ...], Any]] = [((), config)]
     while pending:
@@ -65,7 +63,7 @@ def _refuse_long_integers(config: Any, where: str) -> None:
                 raise LrdecayError(
                     "the integer has more digits than Python can write",
                     where=": ".join(filter(None, (where, ".".join(place)))),
-                    fix="use a smaller one",
+                    fix="use a smaller integer",
                     final=True,
                 )
         elif isinstance(value, (dict, list, tuple, set, frozenset)) and id(value) not in entered:
@@ -110,13 +108,13 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
 
 
 def resolved_sha256(config: Config) -> str:
-    """Return the SHA-256 (hex) of a config after merging its bases and overrides. It is the same on every run."""
+    """Return the SHA-256 (hex) of the merged config with its overrides. The hash is the same on every run."""
     text = json.dumps(resolved_values(config), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def resolved_values(config: Config) -> Any:
-    """Return a config after merging its bases and overrides, as plain dicts, lists and numbers."""
+    """Return the merged config with its overrides, as plain dicts, lists and numbers."""
     return plain(config.to_dict() if hasattr(config, "to_dict") else config._cfg_dict.to_dict())
 
 
@@ -124,8 +122,8 @@ def set_options(config: Config, settings: Iterable[tuple[Sequence[str | int], An
     """Set or remove options of a loaded config.
 
     Args:
-        config: changed in place.
-        settings: for each option, its path (keys of dicts, indices of lists), its value, and True to remove the option.
+        config: the config, which is changed in place.
+        settings: for each option, its path (dict keys and list indexes), its value, and True to remove the option.
 
     Raises:
         LrdecayError: a path does not exist in the config.
@@ -149,7 +147,7 @@ def is_helper(file: str | None, name: str) -> bool:
     """True if a top-level name is a helper variable: the config file that sets the name also uses it.
 
     If the config itself does not set the name, its bases are searched. A helper variable of a base stays in the merged
-    config, even if the child config overrides the values that the base computed from it.
+    config, even if the config overrides all values that the base computes from the variable.
     """
     files = [file] if file and file.endswith(".py") else []
     for _ in range(_DEEPEST):
@@ -197,7 +195,7 @@ def _names_read(tree: ast.Module) -> Iterator[str]:
 
 
 def names_in(file: str | None) -> set[str] | None:
-    """Return every name that occurs in a config's own file; None if the file cannot be parsed."""
+    """Return every name that occurs in a config file, without its bases; None if the file cannot be parsed."""
     names: set[str] = set()
     if file and file.endswith(".py") and (tree := _tree(file)) is not None:
         for node in ast.walk(tree):

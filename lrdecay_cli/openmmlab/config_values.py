@@ -60,7 +60,7 @@ def _is_array(value: Any) -> bool:
 def precision_of(value: Any) -> str | None:
     """Return the precision (a key of ``EPSILON``) of a tensor or array; None for Python floats.
 
-    For a list or tuple, return the precision of the first item that has one.
+    For a list or tuple, return the precision of the first tensor or array in the list.
     """
     if isinstance(value, (list, tuple)):
         # Numbers only: nested lists may be larger than any memory.
@@ -96,8 +96,8 @@ def number(value: Any) -> float | None:
 def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool]]:
     """Yield ``kind``, a class or function, and then each base class that gets arguments when ``kind`` is called.
 
-    Every item has three values: the class or function, its parameters, and True if it accepts ``**kwargs``. A base
-    class gets arguments if the class before it accepts ``**kwargs``.
+    Every item has three values: the class or function, its parameters, and whether the parameters include ``**kwargs``.
+    A base class gets arguments if the class before it accepts ``**kwargs``.
 
     Raises:
         TypeError, ValueError: Python cannot find a signature.
@@ -121,8 +121,8 @@ def find_registered(registry: Registry, named: Any, scope: str | None = None) ->
     If ``named`` is not a string, it is returned unchanged. ``scope`` is the registry scope to search; None for the
     default scope.
 
-    Source: mmengine 0.10.7, ``Registry.get``. It returns None for most unknown names, but raises RuntimeError for names
-    that cannot be a module path (``''``, ``'.AdamW'``).
+    Source: mmengine 0.10.7, ``Registry.get``. This method returns None for most unknown names, but raises RuntimeError
+    for names that cannot be a module path (``''``, ``'.AdamW'``).
     """
     if not isinstance(named, str):
         return named
@@ -139,8 +139,9 @@ def stack_versions(kinds: Iterable[type], *packages: str) -> dict[str, str]:
 
 
 def distributions_of_stack(stack: Mapping[str, str]) -> dict[str, Distribution]:
-    """Return the installed distribution of each package in ``stack``, if there is one. ``stack`` maps packages to
-    versions.
+    """Return the installed distribution of each package in ``stack``, a dict from package to version.
+
+    Packages that come from no distribution are omitted.
     """
     files = {name: str(getattr(sys.modules[name], "__file__", None) or "") for name in stack}
     found = {name: _imported_from(name, files[name], version) for name, version in stack.items()}

@@ -30,8 +30,8 @@ _DEFAULT: Any = getattr(optim, DEFAULT.name)
 def _registered(constructor: type) -> type:
     """Register ``constructor`` under the name ``OURS.name``, and make it importable from this module.
 
-    Configs use this name. A dumped config imports the class from this module. If mmpose has already registered its own
-    class under the name, configs must use the import path of lrdecay's class.
+    Configs use this name. A dumped config imports the class from this module. If mmpose has already registered another
+    class under the same name, configs must use the import path of lrdecay's class.
     """
     constructor.__name__ = constructor.__qualname__ = OURS.name
     globals()[OURS.name] = constructor
@@ -42,7 +42,7 @@ def _registered(constructor: type) -> type:
 
 @_registered
 class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
-    """Apply layer-wise or stage-wise learning-rate decay to any backbone with identifiable layers.
+    """Apply layer-wise or stage-wise learning-rate decay to any backbone whose layers lrdecay can identify.
 
     :mod:`lrdecay_cli.decay.constructor_options` and ``docs/constructor.md`` describe the options::
 
@@ -52,7 +52,7 @@ class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
             optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
             paramwise_cfg=dict(decay_rate=0.7))
 
-    Every group has ``group_name``, ``layer_id``, ``lr_scale`` (lr over base lr, multipliers included) and
+    Every group has ``group_name``, ``layer_id``, ``lr_scale`` (lr divided by base lr, multipliers included) and
     ``param_names``, in addition to ``lr``, ``weight_decay`` and ``params``.
 
     Raises:
@@ -79,7 +79,7 @@ def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapp
     """Return the parameter groups of ``model``, with the formulas of their lr and weight decay.
 
     Args:
-        model: the whole model without a wrapper.
+        model: the whole model without a model wrapper.
         optimizer: the optimizer config. Without ``weight_decay``, the default of the optimizer class is used.
         paramwise_cfg: options of the constructor.
 
@@ -105,9 +105,9 @@ def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapp
 
 
 def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[str, Provenance]:
-    """Return each parameter's lr and weight decay formulas if ``constructor`` is lrdecay's own; else an empty dict.
+    """Return the formulas of each parameter's lr and weight decay; empty if ``constructor`` is not lrdecay's own.
 
-    For other constructors, :func:`lrdecay_cli.constructors.recomputation.with_provenance` computes the provenance from
+    For other constructors, :func:`lrdecay_cli.constructors.recomputation.with_provenance` computes the formulas from
     the group map.
     """
     if constructor is not LayerDecayConstructor:
@@ -121,9 +121,10 @@ def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[
 
 
 def unwrapped_model(model: nn.Module) -> nn.Module:
-    """Return the model without its wrapper. mmengine's constructors use this model too.
+    """Return the model without its model wrapper, such as ``MMDistributedDataParallel``.
 
-    It is ``model.module`` if ``model`` is a wrapper, otherwise ``model`` itself.
+    The result is ``model.module`` if ``model`` is a model wrapper, otherwise ``model``. mmengine's constructors do the
+    same.
     """
     inner = getattr(model, "module", None)
     return inner if isinstance(inner, nn.Module) else model
@@ -151,7 +152,7 @@ def _backbone(model: nn.Module, path: str) -> BackboneClasses:
         raise DecayError(
             f"the model has no module {path!r}",
             where="paramwise_cfg.backbone",
-            fix=f"did you mean {others[0]!r}?" if others else "set it to the path of the backbone in the model",
+            fix=f"did you mean {others[0]!r}?" if others else "set the option to the path of the backbone in the model",
         )
     backbone = modules[path]
     bases = type(backbone).__mro__

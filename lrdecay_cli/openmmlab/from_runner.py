@@ -33,7 +33,7 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
     At this time, the optimizer is already built, and the checkpoint of a resumed run is already loaded.
 
     With ``log_lr``, the hook also logs lrs with mmengine's Visualizer, in the iterations in which LoggerHook logs.
-    Groups may share a logged curve: see :func:`analysis.logged_curves.curve_names`.
+    Groups with equal lrs may be logged as one value: see :func:`analysis.logged_curves.curve_names`.
     """
 
     # After hooks that freeze parameters before training or set the lr of an iteration.
@@ -43,7 +43,7 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
     def before_train(self, runner: Any) -> None:
         """Read the groups of ``runner.optim_wrapper`` and pass them to :meth:`judge`.
 
-        mmengine calls this on every rank.
+        mmengine calls this method on every rank.
         """
         logger = runner.logger if is_main_process() else None
         group_map = live_map(runner)
@@ -55,7 +55,7 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
             logger.warning("Parameter groups: log_lr logs nothing without LoggerHook; set default_hooks.logger")
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Log the lrs of this iteration on the first rank. mmengine calls this on every rank."""
+        """Log the lrs of this iteration. mmengine calls this method on every rank, but only the first rank logs."""
         if not self.log_lr or not _is_logged(runner, batch_idx):
             return
         optimizers = optimizers_of(runner.optim_wrapper).values()
@@ -98,14 +98,14 @@ def _is_logged(runner: Any, batch_idx: int) -> bool:
 
 
 def live_map(runner: Any) -> GroupMap:
-    """Return the group map of a Runner's optimizer. As in ``inspect``, the lrs are those before the schedule.
+    """Return the group map of a Runner's optimizer, with the lrs before the first scheduler step, as in ``inspect``.
 
     Differences from the map of ``inspect``:
 
     - device and stubs differ;
     - the map includes changes that the training script makes to the config;
     - the map includes changes that a resumed checkpoint or other code makes to the groups;
-    - lrs include ``auto_scale_lr``, and the map contains its factor.
+    - lrs are multiplied by the factor of ``auto_scale_lr``, and the map contains this factor.
 
     The constructor runs a second time, to find the options that it reads.
     """
@@ -144,7 +144,7 @@ def live_map(runner: Any) -> GroupMap:
 
 
 def lr_factor(runner: Any) -> float:
-    """Return the factor by which ``auto_scale_lr`` multiplies every lr of a Runner; 1 if it is off.
+    """Return the factor by which ``auto_scale_lr`` multiplies every lr of a Runner; 1 if ``auto_scale_lr`` is off.
 
     Source: mmengine 0.10.7, ``Runner.scale_lr``. In a resumed run, the optimizer's lrs come from the
     checkpoint, so they include the factor of the saved run.
@@ -161,7 +161,7 @@ def _unscaled(optimizers: Mapping[str, Any], fresh: Mapping[str, Any], factor: f
 
     Args:
         optimizers: the optimizers by name. Their lrs are restored after the block.
-        fresh: the same optimizers, built again. Their lrs are exact; a division by ``factor`` would round.
+        fresh: the same optimizers, built again. Their lrs are exact, but a division by ``factor`` would round.
         factor: the factor by which ``auto_scale_lr`` multiplied every lr.
     """
     groups = [group for optimizer in optimizers.values() for group in optimizer.param_groups] if factor != 1 else []

@@ -1,6 +1,6 @@
 """Test the installed packages: import each package and build a model of each zoo, in a separate process.
 
-A package that was compiled for another torch may end the interpreter instead of raising. So the name of each step is
+A package that was compiled for another torch may end the interpreter without an exception. So the name of each step is
 written to stdout before the step runs, as one JSON object per line.
 """
 
@@ -44,7 +44,7 @@ def main(modules: Sequence[str]) -> None:
 
             from lrdecay_cli.openmmlab.availability import available_devices
 
-            about = {"cpu": f"{torch.get_num_threads()} threads", "meta": "shapes only, no memory", "mps": "Apple GPU"}
+            about = {"cpu": f"{torch.get_num_threads()} threads", "meta": "shapes without data", "mps": "Apple GPU"}
             names = available_devices()
             _report(out, devices=[(name, about.get(name) or torch.cuda.get_device_name(name)) for name in names])
         for module in modules:

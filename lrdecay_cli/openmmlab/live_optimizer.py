@@ -41,7 +41,7 @@ class Given(NamedTuple):
 
 
 class Scheduled(NamedTuple):
-    """A scheduler, and the interval at which the program steps it."""
+    """A scheduler, and the interval at which the program steps the scheduler, for example ``epoch``."""
 
     scheduler: Any
     interval: str
@@ -57,15 +57,17 @@ def live_optimizer_map(
 ) -> GroupMap:
     """Return the group map of a model and its optimizer. The model is neither run nor changed.
 
-    Tensors in groups are identified as parameters of the model by object identity. The arguments are those of
-    :func:`lrdecay_cli.audit_optimizer`.
+    A tensor in a group counts as a parameter of the model if both are the same Python object. The arguments are those
+    of :func:`lrdecay_cli.audit_optimizer`.
 
     Raises:
         LrdecayError: ``model`` is not a ``torch.nn.Module``, or there is no optimizer.
     """
     if not isinstance(model, nn.Module):
         problem = f"the type of the model is {type(model).__name__}, not torch.nn.Module"
-        raise LrdecayError(problem, where=_WHERE, fix="give the model first, then the optimizer")
+        raise LrdecayError(
+            problem, where=_WHERE, fix="pass the model as the first argument, and the optimizer as the second"
+        )
     inner = _unwrapped(model)
     given = optimizers_of(optimizer)
     listed = [*given.schedulers, *_each_scheduler(schedulers, "")]
@@ -122,7 +124,7 @@ _DISTRIBUTED = ("torch.distributed", "deepspeed", "fairscale")
 
 
 def _measurable(optimizers: Mapping[str, Any]) -> dict[str, torch.optim.Optimizer]:
-    """Return the optimizers with measurable effects. These are torch's optimizers and their subclasses.
+    """Return the optimizers whose effects lrdecay can measure: instances of ``torch.optim.Optimizer`` or a subclass.
 
     Optimizers of distributed libraries such as DeepSpeed are omitted.
     """
@@ -137,8 +139,10 @@ def optimizers_of(given: Any) -> Given:
     """Return the optimizers and schedulers of a program.
 
     ``given`` is an optimizer, a sequence or dict of optimizers, or the result of Lightning's ``configure_optimizers``.
-    Source: lightning 2.6, ``LightningModule.configure_optimizers``: an optimizer; a dict with ``optimizer`` and
-    ``lr_scheduler``; a sequence of either; two lists, of optimizers and of schedulers.
+
+    Source: lightning 2.6, ``LightningModule.configure_optimizers``. Its result is an optimizer, a dict with
+    ``optimizer`` and ``lr_scheduler``, a sequence of optimizers or such dicts, or a list of optimizers together with a
+    list of schedulers.
     """
     schedulers: list[Scheduled] = []
     if isinstance(given, (list, tuple)) and len(given) == 2 and isinstance(given[0], (list, tuple)):
@@ -161,15 +165,15 @@ def optimizers_of(given: Any) -> Given:
             raise LrdecayError(
                 f"{prefix}{type(optimizer).__name__} has no param_groups",
                 where=_WHERE,
-                fix="give a torch optimizer, a list or a dict of optimizers",
+                fix="pass a torch optimizer, or a list or dict of torch optimizers",
             )
     if not found:
-        raise LrdecayError("there is no optimizer", where=_WHERE, fix="build the optimizer first")
+        raise LrdecayError("the argument contains no optimizer", where=_WHERE, fix="build the optimizer first")
     return Given({"": next(iter(found.values()))} if len(found) == 1 else found, schedulers)
 
 
 def _without_wrappers(optimizer: Any) -> Any:
-    """Return the torch optimizer inside the wrappers of Lightning, accelerate and mmengine."""
+    """Return the torch optimizer inside the optimizer wrappers of Lightning, accelerate and mmengine."""
     for _ in range(8):
         inner = getattr(optimizer, "optimizer", None)
         if not isinstance(getattr(inner, "param_groups", None), list):
@@ -181,8 +185,8 @@ def _without_wrappers(optimizer: Any) -> Any:
 def _each_scheduler(schedulers: Any, interval: str) -> Iterator[Scheduled]:
     """Yield each scheduler, followed by the schedulers that it runs one after another.
 
-    A ``lr_scheduler`` dict of Lightning yields the scheduler in it. ``interval`` applies to schedulers without an
-    interval of their own.
+    ``schedulers`` is a scheduler, a list, or a dict of Lightning with a ``scheduler`` and its ``interval``. The
+    argument ``interval`` is for schedulers that are in no such dict.
     """
     if isinstance(schedulers, Mapping):
         interval = str(schedulers.get("interval", interval))
@@ -224,7 +228,7 @@ def _is_timm_scheduler(scheduler: Any) -> bool:
 def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
     """True if the lr of each group already includes its ``lr_scale``.
 
-    This is the case if lr over ``initial_lr`` is proportional to ``lr_scale``.
+    This is the case if ``lr / initial_lr`` is proportional to ``lr_scale`` in all groups.
     """
     factors, scales = [], set()
     for optimizer in optimizers:
@@ -242,7 +246,8 @@ def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
 def _as_started(optimizer: Any, applied: bool) -> Any:
     """Return the optimizer's groups as they were before schedulers changed them.
 
-    ``applied``: the current lrs include the factor ``lr_scale``, so the returned lrs include it too.
+    ``applied`` is True if the current lrs include the factor ``lr_scale``. The returned lrs then also include this
+    factor.
     """
     groups = []
     for group in optimizer.param_groups:
@@ -263,7 +268,7 @@ def _as_started(optimizer: Any, applied: bool) -> Any:
 def _base_lr(optimizer: Any, started: Any) -> float | None:
     """Return the lr with which the optimizer was built; None if no group uses it.
 
-    A group uses the lr if the group's own lr is equal to it, or equal to it times the group's ``lr_scale``.
+    A group uses the optimizer's lr if its own lr is the same, or is the optimizer's lr times the group's ``lr_scale``.
     """
     default = _number(getattr(optimizer, "defaults", {}).get("lr"))
     if default is None:
@@ -297,5 +302,5 @@ def _unwrapped(model: nn.Module) -> nn.Module:
 
 
 def _name_of(name: str) -> str:
-    """Return the name of a parameter or module without the parts that torch.compile, FSDP and checkpointing add."""
+    """Return a parameter or module name without parts such as ``_orig_mod`` that torch.compile, FSDP and others add."""
     return _WRAPPERS.sub("", name).rstrip(".") if "_" in name else name

@@ -1,4 +1,4 @@
-"""Find the modules of a model that have parameters of their own. Needs only torch."""
+"""Find the modules of a model that themselves register parameters. Needs only torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def averaged_models(model: nn.Module) -> list[str]:
 
 
 def modules_of(model: nn.Module, name_of: Callable[[str], str] = str) -> dict[str, Module]:
-    """Return every module with parameters of its own, by path. A shared module is listed under each of its paths.
+    """Return every module that itself registers parameters, by path. A shared module is listed under each of its paths.
 
     ``name_of`` converts a path in the model to a path in the group map.
     """

@@ -19,7 +19,7 @@ _DEFAULT: Any = getattr(optim, DEFAULT.name)
 class OptionReads:
     """Recorder of the options that a constructor reads, such as ``custom_keys`` and ``custom_keys.norm.decay_mult``.
 
-    Paths are in the order of their first use.
+    Options are in the order in which the constructor first reads them.
     """
 
     def __init__(self) -> None:
@@ -28,17 +28,17 @@ class OptionReads:
         self._paused = 0
 
     def watched(self, paramwise_cfg: Any) -> Any:
-        """Return a copy of ``paramwise_cfg`` that records here each option that is read."""
+        """Return a copy of ``paramwise_cfg`` that reports each read of an option to this recorder."""
         return _watched(paramwise_cfg, "", self) if isinstance(paramwise_cfg, Mapping) else paramwise_cfg
 
     def note(self, path: str, *, there: bool) -> None:
-        """Record that an option was looked up. ``there``: the option exists in the config."""
+        """Record that the constructor looked up an option. ``there`` is True if the config sets the option."""
         if not self._paused:
             (self._paths if there else self._asked).setdefault(path)
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Return the paths of all options that were read."""
+        """Return the paths of all options that the constructor read."""
         return tuple(self._paths)
 
     @property
@@ -50,7 +50,7 @@ class OptionReads:
     def unseen_validation(self) -> Iterator[None]:
         """Inside this block, do not record reads by mmengine's validation of the options.
 
-        mmengine runs this validation for every constructor that inherits from its own.
+        mmengine validates the options of every constructor that inherits from its default constructor.
         """
         validate = _DEFAULT._validate_cfg
 

@@ -16,11 +16,11 @@ _STACK = frozenset(
         *("torch_npu", "dadaptation", "lion_pytorch", "sophia", "Sophia", "bitsandbytes", "transformers"),
     )
 )
-"""Packages that a build always imports. It does not matter if their classes were registered earlier."""
+"""Packages whose registered classes do not count, because every build imports these packages."""
 
 
 def has_own_registrations() -> bool:
-    """True if the current program has registered a class, so that a new process would not know the class."""
+    """True if the current program has registered a class of its own, which a new process would not know."""
     module = sys.modules.get("mmengine.registry")
     if module is None:
         return False

@@ -1,4 +1,7 @@
-"""Read the groups of a real optimizer. Tensors get their names by object identity with the model's parameters."""
+"""Read the groups of a real optimizer.
+
+Each tensor in a group gets the name of the model parameter that is the same object.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +126,7 @@ def read_groups(
 def size_of(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
     """Return shape and number of elements of a tensor.
 
-    The number is 0 for a parameter that has no shape before the first forward pass (``LazyLinear``).
+    A parameter without a shape before the first forward pass (``LazyLinear``) gets the shape (0, 0) and 0 elements.
     """
     return ((0, 0), 0) if is_lazy(tensor) else (tuple(tensor.shape), tensor.numel())
 
@@ -146,7 +149,7 @@ def read_group(
         options: the entry of ``param_groups``.
         base_lr: divisor for the lr scale, if the entry has no ``lr_scale``.
         parameters: the parameters of the group.
-        first_lr: the lr at the start of training, if the current ``lr`` may differ.
+        first_lr: the lr at the start of the training, if the current ``lr`` may differ from this lr.
         precisions: the precision of each option, by name. Needed if ``options`` contains Python floats instead of the
             original tensors. None: determine the precisions from ``options``.
     """
@@ -171,13 +174,13 @@ def read_group(
 
 
 def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the precision of each option whose value is less precise than a Python float, by option name."""
+    """Return the precisions of tensors and arrays in the options, by option name: for example ``{"lr": "float32"}``."""
     found = ((str(key), precision_of(value)) for key, value in options.items() if key != "params")
     return {key: precision for key, precision in found if precision}
 
 
 def ratio(lr: float | None, base_lr: float | None, precision: str | None = None) -> float | None:
-    """Return ``lr / base_lr`` as the shortest decimal that gives ``lr`` bit for bit.
+    """Return ``lr / base_lr`` as the shortest decimal number that, multiplied by ``base_lr``, gives exactly ``lr``.
 
     For example, the result is 0.1 instead of 0.09999999999999999. ``precision`` is the precision of ``lr``; None for a
     Python float.

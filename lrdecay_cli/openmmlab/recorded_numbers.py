@@ -1,8 +1,8 @@
 """Numbers that record their own computation.
 
-lrdecay gives them to a constructor to show, as a formula, how the constructor uses the number of GPUs. For all other
-code they are ordinary floats and ints. The results of ``int()``, ``math`` and tensors are plain numbers without a
-formula. So a number has either its complete formula or none.
+lrdecay runs a constructor with recorded numbers in place of the number of GPUs and the options of the optimizer. The
+results then contain the formula that the constructor used. For other code, recorded numbers are ordinary floats and
+ints. The results of ``int()``, ``math`` and tensors are plain numbers without a formula, so no formula is incomplete.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Share parsed configs of installed packages with processes that are forked from this process.
 
-mmengine parses a zoo config together with its bases, and searches a hundred metafiles for its path. Child processes
-reuse the results of the parent. A child reports the further files that it has read (:func:`read_here`), and the parent
-reads them too while it waits (:func:`read_ahead`). This applies only to files of installed packages. The user's own
-files are read and executed only in child processes.
+To load a zoo config, mmengine searches a hundred metafiles for the path of the config, and parses the config and its
+bases. Child processes reuse the results of the parent. A child reports the further files that it has read
+(:func:`read_here`). While the parent waits, it reads these files too (:func:`read_ahead`). Only the files of installed
+packages are shared. The user's own files are read and executed only in child processes.
 
 Source: mmengine 0.10.7, ``Config._file2dict`` and ``Config._get_cfg_path``.
 """
@@ -27,26 +27,29 @@ from lrdecay_cli.files.config_path import config_path
 _BASES = re.compile(r"^_base_ *= *(\[[^\]]*\]|\([^)]*\)|['\"][^'\"]*['\"])", re.MULTILINE)
 _WORDS = re.compile(r"['\"]([^'\"]+)['\"]")
 _COMMON = 2
-"""A base is read ahead if at least this number of configs uses it."""
+"""The parent process parses a base config in advance if at least this number of configs uses the base."""
 _LOOKUPS = ("is_installed", "get_installed_path", "_get_external_cfg_path")
 
 Parsed = tuple[dict[str, Any], str, dict[str, Any]]
-"""Result of ``Config._file2dict``."""
+"""The result of mmengine's ``Config._file2dict``: config dict, config text and environment variables."""
 
 _parsed: dict[str, tuple[Parsed, dict[str, list[int] | None]]] = {}
-"""For each path: the parsed config, and the stamp (size and times) of each of its files."""
+"""Parsed configs by path, each with the stamps (size and times) of the config file and of its bases."""
 _found: dict[tuple[str, ...], Any] = {}
-"""For each lookup function and its arguments: the result, or the raised ValueError. A result of False is not stored."""
+"""Results of lookups, or the ValueErrors that they raised. The key is the function name and the arguments.
+
+Empty results are not stored.
+"""
 _read: set[tuple[str, ...]] = set()
-"""Files and lookups that this process itself has read."""
+"""The config files that this process has parsed, and the lookups that it has made: function name and arguments."""
 _nested: list[str] = []
-"""Installed files that are being parsed."""
+"""Paths of the installed config, and of its bases, that mmengine is parsing now."""
 _sharing = False
 _parse: Callable[..., Parsed] = Config._file2dict
 
 
 def share_bases() -> None:
-    """Patch mmengine, in this process and in its forks, to use results that this module stores.
+    """Patch mmengine in this process and in its forks, so that mmengine uses the results stored in this module.
 
     The stored results are parsed config files, and results of the functions in ``_LOOKUPS``.
     """
@@ -60,7 +63,7 @@ def share_bases() -> None:
 
 
 def share_common(configs: Iterable[str]) -> None:
-    """Parse each base config that at least two of ``configs`` use, if it belongs to an installed package."""
+    """Parse each base config of an installed package that at least two of ``configs`` use."""
     named = Counter(base for config in configs for base in _bases_named(config))
     common = [base for base, times in named.items() if times >= _COMMON]
     if common:
@@ -69,7 +72,7 @@ def share_common(configs: Iterable[str]) -> None:
 
 
 def _bases_named(config: str) -> set[str]:
-    """Return the paths of the bases that an installed config names in its text. Omits names such as ``mmdet::...``."""
+    """Return the paths of the base configs in the text of an installed config. Omits bases such as ``mmdet::...``."""
     file = config_path(config)
     if file is None or not is_installed(str(file)):
         return set()
@@ -90,7 +93,7 @@ def read_ahead(wanted: Iterable[Iterable[str]]) -> None:
     """Read files, and look up packages and configs, so that child processes need not do it.
 
     Each item of ``wanted`` is a function name followed by arguments. The function is ``_file2dict``, which parses the
-    config at a path, or one of ``_LOOKUPS``. An example is ``("is_installed", "mmdet")``.
+    config at a path, or one of ``_LOOKUPS``. For example, an item is ``("is_installed", "mmdet")``.
     """
     for function, *arguments in wanted:
         # A child process that needs the file gets the error itself.

@@ -23,11 +23,11 @@ from lrdecay_cli.openmmlab.config_values import plain, type_name
 _LINE = 100
 
 Audit = Callable[[str, Callable[[Config], None] | None], GroupMap]
-"""Function that loads the config at a path, changes it and returns its group map."""
+"""Function that loads a config from a path, applies a change to the config (unless None) and returns its group map."""
 
 
 def without_constructor(config: str, audit: Audit) -> GroupMap:
-    """Return the group map of a config with a failing constructor.
+    """Return a group map of a config whose constructor raises an error.
 
     The groups are built by mmengine's default constructor without options. The map still names the config's own
     constructor and the options of this constructor.
@@ -46,7 +46,7 @@ def without_constructor(config: str, audit: Audit) -> GroupMap:
 
 
 def is_lazy(config: str) -> bool:
-    """True if the config has mmengine's lazy style. A config in the plain style cannot inherit from a lazy config."""
+    """True if the config is in mmengine's lazy style (``with read_base():``). Other configs cannot inherit from it."""
     path = find_config(config)
     return path.suffix == ".py" and bool(Config._is_lazy_import(str(path)))
 
@@ -54,14 +54,15 @@ def is_lazy(config: str) -> bool:
 def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | None = None) -> str:
     """Return Python code that applies a suggestion.
 
-    The code is a new config that inherits from the given config. For a lazy config, the code consists of lines to
-    append.
+    The code is a new config that inherits from ``config``. If ``config`` is lazy, the code is lines to append to
+    ``config``.
 
     Args:
-        config: the config, as the user gave it.
+        config: the path of the config, as the user typed it.
         proposal: the suggestion.
-        now: group map of the config.
-        base: value of ``_base_`` in the new config. By default, the new config is in the same folder.
+        now: group map of the config without the suggestion.
+        base: value of ``_base_`` in the new config. By default, a path that is right if the new config is in the folder
+            of ``config``.
     """
     if is_lazy(config):
         # A lazy config imports nothing before it is built, so it must name the class itself.
@@ -88,7 +89,7 @@ def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | N
 
 
 def built_with(config: str, proposal: Proposal, now: GroupMap, audit: Audit) -> GroupMap:
-    """Return the group map of a config with the suggestion, loaded as a user would load it.
+    """Apply the suggestion to a config as a user would, and return the resulting group map.
 
     Writes files only to a temporary directory.
     """

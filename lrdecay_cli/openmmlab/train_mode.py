@@ -19,8 +19,8 @@ from lrdecay_cli.domain.training import TrainMode
 def in_train_mode(model: nn.Module) -> Iterator[TrainMode]:
     """Call ``model.train()`` as the training loop does, and yield its changes. Afterwards restore the model.
 
-    The yielded record contains the error if ``train()`` raises. Gradients and attributes are restored because LeViT of
-    mmpretrain 1.2.0 behaves differently at every second call.
+    The yielded record contains the error if ``train()`` raises. ``requires_grad`` and the attributes of modules are
+    restored, because LeViT of mmpretrain 1.2.0 behaves differently at every second call.
     """
     tensors = dict(model.named_parameters())
     required = [tensor.requires_grad for tensor in tensors.values()]

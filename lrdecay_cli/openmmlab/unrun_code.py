@@ -1,7 +1,7 @@
 """Find code of a config that runs only in training, not in an audit: hooks, loops, strategies and ``forward``.
 
-For classes of OpenMMLab packages, the names in their code show what they may change. For classes of other packages this
-is unknown.
+lrdecay finds out what a class may change from the names in its code. If these names show nothing, and the class is not
+from an OpenMMLab package, its effect is unknown.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ def _may(kind: type) -> tuple[Literal["lr", "freezing"], ...]:
 
 
 def _sets_requires_grad(kind: type, begin: str) -> bool:
-    """True if a method sets ``requires_grad``, itself or through other methods of the class.
+    """True if a method sets ``requires_grad``, or calls another method of the class that sets it.
 
-    ``train()`` is not examined, because lrdecay runs it.
+    ``train()`` is not examined, because lrdecay calls ``train()``.
     """
     pending, seen = [begin], {"train", "__init__"}
     while pending:
@@ -117,9 +117,9 @@ def _sets_requires_grad(kind: type, begin: str) -> bool:
 def _stores(code: CodeType) -> bool:
     """True if code sets ``requires_grad`` of a module or of parameters.
 
-    Two forms count: the code sets it for an attribute (``self.neck``), or in a loop over ``parameters()``. Code that
-    only reads ``requires_grad``, such as gradient checkpointing, does not count. Code that sets it for another local
-    tensor does not count either, because such tensors are feature maps.
+    Two forms count: the code sets ``requires_grad`` of an attribute (``self.neck``), or in a loop over
+    ``parameters()``. Code that only reads ``requires_grad``, such as gradient checkpointing, does not count. Code that
+    sets ``requires_grad`` of another local variable does not count either, because such variables are feature maps.
     """
     instructions = list(dis.get_instructions(code))
     looped, of_parameters = set[str](), False

@@ -1,6 +1,6 @@
 """Simulate a number of GPUs for a config and its constructor, and record if they use this number.
 
-PyTorch's own process group returns the number as in a training. It does not communicate.
+A fake process group of PyTorch returns this number, as in a real training, but does not communicate.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ for _name in (
 
 @contextmanager
 def process_group(size: int) -> Iterator[None]:
-    """Initialise PyTorch's process group for ``size`` processes, without communication. Close it afterwards."""
+    """In this block, use a process group of PyTorch with ``size`` processes that does not communicate."""
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
     dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=size)

@@ -45,7 +45,7 @@ class NamedWrapper(NamedTuple):
     """The model wrapper in a config."""
 
     option: str
-    """Path of the wrapper's settings in the config; empty for mmengine's default wrapper."""
+    """Path of the model wrapper's settings in the config; empty for mmengine's default model wrapper."""
     settings: dict[str, Any]
 
 
@@ -54,7 +54,7 @@ class Wrapped(NamedTuple):
 
     model: nn.Module
     names: Mapping[int, tuple[str, ...]]
-    """Keys: the ``id`` of each parameter of the wrapped model. Values: names of the original parameters in it."""
+    """For the ``id`` of each parameter of the wrapped model, the names of the original parameters that it contains."""
     built: BuiltOptimizer | None
     """The optimizer that the constructor built; None if the constructor raised."""
     facts: Wrapping
@@ -69,7 +69,10 @@ class Wrapped(NamedTuple):
 
 
 def named_wrapper(config: Config) -> NamedWrapper | None:
-    """Return the model wrapper in a config; None if there is none, or if the optimizer is built before wrapping."""
+    """Return the model wrapper in a config; None without one.
+
+    Return None also for strategies that build the optimizer before they wrap the model, such as ``DeepSpeedStrategy``.
+    """
     if config.get("runner_type") == "FlexibleRunner":
         strategy = config.get("strategy") or {}
         kind = type_name(strategy.get("type", ""))
@@ -85,8 +88,8 @@ def named_wrapper(config: Config) -> NamedWrapper | None:
 def wrapper_of(config: Config, gpus: int) -> NamedWrapper | None:
     """Return the model wrapper in a config. Without one, return mmengine's default wrapper if it may change the groups.
 
-    The default wrapper matters only with several GPUs and a constructor that lrdecay does not know. Constructors of
-    mmengine, mmdet and mmpretrain unwrap the model.
+    The default wrapper may change the groups only with several GPUs and a constructor that lrdecay does not know.
+    Constructors of mmengine, mmdet and mmpretrain unwrap the model.
     """
     constructor = config.optim_wrapper.get("constructor", DEFAULT.name)
     known = isinstance(constructor, str) and find_constructor(constructor) is not None
@@ -94,9 +97,9 @@ def wrapper_of(config: Config, gpus: int) -> NamedWrapper | None:
 
 
 def with_wrapping(group_map: GroupMap, config: Config, model: nn.Module, gpus: int = 1) -> GroupMap:
-    """Return the group map with the groups of the wrapped model. Afterwards the model cannot be used.
+    """Return a group map that also contains the groups that the constructor builds for the wrapped model.
 
-    The lrs of these groups also include ``auto_scale_lr``.
+    The factor of ``auto_scale_lr`` is included in the lrs of these groups. ``model`` cannot be used afterwards.
     """
     named = named_wrapper(config)
     if named is None or group_map.device != "cpu":
@@ -117,8 +120,8 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
         config: contains the constructor.
         model: on the CPU. It is changed and cannot be used without its wrapper afterwards.
         where: the config's name in error messages.
-        named: the wrapper to build, with its arguments. Without a ``type`` in its settings, it is mmengine's
-            ``MMDistributedDataParallel``.
+        named: the model wrapper to build, with its arguments. If its settings have no ``type``, mmengine's
+            ``MMDistributedDataParallel`` is built.
         gpus: number of GPUs. If it is 1, the model is wrapped as in a training on 2 GPUs.
 
     Returns:
@@ -173,16 +176,16 @@ def _refused(facts: Wrapping, failure: str) -> Wrapped:
 def _sync_batch_norm_on_cpu() -> AbstractContextManager[None]:
     """Let DistributedDataParallel accept a model with SyncBatchNorm on the CPU.
 
-    Source: torch 2.13, ``nn/parallel/distributed.py``: the patched check only raises an error if the model is not on a
-    GPU.
+    Source: torch 2.13, ``nn/parallel/distributed.py``. The only effect of the patched check is an error for a model
+    that is not on a GPU.
     """
     return patched(nn.parallel.DistributedDataParallel, _passing_sync_batchnorm_handle=lambda *_: None)
 
 
 def _places(model: nn.Module) -> Iterator[tuple[tuple[int, str], str]]:
-    """Yield a key for each parameter, with the parameter's full name.
+    """Yield a key and the full name of each parameter.
 
-    The key contains the ``id`` of the parameter's module, and its name within the module. FSDP stores such keys.
+    The key is the ``id`` of the parameter's module and the name of the parameter in this module, as in FSDP.
     """
     for path, module in model.named_modules():
         for own in module._parameters:

@@ -27,7 +27,7 @@ from lrdecay_cli.openmmlab.patching import copied, patched_functions
 
 _texts: dict[str, tuple[list[int], Any]] = {}
 _metafiles: dict[str, tuple[list[int], Any]] = {}
-"""By path: the stamp of a metafile, and its text or its models."""
+"""Stamp and parsed content of each metafile, by path. ``_texts`` contains stamp and text instead."""
 # A package name that needs no normalisation and no parser of requirements.
 _NAME = re.compile(r"\w+")
 # A list of paths in YAML that needs no parser.
@@ -36,7 +36,7 @@ _INDEX = re.compile(r"Import:\n(?: *- [A-Za-z][\w./+-]*\.yml\n?)+")
 
 @contextmanager
 def remembered_zoos() -> Iterator[None]:
-    """Inside this block, mmengine uses the lookups of this module, which remember the files that they read."""
+    """Inside this block, mmengine uses the lookup functions of this module. A file is read again only if it changed."""
     # Without it, mmengine's own functions fail.
     if not _finds("pkg_resources"):
         yield
@@ -55,9 +55,9 @@ def remembered_zoos() -> Iterator[None]:
 
 
 def is_installed(package: str) -> bool | None:
-    """True if a distribution or module ``package`` is installed.
+    """True if a distribution or module with the name ``package`` is installed.
 
-    None if this function cannot find out. In this case, mmengine's own function is called.
+    None if this function cannot decide. In this case, mmengine's own function is called.
     """
     if not _NAME.fullmatch(package):
         return None
@@ -95,7 +95,7 @@ def config_entry(package_path: str, config: str) -> dict[str, Any]:
             if "Config" in model and model["Config"].partition("/")[-1] == config:
                 found: dict[str, Any] = model
                 return found
-    raise ValueError(f"no metafile below {package_path} has {config}")
+    raise ValueError(f"no metafile below {package_path} contains the config {config}")
 
 
 def _metafiles_of(index: str) -> list[str]:
@@ -108,7 +108,7 @@ def _metafiles_of(index: str) -> list[str]:
 
 
 def _once(known: dict[str, tuple[list[int], Any]], path: str, read: Callable[[str], Any]) -> Any:
-    """Return ``read(path)``. If the file has not changed since the last call, return the result stored in ``known``."""
+    """Return ``read(path)``, or the result in ``known`` if the file has not changed since the last call."""
     now = stamp(path)
     before, found = known.get(path, (None, None))
     if now is not None and now == before:

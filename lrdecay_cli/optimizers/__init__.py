@@ -1,4 +1,4 @@
-"""Table of measured effects of optimizers: how they use the lr and weight decay of their groups. Needs no torch.
+"""Table of measured effects: how each optimizer uses the lr and weight decay of its groups. Needs no torch.
 
 ``pytest tests/optimizers --update-golden`` measures the effects and writes the table. CONTRIBUTING.md shows how to
 measure the optimizers of all packages.
@@ -33,12 +33,12 @@ def _by_class() -> Mapping[tuple[str, str], list[OptimizerEffects]]:
 
 
 def effects_of(module: str, name: str, options: Mapping[str, Any] | None = None) -> OptimizerEffects | None:
-    """Return the row for an optimizer class; None if the table has none.
+    """Return the table row for an optimizer class; None if the table does not contain the class.
 
     If several rows match ``options``, the row with the most options is returned.
 
     Args:
-        module: module that defines the class: ``torch.optim.adamw``.
+        module: module that defines the class, for example ``torch.optim.adamw``.
         name: name of the class.
         options: options of the optimizer, defaults included (``Optimizer.defaults``).
     """

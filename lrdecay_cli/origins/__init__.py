@@ -1,6 +1,6 @@
 """Find the place (file, line and column) that sets each option of a config.
 
-The places come from the text of the config and its bases. No config code is executed.
+lrdecay reads the text of the config and of its base configs. It does not run config code.
 """
 
 from lrdecay_cli.origins.config_origins import UNKNOWN, ConfigOrigins, config_origins

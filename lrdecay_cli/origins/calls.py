@@ -24,8 +24,8 @@ _MOST = 10_000
 def call(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
     """Return the value of a call.
 
-    If lrdecay cannot evaluate the call without running the config, its result is unknown. Its arguments also become
-    unknown, because the call may change them.
+    If lrdecay cannot evaluate the call without running the config, the result is unknown. The arguments of the call
+    also become unknown, because the call may change them.
     """
     if isinstance(expression.func, ast.Attribute):
         holder = evaluator.value(expression.func.value)
@@ -73,11 +73,11 @@ _OF_STRINGS = frozenset(
 
 
 def _check_string(name: str, given: list[Any], named: dict[str, Any], text: str) -> None:
-    """Raise Unknowable for a string method whose result could be very long."""
+    """Raise Unknowable if lrdecay cannot evaluate a string method, or if its result could be very long."""
     if name == "format" and re.search(r"\{[^{}]*[^\w{}]", text):
-        raise Unknowable("lrdecay cannot evaluate a format string with more than plain names")
+        raise Unknowable("lrdecay can evaluate only format strings with plain names")
     if name == "replace" and len(text) * max(len(str(each)) for each in (*given, "")) > _MOST * 10:
-        raise Unknowable("it is too large")
+        raise Unknowable("the result is too large")
 
 
 def _deepcopy(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
@@ -95,7 +95,7 @@ def _sequence(
 ) -> Callable[[Evaluator, ast.Call, Span], Value]:
     def made(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
         if expression.keywords:
-            raise Unknowable("lrdecay cannot evaluate a call with keywords")
+            raise Unknowable("lrdecay cannot evaluate this call with keyword arguments")
         given = arguments(evaluator, expression)
         slots = change(iterated(given[0].node)) if given else []
         return Value(Node(kind, [slot._replace(via=(*given[0].via, *slot.via)) for slot in slots], span))
@@ -105,7 +105,7 @@ def _sequence(
 
 def _zip(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
     if expression.keywords:
-        raise Unknowable("lrdecay cannot evaluate a call with keywords")
+        raise Unknowable("lrdecay cannot evaluate this call with keyword arguments")
     several = [iterated(each.node) for each in arguments(evaluator, expression)]
     return Value(Node("list", [Slot(Node("tuple", list(each))) for each in zip(*several, strict=False)], span))
 
@@ -113,7 +113,7 @@ def _zip(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
 def _enumerate(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
     value, *start = arguments(evaluator, expression)
     if expression.keywords:
-        raise Unknowable("lrdecay cannot evaluate a call with keywords")
+        raise Unknowable("lrdecay cannot evaluate this call with keyword arguments")
     numbers = itertools.count(as_plain(start[0].node) if start else 0)
     pairs = [[Slot(Node("scalar", number)), slot] for number, slot in zip(numbers, iterated(value.node), strict=False)]
     return Value(Node("list", [Slot(Node("tuple", pair)) for pair in pairs], span))
@@ -123,7 +123,7 @@ def _range(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
     given, _ = plain_arguments(evaluator, expression)
     numbers = range(*given)
     if len(numbers) > _MOST:
-        raise Unknowable("it is too large")
+        raise Unknowable("the result is too large")
     return Value(Node("list", [Slot(Node("scalar", number)) for number in numbers], span))
 
 

@@ -1,4 +1,4 @@
-"""Read ``--cfg-options`` as mmengine does, and record the place of each option on the command line.
+"""Read ``--cfg-options`` as mmengine does, and record the position of each option in the command line.
 
 Source: mmengine 0.10.7, ``DictAction`` and ``Config.merge_from_dict``.
 """
@@ -21,7 +21,7 @@ _DEEPEST = 50
 
 
 def parsed_option(text: str) -> Any:
-    """Return the value of an option ``key=text``.
+    """Return the Python value of ``text`` in an option ``key=text``.
 
     Raises:
         ValueError: brackets are not balanced.
@@ -31,7 +31,7 @@ def parsed_option(text: str) -> Any:
 
 def _parsed(text: str, depth: int) -> Any:
     if depth > _DEEPEST:
-        raise ValueError("it is nested too deeply")
+        raise ValueError("brackets are nested too deeply")
     text = text.strip("'\"").replace(" ", "")
     is_tuple = text.startswith("(") and text.endswith(")")
     if is_tuple or (text.startswith("[") and text.endswith("]")):

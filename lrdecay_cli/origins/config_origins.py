@@ -1,4 +1,4 @@
-"""Find the options of a merged config, the place that sets each option, and the values that it overrides."""
+"""Find the options of a merged config, the file and line that set each option, and the overridden values."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lrdecay_cli.text.python_source import finite_or_name
 
 Keys = tuple[str | int, ...]
 UNKNOWN = type("Unknown", (), {"__repr__": lambda _: "UNKNOWN"})()
-"""Placeholder in :meth:`ConfigOrigins.merged` for a value that only running the config can give."""
+"""Replaces a value in :meth:`ConfigOrigins.merged` that lrdecay cannot know without running the config."""
 
 
 class ConfigOrigins:
-    """The options of a config, and the places in its files that set them.
+    """The options of a config, with the file and line that set each option.
 
     Attributes:
         config: name of the config, as the user gave it.
         files: path of the config and of each base, in the order of reading. The keys are the names in ``Place.file``.
-        raised: for each expression that raises an exception when the config is run: its place, and the exception.
+        raised: for each expression that raises an exception when the config is run: file and line, and the exception.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class ConfigOrigins:
     def nearest(self, option: str) -> Option | None:
         """Return the option at a path such as ``"model.layers[0].lr"``.
 
-        If the path is not set, return the nearest dict or list that could contain it: here ``model.layers[0]``,
-        ``model.layers`` or ``model``. None if none of them is set.
+        If the path is not set, return the nearest existing dict or list on the path: for this example,
+        ``model.layers[0]``, ``model.layers`` or ``model``. None if ``model`` is not set.
         """
         while option:
             if found := self.at(option):
@@ -77,9 +77,9 @@ class ConfigOrigins:
         return None
 
     def bases_to(self, file: str) -> tuple[Place, ...]:
-        """Return the places of the ``_base_`` entries that lead from the config to a base.
+        """Return the files and lines of the ``_base_`` entries through which the config inherits from a base.
 
-        The entry that names this base comes first, then the entry that names the file of the first entry, and so on.
+        The first entry names this base. Each further entry names the file that contains the entry before it.
         """
         places: list[Place] = []
         while file in self._named and len(places) <= len(self._named):
@@ -95,10 +95,10 @@ class ConfigOrigins:
         yield from map(option_path, seen)
 
     def dropped(self, option: str) -> tuple[Origin, Option] | None:
-        """For an option that was set and later removed, return its former value and the option that removed it.
+        """Return the former value of a removed option, and the option that removed it.
 
-        The option that removed it replaced the dict or list that contained the former value. Return None if ``option``
-        was never set.
+        The former value was in a dict or list, which another option then replaced. Return None if ``option`` was never
+        set.
         """
         return self._dropped(self._root, option, (), [])
 
@@ -121,12 +121,12 @@ class ConfigOrigins:
         return None
 
     def merged(self) -> dict[str, Any]:
-        """Return the merged config as plain data. A value that only running the config can give is :data:`UNKNOWN`."""
+        """Return the merged config as plain data. :data:`UNKNOWN` replaces values that lrdecay cannot know."""
         whole = _plain(self._root)
         return whole if isinstance(whole, dict) else {}
 
     def children(self, keys: Keys) -> tuple[str | int, ...]:
-        """Return the keys of the dict at a path, or the indexes of the list."""
+        """Return the keys of the dict at a path, or the indexes of the list at a path."""
         slots = self._slots(keys)
         node = slots[-1].node if slots else self._root
         if slots is None:
@@ -136,9 +136,9 @@ class ConfigOrigins:
         )
 
     def _slots(self, keys: Keys) -> list[Slot] | None:
-        """Return the value of each part of a path: of ``a``, ``a.b`` and ``a.b.c`` for the path ``a.b.c``.
+        """Return the values along a path; None if the path does not exist.
 
-        None if the path does not exist.
+        For example, the path ``a.b.c`` gives the values of ``a``, ``a.b`` and ``a.b.c``.
         """
         return _walked(self._root, keys)
 
@@ -155,12 +155,12 @@ class ConfigOrigins:
 
 
 def config_origins(config: str, options: Sequence[str] = (), texts: Mapping[Path, str] | None = None) -> ConfigOrigins:
-    """Return the options of a config and the places that set them.
+    """Return the options of a config, with the file and line that set each option.
 
     Args:
         config: a path, or ``<package>::<path>``.
         options: ``--cfg-options`` as ``key=value``.
-        texts: texts to read instead of files, by resolved path, with universal newlines.
+        texts: for resolved paths of files, texts to use instead of the content of the files, with universal newlines.
 
     Raises:
         LrdecayError: mmengine could not load the config or one of its bases.
@@ -172,7 +172,7 @@ def config_origins(config: str, options: Sequence[str] = (), texts: Mapping[Path
         if options:
             root = merged_options(root, options)
     except RecursionError as error:
-        raise LrdecayError("cannot be parsed: it is nested too deeply", where=config, final=True) from error
+        raise LrdecayError("cannot be parsed: the config is nested too deeply", where=config, final=True) from error
     files = {shown: source.path for shown, source in reader.sources.items()}
     raised = [(span.place(), error) for span, error in reader.raised]
     return ConfigOrigins(config, root, files, raised, {base: span.place() for base, span in reader.named.items()})
@@ -201,7 +201,7 @@ def _walked(node: Node, keys: Keys) -> list[Slot] | None:
 
 
 def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
-    """Return the keys of an option path in text form: ``a.b``, ``a['b.c'].d``, ``a.0.b`` or ``a[0].b``.
+    """Return the keys of an option path such as ``a['b.c'].d``, ``a.0.b`` or ``a[0].b``; None if the path is not set.
 
     Keys may contain dots.
     """
@@ -221,7 +221,7 @@ def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
 
 
 def _rests(option: str, key: str | int, *, first: bool) -> Iterator[str]:
-    """Remove ``key`` from the start of ``option`` and yield the rest: ``.c`` for option ``a.b.c`` and key ``a.b``.
+    """Yield the rest of ``option`` after the key. For example, ``a.b.c`` with the key ``a.b`` gives ``.c``.
 
     The key may also be written as an index: ``['a.b']``. If ``option`` does not start with the key, yield nothing.
     """
@@ -247,8 +247,8 @@ def _option(keys: Keys, slots: list[Slot]) -> Option:
 def _replaced(slots: list[Slot], keys: Keys) -> Iterator[Origin]:
     """Yield the earlier values at a path, the oldest first.
 
-    If a new dict replaced the whole dict ``a``, the old ``a.b`` is also an earlier value of the path ``a.b``. If the
-    old ``a.b`` was itself changed, all its values are yielded in the order in which they were set.
+    For example, a new dict may replace the whole dict ``a``. All values that ``a.b`` had in the old dict are then
+    earlier values of the path ``a.b``.
     """
     for depth, slot in enumerate(slots):
         for old in slot.replaced:

@@ -24,7 +24,7 @@ def read_data(source: Source) -> Node:
     """
     node = _Json(source).read() if source.path.suffix == ".json" else _read_yaml(source)
     if node.kind != "dict":
-        raise LrdecayError("does not contain a dict", where=source.shown, final=True)
+        raise LrdecayError("the file contains no dict", where=source.shown, final=True)
     return node
 
 
@@ -33,17 +33,23 @@ class _Json:
         self.source, self.text, self.at = source, source.text, 0
 
     def read(self) -> Node:
-        """Parse the whole text as Python's json module does, and return its value."""
+        """Check the text with Python's json module. Then parse the text, and return its value with line and column."""
         try:
             json.loads(self.text)
         except (ValueError, RecursionError) as error:
             line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-            raise LrdecayError(f"is not valid JSON: {error}", where=f"{self.source.shown}{line}", final=True) from error
+            raise LrdecayError(
+                f"the file is not valid JSON: {error}", where=f"{self.source.shown}{line}", final=True
+            ) from error
         return self._value(0)
 
     def _value(self, depth: int) -> Node:
         if depth > _DEEPEST:
-            raise LrdecayError("cannot be parsed: it is nested too deeply", where=self.source.shown, final=True)
+            raise LrdecayError(
+                "the file cannot be parsed: its dicts and lists are nested too deeply",
+                where=self.source.shown,
+                final=True,
+            )
         self._skip()
         start = self.at
         sign = self.text[start]
@@ -102,7 +108,7 @@ class _Json:
 def scalar(source: Source, value: Any, span: Span) -> Node:
     """Return a node for a number, string or other single value at the range ``span`` of the file.
 
-    If the value is the string that replaces a ``{{_base_.x}}``, return a placeholder node.
+    Before a file is parsed, a string replaces each ``{{_base_.x}}``. For such a string, return a placeholder node.
     """
     if isinstance(value, str) and value in source.placeholders:
         return Node("placeholder", source.placeholders[value], span)
@@ -124,10 +130,12 @@ def _read_yaml(source: Source) -> Node:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{source.shown}:{mark.line + 1}" if mark else source.shown
-        problem = f"is not valid YAML: {getattr(error, 'problem', None) or error}"
+        problem = f"the file is not valid YAML: {getattr(error, 'problem', None) or error}"
         raise LrdecayError(problem, where=where, final=True) from error
     except RecursionError as error:
-        raise LrdecayError("cannot be parsed: it is nested too deeply", where=source.shown, final=True) from error
+        raise LrdecayError(
+            "the file cannot be parsed: its dicts and lists are nested too deeply", where=source.shown, final=True
+        ) from error
 
 
 def _from_yaml(source: Source, node: Any, loader: Any, depth: int, opened: set[int]) -> Node:
@@ -137,7 +145,9 @@ def _from_yaml(source: Source, node: Any, loader: Any, depth: int, opened: set[i
         return Node("scalar", None)
     span = Span(source, node.start_mark.index, node.end_mark.index)
     if depth > _DEEPEST or id(node) in opened:
-        raise LrdecayError("cannot be parsed: it is nested too deeply", where=source.shown, final=True)
+        raise LrdecayError(
+            "the file cannot be parsed: its dicts and lists are nested too deeply", where=source.shown, final=True
+        )
     if isinstance(node, yaml.ScalarNode):
         try:
             return scalar(source, loader.construct_object(node, deep=True), span)

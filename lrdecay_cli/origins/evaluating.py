@@ -37,7 +37,7 @@ class Evaluator:
         names: values of the variables in the file. Statements change this dict.
 
     Attributes:
-        raised: for each expression that raises an exception when the config is run: its place, and the exception.
+        raised: the range in the file, and the exception, of each expression that raises when the config is run.
     """
 
     def __init__(self, source: Source, names: dict[str, Slot]) -> None:
@@ -51,7 +51,7 @@ class Evaluator:
         """Return the value of an expression. The value is unknown if only running the config can give it."""
         self._steps += 1
         if self._steps > _MOST_STEPS or self._depth > _DEEPEST:
-            return Value(unknown("it takes too long to evaluate", self.source.span(expression)))
+            return Value(unknown("the evaluation takes too long", self.source.span(expression)))
         self._depth += 1
         try:
             return self._value(expression)
@@ -145,7 +145,7 @@ class Evaluator:
         return Value(slot.node, (Handing("variable", name, span), *slot.via) if name != "_base_" else ())
 
     def items(self, elements: list[ast.expr]) -> Iterator[Slot]:
-        """Yield the entries of a list literal, including those of ``*others``."""
+        """Yield the entries of a list literal, including the entries of an unpacked ``*others``."""
         for element in elements:
             if isinstance(element, ast.Starred):
                 value = self.value(element.value)
@@ -179,8 +179,8 @@ class Evaluator:
     def _held(self, holder: Value, slot: Slot, name: str, span: Span) -> Value:
         """Return an element of a container, such as ``x.a`` of ``x``, as a value.
 
-        In the value, ``via`` contains the variable of the container: ``x`` for ``x.a``. For an element of ``_base_``,
-        ``via`` contains the whole path: ``_base_.a``.
+        The value's field ``via`` contains the variable of the container: ``x`` for ``x.a``. For an element of
+        ``_base_``, ``via`` contains the whole path: ``_base_.a``.
         """
         if holder.node is self._base():
             return Value(slot.node, (*slot.via, Handing("base-variable", f"_base_.{name}", span)))
@@ -256,7 +256,7 @@ class Evaluator:
         if part.conversion > 0:
             value = {"r": repr, "s": str, "a": ascii}[chr(part.conversion)](value)  # type: ignore[operator]
         if len(shape) > 10:
-            raise Unknowable("its format is too long")
+            raise Unknowable("the format specification in an f-string is too long")
         return format(value, shape)
 
     def _via(self, *expressions: ast.expr) -> tuple[Handing, ...]:
@@ -283,11 +283,11 @@ class Evaluator:
             return
         first, *rest = generators
         if first.is_async:
-            raise Unknowable("lrdecay cannot evaluate it")
+            raise Unknowable("lrdecay cannot evaluate async comprehensions")
         for slot in iterated(self.value(first.iter).node):
             self._steps += 1
             if self._steps > _MOST_STEPS:
-                raise Unknowable("it takes too long to evaluate")
+                raise Unknowable("the evaluation takes too long")
             scope: dict[str, Slot] = {}
             self.locals.append(scope)
             try:
@@ -315,4 +315,4 @@ def bind(target: ast.expr, slot: Slot, assign: Callable[[ast.Name, Slot], None])
             for part, each in zip(parts, iterated(slot.node), strict=True):
                 bind(part, each._replace(via=(*slot.via, *each.via)), assign)
         case _:
-            raise Unknowable("lrdecay cannot evaluate its target")
+            raise Unknowable("lrdecay can assign only to names, not to a.b or a[0]")

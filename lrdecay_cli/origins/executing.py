@@ -28,8 +28,9 @@ class Executor(Evaluator):
     rounds = 0
 
     def run(self, statements: Iterable[ast.stmt]) -> None:
-        """Evaluate statements in order. After a statement that cannot be evaluated, the values that it may change are
-        unknown.
+        """Evaluate statements in order.
+
+        If a statement cannot be evaluated, the values that it may change are unknown afterwards.
         """
         for statement in statements:
             try:
@@ -37,7 +38,7 @@ class Executor(Evaluator):
             except Unknowable as reason:  # noqa: PERF203 (statements are few)
                 self.forget_changed(statement, str(reason))
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                self.forget_changed(statement, f"it raises {type(error).__name__}")
+                self.forget_changed(statement, f"the statement raises {type(error).__name__}")
 
     def _run(self, statement: ast.stmt) -> None:
         match statement:
@@ -108,7 +109,7 @@ class Executor(Evaluator):
                     return
                 self._put(self.value(holder).node, as_plain(key), value, self.source.span(target))
             case _:
-                raise Unknowable("lrdecay cannot evaluate its target")
+                raise Unknowable("lrdecay cannot evaluate the target of the assignment")
 
     def _bind(self, target: ast.Name, slot: Slot) -> None:
         span = self.source.span(target)
@@ -129,12 +130,12 @@ class Executor(Evaluator):
         elif node.kind == "list":
             node.data[key] = slot.over(node.data[key])
         elif node.kind != "unknown":
-            raise Unknowable("it raises TypeError")
+            raise Unknowable("the statement raises TypeError")
 
     def _assign_slice(self, target: ast.Subscript, value: Value) -> None:
         node = self.value(target.value).node
         if node.kind != "list" or not isinstance(target.slice, ast.Slice):
-            raise Unknowable("lrdecay cannot evaluate its target")
+            raise Unknowable("lrdecay cannot evaluate the target of the assignment")
         via = value.via
         node.data[self.bounds(target.slice)] = [
             slot._replace(mechanism="edit", via=(*via, *slot.via)) for slot in iterated(value.node)
@@ -172,22 +173,22 @@ class Executor(Evaluator):
                 if node.kind == "config":
                     del node.data[name]
                 elif node.kind != "unknown":
-                    raise Unknowable("it raises AttributeError")
+                    raise Unknowable("the statement raises AttributeError")
             case ast.Subscript(value=holder, slice=index):
                 node = self.value(holder).node
                 if node.kind == "unknown":
                     return
                 if node.kind not in (*MAPPINGS, "list"):
-                    raise Unknowable("it raises TypeError")
+                    raise Unknowable("the statement raises TypeError")
                 del node.data[self.bounds(index) if isinstance(index, ast.Slice) else as_plain(self.value(index).node)]
             case _:
-                raise Unknowable("lrdecay cannot evaluate its target")
+                raise Unknowable("lrdecay cannot evaluate the target of del")
 
     def _loop(self, statement: ast.For) -> None:
         for slot in iterated(self.value(statement.iter).node):
             self.rounds += 1
             if self.rounds > _MOST_ROUNDS:
-                raise Unknowable("it takes too long to evaluate")
+                raise Unknowable("the loop takes too long to evaluate")
             bind(statement.target, slot, self._bind)
             try:
                 self.run_inside(statement.body)
@@ -198,7 +199,7 @@ class Executor(Evaluator):
         self.run_inside(statement.orelse)
 
     def forget_changed(self, statement: ast.AST, reason: str) -> None:
-        """Mark all values as unknown that a statement may assign or change.
+        """Mark each value as unknown that the statement may assign or change.
 
         Called for statements that lrdecay cannot evaluate without running the config.
         """

@@ -1,7 +1,7 @@
 """Parse configs in mmengine's lazy style.
 
 Such a config imports its bases below ``with read_base():``. For other import statements, mmengine stores only the names
-of the classes and functions. It imports a class or function when it uses it.
+of the classes and functions. It imports a class or function later, when the training needs this class or function.
 
 Source: mmengine 0.10.7, ``Config._is_lazy_import``, ``_parse_lazy_import`` and ``config/utils.py``.
 """
@@ -90,7 +90,7 @@ def base_name(module: str) -> str | None:
 
 
 def imported_names(statement: ast.stmt) -> Iterator[tuple[str, str, ast.alias]]:
-    """Yield three values for each imported name: the name, the dotted path of its object, and the alias node."""
+    """Yield three values for each imported name: the name, the full dotted path of the import, and the AST node."""
     match statement:
         case ast.ImportFrom(names=aliases):
             for alias in aliases:

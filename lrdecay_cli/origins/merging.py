@@ -25,7 +25,7 @@ DELETE = "_delete_"
 
 
 class Unmergeable(Exception):  # noqa: N818
-    """Raised if mmengine raises an exception for this merge. Contains the problem and the value that causes it."""
+    """Raised if mmengine cannot merge two values. Contains the problem and the value that causes the problem."""
 
     def __init__(self, problem: str, slot: Slot) -> None:
         self.problem, self.slot = problem, slot
@@ -53,7 +53,7 @@ def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
                 raise Unmergeable("only a dict can be merged into an entry of a list", slot)
             old = held[int(key)]
             if old.node.kind not in (*MAPPINGS, *(SEQUENCES[:1] if list_keys else ())):
-                raise Unmergeable("a dict can only be merged into a dict", slot)
+                raise Unmergeable("a dict can be merged only into another dict", slot)
             held[int(key)] = old._replace(node=merge(slot.node, old.node, list_keys=True))
             continue
         old = held.get(key)
@@ -68,7 +68,11 @@ def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
                 continue
             if not deletes:
                 if old.node.kind not in (*MAPPINGS, *(("list",) if list_keys else ())):
-                    raise Unmergeable(f"{key} is a dict here but not in the base; {DELETE}=True replaces it", slot)
+                    raise Unmergeable(
+                        f"{key} is a dict in this config but not in its base; set {DELETE}=True to replace the base's"
+                        " value",
+                        slot,
+                    )
                 held[key] = old._replace(node=merge(slot.node, old.node, list_keys=list_keys))
                 continue
         held[key] = slot._replace(node=as_config(slot.node)).over(old)
@@ -117,7 +121,7 @@ def _taken(node: Node) -> bool | None:
 def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: bool = True) -> Node:
     """Return a copy of ``node`` in which ``_scope_=scope`` is added to dicts with a ``type``.
 
-    Nothing is added if ``scope`` is None, and nothing to a dict that is inside another dict with a ``type``.
+    A dict inside another dict with a ``type`` is not changed. If ``scope`` is None, no dict is changed.
     """
     if node.kind in SEQUENCES:
         return rebuilt(node, node.kind, lambda item: in_scope(item, scope, span, outermost=outermost))
@@ -147,7 +151,7 @@ def with_placeholders(node: Node, base: Node) -> Node:
             for part in name.split("."):
                 found = found.data[part].node if found and found.kind in MAPPINGS and part in found.data else None
             if found is None:
-                raise Unmergeable(f"the bases have no {name}", slot)
+                raise Unmergeable(f"the base configs have no {name}", slot)
             via = (Handing("base-variable", f"_base_.{name}", slot.node.span),) if slot.node.span else ()
             copy.data[key] = slot._replace(node=found, via=(*slot.via, *via))
     return copy

@@ -20,7 +20,7 @@ def arguments(evaluator: Evaluator, expression: ast.Call) -> list[Value]:
     """Return the values of the positional arguments of a call.
 
     Raises:
-        Unknowable: the call contains ``*others``.
+        Unknowable: the call contains an argument such as ``*others``.
     """
     if any(isinstance(each, ast.Starred) for each in expression.args):
         raise Unknowable("lrdecay cannot evaluate a call with *arguments")
@@ -54,7 +54,7 @@ def put_entries(evaluator: Evaluator, expression: ast.Call, node: Node, mechanis
     """Set the arguments of ``dict(...)`` or ``.update(...)`` as entries of a dict."""
     given = arguments(evaluator, expression)
     if len(given) > 1:
-        raise Unknowable("it raises TypeError")
+        raise Unknowable("the call raises TypeError")
     for value in given:
         if value.node.kind in MAPPINGS:
             for key, slot in value.node.data.items():
@@ -88,7 +88,7 @@ def _put_all(node: Node, given: Node) -> None:
 def _merge(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) -> Node:
     (value,) = arguments(evaluator, expression)
     if value.node.kind not in MAPPINGS:
-        raise Unknowable(value.node.data if value.node.kind == "unknown" else "it does not merge a dict")
+        raise Unknowable(value.node.data if value.node.kind == "unknown" else "the argument of merge is not a dict")
     update_config(node, rebuilt(value.node, value.node.kind, lambda same: same))
     return Node("scalar", None, span)
 
@@ -143,7 +143,7 @@ def shallow_copy(node: Node) -> Node:
 
 
 def _listed(node: Node) -> Node:
-    """Return an element of a copied ConfigDict. Lists and tuples are copied; dicts are shared with the original."""
+    """Return the value for a copy of a ConfigDict: a list or tuple is copied, any other value is shared."""
     return rebuilt(node, node.kind, _listed) if node.kind in SEQUENCES else node
 
 

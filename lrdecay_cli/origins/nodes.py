@@ -1,7 +1,7 @@
-"""Values of a config, with the places in files that set them.
+"""Values of a config, with the place in a file that sets each value.
 
-Several names may share a dict or list. A change through one name is visible through all of them, as in a running
-config.
+Several variables may share a dict or list. A change through one variable is visible through all these variables, as in
+a running config.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEQUENCES = ("list", "tuple")
 class Handing(NamedTuple):
     """A variable, import or template through which a config sets a value, such as ``base_lr`` in ``lr=base_lr``.
 
-    ``span`` is its range in the file.
+    ``span`` is the place in the file where the config uses the variable, import or template.
     """
 
     kind: Passage
@@ -35,8 +35,8 @@ class Handing(NamedTuple):
 class Node:
     """A value of a config.
 
-    ``data`` depends on ``kind``: for a dict or list it contains :class:`Slot` objects, for an unknown value the reason,
-    otherwise the Python value.
+    The attribute ``data`` contains :class:`Slot` objects for a dict or list, the reason for an unknown value, and the
+    Python value in all other cases.
     """
 
     __slots__ = ("constant", "data", "kind", "span")
@@ -48,7 +48,7 @@ class Node:
         self.constant = constant
 
     def forget(self, reason: str) -> None:
-        """Mark the dict or list and everything in it as unknown, for all names that share it."""
+        """Mark a dict or list and all its entries as unknown, for all variables that share the dict or list."""
         pending, seen = [self], set()
         while pending:
             node = pending.pop()
@@ -66,7 +66,7 @@ class Slot(NamedTuple):
     key: Span | None = None
     via: tuple[Handing, ...] = ()
     replaced: tuple[Slot, ...] = ()
-    """The replaced values, the oldest first. Each of them has an empty ``replaced``."""
+    """The values that this value replaced, the oldest first. Their own ``replaced`` is empty."""
 
     def over(self, old: Slot | None) -> Slot:
         """Return a copy of this slot that replaces ``old``.
@@ -79,7 +79,7 @@ class Slot(NamedTuple):
 
 
 def unknown(reason: str, span: Span | None) -> Node:
-    """Return a node for a value that only running the config can give."""
+    """Return a node for a value that is unknown without running the config."""
     return Node("unknown", reason, span)
 
 
@@ -138,7 +138,7 @@ def put(container: Node, key: Any, slot: Slot) -> None:
 
 
 class Unknowable(Exception):  # noqa: N818
-    """Raised if only running the config can give a value."""
+    """Raised if a value is unknown without running the config."""
 
 
 class Raising(Unknowable):
@@ -157,5 +157,5 @@ def as_plain(node: Node) -> Any:
         items = [as_plain(slot.node) for slot in node.data]
         return items if node.kind == "list" else tuple(items)
     if node.kind != "scalar":
-        raise Unknowable(node.data if node.kind == "unknown" else "it is not plain data")
+        raise Unknowable(node.data if node.kind == "unknown" else "the value is not plain data")
     return node.data

@@ -27,7 +27,7 @@ _HOLDERS: Mapping[str, Keys] = {"optimizer.options.": OPTIMIZER, "constructor.op
 
 
 def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | None:
-    """Return the options of a config and their places.
+    """Return the options of a config, each with the file and line that set it.
 
     None if the file cannot be read, is not a config, or raises an exception when it is run.
     """
@@ -38,9 +38,10 @@ def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | N
 
 
 def keys_of_setting(name: str) -> Keys | None:
-    """Return the path of the config option from which a setting of a group map comes; None if there is no such option.
+    """Return the config option that gives a setting of a group map its value; None if there is no such option.
 
-    An example of ``name`` is ``constructor.options.num_layers``. The path is a tuple of keys.
+    For example, the setting ``constructor.options.num_layers`` gives
+    ``("optim_wrapper", "paramwise_cfg", "num_layers")``.
     """
     for prefix, holder in _HOLDERS.items():
         if name.startswith(prefix):
@@ -49,15 +50,15 @@ def keys_of_setting(name: str) -> Keys | None:
 
 
 def changed_option(keys: Keys, value: Any, other: Any, origins: ConfigOrigins) -> Option | None:
-    """Return the option of the config that explains why a value differs between two maps; None if it cannot be found.
+    """Return the config option that sets a value in which two maps differ; None if there is no such option.
 
-    If both values are dicts, the result is the option of the first entry that differs.
+    If both values are dicts, the result is the option of their first entry that differs.
 
     Args:
         keys: path of the value in the config.
         value: value in the map of the config.
         other: value in the other map.
-        origins: the place where each option of the config is set.
+        origins: the places (file and line) that set the options of the config.
     """
     for below in _differing(value, other):
         option = origins.find((*keys, *below))

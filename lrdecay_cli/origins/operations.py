@@ -21,8 +21,8 @@ _LARGEST = 100_000
 class Value(NamedTuple):
     """The value of an evaluated expression.
 
-    ``via`` contains the variables, imports and templates through which the expression got the value. For
-    ``lr=base_lr``, it contains ``base_lr``.
+    ``via`` contains the variables, imports and templates through which the expression got the value: ``base_lr`` for
+    ``lr=base_lr``.
     """
 
     node: Node
@@ -32,7 +32,7 @@ class Value(NamedTuple):
 def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant: bool = False) -> Value:
     """Return the result of an operation as a value.
 
-    If the result is a dict or list, each entry gets the file range of the whole expression.
+    If the result is a dict or list, each entry gets the file, lines and columns of the whole expression.
 
     Raises:
         Unknowable: the result is too large.
@@ -43,7 +43,7 @@ def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant:
     if (isinstance(value, int) and value.bit_length() > _LARGEST) or (
         isinstance(value, (str, bytes, set, list, tuple)) and len(value) > _LARGEST
     ):
-        raise Unknowable("it is too large")
+        raise Unknowable("the result is too large")
     if isinstance(value, (list, tuple)):
         kind: Kind = "list" if isinstance(value, list) else "tuple"
         return Value(Node(kind, [Slot(computed(item, span).node) for item in value], span), via)
@@ -51,13 +51,13 @@ def computed(value: Any, span: Span, via: tuple[Handing, ...] = (), *, constant:
 
 
 def unpack(node: Node, value: Value) -> None:
-    """Set the entries of ``**value`` in a dict.
+    """Write the entries of ``value`` into the dict ``node``, as ``**value`` does in a config.
 
     Raises:
-        Unknowable: ``value`` is not a dict, or it is unknown.
+        Unknowable: ``value`` is unknown, or is not a dict.
     """
     if value.node.kind not in MAPPINGS:
-        raise Unknowable(value.node.data if value.node.kind == "unknown" else "it does not unpack a dict")
+        raise Unknowable(value.node.data if value.node.kind == "unknown" else "** unpacks a value that is not a dict")
     for key, slot in value.node.data.items():
         put(node, key, slot._replace(via=(*value.via, *slot.via)))
 
@@ -74,7 +74,7 @@ def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Va
     if isinstance(operation, ast.Mult) and kinds in ({"list", "scalar"}, {"tuple", "scalar"}):
         many, times = (left, right) if left.node.kind in SEQUENCES else (right, left)
         if len(many.node.data) * times.node.data > _LARGEST:
-            raise Unknowable("it is too large")
+            raise Unknowable("the result is too large")
         return Value(Node(many.node.kind, _through(many) * times.node.data, span), times.via)
     if isinstance(operation, ast.BitOr) and kinds == {"dict"}:
         node = Node("dict", {}, span)
@@ -82,7 +82,7 @@ def binary(operation: ast.operator, left: Value, right: Value, span: Span) -> Va
         unpack(node, right)
         return Value(node)
     if kinds & {"dict", "config"}:
-        raise Unknowable("lrdecay cannot evaluate an operator of a dict")
+        raise Unknowable("lrdecay cannot evaluate this operator on a dict")
     values = as_plain(left.node), as_plain(right.node)
     return computed(_within_bounds(type(operation), *values), span, via)
 
@@ -105,7 +105,7 @@ def iterated(node: Node) -> list[Slot]:
     """Return the elements over which a loop iterates.
 
     Raises:
-        Unknowable: the value is unknown, or it is not a container or string.
+        Unknowable: the value is unknown, or a loop cannot iterate over it.
     """
     if node.kind in SEQUENCES:
         return list(node.data)
@@ -113,7 +113,7 @@ def iterated(node: Node) -> list[Slot]:
         return [Slot(Node("scalar", key)) for key in node.data]
     if node.kind == "scalar" and isinstance(node.data, str):
         return [Slot(Node("scalar", character)) for character in node.data]
-    raise Unknowable(node.data if node.kind == "unknown" else "it is not a list")
+    raise Unknowable(node.data if node.kind == "unknown" else "the loop runs over a value that is not a list")
 
 
 def _through(value: Value) -> list[Slot]:
@@ -139,7 +139,7 @@ def _within_bounds(operation: type[ast.operator], left: Any, right: Any) -> Any:
         # ``'%999999d'``: widths and precisions.
         size = _LARGEST + 1 if re.search(rb"%[^a-z%]*[\d*.]", left if isinstance(left, bytes) else left.encode()) else 0
     if size > _LARGEST:
-        raise Unknowable("it is too large")
+        raise Unknowable("the result is too large")
     return _BINARY[operation](left, right)
 
 

@@ -1,4 +1,4 @@
-"""Read a config file and its bases, and merge them into one config that records the place of every value in its file.
+"""Read a config file and its bases, and merge them into one config that records the file and line of every value.
 
 Source: mmengine 0.10.7, ``Config.fromfile``, ``_file2dict`` and ``_parse_lazy_import``.
 """
@@ -28,15 +28,15 @@ _BASE = "_base_"
 
 
 class ConfigReader:
-    """Reader of a config and its bases.
+    """Reads a config and its bases.
 
     Args:
-        texts: texts to read instead of files, by resolved path.
+        texts: for resolved paths of files, texts to use instead of the content of the files.
 
     Attributes:
         sources: the files that were read, in the order of reading. The keys are the names that messages show.
-        raised: for each expression that raises an exception when the config is run: its place, and the exception.
-        named: for each base, the place of the first ``_base_`` entry or import that names this base.
+        raised: for each expression that raises an exception when the config is run: its range, and the exception.
+        named: for each base, the range of the first ``_base_`` entry or import that names this base.
     """
 
     def __init__(self, texts: Mapping[Path, str] | None = None) -> None:
@@ -79,7 +79,7 @@ class ConfigReader:
             raise LrdecayError(f"is not valid Python: {error.msg}", where=where, final=True) from error
         except (ValueError, RecursionError, MemoryError) as error:
             raise LrdecayError(
-                "cannot be parsed: it is nested too deeply or contains a null byte", where=shown
+                "cannot be parsed: the config is nested too deeply or contains a null byte", where=shown
             ) from error
 
     def _entered(self, shown: str, path: Path, at: Span | None) -> None:
@@ -89,7 +89,7 @@ class ConfigReader:
             raise LrdecayError(
                 f"{shown} is a base of itself" if circle else f"more than {_DEEPEST} levels of bases",
                 where=where,
-                fix="remove it from _base_" if circle else "",
+                fix=f"remove {shown} from _base_" if circle else "",
                 final=True,
             )
         self._open.append(path)
@@ -103,7 +103,9 @@ class ConfigReader:
             _, tree = self._tree(shown, path, source)
             if at is not None and lazy_style.is_lazy(tree):
                 raise LrdecayError(
-                    f"{shown} is in the lazy style, but this config is not", where=str(at.place()), final=True
+                    f"{shown} is a lazy config, but the config that inherits from it is not",
+                    where=str(at.place()),
+                    final=True,
                 )
             bases = self._named_bases(tree, source)
         else:
@@ -141,7 +143,7 @@ class ConfigReader:
                     first = merged.data[key].key
                     also = f", like {first.place()}" if first else ""
                     raise LrdecayError(
-                        f"{base_shown} sets {key}{also}; two bases must not set the same key",
+                        f"{base_shown} sets {key}{also}, but two bases must not set the same key",
                         where=str(span.place()),
                         final=True,
                     )
@@ -175,9 +177,9 @@ class ConfigReader:
         return Node("dict", kept)
 
     def _lazy(self, shown: str, path: Path, at: Span | None = None) -> tuple[Node, set[str]]:
-        """Return the variables of a lazy config file as a ConfigDict, and a set of imported names.
+        """Return the variables of a lazy config file, and the names that the file and its bases import.
 
-        The set does not contain the names that the file imports from its bases.
+        The set of names does not contain names that are imported from a base.
         """
         self._entered(shown, Path(os.path.realpath(path)), at)
         source, tree = self._tree(shown, path, self._source(shown, path))
@@ -214,7 +216,7 @@ class ConfigReader:
                 return
             if alias.name not in base.data:
                 where = str(source.span(alias).place())
-                raise LrdecayError(f"the base does not define {alias.name}", where=where, final=True)
+                raise LrdecayError(f"the base config does not define {alias.name}", where=where, final=True)
             slot = base.data[alias.name]
             if alias.asname:
                 slot = slot._replace(via=(Handing("import", alias.name, source.span(alias)), *slot.via))

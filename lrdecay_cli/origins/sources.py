@@ -1,6 +1,6 @@
 """The text of a config file, before and after the substitution of mmengine's templates.
 
-Finds the place in the file for each part of the substituted text.
+A range of the substituted text can be converted to lines and columns of the file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST_SHOWN = 120
 
 
 class Span(NamedTuple):
-    """A range of character offsets in a file's text after mmengine's templates are substituted."""
+    """A range of characters in the text of a file. The offsets count in the text after templates are substituted."""
 
     source: Source
     start: int
@@ -40,14 +40,14 @@ class Span(NamedTuple):
 
 
 class Source:
-    """The text of a config file before and after mmengine's templates are substituted. mmengine parses the second text.
+    """The text of a config file, before and after mmengine's templates (``{{ … }}``) are substituted.
 
     Attributes:
         shown: name of the file in messages.
         path: path of the file.
         original: content of the file.
-        text: the text after the templates are substituted.
-        placeholders: a dict. A key is a string that replaces a ``{{_base_.x}}``; its value is the path ``x``.
+        text: the text after the templates are substituted, which mmengine parses.
+        placeholders: for each string that replaces a template ``{{_base_.x}}``: the path ``x``.
         templates: for each template: its start and end in ``original``, and the name in the template.
     """
 
@@ -68,13 +68,13 @@ class Source:
         return Place(self.shown, line, start - self._lines[line - 1] + 1, end_line, end - self._lines[end_line - 1] + 1)
 
     def in_file(self, start: int, end: int) -> tuple[int, int]:
-        """Convert a range of the substituted text to the range of the file that it comes from."""
+        """Return the range of the file from which a range of the substituted text comes."""
         if self._begins is None or start >= len(self._begins):
             return start, end
         return self._begins[start], self._ends[max(start, end - 1)]
 
     def span(self, node: ast.expr | ast.stmt | ast.keyword | ast.alias) -> Span:
-        """Return the range of a node of the parsed text."""
+        """Return the range of a node of the syntax tree in the substituted text."""
         end = self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
         return Span(self, self._offset(node.lineno, node.col_offset), end)
 

@@ -16,7 +16,7 @@ from lrdecay_cli.openmmlab.availability import check_stack
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache, outcome_of
 
 MOST_CACHED = 256
-"""Maximum number of configs for which new maps are cached.
+"""New maps are cached only if at most this number of configs is built.
 
 The maps of a whole zoo would displace all other entries of the cache.
 """
@@ -42,9 +42,11 @@ def build_many(
         jobs: number of configs to build in parallel.
         cache: cache in which every config is looked up. It stores new results if at most ``MOST_CACHED`` configs are
             built.
-        load: called with the configs to build, to import torch and mm* once for all of them. By default, all registered
-            modules of the packages that the configs name are imported, which is fastest for many configs.
-        here: builds the config in this process if only one config is left to build; its errors are raised.
+        load: function that imports torch and the OpenMMLab packages once for all builds. Its argument is the list of
+            configs to build. By default, all registered modules of the packages that the configs name are imported,
+            which is fastest for many configs.
+        here: function that builds a config in this process. It is used if only one config is not cached, and its
+            errors are raised.
     """
     missing = []
     for config in configs:

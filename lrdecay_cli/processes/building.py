@@ -24,7 +24,7 @@ from lrdecay_cli.processes.streams import stdout_to_stderr
 def build(config: str, options: BuildSpec, by: Callable[[], GroupMap] | None = None) -> BuildOutcome:
     """Build one config in a process that does nothing else, and return the outcome: a group map or an error.
 
-    ``by`` builds the group map; the default is :func:`audited`.
+    ``by`` is the function that builds the group map; the default is :func:`audited`.
     """
     try:
         os.chdir(options.folder or ".")

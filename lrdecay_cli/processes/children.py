@@ -18,11 +18,12 @@ import msgspec
 
 Work = Callable[[str], bytes]
 LONGEST_ANSWER = 1 << 29
-"""Maximum size of a child's answer in bytes. The largest map of mmdet's and mmpretrain's zoos has a thousandth of
-it.
+"""Maximum size, in bytes, of the answer that a child sends to its parent.
+
+The largest group map of mmdet's and mmpretrain's zoos has a thousandth of this size.
 """
 _LENGTH = 8
-"""Size of the length field in bytes. A child sends the length of its answer, then the answer."""
+"""Number of bytes of a length field. A child sends the length of its answer in this field, and then the answer."""
 _PR_SET_PDEATHSIG = 1
 # An answer ends the wait at once. This is the interval of the checks for a child that ended without an answer while
 # its own child keeps the pipe open, and for one that uses too much memory.
@@ -56,7 +57,10 @@ class Child(msgspec.Struct, eq=False):
     closed: bool = False
     """True if the other end of the pipe is closed in all processes."""
     killed: str = ""
-    """Why the parent killed the child: ``timeout``, ``memory`` or ``length`` (of the answer); empty if it did not."""
+    """Why the parent killed the child: ``timeout``, ``memory``, or ``length`` for an answer that is too long.
+
+    Empty if the parent did not kill the child.
+    """
 
     def read(self) -> None:
         """Read the data that is available in the pipe."""
@@ -99,10 +103,10 @@ def in_children(
         jobs: number of children that run at the same time.
         timeout: seconds after which a child is killed; None for no limit.
         memory: limit in bytes for the memory that a child adds after the fork, on Linux; None for no limit. Only
-            written memory counts: the parameters of an uninitialised model count nothing.
+            memory that the child writes counts, so the parameters of an uninitialised model do not count.
         verbose: let children write to stderr; they never write to stdout.
 
-    If the caller stops early (Ctrl-C), all children are killed. On Linux they are also killed if the caller is killed.
+    If the caller stops early (Ctrl-C), all children are killed. On Linux, they are also killed if the caller is killed.
     """
     waiting = list(reversed(names))
     selector = selectors.DefaultSelector()
@@ -168,15 +172,15 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
     if child.killed == "timeout":
         return Outcome(child.name, b"", "timeout", f"not done after {timeout:g} s", seconds)
     if child.killed == "length":
-        reason = "killed: its result is too long"
+        reason = "killed: the result of the process is too long"
     elif child.killed == "memory":
-        reason = f"killed: it used more than {(memory or 0) / 2**30:g} GiB, see --memory"
+        reason = f"killed: the process used more than {(memory or 0) / 2**30:g} GiB of memory, see --memory"
     elif child.closed and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         reason = "the process closed its pipe to lrdecay, or was killed by SIGKILL (out of memory?)"
     elif os.WIFSIGNALED(status):
         reason = f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
     else:
-        reason = f"ended its process with exit code {os.WEXITSTATUS(status)}"
+        reason = f"exit code {os.WEXITSTATUS(status)}"
     return Outcome(child.name, b"", "crashed", reason, seconds)
 
 
@@ -193,7 +197,7 @@ class Worker:
         self.ended = False
 
     def fileno(self) -> int:
-        """Return the file descriptor of the pipe from the child. Call :meth:`poll` whenever it becomes readable."""
+        """Return the file descriptor of the pipe from the child. Call :meth:`poll` whenever the pipe is readable."""
         return self._child.reader
 
     def poll(self) -> Outcome | None:

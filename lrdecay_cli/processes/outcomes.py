@@ -28,19 +28,19 @@ class BuildSpec(msgspec.Struct, frozen=True):
     """Limit in bytes for the memory that a build may add to its process; None for no limit."""
     verbose: bool = False
     exact: bool = False
-    """True to take no shortcuts; the model's weights are initialised too."""
+    """True to build without shortcuts, and to initialise the weights of the model."""
     finite: bool = True
-    """True to treat a map with a NaN or infinite number as a failure, because JSON cannot contain it."""
+    """True to treat a map with a NaN or infinite number as a failure, because JSON cannot contain such a number."""
     notes_files: bool = False
     """True to record the hashes of the files on which the map depends, for the journal of a scan."""
     folder: str = ""
-    """Folder for relative paths and imports; empty for the working directory."""
+    """Folder in which relative paths and imports are searched; empty for the working directory."""
     notes_dependencies: bool = False
     """True to record the dependencies of the map or the failure, for ``--watch``."""
     launch: Launch = Launch()
-    """Number of GPUs and options of the training."""
+    """Launch options of the training, such as the number of GPUs."""
     scratch: str = ""
-    """The only folder to which a sandboxed child may write; empty to build without sandbox."""
+    """The only folder to which a child process in a sandbox may write; empty to build without a sandbox."""
 
 
 class MapCache(Protocol):
@@ -53,10 +53,10 @@ class MapCache(Protocol):
         """
 
     def begin(self) -> None:
-        """Start recording the dependencies of maps. Called before torch and mm* are imported."""
+        """Start recording the dependencies of maps. Called before torch and OpenMMLab are imported."""
 
     def loaded(self) -> None:
-        """Record the imported modules. Called after torch and mm* are imported, before this process forks."""
+        """Record the imported modules. Called after the import of torch and OpenMMLab, before this process forks."""
 
     def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
         """Call ``build``, cache its result and return it."""
@@ -113,19 +113,19 @@ class Failure(msgspec.Struct, frozen=True):
 class Dependencies(msgspec.Struct):
     """The files and folders that affect a result and that a user may change.
 
-    :mod:`lrdecay_cli.cache.dependencies` records them.
+    The module :mod:`lrdecay_cli.cache.dependencies` records these dependencies.
     """
 
     own: dict[str, list[str] | None] = {}
-    """Digest of the content, and real path, for each path of a file; None if the file was looked up but missing."""
+    """For each path of a file: the digest of its content, and its real path. None if the file does not exist."""
     stems: list[str] = []
-    """Names of top-level modules that were looked up."""
+    """Names of all top-level modules that imports searched for."""
     search: dict[str, list[str] | None] = {}
-    """For each folder of ``sys.path``, its entries with the name of one of ``stems``."""
+    """For each folder of ``sys.path``: its files and folders that belong to the modules in ``stems``."""
     packages: dict[str, tuple[list[str], list[str] | None]] = {}
-    """For each folder of a package, the modules that were looked up there, and those of them that exist."""
+    """For each folder of a package: the modules that imports searched for there, and their existing files."""
     listed: dict[str, list[str] | None] = {}
-    """For each folder that was listed, its entries."""
+    """For each folder whose content the config listed: the names of all its files and folders."""
 
 
 class BuildOutcome(msgspec.Struct, frozen=True):
@@ -135,12 +135,12 @@ class BuildOutcome(msgspec.Struct, frozen=True):
     group_map: GroupMap | None = None
     failure: Failure | None = None
     lost: str = ""
-    """How the child failed: ``timeout``, or ``crashed`` if it ended without an answer. Empty if it did not fail."""
+    """``timeout`` or ``crashed`` if the child process ended without a result. Otherwise empty."""
     reason: str = ""
-    """Why the child failed, for example ``killed by SIGSEGV``."""
+    """Why the child process ended without a result, for example ``killed by SIGSEGV``."""
     seconds: float = 0.0
     files: dict[str, str] = {}
-    """If requested, hashes of all files on which the map depends, by path; see :mod:`.sources`."""
+    """If requested, the hash of each file on which the map depends, by path; see :mod:`.sources`."""
     values: Any = None
     """If requested, the values of the merged config."""
     dependencies: Dependencies | None = None
@@ -148,17 +148,14 @@ class BuildOutcome(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> str:
-        """``ok`` if the config was built, and otherwise the status of the failure.
-
-        It is ``timeout`` or ``crashed`` if the child process gave no result.
-        """
+        """``ok`` if the config was built. Otherwise the status of the failure, for example ``timeout``."""
         if self.group_map is not None:
             return "ok"
         return self.failure.status if self.failure else self.lost
 
     @property
     def problem(self) -> str:
-        """Return the reason for a missing group map, as one line without the config's name; empty if there is a map."""
+        """Return why there is no group map, as one line without the config's name; empty if there is a group map."""
         if self.failure is None:
             return self.reason
         return " ".join("; ".join(filter(None, (self.failure.problem, self.failure.fix))).split())

@@ -56,7 +56,7 @@ def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generat
 
 
 def submitted(executor: Executor, options: BuildSpec, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
-    """Build configs with an executor that has the interface of :mod:`concurrent.futures`; yield outcomes when ready."""
+    """Build configs with an executor of :mod:`concurrent.futures`. Yield each outcome when its build ends."""
     futures = {executor.submit(build_beside, config, options): config for config in configs}
     try:
         for future in as_completed(futures):

@@ -1,4 +1,4 @@
-"""Record the files that a build reads, so that a scan can reuse the result as long as they are unchanged."""
+"""Record the files that a build reads, so that a scan can reuse the result until a file changes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _CONFIG_SUFFIXES = (".py", ".json", ".yaml", ".yml")
 
 
 def record_sources() -> Callable[[], dict[str, str]]:
-    """Record every file that this process reads or imports from now on; return a function that returns their hashes.
+    """Record every file that this process reads or imports from now on.
 
-    The returned dict has the hash of each file by path. If a file changed after the recording began, its hash is empty,
-    and a later scan builds the config again. The recording cannot be stopped: it uses an audit hook, and Python cannot
-    remove an audit hook.
+    Returns a function. It returns the hash of each recorded file, by path. If a file changed after the recording began,
+    its hash is empty, and a later scan builds the config again. The recording cannot be stopped: it uses an audit hook,
+    and Python cannot remove an audit hook.
     """
     opened: set[str] = set()
     started = time.time_ns()

@@ -66,7 +66,7 @@ class HeldStderr:
 
 @contextmanager
 def holding_stderr() -> Iterator[HeldStderr]:
-    """Delay the output to stderr until the end of this ``with`` block, unless the block drops it."""
+    """Delay the output to stderr until the end of this ``with`` block. The block may discard it with ``drop()``."""
     held = HeldStderr()
     try:
         yield held
@@ -115,7 +115,7 @@ def _environment() -> dict[str, str]:
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Redirect stdout to stderr in this ``with`` block, also the output of C code and child processes of a config."""
+    """Redirect stdout to stderr in this ``with`` block, including the output of C code and of child processes."""
     sys.stdout.flush()
     saved = os.dup(1)
     os.dup2(2, 1)

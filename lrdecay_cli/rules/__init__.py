@@ -1,4 +1,7 @@
-"""All rules of ``check``, found in the folders of this package. A folder contains the rules of one hundred codes."""
+"""All rules of ``lrdecay check``, collected from the folders of this package.
+
+A folder contains the rules whose codes begin with the same digit. For example, ``coverage`` contains LRD101 to LRD199.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from lrdecay_cli.text.spelling import did_you_mean
 _CODE = re.compile(r"[A-Z]{0,4}([0-9][0-9OIL]*)[A-Z]?")
 
 RULES = discover(__name__, __path__[0])
-"""All rules, by code."""
+"""All rules, sorted by code."""
 
 
 def find_rule(code: str) -> Rule:
@@ -36,11 +39,12 @@ def rules_beginning(prefix: str) -> tuple[Rule, ...]:
 def chosen_rules(select: Iterable[str], ignore: Iterable[str]) -> tuple[Rule, ...]:
     """Return the rules that ``select`` includes and ``ignore`` does not exclude.
 
-    Both contain rule names, codes or prefixes of codes, such as ``LRD3``. An empty ``select`` includes all rules. If
-    prefixes in both match a rule, the longer prefix decides.
+    ``select`` and ``ignore`` contain rule names, codes or prefixes of codes, such as ``LRD3``. An empty ``select``
+    includes all rules. If both match a rule, the longer prefix decides: ``--select LRD301 --ignore LRD3`` includes
+    LRD301.
 
     Raises:
-        LrdecayError: no rule begins with a given code or prefix.
+        LrdecayError: an entry of ``select`` or ``ignore`` matches no rule.
     """
     selected, ignored = [_prefix(code, "--select") for code in select], [_prefix(code, "--ignore") for code in ignore]
 
@@ -61,8 +65,9 @@ def _prefix(given: str, option: str) -> str:
 
 
 def suggest_rule(given: str) -> str:
-    """Return a suggestion for an unknown rule code or name, such as ``did you mean LRD301?``; empty if none is
-    close.
+    """Return a suggestion for an unknown rule code or name; empty if no rule is similar.
+
+    For example ``did you mean LRD301?``.
     """
     typed = _CODE.fullmatch(given.upper())
     if typed is None:
@@ -74,12 +79,14 @@ def suggest_rule(given: str) -> str:
         if len(begun) == 1:
             return f"did you mean {begun[0]}?"
         if begun:
-            return f"{begun[0]} to {begun[-1]} begin with {code[:length]}: lrdecay rule {code[:length]} lists them"
+            return f"run lrdecay rule {code[:length]} to list the rules {begun[0]} to {begun[-1]}"
     return ""
 
 
 def _unknown(given: str, where: str) -> LrdecayError:
-    return LrdecayError(f"no rule {given!r}", where=where, fix=suggest_rule(given) or "lrdecay rule --all lists them")
+    return LrdecayError(
+        f"no rule {given!r}", where=where, fix=suggest_rule(given) or "run lrdecay rule --all to list all rules"
+    )
 
 
 __all__ = [

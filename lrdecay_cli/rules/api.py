@@ -1,4 +1,4 @@
-"""All names that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``.
+"""Everything that the code of a rule imports: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``.
 
 mypy and ruff allow these re-exports because of their settings in pyproject.toml.
 """

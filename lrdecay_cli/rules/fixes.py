@@ -14,15 +14,16 @@ from lrdecay_cli.text.python_source import as_python, assignments
 from lrdecay_cli.text.spelling import nearest
 
 _LISTED = 12
-"""Largest number of keys that a fix lists in full. If there are more, it lists three keys."""
+"""Maximum number of keys that a fix lists in full. A fix with more keys lists only the first three."""
 _MOST = 40
 _NAMES, _PIECES, _TRIED = 1000, 50_000, 3000
-"""Limits of names, parts of names and candidate keys, above which the search would take too long."""
+"""Maximum numbers of parameter names, parts of names and candidate keys. A larger search would take too long."""
 
 
 def key_option(key: str, setting: str = "") -> str:
-    """Return the config path of a custom key or of its setting:
-    ``optim_wrapper.paramwise_cfg.custom_keys['.bias']``.
+    """Return the config path of a custom key, or of a setting of this key.
+
+    For example ``optim_wrapper.paramwise_cfg.custom_keys['.bias'].lr_mult``.
     """
     path = f"{PARAMWISE}.custom_keys" + (f".{key}" if key.isidentifier() else f"[{key!r}]")
     return f"{path}.{setting}" if setting else path
@@ -56,7 +57,7 @@ def keys_fix(
     action: str = "add",
     replaced: str = "",
 ) -> tuple[str, list[Edit]]:
-    """Return a fix that gives ``names`` new settings: it adds custom keys that are longer than ``key``.
+    """Return a fix that gives ``names`` new settings: the fix adds custom keys that are longer than ``key``.
 
     The fix is returned as text and as edits. There are no edits if too many keys are needed, or if no keys are found.
 
@@ -65,7 +66,7 @@ def keys_fix(
         model: all parameter names of the model.
         key: the custom key that now matches ``names``; the new keys are longer and override it.
         settings: the settings for ``names``.
-        else_do: another instruction, which the text adds if many keys are needed.
+        else_do: an alternative instruction. The text adds it if many keys are needed, or if no keys are found.
         action: the words before the keys in the text, such as ``add``.
         replaced: an existing key to delete.
     """
@@ -80,8 +81,8 @@ def keys_fix(
 def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[str]:
     """Return a few keys, longer than ``key``, that together match all ``names`` and no other name of the model.
 
-    A key consists of whole labels of a name (the text between dots), with a dot at its ends if needed. Return at most
-    ``_MOST`` keys, and none if there is no solution.
+    A key consists of whole parts of a parameter name, which are separated by dots. A key may also begin or end with a
+    dot, for example ``.norm.``. The list is empty if there is no solution. It has ``_MOST`` keys if more are needed.
     """
     if len(names) > _NAMES:
         return []
@@ -127,7 +128,7 @@ EXEMPTING = f"use {OURS.label}, which exempts norms, biases and 1-D tensors by i
 
 
 def exempt_in_ours(context: RuleContext, names: Iterable[str]) -> bool:
-    """Return True if lrdecay's constructor exempts all these parameters from weight decay without further options."""
+    """Return True if lrdecay's constructor, without further options, exempts all ``names`` from weight decay."""
     return all(context.kinds.get(name) == "norm" or len(context.tensors[name].shape) == 1 for name in names)
 
 
@@ -180,10 +181,12 @@ def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapp
     # A list in a config replaces the list of its base. Maps of older versions do not contain the list.
     imports = imports_with(training.custom_imports or {}, OURS.imports)
     unknown = not training.custom_imports and "custom_imports" in (training.from_bases or ())
-    further = "; add the base's custom_imports to this list" if unknown else ""
+    further = "; also copy the imports from the base config's custom_imports" if unknown else ""
     # An unknown backbone needs a list of its layers.
     layers = (
-        "" if context.family else "; if the constructor asks for layers, add layers=[...] as lrdecay suggest prints"
+        ""
+        if context.family
+        else "; if the constructor asks for layers, add the list layers=[...] that lrdecay suggest prints"
     )
     return assignments({"custom_imports": imports, "optim_wrapper": wrapper}) + further + layers
 

@@ -42,7 +42,7 @@ def page_of(rule: Rule) -> RulePage:
 def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
     """Return the pages of ``rules``. If ``whole`` is True, a table of contents and the base config come first."""
     pages = tuple(page_of(rule) for rule in rules)
-    base = Page("The base of all examples", (Block(BASE.rstrip(), code="python"),))
+    base = Page("The base config of all examples", (Block(BASE.rstrip(), code="python"),))
     contents = Table(
         "", _COLUMNS, tuple((page.code, page.severity, page.summary.replace("``", ""), page.name) for page in pages)
     )
@@ -58,7 +58,7 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
 
 
 def list_of(rules: Sequence[Rule]) -> Result[RulePages]:
-    """Return a table of ``rules``. The table has one line per rule; the JSON output also contains the rules' pages."""
+    """Return a table of ``rules`` with one line per rule. The JSON output also contains the pages of the rules."""
     summary = f"{len(rules)} rules; lrdecay rule {rules[0].code} prints the page of one"
     result = report_on(rules, whole=True)
     return Result(result.document, msgspec.structs.replace(result.report, pages=(), summary=summary))
@@ -80,4 +80,5 @@ def blocks_of(page: RulePage) -> Iterator[Block]:
         if example.settings:
             yield Block(example.settings, code="toml", title=f"{title}, lrdecay.toml")
         if example.baseline is not None:
-            yield Block(example.baseline or _UNCHANGED, code="python", title=f"{title}, config of the baseline")
+            title = f"{title}, config when the baseline was written"
+            yield Block(example.baseline or _UNCHANGED, code="python", title=title)

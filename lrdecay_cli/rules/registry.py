@@ -40,10 +40,10 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()"""
 
 Scope = Literal["config", "project", "training"]
-"""When a rule runs.
+"""What a rule checks.
 
-``config``: on the map of each config. ``project``: after all other rules, on the project's settings; once for the
-comments of each config and once for the settings file. ``training``: on the dry run of a config, if there is one."""
+``config``: the map of each config. ``project``: the suppression comments in each config, and the settings file; these
+rules run after all other rules. ``training``: the dry run of a config, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Fault:
     """A mistake that a rule found, with its fix."""
 
     message: str
-    """The problem with its numbers, as a sentence without a full stop."""
+    """The problem, with the numbers of this config, as a sentence without a full stop."""
     fix: str
     """An instruction that fixes the problem, with the value to set if there is one."""
     parameters: Iterable[str] = ()
@@ -63,13 +63,13 @@ class Fault:
     about: str = ""
     """Text that distinguishes two faults of the same rule with the same option and parameters."""
     changed: str = ""
-    """Changes since the baseline: settings with their old and new values, else a summary of the changed tensors."""
+    """What changed since the baseline: the settings with old and new values, or a summary of the changed tensors."""
     edits: Sequence[Edit | Fix] = ()
     """The fix as edits of the config; empty if no edit fixes the problem.
 
     A list of :class:`Edit` is one fix. Each :class:`Fix` is an alternative."""
     covers: tuple[str, ...] = ()
-    """Codes of rules that would report the same mistake. Their findings are dropped."""
+    """Codes of other rules that would report the same mistake. The findings of these rules are dropped."""
 
     def fixes(self) -> tuple[Fix, ...]:
         """Return the alternative fixes in :attr:`edits`, of which the user chooses one.
@@ -145,7 +145,7 @@ class Rule:
     code: str
     """``LRD`` and three digits. A code is never used for another rule."""
     name: str
-    """Name for people: ``scale-above-one``."""
+    """The readable name of the rule: for example ``scale-above-one``."""
     severity: Severity
     check: Check
     documentation: str
@@ -202,7 +202,7 @@ def rule(
 
 
 def discover(package: str, root: str) -> tuple[Rule, ...]:
-    """Import every module in the folders of a package and return the registered rules by code.
+    """Import every module in the subfolders of a package. Return the registered rules, sorted by code.
 
     Args:
         package: import name of the package.

@@ -17,8 +17,8 @@ from lrdecay_cli.text.name_patterns import Universe
 def findings_of(context: RuleContext | GroupMap, rules: Iterable[Rule]) -> tuple[Finding, ...]:
     """Return the findings of the rules on one map, sorted by severity (worst first), code and model order.
 
-    The faults of a rule are dropped in two cases: a rule in its ``yields_to`` has a fault, or the ``covers`` of a fault
-    contains the rule's code.
+    The faults of a rule are dropped in two cases: another rule, which the rule names in ``yields_to``, has a fault; or
+    the ``covers`` of a fault contains the rule's code.
     """
     context = RuleContext(context) if isinstance(context, GroupMap) else context
     found = {rule.code: (rule, faults) for rule in rules if (faults := tuple(rule.check(context)))}
@@ -39,9 +39,9 @@ def fingerprint(code: str, config: str, option: str, parameters: Iterable[str], 
 
 
 def narrowed(context: RuleContext, finding: Finding, parameters: Iterable[str]) -> Finding:
-    """Return the finding with only ``parameters`` as its parameters.
+    """Return a copy of the finding for ``parameters`` only, a part of the finding's parameters.
 
-    Their number is added to the message: ``(here for 3 of 12 tensors)``.
+    The message then ends with the number of these parameters: ``(here for 3 of 12 tensors)``.
     """
     kept = context.in_model_order(parameters)
     return msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""Build configs with the packages of another Python environment. Installs and writes nothing in the environment."""
+"""Build configs with the packages of another Python environment. lrdecay installs and writes nothing in it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PATIENCE = 5
 
 
 def python_of(place: str) -> str | None:
-    """Return the path of an environment's Python; None for other paths.
+    """Return the path of an environment's Python executable; None if ``place`` is not an environment.
 
     ``place`` is the folder of the environment, or its Python executable.
 
@@ -47,12 +47,12 @@ def suggest_environment(place: str) -> str:
     """Return the text of a fix for the error that ``place`` is not an environment.
 
     If ``place`` contains an environment with a usual name such as ``.venv``, the fix names this environment. Otherwise
-    it lists the accepted inputs.
+    the fix lists the accepted inputs.
     """
     for name in _USUAL:
         if python_of(os.path.join(place, name)):  # noqa: PTH118 (as the user wrote it)
             return f"did you mean {Path(place, name)}?"
-    return "give the folder or the Python of a virtual environment, a JSON file of scan, or a folder of scan --maps"
+    return "give a virtual environment (folder or python), a JSON file from lrdecay scan, or a folder from scan --maps"
 
 
 class Environment:

@@ -25,25 +25,25 @@ _STACK = ("torch", "torchvision", "mmengine", "mmcv", "mmcv-lite", "mmdet", "mmp
 
 
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A line of the journal: the record of a finished config, and its inputs."""
+    """A line of the journal: the record of a finished config, and hashes that show if the record is still valid."""
 
     key: str
-    """Key of the record: see :meth:`Journal.key`."""
+    """A hash that identifies the record, see :meth:`Journal.key`."""
     record: ScanRecord
     seconds: float
     files: dict[str, str] = {}
-    """Hashes of all files on which the record depends, by path."""
+    """The path and the hash of each file that the record depends on."""
     map: str = ""
-    """Hash of the group map that the scan wrote; empty if it wrote none."""
+    """Hash of the file with the group map; empty if the scan did not write this file."""
 
 
 class Journal:
-    """Records of finished configs, read from a file and appended to it line by line.
+    """Reads the records of finished configs from a file, and appends each new record to this file as one line.
 
     A record is reused if the options, the versions of the stack (torch and mm*), the config, its bases, imported
     modules and other read files are unchanged. Edits inside an installed package and changes of environment variables
-    are not detected. Records of failed configs are not reused, because the failure may have been fixed. If the process
-    died while it wrote a line, this last line is dropped.
+    are not detected. Records of failed configs are not reused, because the failure may have been fixed. An incomplete
+    last line, from a process that died, is dropped.
 
     Args:
         path: the file; None to store nothing.
@@ -78,14 +78,17 @@ class Journal:
                 self._file.close()
 
     def done(self, config: str) -> Done | None:
-        """Return the valid record of a config; None if the config must be built."""
+        """Return the journal's line for a config; None if there is none, or if its record cannot be reused."""
         done = self._done.get(self.key(config)) if self._done else None
         return done if done and not done.record.failed and self._unchanged(done.files) else None
 
     def add(
         self, record: ScanRecord, seconds: float, files: Mapping[str, str], *, map_file: Path | None = None
     ) -> None:
-        """Append a record to the file immediately, with hashes of its group map and of the files that affect it."""
+        """Append a record as one line to the journal file, immediately.
+
+        The line also contains ``files`` (the hashes of all files that affect the record) and a hash of ``map_file``.
+        """
         if self._file is None:
             return
         map_hash = content_hash(str(map_file)) if map_file else ""
@@ -97,17 +100,17 @@ class Journal:
             raise LrdecayError(f"cannot write: {error.strerror}", where=str(self.path)) from error
 
     def key(self, config: str) -> str:
-        """Return the hash of a config's name, path and text, the options, and the versions of lrdecay and packages."""
+        """Return one hash of a config's name, path and text, the options, and the versions of lrdecay and packages."""
         file = config_path(config)
         place = [os.path.abspath(file), content_hash(str(file))] if file else []  # noqa: PTH100
         parts = [__version__, versions(), config, *self._options, *place]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _read(self, path: Path) -> int:
-        """Read every complete line, and return their number of bytes."""
+        """Read all complete lines of the journal file. Return the total size of these lines in bytes."""
         raw = path.read_bytes() if path.exists() else b""
         whole = raw[: raw.rfind(b"\n") + 1]
-        problem, fix = "is not the journal of a scan", "give a new file, or delete this one"
+        problem, fix = "is not the journal of a scan", "give another file, or delete this file"
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 done = msgspec.json.decode(line, type=Done)
@@ -127,9 +130,9 @@ class Journal:
 
 @cache
 def versions() -> dict[str, str | None]:
-    """Return the versions of Python and of torch and the mm* packages; None for a package that is not installed.
+    """Return the versions of Python, torch and the OpenMMLab packages; None for a package that is not installed.
 
-    Imports no package.
+    The function imports no package.
     """
     found: dict[str, str | None] = {"python": sys.version}
     for package in _STACK:

@@ -1,4 +1,4 @@
-"""Find configs of a scan whose settings differ from most configs of the same backbone."""
+"""Find configs of a scan whose lrs or weight decays differ from those of most configs with the same backbone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lrdecay_cli.domain.report import Note
 from lrdecay_cli.domain.scan import OK, ScanRecord
 
 _FEWEST = 3
-"""Minimum number of configs to compare. With only two different configs, neither of them is the outlier."""
+"""Minimum number of configs to compare. If only two configs differ from each other, either may be the outlier."""
 _SHOWN = 8
 _WORDS = {
     "layer ids": "other layer ids",
@@ -54,7 +54,7 @@ def outliers_of(records: Sequence[ScanRecord], *, verbose: bool = False) -> tupl
 
 
 def shortened(lines: Sequence[str], verbose: bool) -> tuple[str, ...]:
-    """Return the first few lines and a line with the number of omitted lines; all lines if ``verbose``."""
+    """Return the first eight lines and a line with the number of omitted lines; all lines if ``verbose``."""
     if verbose or len(lines) <= _SHOWN:
         return tuple(lines)
     return (*lines[:_SHOWN], f"… {len(lines) - _SHOWN} more with -v")

@@ -29,7 +29,7 @@ Builder = Callable[[Sequence[str]], Generator[BuildOutcome, None, None]]
 
 
 class Timed(msgspec.Struct, frozen=True):
-    """The record of a config and its build time."""
+    """The record of a config, and how long the build took."""
 
     record: ScanRecord
     seconds: float | None
@@ -88,7 +88,11 @@ def scan(
                 found[config] = Timed(record, outcome.seconds)
                 on_record(found[config])
     except KeyboardInterrupt as error:
-        fix = f"resume with --resume {journal.path}" if journal.path else "use --resume FILE to keep results"
+        fix = (
+            f"resume with --resume {journal.path}"
+            if journal.path
+            else "use --resume FILE, so that an interrupted scan can continue"
+        )
         raise Interrupted(f"interrupted: {len(found)} of {len(configs)} configs done", fix=fix) from error
     return [found[config] for config in configs]
 
@@ -119,7 +123,7 @@ def full_record(config: str, group_map: GroupMap) -> ScanRecord:
 def read_scan(path: str) -> Scan:
     """Read a file written by ``scan --format json``.
 
-    Raises LrdecayError, with the place in the file, if it is invalid.
+    Raises LrdecayError if the file is invalid. The error names the invalid value, for example ``$.records[0]``.
     """
     try:
         scan = msgspec.json.decode(read_bytes(path), type=Scan)
@@ -133,7 +137,7 @@ def read_scan(path: str) -> Scan:
         ) from error
     if scan.schema_version != SCAN_SCHEMA_VERSION:
         raise LrdecayError(
-            f"schema_version is {scan.schema_version}, but this version of lrdecay reads {SCAN_SCHEMA_VERSION}",
+            f"schema_version is {scan.schema_version}, but this version of lrdecay can only read {SCAN_SCHEMA_VERSION}",
             where=f"{path}: $.schema_version",
         )
     return scan
@@ -158,7 +162,7 @@ def merge(paths: Sequence[str]) -> Scan:
                 raise LrdecayError(
                     f"{record.config} is also in {origin[record.config]}",
                     where=f"{path}: $.records[{index}]",
-                    fix="give each shard once",
+                    fix="give the file of each shard only once",
                 )
             origin[record.config] = path
     shards = {scan.shard: path for path, scan in scans if scan.shard is not None}
@@ -166,6 +170,6 @@ def merge(paths: Sequence[str]) -> Scan:
         if missing := [shard for n in range(int(count)) if (shard := f"{n + 1}/{count}") not in shards]:
             where = next(path for shard, path in shards.items() if shard.endswith(f"/{count}"))
             problem = f"shard {', '.join(missing)} is missing"
-            raise LrdecayError(problem, where=where, fix="give the scans of all shards")
+            raise LrdecayError(problem, where=where, fix="give the files of all shards")
     records = sorted((record for _, scan in scans for record in scan.records), key=lambda record: record.config)
     return msgspec.structs.replace(first, records=tuple(records), shard=None)

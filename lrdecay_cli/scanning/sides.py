@@ -1,4 +1,4 @@
-"""The sides that ``diff --stacks`` compares: an environment, the JSON file of a scan, or a folder of group maps."""
+"""The two inputs that ``diff --stacks`` compares: environments, JSON files of scans, or folders of group maps."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from lrdecay_cli.scanning.scan import read_scan
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """The result for one config on one of the two sides that ``diff --stacks`` compares."""
+    """The result for one config in one of the two inputs of ``diff --stacks``."""
 
     status: str
     problem: str = ""
     group_map: GroupMap | None = None
-    """None if the config has no group map, or if the scan did not store the map."""
+    """The group map; None if the config has no group map, or if the scan did not store it."""
     record: ScanRecord | None = None
     values: Any = None
-    """The values of the merged config; None if only a group map is available."""
+    """The values of the merged config; None if they are not available, for example from a folder of group maps."""
 
 
 class Side(Protocol):
-    """One of the two sides that ``diff --stacks`` compares: configs with their results."""
+    """One of the two inputs of ``diff --stacks``: configs with their results."""
 
     source: str
-    """The name of the side as the user typed it."""
+    """The name of this input as the user typed it."""
 
     def configs(self) -> Iterable[str]:
-        """Return the names of all configs on this side of the comparison."""
+        """Return the names of all configs in this input."""
 
     def entry(self, config: str) -> Entry:
         """Return the result for one config. Raises LrdecayError if the file with the result can no longer be read."""
 
 
 class Built:
-    """A side of ``diff --stacks``: the results of all configs in one Python environment.
+    """An input of ``diff --stacks``: the results of all configs in one Python environment.
 
     The results are stored in a folder, because the group maps of a zoo do not fit into memory.
 
@@ -74,7 +74,7 @@ class Built:
 
 
 class Recorded:
-    """A side of ``diff --stacks``: the JSON file of a scan. The file contains no group maps."""
+    """An input of ``diff --stacks``: the JSON file of a scan. The file contains no group maps."""
 
     def __init__(self, path: str) -> None:
         self.source = path
@@ -91,7 +91,7 @@ class Recorded:
 
 
 class Mapped:
-    """A side of ``diff --stacks``: a folder of group maps that ``scan --maps`` wrote.
+    """An input of ``diff --stacks``: a folder of group maps that ``scan --maps`` wrote.
 
     Raises:
         LrdecayError: a map cannot be read, or two files contain a map of the same config.

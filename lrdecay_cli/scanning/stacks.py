@@ -1,4 +1,7 @@
-"""Compare two sides for ``diff --stacks``: match configs by name, compare their groups, and test possible causes."""
+"""Compare two environments for ``diff --stacks``: match configs by name, compare their groups, and test causes.
+
+Instead of an environment, a side of the comparison can also be a finished scan or a folder of maps.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ from lrdecay_cli.scanning.worker import Setting, Task
 
 Build = Callable[[Sequence[Task]], Iterator[BuildOutcome]]
 _MOST_OPTIONS = 16
-"""Maximum number of options of a config that are tested one by one. If there are more, all are reported as causes."""
+"""Maximum number of options of a config that are tested one by one.
+
+If a config has more differing options, all of these options are reported as causes.
+"""
 
 
 def compare_stacks(
@@ -55,7 +61,7 @@ def compare_stacks(
     """Compare the groups of every config of two sides, and return the differences by cause.
 
     Args:
-        before: the first side.
+        before: the first side: an environment, a scan or a folder of maps.
         after: the second side.
         build: builds configs in the second side's environment, to test causes; None to test no causes.
         rtol: relative tolerance for lr, lr scale and weight decay.
@@ -122,7 +128,7 @@ class _Comparing:
             self._compared += 1
             if self._rtol or self._only:
                 where = "--only" if self._only else "--rtol"
-                fix = "give environments, or the folders of scan --maps"
+                fix = "compare environments, or the folders that scan --maps writes"
                 raise LrdecayError(
                     "this option needs group maps, and the JSON of a scan contains none", where=where, fix=fix
                 )
@@ -164,8 +170,8 @@ class _Comparing:
     def _try(self, build: Build) -> None:
         """Test the possible causes: build each config in the second environment with the options of the first side.
 
-        If this build still differs from the first side, the packages are a cause. If it differs from the second side,
-        the options are a cause, and each option is tested separately.
+        If this build still differs from the first side, the packages are a cause. If this build differs from the second
+        side, the options are a cause, and each option is tested separately.
         """
         names = list(self._to_try)
         one_by_one: list[Task] = []
@@ -225,7 +231,7 @@ class _Comparing:
 
 
 def _deciding(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a config; of the values in ``train_dataloader``, only the batch size is kept."""
+    """Return the values of a config, in which ``train_dataloader`` contains only the batch size."""
     loader = values.get("train_dataloader")
     batch = {"batch_size": loader["batch_size"]} if isinstance(loader, dict) and "batch_size" in loader else {}
     return {**values, "train_dataloader": batch}

@@ -27,7 +27,7 @@ class _From:
         self._folders = folders
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> "ModuleSpec | None":
-        """Return the import spec of a package of this finder; None for other packages."""
+        """Return the import spec of a package in the folders of this finder; None for other packages."""
         return PathFinder.find_spec(name, [self._folders[name]]) if name in self._folders else None
 
 

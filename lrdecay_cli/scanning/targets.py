@@ -1,4 +1,4 @@
-"""Expand the targets on the command line to a sorted list of configs."""
+"""Find the configs that the targets on the command line name, for example all configs in a directory."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lrdecay_cli.text.counting import either
 _SUFFIX = ".py"
 _BASES = "_base_"
 _ENVIRONMENT = frozenset(("pyvenv.cfg", "conda-meta"))
-"""Entries of a folder that contains a Python environment."""
+"""A folder that contains a file or folder with one of these names is a Python environment."""
 
 
 def configs_of(targets: Iterable[str], skipped: list[str] | None = None) -> list[str]:
-    """Return every config that ``targets`` name once, sorted by name.
+    """Return all configs that ``targets`` name, sorted by name, without repeats.
 
     A target may be:
 
@@ -32,7 +32,7 @@ def configs_of(targets: Iterable[str], skipped: list[str] | None = None) -> list
 
     Args:
         targets: names on the command line.
-        skipped: receives the other ``.py`` files of directories.
+        skipped: list that gets the ``.py`` files in directories that are not training configs.
 
     Raises:
         LrdecayError: a target does not exist or contains no config.

@@ -2,8 +2,8 @@
 
 The command and the worker exchange frames over the worker's stdin and stdout. A frame is 8 bytes with the length, then
 the data as MessagePack. The command first sends a :class:`Start`, and the worker answers with :class:`Ready` or
-:class:`Refused`. Then the command sends lists of :class:`Task`. For each task, the worker sends an
-:class:`~lrdecay_cli.processes.children.Outcome` when it is ready.
+:class:`Refused`. Then the command sends lists of :class:`Task`. When a task is done, the worker sends an
+:class:`~lrdecay_cli.processes.children.Outcome`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LONGEST = 2 * LONGEST_ANSWER
 
 
 class Start(msgspec.Struct, frozen=True):
-    """The first message to the worker: the configs to build, and the options for building."""
+    """The first message to the worker. It contains the configs to build, and the options for building."""
 
     targets: tuple[str, ...]
     options: BuildSpec
@@ -38,7 +38,7 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """Answer of a worker that can build configs: the names of the configs in its environment."""
+    """Message from a worker that can build configs, with the names of the configs in its environment."""
 
     configs: tuple[str, ...]
     warnings: str = ""
@@ -46,19 +46,19 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """Answer of a worker that cannot build configs, with the reason."""
+    """Message from a worker that cannot build configs, with the reason."""
 
     failure: Failure
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """An option to set in the loaded config before it is built."""
+    """An option to set in the loaded config before the model is built."""
 
     path: tuple[str | int, ...]
     """Keys of dicts and indices of lists that lead to the option."""
     value: Any
     absent: bool = False
-    """True to remove the option."""
+    """True to remove the option instead of setting it."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ def read_frame(stream: IO[bytes]) -> bytes | None:
 
 
 def main() -> None:
-    """Run the worker: answer the messages on stdin until stdin ends."""
+    """Run the worker: read messages from stdin and reply on stdout, until stdin ends."""
     answers = os.fdopen(os.dup(1), "wb")
     # Other output must not mix with the answers.
     os.dup2(2, 1)

@@ -21,8 +21,9 @@ Path = tuple[str, ...]
 class NameTree:
     """A module of a model, with its submodules and parameters.
 
-    A path is the name of a parameter, and a label is a part of it: ``backbone.norm`` has the labels ``backbone`` and
-    ``norm``. The contents are computed on first access, because most queries about a large model use few modules.
+    A path is the name of a parameter, and a label is a part of a path: ``backbone.norm`` has the labels ``backbone``
+    and ``norm``. Submodules and parameters are computed on first access, because most queries about a large model use
+    few modules.
 
     Args:
         below: paths of all parameters in this module, without duplicates. All begin with the path of the module.
@@ -42,12 +43,12 @@ class NameTree:
 
     @property
     def modules(self) -> dict[str, NameTree]:
-        """The direct submodules of this module, by label."""
+        """The direct submodules of this module, by the last label of their path."""
         return self._inside[0]
 
     @property
     def parameters(self) -> dict[str, Path]:
-        """The direct parameters of this module, by label."""
+        """The direct parameters of this module, by the last label of their path."""
         return self._inside[1]
 
     @cached_property
@@ -127,7 +128,7 @@ class _Rules(NamedTuple):
     spelled: int = 0
     """Number of leading labels that ``*`` may not replace."""
     mirrors: int = 2
-    """How many times the names of a module may also be tried in reverse order, because each try takes time."""
+    """How many more modules may also be tried with names in reverse order. Limited, because each try takes time."""
     backward: bool = False
     """True if the labels of the names are in reverse order."""
 
@@ -184,7 +185,7 @@ def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules
 
 
 def _length(folded: _Folded) -> tuple[int, int]:
-    """Return a sort key for readability: the number of patterns, then the number of their characters."""
+    """Return a sort key that puts the most readable patterns first: the number of patterns, then their length."""
     return len(folded), sum(len(label) for labels in folded for label in labels)
 
 

@@ -38,6 +38,6 @@ def as_python(value: Any) -> str:
 def assignments(settings: Mapping[str, Any]) -> str:
     """Return assignments to paste into a config, on one line: ``train_cfg=dict(max_epochs=12)``.
 
-    Blanks occur only inside brackets, so that the line stays valid Python if a terminal wraps it at a blank.
+    A terminal may wrap the line at a blank. Blanks occur only inside brackets, so the wrapped line is valid Python too.
     """
     return "; ".join(f"{name}={as_python(value)}" for name, value in settings.items())

@@ -19,7 +19,7 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
 
 
 def question(found: Sequence[str]) -> str:
-    """Return ``did you mean A, B or C?``; empty without names."""
+    """Return ``did you mean A, B or C?``; an empty string if ``found`` is empty."""
     return f"did you mean {either(found)}?" if found else ""
 
 
@@ -31,10 +31,13 @@ def as_key(name: str) -> str:
 def similar_names(word: str, names: Iterable[str]) -> list[str]:
     """Return up to three of ``names`` that are similar to ``word``, the most similar first; empty if none is similar.
 
-    Several kinds of similarity are tried in order, and the first kind with a result decides. Names may be equal except
-    for case, hyphens, blanks or a plural. ``word`` may be a prefix of the name or whole words in it (``scale`` in
-    ``lr_scale``). It may be the initials (``wd``). It may have typing errors, at most one for every three characters.
-    It may be an abbreviation (``params``).
+    The following tests are tried in this order. The first test with a result decides. A name is similar if ``word``
+
+    - is equal to the name except for case, hyphens, blanks or a plural (``LR-scales`` for ``lr_scale``),
+    - is the start of the name, or whole words in the name (``scale``),
+    - is the initials of the name (``wd`` for ``weight_decay``),
+    - has at most one typing error for every three characters (``lr_scael``),
+    - is an abbreviation of the name (``params`` for ``parameters``).
     """
     typed = _words(word)
     spelled = [(name, _words(name)) for name in dict.fromkeys(names)] if typed else []
@@ -70,7 +73,7 @@ def _kinds(typed: str, spelled: Sequence[tuple[str, str]]) -> Iterator[list[str]
 
 
 def _words(name: str) -> str:
-    """Return a name in lower case, with a blank for every character that is not a letter or digit."""
+    """Return the words of a name in lower case, with a blank between them: ``lr scale`` for ``lr_scale``."""
     return _WORDS.sub(" ", name.lower()).strip()
 
 
@@ -92,7 +95,7 @@ def _abbreviates(typed: str, words: str) -> bool:
 
 
 def _edits(first: str, other: str) -> int:
-    """Return the number of insertions, deletions, replacements and swaps of neighbours between two words."""
+    """Return how many letters must be inserted, deleted, replaced or swapped to turn one word into the other."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, left in enumerate(first, 1):

@@ -45,7 +45,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         ignore: rules to skip.
         fail_on: stop on findings of this severity or worse; None never stops.
         filename: name of the JSON map in the work directory.
-        log_lr: log the lr of every curve (``lr/layer_0``, …) when LoggerHook logs. mmengine's own key ``lr`` contains
+        log_lr: log the lr of every group (``lr/layer_0``, …) when LoggerHook logs. mmengine's own key ``lr`` contains
             only the lr of the first group.
 
     Raises:

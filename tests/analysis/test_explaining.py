@@ -58,7 +58,7 @@ def test_a_number_that_the_rules_do_not_give_is_a_disagreement() -> None:
     found = msgspec.structs.replace(real, groups=tuple(changed))
     (other,) = explained(found, f"{real.groups[0].parameters[0].name}")
     assert other.certainty == "disagrees"
-    assert other.certainty_reason.startswith("in the real group lr is 1.5, the rules give 8.2")
+    assert other.certainty_reason.startswith("in the real group lr is 1.5, but lrdecay's rules give 8.2")
     assert "1 disagrees" in explanation(found, (real.groups[0].parameters[0].name,)).report.summary
 
 
@@ -108,41 +108,46 @@ WHY_NOT: dict[str, tuple[str, str, str, list[tuple[str, str]]]] = {
         "head.fc.bias",
         "layer_6_decay",
         [
-            ("layer_id", "its name would have to be like backbone."),
-            ("weight_decay", "it must not be a 1-D tensor"),
+            ("layer_id", "the parameter's name would have to be like backbone."),
+            ("weight_decay", "the parameter must not be a 1-D tensor"),
         ],
     ),
     "a longer key in the way": (
         "one key shadows another",
         "backbone.norm3.weight",
         "group_60",
-        [("lr", "it must not have 'backbone' in its name; or remove custom_keys['backbone']")],
+        [("lr", "the parameter must not have 'backbone' in its name; or remove custom_keys['backbone']")],
     ),
     "a key that it lacks": (
         "one key shadows another",
         "head.fc.bias",
         "group_58",
-        [("lr", "it must have 'backbone' in its name, and no longer key")],
+        [("lr", "the parameter must have 'backbone' in its name, and no longer key")],
     ),
     "an option that it is not meant for": (
         "an lr_mult that mmpretrain does not use",
         "backbone.stages.3.0.depthwise_conv.weight",
         "group_49",
-        [("weight_decay", "it must be a 1-D tensor")],
+        [("weight_decay", "the parameter must be a 1-D tensor")],
     ),
     "frozen": (
         "frozen and shared parameters",
         "stem.weight",
         "group_0",
-        [("state", "it must take a gradient: requires_grad=True")],
+        [("state", "the parameter must require a gradient: requires_grad=True")],
     ),
     "a shared tensor": (
         "frozen and shared parameters",
         "second_head.weight",
         "group_0",
-        [("state", "it must be the first name of its tensor")],
+        [("state", "the parameter must be the first name of its tensor")],
     ),
-    "numbers without rules": (UNKNOWN, "backbone.norm3.weight", "group_0", [("state", "it must be seen by")]),
+    "numbers without rules": (
+        UNKNOWN,
+        "backbone.norm3.weight",
+        "group_0",
+        [("state", "the parameter must be among the")],
+    ),
     "nothing but the tensor": ("one key shadows another", "head.fc.bias", "group_60", []),
 }
 

@@ -55,7 +55,7 @@ def test_length_of_a_run(
 @pytest.mark.parametrize(
     ("settings", "known", "source"),
     [
-        ({}, {}, "unknown and not needed"),
+        ({}, {}, "unknown, but no scheduler needs the number"),
         (BY_ITERATION, {}, "unknown"),
         ({}, {"iterations_per_epoch": 10}, "--iters-per-epoch"),
         ({"batches_per_epoch": 7}, {"dataset_size": 9}, "train_dataloader.num_batch_per_epoch"),
@@ -80,7 +80,7 @@ def test_where_the_length_of_an_epoch_is_from(settings: dict[str, Any], known: d
         ({"schedulers": WARM_UP, "annotations": "coco/instances_train2017.json"}, {}, "COCO train2017: 117266"),
         ({}, {"dataset_size": 10}, "no batch_size"),
         ({"batch_size": 4, "drop_last": True}, {"dataset_size": 3}, "3 samples do not fill a batch of 4"),
-        ({}, {"dataset_size": 10, "iterations_per_epoch": 5}, "give one of them"),
+        ({}, {"dataset_size": 10, "iterations_per_epoch": 5}, "give only one of the two options"),
     ],
 )
 def test_unknown_values_are_requested(settings: dict[str, Any], known: dict[str, int], message: str) -> None:

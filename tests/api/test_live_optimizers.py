@@ -331,9 +331,7 @@ def test_it_needs_nothing_of_openmmlab() -> None:
 
     # In a fork of this process, which removes its modules.
     (child,) = in_children(["without"], work, jobs=1)
-    summary = (
-        b"1 group with 8 of 8 tensors; 68 of 68 parameters; 2 frozen (2 of them in groups); 0 missing; 2 duplicates"
-    )
+    summary = b"1 group with 8 of 8 tensors; 68 of 68 parameters; 2 frozen (2 in groups); 0 missing; 2 duplicates"
     assert child.answer == summary
 
 
@@ -405,7 +403,7 @@ def test_the_name_of_a_program_in_reports(tmp_path: Path) -> None:
     assert "constructor" not in shown
     assert "paramwise_cfg" not in shown
     explained = lrdecay_here("explain", path, "head").out
-    assert "observed  a program made the groups" in explained
+    assert "observed  a program built the groups" in explained
     assert "unknown" not in explained
     assert "read without a config" not in lrdecay_here("check", path).out
 

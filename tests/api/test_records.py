@@ -155,7 +155,7 @@ def test_saved_maps_can_be_read_again(tmp_path: Path) -> None:
         odd.save(tmp_path / "odd.json")
     with pytest.raises(lrdecay_cli.LrdecayError, match="cannot write"):
         found.save(tmp_path / "nowhere" / "map.json")
-    with pytest.raises(lrdecay_cli.LrdecayError, match=r"a map is saved as JSON.* save it as .*map\.json"):
+    with pytest.raises(lrdecay_cli.LrdecayError, match=r"a map is saved as JSON.* save the map as .*map\.json"):
         found.save(tmp_path / "map.txt")
     assert [path.name for path in tmp_path.iterdir()] == ["map.json"]
 

@@ -65,7 +65,7 @@ def _cached(folder: Path) -> list[Figure]:
     emptied = f"rm -rf {shlex.quote(f'{folder}/cache')}; exec {shlex.join(_inspect(CONVNEXT))}"
     return [
         Figure("cold, cache written / plain", ("sh", "-c", emptied), plain, "wall", 0.35, 0.30, environment=cached),
-        Figure("warm / plain script", _inspect(CONVNEXT), plain, "wall", 0.02, 0.01, environment=cached),
+        Figure("inspect, warm / plain script", _inspect(CONVNEXT), plain, "wall", 0.02, 0.01, environment=cached),
         *_checked(folder, cached),
         Figure("warm, another view / plain", _inspect(CONVNEXT, "--by", "layer", "-v"), plain, environment=cached),
     ]
@@ -89,7 +89,14 @@ def _checked(folder: str | Path, cached: Mapping[str, str]) -> list[Figure]:
     return [
         Figure("check of 12, unchanged / built", check, anew, "cpu", 1 / 20, 1 / 50, environment=cached, at_most=3),
         Figure("check of 100, unchanged / of one", of_100, of_one, "cpu", 3, 2, environment=cached, at_most=5),
-        Figure("check of 12, unchanged / inspect", check, alone, "cpu", environment=cached, at_most=5),
+        Figure(
+            "check of 12 unchanged configs, warm / inspect of one config",
+            check,
+            alone,
+            "cpu",
+            environment=cached,
+            at_most=5,
+        ),
     ]
 
 
@@ -103,7 +110,7 @@ def _dry_run() -> list[Figure]:
     """Compare 36 epochs with a plain script that only builds the groups; also memory and a larger detector."""
     convnext, dino = ((*LRDECAY, "dry-run", config, "--iters-per-epoch", "7330") for config in (CONVNEXT, DINO))
     return [
-        Figure("dry-run of 36 epochs / plain", convnext, _plain(CONVNEXT), "wall", 0.5, 0.35),
+        Figure("dry-run of 36 epochs / plain script", convnext, _plain(CONVNEXT), "wall", 0.5, 0.35),
         Figure("dry-run, DINO Swin-L / ConvNeXt-T", dino, convnext, "wall", 2, 1.5),
         Figure("dry-run, peak / inspect", convnext, _inspect(CONVNEXT, "--no-cache"), "peak", 1.2, 1.1, at_most=3),
     ]
@@ -125,8 +132,26 @@ def _scan() -> Figure:
 def _memory() -> list[Figure]:
     convnext, largest = _inspect(CONVNEXT), _inspect(LARGEST)
     return [
-        Figure("peak, ConvNeXt-T / plain", convnext, _plain(CONVNEXT), "peak", 0.45, 0.35, environment=COLD, at_most=5),
-        Figure("peak, EVA-g / plain", largest, _plain(LARGEST), "peak", 0.1, 0.05, environment=COLD, at_most=3),
+        Figure(
+            "peak memory of inspect, ConvNeXt-T / of the plain script",
+            convnext,
+            _plain(CONVNEXT),
+            "peak",
+            0.45,
+            0.35,
+            environment=COLD,
+            at_most=5,
+        ),
+        Figure(
+            "peak memory of inspect, EVA-g / of the plain script",
+            largest,
+            _plain(LARGEST),
+            "peak",
+            0.1,
+            0.05,
+            environment=COLD,
+            at_most=3,
+        ),
     ]
 
 

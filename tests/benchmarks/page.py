@@ -13,15 +13,15 @@ from tests.benchmarks.measuring import ROOT
 PAGE = ROOT / "docs/performance.md"
 _TEXT = """# Performance
 
-The table compares run times and memory of lrdecay with other programs; `python -m tests.benchmarks --write` writes it.
-Each row compares two commands A and B, or one task on a large input (A) and on a tenth of this input (B). The runs
-alternate: A B A B. *ratio* is the median of A / B, *min* and *max* are the lowest and highest ratio, and *CPU* is the
-median ratio of CPU time. The columns A and B contain the medians of each side. They depend on the machine much more
-than the ratios do.
+The table compares run times and memory of lrdecay with other programs. `python -m tests.benchmarks --write` writes this
+page. Each row compares two commands A and B, or one task on a large input (A) and on a tenth of this input (B). The
+runs alternate: A B A B. *ratio* is the median of A / B, *min* and *max* are the lowest and highest ratio, and *CPU* is
+the median ratio of CPU time. Column A contains the median of A, and column B the median of B. These medians depend on
+the machine much more than the ratios do.
 
 The "plain script" is what a user would write without lrdecay: load the config, build the model on the CPU, call
 `build_optim_wrapper`, print the groups (`tests/benchmarks/plain_script.py`). If a row names no config, the config is
-MMDetection's Mask R-CNN on ConvNeXt-T. "cold" means without a cached result; "warm" means with a cached result.
+MMDetection's Mask R-CNN on ConvNeXt-T. "cold" means without a cached result, and "warm" means with a cached result.
 
 The measurements were made on this machine: {machine}.
 

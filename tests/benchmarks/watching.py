@@ -96,6 +96,14 @@ def savings(folder: Path, base: str) -> list[Saving]:
     """Return every figure; ``base`` is a config of a zoo."""
     text = f"_base_ = {base!r}\n"
     return [
-        Saving("inspect --watch, save to report / plain", "inspect", b" duplicates", text, folder / "inspect"),
-        Saving("check --watch, save to report / plain", "check", b"in 1 config", text, folder / "check"),
+        Saving(
+            "inspect --watch, time from save to report / plain script",
+            "inspect",
+            b" duplicates",
+            text,
+            folder / "inspect",
+        ),
+        Saving(
+            "check --watch, time from save to report / plain script", "check", b"in 1 config", text, folder / "check"
+        ),
     ]

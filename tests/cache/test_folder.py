@@ -90,10 +90,10 @@ def file(place: Path) -> None:
 
 
 REFUSED = {
-    world_writable: "others can write to it",
-    group_writable: "others can write to it",
-    link: "it is not a folder",
-    file: "it is not a folder",
+    world_writable: "other users can write to the folder",
+    group_writable: "other users can write to the folder",
+    link: "the path is not a folder",
+    file: "the path is not a folder",
 }
 
 
@@ -118,7 +118,7 @@ def test_a_folder_of_another_user_is_refused(cached: Project, monkeypatch: pytes
     assert folder.read(place, name)
     mine = os.geteuid()
     monkeypatch.setattr("os.geteuid", lambda: mine + 1)
-    assert folder.refusal(place) == "it belongs to another user"
+    assert folder.refusal(place) == "the folder belongs to another user"
     assert folder.read(place, name) is None
     assert not folder.write(place, name, b"")
 

@@ -69,7 +69,7 @@ def test_text_of_a_failure() -> None:
     (finding,) = found("parameters = 'backbone.*'\nlr_scale = '<= 1'\nmessage = 'slow'\nseverity = 'warning'")
     assert finding.severity == "warning"
     assert finding.message == "slow: asserted lr_scale <= 1 for 'backbone.*', but it is 2"
-    assert finding.fix == "change the config, or the assertion: lrdecay.toml, [[assert]] number 1"
+    assert finding.fix == "change the config, or change the assertion in lrdecay.toml, [[assert]] number 1"
 
 
 @pytest.mark.parametrize(("path", "table"), [("lrdecay.toml", "assert"), ("pyproject.toml", "tool.lrdecay.assert")])

@@ -140,23 +140,35 @@ def test_another_rate_changes_the_lines_of_groups_alone() -> None:
 GOOD = to_text(decay_map())
 ROW = next(line for line in GOOD.splitlines() if "head.weight" in line)
 WRONG: dict[str, tuple[Callable[[str], str], str]] = {
-    "conflict": (lambda t: t.replace("\nbase_lr", "\n<<<<<<< ours\nbase_lr"), "a.txt:5: contains a merge conflict"),
-    "conflict at the top": (lambda t: f"<<<<<<< ours\n{t}", "a.txt:1: contains a merge conflict"),
+    "conflict": (
+        lambda t: t.replace("\nbase_lr", "\n<<<<<<< ours\nbase_lr"),
+        "a.txt:5: the baseline contains a merge conflict",
+    ),
+    "conflict at the top": (lambda t: f"<<<<<<< ours\n{t}", "a.txt:1: the baseline contains a merge conflict"),
     "both sides": (lambda t: t.replace("base_lr =", "base_lr = 1\nbase_lr ="), "a.txt:6: 'base_lr' is set twice"),
-    "version": (lambda t: t.replace("version 1", "version 2"), "a.txt:1: version '2', but this lrdecay reads 1"),
-    "another file": (lambda t: "notes", "a.txt:1: does not begin with '# lrdecay baseline, version'"),
-    "empty": (lambda t: "", "a.txt:1: does not begin with"),
+    "version": (
+        lambda t: t.replace("version 1", "version 2"),
+        "a.txt:1: the baseline has version '2', but this lrdecay reads version 1",
+    ),
+    "another file": (lambda t: "notes", "a.txt:1: the file does not begin with '# lrdecay baseline, version'"),
+    "empty": (lambda t: "", "a.txt:1: the file does not begin with"),
     "value": (lambda t: t.replace("base_lr = 0.1", "base_lr = 0.1e"), "a.txt:5: not JSON: "),
     "columns": (lambda t: t.replace(ROW, "  0 1"), "has 2 of the 3 columns tensors digest parameters"),
     "number": (lambda t: t.replace("x0.49 ", "x0,49 "), "lr_scale is '0,49', not a number"),
-    "field": (lambda t: t.replace("layer=0", "lyer=0"), "'lyer=0' is not one of layer=, lr_scale=, lr=, decay=, opt"),
+    "field": (
+        lambda t: t.replace("layer=0", "lyer=0"),
+        "'lyer=0' is not one of the fields layer=, lr_scale=, lr=, decay=, opt",
+    ),
     "field twice": (lambda t: t.replace("layer=0", "layer=0 layer=1"), "layer is set twice"),
-    "no group": (lambda t: t.replace("layer_0_decay layer=0", "#"), "missing group line above these tensors"),
-    "no indent": (lambda t: t.replace(ROW, ROW.strip()), "'671d7062' is not one of layer=, lr_scale=,"),
+    "no group": (lambda t: t.replace("layer_0_decay layer=0", "#"), "there is no group line above this tensor line"),
+    "no indent": (lambda t: t.replace(ROW, ROW.strip()), "'671d7062' is not one of the fields layer=, lr_scale=,"),
     "digest": (lambda t: t.replace(ROW, ROW.replace(ROW.split()[1], "xyz")), "'xyz' is not a digest of 8 hex digits"),
-    "mark": (lambda t: t.replace(ROW, f"{ROW} thawed"), "unknown mark 'thawed' after the parameters"),
-    "range": (lambda t: t.replace("head.weight", "head.{0-99999999}"), "is not a pattern that lrdecay writes"),
-    "stars": (lambda t: t.replace("head.weight", "*.*.*.*.*.*x"), "is not a pattern that lrdecay writes"),
+    "mark": (
+        lambda t: t.replace(ROW, f"{ROW} thawed"),
+        "'thawed' after the name pattern is not frozen, missing, duplicate or a count",
+    ),
+    "range": (lambda t: t.replace("head.weight", "head.{0-99999999}"), "is not a name pattern that lrdecay writes"),
+    "stars": (lambda t: t.replace("head.weight", "*.*.*.*.*.*x"), "is not a name pattern that lrdecay writes"),
     "options": (lambda t: t.replace("options = {}", ""), "a.txt:15: missing line 'options' above"),
     "config": (lambda t: t.replace('config = "configs/a.py"', "config = 1"), 'a.txt: has no line config = "PATH"'),
 }
@@ -212,7 +224,7 @@ def test_check_names_differences_from_a_text(tmp_path: Path) -> None:
     (finding,) = json.loads(result.out)["findings"]
     assert finding["message"] == (
         "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2; "
-        "head.weight matches 1 tensor with other names or shapes"
+        "head.weight matches 1 tensor with other names or shapes than in the baseline"
     )
     assert finding["changed"] == "base_lr 0.1 → 0.2"
     in_python = lrdecay_cli.check(tmp_path / "a.json", baseline=tmp_path / "a.txt", select=["LRD7"])

@@ -110,15 +110,15 @@ def test_a_comment_applies_to_its_config_and_is_reported_there() -> None:
 def test_an_expired_and_unused_suppression_is_reported_once() -> None:
     (finding,) = checked(suppress(rule="LRD301", reason="known", until="2027-01-30"), wrong=False).findings
     assert finding.code == "LRD903"
-    assert finding.fix == "remove the suppression from lrdecay.toml: suppress[0]: it has no finding to suppress"
+    assert finding.fix == "remove the unused suppression from lrdecay.toml: suppress[0]"
 
 
 @pytest.mark.parametrize(
     ("rule", "hint"),
     [
-        ("LRD399", f"LRD301 to {rules_beginning('LRD3')[-1].code} begin with LRD3: lrdecay rule LRD3 lists them"),
+        ("LRD399", f"run lrdecay rule LRD3 to list the rules LRD301 to {rules_beginning('LRD3')[-1].code}"),
         ("scale-above-on", "did you mean scale-above-one?"),
-        ("qqqqqq", "lrdecay rule --all lists them"),
+        ("qqqqqq", "run lrdecay rule --all to list all rules"),
     ],
 )
 def test_an_unknown_rule_is_reported_with_its_place(rule: str, hint: str) -> None:

@@ -92,13 +92,14 @@ def test_update_changes_existing_baselines(maps: Path, here: Run) -> None:
     [
         (
             ["--update", "maps"],
-            "--update: updates all existing baselines, so no configs can be given; leave out --update or the configs",
+            "--update: this option updates all existing baselines, so no configs can be given; leave out --update or "
+            "the configs",
         ),
         (["--update", "-o", "none"], "--output: no directory none; make baselines: lrdecay baseline CONFIGS"),
-        (["--update", "-o", "empty"], "empty: no baseline found; create one: lrdecay baseline CONFIGS -o empty"),
+        (["--update", "-o", "empty"], "empty: no baseline found; create a baseline: lrdecay baseline CONFIGS -o empty"),
         ([], "baseline: no configs; name configs, or update the existing baselines with --update"),
         (["maps", "-o", "golden", "--form", "yaml"], "--form: unknown form 'yaml'; one of text, json"),
-        (["maps/a.json", "-o", "both"], "configs/a.py: has two baselines, both/configs/a.txt and a.json; remove one"),
+        (["maps/a.json", "-o", "both"], "configs/a.py: the config has two baselines, both/configs/a.txt and a.json; "),
     ],
 )
 def test_errors_of_update_and_forms(arguments: list[str], message: str, maps: Path, here: Run) -> None:
@@ -126,8 +127,14 @@ def test_exit_codes(maps: Path, here: Run) -> None:
         (["maps"], "--output: no directory for baselines; give a directory: -o baselines/"),
         (["maps", "-o", "maps/a.json"], "--output: maps/a.json is not a directory; give a directory: -o baselines/"),
         (["maps", "maps2", "-o", "golden"], "--output: the baselines of configs/a.py and "),
-        (["maps", "-o", "text"], "text/configs/a.txt: the file is not a baseline, so it is not overwritten; move"),
-        (["maps", "-o", "taken"], "taken/configs/a.json: the file is not a group map, so it is not overwritten; move"),
+        (
+            ["maps", "-o", "text"],
+            "text/configs/a.txt: the file is not a baseline, so lrdecay does not overwrite it; move",
+        ),
+        (
+            ["maps", "-o", "taken"],
+            "taken/configs/a.json: the file is not a group map, so lrdecay does not overwrite it; move",
+        ),
         (["maps", "-o", "blocked"], "blocked/configs/a.txt: cannot write: "),
     ],
 )
@@ -327,7 +334,7 @@ def test_update_leaves_the_baseline_of_a_program(form: str, maps: Path, here: Ru
     assert [*lost_configs("golden", ["."], [])] == []
     here("baseline", "maps", "-o", "golden")
     several = here("baseline", "--update", "-o", "golden").out
-    reason = "because a training script made it: --update builds configs, but does not run scripts"
+    reason = "because a training script made this baseline: --update builds configs, but does not run scripts"
     assert f"1 baseline not updated, {reason}\n  {step}" in several
     assert file.read_bytes() == before
 

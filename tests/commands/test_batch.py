@@ -67,7 +67,7 @@ def test_maps_carry_the_factor_on(config: str, tmp_path: Path, capsys: pytest.Ca
         maps[gpus].write_text(out)
     code, out, _ = output(capsys, "diff", maps["8"], maps["32"])
     assert code == 1
-    assert "auto_scale_lr alone makes every lr of the second side 4 times the lr of the first side" in out
+    assert "auto_scale_lr alone makes every lr of the second config 4 times the lr of the first config" in out
     assert output(capsys, "diff", maps["8"], config, *SCALING)[0] == 0
     folder = tmp_path / "baselines"
     assert output(capsys, "baseline", config, "-o", folder, *SCALING)[0] == 0
@@ -87,8 +87,8 @@ def test_a_map_alone_is_not_for_a_batch(
     code, out, err = output(capsys, command[0], exported, *command[1:], *option)
     assert (code, out) == (2, "")
     assert err == (
-        f"lrdecay: {' '.join(option)}: needs a config: an exported map or a checkpoint is not built again;"
-        " give a config\n"
+        f"lrdecay: {' '.join(option)}: needs a config, because lrdecay does not build an exported map or a"
+        " checkpoint again; give a config\n"
     )
 
 

@@ -196,7 +196,7 @@ def test_a_page_is_made_again_from_the_cached_map(warm: Project) -> None:
 
 def test_verbose_reports_the_source_of_the_answer(warm: Project) -> None:
     printed = warm.run("inspect", "config.py", "-v")
-    assert printed.messages == "lrdecay: config.py: from the cache; --no-cache builds it again"
+    assert printed.messages == "lrdecay: config.py: from the cache; --no-cache builds the config again"
     assert not printed.built
 
 
@@ -254,7 +254,7 @@ def test_failures_and_numbers_outside_json_are_not_cached(warm: Project) -> None
     (warm.root / "work/nan.py").write_text(f'_base_ = "base.py"\n{NAN}')
     printed = warm.build("inspect", "nan.py", "-v")
     assert (printed.code, "nan" in printed.out) == (0, True)
-    assert "not cached: JSON cannot represent a number in it" in printed.messages
+    assert "not cached: JSON cannot represent a number in the group map" in printed.messages
     assert warm.entries() == before
 
 
@@ -264,6 +264,7 @@ def test_an_unsafe_folder_is_reported_and_not_used(warm: Project) -> None:
     (warm.root / "work/empty.py").write_text("")
     answered = warm.build("inspect", "empty.py", LRDECAY_CACHE_DIR=f"{warm.root}/open")
     assert (
-        answered.messages.splitlines()[0] == f"lrdecay: the cache {warm.root}/open is not used: others can write to it"
+        answered.messages.splitlines()[0]
+        == f"lrdecay: the cache {warm.root}/open is not used: other users can write to the folder"
     )
     assert list((warm.root / "open").iterdir()) == []

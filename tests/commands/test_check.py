@@ -165,7 +165,7 @@ def test_a_directory_is_checked_except_for_configs_that_fail(maps: Path, here: R
         (lambda text: f"<<<<<<< HEAD\n{text}", "not valid JSON: Expecting value"),
         (lambda text: text[: len(text) // 2], "not valid JSON"),
         (lambda text: text.replace('"groups"', '"group"', 1), "$.group: unknown key"),
-        (lambda text: text.replace('"schema_version"', '"version"', 1), "is not a group map: no schema_version"),
+        (lambda text: text.replace('"schema_version"', '"version"', 1), "is not a group map: it has no schema_version"),
     ],
     ids=["a merge", "a cut", "a hand", "another hand"],
 )
@@ -220,7 +220,7 @@ def test_the_day_can_be_set(maps: Path, here: Run) -> None:
     odd = here("check", *ONLY, maps / "wrong.json", LRDECAY_TODAY="tomorrow")
     assert (odd.code, odd.err) == (
         2,
-        "lrdecay: LRDECAY_TODAY: 'tomorrow' is not a date; write the date as 2027-01-31\n",
+        "lrdecay: LRDECAY_TODAY: 'tomorrow' is not a date; write a date such as 2027-01-31\n",
     )
 
 

@@ -41,11 +41,11 @@ def test_inspect_names_the_source_of_names_and_numbers(unnamed: Run, named: Run,
         f"checkpoint         {unnamed.checkpoint}\nsaved              epoch 1, iteration 3, mmengine 0.10\n"
         in by_config
     )
-    assert f"named              by their position in the groups of {unnamed.config}\n" in by_config
-    assert "lr is the saved lr, set by the schedule" in by_config
+    assert f"named              by the position of each parameter in the groups of {unnamed.config}\n" in by_config
+    assert "the lr is the saved lr, which schedulers set" in by_config
     assert by_config.splitlines()[-1].endswith("2 frozen; 0 missing; 0 duplicates")
     recorded = text_of(tmp_path, "inspect", named.checkpoint, "--by", "layer")
-    assert "named              as the constructor recorded\n" in recorded
+    assert "named              with the parameter names that the constructor recorded\n" in recorded
     assert "backbone.stages.2.{0-2}.*" in recorded
 
 
@@ -68,7 +68,7 @@ def test_diff_reports_the_values_of_a_resume(unnamed: Run, tmp_path: Path) -> No
     text = text_of(tmp_path, "diff", unnamed.config, unnamed.checkpoint, code=1)
     assert re.search(r"^head\.\* +0\.01 → 0\.001 +×0\.1 +2$", text, re.M)
     assert f"a resumed training uses the groups of {unnamed.checkpoint}" in text
-    assert "training began with the config's lr, and its schedule has changed the lr since then" in text
+    assert "training began with the config's lr, and schedulers have changed the lr since then" in text
     assert run(["diff", str(unnamed.config), str(unnamed.checkpoint), "--only", "lr_scale,weight_decay"]) == 0
     changed = text_of(
         tmp_path, "diff", unnamed.checkpoint, unnamed.config, "--cfg-options", "optim_wrapper.optimizer.lr=0.5", code=1
@@ -88,7 +88,7 @@ def test_diff_with_a_config_that_cannot_resume(named: Run, tmp_path: Path) -> No
 def test_explain_takes_a_checkpoint(unnamed: Run, tmp_path: Path) -> None:
     text = text_of(tmp_path, "explain", unnamed.checkpoint, "head", "--config", unnamed.config)
     assert "head.* (2 tensors): in 2 groups" in text
-    assert "read from a checkpoint: the schedule has changed the constructor's numbers" in text
+    assert "read from a checkpoint, in which schedulers have changed the numbers of the constructor" in text
 
 
 def test_baseline_takes_a_checkpoint(unnamed: Run, tmp_path: Path) -> None:

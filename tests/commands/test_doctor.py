@@ -127,7 +127,7 @@ BROKEN = {
     "exits": ("import sys; sys.exit(3)", 60, "SystemExit: 3"),
     "ends the interpreter": ("import os; os._exit(7)", 60, "the interpreter exited with code 7"),
     "crashes": ("import os; os.abort()", 60, "the interpreter was killed by SIGABRT"),
-    "hangs": ("import time; time.sleep(600)", 1.5, "did not finish within 1.5 s"),
+    "hangs": ("import time; time.sleep(600)", 1.5, "the test did not finish within 1.5 s"),
 }
 
 

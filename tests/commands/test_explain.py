@@ -31,7 +31,7 @@ def test_a_map_is_explained_like_its_config(exported: Path) -> None:
     of_config = lrdecay("explain", CONFIG, *QUESTION)
     assert (of_config.code, of_config.err) == (0, "")
     # A map does not record which lines set the options.
-    sections = [each for each in of_config.out.split("\n\n") if not each.startswith("Where its options are set\n")]
+    sections = [each for each in of_config.out.split("\n\n") if not each.startswith("Where the options are set\n")]
     assert len(sections) == len(of_config.out.split("\n\n")) - 1
     assert lrdecay("explain", exported, *QUESTION).out == "\n\n".join(sections)
     assert "custom_keys['norm']" in of_config.out
@@ -94,7 +94,7 @@ def test_verbose_names_every_parameter_and_key(exported: Path) -> None:
     ("arguments", "error"),
     [
         (["backbone.norm4"], "PATTERN: no parameter or group matches 'backbone.norm4'; did you mean backbone.norm"),
-        ([], "PATTERN: nothing to explain; name a parameter, or give '*' for all"),
+        ([], "PATTERN: nothing to explain; name a parameter, or give '*' for all parameters"),
         (["--why-not", "backbone.norm3"], "--group: --why-not and --group must be given together; give --group too"),
         (["--why-not", "backbone.norm3", "--group", "grup_7"], "--group: no group 'grup_7'; did you mean group_7?"),
         (["backbone", "-f", "ndjson"], "--format: ndjson is only for scan, merge and check; explain writes rich, text"),

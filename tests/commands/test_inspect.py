@@ -156,7 +156,7 @@ def test_zoo_name_and_verbose() -> None:
 def test_frozen_parameters_are_reported() -> None:
     result = lrdecay("inspect", SAMPLES / "resnet-50_default.py")
     assert "frozen, but in a group: 33 tensors" in result.out, result.out
-    assert "33 frozen (33 of them in groups)" in result.out.splitlines()[-1]
+    assert "33 frozen (33 in groups)" in result.out.splitlines()[-1]
     rows = csv.DictReader(
         StringIO(lrdecay("inspect", SAMPLES / "resnet-50_default.py", "--by", "parameter", "-f", "csv").out)
     )

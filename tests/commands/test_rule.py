@@ -54,7 +54,7 @@ def test_by_name_and_all(here: Run) -> None:
     [
         (["LRD3O1"], "no rule 'LRD3O1'; did you mean LRD301?"),
         (["scale-above-won"], "did you mean scale-above-one?"),
-        (["zzz"], "no rule 'zzz'; lrdecay rule --all lists them"),
+        (["zzz"], "no rule 'zzz'; run lrdecay rule --all to list all rules"),
         (["LRD301", "--all"], "--all: cannot be combined with a rule; leave one out"),
         (
             ["LRD301", "--format", "sarif"],

@@ -272,7 +272,7 @@ def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.Cap
         (
             '{"lr": 0.1, "step": 2}\n',
             None,
-            "the training dumped no config for 20260101_000000; name the config: lrdecay run",
+            "mmengine dumped no config for the start 20260101_000000; name the config: lrdecay run",
         ),
         ('{"lr": 0.1, "step": 2}\n', "", "config has no 'model'"),
         ('{"a.lr": 0.1, "epoch": 1, "step": 2}\n{"a.lr": 0.1, "epoch": 2, "step": 7}\n', "short", "logs a.lr, but"),

@@ -122,7 +122,7 @@ def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
     assert "shard-1.json: shard 2/2 is missing" in half.err
     twice = lrdecay("merge", "shard-1.json", "shard-1.json", cwd=scanned)
     assert twice.code == 2
-    assert "base_only.py is also in shard-1.json; give each shard once" in twice.err
+    assert "base_only.py is also in shard-1.json; give the file of each shard only once" in twice.err
     assert "torch" not in lrdecay("merge", "scan.json", cwd=scanned, PYTHONVERBOSE="").err
 
 

@@ -169,7 +169,7 @@ def test_unknown_iterations_are_an_error_with_a_fix() -> None:
             "dict(type='ReduceOnPlateauLR', monitor='acc')",
             "",
             {},
-            r"follows the validation metric 'acc', unknown before",
+            r"ReduceOnPlateauLR at param_scheduler\[0\]: depending on the validation metric 'acc', from",
         ),
         (
             "dict(type='MultiStepLR', milestones=[2])",
@@ -199,7 +199,7 @@ def test_unknown_iterations_are_an_error_with_a_fix() -> None:
             "dict(type='LinearLR', start_factor=0.1)",
             "",
             {},
-            r"^warning: LRD605 [a-z-]+: the warm-up takes 6 epochs of a training of 6",
+            r"^warning: LRD605 [a-z-]+: the warm-up takes 6 epochs of a training of 6 epochs",
         ),
         (
             "dict(type='CosineAnnealingLR', eta_min=0.01)",

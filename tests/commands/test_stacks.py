@@ -213,8 +213,8 @@ def test_equal_causes_are_one_entry_in_every_format(reports: tuple[Result, Path]
     assert f"  warning: 3 configs: {folded}\n      tinyzoo::growing.py\n      tinyzoo::growing_too.py\n" in result.out
     assert "\nGroups differ by options of the config\n" in result.out
     assert "changes  2 of 2 tensors (lr 2)\n" in result.out
-    summary = "different: 8 of 10 configs with different groups, 2 with a map on one side only, 1 only before, "
-    assert result.out.splitlines()[-1] == f"{summary}1 only after, 1 without a map on either side"
+    summary = "different: 8 of 10 configs with different groups, 2 with a map in only one environment, 1 only before, "
+    assert result.out.splitlines()[-1] == f"{summary}1 only after, 1 without a map in either environment"
     for name in ("markdown", "html"):
         assert all(word in (out / name).read_text() for word in ("3 configs", "tinyzoo::growing_too.py")), name
     rows = list(csv.DictReader(StringIO((out / "csv").read_text())))
@@ -280,17 +280,17 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
     [
         (
             ["nowhere", "a.json"],
-            "nowhere: not an environment, a scan or a folder of maps; give the folder or the Python of ",
+            "nowhere: this path is no environment, no scan and no folder of maps; give a virtual environment (",
         ),
         (
             ["project", "a.json"],
-            f"project: not an environment, a scan or a folder of maps; did you mean project{os.sep}.venv?",
+            f"project: this path is no environment, no scan and no folder of maps; did you mean project{os.sep}.venv?",
         ),
         (
             ["project/.venv", "a.json"],
             "--stacks: there are no configs to build; name configs, for example mmdet:: or configs/",
         ),
-        (["a.json", "b.json", "mmdet::"], "mmdet:: neither side is an environment that could build configs"),
+        (["a.json", "b.json", "mmdet::"], "mmdet:: --stacks names no environment that could build configs"),
         (
             ["a.json", "b.json", "--rtol", "1e-3"],
             "--rtol: this option needs group maps, and the JSON of a scan contains none",

@@ -146,7 +146,7 @@ def test_the_effect_on_the_backbone_is_reported(name: str, tmp_path: Path) -> No
         for kind in ("text", "markdown", "html"):
             page = (tmp_path / kind).read_text().replace("&#215;", "×")
             assert effect_line in page, kind
-        assert f"warning: custom_keys['backbone'] stays beside the decay; {effect_line}" in shown
+        assert f"warning: custom_keys['backbone'] stays in addition to the layer decay; {effect_line}" in shown
 
 
 def test_a_backbone_that_would_train_faster_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,14 +169,14 @@ def test_a_decay_that_fits_is_left_alone(tmp_path: Path) -> None:
     config = str(SAMPLES / "convnext-t_layer-wise.py")
     assert run(["suggest", config, "-o", f"json={tmp_path}/report.json", "-o", f"text={tmp_path}/report.txt"]) == 0
     shown = (tmp_path / "report.txt").read_text()
-    assert shown.splitlines()[-1] == "fits: the config's own decay suits this model"
+    assert shown.splitlines()[-1] == "fits: the config's own layer decay fits this model"
     assert "backbone.{norm0,norm1,norm2,norm3}.*  (8)" in shown
     document = json.loads((tmp_path / "report.json").read_text())
     assert (document["fits"], document["snippet"], document["before"]) == (True, "", document["after"])
     assert run(["suggest", config, "-o", f"python={tmp_path}/snippet.py"]) == 0
     # A config that equals another: later edits can be applied to this one.
     comment, base = (tmp_path / "snippet.py").read_text().splitlines()
-    assert comment == "# fits: the config's own decay suits this model"
+    assert comment == "# fits: the config's own layer decay fits this model"
     assert base.startswith("_base_ = '../")
     assert audit(str(tmp_path / "snippet.py")).groups == audit(config).groups
 
@@ -276,7 +276,7 @@ def test_a_constructor_that_refuses_is_replaced(name: str, tmp_path: Path) -> No
     shown = (tmp_path / "report.text").read_text()
     assert f"warning: the config does not build: {refused.value.problem}" in shown
     assert "before\n" not in shown
-    assert "suggested, built and read back: 219 tensors in 14 layers" in shown
+    assert "built with the suggestion: 219 tensors in 14 layers" in shown
     page = (tmp_path / "report.html").read_text()
     assert f"<title>{tmp_path}/config.py &#183; Suggestion &#183; lrdecay</title>" in page
 
@@ -419,7 +419,7 @@ def test_keys_that_mmdet_ignores_are_reported(tmp_path: Path) -> None:
     )
     assert run(["suggest", str(tmp_path / "config.py"), "-o", f"text={tmp_path}/report.txt"]) == 0
     shown = (tmp_path / "report.txt").read_text()
-    assert "the decay replaces them; mmdet's constructor ignored them\n  custom_keys['roi_head']" in shown
+    assert "the layer decay replaces them; mmdet's constructor ignored them\n  custom_keys['roi_head']" in shown
     assert "constructor='mmdet.LearningRateDecayOptimizerConstructor'" in shown
 
 
@@ -478,7 +478,10 @@ def test_a_rate_too_large_for_a_float_is_replaced(tmp_path: Path, capsys: pytest
         ("map.json", "suggest needs a config"),
         ("epoch_1.pth", "suggest needs a config"),
         ("nowhere.py", "no such config"),
-        ("mmdet::yolox/yolox_tiny_8xb8-300e_coco.py", "yolox_tiny_8xb8-300e_coco.py: no known decay fits: "),
+        (
+            "mmdet::yolox/yolox_tiny_8xb8-300e_coco.py",
+            "yolox_tiny_8xb8-300e_coco.py: lrdecay knows no layer decay for this config: ",
+        ),
     ],
 )
 def test_a_failed_check_is_refused(source: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ def test_on_a_terminal_each_answer_takes_the_place_of_the_last(tmp_path: Path) -
         assert first.startswith("\n")
 
         # An edit during the import gives a report afterwards; the notice is erased.
-        watch.until("loading torch and mmdet; edits are picked up when it is ready")
+        watch.until("loading torch and mmdet; edits are picked up after loading")
         replace(tmp_path / "base.py", BASE.format(lr=0.5))
         second = watch.answer(CLEAR, "0.5", "base.py changed", "lr differs in 2 of 2 tensors, all higher")
         assert "\n" not in second.partition(CLEAR)[0]

@@ -52,7 +52,7 @@ def test_values_that_need_running_are_unknown(project: Run, tmp_path: Path) -> N
         ("x.known", 3, False),
     ]
     assert {each["origin"]["place"]["line"] for each in found[1:]} == {3}
-    assert "2 unknown without running the config" in project("where", "running.py", "*").out
+    assert "2 values unknown without running the config" in project("where", "running.py", "*").out
 
 
 def test_each_option_is_a_row(project: Run) -> None:
@@ -109,7 +109,7 @@ def test_the_document_has_the_whole_story(project: Run) -> None:
     [
         ("num_layers", "num_layers is not set; did you mean optim_wrapper.paramwise_cfg.num_layers?"),
         ("optim_wrapper.paramwise_cfg.num_layer", "did you mean optim_wrapper.paramwise_cfg.num_layers?"),
-        ("zzzz", "zzzz is not set; lrdecay where config.py '*' lists all"),
+        ("zzzz", "zzzz is not set; lrdecay where config.py '*' lists all options"),
         (
             "optim_wrapper.optimizer.momentum",
             "optim_wrapper.optimizer.momentum is not set: config.py:4 replaces optim_wrapper.optimizer, "
@@ -143,28 +143,28 @@ HOSTILE = {
     "nests.py": ("a = " + "(" * 300 + "1" + ")" * 300, "nests.py:1: is not valid Python: too many nested parentheses"),
     "deep.py": (
         "a = " + "-" * 50_000 + "1",
-        "deep.py: cannot be parsed: it is nested too deeply or contains a null byte",
+        "deep.py: cannot be parsed: the config is nested too deeply or contains a null byte",
     ),
     "null.py": ("a = 1\0", "null.py: is not valid Python: source code string cannot contain null bytes"),
     "syntax.py": ("a = 1\nb = = 2\n", "syntax.py:2: is not valid Python: invalid syntax"),
-    "circle.py": ("_base_ = ['circle.py']", "circle.py:1: circle.py is a base of itself; remove it from _base_"),
+    "circle.py": ("_base_ = ['circle.py']", "circle.py:1: circle.py is a base of itself; remove circle.py from _base_"),
     "absent.py": ("_base_ = 'bas.py'", "absent.py:1: no such base: bas.py; did you mean base.py?"),
     "twice.py": (
         "_base_ = ['base.py', './base.py']",
-        "twice.py:1: base.py sets optim_wrapper, like base.py:1; two bases must not set the same key",
+        "twice.py:1: base.py sets optim_wrapper, like base.py:1, but two bases must not set the same key",
     ),
     "kinds.py": (
         "_base_ = 'base.py'\noptim_wrapper = dict(optimizer=dict(lr=dict(a=1)))",
-        "kinds.py:2: lr is a dict here but not in the base; _delete_=True replaces it",
+        "kinds.py:2: lr is a dict in this config but not in its base; set _delete_=True to replace the base's value",
     ),
     "raises.py": ("a = [1]\nb = a[3]\n", "raises.py:2: running the config raises IndexError: list index out of range"),
     "undefined.py": ("a = dict(b=lr)\n", "undefined.py:1: running the config raises NameError: lr is not defined"),
     "broken.json": (
         '{"a": 1,\n "b": }',
-        "broken.json:2: is not valid JSON: Expecting value: line 2 column 7 (char 15)",
+        "broken.json:2: the file is not valid JSON: Expecting value: line 2 column 7 (char 15)",
     ),
-    "list.json": ('["optim_wrapper"]', "list.json: does not contain a dict"),
-    "broken.yaml": ("a: [1\nb: 2", "broken.yaml:2: is not valid YAML: expected ',' or ']', but got ':'"),
+    "list.json": ('["optim_wrapper"]', "list.json: the file contains no dict"),
+    "broken.yaml": ("a: [1\nb: 2", "broken.yaml:2: the file is not valid YAML: expected ',' or ']', but got ':'"),
     "bytes.py": (b"a = '\xff'\n", "bytes.py: is not UTF-8 text"),
     "large.py": ("#" * (2**21 + 1), "large.py: is larger than 2 MiB"),
 }

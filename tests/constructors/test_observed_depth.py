@@ -72,7 +72,7 @@ DECAYS: dict[str, tuple[dict[str, Any], dict[str, Any], Formula]] = {
     "the optimizer's": ({}, {"weight_decay": 0.05}, Formula("base_weight_decay", "0.05", 0.05, BASE)),
     "none in the config": (
         *({"bias_decay_mult": 0.5, "custom_keys": {"head": {"decay_mult": 0.5}}}, {}),
-        Formula("the optimizer's own, the config gives no weight_decay", "0.01", 0.01),
+        Formula("the optimizer's default, because the config sets no weight_decay", "0.01", 0.01),
     ),
     "times an option": (
         *({"bias_decay_mult": 0.5}, {"weight_decay": 0.05}),
@@ -84,7 +84,7 @@ DECAYS: dict[str, tuple[dict[str, Any], dict[str, Any], Formula]] = {
     ),
     "a key that sets none": (
         *({"bias_decay_mult": 0.5, "custom_keys": {"head": {}}}, {"weight_decay": 0.05}),
-        Formula("base_weight_decay * 1.0, custom_keys['head'] gives no decay_mult", "0.05 * 1.0", 0.05, BASE),
+        Formula("base_weight_decay * 1.0, custom_keys['head'] sets no decay_mult", "0.05 * 1.0", 0.05, BASE),
     ),
     "a key's own": (
         *({"custom_keys": {"head": {"weight_decay": 0.2, "decay_mult": 9.0}}}, {"weight_decay": 0.05}),
@@ -105,7 +105,11 @@ def test_weight_decay(options: dict[str, Any], optimizer: dict[str, Any], expect
 @pytest.mark.parametrize(
     ("name", "depth", "remarks"),
     [
-        ("backbone.norm3.w", (7, 8), ("get_layer_depth() gives it the head's layer id 7: full lr",)),
+        (
+            "backbone.norm3.w",
+            (7, 8),
+            ("get_layer_depth() gives the parameter the head's layer id 7 and so the base lr",),
+        ),
         *(("backbone.norm3.w", (6, 8), ()), ("head.w", (7, 8), ())),
     ],
 )

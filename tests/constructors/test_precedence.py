@@ -46,16 +46,16 @@ def module(kind: str, *traits: Any) -> Module:
     return Module(kind, traits, ("weight", "bias"))
 
 
-OFFSETS = "its module computes the offsets of a deformable convolution"
-NO_OFFSET = "its module is not a conv_offset of a deformable convolution"
+OFFSETS = "the module computes the offsets of a deformable convolution"
+NO_OFFSET = "the module is not a conv_offset of a deformable convolution"
 KINDS: dict[str, tuple[str, Module, tuple[int, ...], dict[str, tuple[str, str]]]] = {
     "a bias": (
         *("head.bias", module("Linear"), (8,)),
         {
-            "bias_lr_mult": ("applies", "it is a bias"),
+            "bias_lr_mult": ("applies", "the tensor is a bias"),
             "dcn_offset_lr_mult": ("no match", NO_OFFSET),
             "norm_decay_mult": ("no match", "the module is a Linear"),
-            "bias_decay_mult": ("applies", "it is a bias"),
+            "bias_decay_mult": ("applies", "the tensor is a bias"),
             "dwconv_decay_mult": ("skipped", "bias_decay_mult applied"),
             "flat_decay_mult": ("overridden", "bias_decay_mult comes first"),
         },
@@ -85,21 +85,21 @@ KINDS: dict[str, tuple[str, Module, tuple[int, ...], dict[str, tuple[str, str]]]
     "an offset of another name": (
         *("dcn.offset.weight", module("Conv2d", "conv2d", "offset"), (8, 8, 3, 3)),
         {
-            "bias_lr_mult": ("no match", "it is not a bias"),
+            "bias_lr_mult": ("no match", "the tensor is not a bias"),
             "dcn_offset_lr_mult": ("no match", NO_OFFSET),
             "norm_decay_mult": ("no match", "the module is a Conv2d"),
-            "bias_decay_mult": ("no match", "it is not a bias"),
+            "bias_decay_mult": ("no match", "the tensor is not a bias"),
             "dwconv_decay_mult": ("no match", "the module is a Conv2d, not a depth-wise convolution"),
-            "flat_decay_mult": ("no match", "it has more than one dimension"),
+            "flat_decay_mult": ("no match", "the tensor has more than one dimension"),
         },
     ),
     "a depth-wise kernel": (
         *("conv.weight", module("Conv2d", "conv2d", "depthwise"), (8, 1, 3, 3)),
         {
-            "bias_lr_mult": ("no match", "it is not a bias"),
+            "bias_lr_mult": ("no match", "the tensor is not a bias"),
             "dcn_offset_lr_mult": ("no match", NO_OFFSET),
             "norm_decay_mult": ("no match", "the module is a Conv2d"),
-            "bias_decay_mult": ("no match", "it is not a bias"),
+            "bias_decay_mult": ("no match", "the tensor is not a bias"),
             "dwconv_decay_mult": ("applies", "the module is a depth-wise Conv2d"),
             "flat_decay_mult": ("skipped", "dwconv_decay_mult applied"),
         },
@@ -107,12 +107,12 @@ KINDS: dict[str, tuple[str, Module, tuple[int, ...], dict[str, tuple[str, str]]]
     "a scalar": (
         *("head.weight", module("Scale"), ()),
         {
-            "bias_lr_mult": ("no match", "it is not a bias"),
+            "bias_lr_mult": ("no match", "the tensor is not a bias"),
             "dcn_offset_lr_mult": ("no match", NO_OFFSET),
             "norm_decay_mult": ("no match", "the module is a Scale"),
-            "bias_decay_mult": ("no match", "it is not a bias"),
+            "bias_decay_mult": ("no match", "the tensor is not a bias"),
             "dwconv_decay_mult": ("no match", "the module is a Scale, not a depth-wise convolution"),
-            "flat_decay_mult": ("no match", "it is a scalar"),
+            "flat_decay_mult": ("no match", "the tensor is a scalar"),
         },
     ),
 }
@@ -127,18 +127,18 @@ def test_multipliers_of_mmengine(
     assert {option: (step.outcome, step.reason) for option, step in found.items()} == expected
     assert [step.about for step in found.values()] == [("lr",)] * len(LR) + [("weight_decay",)] * len(DECAY)
     assert {option: step.condition for option, step in found.items()} == {
-        "bias_lr_mult": "be a bias, not of a norm layer or an offset",
+        "bias_lr_mult": "be a bias, but not in a norm or offset layer",
         "dcn_offset_lr_mult": "be a conv_offset of a deformable convolution",
         "norm_decay_mult": "be a parameter of a norm layer",
-        "bias_decay_mult": "be a bias, not of an offset",
+        "bias_decay_mult": "be a bias, but not in an offset layer",
         "dwconv_decay_mult": "be a parameter of a depth-wise convolution",
-        "flat_decay_mult": "be a 1-D tensor, not of an offset",
+        "flat_decay_mult": "be a 1-D tensor, but not in an offset layer",
     }
 
 
 def test_without_options_there_is_nothing_to_consider() -> None:
     found = considered("head.bias", module("Linear"), (8,), {})
-    reason = "it is empty, so all parameters are in one group, frozen ones included"
+    reason = "paramwise_cfg is empty, so all parameters are in one group, also the frozen parameters"
     assert [*found.values()] == [RuleTrace(("lr", "weight_decay"), "paramwise_cfg", "no effect", reason)]
 
 
@@ -170,19 +170,19 @@ def test_multipliers_with_nothing_to_multiply(optimizer: Mapping[str, Any], idle
 def test_a_key_takes_precedence_over_all_multipliers() -> None:
     keys = {"head": {"lr_mult": 0.1}, "head.": {}, "weight": {}, ".head": {}, "xhead": {}}
     found = considered("head.bias", module("Linear"), (8,), {**LR, **DECAY, "custom_keys": keys})
-    taken = "custom_keys['head.'] matched, and a key takes precedence"
+    taken = "custom_keys['head.'] matches and takes precedence"
     assert {rule: (step.outcome, step.reason) for rule, step in found.items()} == {
         "custom_keys['weight']": ("no match", "'weight' is not in the name"),
-        "custom_keys['.head']": ("no match", "'.head' is not in the name, which begins without a dot"),
+        "custom_keys['.head']": ("no match", "'.head' is not in the name: the name begins without a dot"),
         "custom_keys['xhead']": ("no match", "'xhead' is not in the name"),
         "custom_keys['head.']": ("applies", "the longest key in the name"),
         "custom_keys['head']": ("overridden", "by the longer 'head.'"),
-        "bias_lr_mult": ("skipped", f"{taken}, although it is a bias"),
+        "bias_lr_mult": ("skipped", f"{taken}, although the tensor is a bias"),
         "dcn_offset_lr_mult": ("skipped", taken),
         "norm_decay_mult": ("skipped", taken),
-        "bias_decay_mult": ("skipped", f"{taken}, although it is a bias"),
+        "bias_decay_mult": ("skipped", f"{taken}, although the tensor is a bias"),
         "dwconv_decay_mult": ("skipped", taken),
-        "flat_decay_mult": ("skipped", f"{taken}, although it has one dimension"),
+        "flat_decay_mult": ("skipped", f"{taken}, although the tensor has one dimension"),
     }
     for key in keys:
         step = found[f"custom_keys[{key!r}]"]
@@ -194,7 +194,10 @@ def test_keys_that_only_the_map_has_in_its_names() -> None:
     found = considered("module.head.bias", module("Linear"), (8,), {"custom_keys": {"module": {}, "bias": {}}})
     assert {rule: (step.outcome, step.reason) for rule, step in found.items()} == {
         "custom_keys['module']": (
-            *("no match", "'module' is not in the name, which the constructor sees without the wrapper's 'module.'"),
+            *(
+                "no match",
+                "'module' is not in the name: the constructor sees the name without the model wrapper's 'module.'",
+            ),
         ),
         "custom_keys['bias']": ("applies", "the only key in the name"),
     }
@@ -225,12 +228,12 @@ BASES = {"base_lr": 1e-4, "base_weight_decay": 0.05}
 NUMBERS: dict[str, tuple[dict[str, Any], Mapping[str, Any], Formula, Formula]] = {
     "no options": ({}, GIVEN, Formula("base_lr", "0.0001", 1e-4), Formula("base_weight_decay", "0.05", 0.05)),
     "no options and no numbers": (
-        *({}, {}, Formula("the optimizer's own, the config gives no lr", "0.001", 0.001)),
-        Formula("the optimizer's own, the config gives no weight_decay", "0.01", 0.01),
+        *({}, {}, Formula("the optimizer's default, because the config sets no lr", "0.001", 0.001)),
+        Formula("the optimizer's default, because the config sets no weight_decay", "0.01", 0.01),
     ),
     "no numbers": (
-        *({"bias_lr_mult": 2.0}, {}, Formula("the optimizer's own, the config gives no lr", "0.001", 0.001)),
-        Formula("the optimizer's own, the config gives no weight_decay", "0.01", 0.01),
+        *({"bias_lr_mult": 2.0}, {}, Formula("the optimizer's default, because the config sets no lr", "0.001", 0.001)),
+        Formula("the optimizer's default, because the config sets no weight_decay", "0.01", 0.01),
     ),
     "nothing that fits": (
         {"norm_decay_mult": 0.0},
@@ -243,8 +246,8 @@ NUMBERS: dict[str, tuple[dict[str, Any], Mapping[str, Any], Formula, Formula]] =
     ),
     "a key without settings": (
         *({"custom_keys": {"head": {}}, "bias_lr_mult": 2.0}, GIVEN),
-        Formula("base_lr * 1.0, custom_keys['head'] gives no lr_mult", "0.0001 * 1.0", 1e-4),
-        Formula("base_weight_decay * 1.0, custom_keys['head'] gives no decay_mult", "0.05 * 1.0", 0.05),
+        Formula("base_lr * 1.0, custom_keys['head'] sets no lr_mult", "0.0001 * 1.0", 1e-4),
+        Formula("base_weight_decay * 1.0, custom_keys['head'] sets no decay_mult", "0.05 * 1.0", 0.05),
     ),
     "a key with the numbers themselves": (
         *({"custom_keys": {"head": {"lr": 0.5, "weight_decay": 0.2, "lr_mult": 9.0, "decay_mult": 9.0}}}, GIVEN),

@@ -120,8 +120,8 @@ def test_mmdet_asks_by_name_and_then_by_shape(name: str, shape: tuple[int, ...],
     assert provenance.layer_id.rule in {each[1] for each in expected if each[2] == "applies"}
 
 
-GAP = "there is a gap: layer ids 6 to 11 are unused, so stage 2 ends 7 layers below the last stage"
-BY_STAGE = "stage_wise counts stages up to 4, but the exponent uses num_layers={}: the last stage is {} "
+GAP = "layer ids 6 to 11 are unused: stage 2 ends at layer id 5, and the last stage has layer id 12"
+BY_STAGE = "stage_wise gives the last stage layer id 4, but num_layers={} gives the head layer id {}"
 REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
     "fits": ({"num_layers": 6}, "stages.3.0.gamma", ""),
     "fits, below the last stage": ({"num_layers": 6}, "stages.2.8.gamma", ""),
@@ -131,7 +131,7 @@ REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
     "one id is empty": (
         {"num_layers": 7},
         "stages.3.0.gamma",
-        "there is a gap: layer id 6 is unused, so stage 2 ends 2 layers below the last stage",
+        "layer id 6 is unused: stage 2 ends at layer id 5, and the last stage has layer id 7",
     ),
     "above the head": (
         {"num_layers": 3},
@@ -145,11 +145,11 @@ REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "below the head": ({"num_layers": 4}, "stages.2.5.gamma", ""),
     "the head": ({"num_layers": 12}, "norm3.weight", ""),
-    "by stage": ({"num_layers": 12, "decay_type": "stage_wise"}, "stages.3.0.gamma", BY_STAGE.format(12, 9)),
+    "by stage": ({"num_layers": 12, "decay_type": "stage_wise"}, "stages.3.0.gamma", BY_STAGE.format(12, 13)),
     "the stem by stage": (
         {"num_layers": 5, "decay_type": "stage_wise"},
         "downsample_layers.0.0.weight",
-        BY_STAGE.format(5, 2),
+        BY_STAGE.format(5, 6),
     ),
     "by stage, fits": ({"num_layers": 4, "decay_type": "stage_wise"}, "stages.3.0.gamma", ""),
     "a stage too many": ({"num_layers": 12, "decay_type": "stage_wise"}, "stages.7.0.gamma", ""),

@@ -74,7 +74,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     # backbone
     "no backbone": (
         {"backbone": None},
-        *("model.backbone", "the model has no backbone to decay by layers", OTHER),
+        *("model.backbone", "layer decay needs a backbone, but the model has none", OTHER),
     ),
     "a backbone that nobody serves, to mmdet": (
         {"backbone": "LeViT", "families": MMDET_FAMILIES},
@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "num_layers of another depth": (
         {**VIT, "num_layers": 11},
-        *(LAYERS, "11 does not fit this VisionTransformer, which has 12 blocks", "set num_layers to 12"),
+        *(LAYERS, "num_layers=11 does not fit this VisionTransformer, which has 12 blocks", "set num_layers to 12"),
     ),
     # names
     "convnext stage": ({"name": "backbone.stages.4.0.w"}, "", "stage 4 has no layer id", "allowed: stage 0 to 3"),

@@ -144,7 +144,7 @@ def test_a_family_that_is_added() -> None:
         ),
         (
             DecayOptions(2, 0.5, "stage_wise"),
-            "paramwise_cfg.num_layers: 2 does not fit this Tower, which has 3 blocks; set num_layers to 3",
+            "paramwise_cfg.num_layers: num_layers=2 does not fit this Tower, which has 3 blocks; set num_layers to 3",
         ),
     ],
     ids=["decay type", "num_layers"],

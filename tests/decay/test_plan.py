@@ -13,7 +13,7 @@ from lrdecay_cli.decay.rules import TrainingParameter
 PARAMETERS = [
     TrainingParameter(f"backbone.stages.{stage}.{depth - 1}.gamma", (8,)) for stage, depth in enumerate((3, 3, 9, 3))
 ]
-UNFIT = "paramwise_cfg.num_layers: 12 does not fit; set 6 or 'auto'"
+UNFIT = "paramwise_cfg.num_layers: 12 does not fit the backbone; set 6 or 'auto'"
 NOWHERE = "paramwise_cfg.custom_keys['zzz']: matches no parameter name"
 UNREAD = "paramwise_cfg.norm_decay_mult: ignored with strict_compat=True, because mmdet's decay constructor ignores it"
 

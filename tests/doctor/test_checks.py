@@ -142,7 +142,7 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
     ),
     "numpy 2 and old torch": (
         {"numpy": "2.0.1"},
-        ("warning", "numpy", "models that turn arrays into tensors", 'pip install --no-deps "numpy<2"'),
+        ("warning", "numpy", "models that convert numpy arrays to tensors", 'pip install --no-deps "numpy<2"'),
     ),
     "no pkg_resources": (
         {"pkg_resources": None},
@@ -299,7 +299,7 @@ def test_a_python_that_is_too_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert diagnose(path).usable is usable
     (issue,) = diagnose(path).issues
     assert issue.line().startswith(
-        "mmengine 0.10.7 is incompatible with python 3.14.0 (needs >0.10.7): it calls pkgutil"
+        "mmengine 0.10.7 is incompatible with python 3.14.0 (needs >0.10.7): mmengine calls pkgutil"
     )
     assert issue.command is None
 
@@ -323,7 +323,7 @@ def test_a_fork_next_to_its_original(tmp_path: Path) -> None:
     (issue,) = diagnose(path).issues
     assert issue.line() == (
         "mmdet 3.3.0 and onedl-mmdetection 3.5.1 are both installed and share the folder mmdet: "
-        "Python imports version 3.3.0; removing or updating either one breaks it"
+        "Python imports version 3.3.0; removing or updating one distribution breaks the package"
     )
     assert issue.command == ('pip uninstall -y mmdet onedl-mmdetection && pip install --no-deps "mmdet==3.3.0"')
     # The fork was installed last: its files are there, and read their version like this.

@@ -65,7 +65,7 @@ def test_a_real_detector_over_its_whole_run(capsys: pytest.CaptureFixture[str]) 
     assert rows == [f"layer_{layer}_{kind}" for layer in range(8) for kind in ("decay", "no_decay")]
     facts = {line[:16].rstrip(): line[16:] for line in out.splitlines()}
     assert facts["head"] == "in layer_7_decay and layer_7_no_decay"
-    assert facts["auto_scale_lr"] == "off: it scales no lr"
+    assert facts["auto_scale_lr"] == "off: no lr is scaled"
     # mmengine's interval is 50, and its log counts from 1.
     assert "[  50/7330]" in facts["first log line"]
     assert facts["first log line"].endswith("(at iteration 49)")
@@ -177,8 +177,8 @@ def test_code_in_validation_is_named(tmp_path: Path, capsys: pytest.CaptureFixtu
     _, out, _ = dry_run(capsys, tmp_path / "with.py", "--iters-per-epoch", "5", "--format", "json")
     named = {each["name"]: each["reason"] for each in json.loads(out)["in_validation"]}
     assert named == {
-        "EarlyStoppingHook": "it may end the training early",
-        "ReduceOnPlateauLR": "it lowers the lr when the validation metric stops improving",
+        "EarlyStoppingHook": "the hook may end the training early",
+        "ReduceOnPlateauLR": "the scheduler lowers the lr when the validation metric stops improving",
         "DryValidationHook": "after_val_epoch may change anything",
     }
     _, out, _ = dry_run(capsys, tmp_path / "without.py", "--iters-per-epoch", "5", "--format", "json")
@@ -205,7 +205,7 @@ def test_a_checkpoint_without_a_place_in_the_run_is_refused(tmp_path: Path, caps
     config = written("warm-up and steps", tmp_path)
     code, out, err = dry_run(capsys, config, "--iters-per-epoch", "5", "--resume", tmp_path / "weights.pth")
     assert (code, out) == (2, "")
-    assert "does not record its epoch and iteration" in err
+    assert "the checkpoint does not contain its epoch and iteration" in err
 
 
 def test_nothing_is_written(

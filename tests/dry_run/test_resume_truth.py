@@ -251,11 +251,11 @@ def with_a_state_of_nonsense(checkpoint: Saved) -> None:
     [
         (
             end_of_training,
-            "the training had ended when the checkpoint was saved, at iteration 20: it has no future lrs",
+            "the checkpoint was saved at iteration 20, when the training had ended, so there are no future lrs",
         ),
         (program, "future lrs are the same"),
         (of_two_gpus, "not compared: the training does not start: RuntimeError: Number of GPUs used for current"),
-        (without_a_place, "does not record its epoch and iteration"),
+        (without_a_place, "the checkpoint does not contain its epoch and iteration"),
         (of_no_known_epoch, "future lrs are not compared: the number of iterations per epoch is unknown"),
         (with_a_state_of_nonsense, "future lrs are not compared: the training does not start: "),
     ],

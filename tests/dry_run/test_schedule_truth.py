@@ -101,7 +101,7 @@ def test_a_hook_that_cannot_run_is_named(tmp_path: Path, capsys: pytest.CaptureF
     text = capsys.readouterr().out
     assert "warning: these hooks could not run here, so lrs that they set are not shown\n" in text
     assert "DryDataHook: before_train_iter fails without data (TypeError: " in text
-    assert "NoSuchHook: it cannot be built here" in text
+    assert "NoSuchHook: the hook cannot be built in a dry run" in text
     problem = "validation is not run, so changes that these hooks make in validation are not shown"
     assert f"{problem}\n  DryValidationHook: after_val_epoch may change anything" in text
 

@@ -160,7 +160,7 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
         ),
         (
             dict(train_cfg=dict(type="UnrunLoop", max_epochs=2)),
-            "UnrunLoop: it has its own run method; mmengine's loop ran instead",
+            "UnrunLoop: this loop has its own run method, but the dry run used mmengine's run method",
         ),
     ],
 )

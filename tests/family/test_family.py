@@ -52,8 +52,8 @@ def test_a_group_uses_the_weight_decay_of_its_first_parameter() -> None:
     assert (found.numbers.weight_decay, found.remarks) == (
         0.025,
         (
-            "its own weight decay would be 0.010000000000000002,"
-            " but the group uses the weight decay of its first parameter",
+            "this parameter's weight decay would be 0.010000000000000002,"
+            " but its group uses the weight decay of the group's first parameter",
         ),
     )
 

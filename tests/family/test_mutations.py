@@ -158,8 +158,8 @@ def test_another_name_is_not_tried() -> None:
     [
         ("internimage_detection", "backbone.levels.1.blocks.1.dcn.offset.weight", ("offset_lr_scale has no effect",)),
         ("internimage_detection", "bbox_head.encoder.0.attn.sampling_offsets.weight", ()),
-        ("internimage_segmentation", "decode_head.query_feat.weight", ("it is outside the backbone, but",)),
-        ("eva_01", "decode_head.query_feat.weight", ("it is outside the backbone, but",)),
+        ("internimage_segmentation", "decode_head.query_feat.weight", ("the parameter is outside the backbone, but",)),
+        ("eva_01", "decode_head.query_feat.weight", ("the parameter is outside the backbone, but",)),
         ("eva_02", "decode_head.query_feat.weight", ()),
     ],
 )

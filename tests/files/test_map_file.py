@@ -48,11 +48,11 @@ def repeat_parameter(data: dict[str, Any]) -> None:
 
 
 BROKEN = {
-    "empty": ("", r"map\.json: is empty; make a map: lrdecay inspect CONFIG --format json"),
-    "blank": (" \n", r"map\.json: is empty; "),
+    "empty": ("", r"map\.json: the file is empty; make a map: lrdecay inspect CONFIG --format json"),
+    "blank": (" \n", r"map\.json: the file is empty; "),
     "not JSON": ('{"schema_version": 1,\n "tool": }', r"map\.json:2:10: not valid JSON"),
     "repeated key": ('{"schema_version": 1, "schema_version": 1}', r"key 'schema_version' is repeated"),
-    "not a map": ("[1, 2]", r"is not a group map: no schema_version"),
+    "not a map": ("[1, 2]", r"is not a group map: it has no schema_version"),
     "too deep": ("[" * 100_000, r"not valid JSON"),
     "version": (
         broken(lambda d: d.update(schema_version=3)),

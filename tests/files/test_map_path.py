@@ -31,4 +31,4 @@ def test_path(config: str, path: str) -> None:
 def test_no_name_is_left(config: str) -> None:
     with pytest.raises(LrdecayError) as refused:
         map_path(Path("maps"), config)
-    assert refused.value.line() == f"cannot name a map after the config {config!r}; rename the config"
+    assert refused.value.line() == f"the path {config!r} gives no valid file name for a group map; rename the config"

@@ -81,7 +81,7 @@ WRONG = {
     "digits": (f"jobs = {'1' * 5000}", r"lrdecay\.toml: not valid TOML: Exceeds the limit"),
     "unknown key": ("selct = []", r"lrdecay\.toml: selct: unknown key; did you mean select\?"),
     "unknown far": ("zzz = 1", r"lrdecay\.toml: zzz: unknown key; one of select, ignore, fail-on"),
-    "twice": ('fail-on = "info"\nfail_on = "info"', r"fail_on: is set twice, also as fail-on"),
+    "twice": ('fail-on = "info"\nfail_on = "info"', r"fail_on: is set twice, once with hyphens and once"),
     "type": ("jobs = 'two'", r"lrdecay\.toml: jobs: expected int, got str"),
     "bool": ("jobs = true", r"lrdecay\.toml: jobs: expected int, got bool"),
     "range": ("jobs = 0", r"lrdecay\.toml: jobs: expected int >= 1"),
@@ -98,7 +98,7 @@ WRONG = {
     "missing": ("[[assert]]\nlr = 1", r"assert\[0\]: object missing required field parameters"),
     "nothing asserted": (
         "[[assert]]\nparameters = '*'",
-        r"assert\[0\]: the assertion has no value; set one of lr, lr_scale",
+        r"assert\[0\]: the assertion contains no expected value; set one of lr, lr_scale",
     ),
     "no rule": ("[[suppress]]\nreason = 'x'", r"suppress\[0\]: object missing required field rule"),
     "date": ("[[suppress]]\nrule = 'LRD301'\nuntil = 'soon'", r"suppress\[0\]\.until: invalid RFC3339 encoded date"),

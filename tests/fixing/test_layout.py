@@ -159,7 +159,7 @@ def test_json_and_yaml(name: str, text: str, edit: Edit, expected: str, tmp_path
 @pytest.mark.parametrize(
     ("name", "text", "edit", "reason"),
     [
-        ("config.yaml", "o:\n  m: 1\n", SETS, "in YAML, only values and keys in the file can be changed"),
+        ("config.yaml", "o:\n  m: 1\n", SETS, "in a YAML file, lrdecay can change only values and keys"),
         ("config.py", "o = eval('{}')\n", SETS, "is unknown without running the config"),
         ("config.py", "a = 1\n", delete_option("o.n"), "o is not set"),
         ("config.py", "o = dict(n=1, m=2)\n", rename_option("o.n", "m"), "o.m is already set"),

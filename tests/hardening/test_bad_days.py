@@ -46,7 +46,7 @@ STREAMS: dict[str, tuple[str, int, str]] = {
     "a folder where files cannot be": ("$L inspect map.json --output json=/proc/out.json", 2, "cannot write"),
     "maps where folders cannot be": ("$L baseline map.json -o /proc/new", 2, "cannot write"),
     "a name too long": ("$L inspect map.json --output json=$(printf '%05000d' 1).json", 2, "File name too long"),
-    "a map without an end": ("$L inspect zero.json", 2, "zero.json: is larger than 256 MiB"),
+    "a map without an end": ("$L inspect zero.json", 2, "zero.json: the file is larger than 256 MiB"),
     "a config without an end": ("$L inspect zero.py", 2, "zero.py: is not a regular file"),
     "a link to itself": ("$L inspect loop.json", 2, "loop.json: cannot read: Too many levels of symbolic links"),
     "no folder": ("cd gone; rmdir ../gone; $L inspect map.json", 2, "no such file"),
@@ -60,7 +60,7 @@ STREAMS: dict[str, tuple[str, int, str]] = {
     "latin-1": ("PYTHONIOENCODING=latin-1 $L diff map.json map.json", 0, ""),
     "Windows line ends": ("$L diff windows.json map.json", 0, ""),
     "a byte order mark": ("$L diff bom.json map.json", 0, ""),
-    "UTF-16": ("$L inspect utf16.json", 2, "utf16.json: is not UTF-8 text"),
+    "UTF-16": ("$L inspect utf16.json", 2, "utf16.json: the file is not UTF-8 text"),
     "settings with Windows line ends": ("cd windows; $L check ../map.json --fail-on error", 0, ""),
 }  # fmt: skip
 

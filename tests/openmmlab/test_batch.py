@@ -140,7 +140,7 @@ def test_diff_names_the_factor(tmp_path: Path) -> None:
     settings = {setting.name: (setting.before, setting.after) for setting in result.document.settings}
     assert settings == {"batch.lr_factor": (0.25, 1.0), "batch.gpus": (3, 12)}
     (note,) = (note for note in result.report.notes if "auto_scale_lr" in note.text)
-    assert note.text == "auto_scale_lr alone makes every lr of the second side 4 times the lr of the first side"
+    assert note.text == "auto_scale_lr alone makes every lr of the second config 4 times the lr of the first config"
 
 
 def test_the_schedule_of_a_scaled_training_is_the_real_one(tmp_path: Path) -> None:

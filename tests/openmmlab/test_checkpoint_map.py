@@ -160,7 +160,7 @@ def _merge(checkpoint: dict[str, Any]) -> None:
     [
         (_drop_group, "5 groups in the checkpoint, 6 in the config"),
         (_swap, "'backbone.0.weight' is 4 in the checkpoint's optimizer, 4×3×1×1 in the config"),
-        (_rename, "the checkpoint's model has no 'head.weight'"),
+        (_rename, "the checkpoint's model has no parameter 'head.weight'"),
         (_widen, "'head.weight' is 2×9 in the checkpoint's model, 2×4 in the config"),
         (_merge, "group 0 has 2 tensors in the checkpoint, 1 in the config"),
     ],
@@ -235,7 +235,7 @@ def _tower() -> list[Any]:
             lambda checkpoint: checkpoint["optimizer"].update(param_groups=[3]),
             "param_groups[0] does not have torch's format",
         ),
-        (_set(params=None), "param_groups[0] does not have torch's format: it has no list of params"),
+        (_set(params=None), "param_groups[0] does not have torch's format: the group has no list 'params'"),
         (_set(lr="high"), "param_groups[0] does not have torch's format: 'high' is not a number"),
         (_set(lr=_tower()), "param_groups[0] does not have torch's format: 'list' is not a number"),
         (_set(initial_lr=10**400), "param_groups[0] does not have torch's format"),

@@ -38,7 +38,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "mmengine's": (
         {**GIVEN, "bias_lr_mult": 2.0},
         "paramwise_cfg: 'bias_lr_mult' is an option of mmengine's default constructor, not of lrdecay's constructor;"
-        " leave it out, and use custom_keys",
+        " remove the option, and use custom_keys",
     ),
     "a typo in strict mode": (
         {**GIVEN, "strict_compat": True, "decay_tpye": "stage_wise"},
@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a key": (
         {**GIVEN, "custom_keys": {"": {}}},
-        "paramwise_cfg.custom_keys: the key '' is not a non-empty string; use a part of a parameter name",
+        "paramwise_cfg.custom_keys: the key '' is empty or not a string; use a part of a parameter name as the key",
     ),
     "custom_keys": (
         {**GIVEN, "custom_keys": ["norm"]},
@@ -110,16 +110,16 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a name left out": (
         *(Plain, {"layers": ["stem", r"blocks\.(\d+)"]}),
         "paramwise_cfg.layers: no pattern matches backbone.norm.weight, backbone.norm.bias;"
-        " add a pattern for each layer",
+        " add patterns that match these parameters",
     ),
     "a pattern for nothing": (
         *(Plain, {"layers": ["stem", "backbone.blocks", "blocks", "norm"]}),
         "paramwise_cfg.layers[1]: 'backbone.blocks' matches no parameter of the backbone;"
-        " leave out the prefix 'backbone.', and let the pattern begin like a parameter name of the backbone",
+        " write a pattern for the beginning of a parameter name, without the prefix 'backbone.'",
     ),
     "a group of letters": (
         *(Plain, {"layers": ["(stem|norm)", r"blocks\.(\d+)"]}),
-        "paramwise_cfg.layers[0]: a group of '(stem|norm)' does not match an integer in backbone.stem.weight;"
+        "paramwise_cfg.layers[0]: a regex group of '(stem|norm)' does not match an integer in backbone.stem.weight;"
         r" use groups only for numbers, as (\d+), and (?:…) for the rest",
     ),
     "no pattern": (
@@ -133,7 +133,7 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     "stages of reported layers": (
         *(Reporting, {"decay_type": "stage_wise"}),
         "paramwise_cfg.decay_type: 'stage_wise' is not available for Reporting:"
-        " its get_layer_depth reports only layers; allowed",
+        " its get_layer_depth reports no stages; allowed",
     ),
     "num_layers of reported layers": (
         *(Reporting, {"num_layers": 3}),
@@ -151,7 +151,7 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "a product beyond floats": (
         *(Reporting, {"custom_keys": {"stem": {"lr_mult": 1e308}}, "decay_rate": 10}),
-        "backbone.stem.weight: 1000 times lr_mult 1e+308 is too large for a float;"
+        "backbone.stem.weight: lr scale 1000 times lr_mult 1e+308 is too large for a float;"
         " set a smaller lr_mult in paramwise_cfg.custom_keys['stem']",
     ),
 }

@@ -120,7 +120,7 @@ def test_a_tensor_lr_is_explained_and_compared_at_its_precision(build, again, pr
     assert [group.lr_scale for group in stored.groups] == [group.lr_scale for group in plain.groups]
     assert list(disagreements(stored)) == []
     explained = Explainer(stored).explain(stored.tensors())
-    exact = f"equal to the real group, bit for bit, in {precision}"
+    exact = f"same numbers as in the real group, bit for bit, in {precision}"
     lost = "; TensorLr ignores the weight decay" if loses_weight_decay(1e-4, precision) else ""
     decays = {group.weight_decay for group in plain.groups}
     assert {(each.certainty, each.certainty_reason) for each in explained} == {

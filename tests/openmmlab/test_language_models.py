@@ -172,7 +172,7 @@ def test_a_tokenizer_counts_its_tokens() -> None:
     assert bool(unknown)
     with pytest.raises(AttributeError, match="overflowing_tokens"):
         tokenizer("a cat").overflowing_tokens  # noqa: B018
-    with pytest.raises(NotHereError, match="number of tokens of 'somebody/unheard-of'"):
+    with pytest.raises(NotHereError, match="vocabulary size of 'somebody/unheard-of'"):
         len(unknown)
     with pytest.raises(AttributeError, match="downloads nothing"):
         tokenizer.vocab  # noqa: B018

@@ -10,7 +10,7 @@ import pytest
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 
-NOWHERE = "run lrdecay in the folder of own_code, add that folder to PYTHONPATH, or install the package"
+NOWHERE = "run lrdecay in the folder that contains own_code, add this folder to PYTHONPATH, or install own_code"
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ NOWHERE = "run lrdecay in the folder of own_code, add that folder to PYTHONPATH,
         (["proj/src/own_code/models.py"], "own_code.models", "; set PYTHONPATH=../proj/src, as for training"),
         (["here/own_code/models.py"], "own_code.model", "'own_code.model'; did you mean own_code.models?"),
         (["here/own_code/models.py"], "own_code.transforms", "'own_code.transforms'; own_code is "),
-        ([], "mmseg.models", "No module named 'mmseg'; pip install mmsegmentation, or add it to PYTHONPATH"),
+        ([], "mmseg.models", "No module named 'mmseg'; pip install mmsegmentation, or add the folder"),
         # A missing import of a user module is most likely a package.
         (["here/own_code.py"], "own_code", "No module named 'no_such_package'; pip install no_such_package, or add"),
     ],

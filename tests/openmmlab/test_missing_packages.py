@@ -299,7 +299,8 @@ del transformers.modeling_utils.apply_chunking_to_forward
 """
     (line,) = run(script + ANSWER.format(configs=["mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py"]))
     assert line.startswith("needs transformers<4.46 | ")
-    assert line.endswith(f"transformers 5.0.0 is installed, which does not work with this stack; {TRANSFORMERS}")
+    problem = "transformers 5.0.0 is installed, but does not work with the other installed packages"
+    assert line.endswith(f"{problem}; {TRANSFORMERS}")
 
 
 def test_setuptools_without_pkg_resources_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +328,7 @@ def test_package_faults_and_user_faults_are_distinguished(tmp_path: Path) -> Non
     assert raised.value.status == "broken upstream"
     assert (
         raised.value.fix
-        == f"report it upstream: the unchanged config of mmdet {importlib.metadata.version('mmdet')} fails"
+        == f"report to the authors of mmdet {importlib.metadata.version('mmdet')} that this unchanged config fails"
     )
     assert raised.value.problem == "model.neck.force_grad_on_level is not an option of FPN"
 
@@ -372,7 +373,7 @@ def test_a_fork_is_named_as_it_is_installed(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(str(site))
     with pytest.raises(LrdecayError) as raised, classify_upstream_faults(str(config), (), "cpu"):
         raise LrdecayError("model does not build", where=str(config))
-    assert raised.value.fix == "report it upstream: the unchanged config of onedl-forked-zoo 1.2 fails"
+    assert raised.value.fix == "report to the authors of onedl-forked-zoo 1.2 that this unchanged config fails"
 
 
 def test_a_machine_without_memory_is_not_upstreams_fault() -> None:

@@ -112,7 +112,7 @@ WRITE_OPTIMIZER = "write optimizer=dict(type=..., lr=...)"
         (
             f"{DEFAULT}, optimizer=dict(weight_decay='low')",
             "optim_wrapper.optimizer.weight_decay is 'low', a str, not a number",
-            "set it to a number",
+            "set optim_wrapper.optimizer.weight_decay to a number",
         ),
         (
             f"{DEFAULT}, paramwise_cfg=dict(norm_decay_mult='0')",

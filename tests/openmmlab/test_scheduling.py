@@ -229,7 +229,7 @@ def test_an_epoch_of_repeated_datasets(tmp_path: Path) -> None:
         (
             None,
             dict(type="EpochBasedTrainLoop", by_epoch=True, max_epochs=3),
-            r"train_cfg has both 'type' and 'by_epoch'; remove one of them",
+            r"train_cfg has both 'type' and 'by_epoch'; remove type or by_epoch",
         ),
         (None, dict(by_epoch=True, max_epochs=2.5), r"train_cfg\.max_epochs is 2\.5, not a number of epochs"),
         (None, {}, r"config has no 'train_cfg'"),
@@ -276,7 +276,7 @@ def test_a_scheduler_that_counts_iterations_by_itself_needs_their_number(own_sch
     with pytest.raises(LrdecayError) as caught:
         run_schedule(planned, audit(str(path)), run_length(planned.plan))
     assert caught.value.line() == (
-        f"{path}: BySteps at param_scheduler[1] counts iterations, but the run is counted in epochs; "
+        f"{path}: BySteps at param_scheduler[1] counts iterations, but the number of iterations per epoch is unknown; "
         "give --iters-per-epoch N"
     )
 

@@ -121,7 +121,7 @@ def test_it_is_shown(frozen_toy: str, capsys: pytest.CaptureFixture[str]) -> Non
         assert run([name, frozen_toy, *arguments]) == 0
         shown[command] = capsys.readouterr().out
     assert "frozen by train() after the optimizer is built, still in groups: 4 tensors" in shown["inspect",]
-    assert "4 frozen (4 of them in groups, 4 by train())" in shown["inspect",]
+    assert "4 frozen (4 in groups, 4 by train())" in shown["inspect",]
     assert shown["inspect", "--by", "parameter"].count("  frozen by train()  ") == 4
     assert "frozen by train()" in shown["inspect", "--by", "module"]
     assert shown["inspect", "--format", "html"].count('"frozen by train()"') == 4
@@ -152,7 +152,9 @@ def test_parameters_unfrozen_by_train(
     path = dumped(tmp_path, model={"type": "ThawingToy"}, optim_wrapper=wrapper, custom_imports=IMPORTS)
     assert states(audit(path))[status] == {"backbone.stages.0.0.weight", "backbone.stages.0.0.bias"}
     assert run(["check", path, "--select", "LRD101"]) == code
-    assert (": train() unfreezes 2 of them after the optimizer is built" in capsys.readouterr().out) == bool(code)
+    assert (": train() unfreezes 2 of these tensors after the optimizer is built" in capsys.readouterr().out) == bool(
+        code
+    )
     moved = train(Config.fromfile(path), tmp_path / "work").moved
     assert ("backbone.stages.0.0.weight" in moved) == (code == 0)
 

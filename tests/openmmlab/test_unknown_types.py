@@ -17,14 +17,14 @@ MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayO
 @pytest.mark.parametrize(
     ("name", "scope", "expected"),
     [
-        (MMDET, "mmengine", f"it belongs to mmdet: write mmdet.{MMDET}"),
-        (MMDET, "mmpose", f"it belongs to mmdet: write mmdet.{MMDET}"),
+        (MMDET, "mmengine", f"the constructor belongs to mmdet: write mmdet.{MMDET}"),
+        (MMDET, "mmpose", f"the constructor belongs to mmdet: write mmdet.{MMDET}"),
         (
             MMPRETRAIN,
             "mmdet",
-            f"it belongs to mmpretrain: did you mean mmdet's {MMDET}, or mmpretrain.{MMPRETRAIN}?",
+            f"the constructor belongs to mmpretrain: did you mean mmdet's {MMDET}, or mmpretrain.{MMPRETRAIN}?",
         ),
-        (f"mmdet.{MMPRETRAIN}", "mmengine", f"it belongs to mmpretrain: write mmpretrain.{MMPRETRAIN}"),
+        (f"mmdet.{MMPRETRAIN}", "mmengine", f"the constructor belongs to mmpretrain: write mmpretrain.{MMPRETRAIN}"),
         ("LearningRateDecayOptimzerConstructor", "mmpretrain", f"did you mean {MMPRETRAIN}?"),
         ("LearningRateDecayOptimzerConstructor", "mmengine", f"did you mean mmdet.{MMDET}?"),
         ("DefaultOptimWraperConstructor", "mmdet", "did you mean DefaultOptimWrapperConstructor?"),
@@ -51,7 +51,7 @@ def test_a_constructor_of_a_package_that_is_not_installed(name: str, distributio
 
 def test_a_package_that_is_not_installed_is_not_advised() -> None:
     assert suggest_constructor("Own", "mmdet", {"Own": "no_such_package"}) == (
-        f"it belongs to no_such_package, which is not installed: did you mean mmdet's {MMDET}?"
+        f"the constructor belongs to no_such_package, which is not installed: did you mean mmdet's {MMDET}?"
     )
 
 

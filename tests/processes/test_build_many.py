@@ -89,7 +89,7 @@ def test_the_cache_is_read_for_every_config_and_stores_built_maps() -> None:
         "a.py": ("ok", ""),
         "b.py": ("ok", ""),
         "refused.py": ("no-model", "is odd; change it"),
-        "lost.py": ("crashed", "ended its process with exit code 7"),
+        "lost.py": ("crashed", "exit code 7"),
         "broken.py": ("error", "internal error: ArithmeticError: by design"),
     }
 
@@ -132,7 +132,7 @@ def test_a_number_that_json_cannot_contain_is_refused_on_writing() -> None:
         (["a.py", "refused.py"], "refused.py: model: is odd; change it", "no-model"),
         (
             ["lost.py", "a.py"],
-            "lost.py: the build process died: ended its process with",
+            "lost.py: the build process died: exit code",
             "error",
         ),
         # In the given order, whichever failed first.

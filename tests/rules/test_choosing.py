@@ -36,7 +36,7 @@ def test_the_longer_prefix_counts(select: list[str], ignore: list[str], expected
 @pytest.mark.parametrize(
     ("select", "ignore", "message"),
     [
-        pytest.param([""], [], "--select: no rule ''; lrdecay rule --all lists them", id="empty"),
+        pytest.param([""], [], "--select: no rule ''; run lrdecay rule --all to list all rules", id="empty"),
         pytest.param(["LRD3", "LRD3O1"], [], "--select: no rule 'LRD3O1'; did you mean LRD301?", id="letter O"),
         pytest.param(
             [],

@@ -342,4 +342,7 @@ def test_a_fix_names_the_rate_of_the_groups(rate: float, tmp_path: Path) -> None
 def test_the_optimizers_default_weight_decay_is_named(tmp_path: Path) -> None:
     """YOLO-World issue 190."""
     (norms,) = found("optim_wrapper = dict(constructor='ToyKindsDecay')\n", tmp_path, "LRD401")
-    assert "have weight decay 0.01, AdamW's default, because ToyKindsDecay drops the config's 0.05" in norms.message
+    assert (
+        "have weight decay 0.01, the default of AdamW, because ToyKindsDecay ignores the config's weight decay 0.05"
+        in norms.message
+    )

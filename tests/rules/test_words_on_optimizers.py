@@ -41,7 +41,8 @@ class FirstLr(torch.optim.AdamW):
 """
 DEFAULT = "constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict(_delete_=True{})"
 FROZEN = DEFAULT.format(", custom_keys=dict(backbone={})")
-FIRST, AT_ZERO = "trains every group at the first group's lr (LRD802)", "moves it although its lr is 0 (LRD804)"
+FIRST = "trains every group at the first group's lr (LRD802)"
+AT_ZERO = "trains this group although its lr is 0 (LRD804)"
 
 
 @pytest.fixture

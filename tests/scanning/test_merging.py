@@ -43,7 +43,7 @@ REFUSED = {
         shard(tool=Tool("lrdecay", "1")),
         "second.json: the scan used another version of lrdecay than first.json",
     ),
-    "one shard of three": (shard(shard="2/3"), "second.json: shard 1/3, 3/3 is missing; give the scans of all shards"),
+    "one shard of three": (shard(shard="2/3"), "second.json: shard 1/3, 3/3 is missing; give the files of all shards"),
     "the same shard": (msgspec.json.encode(SHARD), "second.json: $.records[0]: a.py is also in first.json"),
 }
 

@@ -24,7 +24,10 @@ SIDES: tuple[Literal["before", "after"], ...] = ("before", "after")
 
 
 def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
-    """Return the aspects with these names. Raises LrdecayError for an unknown name."""
+    """Return the aspects with these names, such as ``lr``. An aspect is a property that ``diff`` compares.
+
+    Raises LrdecayError for an unknown name.
+    """
     known: dict[str, Aspect] = {aspect: aspect for aspect in ASPECTS}
     aspects = set()
     for name in names:
@@ -35,7 +38,7 @@ def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
 
 
 def check_tolerance(rtol: float) -> None:
-    """Raise LrdecayError unless ``rtol`` is a number of at least 0."""
+    """Raise LrdecayError if ``rtol`` is negative or NaN."""
     if not rtol >= 0:
         raise LrdecayError(
             f"the tolerance {rtol} is invalid", where="--rtol", fix="give a number of at least 0, such as 1e-6"
@@ -45,11 +48,11 @@ def check_tolerance(rtol: float) -> None:
 def diff(
     before: GroupMap, after: GroupMap, *, rtol: float = 0.0, only: Iterable[str] | None = None
 ) -> Iterator[Change]:
-    """Yield every change from one map to the other, in the order of the first map; added parameters come last.
+    """Yield every difference between two maps, in the order of the first map. Added parameters come last.
 
-    Group, numbers and options of a parameter are compared only if the parameter is in a group in both maps. Otherwise
-    ``added``, ``removed`` or ``state`` reports the difference. These three are reported even if ``only`` does not name
-    them, when a value that ``only`` names, such as the lr, exists in only one of the maps.
+    If a parameter is in a group in both maps, its group, numbers and options are compared. Otherwise, ``added``,
+    ``removed`` or ``state`` reports the difference, even if ``only`` does not name these three. For example, with
+    ``only=["lr"]`` an added parameter is reported, because its lr exists only in the second map.
 
     Args:
         before: the first map.
@@ -67,7 +70,10 @@ def diff(
 
 
 def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
-    """True if only one of the two maps has a compared value: in the other map, the tensor is missing or in no group."""
+    """True if only one of the two maps has a compared value of the tensor, for example its lr.
+
+    In the other map, the tensor is missing or in no group.
+    """
     if change.aspect in ("added", "removed") and not compared.isdisjoint(("frozen", "shape")):
         return True
     has_values = change.aspect == "state" or str(change.before or change.after).startswith("grouped")
@@ -75,9 +81,9 @@ def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
 
 
 def one_side(change: Change) -> Literal["before", "after"] | None:
-    """Return which of the two maps is the only one that contains the tensor, or that has it in a group.
+    """Return ``before`` or ``after``: the only map that has the tensor, or the only map with the tensor in a group.
 
-    Returns ``before`` for the first map and ``after`` for the second map; None if the change is of another kind.
+    For example, an added tensor gives ``after``. Returns None for other changes, such as a changed lr.
     """
     if change.aspect in ("added", "removed"):
         return "after" if change.aspect == "added" else "before"
@@ -90,7 +96,7 @@ def one_side(change: Change) -> Literal["before", "after"] | None:
 
 
 def digest_of(group_map: GroupMap) -> str:
-    """Return the SHA-256 of all values that :func:`diff` compares. Maps with equal digests do not differ."""
+    """Return the SHA-256 of all values that :func:`diff` compares. Maps with the same SHA-256 have no differences."""
     kinds = {id(None): ""}
     for group in group_map.groups:
         options = group_options(group)
@@ -138,7 +144,7 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
 
 
 def renames(before: GroupMap, after: GroupMap) -> dict[str, str]:
-    """Return a dict from old to new names, for the parameters of renamed but otherwise unchanged modules."""
+    """Return a dict from old to new parameter names, only for modules that were renamed and not changed otherwise."""
     return find_renames(*({tensor.name: _traits(tensor) for tensor in side.tensors()} for side in (before, after)))
 
 
@@ -199,7 +205,10 @@ def _group_changes(
 def _turn_changes(
     old: Tensor, new: Tensor, optimizers: tuple[str, str], rtol: float
 ) -> Iterator[tuple[Aspect, Any, Any]]:
-    """Yield changes of a tensor that several optimizers step in turn. Values that differ are listed by optimizer."""
+    """Yield the changes of a tensor that several optimizers step in turn.
+
+    The values of a change are dicts from the name of an optimizer to its value.
+    """
     before, after = (
         {held.group.optimizer: held.group for held in side.in_groups() if held.group} for side in (old, new)
     )
@@ -222,21 +231,22 @@ def _turn_changes(
 def group_options(group: ParameterGroup) -> dict[str, Any]:
     """Return the options of a group that ``diff`` compares.
 
-    For an option with less than double precision, another key contains the precision: ``lr precision`` for ``lr``.
+    If an option has less than double precision, the result also contains its precision. For example, the key
+    ``lr precision`` contains the precision of ``lr``.
     """
     return {key: value for key, value in _all_options(group).items() if key not in _IDENTITY}
 
 
 def _all_options(group: ParameterGroup) -> dict[str, Any]:
-    """Return all options of a group. If a value has less than double precision, add a key such as ``lr precision``."""
+    """Return all options of a group, and the precisions below double precision, for example ``lr precision``."""
     precisions = group.precisions or {}
     return {**group.options, **{f"{key} precision": precision for key, precision in precisions.items()}}
 
 
 def _unchanged(old: ParameterGroup, new: ParameterGroup, key: str, was: Any, now: Any, rtol: float = 0.0) -> bool:
-    """True if the value of ``key`` is equal in two groups.
+    """True if the option ``key`` has the same value in both groups.
 
-    A float32 tensor and a Python float may differ by rounding.
+    If one value is a float32 tensor and the other a Python float, they may differ by rounding.
     """
     # An lr scale that was not recorded is computed from the lr.
     kept = "lr" if key == "lr_scale" else key
@@ -247,7 +257,7 @@ def _unchanged(old: ParameterGroup, new: ParameterGroup, key: str, was: Any, now
 def group_label(group: ParameterGroup) -> str:
     """Return the group's name.
 
-    A numbered name becomes ``group_*``, because the number changes if earlier parameters are added or removed.
+    A numbered name, such as ``group_3``, becomes ``group_*``: its number changes if earlier parameters are added.
     """
     return group.name if group.named else f"{group.optimizer}.group_*".removeprefix(".")
 

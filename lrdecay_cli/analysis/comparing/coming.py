@@ -1,4 +1,4 @@
-"""Report future lrs in ``diff``, if at least one side resumes from a checkpoint."""
+"""Report future lrs in ``diff`` if at least one of the two compared trainings resumes from a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VERBS = {"begin": "begins", "end": "ends"}
 
 
 def coming_tables(coming: Coming | None) -> Iterator[Table]:
-    """Yield a table of the future values that differ, with one row for all groups with equal differences.
+    """Yield a table of the future values that differ, for example lrs. Groups with equal differences share one row.
 
     Yields nothing if no future values differ.
     """
@@ -51,7 +51,7 @@ def coming_tables(coming: Coming | None) -> Iterator[Table]:
 
 
 def coming_rows(coming: Coming | None) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of the CSV table: each value that differs, at the first difference and in the last iteration."""
+    """Yield two CSV rows for each value that differs: for the first iteration that differs, and for the last one."""
     for value in coming.values if coming else ():
         of = (" ".join(value.where), f"future {value.parameter} at iteration {value.iteration}")
         yield (*of, value.before, value.after, value.tensors)
@@ -60,7 +60,10 @@ def coming_rows(coming: Coming | None) -> Iterator[tuple[Any, ...]]:
 
 
 def coming_summary(coming: Coming | None) -> str:
-    """Return words about future lrs for the summary of the report; empty if no future lrs were compared."""
+    """Return the part of the summary about future lrs, for example ``; future lrs are the same``.
+
+    Return an empty text if no future lrs were compared.
+    """
     if coming is None or coming.unjudged or coming.finished:
         return ""
     if not coming.values:
@@ -78,7 +81,8 @@ def coming_notes(coming: Coming | None) -> Iterator[Note]:
         return
     if coming.finished:
         yield Note(
-            f"the training had ended when the checkpoint was saved, at iteration {coming.first:,}: it has no future lrs"
+            f"the checkpoint was saved at iteration {coming.first:,}, when the training had ended, so there are no"
+            " future lrs"
         )
         return
     level: Level = "warning" if coming.values else "info"
@@ -88,8 +92,8 @@ def coming_notes(coming: Coming | None) -> Iterator[Note]:
         # A side that starts anew has none, like a checkpoint without schedulers; the values show if that matters.
         if saved is not None and saved != coming.schedulers:
             yield Note(
-                f"the checkpoint has {count(saved, 'scheduler')} and the config {coming.schedulers}: mmengine restores"
-                " schedulers by position and starts the other schedulers anew",
+                f"the checkpoint has {count(saved, 'scheduler')} and the config has {coming.schedulers}: mmengine"
+                " restores schedulers by position and starts the remaining schedulers anew",
                 level,
             )
     if coming.saved == (None, None) and coming.schedulers:
@@ -106,7 +110,10 @@ def coming_notes(coming: Coming | None) -> Iterator[Note]:
 
 
 def when(iteration: int, coming: Coming) -> str:
-    """Return an iteration as text, with the epoch if an epoch begins at this iteration."""
+    """Return an iteration as text, for example ``iteration 7,330 (epoch 1)``.
+
+    The text contains the epoch only if an epoch begins at this iteration.
+    """
     per_epoch = coming.iterations_per_epoch
     epoch = f" (epoch {iteration // per_epoch:,})" if per_epoch and iteration % per_epoch == 0 else ""
     return f"iteration {iteration:,}{epoch}"
@@ -145,7 +152,10 @@ def _in_epochs(value: Any, scheduler: RestoredScheduler, coming: Coming) -> Any:
 
 
 def _constant_lr_note(lrs: Sequence[ComingValue], side: int, other: int, coming: Coming) -> Note | None:
-    """Return a note if the lrs of one map stay constant while the lrs of the other map change; otherwise None."""
+    """Return a note if the lrs of one map stop changing at an iteration at which the lrs of the other map still change.
+
+    Otherwise return None.
+    """
     rests = [(value.rests_before, value.rests_after) for value in lrs]
     ends = [(value.last_before, value.last_after)[side] for value in lrs]
     still = max(rest[side] for rest in rests)

@@ -1,7 +1,7 @@
-"""Fold thousands of changes into few lines (a pattern for parameters with equal changes), and find renamed modules.
+"""Fold thousands of changes into few lines (one pattern for all parameters with the same change).
 
-A renamed module exists only under its old name in the first map, and only under its new name in the second map. It is
-otherwise unchanged.
+The module also finds renamed modules. A renamed module exists only under its old name in the first map, and only under
+its new name in the second map. Apart from the name, the module is the same in both maps.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ _Parting = tuple[int, tuple[str, ...], tuple[str, ...]]
 
 
 def fold(changes: Iterable[Change], names_before: Sequence[str], names_after: Sequence[str]) -> list[FoldedChange]:
-    """Fold parameters with equal changes into patterns.
+    """Fold parameters with the same change into patterns.
 
-    A pattern matches only parameters with the same change. It is tested on the names of the first map for removed or
-    renamed parameters, on the names of the second map for added parameters, and on all names otherwise.
+    A pattern matches only parameters with the same change. For removed or renamed parameters, the pattern is tested on
+    the names of the first map. For added parameters, the pattern is tested on the names of the second map. For other
+    changes, the pattern is tested on the names of both maps.
 
     Args:
         changes: from :func:`diff`, each change once.
@@ -61,7 +62,7 @@ def fold(changes: Iterable[Change], names_before: Sequence[str], names_after: Se
 
 
 def _fold_renames(changes: Iterable[Change], before: Universe, after: Universe) -> Iterator[FoldedChange]:
-    """Fold renames by their old and new names, so that ``norm3 → final_norm`` in every layer becomes one change."""
+    """Fold renames with the same old and new part: ``norm3 → final_norm`` in every layer becomes one change."""
     alike: dict[_Parting, dict[str, str]] = {}
     for change in changes:
         alike.setdefault(_parting(change.before, change.after), {})[change.before] = change.after
@@ -98,8 +99,8 @@ def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) 
     - No parameter of the module has the same name in both maps.
     - The second map has a module with only new names. Its parameters have the same names within the module and the
       same properties.
-    - On both sides, no other module has these contents. Modules under the same parent and numbered siblings need not be
-      unique: they are paired in order.
+    - In both maps, no other module has the same contents, at least under the same parent. Numbered siblings may have
+      the same contents: such siblings are paired in order.
 
     Args:
         before: the properties that a rename keeps, by parameter name.
@@ -130,7 +131,7 @@ def _whole_modules(
 
     Args:
         names: the properties of each parameter of one map, by name.
-        others: the same for the other map.
+        others: the properties of each parameter of the other map, by name.
         contents: a dict from the contents of a module to its id, for both maps; the function adds new contents.
     """
     modules: dict[int, list[_Module]] = {}
@@ -155,7 +156,7 @@ def _whole_modules(
 
 
 def _pairs(old: Iterable[_Module], new: Iterable[_Module]) -> Iterator[tuple[_Module, _Module]]:
-    """Pair old and new modules with the same contents."""
+    """Yield pairs of an old and a new module. All modules in ``old`` and ``new`` have the same contents."""
     olds, news = _by_parent(old), _by_parent(new)
     for parent in [parent for parent in olds if parent in news]:
         siblings = (olds[parent], news[parent])

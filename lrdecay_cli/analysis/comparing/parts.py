@@ -79,8 +79,8 @@ def changed_parts(
 def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = False) -> Table:
     """Return a table with one row for each changed layer or module.
 
-    Without ``whole``, empty columns are omitted. The columns with the lowest and highest factor are omitted too, if
-    both factors are equal in every row.
+    If ``whole`` is false, empty columns are omitted. If the lowest and the highest factor are equal in every row, the
+    columns of these two factors are omitted too.
     """
     columns: list[tuple[Column, Callable[[ChangedPart], Any]]] = [
         (Column(by, by, "name", vital=True), lambda part: part.name),
@@ -109,8 +109,8 @@ def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = Fal
 def aspects_text(aspects: Mapping[str, int]) -> str:
     """Return the number of changes of each aspect as text, such as ``lr 3, weight decay 1``.
 
-    If the group changes as often as the layer id, the changes of the group are omitted, because they follow from those
-    of the layer id. Likewise, changes of the lr scale are omitted if the lr changes as often.
+    If ``group`` and ``layer id`` have the same number of changes, ``group`` is omitted, because a new layer id gives a
+    new group. ``lr scale`` is omitted if it has the same number of changes as ``lr``.
     """
     implied = {
         aspect for aspect, by in (("group", "layer_id"), ("lr_scale", "lr")) if aspects.get(aspect) == aspects.get(by)

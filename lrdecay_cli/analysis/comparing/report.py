@@ -37,9 +37,16 @@ from lrdecay_cli.text.spelling import as_key
 
 
 def check_aspects(only: Sequence[str] | None, rtol: float) -> frozenset[Aspect] | None:
-    """Return the aspects that ``only`` names, separated by commas; None for all aspects.
+    """Return the aspects to compare, such as ``lr``; None for all aspects.
 
-    Raises LrdecayError for an unknown aspect. Call this function before a model is built for a comparison.
+    Call this function before a model is built, so that a wrong option fails at once.
+
+    Args:
+        only: the values of ``--only``. One value can name several aspects: ``lr,weight_decay``.
+        rtol: the relative tolerance, which is only checked.
+
+    Raises:
+        LrdecayError: an aspect is unknown, or the tolerance is invalid.
     """
     check_tolerance(rtol)
     if not only:
@@ -66,11 +73,11 @@ def comparison(
         after: the second map.
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare, see :func:`check_aspects`; None for all.
-        verbose: list every parameter of a pattern.
-        coming: the future values of both sides, if one side resumes from a checkpoint.
-        origins: for each side that is a config, where its options are set.
-        by: unit of a row: ``parameter``, ``layer`` or ``module``.
-        sources: the two sides as the user named them; empty to use the paths in the maps.
+        verbose: list every parameter that matches a name pattern.
+        coming: the future lrs of two trainings, if a training resumes from a checkpoint.
+        origins: for each of the two maps, the files and lines that set the config's options; None if unknown.
+        by: what a row of the table describes: ``parameter``, ``layer`` or ``module``.
+        sources: the paths of the two maps or configs as the user typed them; empty to use the paths in the maps.
     """
     changes = tuple(diff(before, after, rtol=rtol, only=only))
     packages = package_changes(before, after)
@@ -140,15 +147,16 @@ def comparison(
 
 
 def _describe(setting: SettingChange) -> str:
-    """Return the change of a setting and the place that sets it: ``6 → 7, configs/_base_/convnext.py:2``."""
+    """Return the change of a setting with its file and line: ``6 → 7, configs/_base_/convnext.py:2``."""
     places = [f", {option.origin.place}" for option in (setting.after_option, setting.before_option) if option]
     return f"{shown_setting(setting)}{''.join(places[:1])}"
 
 
 def _side(source: str, group_map: GroupMap) -> str:
-    """Return the text that names one of the two compared maps: its source as the user named it.
+    """Return the name of a compared map for the report, for example ``map.json (map of configs/a.py)``.
 
-    The config of an exported map, or the checkpoint of a work directory, follows in parentheses.
+    The name starts with the path that the user typed. For an exported map, the config follows in parentheses; for a
+    work directory, the checkpoint.
     """
     path = group_map.config.path
     if source == path:
@@ -170,13 +178,16 @@ def _lead(
 ) -> tuple[str, ...]:
     extent = extent_sentence(changes, total, pairs, only)
     if coming and coming.values:
-        extent += f"; future lrs differ from {when(coming.first, coming)} on"
+        extent += f"; future lrs (from {when(coming.first, coming)} on) differ"
     presence = presence_sentence(changes, only)
     return tuple(filter(None, (extent, presence, cause_sentence(changes, changed_settings, origins, cause, packages))))
 
 
 def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
-    """Yield notes on code that only one of the two configs runs, during training. Group maps do not show its effect."""
+    """Yield notes on hooks, loops and strategies that act only during training, if they differ between the configs.
+
+    A group map does not show the effect of this code.
+    """
     olds, news = ({(each.name, each.may) for each in side.training.unrun or ()} for side in (before, after))
     if before.checkpoint or after.checkpoint or olds == news:
         return
@@ -191,7 +202,7 @@ def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
         texts = tuple(f"{path}: {describe_factor(batch)}" for path, batch in batches if batch.lr_factor is not None)
         ratio = after.lr_factor / before.lr_factor
         yield Note(
-            f"auto_scale_lr alone makes every lr of the second side {ratio:g} times the lr of the first side",
+            f"auto_scale_lr alone makes every lr of the second config {ratio:g} times the lr of the first config",
             "info",
             texts,
         )
@@ -202,7 +213,7 @@ def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 
 def extent_of(changes: Sequence[Change], before: GroupMap, after: GroupMap) -> str:
-    """Return the size of the difference: ``3 of 180 tensors (lr 3)``; without differences the number of tensors."""
+    """Return how many tensors differ: ``3 of 180 tensors (lr 3)``. If no tensor differs: ``180 tensors``."""
     total = len({*before.names(duplicates=True), *after.names(duplicates=True)})
     if not changes:
         return f"{total} tensors"

@@ -1,4 +1,4 @@
-"""Compare the settings of two runs (base lr, optimizer, constructor options, …), and find where they are set."""
+"""Compare settings of two trainings, such as base lr and optimizer, and find the config options that set them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lrdecay_cli.origins.of_maps import changed_option, keys_of_setting
 
 
 def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
-    """Return the settings that apply to the whole run and differ, with one record per option.
+    """Return the settings, such as the base lr, that differ between two maps.
 
-    The path of the config and the environment of the maps are not compared.
+    Only settings of the whole training are compared. The path of the config and the environment are not compared.
     """
     olds, news = dict(run_settings(before)), dict(run_settings(after))
     return [
@@ -30,9 +30,9 @@ def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
 def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset | UnsetType:
     """Return why a map has no value for a setting; ``UNSET`` if the map has a value.
 
-    The reason is ``absent`` if the run does not have the setting. It is ``not recorded`` if the map is from a
-    checkpoint that does not contain the value, or contains it only in the text of its config. A checkpoint
-    contains the base lr and the base weight decay only if the constructor recorded them.
+    The reason is ``absent`` if the training does not have the setting. It is ``not recorded`` if the map is from a
+    checkpoint that does not contain the value. For example, a checkpoint contains the base lr and the base weight
+    decay only if the constructor recorded them.
     """
     recorded = {
         "constructor": group_map.constructor.type,
@@ -50,9 +50,9 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
 
 
 def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
-    """Return a copy of the setting that also contains, for each side, the config option that sets it.
+    """Return a copy of the setting that also contains the config option that sets its value before and after.
 
-    The option includes its file and line. It is missing if lrdecay does not know the config of a side.
+    The option includes its file and line. If ``before`` or ``after`` is None, the option of this config is missing.
     """
     keys = keys_of_setting(setting.name)
     if keys is None:
@@ -63,7 +63,7 @@ def with_options(setting: SettingChange, before: ConfigOrigins | None, after: Co
 
 
 def run_settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
-    """Yield the path in the map and the value of every setting that :func:`settings` compares."""
+    """Yield the path (such as ``optimizer.type``) and the value of every setting that :func:`settings` compares."""
     yield "model.type", group_map.model.type
     yield "model.backbone", group_map.model.backbone
     yield "base_lr", group_map.base_lr

@@ -1,4 +1,4 @@
-"""Find out why a config has other groups in another environment: options, model, constructor or optimizer."""
+"""Find out why a config has different groups in two environments: options, model, constructor or optimizer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lrdecay_cli.domain.stack_difference import Cause
 DECIDING = ("model", "optim_wrapper", "auto_scale_lr", "default_scope")
 """Top-level options that affect the groups."""
 OTHERS = ("optim_wrapper", "param_scheduler", "train_cfg", "auto_scale_lr", "custom_hooks")
-"""Top-level options that affect the training but not the groups."""
+"""Top-level options that affect the training and may differ even if the groups are equal."""
 MODEL_ASPECTS: tuple[Aspect, ...] = ("added", "removed", "renamed", "shape", "state", "frozen")
-"""Aspects that only the model affects."""
+"""Aspects of a change that only the model can cause, for example another shape."""
 _RECORDED = ("constructor", "constructor_module", "backbone", "groups", "tensors", "parameters", "frozen", "missing")
 _RECORDED_NUMBERS = ("lr_min", "lr_max", "lr_scale_min", "lr_scale_max")
 
@@ -45,7 +45,7 @@ class Option(msgspec.Struct, frozen=True):
 
 
 def differing_options(before: Any, after: Any, keys: Iterable[str]) -> list[Option]:
-    """Return every option below ``keys`` that differs.
+    """Return every option below the top-level ``keys`` that differs between two configs.
 
     Two dicts with the same ``type`` are compared entry by entry, and so are two lists of dicts with the same length.
     """
@@ -74,19 +74,21 @@ def _of_mappings(values: Iterable[Any]) -> bool:
 
 
 def option_causes(options: Iterable[Option], *, proven: bool = False) -> tuple[Cause, ...]:
-    """Return a cause of the different groups for each option that differs between the two configs."""
+    """Return one cause of the different groups for each option that differs between the two configs."""
     return tuple(Cause("config", each.name, each.before, each.after, proven=proven) for each in options)
 
 
 def package_causes(
     changes: Sequence[Change], before: GroupMap, after: GroupMap, *, proven: bool = False
 ) -> tuple[Cause, ...]:
-    """Return the causes in the code of packages, inferred from changes of the groups that options do not explain.
+    """Return the causes that are in the code of packages.
+
+    They are inferred from changes of the groups that no option of the config explains.
 
     Args:
         changes: the changes of the groups.
-        before: the map of the first side.
-        after: the map of the second side.
+        before: the group map from the first environment.
+        after: the group map from the second environment.
         proven: True if builds prove that the config's options are not the cause of the changes.
     """
     causes = [
@@ -116,7 +118,7 @@ def package_causes(
 def _optimizer_causes(changes: Sequence[Change], before: GroupMap, after: GroupMap, proven: bool) -> Iterator[Cause]:
     """Yield the differences between two optimizers that cause different groups.
 
-    Such a difference is the class, an option of a group, or the default of an lr or weight decay that is not set.
+    Such a difference is another class, another option of a group, or another default lr or weight decay.
     """
     differing = {change.aspect for change in changes}
     for name, aspect, old, new in (
@@ -148,20 +150,20 @@ def _has_layer_ids(changes: Iterable[Change]) -> bool:
 
 
 def map_options(before: GroupMap, after: GroupMap) -> list[Option]:
-    """Return the options below ``optim_wrapper`` that differ. A map contains no other options that affect groups."""
+    """Return the options below ``optim_wrapper`` that differ. Maps contain no other options that affect the groups."""
     old, new = ({"optim_wrapper": side.training.optim_wrapper} for side in (before, after))
     return differing_options(old, new, ("optim_wrapper",))
 
 
 def training_values(group_map: GroupMap) -> dict[str, Any]:
-    """Return the options in a map that affect the training but not the groups (``OTHERS``)."""
+    """Return the options of :data:`OTHERS` that a group map contains."""
     training = group_map.training
     schedulers = [*training.param_scheduler]
     return {"optim_wrapper": training.optim_wrapper, "param_scheduler": schedulers, "train_cfg": training.train_cfg}
 
 
 def record_causes(before: ScanRecord, after: ScanRecord) -> tuple[Cause, ...]:
-    """Return the causes of a difference between the records of one config in two scans; empty if they are equal."""
+    """Return why the records of a config in two scans differ. The result is empty if the records are equal."""
     if before.digest and before.digest == after.digest:
         return ()
     fields = (*_RECORDED, *_RECORDED_NUMBERS)

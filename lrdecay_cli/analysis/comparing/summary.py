@@ -1,4 +1,4 @@
-"""Summarize a comparison in up to three sentences: size of the changes, tensors on one side only, causes."""
+"""Summarize a comparison in up to three sentences: size of the changes, tensors in only one map, causes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def extent_sentence(
     if not changes:
         return f"No difference{among}: {of}"
     if not any(counts[aspect] for aspect in IN_GROUPS):
-        return f"No difference{among} in the tensors that both sides hold in groups"
+        return f"No difference{among} in the tensors that are in groups of both maps"
     # A scale repeats the lr, and a group's name repeats its layer id.
     implied = {*(("lr_scale",) if counts["lr"] else ()), *(("group",) if counts["layer_id"] else ())}
     differing = [aspect for aspect in ("lr", *IN_GROUPS) if counts[aspect] and aspect not in implied]
@@ -77,7 +77,7 @@ def presence_sentence(changes: Sequence[Change], compared: frozenset[Aspect] | N
     missing = ""
     if on_one_side and compared and not compared.isdisjoint(IN_GROUPS):
         names = listed(sorted(aspect.replace("_", " ") for aspect in compared & {*IN_GROUPS}))
-        missing = f": their {names} cannot be compared"
+        missing = f"; {names} cannot be compared for a tensor in groups of only one map"
     return "; ".join(parts) + missing
 
 
@@ -88,9 +88,10 @@ def cause_sentence(
     cause: Cause | None,
     packages: Sequence[PackageChange],
 ) -> str:
-    """Return a sentence with the settings that cause the changes, and their places.
+    """Return a sentence with the settings that cause the changes, and the files and lines that set them.
 
-    If no setting is a cause, the sentence contains the packages that differ. It is empty if no cause is known.
+    If ``cause`` is ``stack`` or ``zoo``, the sentence contains the packages that differ instead of settings. If no
+    cause is known, the result is an empty string.
     """
     behind: set[str] = set()
     for aspect in {change.aspect for change in changes}:
@@ -136,13 +137,16 @@ def _lr_change(changes: Sequence[Change], pairs: Mapping[str, LrPair]) -> str:
 
 
 def _values(aspect: Aspect, changes: Sequence[Change]) -> str:
-    """Return ``: 0.05 → 0`` if the aspect changes equally in all tensors; otherwise an empty string."""
+    """Return ``: 0.05 → 0`` if the aspect has the same change in all tensors; otherwise an empty string."""
     pairs = {shown_change(change.before, change.after) for change in changes if change.aspect == aspect}
     return f": {pairs.pop()}" if aspect in ("weight_decay", "optimizer") and len(pairs) == 1 else ""
 
 
 def _setting(setting: SettingChange) -> tuple[str, str]:
-    """Return the change of a setting as text, and the place that sets it; the place is empty if it is unknown."""
+    """Return the change of a setting, and the file and line that set it: ``("num_layers 6 → 7", "configs/a.py:2")``.
+
+    If the file is unknown, the second text is empty.
+    """
     option = setting.after_option or setting.before_option or None
     name = setting.name.rpartition(".options.")[2]
     values = shown_setting(setting)
@@ -152,9 +156,9 @@ def _setting(setting: SettingChange) -> tuple[str, str]:
 
 
 def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
-    """Return the name and both values of the first entry that differs between two dicts.
+    """Return the first entry that differs between two dicts: ``("custom_keys.norm.lr_mult", "0.1 → 0.2")``.
 
-    If lrdecay does not know which config file sets the entry, the name of the setting and ``differs`` are returned.
+    If lrdecay does not know which config file sets the entry, the result is ``("custom_keys", "differs")``.
     """
     old, new = (option or None for option in (setting.before_option, setting.after_option))
     known = new or old
@@ -166,9 +170,9 @@ def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
 
 
 def _model_options(before: ConfigOrigins | None, after: ConfigOrigins | None) -> Iterator[tuple[str, str]]:
-    """Yield the options of the model with different values in the two configs, and the places that set them.
+    """Yield each option of ``model`` that differs between the two configs, and the file and line that set it.
 
-    The options are read from the files of the configs.
+    The options are read from the text of the config files.
     """
     olds, news = (
         {option.keys: option for option in origins.options(("model",))} if origins else {}

@@ -1,4 +1,8 @@
-"""Show changes as tables. A table for people has one row for equal changes; a table for data has one row per aspect."""
+"""Show changes as tables.
+
+In the table for people, parameters with the same changes share a row. In the table for data frames, each changed aspect
+has a row.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ LONG_COLUMNS = (
     _FACTOR,
 )
 _NOT_RECORDED = ("lr_scale",)
-"""Aspects that every group has. A missing value means that the map lacks the numbers to compute it."""
+"""Aspects that every group has. A missing value means that the map lacks the numbers to compute the value."""
 
 # The most important columns first.
 _VITAL = ("lr_scale", "lr", "weight_decay")
@@ -118,7 +122,7 @@ def long_table(folded: Iterable[FoldedChange], further: Iterable[tuple[Any, ...]
 def shown_setting(setting: SettingChange) -> str:
     """Return the change of a setting: ``0.95 → 0.9``.
 
-    A side without the setting is shown as ``–`` or ``not recorded``.
+    If a map does not contain the setting, its value is shown as ``–`` or ``not recorded``.
     """
     sides = ((setting.before, setting.before_unset), (setting.after, setting.after_unset))
     if setting.before_unset or setting.after_unset or None in (setting.before, setting.after):
@@ -133,7 +137,7 @@ def _setting_side(value: Any, unset: Unset | UnsetType) -> str:
 
 
 def shown_change(before: Any, after: Any) -> str:
-    """Return ``before → after`` as readable text, with all digits if four digits look the same."""
+    """Return ``before → after`` as readable text. If both values have the same first four digits, show all digits."""
     texts = (shown(before), shown(after))
     if texts[0] == texts[1]:
         texts = (str(before), str(after))
@@ -154,9 +158,10 @@ def shown(value: Any) -> str:
 
 
 def drop_implied(profile: _Profile) -> None:
-    """Drop values that another column implies.
+    """Remove changes that follow from the change in another column.
 
-    Examples: a group named after its layer id; ``frozen`` in a row with ``in no group``.
+    For example, remove the change from group ``layer_1_decay`` to ``layer_2_decay``, because the column with the layer
+    id shows this change.
     """
     if "frozen" in profile.get("state", ()):
         profile.pop("frozen", None)

@@ -18,7 +18,7 @@ from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.text.name_patterns import Universe
 
-EXACT = "equal to the real group, bit for bit"
+EXACT = "same numbers as in the real group, bit for bit"
 # What an optimizer does with groups of different lrs, by its use of the lr; and with a group at lr 0.
 _LRS = {
     "distorted": "does not move groups in proportion to their lrs (LRD802)",
@@ -26,11 +26,14 @@ _LRS = {
     "ignored": "does not use the lr (LRD802)",
     "refused": "refuses these groups (LRD801)",
 }
-_AT_ZERO = {"trains": "moves it although its lr is 0 (LRD804)", "decays": "decays it although its lr is 0 (LRD804)"}
+_AT_ZERO = {
+    "trains": "trains this group although its lr is 0 (LRD804)",
+    "decays": "applies weight decay to this group although its lr is 0 (LRD804)",
+}
 
 
 class Explainer:
-    """Explains the parameters of one group map, with the rules of the constructor that built the groups."""
+    """Explains why parameters of a group map have their lr, with the rules of the constructor that built the groups."""
 
     def __init__(self, group_map: GroupMap) -> None:
         self._map = group_map
@@ -44,7 +47,7 @@ class Explainer:
             self._refusal = f"lrdecay's rules do not apply: {error}"
 
     def explain(self, chosen: Sequence[Tensor], *, folded: bool = True) -> list[Explanation]:
-        """Return one explanation per tensor, in order. With ``folded``, equal explanations are combined into one."""
+        """Return one explanation per tensor, in order. With ``folded``, tensors with the same explanation share one."""
         alike: dict[object, list[tuple[Tensor, Explanation]]] = {}
         for index, tensor in enumerate(chosen):
             item = self._one(tensor)
@@ -84,24 +87,30 @@ class Explainer:
         rules = self._rules
         if tensor.state == "duplicate":
             skipped = rules is not None and self._map.constructor.options.get("bypass_duplicate")
-            fate = "; bypass_duplicate=True skips this one" if skipped else ", which determines its group"
-            yield _state("another name of the same tensor", f"{tensor.of} is its first name{fate}")
+            fate = "; bypass_duplicate=True skips this name" if skipped else ", which determines the group"
+            yield _state("another name of the same tensor", f"{tensor.of} is the first name of this tensor{fate}")
         elif tensor.state == "frozen" and tensor.by_train:
-            yield _state("train()", "freezes it, and no group holds it")
+            yield _state("train()", "train() freezes the parameter, and no group contains it")
         elif tensor.state == "frozen":
-            skips = f"{self._spec.name} skips it before applying any rule" if rules else "no group holds it"
+            skips = f"{self._spec.name} skips frozen parameters" if rules else "no group contains this frozen parameter"
             yield _state("requires_grad=False", skips)
         elif tensor.state == "missing":
             yield _state("missing", self._why_missing(tensor))
         else:
             if tensor.state == "frozen_in_group" and tensor.by_train:
                 yield _state(
-                    "train()", "freezes it after the optimizer is built: it stays in its group but never trains"
+                    "train()",
+                    "train() freezes the parameter after the optimizer is built: in a group, but never updated",
                 )
             elif tensor.state == "frozen_in_group":
-                yield _state("requires_grad=False", "it is in a group anyway, but the optimizer does not update it")
+                yield _state(
+                    "requires_grad=False", "the frozen parameter is in a group, but the optimizer does not update it"
+                )
             elif tensor.by_train:
-                yield _state("train()", "unfreezes it after the optimizer is built, so that it trains")
+                yield _state(
+                    "train()",
+                    "train() unfreezes the parameter after the optimizer is built, so the optimizer updates it",
+                )
             if rules is not None and tensor.seen:
                 # A name that no rule covers: another constructor has the same class name.
                 with suppress(DecayError):
@@ -111,18 +120,19 @@ class Explainer:
 
     def _why_missing(self, tensor: Tensor) -> str:
         if tensor.averaged:
-            return "a moving average of another module: no optimizer has to hold it"
+            return "a moving average of another module, which needs no optimizer"
         if tensor.by_train and tensor.trainable:
-            return "train() unfreezes it after the optimizer is built without it: never updated"
+            return "train() unfreezes the parameter after the optimizer is built: in no group, and never updated"
         if self._map.is_wrapped and not tensor.name.startswith("module."):
-            return "the constructor uses .module as the model, and this tensor is outside it: never updated"
-        return "trainable, but the constructor puts it into no group: never updated"
+            return "the constructor reads only model.module, which does not contain this tensor: never updated"
+        return "the parameter is trainable, but the constructor puts it into no group: never updated"
 
     def _certainty(self, group: ParameterGroup | None, provenance: Provenance | None) -> tuple[Certainty, str]:
         if group is None:
             return "observed", "read from the model and its real optimizer"
         differing = [
-            f"{what} is {real}, the rules give {ours}" for what, real, ours in differing_numbers(group, provenance)
+            f"{what} is {real}, but lrdecay's rules give {ours}"
+            for what, real, ours in differing_numbers(group, provenance)
         ]
         if differing:
             return "disagrees", f"in the real group {'; '.join(differing)}"
@@ -130,13 +140,13 @@ class Explainer:
             return "observed", self._why_observed()
         exact = f"{EXACT}, in {precision}" if (precision := group.precision("lr")) else EXACT
         if provenance.layer_id is not None and provenance.layer_id.basis == "observed":
-            exact += "; the layer id is observed, from the model's get_layer_depth()"
+            exact += "; the layer id comes from the model's get_layer_depth()"
         elif self._spec.make_rules is None:
-            exact += "; the formula is the constructor's own arithmetic, as recorded"
+            exact += "; lrdecay recorded the formula while the constructor ran"
         return "recomputed", "; ".join([exact, *self._optimizer_remarks(group)])
 
     def _optimizer_remarks(self, group: ParameterGroup) -> Iterator[str]:
-        """Yield a sentence for each case in which the optimizer does not just apply the group's lr and weight decay."""
+        """Yield a sentence for each way in which the optimizer ignores or changes the group's lr or weight decay."""
         effects = self._map.optimizer.effects.get(group.optimizer)
         if effects is None:
             return
@@ -151,18 +161,18 @@ class Explainer:
         if group.weight_decay and effects.decay == "ignored":
             yield f"{effects.name} ignores the weight decay"
         elif effects.decay == "first group's" and own[0].weight_decay != group.weight_decay:
-            yield f"{effects.name} uses the first group's weight decay, {own[0].weight_decay!r}"
+            yield f"{effects.name} uses the weight decay of the first group, {own[0].weight_decay!r}, in every group"
 
     def _why_observed(self) -> str:
         if self._map.checkpoint is not None:
-            return "read from a checkpoint: the schedule has changed the constructor's numbers"
+            return "read from a checkpoint, in which schedulers have changed the numbers of the constructor"
         if self._refusal:
             return self._refusal
         if self._map.live:
-            return "a program made the groups, not a constructor that lrdecay knows"
+            return "a program built the groups without a constructor that lrdecay knows"
         if self._spec.make_rules is None:
             return f"lrdecay does not know the rules of {self._spec.name}"
-        return "lrdecay's rules give no numbers for it"
+        return "lrdecay's rules give no numbers for this group"
 
     def _together(self, members: Sequence[tuple[Tensor, Explanation]]) -> Explanation:
         names = tuple(dict.fromkeys(tensor.name for tensor, _ in members))

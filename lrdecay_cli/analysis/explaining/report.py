@@ -1,4 +1,4 @@
-"""Build the report of ``explain`` on parameters of a group map."""
+"""Build the report of the command ``explain``, which explains the lr of parameters of a group map."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ from lrdecay_cli.text.counting import count
 
 
 def check_question(patterns: Sequence[str], unlike: str | None, group: str | None) -> None:
-    """Raise LrdecayError if the command line names no parameter. Called before a model is built."""
+    """Raise LrdecayError if ``explain`` has no parameter to explain. Called before the model is built."""
     if (unlike is None) != (group is None):
         missing = "--group" if group is None else "--why-not"
         raise LrdecayError("--why-not and --group must be given together", where=missing, fix=f"give {missing} too")
     if not patterns and unlike is None:
-        raise LrdecayError("nothing to explain", where="PATTERN", fix="name a parameter, or give '*' for all")
+        raise LrdecayError(
+            "nothing to explain", where="PATTERN", fix="name a parameter, or give '*' for all parameters"
+        )
 
 
 def explanation(
@@ -47,11 +49,11 @@ def explanation(
 
     Args:
         group_map: the map with the parameters.
-        patterns: patterns of parameters as for :func:`selection.select`.
+        patterns: names or patterns of parameters, as for :func:`selection.select`.
         unlike: value of ``--why-not``: a pattern of parameters; None without this option.
-        group: value of ``--group``: the group in which these parameters are expected.
-        verbose: explain each parameter separately, and list every key.
-        origins: where the options of the config are set; None for a map.
+        group: value of ``--group``: the group in which the user expects the parameters of ``--why-not``.
+        verbose: explain each parameter separately, and list every custom key.
+        origins: the files and lines that set the options of the config; None for a map.
 
     Raises:
         LrdecayError: a pattern matches nothing, or the group does not exist.
@@ -73,7 +75,7 @@ def explanation(
             *(explanation_table(item, verbose=verbose) for item in explanations),
             *(why_not_table(item) for item in partings if item.partings),
             *observed_options(group_map),
-            *([options_table(options, "Where its options are set")] if options else []),
+            *([options_table(options, "Where the options are set")] if options else []),
         ),
         notes=tuple(_notes(group_map, never_read, partings)),
         summary=_summary(explanations, partings),
@@ -115,7 +117,7 @@ def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
 def _options(origins: ConfigOrigins, explanations: Sequence[Explanation], *, everything: bool) -> Iterator[Option]:
     """Yield the options that affect the explained parameters: lr, weight decay, constructor and its options.
 
-    Custom keys that match none of the parameters are omitted, unless ``everything``.
+    Without ``everything``, custom keys that match none of these parameters are omitted.
     """
     for keys in ((*OPTIMIZER, "lr"), (*OPTIMIZER, "weight_decay"), (*WRAPPER, "constructor")):
         yield from origins.options(keys)
@@ -140,7 +142,7 @@ def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 
 
 def _unread(options: Mapping[str, Any], reads: frozenset[str], prefix: str) -> Iterator[str]:
-    """Yield the paths of options that the constructor did not read. For an unread dict, yield only its own path."""
+    """Yield the paths of options that the constructor did not read. For an unread dict, yield only the dict's path."""
     for key, value in options.items():
         path = f"{prefix}{key}"
         if path not in reads:
@@ -162,12 +164,12 @@ def _why_unread(group_map: GroupMap, path: str) -> str:
     inherited = " (inherited from a base config)" if path in group_map.training.inherited else ""
     for key, matches in custom_key_matches(group_map).items():
         if path == f"custom_keys.{key}":
-            idle = "no parameter name contains it"
+            idle = "no parameter name contains this key"
             if matches.overridden:
                 winners = ", ".join(map(repr, dict.fromkeys(matches.overridden.values())))
-                idle = f"overridden by {winners} in every matching name"
+                idle = f"in every matching name, this key is overridden by {winners}"
             elif matches.frozen or matches.duplicates:
-                idle = "only names of frozen or shared parameters contain it"
+                idle = "only names of frozen or shared parameters contain this key"
             return f": {idle}{inherited}"
     return inherited
 

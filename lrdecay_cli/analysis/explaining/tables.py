@@ -64,7 +64,7 @@ _ROW_COLUMNS = (
 
 
 def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Table:
-    """Return a table with every rule and its outcome, the resulting numbers, and how certain these numbers are.
+    """Return a table with every rule and its outcome, the resulting numbers, and whether lrdecay could recompute them.
 
     Args:
         explanation: the explanation to show.
@@ -143,7 +143,8 @@ def _visible_rules(section: Sequence[RuleTrace], verbose: bool) -> Iterator[Rule
     yield from (item for item in section if item not in hidden)
     if hidden:
         which = "keys" if len(hidden) == len(keys) else "other keys"
-        yield RuleTrace(hidden[0].about, f"{len(hidden)} {which}", "no match", "the name contains none of them")
+        reason = "the parameter's name contains none of these keys"
+        yield RuleTrace(hidden[0].about, f"{len(hidden)} {which}", "no match", reason)
 
 
 def _number(explanation: Explanation, part: str) -> tuple[str, str] | None:
@@ -157,7 +158,7 @@ def _number(explanation: Explanation, part: str) -> tuple[str, str] | None:
 
 
 def observed_options(group_map: GroupMap) -> Iterator[Table]:
-    """Yield a table of the options that an unknown constructor read, in the order of reading."""
+    """Yield a table of the options that a constructor read, if lrdecay does not know the constructor."""
     if constructor_of(group_map).known or group_map.training.reads is None:
         return
     rows = [
@@ -165,7 +166,7 @@ def observed_options(group_map: GroupMap) -> Iterator[Table]:
         for index, path in enumerate(group_map.training.reads, 1)
     ]
     columns = (Column("order", "order", "integer"), Column("option", "option", "name"), Column("value", "value"))
-    title = f"Options of paramwise_cfg that {group_map.constructor.type} read, in its order"
+    title = f"Options of paramwise_cfg that {group_map.constructor.type} read, in the order of reading"
     yield Table(title, columns, tuple(rows))
 
 
@@ -180,7 +181,7 @@ def _value(options: Mapping[str, Any], path: str) -> str:
 
 
 def parameter_rows(group_map: GroupMap, explanations: Sequence[Explanation]) -> Table:
-    """Return a table with one row per parameter, with complete numbers and formulas."""
+    """Return a table with one row for each parameter and group, with all digits of the numbers and with formulas."""
     held: dict[str, list[str | None]] = {}
     for group, parameter in group_map.grouped():
         held.setdefault(parameter.name, []).append(group.name)

@@ -22,9 +22,9 @@ from lrdecay_cli.text.spelling import did_you_mean
 
 # A tensor that is in two groups is searched under its own name.
 _OUTSIDE = {
-    "frozen": "take a gradient: requires_grad=True",
-    "duplicate": "be the first name of its tensor, which is put into one group only",
-    "missing": "be seen by the constructor",
+    "frozen": "require a gradient: requires_grad=True",
+    "duplicate": "be the first name of its tensor, because a shared tensor is in one group only",
+    "missing": "be among the parameters that the constructor gets",
 }
 
 
@@ -40,7 +40,9 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
     others = [tensor for tensor in chosen if tensor.name not in inside]
     if not others:
         raise LrdecayError(
-            f"all matching parameters are in {name}", where="--why-not", fix="leave out --why-not to explain them"
+            f"all matching parameters are in {name}",
+            where="--why-not",
+            fix="leave out --why-not to explain these parameters",
         )
     members = explainer.explain(held)
     if not members:
@@ -108,8 +110,8 @@ def _verdict(here: Explanation, partings: Sequence[Divergence], group: Parameter
     if partings:
         return f"first difference: {PART_NAMES[partings[0].about]}; {partings[0].needed}"
     if not group.named:
-        return "it has the same lr and weight decay, but the constructor makes groups by tensor, not by number"
-    return "it has the same numbers by the same rules: lrdecay knows no reason for separate groups"
+        return "the lr and weight decay are the same, but the constructor creates one group for each tensor"
+    return "layer id, lr and weight decay are the same, by the same rules: lrdecay knows no reason for separate groups"
 
 
 def _partings(
@@ -117,7 +119,9 @@ def _partings(
 ) -> Iterator[Divergence]:
     if here.numbers is None or there.numbers is None:
         fate = here.considered[0]
-        yield Divergence("state", "in the group", f"{fate.rule}: {fate.reason}", f"it must {_OUTSIDE[here.state]}")
+        yield Divergence(
+            "state", "in the group", f"{fate.rule}: {fate.reason}", f"the parameter must {_OUTSIDE[here.state]}"
+        )
         return
     differing = [part for part in NUMBERS if getattr(here.numbers, part) != getattr(there.numbers, part)]
     if "layer_id" in differing:
@@ -147,9 +151,9 @@ def _of_number(part: Part, here: Explanation, there: Explanation, members: Seque
 
 
 def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
-    """Return the input of the formula that differs from the group's members: ``block must be 24, 25 or 26, not 3``.
+    """Return which input of the formula must be another number: ``block must be 24, 25 or 26, not 3``.
 
-    Returns None if the members use another formula, or the same inputs.
+    Returns None if the group's members use another formula, or the same inputs.
     """
     ours = _step(here, part)
     if ours is None:
@@ -165,26 +169,26 @@ def _other_number(part: Part, here: Explanation, members: Sequence[Explanation])
 def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, ours: RuleTrace | None) -> str:
     """Return what must change so that the constructor applies the same rule to the parameter as to the group's members.
 
-    Example: ``its name would have to be like backbone.norm3``.
+    Example: ``the parameter's name would have to be like backbone.norm3``.
     """
     if here.provenance is None or there.provenance is None:
-        return "unknown: the numbers were only observed"
+        return "unknown, because lrdecay does not know the rules behind these numbers"
     met = _outcome_here(here, theirs)
     in_the_way = ours is not None and (theirs is None or (met is not None and met.outcome in ("overridden", "skipped")))
     if ours is not None and in_the_way:
         # Only an option of the config can be removed.
         removable = f"; or remove {ours.rule} from the config" if ours.basis in ("custom_key", "option") else ""
-        return f"it must not {ours.premise or ours.condition}{removable}"
+        return f"the parameter must not {ours.premise or ours.condition}{removable}"
     if theirs is None or (ours is not None and ours.rule == theirs.rule):
-        return f"its name would have to be like {', '.join(there.patterns)}"
+        return f"the parameter's name would have to be like {', '.join(there.patterns)}"
     if theirs.basis == "name":
         # Nobody can rename a parameter: a reason, not advice.
-        return f"its name would have to be like {theirs.cause}"
-    return f"it must {theirs.condition}"
+        return f"the parameter's name would have to be like {theirs.cause}"
+    return f"the parameter must {theirs.condition}"
 
 
 def _advice(here: Explanation, spec: ConstructorSpec, ours: Mapping[str, float]) -> str:
-    """Return advice on the layer id of parameters, if the constructor does not know their names; else an empty string.
+    """Return advice for parameters whose names the constructor does not know; an empty string for other parameters.
 
     Args:
         here: the explanation of the parameters.
@@ -194,7 +198,7 @@ def _advice(here: Explanation, spec: ConstructorSpec, ours: Mapping[str, float])
     step = _step(here, "layer_id")
     if step is None or step.basis != "fallback" or not spec.rest_is_head:
         return ""
-    why = f"no option of {spec.label} changes this: it gives every name that it does not know the head's layer id"
+    why = f"no option changes this: {spec.label} gives the head's layer id to every name that it does not know"
     scales = [ours.get(name, 1) for name in here.parameters]
     if any(scale >= 1 for scale in scales):
         return why
@@ -202,9 +206,9 @@ def _advice(here: Explanation, spec: ConstructorSpec, ours: Mapping[str, float])
 
 
 def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, float]:
-    """Return the lr scale that lrdecay's constructor would give to each parameter at the same decay rate, by name.
+    """Return a dict from each parameter name to the lr scale by lrdecay's constructor at the same decay rate.
 
-    Returns an empty dict if lrdecay's constructor needs more options.
+    The dict is empty if lrdecay's constructor needs more options.
     """
     options, backbone = group_map.constructor.options, group_map.model.backbone
     if not spec.rest_is_head or backbone is None:
@@ -223,8 +227,8 @@ def _scales_of_ours(group_map: GroupMap, spec: ConstructorSpec) -> dict[str, flo
 def _outcome_here(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
     """Return what the rule ``theirs`` does for the parameter that ``here`` explains.
 
-    ``theirs`` is a rule that determines a number of the group that the user asked about. Return None if the
-    constructor never tries this rule for the parameter, or if ``theirs`` is None.
+    ``theirs`` is the rule that sets, for example, the lr in the group that the user asked about. Return None without
+    such a rule, or if the constructor does not try the rule for the parameter.
     """
     return next((item for item in here.considered if theirs is not None and item.rule == theirs.rule), None)
 

@@ -33,7 +33,10 @@ VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Tensor]]
 
 
 def check_view(by: str, sort: str | None) -> None:
-    """Raise LrdecayError unless ``by`` is a view and ``sort`` is one of its columns. Called before a model is built."""
+    """Raise LrdecayError if there is no view ``by``, or if this view has no column ``sort``.
+
+    Commands call this before they build a model, which is slow.
+    """
     if by not in VIEWS:
         raise not_one_of(f"unknown view {by!r}", by, VIEWS, where="--by")
     if sort is None:
@@ -180,7 +183,7 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
         ("frozen by train() after the optimizer is built, still in groups", [t for t in held if t.by_train]),
         ("unfrozen by train() after the optimizer is built", [t for t in chosen if t.by_train and t.trainable]),
         (
-            "moving averages of other modules, which no optimizer has to hold",
+            "moving averages of other modules, which need no optimizer",
             [t for t in chosen if t.averaged and t.state == "missing"],
         ),
     ):
@@ -203,7 +206,7 @@ def _summary(group_map: GroupMap, chosen: Sequence[Tensor] | None) -> str:
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
     by_train = sum(tensor.frozen_by_train for tensor in group_map.tensors())
-    details_text = ", ".join([f"{held} of them in groups"] * bool(held) + [f"{by_train} by train()"] * bool(by_train))
+    details_text = ", ".join([f"{held} in groups"] * bool(held) + [f"{by_train} by train()"] * bool(by_train))
     parts = [
         f"{count(len(group_map.groups), 'group')} with {totals.grouped_tensors} of {count(totals.tensors, 'tensor')}",
         f"{totals.grouped_parameters:,} of {totals.parameters:,} parameters",

@@ -1,4 +1,4 @@
-"""Build the tables of ``inspect``: a map by group, layer or parameter, or as a tree of modules."""
+"""Build the tables of ``inspect``: with a row per group, layer or parameter, or as a tree of modules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PARAMETER_COLUMNS = (
 
 
 def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """Return a table with one row per group and its parameters. Numbered groups with equal options share a row."""
+    """Return a table with one row per group. Groups without a name share a row if their options are equal."""
     merged = _merged(chosen)
     say_where = any(len(groups) > 1 for groups, _ in merged)
     further = (*_frozen_column(chosen), *([WHERE] if say_where else []))
@@ -60,7 +60,7 @@ def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """Return a table with one row per layer id and lr scale, with its weight decays and parameters."""
+    """Return a table with one row for each layer id. If tensors of a layer have different lrs, each lr has a row."""
     universe = [tensor.name for tensor in each_once(chosen)]
     rows = []
     frozen = _frozen_column(chosen)
@@ -125,7 +125,7 @@ def _collect(chosen: Iterable[Tensor], key: Callable[[ParameterGroup], Any]) -> 
 
 
 def groups_label(names: Sequence[str]) -> str:
-    """Return the name of a single group; for several groups, their number and the first and last name."""
+    """Return the name of a single group; for several groups, a text such as ``3 groups: group_0 … group_2``."""
     return names[0] if len(names) == 1 else f"{len(names)} groups: {names[0]} … {names[-1]}"
 
 
@@ -217,7 +217,8 @@ def _rows(
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the row of ``node`` and the rows of its children.
 
-    ``guide`` contains the tree lines before the name of ``node``, and ``tail`` those before the names of its children.
+    ``guide`` contains the tree lines before the name of ``node``, and ``tail`` the tree lines before
+    the names of its children.
     """
     tensors, parameters = size if size[0] else (node.tensors, node.parameters)
     yield (Branch(guide, label or node.name, path or node.name), *_shown(node), tensors, parameters)

@@ -1,1 +1,1 @@
-"""Compare the logged lrs of a training with the planned lrs, for the report of ``run``."""
+"""Compare the logged lrs of a training with the planned lrs, for the command ``lrdecay run``."""

@@ -31,7 +31,7 @@ class PlannedLrs(NamedTuple):
 def schedule_lrs(run: Run, length: RunLength, group_map: GroupMap, *, beyond: bool = False) -> PlannedLrs:
     """Return the lrs that the schedulers of a config set.
 
-    With ``beyond``, the last lr is also planned for iterations after the end of the run.
+    With ``beyond``, the last lr also applies to iterations after the end of the run.
     """
     series = run.series
     of_group = {name: track for track in series.of("lr") for name in series.tracks[track].groups}
@@ -51,7 +51,7 @@ def schedule_lrs(run: Run, length: RunLength, group_map: GroupMap, *, beyond: bo
 
 
 Trace = Sequence[tuple[int, Sequence[float | None]]]
-"""Pairs of an iteration and the lrs of all groups, which apply from this iteration to the next pair. Ascending."""
+"""Pairs of an iteration and the lrs of all groups, in ascending order. The lrs apply until the next pair."""
 
 
 def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: GroupMap, length: int) -> PlannedLrs:

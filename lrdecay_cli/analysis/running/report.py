@@ -31,7 +31,7 @@ _ROWS = (
 
 
 def training_run_report(run: TrainingRun, *, verbose: bool = False) -> Result[TrainingRun]:
-    """Return the report on a training. With ``verbose``, it lists every setting that differs."""
+    """Return the report on a training. With ``verbose``, the report lists every setting that differs."""
     several = len(run.segments) > 1
     rows = [(segment.name, *_row(curve)) for segment in run.segments for curve in segment.curves]
     first = 0 if several else 1
@@ -79,39 +79,41 @@ def _notes(segment: Segment, several: bool, verbose: bool) -> Iterator[Note]:
         more = len(cause.settings) - len(shown)
         details = (*shown, *([f"{more:,} more; -v shows them"] if more else []))
         level: Level = "warning" if cause.kind != "unknown" else "error"
-        maybe = "" if cause.proven or cause.kind == "unknown" else " (this alone does not explain the logged lrs)"
+        maybe = "" if cause.proven or cause.kind == "unknown" else " (this cause alone does not explain the logged lrs)"
         yield Note(f"{where}{_cause(cause, segment)}{maybe}", level, details)
 
 
 def _cause(cause: PartingCause, segment: Segment) -> str:
-    """Return a sentence with the cause of a difference, and its fix."""
-    gpus = f": {count(cause.gpus, 'GPU')}" if cause.gpus else ""
+    """Return a sentence with the cause of a difference, and with a fix if there is one."""
+    gpus = f", because the training used {count(cause.gpus, 'GPU')}" if cause.gpus else ""
     if cause.kind == "config":
         settings = count(len(cause.settings), "setting")
         differ = "differs" if len(cause.settings) == 1 else "differ"
         return f"the training used another config, {cause.name}: {settings} {differ} from {segment.config.path}"
     if cause.kind == "iterations per epoch":
         planned = f"{segment.iterations_per_epoch:,}" if segment.iterations_per_epoch else "unknown"
-        return f"an epoch of the training had {cause.iterations_per_epoch:,} iterations, not {planned}{gpus}"
+        return f"an epoch of the training had {cause.iterations_per_epoch:,} iterations instead of {planned}{gpus}"
     if cause.kind == "auto_scale_lr":
         return (
             f"auto_scale_lr multiplied every lr by {rate(cause.factor or 0)}{gpus}; to train with the config's lrs, set"
             " auto_scale_lr.enable=False and leave out --auto-scale-lr"
         )
     if cause.kind == "hook":
-        return f"{cause.name} sets the lr instead of the schedulers"
+        return f"the lr comes from the hook {cause.name}, not from the schedulers"
     if cause.kind == "schedulers not stepped":
         return (
             "no hook calls step() of the schedulers; set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')"
         )
     if cause.kind == "resume":
         return (
-            f"mmengine restored the schedulers of {cause.name} and ignores the config's; to use these,"
-            " set load_from and resume=False"
+            f"mmengine restored the schedulers of {cause.name}, not those of the config; to use the config's"
+            " schedulers, set load_from and resume=False"
         )
     if cause.kind == "factor":
-        return f"every logged lr is {rate(cause.factor or 0)} × the planned one; nothing in the config explains it"
-    return "no cause found among the config, its hooks, auto_scale_lr and a resume"
+        return (
+            f"every logged lr is {rate(cause.factor or 0)} × the planned lr; nothing in the config explains this factor"
+        )
+    return "no cause found: lrdecay tested the config, its hooks, auto_scale_lr and a resumed run"
 
 
 def _summary(run: TrainingRun) -> str:
@@ -129,7 +131,7 @@ def _summary(run: TrainingRun) -> str:
 
 
 def _chart(run: TrainingRun) -> Chart | None:
-    """Return a chart of the logged and planned lrs, by mmengine's log keys.
+    """Return a chart with the logged and the planned lr for each of mmengine's log keys; None without values.
 
     If two starts of the training logged the same iteration, the later start counts.
     """

@@ -1,1 +1,1 @@
-"""Summarize the schedule of a training, for the report of ``schedule``."""
+"""Summarize the lr schedule of a training, for the command ``lrdecay schedule``."""

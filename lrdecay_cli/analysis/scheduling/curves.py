@@ -1,6 +1,7 @@
-"""Combine groups with equal values into named curves, and find the steps at which curves meet, part or cross.
+"""Combine groups with equal lrs into named curves, and find the steps at which curves meet, part or cross.
 
-A track is the value of one scheduled option (lr, momentum, …) at every step of the run, for one or more groups.
+A curve contains the lr and the other scheduled options of one or more groups at every step of the run. A track is the
+value of one scheduled option (lr, momentum, …) at every step, for one or more groups.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _PATTERNS = 2
 
 
 class Member(msgspec.Struct, frozen=True):
-    """Groups with equal values at every step. Each member becomes a curve, which also has a name."""
+    """Groups whose lr and other scheduled options are equal at every step. Each member becomes a curve with a name."""
 
     optimizer: str
     groups: tuple[str, ...]
@@ -29,7 +30,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def members(series: Series) -> list[Member]:
-    """Combine groups with equal values at every step, and return a :class:`Member` for each combination.
+    """Combine groups with equal lrs and other options at every step; return a :class:`Member` for each combination.
 
     The members are in the order of their first groups.
     """
@@ -50,7 +51,7 @@ def members(series: Series) -> list[Member]:
 def curves(
     series: Series, group_map: GroupMap, samples: Sequence[int], all_moments: Sequence[Moments]
 ) -> tuple[tuple[Curve, ...], tuple[Mapping[str, int], ...]]:
-    """Return the curves, and for each curve a dict from a scheduled option (``lr``) to its column in ``series``.
+    """Return the curves, and for each curve a dict from scheduled options, such as ``lr``, to columns of ``series``.
 
     Within an optimizer, the curves are sorted by their highest lr, in ascending order.
 
@@ -162,7 +163,7 @@ def _range(layers: Sequence[int]) -> str:
 
 
 TOLERANCE = 1e-6
-"""Lrs with at most this relative difference count as equal, because it has no effect on training."""
+"""Lrs with at most this relative difference count as equal: such a difference has no effect on training."""
 
 
 def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> tuple[Meeting, ...]:
@@ -196,7 +197,7 @@ def meetings(series: Series, tracks: Sequence[int], samples: Sequence[int]) -> t
 def _order(values: Sequence[float]) -> tuple[object, ...]:
     """Return a tuple that describes the order of the curves by lr, and which lrs are equal.
 
-    Two steps with different tuples show that curves meet, part or cross between these steps.
+    If two steps have different tuples, curves meet, part or cross between these steps.
     """
     order = sorted(range(len(values)), key=lambda curve: (values[curve], curve))
     return tuple(

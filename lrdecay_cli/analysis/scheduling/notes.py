@@ -26,16 +26,15 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
     if not schedule.complete:
         kept, unit = f"{len(schedule.samples):,} of {schedule.length.steps:,}", schedule.length.unit
         yield Note(
-            f"chart, CSV and JSON contain only {kept} {unit}s, with exact values; by default, lrdecay"
-            f" picks more {unit}s near the begin and end of each scheduler (--every: at equal distances). Start, peak"
-            f" and end of each lr are computed from all {unit}s"
+            f"chart, CSV and JSON contain only {kept} {unit}s, by default more near the begin and end of a scheduler"
+            f" (--every: at equal distances); start, peak and end of each lr are computed from all {unit}s"
         )
 
 
 def fastest(schedule: Schedule, optimizer: str | None = None) -> int:
-    """Return the index of the curve that counts as the fastest, that is, as the one with the highest lr.
+    """Return the index of the lr curve of the model's head; without a head, of the curve with the highest peak lr.
 
-    This is the curve of the model's head; without a head, it is the curve with the highest peak lr.
+    A curve is the lr of one or more groups over the training. With ``optimizer``, only its curves are considered.
     """
     of = [index for index, curve in enumerate(schedule.curves) if optimizer in (None, curve.optimizer)]
     head = [index for index in of if schedule.curves[index].head]
@@ -43,7 +42,7 @@ def fastest(schedule: Schedule, optimizer: str | None = None) -> int:
 
 
 def name_of(curve: Curve) -> str:
-    """Return the name of a curve, for use in a sentence."""
+    """Return the name of an lr curve for use in a sentence, for example ``the head (layer_7)``."""
     return f"the head ({curve.label})" if curve.head else curve.label
 
 
@@ -80,7 +79,7 @@ def _dry_run_notes(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
     for change in rehearsal.states:
         action = "unfreezes" if change.trainable else "freezes"
         tensors, when = count(len(change.parameters), "tensor"), f"{unit} {change.cause.iteration:,}"
-        yield Note(f"{change.cause.name} {action} {tensors} at {when}; dry-run lists them")
+        yield Note(f"{change.cause.name} {action} {tensors} at {when}; lrdecay dry-run lists these tensors")
     failed = tuple(f"{left.name}: {left.reason}" for left in rehearsal.left_out if left.failed)
     if failed:
         yield Note("these hooks could not run here, so lrs that they set are not shown", "warning", failed)
@@ -113,32 +112,37 @@ def _log(schedule: Schedule) -> Iterator[Note]:
 
 
 def _unknown_changes(scheduler: RunScheduler, length: RunLength) -> Iterator[Note]:
-    """Yield a note if a scheduler depends on a validation metric. The schedule does not show its changes."""
+    """Yield a note if a scheduler depends on a validation metric. The schedule omits changes by such a scheduler."""
     if scheduler.monitor is not None:
         yield Note(
-            f"{scheduler.type} at {scheduler.path} follows the validation metric {scheduler.monitor!r}, unknown before "
-            f"training: {_first_drop(scheduler, length)} it may repeatedly multiply each {scheduler.parameter} by "
-            f"{scheduler.options.get('factor', 0.1)}; the schedule does not show this",
+            f"the schedule does not show {scheduler.type} at {scheduler.path}: {_first_drop(scheduler, length)}, this"
+            f" scheduler may repeatedly multiply each {scheduler.parameter} by {scheduler.options.get('factor', 0.1)}",
             "warning",
         )
 
 
 def _first_drop(scheduler: RunScheduler, length: RunLength) -> str:
     if scheduler.first_drop is None:
-        return f"from {'epoch' if scheduler.by_epoch else 'iteration'} {scheduler.begin} on"
+        unit = "epoch" if scheduler.by_epoch else "iteration"
+        return f"depending on the validation metric {scheduler.monitor!r}, from {unit} {scheduler.begin} on"
     unit, last = ("epoch", length.epochs) if length.epochs is not None else ("iteration", length.steps)
-    late = f" (the training ends at {last:,})" if scheduler.first_drop >= last else ""
-    return f"if it never improves, from {unit} {scheduler.first_drop:,} on{late}"
+    late = f" (the training ends at {unit} {last:,})" if scheduler.first_drop >= last else ""
+    return (
+        f"if the validation metric {scheduler.monitor!r} never improves, from {unit} {scheduler.first_drop:,} on{late}"
+    )
 
 
 def _meetings(schedule: Schedule) -> Iterator[Note]:
-    """Yield one note for each meeting of curves; if all curves merge gradually, yield a single note."""
+    """Yield notes on the steps from which lrs of groups are equal, are different, or swap their order.
+
+    If all lrs are equal at the end, one note replaces all notes on steps from which lrs are equal.
+    """
     listed_meetings = list(schedule.meetings)
     if _end_as_one(schedule):
         meets = [meeting for meeting in listed_meetings if meeting.kind == "meet"]
         listed_meetings = [meeting for meeting in listed_meetings if meeting.kind != "meet"]
         first, last = meets[0].step, meets[-1].step
-        since = f"; the first of them meet at {schedule.length.unit} {first:,}" if first != last else ""
+        since = f"; some groups have the same lr from {schedule.length.unit} {first:,} on" if first != last else ""
         lr = schedule.curves[0].moments["lr"].end
         yield Note(f"from {schedule.length.unit} {last:,} on, all groups have the same lr, {lr:.4g} at the end{since}")
     for meeting in listed_meetings[:_MEETINGS]:
@@ -164,9 +168,9 @@ def _meeting(meeting: Meeting, schedule: Schedule) -> str:
 
 
 def _batch(plan: TrainingPlan, schedule: Schedule) -> Iterator[Note]:
-    """Yield a note if the training's total batch size is not the batch size for which the config's lr is meant.
+    """Yield a note if the total batch size of the training is not the config's ``base_batch_size``.
 
-    There is no note without ``--gpus``, or if ``auto_scale_lr`` is on: it then scales the lr.
+    There is no note without ``--gpus``. There is also no note if ``auto_scale_lr`` scales the lr to the batch size.
     """
     batch, base = schedule.batch, plan.base_batch_size
     if not batch or not batch.gpus_given or batch.size is None or batch.lr_factor is not None or base is None:

@@ -1,4 +1,4 @@
-"""Build the report of ``schedule`` on a config."""
+"""Build the report of the command ``schedule``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def schedule_report(
     Args:
         schedule: the schedule to report.
         plan: the settings of the run in the config.
-        verbose: show versions, and the groups of every curve.
+        verbose: also show the versions of packages, and which groups have the same lr over the whole run.
         findings: findings of the rules about schedulers.
     """
     report = Report(
@@ -173,7 +173,7 @@ def _log(schedule: Schedule, digits: int) -> Table:
 
 
 def _rows(schedule: Schedule) -> Table:
-    """Return a table with one row for each curve and sampled step, in long form for data frames."""
+    """Return a table for data frames. Each set of groups with the same lr has one row for each sampled step."""
     parameters = list(dict.fromkeys(name for curve in schedule.curves for name in curve.values))
     per_epoch = schedule.length.iterations_per_epoch if schedule.length.epochs else None
     columns = (

@@ -33,8 +33,8 @@ def run_length(
         in iterations. Otherwise, every scheduler steps by epoch, and the length is in epochs.
 
     Raises:
-        LrdecayError: a scheduler needs the number of iterations per epoch, which is unknown; both options are given;
-            or a dataset size is given and the batch size is unknown.
+        LrdecayError: a scheduler needs the number of iterations per epoch, which is unknown; ``iterations_per_epoch``
+            and ``dataset_size`` are both given; or ``dataset_size`` is given and the batch size is unknown.
     """
     known, source = _iterations_per_epoch(plan, iterations_per_epoch, dataset_size, gpus)
     if known is None and (reason := _needs_iterations(plan)):
@@ -44,7 +44,7 @@ def run_length(
     if not plan.by_epoch:
         return RunLength("iteration", plan.length, known, None, source)
     if known is None:
-        return RunLength("epoch", plan.length, None, plan.length, "unknown and not needed")
+        return RunLength("epoch", plan.length, None, plan.length, "unknown, but no scheduler needs the number")
     return RunLength("iteration", plan.length * known, known, plan.length, source)
 
 
@@ -52,7 +52,9 @@ def _iterations_per_epoch(
     plan: TrainingPlan, given: int | None, dataset_size: int | None, gpus: int
 ) -> tuple[int | None, str]:
     if given is not None and dataset_size is not None:
-        raise LrdecayError("--iters-per-epoch and --dataset-size are mutually exclusive", fix="give one of them")
+        raise LrdecayError(
+            "--iters-per-epoch and --dataset-size are mutually exclusive", fix="give only one of the two options"
+        )
     if given is not None:
         return given, "--iters-per-epoch"
     if plan.batches_per_epoch:

@@ -20,7 +20,7 @@ from lrdecay_cli.domain.schedule import (
 )
 
 FEW = 1000
-"""If at most this many steps change a value, all of them are kept."""
+"""If at most this number of steps change a value, all these steps are shown."""
 _EVENLY, _IN_A_PART = 400, 64
 # A gradually changing value jumps if it changes by more than this share in one step.
 _JUMP = 0.2
@@ -28,19 +28,19 @@ _MOST = 5_000_000
 
 
 def sampled(series: Series, marks: Iterable[int], every: int | None = None) -> tuple[tuple[int, ...], bool]:
-    """Return the steps to keep, and whether they include every change of a value.
+    """Return the steps to show, and True if they include every step that changes a value.
 
-    If a value changes after a constant phase, the step before the change is kept too: a line through the kept steps
-    then shows the jump. If values change at many steps, the kept steps are evenly spaced over the run and between
-    successive ``marks``. Every mark is kept with the steps next to it.
+    If a value changes after a constant phase, the step before the change is shown too, so that a chart shows a jump.
+    If values change at many steps, the shown steps are evenly spaced over the run and between two successive
+    ``marks``. Every mark is shown with the steps before and after it.
 
     Args:
         series: the values at every step.
         marks: important steps: first and last steps of schedulers, and peaks.
-        every: keep only every N-th step and the last step.
+        every: show only every N-th step and the last step.
 
     Raises:
-        LrdecayError: ``every`` would keep more steps than fit into memory.
+        LrdecayError: ``every`` gives more steps than fit into memory.
     """
     last = series.length - 1
     if every is not None:
@@ -94,10 +94,10 @@ def schedule_of(
         plan: the settings of the run in the config.
         length: the length of the run.
         group_map: the group map of the config.
-        every: sample every N-th step, see :func:`sampled`.
+        every: show only every N-th step; see :func:`sampled`.
 
     Raises:
-        LrdecayError: too many samples to fit into memory.
+        LrdecayError: ``every`` gives more steps than fit into memory.
     """
     series = run.series
     warm_up_end = warm_up_end_of(run, length)

@@ -1,1 +1,1 @@
-"""Find decay settings that fit a model, for the report of ``suggest``."""
+"""Find layer decay settings that fit a model, for the report of ``suggest``."""

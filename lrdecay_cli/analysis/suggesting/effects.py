@@ -25,7 +25,7 @@ _COLUMNS = (
 
 
 def effects(before: GroupMap, after: GroupMap) -> tuple[tuple[Effect, ...], Effect | None]:
-    """Return the effect on each module in the model's order, and on the whole backbone."""
+    """Return the effect of a suggestion on each module in the model's order, and on the whole backbone."""
     pairs = lr_pairs(before, after)
     prefix = backbone_prefix(after)
     names = [tensor.name for tensor in in_model_order(after.tensors()) if tensor.name in pairs]
@@ -40,8 +40,8 @@ def effects(before: GroupMap, after: GroupMap) -> tuple[tuple[Effect, ...], Effe
 def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> Variant | None:
     """Return the suggestion without the ``lr_mult`` that a custom key sets for the whole backbone.
 
-    Returns None if there is no such ``lr_mult``, or if it is 0. The lrs without the ``lr_mult`` are the suggested lrs
-    divided by it, because the constructor multiplies the decay's lr by it.
+    Returns None if there is no such ``lr_mult``, or if the ``lr_mult`` is 0. The constructor multiplies the lr of the
+    layer decay by the ``lr_mult``. So an lr without the ``lr_mult`` is the suggested lr divided by the ``lr_mult``.
     """
     keys = proposal.options.get("custom_keys") or {}
     mults = {key: keys[key]["lr_mult"] for key in proposal.covering}
@@ -68,7 +68,7 @@ def effect_table(by_module: Sequence[Effect]) -> Table:
         )
         for effect in by_module
     )
-    return Table("effect by module, means weighted by parameters", _COLUMNS, tuple(rows))
+    return Table("effect on each module, mean lr weighted by number of parameters", _COLUMNS, tuple(rows))
 
 
 def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterator[str]:
@@ -94,7 +94,7 @@ def faster_note(backbone: Effect | None) -> Iterator[Note]:
         yield Note(
             f"{backbone.name} would train faster than now: mean lr {factor_text(backbone.factor)}{highest}",
             "warning",
-            ("to keep its mean lr, lower decay_rate, or set an lr_mult for it in custom_keys",),
+            (f"to keep the mean lr, lower decay_rate, or set an lr_mult for {backbone.name} in custom_keys",),
         )
 
 
@@ -104,13 +104,13 @@ def variant_note(variant: Variant | None) -> Iterator[Note]:
         return
     factor, highest = variant.backbone.factor, variant.backbone.highest_factor
     at_most = f", at most {factor_text(highest)}" if highest else ""
-    stays = f"{listed(variant.without)} {verb(len(variant.without), 'stays', 'stay')} beside the decay"
+    stays = f"{listed(variant.without)} {verb(len(variant.without), 'stays', 'stay')} in addition to the layer decay"
     yield Note(
         f"{stays}; without it: {variant.backbone.name} mean lr {factor_text(factor)}{at_most}"
         if factor is not None
         else stays,
         "warning" if factor is not None and factor > FASTER else "info",
-        ("for the decay alone, leave it out of custom_keys below",),
+        (f"to use the layer decay alone, leave out {listed(variant.without)} below",),
     )
 
 
@@ -119,7 +119,7 @@ def _times(effect: Effect) -> str:
 
 
 def _where(pick: object, by_module: Sequence[Effect], backbone: Effect) -> str:
-    """Return the text of the lowest or highest factor in the backbone, with the module that has this factor."""
+    """Return the lowest or highest factor in the backbone and its module: ``×0.12 in backbone.stages.0``."""
     lowest = pick is min
     known = {
         effect.name: factor

@@ -16,9 +16,9 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Option
 
 _DECAY = {option for spec in CONSTRUCTORS for option in spec.decay_options}
-"""Names of all options that define a decay. The suggestion sets these options."""
+"""Names of all options that define a layer decay. The suggestion sets these options itself."""
 _KEPT = {*OURS.options} - {*OURS.decay_options, "backbone", "custom_keys"}
-"""Names of other options that lrdecay's own constructor reads too."""
+"""Names of the other options that a suggestion keeps if they are set for lrdecay's own constructor."""
 
 
 def backbone_prefix(group_map: GroupMap) -> str:
@@ -31,16 +31,14 @@ def backbone_prefix(group_map: GroupMap) -> str:
             return root
     if any(name.startswith(BACKBONE_PREFIX) for name in trained):
         return BACKBONE_PREFIX
-    raise LrdecayError(
-        "the model has no trainable backbone, so there are no layers to decay", where=group_map.config.path
-    )
+    raise LrdecayError("layer decay needs a trainable backbone, but the model has none", where=group_map.config.path)
 
 
 class PresentOptions(NamedTuple):
-    """The options of the config that a suggestion keeps and drops, without the options of the decay."""
+    """The options of a config that a suggestion keeps, and those that it drops. Omits options of the layer decay."""
 
     carried: dict[str, Any]
-    """The options that lrdecay's own constructor can take over."""
+    """The kept options, as a ``paramwise_cfg`` for lrdecay's own constructor."""
     kept: tuple[Option, ...]
     left_out: tuple[Option, ...]
     covering: tuple[str, ...]
@@ -48,17 +46,17 @@ class PresentOptions(NamedTuple):
 
 
 def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, refused: bool) -> PresentOptions:
-    """Return the current options in three sets: options for lrdecay's own constructor, kept options, dropped options.
+    """Return which current options of the config a suggestion keeps, and which it drops.
 
-    Custom keys of the head and options that lrdecay's constructor supports are kept. An ``lr_mult`` of the whole
-    backbone is kept and multiplies the decay, because the backbone would train faster without it. The decay replaces
-    the other custom keys of the backbone.
+    It keeps the custom keys and options of lrdecay's own constructor. Of another constructor, it keeps custom keys
+    outside the backbone, and an ``lr_mult`` of the whole backbone, without which the backbone would train faster. It
+    drops other custom keys of the backbone, because the layer decay replaces them.
 
     Args:
         group_map: the group map of the config without the suggestion.
         names: the names of all parameters of the model.
         prefix: the prefix of the backbone's parameter names.
-        refused: True if the config's constructor raised, so that the options that it reads are unknown.
+        refused: True if the config's constructor raised an error. It is then unknown which options it reads.
     """
     spec = constructor_of(group_map)
     ours = spec is OURS
@@ -140,11 +138,11 @@ _FEWEST = 3
 
 
 def layers_to_list(group_map: GroupMap) -> str:
-    """Return a fix for a backbone with an unknown order of layers: the option ``layers`` with patterns of its modules.
+    """Return a fix for a backbone whose order of layers is unknown: a draft of the option ``layers``.
 
-    The patterns are in the order in which the modules are registered. The user has to check that this is also the order
-    of the layers. Tokens and position embeddings belong to the first layer. Modules that were added to a pretrained
-    backbone form the last layer, so that the blocks keep their layer ids.
+    The draft lists the modules in the order in which they are registered. The user has to check that this is also the
+    order of the layers. Tokens and position embeddings belong to the first layer. Modules that were added to a
+    pretrained backbone form the last layer, so that the blocks keep their layer ids.
     """
     patterns: dict[str, str] = {}
     for pattern, own in _layers(group_map, backbone_prefix(group_map)):
@@ -158,16 +156,16 @@ def layers_to_list(group_map: GroupMap) -> str:
     rows = [pattern for pattern in patterns if pattern not in (*new, *tokens)]
     layers = [*map(_python, [_either([*tokens, *rows[:1]]), *rows[1:]] if rows else tokens)]
     layers += [_python(_either([pattern.replace("(", "(?:") for pattern in new]))] if new else []
-    fix = f"list them from the stem up in paramwise_cfg of {OURS.label}"
+    fix = f"list the layers from the stem up in paramwise_cfg of {OURS.label}"
     if len(layers) < _FEWEST and not any(_NUMBERED in layer for layer in layers):
         return fix
     return f"{fix}; as they are registered: layers=[{', '.join(layers)}]"
 
 
 def inner_backbone(group_map: GroupMap) -> str:
-    """Return the path of the single module that contains the whole backbone; empty if there is none.
+    """Return the path of the innermost single module that contains all parameters of the backbone.
 
-    An example is MMPretrain's ``TIMMBackbone``. Of nested modules, the innermost is returned.
+    For MMPretrain's ``TIMMBackbone``, this is ``backbone.timm_model``. The result is empty if there is no such module.
     """
     prefix = backbone_prefix(group_map)
     inner = _inner_prefix(_names(group_map, prefix), prefix)
@@ -189,7 +187,7 @@ def _inner_prefix(names: Sequence[str], prefix: str) -> str:
 
 
 def _layers(group_map: GroupMap, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield a regular expression and the name for each parameter of the backbone.
+    """Yield two values for each parameter of the backbone: a regular expression, and the parameter's name.
 
     The expression matches the child of the backbone that contains the parameter, such as ``norm3``. If the child is a
     list of modules, the expression matches the entry of the list.

@@ -18,14 +18,14 @@ from lrdecay_cli.domain.suggestion import Proposal
 
 
 class UsualRate(msgspec.Struct, frozen=True):
-    """The decay rate of published trainings with a family of backbones."""
+    """The decay rate that published trainings use for a family of backbones, and the source of this rate."""
 
     rate: float
     source: str
 
 
 REPLACED_FOR = ("LRD202", "LRD203", "LRD204", "LRD205", "LRD206", "LRD207", "LRD208", "LRD301")
-"""Rules about layer ids and lr scales. A decay with a finding of such a rule is replaced."""
+"""Rules about layer ids and lr scales. If one of them has a finding, ``suggest`` replaces the config's layer decay."""
 
 _DEEP_VIT = 12
 _RATES = {
@@ -39,24 +39,25 @@ _RATES = {
     "resnet": UsualRate(0.7, "MMPretrain's fine-tuning of SparK on ResNet-50"),
 }
 _SLOWEST, _GENTLER = 5e-5, (0.8, 0.85, 0.9, 0.95)
-"""The lowest lr scale for the stem, and the higher rates to try if a deep backbone would go below this lr scale.
+"""The lowest lr scale for a stem, and higher decay rates.
 
-The lr scale is about that of the stem of a ViT-H with its published rate.
+If the usual decay rate gives the stem of a deep backbone a lower lr scale, ``suggest`` tries the higher decay rates in
+this order. The stem of a ViT-H with its published decay rate has about this lowest lr scale.
 """
-_ANY = UsualRate(0.8, "no published rate is known for this backbone")
+_ANY = UsualRate(0.8, "no published decay rate is known for this backbone")
 
 
 def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: bool, refused: str = "") -> Proposal:
     """Propose the constructor and the options for the model of ``group_map``.
 
     Args:
-        group_map: the map of the config; if its own constructor raises, the map without that constructor.
+        group_map: the map of the config. If the config's constructor raises, a map that was built without it.
         findings: findings of the rules in this map.
         mmdet: True if MMDetection is installed. Its constructor supports ConvNeXt.
-        refused: the error of the config's own constructor; empty if the constructor succeeds.
+        refused: the error that the config's constructor raises; empty if the constructor succeeds.
 
     Raises:
-        LrdecayError: the model has no backbone to decay, or the config has several optimizers.
+        LrdecayError: the model has no backbone for layer decay, or the config has several optimizers.
     """
     where = group_map.config.path
     if len(group_map.optimizer.types) > 1 or "optimizer" not in group_map.training.optim_wrapper:
@@ -103,7 +104,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
     if prefix != BACKBONE_PREFIX:
         options["backbone"] = prefix[:-1]
     reason = f"num_layers='auto' counts the layers of the {kind}"
-    exempt = "norm layers, biases, tokens, and position embeddings or tables have no weight decay"
+    exempt = "norm layers, biases, tokens, position embeddings and relative position tables have no weight decay"
     reasons: tuple[str, ...] = (f"{reason}; {exempt}", why)
     if own:
         reasons = (*reasons, f"{own.project}'s constructor would ignore {', '.join(option.name for option in kept)}")
@@ -139,7 +140,7 @@ def _rate(
     given = [spec.rate_option for spec in (current, *CONSTRUCTORS) if spec.known and spec.rate_option]
     own: Any = next(filter(None, map(group_map.constructor.options.get, given)), None)
     if isinstance(own, (int, float)) and not isinstance(own, bool) and 0 < own <= 1:
-        return own, f"decay rate {own} is the config's own"
+        return own, f"the config sets decay rate {own}"
     name = family.name.partition("-")[0] if family else ""
     if name == "vit" and sum(depths) > _DEEP_VIT:
         name = "vit-deep"
@@ -147,6 +148,6 @@ def _rate(
     layers = family.fitting_num_layers(tuple(depths)) + 1 if family and depths else 0
     if usual.rate**layers < _SLOWEST:
         rate = next((rate for rate in _GENTLER if rate**layers >= _SLOWEST), _GENTLER[-1])
-        reason = f"{usual.rate} would leave the stem {usual.rate**layers:.0e} of the lr in {layers} layers"
+        reason = f"with decay rate {usual.rate}, the stem would get lr scale {usual.rate**layers:.0e}"
         return rate, f"decay rate {rate} is a starting point: {reason}"
     return usual.rate, f"decay rate {usual.rate} is a starting point: {usual.source}"

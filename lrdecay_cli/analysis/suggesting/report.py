@@ -38,9 +38,9 @@ def suggestion_report(
         proposal: the suggested constructor and options.
         snippet: the Python to paste; empty if there is nothing to change.
         lazy: True if the snippet is for the end of a lazy config.
-        findings: findings in the present config, other than the findings that led to the proposal.
+        findings: findings in the present config, without the findings that are the reason for the proposal.
         left: findings in the config with the snippet.
-        variant: the suggestion without custom keys of the whole backbone; None if it contains no such keys.
+        variant: the suggestion without custom keys for the whole backbone; None if there are no such keys.
     """
     known = bool(snippet) and not proposal.refused
     by_module, backbone = effects(before, after) if known else ((), None)
@@ -131,7 +131,7 @@ def _notes(
             else ""
         )
         yield Note(
-            f"options removed from the current paramwise_cfg, because the decay replaces them{unread}",
+            f"options removed from the current paramwise_cfg, because the layer decay replaces them{unread}",
             "info",
             tuple(option_lines(proposal.left_out)),
         )
@@ -146,13 +146,18 @@ def _notes(
     if at_top:
         spec = constructor_of(after)
         why = (
-            f"{spec.project}'s constructor gives them the head's layer id, for every num_layers"
+            f"{spec.project}'s constructor gives these tensors the head's layer id, for every num_layers"
             if spec.rest_is_head
             else "the last layers of the backbone"
         )
         yield Note(f"backbone tensors at the full base lr: {why}", "info", tuple(_folded(at_top, after)))
     if snippet:
-        yield Note("append this to the config" if lazy else "save this as a config beside it and train with that")
+        how = (
+            "append this code to the config"
+            if lazy
+            else "save this code as a new config beside the present config, and train with the new config"
+        )
+        yield Note(how)
 
 
 def _folded(names: Sequence[str], group_map: GroupMap) -> list[str]:
@@ -166,8 +171,8 @@ def refusal_of(proposal: Proposal) -> str:
 
 def _summary(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> str:
     if not snippet:
-        return "fits: the config's own decay suits this model"
+        return "fits: the config's own layer decay fits this model"
     if proposal.refused:
         layers = len({group.layer_id for group in after.groups})
-        return f"suggested, built and read back: {sum(1 for _ in after.grouped())} tensors in {layers} layers"
-    return f"suggested, built and read back: {extent_of(tuple(diff(before, after)), before, after)}"
+        return f"built with the suggestion: {sum(1 for _ in after.grouped())} tensors in {layers} layers"
+    return f"changed by the suggestion: {extent_of(tuple(diff(before, after)), before, after)}"

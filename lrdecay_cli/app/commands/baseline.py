@@ -18,17 +18,17 @@ def baseline(
         argument("[TARGET...]", "Configs, exported maps (.json), directories, or mmdet::DIR.", completion.configs),
     ] = None,
     folder: Annotated[
-        Text, option("--output", "-o", "DIR", "Output directory. [default: baseline in the settings file]")
+        Text, option("--output", "-o", "DIR", "Output directory. [default: option baseline of the settings file]")
     ] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Update all existing baselines; each keeps its form (text or JSON).")
+        bool, typer.Option("--update", help="Update all existing baselines. Text baselines stay text, JSON stays JSON.")
     ] = False,
     form: Annotated[
         Text,
         option(
             "--form",
             "FORM",
-            "text (for review) or json (the whole map). [default: the form of the existing file, else text]",
+            "Format: text (for review) or json (the whole map). [default: that of the existing file, else text]",
             complete=completion.forms,
         ),
     ] = None,
@@ -39,7 +39,7 @@ def baseline(
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Write the groups of configs to baseline files for check.
+    """Write the groups of configs to baseline files for the command check.
 
     check --baseline compares configs with these baselines. Existing baselines are updated; a baseline that is up to
     date is not written again. The exit code is 0, or 2 if a config could not be built or a file could not be written.
@@ -72,7 +72,7 @@ def baseline(
         raise not_one_of(f"unknown form {form!r}", form, FORMS, where="--form")
     if update and targets:
         raise LrdecayError(
-            "updates all existing baselines, so no configs can be given",
+            "this option updates all existing baselines, so no configs can be given",
             where="--update",
             fix="leave out --update or the configs",
         )
@@ -104,7 +104,8 @@ def baseline(
             problem = "this is the baseline of a training script, and --update does not run scripts"
             raise LrdecayError(problem, where=first.path, fix=fix)
         if not names:
-            raise LrdecayError("no baseline found", where=place, fix=f"create one: lrdecay baseline CONFIGS -o {place}")
+            fix = f"create a baseline: lrdecay baseline CONFIGS -o {place}"
+            raise LrdecayError("no baseline found", where=place, fix=fix)
         gone = {name for name in names if is_config(name) and SEPARATOR not in name and not Path(name).exists()}
         if len(names) == len(gone) == 1:
             raise LrdecayError("no such config", where=names[0], fix=removal(files[names[0]]))

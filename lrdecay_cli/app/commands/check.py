@@ -67,7 +67,9 @@ def check(
     statistics: Annotated[
         bool,
         typer.Option(
-            "--statistics/--no-statistics", show_default=False, help="Print counts by rule instead of the findings."
+            "--statistics/--no-statistics",
+            show_default=False,
+            help="Print the number of findings of each rule instead of the findings.",
         ),
     ] = False,
     baseline: Annotated[
@@ -75,7 +77,7 @@ def check(
         option(
             "--baseline",
             "PATH",
-            "Compare with this baseline or map, or with a directory of them.",
+            "Compare with this baseline or map, or with the baselines in this directory.",
             complete=completion.baselines,
         ),
     ] = None,

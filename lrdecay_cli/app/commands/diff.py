@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _HELP = (
     "A config, an exported map (.json), a checkpoint (.pth) or a work_dir (its last checkpoint); - is a map on stdin."
 )
-_TARGETS_HELP = "With --stacks: configs, directories, globs, or mmdet::DIR, built in both environments."
-_STACKS_HELP = "A and B are environments (folder or python), scans (.json) or their folders of maps."
+_TARGETS_HELP = "With --stacks, the configs to build in both environments: files, directories, globs or mmdet::DIR."
+_STACKS_HELP = "A and B are Python environments (folder or python), JSON files of scans, or folders of group maps."
 
 
 @expanded(first=("before", "after", "targets", "stacks"))
@@ -43,7 +43,7 @@ def diff(
         option(
             "--by",
             "ROWS",
-            "Unit of a row in the report: parameter, layer or module.",
+            "Show one row per parameter, layer or module.",
             complete=completion.groupings,
         ),
     ] = "parameter",
@@ -86,7 +86,7 @@ def diff(
         raise LrdecayError(
             "diff compares two sources, and this is a third one",
             where=targets[0],
-            fix="name the configs to build in both environments after --stacks A B",
+            fix="remove this source, or add --stacks to build it in the environments A and B",
         )
     if build.jobs:
         raise LrdecayError("needs --stacks", where="--jobs", fix="leave it out")
@@ -130,6 +130,6 @@ def _compare_stacks(
     document = stack_difference(places, targets, request, jobs=build.workers, rtol=rtol, only=only)
     if not document.compared and not (document.groups or document.only_before or document.only_after):
         skipped = document.unbuilt[0]
-        raise LrdecayError("neither side has a group map of any config", where=skipped.config, fix=skipped.problem)
+        raise LrdecayError("no config has a group map in A or in B", where=skipped.config, fix=skipped.problem)
     destinations.write(stack_report(document, verbose=build.verbose))
     raise typer.Exit(CLEAN if document.identical else DIFFERENT)

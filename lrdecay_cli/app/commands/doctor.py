@@ -11,7 +11,9 @@ from lrdecay_cli.app.shell.options import OutputOptions, expanded
 
 @expanded()
 def doctor(
-    full: Annotated[bool, typer.Option("--full", help="Import every package, list devices, build models.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also import every package, list the devices and build models.")
+    ] = False,
     *,
     output: OutputOptions,
 ) -> None:

@@ -32,7 +32,9 @@ def explain(
     output: OutputOptions,
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", "-v", help="Explain each parameter separately, and list keys that do not match too."),
+        typer.Option(
+            "--verbose", "-v", help="Explain each parameter separately; also list custom keys that do not match."
+        ),
     ] = False,
 ) -> None:
     """Explain the lr and weight decay of parameters, rule by rule.

@@ -23,7 +23,7 @@ def inspect(
         ),
     ],
     by: Annotated[
-        str, option("--by", "VIEW", "Unit of a row: group, layer, parameter or module.", complete=completion.views)
+        str, option("--by", "VIEW", "Show one row per group, layer, parameter or module.", complete=completion.views)
     ] = "group",
     pattern: Annotated[
         Text, option("--filter", "GLOB", "Show only parameters with a matching name, module or group.")

@@ -26,7 +26,11 @@ def run(
     work_dir: Annotated[str, argument("WORK_DIR", "The work_dir of a training run.", completion.folders)],
     config: Annotated[
         Optional[str],  # noqa: UP045
-        argument("[CONFIG]", "The config to compare with. [default: the dumped one]", completion.configs),
+        argument(
+            "[CONFIG]",
+            "The config to compare with. [default: the config that the training saved in WORK_DIR]",
+            completion.configs,
+        ),
     ] = None,
     iters_per_epoch: ItersPerEpoch = None,
     dataset_size: DatasetSize = None,

@@ -20,7 +20,9 @@ def scan(
             completion.configs,
         ),
     ],
-    jobs: Annotated[Whole, option("--jobs", "-j", "N", "Configs to build in parallel. [default: one per core]")] = None,
+    jobs: Annotated[
+        Whole, option("--jobs", "-j", "N", "Number of configs to build in parallel. [default: one per core]")
+    ] = None,
     timeout: Annotated[float, option("--timeout", "SECONDS", "Time limit for each config; 0 for no limit.")] = 120,
     memory: Annotated[float, option("--memory", "GIB", "Memory limit for each config; 0 for no limit.")] = 8,
     maps: Annotated[
@@ -30,7 +32,7 @@ def scan(
         Text, option("--resume", "FILE", "Record finished configs in this file; the next scan skips them.")
     ] = None,
     shard: Annotated[
-        Text, option("--shard", "I/N", "Build only shard I of N of the configs; merge combines shards.")
+        Text, option("--shard", "I/N", "Build only part I of N of the configs; lrdecay merge combines the results.")
     ] = None,
     dask: Annotated[Text, option("--dask", "ADDRESS", "Build on a Dask cluster: tcp://scheduler:port.")] = None,
     *,
@@ -88,7 +90,7 @@ def scan(
     caching = None if build.isolate or resume else Caching((*overrides, *options_given), build.device)
     if build.isolate and dask:
         raise LrdecayError(
-            "cannot be combined with --dask: --isolate only restricts processes of this machine",
+            "cannot be combined with --dask: --isolate restricts only processes on this machine",
             where="--isolate",
             fix="leave out --dask",
         )

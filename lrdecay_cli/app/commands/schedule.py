@@ -22,7 +22,7 @@ def schedule(
     iters_per_epoch: ItersPerEpoch = None,
     dataset_size: DatasetSize = None,
     every: Annotated[
-        Whole, option("--every", "N", "Sample every N-th iteration, for CSV, JSON and charts.", at_least=1)
+        Whole, option("--every", "N", "Write only every N-th iteration to CSV, JSON and charts.", at_least=1)
     ] = None,
     *,
     build: BuildOptions,
@@ -30,9 +30,9 @@ def schedule(
 ) -> None:
     """Show the lr of every group over the run.
 
-    Builds the config's schedulers as mmengine's Runner does. Steps them through the whole run, on an optimizer with the
-    real groups and stub parameters. If a hook may set an lr, lrdecay dry-runs the whole training loop with all hooks.
-    No model is trained.
+    Builds the config's schedulers as mmengine's Runner does, and steps them through the whole run. The optimizer has
+    the real groups with stub parameters. If a hook may set an lr, lrdecay dry-runs the whole training loop with all
+    hooks. No model is trained.
 
     \b
     lrdecay schedule config.py --iters-per-epoch 7330

@@ -16,8 +16,8 @@ def schema(
         str,
         argument(
             "[DOCUMENT]",
-            "map (written by inspect), explain, diff, diff-stacks, check, schedule, dry-run, run, baseline, rules,"
-            " scan, suggest or doctor.",
+            "Name of the output: map (of inspect), explain, diff, diff-stacks, check, schedule, dry-run, run, baseline,"
+            " rules, scan, suggest or doctor.",
             completion.documents,
         ),
     ] = "map",

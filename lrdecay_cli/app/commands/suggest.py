@@ -25,9 +25,10 @@ def suggest(
 
     Prints Python to paste into the config; the config is not changed. lrdecay tests the suggestion first: it builds
     the real optimizer without and with the suggestion, and shows the layers of both. The exit code is 0, also if the
-    config's own decay already fits. It is 2 if there is nothing to decay or no known decay fits.
+    config's own layer decay already fits. The exit code is 2 if lrdecay finds no layer decay for the model.
 
-    --format python prints only the snippet. If the config's own decay fits, the snippet only sets _base_ to the config.
+    --format python prints only the Python code. If the config's own layer decay fits, this code only sets _base_ to the
+    config.
 
     \b
     lrdecay suggest config.py
@@ -46,7 +47,7 @@ def suggest(
     destinations = output.destinations()
     if is_map(config) or is_checkpoint(config):
         raise LrdecayError(
-            "suggest needs a config, because it tests its suggestion by building the config with it", where=config
+            "suggest needs a config, because lrdecay builds the config to test the suggestion", where=config
         )
     request = build.request()
     if watch:

@@ -23,11 +23,10 @@ def where(
     cfg_options: CfgOptions = None,
     output: OutputOptions,
 ) -> None:
-    """Print where a config sets its options, and overridden values.
+    """Print the file, line and column that set each option of a config, and the overridden values.
 
-    Prints file, line and column of each value. Follows bases, _delete_, variables, {{_base_.x}}, read_base and
-    --cfg-options. The config is read but not run, so torch is not needed. A value that depends on running the config is
-    reported as unknown.
+    The command follows bases, _delete_, variables, {{_base_.x}}, read_base and --cfg-options. The config is read but
+    not run, so torch is not needed. A value that only a run of the config could give is reported as unknown.
 
     \b
     lrdecay where config.py optim_wrapper.paramwise_cfg

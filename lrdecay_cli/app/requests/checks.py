@@ -74,7 +74,7 @@ def run_check(
     try:
         today = date.fromisoformat(given) if given else None
     except ValueError as error:
-        raise LrdecayError(f"{given!r} is not a date", where=TODAY, fix="write the date as 2027-01-31") from error
+        raise LrdecayError(f"{given!r} is not a date", where=TODAY, fix="write a date such as 2027-01-31") from error
     check_assertions(check_options.settings.assertions)
     names = named_by(targets, skipped)
     configs = [name for name in names if is_config(name)]
@@ -149,7 +149,7 @@ def _read(name: str, request: Request) -> GroupMap | Skipped:
 
 
 def _without_name(name: str, error: LrdecayError) -> str:
-    """Return the text of an error without the name of its config, but with the line number in the config."""
+    """Return the text of an error without the name of the config; a line number in the config stays in the text."""
     return error.at("" if error.where == name else error.where.removeprefix(f"{name}: ")).line()
 
 
@@ -159,11 +159,11 @@ def is_config(name: str) -> bool:
 
 
 def named_by(targets: Sequence[str], skipped: list[str] | None = None) -> list[str]:
-    """Return the configs, exported maps and checkpoints that ``targets`` name; expand directories and ``mmdet::DIR``.
+    """Return the names of all configs, exported maps and checkpoints in ``targets``.
 
-    A ``.py`` file in a directory is added to the list ``skipped`` if the file is not a config.
-
-    ``-`` (a map on stdin) stays ``-``. A file that several targets name is returned once, under its first name.
+    A directory and ``mmdet::DIR`` are replaced by the files in them. A ``.py`` file in a directory is added to the list
+    ``skipped`` if the file is not a config. ``-`` (a map on stdin) stays ``-``. If several targets name the same file,
+    only its first name is returned.
 
     Raises:
         LrdecayError: a target does not exist.

@@ -34,8 +34,8 @@ def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Seve
     """Dry-run the training of ``config``; return its record and the findings of the rules about dry runs (LRD8xx).
 
     Raises:
-        LrdecayError: the config is missing or does not build, the length of its run is unknown, or it has no
-            auto_scale_lr to switch on.
+        LrdecayError: the config is missing, does not build, or has no auto_scale_lr to switch on; or the length of
+            the run is unknown.
     """
     check_is_config(config, "dry-run needs a config")
     check_config(config)

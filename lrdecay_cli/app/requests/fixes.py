@@ -59,8 +59,8 @@ class FixPlan(msgspec.Struct, frozen=True):
     def diff(self) -> str:
         """Return a unified diff of all files, like ``git diff --relative``, for ``git apply`` and ``patch -p1``.
 
-        Paths are relative to the working directory. If a file is outside it, all paths are relative to the project's
-        root, because git rejects ``..`` in a patch.
+        Paths are relative to the working directory. If a file is outside this directory, all paths are relative to the
+        project's root, because git rejects ``..`` in a patch.
         """
         here = Path.cwd().resolve()
         start = here if all(path.is_relative_to(here) for path in self.after) else Project().root
@@ -87,8 +87,8 @@ def plan_fixes(result: CheckResult, request: Request, check_options: CheckOption
     """Return the plan that fixes the findings of a check. Nothing is written.
 
     Each fix is tested first: lrdecay edits the loaded config, builds it again and runs the rules. The fix is used only
-    if its finding disappears and no new finding above info appears. With ``--isolate`` this test is skipped, because it
-    would run the config in this process.
+    if its finding disappears and no new finding with a severity above ``info`` appears. With ``--isolate`` this test is
+    skipped, because it would run the config in this process.
     """
     wanted: dict[str, list[Finding]] = {}
     left: list[NotFixed] = []
@@ -137,7 +137,7 @@ def write_plan(plan: FixPlan) -> None:
 
 
 def print_lines(lines: Sequence[str]) -> None:
-    """Print lines to stderr."""
+    """Print each line to stderr, with the prefix ``lrdecay: ``."""
     for line in lines:
         print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201
 
@@ -163,9 +163,9 @@ class _Verdict(NamedTuple):
     objection: str
     """Why the fixes are rejected; empty if they are accepted."""
     new: tuple[Finding, ...] = ()
-    """New findings above info."""
+    """New findings with a severity above ``info``."""
     remaining: Mapping[str, Finding] = MappingProxyType({})
-    """All findings that the config with the fixes has, by fingerprint."""
+    """All findings of the fixed config, by fingerprint."""
 
 
 class _Trial:
@@ -178,8 +178,8 @@ class _Trial:
     def chosen(self, findings: Sequence[Finding]) -> tuple[list[Applied], list[NotFixed]]:
         """Return the fixes that pass the test, and the findings without such a fix.
 
-        A fix passes if it removes its finding and causes no new one. Findings are tried one after another, because an
-        earlier fix may also remove a later finding.
+        A fix passes if it removes its finding and causes no new finding. Findings are tried one after another, because
+        an earlier fix may also remove a later finding.
         """
         kept: list[Applied] = []
         left: list[NotFixed] = []
@@ -197,14 +197,14 @@ class _Trial:
                     break
                 reasons.append(verdict.objection)
             else:
-                left.append(NotFixed(finding, reasons[0] if reasons else "it no longer has a fix"))
+                left.append(NotFixed(finding, reasons[0] if reasons else "the finding no longer has a fix"))
         # A later fix may remove what blocked this one.
         return kept, [each for each in left if each.finding.fingerprint in remaining]
 
     def _tested(self, applied: Sequence[Applied]) -> tuple[list[Applied], _Verdict]:
-        """Test these fixes together; if they cause new findings, add the fixes of the new findings and test again.
+        """Test these fixes together. If they cause new findings, add the fixes of the new findings and test again.
 
-        Return all fixes and the verdict on them.
+        Return all tested fixes, and the result of the last test.
         """
         wanted = [*applied]
         for _ in range(_MOST_ROUNDS):

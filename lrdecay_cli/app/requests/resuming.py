@@ -25,23 +25,23 @@ def coming_of(
     iterations_per_epoch: int | None,
     rtol: float,
 ) -> Coming | None:
-    """Compare the future lrs of two sources; return None without a checkpoint or without a config.
+    """Return a comparison of the future lrs of two sources; None if there is no checkpoint or no config.
 
-    If the lrs cannot be compared, the returned record contains the reason, and no error is raised. ``diff`` compares
-    the groups in any case.
+    If the lrs cannot be compared, the returned record contains the reason. No error is raised, because ``diff`` also
+    compares the groups.
 
     Raises:
-        LrdecayError: ``--iters-per-epoch`` is given without a config and a checkpoint.
+        LrdecayError: ``--iters-per-epoch`` is given, but there is no checkpoint or no config.
     """
     sources = [last_checkpoint(source) if is_work_dir(source) else source for source in sources]
     config = next((source for source in sources if not is_checkpoint(source)), request.named_by)
     if not any(map(is_checkpoint, sources)) or config is None or is_map(config):
         if iterations_per_epoch is not None:
-            problem = "needs a config and a checkpoint, to compare their future lrs"
+            problem = "applies only to future lrs, which need a config and a checkpoint"
             raise LrdecayError(problem, where="--iters-per-epoch", fix="leave it out")
         return None
     if request.isolated:
-        return _unjudged("a dry run cannot be isolated", "leave out --isolate if you trust the config")
+        return _unjudged("a dry run does not support --isolate", "leave out --isolate if you trust the config")
     try:
         return _compared(sources, maps, config, request, iterations_per_epoch, rtol)
     except LrdecayError as error:

@@ -1,4 +1,4 @@
-"""Compute the planned lrs for ``lrdecay run``: build a training's config and run its schedulers."""
+"""Compute the lrs that a config plans, for ``lrdecay run``: build the config of a training and run its schedulers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PlanOptions(NamedTuple):
 
     @property
     def any_length(self) -> bool:
-        """True if the options give the number of iterations per epoch."""
+        """True if the options give the number of iterations per epoch or the dataset size."""
         return self.iterations_per_epoch is not None or self.dataset_size is not None
 
 
@@ -50,7 +50,7 @@ class Plan(NamedTuple):
 
     @property
     def plan(self) -> TrainingPlan:
-        """The facts about the training that the config contains: epochs, batch size, schedulers."""
+        """The settings of the config that determine the lrs, such as epochs, batch size and schedulers."""
         plan: TrainingPlan = self.planned.plan
         return plan
 
@@ -68,7 +68,7 @@ class Plan(NamedTuple):
 
 
 class Plans:
-    """Computes the plans of the configs of one work directory, each plan once.
+    """Computes and stores the plan of each config in a work directory.
 
     Args:
         work_dir: the work directory of the training.
@@ -84,9 +84,10 @@ class Plans:
         self._plans: dict[tuple[str, RunLength], Plan] = {}
 
     def observed(self, stamp: Stamp, path: str) -> tuple[int | None, str]:
-        """Return the number of iterations per epoch of the logged run, and its source: the log or a checkpoint.
+        """Return the number of iterations per epoch of the logged run, and where it is recorded.
 
-        Returns None if neither records the number. ``path`` is the config to use if the run dumped no config.
+        The log or a checkpoint records the number; otherwise the number is None. ``path`` is the config to use if the
+        run dumped no config.
         """
         if stamp.iterations_per_epoch is not None:
             return stamp.iterations_per_epoch, "the log"
@@ -118,7 +119,10 @@ class Plans:
         else:
             if observed is None and plan.by_epoch and {line.epoch for line in lines} == {1} and not _needs_length(plan):
                 # Any length works that is at least as long as the logged part of the first epoch.
-                observed, length_source = lines[-1].iteration + 1, "at least, from the log of the first epoch"
+                observed, length_source = (
+                    lines[-1].iteration + 1,
+                    "at least this number, from the log of the first epoch",
+                )
             if observed is None and plan.by_epoch:
                 problem = "the log does not give the number of iterations per epoch"
                 raise LrdecayError(problem, where=self._work_dir, fix="give --iters-per-epoch N")
@@ -135,7 +139,7 @@ class Plans:
     def build(self, path: str) -> tuple[Any, GroupMap]:
         """Load and build a config; return the loaded config and its groups.
 
-        Raises LrdecayError if it does not build.
+        Raises LrdecayError if the config does not build.
         """
         if path not in self._built:
             check_config(path)
@@ -153,9 +157,9 @@ class Plans:
         return self._built[path]
 
     def without_statistics(self, stamp: Stamp) -> Stamp:
-        """Return one start of the training without log keys that contain statistics.
+        """Return ``stamp`` without lrs in the log that are statistics, such as the mean of several iterations.
 
-        ``log_processor.custom_cfg`` may log a mean or another statistic of a value, instead of the current value.
+        ``log_processor.custom_cfg`` of the config defines such statistics.
         """
         if stamp.config is None:
             return stamp
@@ -165,13 +169,13 @@ class Plans:
         left = tuple(line for line in lines if line.lrs)
         if not left:
             problem = f"log_processor.custom_cfg of {stamp.config} logs a statistic under the name lr"
-            raise LrdecayError(problem, where=self._work_dir, fix="give the statistic its own log_name")
+            raise LrdecayError(problem, where=self._work_dir, fix="give the statistic a different log_name")
         return stamp._replace(lines=left)
 
     def is_resumed(self, stamp: Stamp) -> bool:
         """True if this start of the training resumed from a checkpoint.
 
-        Its config sets ``resume``, or its first logged epoch is above 1.
+        This is the case if the config sets ``resume``, or if the first logged epoch is above 1.
         """
         if stamp.config is None:
             return (stamp.lines[0].epoch or 1) > 1
@@ -180,7 +184,7 @@ class Plans:
     def resumed_from(self, stamp: Stamp, base: Plan) -> str | None:
         """Return the checkpoint from which a training resumed.
 
-        Returns None if it did not resume or the file no longer exists.
+        Returns None if the training did not resume, or if the checkpoint no longer exists.
         """
         if not self.is_resumed(stamp):
             return None

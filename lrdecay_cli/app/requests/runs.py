@@ -42,9 +42,10 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
 
     Args:
         work_dir: the work directory of the training.
-        config: the config to compare with; None for the config that each start of the training dumped.
+        config: the config to compare with; None to use the config that mmengine dumped at each start.
         request: options for building configs.
-        options: the planned number of iterations per epoch; by default, the log or a checkpoint gives the number.
+        options: command-line options for the number of iterations per epoch. By default, the number comes from the log
+            or a checkpoint.
 
     Raises:
         LrdecayError: the log or the config is missing, the config does not build, or the number of iterations per
@@ -52,7 +53,7 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
     """
     stamps = read_stamps(work_dir)
     if config is not None:
-        check_is_config(config, "run needs a config to compare with")
+        check_is_config(config, "lrdecay run needs a config to compare the training with")
     elif request.cfg_options:
         raise LrdecayError("there is no config to override", where="--cfg-options", fix="give WORK_DIR and CONFIG")
     comparing = _Comparing(work_dir, config, request, options)
@@ -74,12 +75,12 @@ class _Comparing:
         self._plans = Plans(work_dir, config, request, options)
 
     def segment(self, index: int, stamps: list[Stamp]) -> Segment:
-        """Compare the lrs that the training logged after one of its starts with the planned lrs."""
+        """Compare the logged lrs of one start of the training with the planned lrs."""
         stamp = stamps[index] = self._plans.without_statistics(stamps[index])
         path = self._config or stamp.config
         if path is None:
             fix = f"name the config: lrdecay run {self._work_dir} CONFIG"
-            raise LrdecayError(f"the training dumped no config for {stamp.name}", where=self._work_dir, fix=fix)
+            raise LrdecayError(f"mmengine dumped no config for the start {stamp.name}", where=self._work_dir, fix=fix)
         observed, length_source = self._plans.observed(stamp, path)
         plan = self._plans.of(path, stamp.lines, observed, length_source, self._plans.options)
         lrs = plan.lrs()
@@ -116,8 +117,8 @@ class _Comparing:
     ) -> Iterator[PartingCause]:
         """Yield the causes of a difference between the logged and the planned lrs.
 
-        Possible causes, such as another config, are tested one after another: the planned lrs are computed again as if
-        the cause were true. The search ends when they equal every logged lr.
+        Possible causes, such as another config, are tested one after another. For each cause, the planned lrs are
+        computed again as if the cause were true. The search ends when these lrs equal all logged lrs.
         """
         stamp = stamps[index]
         lines, base = stamp.lines, plan
@@ -159,7 +160,10 @@ class _Comparing:
         yield from causes or [PartingCause("unknown", False)]
 
     def _scaling(self, stamp: Stamp, base: Plan) -> tuple[float | None, int]:
-        """Return the factor by which auto_scale_lr multiplies every lr (None if it is off), and the number of GPUs."""
+        """Return two values: the factor by which ``auto_scale_lr`` multiplies every lr, and the number of GPUs.
+
+        The factor is None if ``auto_scale_lr`` is off.
+        """
         plan = base.plan
         if not plan.auto_scale_lr or not plan.base_batch_size or not plan.batch_size:
             return None, stamp.gpus or 1
@@ -171,7 +175,10 @@ class _Comparing:
         return gpus * plan.batch_size / plan.base_batch_size, gpus
 
     def _gpus_of_epoch(self, plan: TrainingPlan, observed: int) -> int | None:
-        """Return the number of GPUs that gives the observed iterations per epoch, if the dataset's size is known."""
+        """Return the number of GPUs with which an epoch has ``observed`` iterations.
+
+        None if there is no such number, or if the size of the dataset is unknown.
+        """
         size = self._plans.options.dataset_size
         if size is None or not plan.batch_size:
             return None
@@ -183,7 +190,7 @@ class _Comparing:
     def _dry_run_causes(
         self, stamp: Stamp, base: Plan, lrs: PlannedLrs, factor: float | None, gpus: int
     ) -> Iterator[PartingCause]:
-        """Yield the causes of a difference that a dry run of the config finds, such as ``auto_scale_lr`` and hooks.
+        """Yield the causes that a dry run of the config finds, such as ``auto_scale_lr`` and hooks that set an lr.
 
         If the logged training was resumed, the dry run resumes from the same checkpoint. Yields nothing if the dry run
         fails.
@@ -220,7 +227,7 @@ class _Comparing:
 
 
 def _hook_changes(run: DryRun, lrs: PlannedLrs) -> Iterator[Any]:
-    """Yield the changes that hooks made to logged lrs."""
+    """Yield each change that a hook made to an lr in the log."""
     logged = {*lrs.groups.values()}
     yield from (
         cause for group in run.groups if group.name in logged for cause in group.causes if cause.stage == "hook"

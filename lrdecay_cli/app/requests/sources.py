@@ -1,6 +1,6 @@
-"""Return the group maps of command-line sources.
+"""Return the group maps of the sources on the command line.
 
-Exported maps are read, configs are built, and checkpoints are loaded without running code in them.
+lrdecay reads exported maps, builds configs, and loads checkpoints without running code in them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Request(msgspec.Struct, frozen=True):
     device: str
     verbose: bool
     exact: bool
-    """True with ``--exact``: build without shortcuts."""
+    """True with ``--exact``: build configs without lrdecay's shortcuts."""
     caching: Caching
     isolated: bool = False
     """True with ``--isolate``: load configs in sandboxed processes."""
@@ -77,7 +77,7 @@ class Request(msgspec.Struct, frozen=True):
     def anew(self) -> Request:
         """Return the same request with the cache switched off.
 
-        ``check --fix`` needs this, because it changes files after the cache checked them.
+        ``check --fix`` needs this request, because it changes config files after the cache has checked them.
         """
         caching = Caching((*self.cfg_options, *self.launch.options), self.device, wanted=False, verbose=self.verbose)
         return msgspec.structs.replace(self, caching=caching)
@@ -105,8 +105,9 @@ class Request(msgspec.Struct, frozen=True):
 def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     """Return the group map of each source: a config, an exported map, ``-`` for a map on stdin, or a checkpoint.
 
-    A checkpoint contains no parameter names. They come from the config or map ``request.named_by``; if it is None, they
-    come from the only source that is not a checkpoint. All other options of ``request`` apply to configs.
+    A checkpoint contains no parameter names. The names come from ``request.named_by``, a config or map. If
+    ``request.named_by`` is None, they come from the only source that is not a checkpoint. All other options of
+    ``request`` apply to configs.
 
     Raises:
         LrdecayError: a map cannot be read or built, or a required package is not installed.
@@ -119,7 +120,7 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     if request.cfg_options and set(maps) == set(wanted):
         raise LrdecayError("there is no config to override", where="--cfg-options", fix="give a config")
     if request.launch.options and set(maps) == set(wanted):
-        problem = "needs a config: an exported map or a checkpoint is not built again"
+        problem = "needs a config, because lrdecay does not build an exported map or a checkpoint again"
         raise LrdecayError(problem, where=request.launch.options[0], fix="give a config")
     if [*plain, request.named_by].count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")
@@ -150,9 +151,9 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
 def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
     """Return the group maps of the two sources of ``diff``, like :func:`group_maps_of`.
 
-    If a source is a work directory, its last checkpoint is compared. A checkpoint contains no parameter names, so they
-    come from the other source. If the other source is a checkpoint too, or is for another model, the names come from
-    the config that the training wrote to its work directory.
+    If a source is a work directory, its last checkpoint is compared. A checkpoint contains no parameter names, so the
+    names come from the other source. If the other source is also a checkpoint, or has another model, the names come
+    from the config that the training wrote to its work directory.
     """
     sources = (before, after)
     texts = [source for source in sources if is_text_baseline(source)]
@@ -190,15 +191,15 @@ def origins_of(source: str, request: Request) -> ConfigOrigins | None:
 
 
 def is_text_baseline(source: str) -> bool:
-    """True if ``source`` is a baseline in its text form."""
+    """True if ``source`` is a baseline file in text format (``.txt``)."""
     return source.endswith(".txt") and Path(source).is_file() and read_bytes(source).startswith(TEXT_BASELINE)
 
 
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
-    """Return the config or map with the parameter names of the checkpoints.
+    """Return the config or map that gives the checkpoints their parameter names: the value of ``--config``.
 
-    This is the value of ``--config``. Without ``--config``, it is the only source that is not a checkpoint, or None if
-    there is not exactly one such source.
+    Without ``--config``, return the only source that is not a checkpoint. Return None if there is no such source, or
+    more than one.
     """
     if request.named_by is None:
         return others[0] if checkpoints and len(set(others)) == 1 else None
@@ -216,7 +217,7 @@ def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request)
 
 
 def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
-    """Return the group map of each config. If configs fail, raise the LrdecayError of the first one."""
+    """Return the group map of each config. Raises the LrdecayError of the first config that does not build."""
     options, jobs = request.build_spec(), len(configs)
     with ExitStack() as stack:
         if request.isolated:

@@ -1,4 +1,4 @@
-"""Run ``diff --stacks``: build configs in environments or read scans and maps, and compare the two sides."""
+"""Run ``diff --stacks``: compare the groups of configs in two environments, which are built or read from scans."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ def stack_difference(
     """Compare the groups of every config in two environments.
 
     Args:
-        places: the two sides: for each, the folder or Python of an environment, the JSON file of a scan, or the folder
-            of a scan's maps.
-        targets: configs, folders or zoos to build in each environment; none if both sides are scans.
+        places: the two inputs to compare. Each is the folder or the Python executable of an environment, the JSON file
+            of a scan, or the folder with the maps of a scan.
+        targets: configs, folders or zoos to build in each environment; none if both inputs are scans.
         request: options for building configs.
         jobs: number of configs to build in parallel.
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare; None for all.
 
     Raises:
-        LrdecayError: a side is none of these, an environment cannot build, or there is nothing to compare.
+        LrdecayError: ``places`` contains another path, an environment cannot build configs, or there is nothing to
+            compare.
         Interrupted: the user pressed Ctrl-C.
     """
     pythons = [None if place.endswith(".json") else python_of(place) for place in places]
@@ -54,10 +55,10 @@ def stack_difference(
             "there are no configs to build", where="--stacks", fix="name configs, for example mmdet:: or configs/"
         )
     if targets and not any(pythons):
-        problem = "neither side is an environment that could build configs"
+        problem = "--stacks names no environment that could build configs"
         raise LrdecayError(problem, where=targets[0], fix=suggest_environment(places[0]))
     if any(pythons) and not hasattr(os, "fork"):
-        fix = "compare two scans, or their folders of maps"
+        fix = "compare two scans, or the folders with their maps"
         raise LrdecayError(f"building in an environment needs fork, which {sys.platform} lacks", fix=fix)
     # Fail before anything is built.
     read = [None if python else _read(place) for place, python in zip(places, pythons, strict=True)]
@@ -84,7 +85,8 @@ def stack_difference(
                 raise LrdecayError("no config found", where=" ".join(targets) or places[0], fix="check the path")
             return compare_stacks(before, after, build, rtol=rtol, only=only)
         except KeyboardInterrupt as error:
-            raise Interrupted("interrupted", fix="two scans can be resumed: scan --maps DIR --resume FILE") from error
+            fix = "compare two scans, which can be resumed: lrdecay scan --maps DIR --resume FILE"
+            raise Interrupted("interrupted", fix=fix) from error
 
 
 def _read(place: str) -> Side:
@@ -92,7 +94,7 @@ def _read(place: str) -> Side:
         return Recorded(place)
     maps = Mapped(place) if Path(place).is_dir() else None
     if maps is None or not maps.configs():
-        problem = "not an environment, a scan or a folder of maps"
+        problem = "this path is no environment, no scan and no folder of maps"
         raise LrdecayError(problem, where=place, fix=suggest_environment(place))
     return maps
 

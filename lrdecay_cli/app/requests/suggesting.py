@@ -1,4 +1,4 @@
-"""Compute the suggestion for a config: collect its findings, propose a decay, and build the config with it."""
+"""Compute the suggestion for a config: collect findings, propose a layer decay, and build the config with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lrdecay_cli.domain.report import Result
 from lrdecay_cli.domain.suggestion import Proposal, Suggestion, Variant
 
 JUDGED = ("LRD1", "LRD2", "LRD3", "LRD4")
-"""Prefixes of the rules about groups. Their findings decide whether a new decay is needed."""
+"""Code prefixes of the rules about groups. Findings of these rules decide whether a new layer decay is needed."""
 UNREAD = "LRD510"
 """The rule about settings that mmengine ignores; a suggestion leaves these settings unchanged."""
 
@@ -42,11 +42,11 @@ def suggestion_for(config: str, request: Request, *, ask_style: bool = False) ->
     Args:
         config: a config.
         request: options for building the config.
-        ask_style: find out whether the config is a lazy config, even if its own decay fits. Only ``--format python``
-            needs this.
+        ask_style: find out whether the config is a lazy config, even if its own layer decay fits. Only
+            ``--format python`` needs this.
 
     Raises:
-        LrdecayError: the config does not build, or no known decay fits.
+        LrdecayError: the config does not build, or lrdecay knows no layer decay for the config.
     """
     refused = ""
     try:
@@ -80,7 +80,7 @@ class Suggested(NamedTuple):
     lazy: bool
     """True if the snippet is for the end of a lazy config."""
     left: tuple[Finding, ...]
-    """Findings about the groups that the config with the proposal has."""
+    """Findings about groups that remain when the config is built with the proposal."""
     variant: Variant | None
     """The proposal without custom keys of the backbone; None if the proposal contains no such keys."""
 
@@ -102,7 +102,7 @@ def build_suggestion(
     """Build the config with the proposal. If the proposed constructor causes new findings, try lrdecay's constructor.
 
     Raises:
-        LrdecayError: no known decay fits.
+        LrdecayError: lrdecay knows no layer decay for the config.
     """
     found = _built(config, before, proposal, request)
     if _new(found.left, findings) and not proposal.constructor.endswith(OURS.name):
@@ -139,7 +139,7 @@ def _built(config: str, before: GroupMap, proposal: Proposal, request: Request) 
                 with suppress(LrdecayError):
                     return tried(msgspec.structs.replace(proposal, options={**proposal.options, "backbone": inner}))
             raise error.replaced(
-                problem=f"no known decay fits: {error.problem}",
+                problem=f"lrdecay knows no layer decay for this config: {error.problem}",
                 where=config,
                 fix=layers_to_list(before) if unknown else error.fix,
             ) from error
@@ -150,7 +150,10 @@ def _new(left: Sequence[Finding], findings: Sequence[Finding]) -> set[str]:
 
 
 def in_lazy_style(config: str, request: Request) -> bool:
-    """True if the config is a lazy config (``read_base``). A config with ``_base_`` cannot inherit from it."""
+    """True if the config is a lazy config (``read_base``).
+
+    A config with ``_base_`` cannot inherit from a lazy config.
+    """
     with fast_start.shortcuts(verbose=request.verbose):
         from lrdecay_cli.openmmlab.snippets import is_lazy
 

@@ -4,11 +4,11 @@ All commands and formats use the exit codes in this module.
 """
 
 CLEAN = 0
-"""No findings, or two sides that are identical."""
+"""Exit code: no findings and no differences."""
 DIFFERENT = 1
-"""Findings, or two sides that differ."""
+"""Exit code: findings or differences."""
 CANNOT_JUDGE = 2
-"""Usage error, bad input, missing package or internal error."""
+"""Exit code: usage error, bad input, missing package or internal error."""
 INTERRUPTED = 130
 TERMINATED = 143
-"""The process received SIGTERM; the code is 128 + 15, as in shells."""
+"""Exit code after SIGTERM: 128 + 15, as in shells."""

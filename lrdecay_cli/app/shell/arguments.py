@@ -1,6 +1,6 @@
 """Rewrite command-line arguments before they are parsed.
 
-A command with a cached result imports this module too, so it imports as little as possible.
+Every command imports this module, even if its result is cached. Therefore this module imports as little as possible.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ COMMANDS = (
 )
 """All commands, in the order of ``--help``."""
 WATCH = "watch"
-"""The short form of ``check --watch``."""
+"""The command ``lrdecay watch``, which is short for ``lrdecay check --watch``."""
 _CFG_OPTIONS = "--cfg-options"
 SUFFIXES = (".py", ".json", ".yaml", ".yml", ".pth", ".pt", ".ckpt")
-"""Those of configs and checkpoints in ``files/config_path.py``, which is slow to import. A test compares them."""
+"""File name suffixes of configs and checkpoints.
+
+The module ``files/config_path.py`` has the same suffixes, but is slow to import. A test compares the two.
+"""
 
 
 def with_command(arguments: Sequence[str]) -> list[str]:
-    """Return ``arguments``; if they start with a path, insert a command before it.
+    """Return ``arguments``. If the first argument is a path, insert a command before the path.
 
     The command is ``run`` for a work directory, ``check`` for another directory or a folder of a zoo, and ``inspect``
     for a config, an exported map or a checkpoint.
@@ -50,7 +53,7 @@ def _looks_like_path(word: str) -> bool:
 def spread_cfg_options(arguments: Sequence[str]) -> list[str]:
     """Return ``arguments`` with ``--cfg-options`` before each of its values.
 
-    ``tools/train.py`` accepts ``--cfg-options a=1 b=2``. A click option accepts only one value each time.
+    ``tools/train.py`` accepts ``--cfg-options a=1 b=2``. With click, each value needs its own ``--cfg-options``.
     """
     spread: list[str] = []
     following = False

@@ -86,9 +86,10 @@ def configs_and_checkpoints(incomplete: str) -> list[str]:
 
 
 def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return modules and parameters of the exported map on the command line, one level of dotted names at a time.
+    """Return modules and parameters of the exported map on the command line, one level at a time.
 
-    Returns nothing for a config or a checkpoint, because building or loading it takes too long.
+    For example, ``backbone.norm3`` is completed first, then ``backbone.norm3.weight``. Nothing is returned for a config
+    or a checkpoint, because building a model or loading a checkpoint takes too long.
     """
     from lrdecay_cli.files import read_map
 
@@ -106,7 +107,9 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def options_of_config(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return options of the config on the command line, one level of dotted names at a time."""
+    """Return options of the config on the command line, one level at a time: ``optim_wrapper.optimizer``, then
+    ``optim_wrapper.optimizer.lr``.
+    """
     from lrdecay_cli.domain.origins import option_path
     from lrdecay_cli.origins import config_origins
 
@@ -145,7 +148,7 @@ def settings_files(incomplete: str) -> list[str]:
 
 
 def rules(incomplete: str) -> list[tuple[str, str]]:
-    """Return rule codes with their names, or names with their codes. Of several typed codes, complete the last."""
+    """Return rule codes with their names, or names with their codes. If the user typed several, complete the last."""
     from lrdecay_cli.rules import RULES
 
     before, comma, last = incomplete.rpartition(",")
@@ -199,7 +202,8 @@ def devices(incomplete: str) -> list[str]:
 def columns(incomplete: str) -> list[str]:
     """Return the columns by which ``inspect --sort`` can sort.
 
-    The hyphen for descending order is omitted: the shell would treat the word as an option.
+    A column with a hyphen would mean descending order. It is not offered, because the shell would treat it as an
+    option.
     """
     from lrdecay_cli.analysis.inspecting.report import VIEWS
 
@@ -227,7 +231,7 @@ def _files(incomplete: str, suffixes: Iterable[str]) -> list[str]:
 
 
 def _entries(folder: Path, beginning: str, suffixes: Iterable[str]) -> list[str]:
-    """Return folders (with a trailing slash) and files with these suffixes; hidden entries only after a typed dot."""
+    """Return folders (with a trailing slash) and files with these suffixes; hidden ones only if a dot was typed."""
     try:
         entries = sorted(folder.iterdir())
     except OSError:

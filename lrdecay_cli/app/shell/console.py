@@ -29,7 +29,7 @@ _BY_SUFFIX = {
 
 
 class Destinations:
-    """The formats and paths to which a command writes its report. They are checked before the command starts.
+    """The formats and paths of a command's reports. Wrong formats and paths are errors before the command starts.
 
     Args:
         command: the name of the command; some formats support only some commands.
@@ -53,13 +53,13 @@ class Destinations:
             if not separator and (known := _BY_SUFFIX.get(Path(output).suffix.lower())):
                 name, path = known, output
             elif not separator or not path:
-                fix = "for example json=map.json"
+                fix = "write the format and the path, for example json=map.json"
                 raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", fix=fix)
             check_format(name, where="--output", command=command)
             self._places.append((name, path))
         paths = [path for _, path in self._places]
         if repeated := [path for index, path in enumerate(paths) if path in paths[:index]]:
-            fix = "give each report its own file"
+            fix = "give each report a different path"
             raise LrdecayError(f"{repeated[0]} is given twice", where="--output", fix=fix)
         if stdout_format is not None:
             check_format(stdout_format, command=command)
@@ -73,9 +73,9 @@ class Destinations:
 
     @property
     def repeatable(self) -> bool:
-        """True if the output may be cached: it goes only to stdout and is neither a page nor a PNG picture.
+        """True if the output may be cached: it goes only to stdout, and is no HTML page or PNG picture.
 
-        The cache does not record the templates and scripts of a page, or the fonts of a picture.
+        The cache does not record the templates and scripts of an HTML page, or the fonts of a picture.
         """
         return len(self._places) == 1 and self._places[0][1] == STDOUT and self._places[0][0] not in ("html", "png")
 
@@ -108,7 +108,7 @@ class Destinations:
 
 
 def write_stdout(text: str | bytes) -> None:
-    """Write ``text`` to stdout; escape characters that the encoding of stdout lacks.
+    """Write ``text`` to stdout. Characters that the encoding of stdout lacks are escaped.
 
     Raises LrdecayError if writing fails, or if ``text`` is bytes and stdout is a terminal. Raises BrokenPipeError if
     the reader closed the pipe.

@@ -51,7 +51,7 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
     Args:
         arguments: the words after ``lrdecay``.
         console: True if the process runs only this command. The shortcuts of
-            :mod:`lrdecay_cli.app.speed.fast_start` are then allowed. They would disturb another Python program.
+            :mod:`lrdecay_cli.app.speed.fast_start` are then allowed. They could disturb any other Python program.
     """
     try:
         return _run(arguments, console)
@@ -150,13 +150,13 @@ def _usage_line(error: Exception) -> str:
 
 
 def _machine_problem(error: OSError) -> str:
-    """Return why the machine caused ``error``: a full disk or a deleted working directory; else an empty string."""
+    """Return a message if a full disk or a deleted working directory caused ``error``; else an empty string."""
     if error.errno == errno.ENOSPC:
         return f"cannot write: {error.strerror}"
     try:
         os.getcwd()  # noqa: PTH109 (pathlib may not be imported yet)
     except OSError:
-        return "the working directory no longer exists; change to another one"
+        return "the working directory no longer exists; change to another directory"
     return ""
 
 

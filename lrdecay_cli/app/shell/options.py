@@ -79,12 +79,16 @@ class BuildOptions(msgspec.Struct, frozen=True):
     """Options for building configs."""
 
     jobs: Annotated[
-        Whole, option("--jobs", "-j", "N", "Configs to build in parallel. [default: one per core]", at_least=1)
+        Whole,
+        option("--jobs", "-j", "N", "Number of configs to build in parallel. [default: one per core]", at_least=1),
     ] = None
     named_by: Annotated[
         Text,
         option(
-            "--config", "CONFIG", "Config or map with the parameter names of a checkpoint.", complete=completion.configs
+            "--config",
+            "CONFIG",
+            "For a checkpoint: a config or map with its parameter names.",
+            complete=completion.configs,
         ),
     ] = None
     cfg_options: CfgOptions = None
@@ -148,7 +152,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
 
 
 def _format_option(command: str) -> Any:
-    """Return the option ``--format`` of a command; its help lists the formats that the command supports."""
+    """Return the option ``--format`` of a command. The help text lists the formats that the command supports."""
     text = f"{either(formats_of(command))}. [default: rich on a terminal, else text]"
     return option("--format", "-f", "FORMAT", text, complete=completion.formats_of(command))
 
@@ -167,12 +171,15 @@ class OutputOptions(msgspec.Struct, frozen=True):
     color: Annotated[
         str,
         option(
-            "--color", "WHEN", "auto (obeys NO_COLOR and FORCE_COLOR), always or never.", complete=completion.colors
+            "--color",
+            "WHEN",
+            "When to use colors: auto (obeys NO_COLOR and FORCE_COLOR), always or never.",
+            complete=completion.colors,
         ),
     ] = "auto"
 
     def destinations(self) -> "Destinations":
-        """Return the formats and paths to write to. Raises LrdecayError if one is invalid."""
+        """Return the formats and paths of the report. Raises LrdecayError if a format or path is invalid."""
         from lrdecay_cli.app.shell.console import Destinations
 
         return Destinations(self.command, self.format_name, self.output, self.color)

@@ -31,13 +31,13 @@ _COMPRESSION = 1
 
 
 class Caching:
-    """The cache as one command uses it.
+    """The cached group maps and the cached report of one command.
 
     Args:
         cfg_options: the options that a group map depends on: overrides, GPUs, batch size, ``--auto-scale-lr``.
         device: the device on which models are built.
         wanted: False with ``--no-cache``.
-        verbose: print to stderr which maps come from the cache, and why others do not.
+        verbose: print to stderr which group maps come from the cache, and why the others do not.
     """
 
     def __init__(self, cfg_options: Sequence[str], device: str, *, wanted: bool = True, verbose: bool = False) -> None:
@@ -66,14 +66,14 @@ class Caching:
             return None
         kept = _decoded(found[0])
         if kept is not None:
-            self._log(f"{config}: from the cache; --no-cache builds it again")
+            self._log(f"{config}: from the cache; --no-cache builds the config again")
             self._evidence = found[1]
         return kept
 
     def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
-        """Call ``build`` for a config, cache its result and return it. Errors of ``build`` are raised again.
+        """Call ``build`` for a config. Return and cache its group map. Errors of ``build`` are raised again.
 
-        Of all failures, only "not for training" is cached, because it depends only on the config's text.
+        The only cached error is "not for training", because it depends only on the config's text.
         """
         # Before the build: it may change the working directory, sys.path or the environment.
         key = self._key(config)
@@ -108,11 +108,11 @@ class Caching:
             if isinstance(evidence, str)
             else None
             if first
-            else "an earlier config of this command may have affected it"
+            else "an earlier config of this command may have affected the group map"
         )
         raw = zlib.compress(msgspec.json.encode(built), _COMPRESSION)
         if reason is None and _decoded(raw) != built:
-            reason = "JSON cannot represent a number in it"
+            reason = "JSON cannot represent a number in the group map"
         if isinstance(evidence, str) or reason is not None:
             self._log(f"not cached: {reason}")
         elif entries.store(KIND, key, raw, evidence):

@@ -26,7 +26,7 @@ _AGAIN = "_LRDECAY_AGAIN"
 # Functions that swallow exceptions: callbacks of weak references (importlib uses one for each import) and destructors.
 _SWALLOWING = ("cb", "remove", "_remove", "__del__")
 _A_MOMENT = 0.005
-"""Seconds until an interrupt that Python would swallow is raised again."""
+"""If Python would swallow an interrupt, the interrupt is raised again after this number of seconds."""
 
 _console = False
 _plain = False
@@ -76,7 +76,7 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
 
 
 def retry_by(retry: Callable[[], NoReturn]) -> None:
-    """Set the function that retries after an attempt with shortcuts failed. By default, the command restarts."""
+    """Set the function to call after a build with shortcuts failed. Without this function, the command restarts."""
     global _retry
     _retry = retry
 
@@ -110,10 +110,10 @@ def leave(code: int) -> NoReturn:
 
 @contextmanager
 def shortcuts(*, verbose: bool) -> Iterator[None]:
-    """Use shortcuts in a ``with`` block that imports the stack and builds; if it raises, retry without shortcuts.
+    """Use shortcuts in a ``with`` block that imports torch and the OpenMMLab packages, and builds a config.
 
-    Output to stderr is delayed until the block ends, because a retry would repeat it. The stack is torch and the
-    OpenMMLab packages.
+    If the block raises an error that is not final, the command runs again without shortcuts. Output to stderr is
+    delayed until the block ends, because a retry would repeat this output.
     """
     from lrdecay_cli.openmmlab.lazy_imports import stack_imports
     from lrdecay_cli.processes.streams import holding_stderr

@@ -21,7 +21,7 @@ from lrdecay_cli.cache import dependencies, folder
 from lrdecay_cli.processes.outcomes import Dependencies
 
 LENGTH = 8
-"""Number of bytes that contain the length of an :class:`Output`.
+"""Number of bytes before an :class:`Output`. They contain the length of the output.
 
 The length is sent first, because the end of the pipe does not mark the end of the output: a process that a config
 started may keep the pipe open.
@@ -46,9 +46,11 @@ class Answer(msgspec.Struct):
     document: bytes = b""
     dependencies: Dependencies = msgspec.field(default_factory=Dependencies)
     modules: list[str] = []
-    """All modules that the child loaded."""
+    """All modules that the child process loaded."""
     read: list[list[str]] = []
-    """Files of installed packages that the child read. The parent reads them in advance for the next child."""
+    """Files of installed packages that the child process read. The parent process reads these files in advance, so that
+    the next child process starts faster.
+    """
     retry: bool = False
     """True if the command must run again without shortcuts."""
 
@@ -95,7 +97,7 @@ def prepare(*, inherited: Sequence[str], warm: bool, plain: bool) -> None:
 
     Args:
         inherited: the files of the modules that the parent loaded.
-        warm: True if the parent loaded torch and mm*; then nothing is cached.
+        warm: True if the parent process loaded torch and mm*. The child process then writes nothing to the cache.
         plain: build without shortcuts.
     """
     # The process ends after one command: garbage collection is not worth its time.

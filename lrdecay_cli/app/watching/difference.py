@@ -10,9 +10,10 @@ from lrdecay_cli.text.counting import count
 
 
 def difference(kind: str, before: bytes, after: bytes) -> str:
-    """Return the changes between two encoded documents of a command, in words; empty if unknown.
+    """Return in words what changed between two results of a command, for example ``2 new findings``.
 
-    ``kind`` is the name of the class of the two documents.
+    ``before`` and ``after`` are the encoded results, and ``kind`` is the name of their class. The text is empty if the
+    difference is unknown.
     """
     if not before or not after:
         return ""

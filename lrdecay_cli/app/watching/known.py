@@ -15,13 +15,13 @@ _TICK = 50_000_000
 
 
 class Known:
-    """The files and folders on which the last report depends, with their state at the last comparison."""
+    """The files and folders on which the last report depends, with their state at the last check."""
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._known = dependencies
         self._stamps: dict[str, list[int] | None] = {}
         self._places: set[str] = set()
-        """All paths for which a file-system event matters: files, targets of links, and missing folders."""
+        """All paths whose file-system events may change the report: files, targets of links, and missing folders."""
         self.folders = frozenset(self._folders())
         """The folders to watch."""
 
@@ -29,7 +29,7 @@ class Known:
         return sum(found is not None for found in self._known.own.values())
 
     def uncertain(self) -> set[str]:
-        """Return the files that changed while the command read them. The config itself may have written them."""
+        """Return the files that changed after the command read them. The config itself may have written these files."""
         return {path for path, found in self._known.own.items() if found == MEANWHILE}
 
     def concerns(self, path: str) -> bool:
@@ -83,7 +83,7 @@ class Known:
             yield folder if os.path.isdir(folder) else self._place(os.path.abspath(folder))
 
     def _place(self, path: str) -> str:
-        """Return the nearest existing folder above ``path``; remember ``path`` and the missing folders."""
+        """Return the nearest existing folder above ``path``. Add ``path`` and the missing folders to ``_places``."""
         self._places.add(path)
         folder = os.path.dirname(path)
         while not os.path.isdir(folder):

@@ -1,4 +1,4 @@
-"""Run the watched command in a child process, which is forked in advance: before a file changes."""
+"""Run the watched command in a child process. The child is forked in advance, before a file changes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Run:
     Args:
         words: the command line.
         inherited: the files of the modules that the parent loaded.
-        warm: True if the parent loaded torch and mm*; then nothing is cached.
-        plain: build without shortcuts.
+        warm: True if the parent loaded torch and the OpenMMLab packages. In this case, nothing is cached.
+        plain: True to build without the shortcuts that save time.
     """
 
     def __init__(self, words: Sequence[str], *, inherited: Sequence[str], warm: bool, plain: bool) -> None:
@@ -47,7 +47,7 @@ class Run:
             os.write(self._starts, b".")
 
     def fileno(self) -> int:
-        """Return the file descriptor that becomes readable when :meth:`poll` should be called."""
+        """Return a file descriptor. When it becomes readable, call :meth:`poll`."""
         return self._worker.fileno()
 
     def poll(self) -> Outcome | None:
@@ -65,7 +65,7 @@ class Run:
         return msgspec.msgpack.decode(self._received[LENGTH:end], type=Output)
 
     def stop(self) -> None:
-        """Kill the child, unless it has ended."""
+        """Kill the child if it is still running."""
         self._worker.stop()
         for descriptor in (self.reader, self._starts):
             os.close(descriptor)

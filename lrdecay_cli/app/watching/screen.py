@@ -1,4 +1,4 @@
-"""Show the reports of a watched command. On a terminal, each report replaces the last one; a pipe gets them all."""
+"""Show the reports of a watched command. On a terminal, each report replaces the last one; a pipe gets all reports."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Screen:
     def show(self, out: bytes, err: str) -> None:
         """Show the output of one run of the command: ``out`` is its report, ``err`` its messages.
 
-        If the run made no report, ``err`` contains the reason. A terminal shows it below the last report.
+        If the run made no report, ``err`` contains the reason. A terminal shows the reason below the last report.
         """
         if self.redraws:
             self._last = out or self._last
@@ -56,7 +56,7 @@ class Screen:
 
     @contextmanager
     def notice(self, line: str) -> Iterator[None]:
-        """Show a line on stderr while the block runs. A terminal erases the line afterwards; a pipe gets it once."""
+        """Show a line on stderr while the block runs. On a terminal, the line is erased afterwards."""
         if not self._erases:
             self.log(line)
             yield

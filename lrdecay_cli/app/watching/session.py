@@ -34,11 +34,11 @@ from lrdecay_cli.processes.children import Outcome
 from lrdecay_cli.text.counting import count, listed
 
 _PATIENCE = 1.0
-"""Seconds that a child may still run after one of its inputs changed."""
+"""If an input changes during a run, the child is stopped as soon as it has run for this number of seconds."""
 _ATTEMPTS = 5
-"""Maximum number of successive runs for a file that changes each time while it is read."""
+"""Maximum number of runs in a row, if in each run a file changes while the command reads it."""
 _LOOK = 100
-"""Interval in milliseconds for checking whether a child ended without an answer."""
+"""Interval in milliseconds for checking whether the child process ended without a result."""
 # Modules that a child imported and every further child would import again. For the stack, only modules whose presence
 # changes no answer: see processes/building.py.
 _LOADED_AHEAD = frozenset(
@@ -49,7 +49,7 @@ _NOT_AHEAD = ("lrdecay_cli.training",)
 
 
 def answer_again(context: typer.Context, targets: Sequence[str], build: BuildOptions, *, edits: str = "") -> NoReturn:
-    """Run the present command line now, and again whenever one of its inputs changes; never return.
+    """Run the command line now, and again whenever one of its input files changes. This function never returns.
 
     Raises:
         LrdecayError: a source is ``-``, which can be read only once; ``edits`` names an option that changes watched
@@ -81,14 +81,14 @@ class Session:
         self._known = Known(Answer(CANNOT_JUDGE).dependencies)
         self._last = Answer(CANNOT_JUDGE)
         self._stamps: dict[str, list[int] | None] = {}
-        """Size and times of the file of each module that this process loaded."""
+        """For the file of each module that this process loaded: its size and times."""
         self._warm = False
         self._tried: set[str] = set()
         self._attempts = 0
         self._shown = time.monotonic()
         self._resized = False
         self._spare: Run | None = None
-        """A child that waits for the next change, because a fork of this process takes 15 ms."""
+        """A child process, forked in advance, that waits for the next change. A fork takes 15 ms."""
         self._note_modules()
 
     def run(self) -> NoReturn:
@@ -112,7 +112,7 @@ class Session:
         self._watcher.close()
 
     def _answer(self, changed: Sequence[str]) -> Answer:
-        """Run the command in a child process, show its output, and return its answer."""
+        """Run the command in a child process, show its output, and return its result."""
         plain, began = False, time.monotonic()
         while True:
             outcome = self._outcome(plain=plain)
@@ -195,7 +195,10 @@ class Session:
         return any(map(self._known.concerns, paths))
 
     def _next_change(self) -> list[str]:
-        """Wait until a dependency changes, and return the changes; empty if only the size of the terminal changed."""
+        """Wait until a dependency changes, and return the changed files and folders.
+
+        Empty if only the size of the terminal changed.
+        """
         self._attempts = 0
         self._keep_spare()
         while True:
@@ -209,15 +212,15 @@ class Session:
                 return changed
 
     def _note_resize(self, *_: object) -> None:
-        """Record that the terminal has another size: the report is made again for its width."""
+        """Record that the size of the terminal changed, so that the command runs again for the new width."""
         self._resized = True
         self._watcher.wake()
 
     def _changed_meanwhile(self) -> list[str]:
         """Return the dependencies that changed during the last run.
 
-        A config may itself write a file that it reads. If only such files change, they are returned a limited number of
-        times in a row, because the run would otherwise be repeated forever.
+        A config may write a file that it also reads. If only such files change, this function returns them only a few
+        times in a row: otherwise, the command would run again forever.
         """
         uncertain = self._known.uncertain()
         changed = self._known.changes()
@@ -241,7 +244,7 @@ class Session:
         return "; ".join(filter(None, parts))
 
     def _load_ahead(self, found: Answer) -> None:
-        """Import the modules that the next child needs: those that the last child imported."""
+        """Import the modules that the last child imported, because the next child needs them too."""
         if not self._warm and ("torch" in found.modules or self._needs_stack()):
             self._load_stack()
         wanted = [
@@ -282,7 +285,7 @@ class Session:
             from lrdecay_cli.processes.building import needed_packages
 
             packages = needed_packages(self._configs())
-            line = f"loading {listed(['torch', *packages])}; edits are picked up when it is ready"
+            line = f"loading {listed(['torch', *packages])}; edits are picked up after loading"
             with self._screen.notice(line):
                 preload_stack(packages)
             if not self._exact:
@@ -311,7 +314,7 @@ class Session:
                 self._screen.log(f"{_names([path])}, which is loaded: restarting")
                 self.close()
                 fast_start.start_over()
-                self._screen.log("cannot restart: end the command and start it again")
+                self._screen.log("lrdecay cannot restart itself: end the command with Ctrl-C and start it again")
                 self._watcher = Watcher()
                 self._watcher.follow(self._known.folders)
 

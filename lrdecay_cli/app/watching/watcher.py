@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify
 
 _GROUPED = 100
-"""Maximum time in milliseconds in which changes form one group."""
+"""A group of changes lasts at most this number of milliseconds."""
 _STEP = 5
-"""Milliseconds without a change after which a group ends. Editors write a file in several steps."""
+"""A group of changes ends after this number of milliseconds without a change. Editors save a file in several steps."""
 _WAIT = 1000
 POLLING = "WATCHFILES_FORCE_POLLING"
 _POLL_DELAY = "WATCHFILES_POLL_DELAY_MS"
@@ -25,14 +25,14 @@ _POLL_DELAY = "WATCHFILES_POLL_DELAY_MS"
 class Watcher:
     """Watches folders and signals changes: the file descriptor :attr:`reader` becomes readable.
 
-    It watches folders instead of files, because editors replace files.
+    A Watcher watches folders instead of files, because editors replace a file when they save it.
     """
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
         os.set_blocking(self.reader, False)
         self.polls = forced_polling()
-        """True if folders are polled, because the system reports no changes (network file systems)."""
+        """True if folders are polled, because the system reports no changes, for example on a network file system."""
         self._folders: frozenset[str] = frozenset()
         self._changed: set[str] = set()
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Watcher:
     def follow(self, folders: Iterable[str], optional: Iterable[str] = ()) -> None:
         """Watch ``folders`` from now on, and also the ``optional`` folders.
 
-        The ``optional`` folders are not watched if the system refuses, usually because of its limit on watches.
+        If the system refuses to watch so many folders, the ``optional`` folders are not watched.
         """
         wanted, more = frozenset(folders), frozenset(optional)
         if self._thread is not None and wanted | more == self._folders:
@@ -76,7 +76,7 @@ class Watcher:
         return changed
 
     def wake(self) -> None:
-        """Make :attr:`reader` readable without a change."""
+        """Make :attr:`reader` readable, although no file has changed."""
         os.write(self._writer, b".")
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ ALL_FAMILIES: tuple[Family, ...] = (
     internimage.FAMILY,
     resnet.FAMILY,
 )
-"""The families that lrdecay's own constructor supports. If several match a class name, the first one is used."""
+"""The families that lrdecay's own constructor supports. If several families match a class name, the first is used."""
 
 
 def find_family(class_name: str, families: Iterable[Family] = ALL_FAMILIES) -> Family | None:

@@ -1,7 +1,8 @@
 """Layer ids of ConvNeXt, as mmdet's layer-decay constructor computes them.
 
-Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. Unusual names get mmdet's ids
-too. If mmdet's functions fail for a name, the functions here raise a :class:`DecayError`.
+Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. Parameter names that a ConvNeXt
+does not have also get the layer ids that mmdet computes. If mmdet's functions fail for a name, the functions here raise
+a :class:`DecayError`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ TOKENS = ("cls_token", "mask_token", "pos_embed")
 STAGES = 4
 _DOWNSAMPLING_IDS = {0: 0, 1: 2, 2: 3}
 _STAGE_IDS = {0: 1, 1: 2}
-"""Layer ids of the first two stages. The last stage has the id ``num_layers``."""
+"""Layer ids of stages 0 and 1. In stage 2, the layer id depends on the block. Stage 3 has layer id ``num_layers``."""
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Return the layer id of a parameter, by block.
+    """Return the layer id of a parameter for ``decay_type="layer_wise"``.
 
-    In the long third stage, three blocks share one layer id. Each other stage has one layer id.
+    In the long third stage, every three consecutive blocks share one layer id. Each other stage has one layer id.
 
     Raises:
         DecayError: the stage is not 0 to 3, or a stage or block index is missing or not an integer.
@@ -59,7 +60,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 
 
 def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Return the layer id of a parameter, by stage.
+    """Return the layer id of a parameter for ``decay_type="stage_wise"``.
 
     Each stage has one layer id. All downsampling layers have the stem's layer id.
 
@@ -84,10 +85,10 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """Return the layer id of the norm after a stage (``norm<i>``): the id of the last block in the stage.
+    """Return the layer id of the norm after a stage, such as ``norm3``: the layer id of the last block in the stage.
 
-    mmdet gives these norms the head's layer id. Tokens and position embeddings get the stem's layer id. The result is
-    None for all other names.
+    mmdet gives these norms the head's layer id instead. Tokens and position embeddings get the stem's layer id. For all
+    other names, the result is None.
     """
     found = re.match(rf"{re.escape(prefix)}norm(\d+)\.", name, re.ASCII)
     stage = int(found.group(1)) if found else -1
@@ -101,7 +102,7 @@ def placement(
 
 
 def _fitting_num_layers(depths: tuple[int, ...]) -> int:
-    """Return one more than the layer id of the last block in the third stage: 6 for 9 blocks, 12 for 27 blocks."""
+    """Return the ``num_layers`` that fits the depth of the third stage: 6 for 9 blocks, 12 for 27 blocks."""
     blocks = depths[2] if len(depths) > 2 else 0
     return 3 + (blocks - 1) // 3 + 1
 

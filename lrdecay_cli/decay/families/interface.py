@@ -1,4 +1,4 @@
-"""The interface of a backbone family: the supported classes, and the rules from a parameter name to a layer id."""
+"""The interface of a backbone family: the supported classes, and the rules that map a parameter name to a layer id."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _RENAME = "give the module a name with an integer index"
 class LayerRule(Protocol):
     """A function that maps a parameter name to its layer id.
 
-    It returns a :class:`Formula`: its result is the layer id, and its ``cause`` is a pattern that the name matches,
-    such as ``backbone.layers.<block>``. A pattern for names in the backbone starts with the backbone's prefix. It
-    contains only those dotted parts of the name that the function checks.
+    The function returns a :class:`Formula`. The ``result`` of the formula is the layer id. The ``cause`` is a pattern
+    that the name matches, for example ``backbone.layers.<block>``. It contains only the dotted parts of the name that
+    the function checks. For names in the backbone, the pattern starts with the backbone's prefix.
 
     Raises:
         DecayError: the name looks like a block of the family, but has no layer id.
@@ -30,14 +30,15 @@ class LayerRule(Protocol):
     def __call__(
         self, name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX
     ) -> Formula:
-        """Return the layer id: 0 for the stem, up to ``num_layers + 1`` for everything outside the backbone."""
+        """Return the layer id of a parameter: 0 in the stem, ``num_layers + 1`` outside the backbone."""
         ...
 
 
 Placement = Callable[[str, DecayType, int, tuple[int, ...], str], Formula | None]
-"""Returns the layer id of norm layers, tokens and position embeddings to which a layer rule gives the head's layer id.
+"""Function that replaces a layer rule for some norm layers, tokens and position embeddings of the backbone.
 
-Returns None for all other names. Arguments: name, decay type, ``num_layers``, depths and prefix.
+The layer rule would give these parameters the head's layer id. Returns None for all other names. Arguments: name, decay
+type, ``num_layers``, depths and prefix.
 """
 
 Depths = Callable[[Iterable[str], str], tuple[int, ...]]
@@ -50,7 +51,7 @@ class ClassNames:
 
     names: tuple[str, ...]
     within: bool = False
-    """True to also match class names that contain one of the names."""
+    """True if a class name only needs to contain one of ``names``; False if it must be one of them."""
 
     def match(self, class_name: str) -> bool:
         """True if the family supports a class with this name."""
@@ -64,7 +65,7 @@ class ClassNames:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Backbones with the same parameter names, and the rules for their layer ids."""
+    """A family of backbone classes with the same parameter names, and the rules for the layer ids of these names."""
 
     name: str
     classes: ClassNames
@@ -72,23 +73,24 @@ class Family:
     """The layer rule for each supported decay type."""
     depths: Depths
     fitting_num_layers: Callable[[tuple[int, ...]], int]
-    """Maps depths to the ``num_layers`` that fits them in ``layer_wise`` decay: layer ids then have no gap and no
-    overlap.
+    """Maps the number of blocks per stage to the ``num_layers`` that fits ``layer_wise`` decay.
+
+    With this number, layer ids have no gap and no overlap, see :meth:`fitting`.
     """
     must_fit: bool = True
     """True if a ``num_layers`` that does not fit is an error. False for mmdet's families, because mmdet accepts any
     number.
     """
     placement: Placement | None = None
-    """Called before the layer rule, unless ``strict_compat`` requires the ids of mmdet and mmpretrain."""
+    """Called before the layer rule. ``strict_compat=True`` skips it, to keep the layer ids of mmdet and mmpretrain."""
     stages: int | None = None
     """Number of stages that the rules expect; None for any number."""
     added: tuple[str, ...] = ()
     """Modules and parameters of the backbone that are not pretrained. They get the head's layer id."""
     output_norms: bool = False
-    """True if the backbone has a ``norm<i>`` for each output stage.
+    """True if the backbone has one norm layer for each output stage, for example ``norm3``.
 
-    The pretrained weights come from classifiers, which output only the last stage.
+    Pretrained weights contain only the norm of the last stage, because classifiers output only this stage.
     """
 
     def fitting(self, decay_type: DecayType, depths: tuple[int, ...]) -> int:
@@ -103,11 +105,12 @@ class Family:
 def depths_by(pattern: str, first_stage: int = 0) -> Depths:
     """Return a function that finds the number of blocks per stage in parameter names.
 
-    ``pattern`` is a regular expression for the name of a block's parameter, without the backbone's prefix. Its groups
-    match the index of the stage, if the backbone has stages, and the index of the block. The number of blocks is the
-    highest block index plus 1. A block is therefore counted even if no parameter name contains its index: it may have
-    no parameters, or share all of them with an earlier block. The first stage without a block ends the search. The
-    result is ``(3, 3, 9, 3)`` for ConvNeXt-T and ``(12,)`` for ViT-B.
+    ``pattern`` is a regular expression for the name of a block's parameter, without the backbone's prefix. Its first
+    group matches the index of the stage, if the backbone has stages. Its last group matches the index of the block.
+
+    The number of blocks is the highest block index plus 1. A block is therefore counted even if no parameter name
+    contains its index: it may have no parameters, or share all of them with an earlier block. The first stage without a
+    block ends the search. The result is, for example, ``(3, 3, 9, 3)`` for ConvNeXt-T and ``(12,)`` for ViT-B.
     """
 
     def depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
@@ -125,7 +128,10 @@ def depths_by(pattern: str, first_stage: int = 0) -> Depths:
 
 
 def with_the_stem(name: str, prefix: str) -> Formula | None:
-    """Return layer id 0 for a token or position embedding that the backbone itself registers; None for other names."""
+    """Return layer id 0 for a token or position embedding directly in the backbone, such as ``backbone.cls_token``.
+
+    Return None for all other names.
+    """
     own = name.removeprefix(prefix) if name.startswith(prefix) else "."
     if "." not in own and kind_of(own, None, ()) in ("token", "position", "query"):
         return by_name(name, "0", "0", 0)

@@ -1,8 +1,8 @@
 """Layer ids of InternImage: four levels of blocks after a patch embedding.
 
 Source: InternImage (OpenGVLab/InternImage, 2025-03), ``custom_layer_decay_optimizer_constructor.py`` in
-``detection/mmcv_custom/``. One difference: here, the norm after a level has the layer id of the level's last block. In
-the source, it has the layer id of the next level's first block.
+``detection/mmcv_custom/``. One difference: in lrdecay, the norm after a level has the layer id of the level's last
+block. In the source, this norm has the layer id of the next level's first block.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _BETWEEN = ("downsample", "norm")
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Return the layer id of a parameter, by block. Blocks are counted through all levels.
+    """Return the layer id of a parameter. Each block has its own layer id, counted through all levels.
 
-    Modules between two levels have the layer id of the next block.
+    The modules ``downsample`` and ``norm`` between two levels have the layer id of the next block.
 
     Raises:
         DecayError: a level or block is outside ``depths``, or an index is missing or not an integer.
@@ -62,7 +62,7 @@ def placement(
 ) -> Formula | None:
     """Return the layer id of the norm after a level: the id of the level's last block.
 
-    Tokens and position embeddings get the stem's layer id. The result is None for all other names.
+    Tokens and position embeddings get the stem's layer id. For all other names, the result is None.
     """
     found = re.match(rf"{re.escape(prefix)}levels\.(\d+)\.norm\.", name, re.ASCII)
     if found is None or int(found[1]) >= len(depths):

@@ -1,7 +1,8 @@
 """Layer ids of ResNet and similar backbones of mmpretrain and mmdet: a stem and stages ``layer1`` to ``layer4``.
 
-Source: mmpretrain 1.2.0, ``ResNet.get_layer_depth``, which supports ResNet-34, 50, 101, 152, 200 and 269. Two
-extensions: with other depths, blocks share layer ids as in ResNet-50, and a backbone may end before its fourth stage.
+Source: mmpretrain 1.2.0, ``ResNet.get_layer_depth``, which supports ResNet-34, 50, 101, 152, 200 and 269. This module
+adds two things: in a ResNet of any other depth, blocks share layer ids as in ResNet-50, and a backbone may have fewer
+than four stages.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ CLASSES = ClassNames(
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Return the layer id of a parameter, by block.
+    """Return the layer id of a parameter, which depends on the stage and the block.
 
-    In the second and third stage, a few blocks share one layer id. Each other stage has one layer id.
+    In the second and third stage, a few blocks share one layer id. In the other stages, all blocks share one layer id.
 
     Raises:
         DecayError: a stage or block is outside ``depths``, or a block index is missing or not an integer.
@@ -66,7 +67,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 
 
 def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Return the layer id of a parameter, by stage: 0 for the stem, 1 for the first stage.
+    """Return the layer id of a parameter, which depends on the stage: 0 for the stem, 1 for the first stage.
 
     Raises:
         DecayError: the stage is outside ``depths``.
@@ -106,8 +107,10 @@ def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> 
 
 
 _SHARED: dict[tuple[int, ...], tuple[int, int]] = {(8, 36): (4, 4), (24, 36): (4, 4), (30, 48): (5, 6)}
-"""How many blocks share one layer id in the second and third stage, by the depths of these stages. The default is 2 and
-3.
+"""How many blocks share one layer id in the second stage, and how many in the third stage.
+
+The keys are the depths of these two stages. With other depths, 2 blocks share a layer id in the second stage, and 3
+blocks in the third stage.
 """
 
 

@@ -1,10 +1,10 @@
 """Layer ids of Swin Transformer and Swin Transformer V2. mmpretrain and mmdet use the same parameter names for them.
 
 Source: mmpretrain 1.2.0, ``SwinTransformer.get_layer_depth``, for V1. For V2 there is no source. A stage of V1 ends
-with the downsampling; a stage of V2 begins with it. In both, the downsampling has the layer id of the last block before
-it. In timm (1.0.31, ``SwinTransformer.group_matcher``), the stages are called ``layers``. A stage of timm begins with
-the downsampling, which has the layer id of the next block. The video Swin of mmaction2 1.2.0 has timm's parameter
-names, but the same layer ids as V1.
+with the downsampling, and a stage of V2 begins with the downsampling. In both, the downsampling has the layer id of the
+block before it. In timm (1.0.31, ``SwinTransformer.group_matcher``), the stages are called ``layers``. A stage of timm
+begins with the downsampling, which has the layer id of the next block. The video Swin of mmaction2 1.2.0 has timm's
+parameter names, but the same layer ids as V1.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def layer_wise(
     stages: str = "stages",
     downsample: Literal["after", "before", "behind"] = "after",
 ) -> Formula:
-    """Return the layer id of a parameter, by block. Blocks are counted through all stages.
+    """Return the layer id of a parameter: the number of its block, counted from 1 through all stages.
 
     Args:
         name: full parameter name.
@@ -46,7 +46,7 @@ def layer_wise(
         prefix: prefix of the backbone's parameter names.
         stages: name of the module with the stages.
         downsample: which block has the same layer id as the downsampling of a stage. ``after``: the last block of the
-            same stage. ``before``: the last block of the stage before. ``behind``: the first block of the same stage.
+            same stage. ``before``: the last block of the previous stage. ``behind``: the first block of the same stage.
 
     Raises:
         DecayError: a stage is outside ``depths``, a block is outside its stage, or an index is missing or not an

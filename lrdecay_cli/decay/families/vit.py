@@ -1,10 +1,10 @@
 """Layer ids of plain vision transformers: a single row of blocks after a patch embedding.
 
 Source: mmpretrain 1.2.0, ``VisionTransformer.get_layer_depth``. Blocks are in the module ``layers`` or ``blocks``
-(timm, ViTDet, HiViT). mmpretrain's function looks only for ``layers``, so mmpretrain decays only the stem of HiViT. The
-backbones of timm 1.0.31 in this file have the layers of their ``group_matcher``. MViT has the layers of mmaction2
-1.2.0's decay constructor, but the norm after each stage has the layer id of this stage. ViT-Adapter's backbones have
-the layers of their own constructor; parameters that the adapter adds train with the head.
+(timm, ViTDet, HiViT). mmpretrain's function looks only for ``layers``, so mmpretrain reduces only the lr of HiViT's
+stem. For backbones of timm 1.0.31, the layers are those of the backbone's ``group_matcher``. MViT has the layers of
+mmaction2 1.2.0's layer-decay constructor, but the norm after each stage has the layer id of this stage. ViT-Adapter's
+backbones have the layers of their own constructor. Parameters that the adapter adds have the head's layer id.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def layer_wise(
     *,
     tokens: tuple[str, ...] = TOKENS,
 ) -> Formula:
-    """Return the layer id of a parameter, by block: one layer id for each block.
+    """Return the layer id of a parameter. Each block has its own layer id.
 
     Parameters outside stem and blocks, such as a mask token, have the head's layer id.
 
@@ -118,7 +118,7 @@ def placement(
 def _mvit_depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
     """Return the number of blocks in each stage of an MViT.
 
-    A stage begins with a block that widens its input. Such a block has a projection next to its attention.
+    A stage begins with a block that widens its input. Such a block has a module ``proj``: ``blocks.1.proj.weight``.
     """
     listed = tuple(names)
     blocks = sum(_ROW(listed, prefix))

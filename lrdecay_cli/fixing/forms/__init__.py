@@ -16,7 +16,7 @@ __all__ = ["EditedConfig", "Form", "Splices", "forms_of"]
 
 
 def forms_of(config: EditedConfig) -> Iterator[Form]:
-    """Yield the ways (forms) to write the edit of ``config`` into its text, the smallest change of the text first."""
+    """Yield the forms of the edit of ``config``. The form with the smallest change of the text comes first."""
     edit = config.edit
     match edit.action:
         case "set":

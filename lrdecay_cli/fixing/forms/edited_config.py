@@ -13,7 +13,7 @@ from lrdecay_cli.origins import ConfigOrigins
 DELETE = "_delete_"
 Splices = dict[Path, list[Splice]]
 Form = tuple[Splices, frozenset[str]]
-"""A way to write an edit: the text replacements, and the names of variables that the replacements may also change."""
+"""A way to write an edit: the text replacements, and the names of config variables whose values may change too."""
 
 
 class EditedConfig(NamedTuple):
@@ -22,7 +22,7 @@ class EditedConfig(NamedTuple):
     scripts: Sequence[Script]
     """The files that may change. The first is the config itself."""
     files: Mapping[Path, str]
-    """The names of all files for messages, by real path."""
+    """For each file, by real path, its name in messages."""
     origins: ConfigOrigins
     edit: Edit
     expected: dict[str, Any]

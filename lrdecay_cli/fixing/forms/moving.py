@@ -1,4 +1,4 @@
-"""Ways to write the text of an edit that renames an option or moves it to another dict."""
+"""Change the text of a config so that an option is renamed or moved to another dict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrdecay_cli.fixing.script import Splice
 
 
 def rename(config: EditedConfig) -> Iterator[Form]:
-    """Yield replacements that rename an option at its place in the text. Only the last key of its path changes."""
+    """Yield text replacements that rename an option where it is set. Only the last key of its path changes."""
     edit = config.edit
     name = str((edit.to or ("",))[-1])
     taken: list[tuple[Path, Splice, frozenset[str]]] = []
@@ -42,12 +42,12 @@ def rename(config: EditedConfig) -> Iterator[Form]:
 
 
 def move(config: EditedConfig) -> Iterator[Form]:
-    """Yield replacements that remove an option and set its value at another path."""
+    """Yield text replacements that remove an option and set its value at another path."""
     edit = config.edit
     to = tuple(edit.to or ())
     value = value_at(config.origins.merged(), edit.keys)
     if has_unknown(value):
-        raise Refused(f"{edit.option} is unknown without running the config")
+        raise Refused(f"the value of {edit.option} is unknown without running the config")
     for taken, names in list(remove(config, edit.keys)):
         for added, more in list(put(config, to, value)):
             both: Splices = {path: [*taken.get(path, []), *added.get(path, [])] for path in {*taken, *added}}

@@ -13,7 +13,7 @@ from lrdecay_cli.fixing.script import Splice
 
 
 def remove(config: EditedConfig, keys: Keys) -> Iterator[Form]:
-    """Yield replacements that remove an option."""
+    """Yield the ways to remove an option. Each way is a set of text replacements in the config files."""
     taken: list[tuple[Path, Splice, frozenset[str]]] = []
     for script in config.scripts:
         found = None if script.is_yaml else script.find(keys)
@@ -46,10 +46,10 @@ def remove(config: EditedConfig, keys: Keys) -> Iterator[Form]:
 
 
 def restate(config: EditedConfig, keys: Keys) -> Iterator[Form]:
-    """Yield replacements that remove one entry of a dict in a base.
+    """Yield the ways to remove one entry of a dict that a base sets.
 
-    ``keys`` is the path of the dict. The replacements write the dict with ``_delete_`` and all other entries into the
-    config, because a config cannot remove a single entry.
+    A config cannot remove a single entry of a base's dict. So the text replacements write the dict into the config
+    again, with ``_delete_=True`` and without this entry. ``keys`` is the path of the dict.
     """
     script = config.leaf
     left = value_at(config.expected, keys)

@@ -13,7 +13,7 @@ from lrdecay_cli.fixing.script import Script
 
 
 def put(config: EditedConfig, keys: Keys, value: Any) -> Iterator[Form]:
-    """Yield replacements that set an option."""
+    """Yield the ways to set an option. Each way is a set of text replacements in the config files."""
     option = config.origins.find(keys)
     if option is not None and not option.origin.unknown:
         yield from _in_place(config, option, value)
@@ -25,7 +25,7 @@ def put(config: EditedConfig, keys: Keys, value: Any) -> Iterator[Form]:
 
 
 def append(config: EditedConfig) -> Iterator[Form]:
-    """Yield replacements that append the value of the edit to a list."""
+    """Yield the ways to append the edit's value to a list. Each way is a set of text replacements."""
     edit = config.edit
     for script in config.scripts:
         found = None if script.is_yaml else script.find(edit.keys)
@@ -37,7 +37,7 @@ def append(config: EditedConfig) -> Iterator[Form]:
 
 
 def _in_place(config: EditedConfig, option: Option, value: Any) -> Iterator[Form]:
-    """Yield replacements of the option's value in the text, or of the value of a variable that the option uses."""
+    """Yield text replacements for the option's value, or for the variable that the option uses."""
     origin = option.origin
     variables = frozenset(via.name for via in origin.via if via.kind == "variable")
     places = [origin.place, *(via.place for via in origin.via if via.kind in ("variable", "base-variable"))]
@@ -51,7 +51,7 @@ def _in_place(config: EditedConfig, option: Option, value: Any) -> Iterator[Form
 
 
 def _entered(config: EditedConfig, script: Script, keys: Keys, value: Any) -> Iterator[Form]:
-    """Yield replacements that add or replace an entry of a dict or list literal in the text."""
+    """Yield text replacements that add an entry to a dict literal, or replace an entry of a dict or list literal."""
     found = script.find(keys)
     if found is None:
         return
@@ -73,10 +73,10 @@ def _entered(config: EditedConfig, script: Script, keys: Keys, value: Any) -> It
 
 
 def _unshared(config: EditedConfig, keys: Keys) -> Iterator[Form]:
-    """Yield replacements for an option inside a dict that is the value of a variable.
+    """Yield text replacements for an option inside a dict that is the value of a variable.
 
-    Other options may use the variable too. The replacement writes the changed dict where this option uses the variable,
-    so the other options stay unchanged.
+    For example, in ``optimizer=common`` the changed dict replaces the name ``common``. Other options that use the
+    variable ``common`` stay unchanged.
     """
     for length in range(len(keys) - 1, 1, -1):
         holder = config.origins.find(keys[:length])
@@ -90,7 +90,7 @@ def _unshared(config: EditedConfig, keys: Keys) -> Iterator[Form]:
 
 
 def _stated(config: EditedConfig, keys: Keys, value: Any) -> Iterator[Form]:
-    """Yield replacements that add an assignment at the end of the config."""
+    """Yield text replacements that add an assignment at the end of the config: ``optim_wrapper = dict(...)``."""
     script = config.leaf
     if not script.is_python:
         return
@@ -114,8 +114,8 @@ def _stated(config: EditedConfig, keys: Keys, value: Any) -> Iterator[Form]:
 def _whole(config: EditedConfig, keys: Keys, value: Any, depth: int) -> tuple[Keys, Any]:
     """Return the path and value to write for an option.
 
-    If the option is inside a list that this file does not contain, these are the path and value of the whole list,
-    because mmengine cannot override a single entry of a base's list.
+    mmengine cannot override a single entry of a list in a base. If the option is inside such a list, return the path
+    and value of the whole list.
     """
     cut = next((index for index in range(depth, len(keys)) if isinstance(keys[index], int)), None)
     if cut is None:
@@ -126,7 +126,8 @@ def _whole(config: EditedConfig, keys: Keys, value: Any, depth: int) -> tuple[Ke
 def _with_delete(value: Any) -> Iterator[Any]:
     """Yield the value; for a dict, yield it also with ``_delete_=True``.
 
-    ``_delete_`` removes the further keys of the same dict in a base, which mmengine would otherwise keep.
+    Without ``_delete_``, mmengine keeps all keys that the same dict has in a base. With ``_delete_=True``, mmengine
+    drops these keys.
     """
     yield value
     if isinstance(value, dict) and DELETE not in value:

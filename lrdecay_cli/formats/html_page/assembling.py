@@ -57,7 +57,7 @@ class Cell(NamedTuple):
 def render(result: AnyResult, canvas: Canvas) -> str:
     """Return the result as an HTML page. The page is ASCII, so it can be written to a pipe with any encoding.
 
-    Of ``canvas``, only ``reloads`` is used. Hostile names in the result cannot raise an exception.
+    Only ``canvas.reloads`` is used. Names in the result may contain any characters.
     """
     page = page_of(result)
     environment = Environment(
@@ -102,8 +102,8 @@ def render(result: AnyResult, canvas: Canvas) -> str:
 def script_json(value: Any) -> str:
     r"""Return ``value`` as JSON for a ``<script type="application/json">`` element.
 
-    The text is ASCII, with ``\u`` escapes for ``<``, ``>`` and ``&``. A number that is not finite becomes a string with
-    its name, because JSON cannot contain it.
+    The text is ASCII, with ``\u`` escapes for ``<``, ``>`` and ``&``. JSON cannot contain NaN or infinity,
+    so these numbers become the strings ``nan``, ``inf`` and ``-inf``.
     """
     text = json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
@@ -131,7 +131,7 @@ def _hash(text: str) -> str:
 
 
 def _cells(together: Sequence[Table], common: ScaleRange, table: Table) -> list[list[Cell]]:
-    """Return the cells of ``table``. The bars of all tables in ``together`` have the same scale."""
+    """Return the cells of ``table``. All tables in ``together`` have the same scale ``common`` for their bars."""
     columns = table.columns
     scales = common if any(table is each for each in together) else range_of_tables((table,))
 

@@ -1,4 +1,4 @@
-"""Return the data for the parts of a group map's HTML page: for templates, and for scripts."""
+"""Return the data for a group map's HTML page: for its templates, and for its JavaScript."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def tiles(result: AnyResult) -> dict[str, Any]:
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
     by_train = sum(tensor.frozen_by_train for tensor in group_map.tensors())
-    frozen = [f"{held:,} of them in groups"] * bool(held) + [f"{by_train:,} by train()"] * bool(by_train)
+    frozen = [f"{held:,} in groups"] * bool(held) + [f"{by_train:,} by train()"] * bool(by_train)
     scales = [group.lr_scale for group in group_map.groups if is_number(group.lr_scale)]
     faster = any(scale > 1 for scale in scales if scale is not None)
     return {
@@ -75,7 +75,7 @@ def tiles(result: AnyResult) -> dict[str, Any]:
 def picture(result: AnyResult) -> dict[str, Any]:
     """Return a phrase that says how the bars of the picture are sorted.
 
-    They are in the order of the model. If this order is unknown, they are in the order of the optimizer.
+    The bars are in the order of the model. If this order is unknown, they are in the order of the optimizer.
     """
     known = bool(map_of(result).modules)
     return {"order": f"in the order {'in which the model registers them' if known else 'of the optimizer'}"}
@@ -122,8 +122,8 @@ def parameters(result: AnyResult) -> dict[str, Any]:
 def data(result: AnyResult) -> dict[str, Any]:
     """Return the group map as data for the JavaScript of the page.
 
-    Each property of the parameters is one column, in the model's order. A text that occurs several times is stored
-    once, and the columns contain its index.
+    Each property of the parameters is one list, in the model's order of parameters. A formula that occurs several times
+    is stored once, and the list ``why`` contains its index.
     """
     group_map = map_of(result)
     common = _common(group_map)

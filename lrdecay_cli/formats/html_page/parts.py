@@ -21,11 +21,11 @@ class Part(NamedTuple):
     name: str
     """Name of the template, id of the section, and key of its data in the scripts' ``DATA``."""
     title: str
-    """Heading of the section, and text of its link in the table of contents; empty for parts at the top of the page."""
+    """Heading of the section, also in the table of contents; empty for parts at the top of the page."""
     context: Callable[[AnyResult], dict[str, Any]] = lambda _: {}
-    """Function that returns the data for the template, in addition to the report."""
+    """Function that returns data for the template, which also gets the report."""
     data: Callable[[AnyResult], Any] | None = None
-    """Function that returns the data for the scripts; None if there are no data."""
+    """Function that returns the data for the scripts; None if the scripts need no data."""
     styles: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
 
@@ -96,13 +96,13 @@ _KINDS = {
     "StackDifference": "Environments",
     "Diagnosis": "Installation",
 }
-"""Value of ``Page.kind`` for results without special parts, by the class of the document."""
+"""``Page.kind`` for each class of document without special parts, for example ``Dry run`` for ``DryRun``."""
 
 
 def page_of(result: AnyResult) -> Page:
-    """Return the page for a result. Its class determines the parts of the page.
+    """Return the page for a result. The class of the result's document determines the parts of the page.
 
-    For a class without a special page, the page contains what the report contains, such as facts, tables and notes.
+    For a class without special parts, the page shows everything in the report, such as facts, tables and notes.
     """
     document, report = result.document, result.report
     if isinstance(document, GroupMap):

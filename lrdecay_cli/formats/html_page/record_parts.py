@@ -1,4 +1,4 @@
-"""Return the data for the HTML pages of ``check``, ``diff`` and ``schedule``: for templates, and for scripts."""
+"""Return the data for the HTML pages of ``check``, ``diff`` and ``schedule``: for their templates and JavaScript."""
 
 from __future__ import annotations
 
@@ -95,13 +95,13 @@ def settings(result: AnyResult) -> dict[str, Any]:
 
 
 def changes(result: AnyResult) -> dict[str, Any]:
-    """Return the table of changes, by patterns of parameters, layers or modules."""
+    """Return the table of changes, with a row for each pattern of parameter names, layer or module."""
     table = next((table for table in result.report.tables[:1] if table.rows), None)
     return {"table": table, "by": _document(result, Difference).by}
 
 
 def coming(result: AnyResult) -> dict[str, Any]:
-    """Return the table of future lrs. It exists if a compared training resumes from a checkpoint."""
+    """Return the table of future lrs. Call this only if a config is compared with a checkpoint to resume from."""
     return {"table": result.report.tables[1]}
 
 
@@ -134,7 +134,10 @@ def changes_data(result: AnyResult) -> dict[str, Any]:
 
 
 def chart_data(result: AnyResult) -> dict[str, Any] | None:
-    """Return the lines of the chart for the scripts, each with the colour of its peak; None without a chart."""
+    """Return the lines of the chart as data for the JavaScript of the page; None without a chart.
+
+    The colour of a line depends on its highest value.
+    """
     chart = result.report.chart
     if chart is None:
         return None

@@ -54,7 +54,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     """Return the group map of a checkpoint: the groups with which a resumed run continues.
 
     In the map, ``lr`` is the saved lr, which includes the schedule. ``lr_scale`` is the scale that the constructor
-    saved, or else ``initial_lr`` over the base lr. The names of model, constructor and optimizer come from the config
+    saved, or else ``initial_lr`` / base lr. The names of model, constructor and optimizer come from the config
     text in the checkpoint. lrdecay does not execute this text.
 
     Args:
@@ -63,7 +63,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
             parameters by position. The config also shows which tensors are frozen parameters and which are buffers.
 
     Raises:
-        LrdecayError: the checkpoint cannot be read, contains no optimizer, or its parameters cannot be named.
+        LrdecayError: the checkpoint cannot be read, contains no optimizer, or the names of parameters are unknown.
     """
     loaded, pickled = load_checkpoint(path)
     saved = saved_groups(loaded, path)
@@ -80,7 +80,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
         fix = f"give the training's config, which has the names: --config {_config_beside(path)}"
         raise LrdecayError(problem, where=path, fix=fix)
     if not recorded and config and wrong:
-        its_text = " (the checkpoint contains its text: meta['cfg'])" if settings else ""
+        its_text = " (the checkpoint contains the config's text: meta['cfg'])" if settings else ""
         fix = f"give the config of the training{its_text}"
         raise LrdecayError(f"does not fit {config.config.path}: {wrong}", where=path, fix=fix)
     fitting = None if wrong else config
@@ -231,10 +231,10 @@ def _optimizer(wrapper: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _effects(types: Mapping[str, str], saved: Sequence[SavedGroup]) -> dict[str, OptimizerEffects]:
-    """Return the effects of torch's own optimizers on lr and weight decay, by optimizer name. Omits other optimizers.
+    """Return how each of torch's own optimizers uses lr and weight decay, by optimizer name. Omits other optimizers.
 
-    An optimizer of torch is recognised by its class name. The exception is ``Adafactor``: mmengine registers the class
-    of transformers under this name. Source: mmengine 0.10.7, ``register_torch_optimizers``.
+    lrdecay recognises torch's optimizers by their class names. The exception is ``Adafactor``: under this name,
+    mmengine registers the class of the package transformers. Source: mmengine 0.10.7, ``register_torch_optimizers``.
     """
     found = {}
     for name, kind in types.items():
@@ -250,7 +250,10 @@ def _number(value: Any) -> float | None:
 
 
 def _type(settings: Mapping[str, Any], key: str = "type", default: str = UNKNOWN) -> str:
-    """Return the name of a type in a config. A scope such as ``mmdet.`` stays; a longer module path is removed."""
+    """Return the name of a type in a config without its module path. A scope such as ``mmdet.`` stays.
+
+    For example, ``mmdet.models.ResNet`` becomes ``ResNet``, and ``mmdet.ResNet`` stays.
+    """
     named = settings.get(key)
     if not isinstance(named, str) or not named:
         return default

@@ -67,7 +67,10 @@ def numpy_number(dtype: object = None, raw: object = None) -> float | int | Iner
 
 
 _INERT: dict[str, Any] = {"dtype": InertDtype, "scalar": numpy_number}
-"""Replacements by the last part of a qualified name. All other names are replaced by :class:`Inert`."""
+"""Replacements of classes and functions, by the last part of the qualified name: ``dtype`` is ``numpy.dtype``.
+
+:class:`Inert` replaces all other classes and functions.
+"""
 
 
 def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
@@ -108,13 +111,13 @@ class SavedGroup:
     """A parameter group in a checkpoint: an entry of the saved ``param_groups``."""
 
     name: str
-    """Name of the group as in a map of the config. With several optimizers it starts with the optimizer's name."""
+    """Name of the group, as in the config's group map. With several optimizers, it starts with the optimizer's name."""
     optimizer: str
     """The optimizer's name; empty for a single optimizer."""
     options: Mapping[str, Any]
     """All entries of the group except the tensors, as plain values."""
     precisions: Mapping[str, str]
-    """Precision of each option that is less precise than a Python float. Keys are the option names."""
+    """Precision of each option whose value is less precise than a Python float. Keys are the option names."""
     names: tuple[str, ...] | None
     """Names of the group's parameters; None if the constructor saved no names."""
     shapes: tuple[Shape | None, ...]
@@ -159,7 +162,7 @@ def saved_groups(checkpoint: Mapping[str, Any], path: str) -> list[SavedGroup]:
 
 def _group(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int) -> SavedGroup:
     if not isinstance(group, Mapping) or not isinstance(group.get("params"), list):
-        raise TypeError("it has no list of params")
+        raise TypeError("the group has no list 'params'")
     state = optimizer.get("state")
     base = optimizer.get("base_param_settings")
     base = base if isinstance(base, Mapping) else {}
@@ -183,7 +186,7 @@ def _group(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int) ->
 def _names(group: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Return the names of a group's parameters; None if the constructor saved no names.
 
-    mmdet's decay constructor and torch save them as ``param_names``, mmpretrain's constructor as ``param_name``.
+    mmdet's layer decay constructor and torch save the names as ``param_names``, mmpretrain's as ``param_name``.
     """
     recorded = group.get("param_names")
     if recorded is None and isinstance(group.get("param_name"), str):
@@ -203,8 +206,8 @@ def _shape(state: Any, key: Any) -> Shape | None:
 
 
 def _short(value: Any) -> Any:
-    """Return a value of a group as plain data. A nested or very long list is replaced by the name of its type,
-    because it could need too much memory.
+    """Return a value of a group as plain data. A nested or very long list, which could need too much memory,
+    is replaced by the name of its type.
     """
     if isinstance(value, (list, tuple)):
         simple = len(value) <= _LONGEST and not any(isinstance(item, (list, tuple, set, Mapping)) for item in value)
@@ -228,7 +231,7 @@ class Progress(NamedTuple):
 
 
 def progress_of(path: str) -> Progress | None:
-    """Return the position in the training that a checkpoint records; None if it records none.
+    """Return the position in the training at which a checkpoint was saved; None if this position is not recorded.
 
     Source: mmengine 0.10.7, ``Runner.save_checkpoint`` (``meta``) and ``RuntimeInfoHook.before_train`` (message hub).
 
@@ -253,7 +256,7 @@ def progress_of(path: str) -> Progress | None:
 
 
 def base_of(groups: Sequence[SavedGroup]) -> float | None:
-    """Return the base lr of an optimizer, before scale and schedule; None if its groups disagree.
+    """Return the base lr of an optimizer, before scale and schedule; None if its groups give different values.
 
     The first available value in this list is used:
 
@@ -286,7 +289,7 @@ def counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[Paramete
 
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
-    """Return the first difference in groups or shapes between a checkpoint and a config; None if there is none."""
+    """Return the first difference between the groups or shapes of a checkpoint and of a config; None without one."""
     expected = counterparts(saved, config)
     if not len(saved) == len(config.groups) == len(expected):
         named = sorted({group.optimizer for group in saved} - {""})
@@ -305,7 +308,7 @@ def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: Gro
                     wanted = f"{_product(parameter.shape)} in the config"
                     return f"{parameter.name!r} is {_product(shape)} in the checkpoint's {what}, {wanted}"
             if shapes and parameter.name not in shapes:
-                return f"the checkpoint's model has no {parameter.name!r}"
+                return f"the checkpoint's model has no parameter {parameter.name!r}"
     return None
 
 

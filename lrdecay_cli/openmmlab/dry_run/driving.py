@@ -74,9 +74,9 @@ class Drive:
         return runner.model
 
     def _shapes_for_train(self) -> AbstractContextManager[None]:
-        """Return a context in which the optimizers' tensors have their original shapes instead of small ones.
+        """Return a context in which the optimizers' tensors have their original shapes instead of small shapes.
 
-        Some ``train()`` methods need these shapes. For example, ``train()`` of mmpretrain's LeViT indexes tensors.
+        Some ``train()`` methods need these original shapes. For example, ``train()`` of LeViT indexes tensors.
         """
         return self._runner.optimizer_steps.whole_shapes() if self._has_own_train else nullcontext()
 
@@ -162,7 +162,7 @@ def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
     for hook in runner.hooks:
         name, stack = type(hook).__name__, type(hook).__module__.startswith(_STACK)
         if isinstance(hook, EarlyStoppingHook):
-            yield name, "it may end the training early"
+            yield name, "the hook may end the training early"
         elif type(hook) is ParamSchedulerHook:
             schedulers = each_scheduler(runner.param_schedulers)
             waiting = [each for each in schedulers if isinstance(each, ReduceOnPlateauParamScheduler)]
@@ -177,14 +177,14 @@ def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
     If the run is resumed, the sentence names no first epoch. The epoch is unknown, because the scheduler may already
     have counted epochs without improvement.
     """
-    action = f"it lowers the {scheduler.param_name} when the validation metric stops improving"
+    action = f"the scheduler lowers the {scheduler.param_name} when the validation metric stops improving"
     by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
     drop = None if runner._resume else first_drop(scheduler, runner.cfg, by_epoch=by_epoch)
     if drop is None:
         return action
     unit, last = ("epoch", runner.max_epochs) if by_epoch else ("iteration", runner.max_iters)
     late = f", but the training ends at {last:,}" if drop >= last else ""
-    return f"{action}, from {unit} {drop:,} on if it never improves{late}"
+    return f"{action}, from {unit} {drop:,} on if the metric never improves{late}"
 
 
 def is_quiet(hook: Hook) -> bool:
@@ -207,7 +207,7 @@ def _acts_in_iterations(hook: Hook) -> bool:
 def _warm_up_end(schedulers: Iterable[_ParamScheduler], epoch_length: int, iterations: int) -> int | None:
     """Return the first iteration after all warm-ups of the lr.
 
-    None if there is no warm-up, or if it lasts until the end of training.
+    None if there is no warm-up, or if a warm-up lasts until the end of training.
     """
     ends = [
         scheduler.end * (epoch_length if scheduler.by_epoch else 1)

@@ -18,7 +18,7 @@ from lrdecay_cli.openmmlab.config_values import number
 from lrdecay_cli.openmmlab.optimizer_effects.probe import WEIGHT, close, coupling, undisturbed
 
 _LATER = 10
-"""Number of a step in which adaptive optimizers such as RAdam already adapt."""
+"""Number of the later step to measure. In this step, optimizers such as RAdam already adapt their step size."""
 
 
 def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
@@ -87,7 +87,10 @@ def _measured(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[Effe
 
 
 def _decay_uses(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[DecayUse | None]:
-    """Return how the optimizer applies weight decay in each group, measured in steps with a gradient of zero."""
+    """Return for each group how the optimizer applies weight decay.
+
+    To find out, lrdecay measures steps in which the gradient is zero, so that only weight decay changes the weights.
+    """
     groups = optimizer.param_groups
     decays = [number(group.get("weight_decay")) or 0.0 for group in groups]
     still = [0.0] * len(groups)
@@ -113,7 +116,9 @@ def _any_alike(pulls: Iterable[float | None], coupled: Iterable[float | None]) -
 
 
 def _outside_gradient(pull: float | None, group: Mapping[str, Any], decay: float) -> DecayUse | None:
-    """Return the formula by which weight decay shrinks a weight, for an optimizer that does not add it to the gradient.
+    """Return how weight decay shrinks a weight, for example ``lr × weight decay``.
+
+    This applies to an optimizer that does not add weight decay to the gradient.
 
     Args:
         pull: change of a weight caused by weight decay alone; None if not measured.

@@ -19,7 +19,7 @@ class FirstLog:
     """Store mmengine's first log line of the training.
 
     Source: mmengine 0.10.7, ``hooks/logger_hook.py`` (``after_train_iter``) and ``hooks/runtime_info_hook.py``
-    (``before_train_iter``). The second hook reads the lr before any other hook changes it in the iteration.
+    (``before_train_iter``). RuntimeInfoHook reads the lr before other hooks change it in the same iteration.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class FirstLog:
             self._logger = LoggerHook(**known) if isinstance(hook, Mapping) else hook
 
     def follow(self, batch: int, iteration: int, length: int) -> None:
-        """Compute the iteration of the first log. Called before the training starts.
+        """Compute the iteration of the first log line. Called before the training starts.
 
         Args:
             batch: index of the next batch, as the loop passes it to the hooks.
@@ -59,7 +59,7 @@ class FirstLog:
         self._at = iteration + min(due) - batch if due else None
 
     def until(self, iteration: int) -> int:
-        """Return the number of iterations until the first log; after the first log, a very large number."""
+        """Return the number of iterations until the first log line; after this line, a very large number."""
         return self._at - iteration if self._at is not None and self._at > iteration else NEVER
 
     def is_due(self, iteration: int) -> bool:
@@ -67,12 +67,12 @@ class FirstLog:
         return iteration == self._at
 
     def read(self, runner: Any, batch: int) -> None:
-        """Read the lr, before the hooks of the iteration run."""
+        """Read the lr for the log line. Called before the hooks of the iteration run."""
         assert self._info is not None
         self._info.before_train_iter(runner, batch)
 
     def write(self, runner: Any, batch: int) -> None:
-        """Store the log line, after the hooks of the iteration have run."""
+        """Store the log line. Called after the hooks of the iteration have run."""
         tag, text = runner.log_processor.get_log_after_iter(runner, batch, "train")
         lrs = {key: float(value) for key, value in tag.items() if key.endswith("lr")}
         found = _LRS.match(text)

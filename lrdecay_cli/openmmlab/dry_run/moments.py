@@ -12,8 +12,7 @@ from lrdecay_cli.openmmlab.dry_run.watching import lrs_of
 from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
 Trace = list[tuple[int, list[float | None]]]
-"""Pairs of an iteration and the lr of every group. In an omitted iteration, the lrs are those of the iteration before.
-"""
+"""Pairs of an iteration and the lr of every group. The lrs did not change in an iteration that is not in the list."""
 
 
 class Moments:

@@ -1,4 +1,4 @@
-"""Take real steps of the real optimizers. Every element of a gradient is 1."""
+"""Take real steps with the config's optimizers. Every element of every gradient is 1."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Steps:
     def __init__(self, count: int) -> None:
         self._left = count
         self.error: str | None = None
-        """The error that an optimizer raised in a step; None without an error."""
+        """The error that an optimizer raised in a step; None if no optimizer raised an error."""
         self.effects: list[Effect] | None = None
-        """Effect of the optimizer on each group; None if the optimizer raised in a step."""
+        """The effect of a step on each group; None if not measured, or if an optimizer raised an error."""
         self._wrapper: Any = None
         self._lrs: dict[int, list[float]] = {}
         self._trained: set[int] = set()
@@ -41,13 +41,13 @@ class Steps:
         return self._left > 0
 
     def prepare(self, wrapper: Any) -> None:
-        """Shrink the tensors of the optimizers. Called before other code copies them."""
+        """Shrink the tensors of the optimizers to save memory. Call this before other code copies these tensors."""
         self._wrapper = wrapper
         self._whole = shrink(optimizers_of(wrapper).values())
 
     @contextmanager
     def whole_shapes(self) -> Iterator[None]:
-        """Restore the original shapes of the optimizers' tensors inside the block, but not their values."""
+        """Give the optimizers' tensors their original shapes, but not their values, inside the ``with`` block."""
         small = [parameter.data for parameter, _ in self._whole]
         for parameter, whole in self._whole:
             parameter.data = whole
@@ -68,7 +68,7 @@ class Steps:
         self._begun = {name: p.detach().clone() for name, p in watch.parameters.items() if id(p) in held}
 
     def take(self, wrapper: Any, watch: Watch) -> None:
-        """Take a step through the real optimizer wrapper. It updates every parameter that requires a gradient."""
+        """Take a step with the config's optimizer wrapper, and update all parameters that require a gradient."""
         self._left -= 1
         for index, lr in enumerate(watch.lrs()):
             self._lrs.setdefault(index, []).append(lr or 0.0)
@@ -87,7 +87,10 @@ class Steps:
                     return
 
     def unmoved(self, watch: Watch) -> tuple[str, ...]:
-        """Return the parameters that no step changed, although they had a gradient, and an lr above 0 in some step."""
+        """Return the parameters that no step changed, although an optimizer should have changed them.
+
+        These parameters had a gradient, and an lr above 0 in at least one step.
+        """
         return self._named(watch, lambda lrs, moved, trained: trained and any(lrs) and not moved)
 
     def moved_at_zero(self, watch: Watch) -> tuple[str, ...]:

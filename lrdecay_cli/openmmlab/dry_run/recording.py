@@ -22,7 +22,7 @@ _MISSING = math.nan
 
 @dataclass
 class _EqualGroups:
-    """A set of groups that had equal values in every iteration so far, and the recorded values."""
+    """A set of groups whose values were equal in all iterations so far, and these values."""
 
     members: list[int]
     columns: list[array[float]]
@@ -60,12 +60,12 @@ class Recorder:
         representatives: Representatives,
         scheduled: Sequence[str],
     ) -> None:
-        """Start recording these groups.
+        """Start to record the values of ``groups``.
 
         Args:
             wrapper: the optimizer wrapper, which may have base settings.
             groups: every group of every optimizer, with the optimizer's name.
-            representatives: for each group, an equal group with the same values at all times.
+            representatives: for each group, a group that always has the same values and is recorded instead.
             scheduled: names of the options that schedulers change.
         """
         self._scheduled = tuple(dict.fromkeys([_ALWAYS, *scheduled]))

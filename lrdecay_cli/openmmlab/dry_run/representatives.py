@@ -29,7 +29,7 @@ class Representatives:
         self, schedulers: Sequence[_ParamScheduler], groups: Sequence[tuple[str, dict[str, Any]]] = ()
     ) -> None:
         self.followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        """Pairs of a group that schedulers step, and an equal group that gets its values."""
+        """Pairs of two equal groups: schedulers step the first group, and its values are copied to the second group."""
         self.positions = list(range(len(groups)))
         """For each group, the position of its representative. The representative of a group may be the group itself."""
         self._scheduled = list(dict.fromkeys(scheduler.param_name for scheduler in schedulers))

@@ -37,7 +37,7 @@ class Saved(NamedTuple):
     iterations_per_epoch: int | None
     schedulers: int | None
     keys: Mapping[str, Sequence[tuple[str, ...]]]
-    """For each optimizer name, the attribute names of its saved schedulers. A single optimizer has the empty name."""
+    """For each optimizer, the attribute names of each saved scheduler. A single optimizer has an empty name."""
 
 
 def read_saved(path: str) -> Saved:
@@ -70,7 +70,10 @@ def read_saved(path: str) -> Saved:
 class _Side(NamedTuple):
     series: Series
     ahead: int
-    """Iteration count of this training minus that of the config at the same point. Not 0 if epoch lengths differ."""
+    """Number of iterations to subtract from this training's iterations, so that both trainings are in the same epoch.
+
+    0 if the epoch length in the checkpoint is the epoch length in the config.
+    """
     end: int
     settings: list[dict[str, Any]]
 
@@ -86,7 +89,7 @@ def coming_values(
     rtol: float = 0.0,
     verbose: bool = False,
 ) -> Coming:
-    """Compare the future values of two trainings, starting at the later one of their resume positions.
+    """Compare the future lrs of two trainings. The comparison starts when both trainings have resumed.
 
     Args:
         planned: the config.
@@ -95,7 +98,7 @@ def coming_values(
         group_map: group map of the config.
         batch_size: samples per GPU.
         launch: number of GPUs and options of the training.
-        rtol: relative tolerance of values.
+        rtol: relative tolerance of lrs.
         verbose: show warnings and log lines of torch and OpenMMLab on stderr.
 
     Raises:
@@ -121,7 +124,7 @@ def coming_values(
         runners.append(training.runner)
         series = recorder.series([group.name for group in training.record.groups], length.steps)
         if not all(map(math.isfinite, series.rows)):
-            raise LrdecayError("an lr after resuming is not a finite number", where=(saved.path if saved else ""))
+            raise LrdecayError("after resuming, an lr is not a finite number", where=(saved.path if saved else ""))
         ahead = saved.iteration - place if saved else 0
         end = int(training.runner.train_loop._iter)
         found.append(_Side(series, ahead, end, _settings(training.runner.param_schedulers)))
@@ -144,9 +147,9 @@ def coming_values(
 def _place(saved: Saved | None, per_epoch: int | None) -> int:
     """Return the iteration at which a training resumes. ``per_epoch`` is the epoch length in the config.
 
-    A checkpoint contains an epoch and an iteration. If the run that saved it had another epoch length, the saved
-    iteration may not lie in the saved epoch. In this case, the result is the first iteration of the saved epoch.
-    Otherwise the result is the saved iteration.
+    A checkpoint contains an epoch and an iteration. If the training that saved the checkpoint had another epoch length,
+    the saved iteration may not lie in the saved epoch. In this case, the result is the first iteration of the saved
+    epoch. Otherwise the result is the saved iteration.
     """
     if saved is None:
         return 0
@@ -227,6 +230,6 @@ def _tracks(series: Series) -> dict[tuple[str, str], int]:
 
 
 def _constant_from(at: Any, values: Any) -> int:
-    """Return the first iteration from which a value stays the same. ``at`` contains the iterations of ``values``."""
+    """Return the first iteration from which an lr stays constant. ``at`` contains the iterations of ``values``."""
     moving = numpy.flatnonzero(values != values[-1])
     return int(at[moving[-1] + 1] if len(moving) else at[0])

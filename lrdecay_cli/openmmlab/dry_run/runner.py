@@ -1,6 +1,6 @@
-"""Define a subclass of mmengine's Runner for dry runs.
+"""The Runner for dry runs: a subclass of mmengine's Runner.
 
-It uses no data, weights or network, and writes files only to a scratch folder.
+This Runner uses no data, weights or network, and writes files only to a scratch folder.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def saved_place(checkpoint: Mapping[str, Any], path: str) -> tuple[int, int]:
     """Return the epoch and iteration at which a training resumes from a checkpoint.
 
     Raises:
-        LrdecayError: the checkpoint does not record them.
+        LrdecayError: the checkpoint does not contain its epoch and iteration.
     """
     meta = checkpoint.get("meta")
     epoch, iteration = (meta.get("epoch"), meta.get("iter")) if isinstance(meta, Mapping) else (None, None)
     if type(epoch) is not int or type(iteration) is not int or epoch < 0 or iteration < 0:
         raise LrdecayError(
-            "does not record its epoch and iteration, which a resumed training needs",
+            "the checkpoint does not contain its epoch and iteration, which a resumed training needs",
             where=path,
             fix="give a checkpoint that mmengine's CheckpointHook saved",
         )
@@ -92,7 +92,7 @@ class Blank(Visualizer):  # type: ignore[misc]
 
 
 class DryRunner(Runner):  # type: ignore[misc]
-    """A :class:`mmengine.runner.Runner` for dry runs. ``left_out`` lists the hooks and code that it does not run.
+    """A :class:`mmengine.runner.Runner` for dry runs. ``left_out`` lists the hooks and code that do not run.
 
     Args:
         config: the training config.
@@ -137,7 +137,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         self.built_schedulers: list[dict[str, Any]] = []
         """Settings of each scheduler in the config, before a checkpoint changes them."""
         self.scheduler_attributes: list[set[str]] = []
-        """Names of each scheduler's attributes, which a checkpoint can restore."""
+        """For each scheduler, the names of its attributes. A checkpoint can restore these attributes."""
         self.resumed_from = resume
         self._gpus = gpus
         super().__init__(
@@ -164,7 +164,7 @@ class DryRunner(Runner):  # type: ignore[misc]
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
         """Set only rank, world size and time stamp.
 
-        mmengine would also change how processes start, OpenCV's threads and the limit on open files.
+        mmengine would also change how processes start, the number of OpenCV's threads and the limit on open files.
         """
         self._rank, self._world_size = 0, self._gpus
         self._timestamp = time.strftime("%Y%m%d_%H%M%S")
@@ -190,7 +190,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         """Do nothing, instead of writing the config to a file."""
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
-        """Return the model without a wrapper. With a wrapper, the parameters would be the same."""
+        """Return the model without a model wrapper such as DistributedDataParallel, which would not change the lrs."""
         return model
 
     def _init_model_weights(self) -> None:
@@ -210,10 +210,12 @@ class DryRunner(Runner):  # type: ignore[misc]
         try:
             super().register_hook(hook, priority)
         except Exception as error:
-            self.left_out.append(LeftOut(name, f"it cannot be built here ({describe_error(error)})", failed=True))
+            self.left_out.append(
+                LeftOut(name, f"the hook cannot be built in a dry run ({describe_error(error)})", failed=True)
+            )
 
     def load_checkpoint(self, filename: str, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
-        """Return a checkpoint for resuming. Its tensors are not read, and its code is not executed."""
+        """Return the checkpoint to resume from. Tensors in the file are not read, and code in the file is not run."""
         saved, _ = load_checkpoint(filename)
         saved_place(saved, filename)
         meta = {key: value for key, value in saved["meta"].items() if key != "config"}
@@ -244,7 +246,10 @@ class DryRunner(Runner):  # type: ignore[misc]
     # Methods whose changes are recorded.
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
-        """Return the wrapper, which is already built. Start recording its groups, and shrink its tensors."""
+        """Return the optimizer wrapper, which is already built.
+
+        From now on, changes of the parameter groups are recorded. The tensors in the groups are shrunk.
+        """
         if not self.watch.built:
             for optimizer in optimizers_of(optim_wrapper).values():
                 optimizer.param_groups[:] = map(Group, optimizer.param_groups)
@@ -253,7 +258,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         return optim_wrapper
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None:
-        """Apply ``auto_scale_lr`` to every lr, and store the factor."""
+        """Apply ``auto_scale_lr`` to every lr, and store the factor in ``lr_factor``."""
         with self.watch.acting("auto_scale_lr", "auto_scale_lr"):
             super().scale_lr(optim_wrapper, auto_scale_lr)
         if auto_scale_lr and auto_scale_lr.get("enable"):
@@ -306,10 +311,10 @@ class DryRunner(Runner):  # type: ignore[misc]
     # The loop.
 
     def build_train_loop(self, loop: Any) -> Any:
-        """Build the config's loop, and replace its method ``run`` by :class:`Drive`."""
+        """Build the config's loop, and replace its method ``run`` by the one of :class:`Drive`."""
         built = super().build_train_loop(loop)
         if has_own_run(type(built)):
-            reason = "it has its own run method; mmengine's loop ran instead"
+            reason = "this loop has its own run method, but the dry run used mmengine's run method"
             self.left_out.append(LeftOut(type(built).__name__, reason, failed=True))
         self.left_out += freezing_in_forward(self.model)
         built.run = Drive(self, built).run

@@ -73,7 +73,7 @@ def dry_run(
         steps: number of iterations with real optimizer steps.
         resume: the checkpoint to resume from; None to start from iteration 0.
         trace: list that gets the lr of every group in every visited iteration.
-        logged: list that gets the lrs that mmengine's RuntimeInfoHook logs. It reads them before most other hooks run.
+        logged: list that gets the lrs that mmengine's RuntimeInfoHook logs, before most other hooks run.
         recorder: records every scheduled value.
         verbose: show warnings and log lines of torch and OpenMMLab on stderr.
 
@@ -159,7 +159,9 @@ def _check_lrs(planned: PlannedConfig, group_map: GroupMap) -> None:
 def _not_begun(wrapping: Wrapping, where: str) -> LrdecayError:
     if wrapping.refused == "constructor":
         problem = f"{_RUNNING}: the constructor raises on the model wrapped in {wrapping.type}: {wrapping.failure}"
-        return LrdecayError(problem, where=where, fix="let the constructor use model.module of a wrapped model")
+        return LrdecayError(
+            problem, where=where, fix="change the constructor so that it reads model.module of a wrapped model"
+        )
     problem = f"{_RUNNING}: {wrapping.type} refuses the model: {wrapping.failure}"
     return LrdecayError(problem, where=where, fix=f"change {wrapping.option}")
 

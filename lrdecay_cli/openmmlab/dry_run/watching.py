@@ -29,17 +29,17 @@ class Watch:
     def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
         self.parameters = parameters
         self.iteration = 0
-        """The next iteration, in which a change made now takes effect."""
+        """The next iteration. A change that a hook makes now takes effect in this iteration."""
         self._optimizers: Mapping[str, torch.optim.Optimizer] = {}
         self.states: list[StateChange] = []
         self.causes: list[dict[str, Cause]] = []
-        """For each group, the sources that set its lr, by name, each with its first change."""
+        """For each group, the first change of its lr by each hook, scheduler or other step, by the name of the step."""
         self.built: list[tuple[float | None, float | None]] = []
         """lr and weight decay of every group, as set by the constructor."""
         self._tensors = list(self.parameters.values())
         self._required = self._requirements()
         self._seen: list[float | None] | None = None
-        """The lrs after the last recorded action."""
+        """The lr of every group after the last hook, scheduler or other step; None before the first step."""
 
     def follow(self, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
         """Start recording the groups of these optimizers."""
@@ -50,8 +50,9 @@ class Watch:
 
     @property
     def groups(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return every group of every optimizer with the optimizer's name. Not cached, because resuming replaces the
-        groups.
+        """Return every group of every optimizer, with the name of its optimizer.
+
+        The result is not cached, because resuming replaces the groups.
         """
         return [(name, group) for name, optimizer in self._optimizers.items() for group in optimizer.param_groups]
 
@@ -68,7 +69,7 @@ class Watch:
                 self._note_states(required, Cause(stage, name, self.iteration))
 
     def attribute(self, before: list[float | None], stage: Stage, name: str) -> None:
-        """For each group with a changed lr, record ``name`` as a cause.
+        """Record ``name``, such as a hook, as a cause for each group with a changed lr.
 
         ``before`` contains the lr of each group before ``name`` ran.
         """

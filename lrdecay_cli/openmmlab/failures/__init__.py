@@ -1,1 +1,1 @@
-"""Translate errors of torch and OpenMMLab into one line: problem, place and fix."""
+"""Translate errors of torch and OpenMMLab into one line with the problem, where it is, and how to fix it."""

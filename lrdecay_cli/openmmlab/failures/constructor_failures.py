@@ -44,7 +44,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         for name, parameter in model.named_parameters(remove_duplicate=False):
             names.setdefault(id(parameter), []).append(name)
         first, second = next(pair for pair in names.values() if len(pair) > 1)[:2]
-        fix = f"modules are shared: set {_PARAMWISE}.bypass_duplicate=True"
+        fix = f"set {_PARAMWISE}.bypass_duplicate=True, because modules are shared"
         problem = f"{_SHARED}: {first} and {second} are the same tensor"
         return LrdecayError(problem, where=where, fix=fix, final=True)
     if isinstance(error, UnknownTypeError):
@@ -108,7 +108,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
 def _mixed_betas(config: Config) -> tuple[str, Sequence[float]] | None:
     """Find the first optimizer config with one int and one float in ``betas``. Return its path and the betas.
 
-    None if there is no such config.
+    Return None if there is no such config.
 
     Source: torch 2.6.0, ``torch/optim/adam.py``, requires that both betas are floats or both are tensors.
     """
@@ -140,18 +140,19 @@ def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | Non
 
 
 def _is_accepted(row: OptimizerEffects, refusing: OptimizerEffects) -> bool:
-    """True if ``row`` describes the optimizer class of ``refusing``, but with options that the class accepts.
+    """True if ``row`` shows options with which the optimizer class of the row ``refusing`` raises no error.
 
-    Both are rows of lrdecay's table of optimizers. ``refusing`` contains an error that the class raises.
+    Both are rows of lrdecay's table of optimizers. The class raises an error with the options of ``refusing``.
     """
     same = (row.module, row.name) == (refusing.module, refusing.name)
     return same and bool(row.options) and not row.refusals
 
 
 def _without_base_lr(config: Config, model: nn.Module) -> str | None:
-    """Return a multiplier that requires an lr, if the config has such a multiplier but no lr; else None.
+    """Return the multiplier that has no lr to multiply, for example ``lr_mult of 'backbone'``.
 
-    Source: mmengine 0.10.7, ``add_params`` of its default constructor. Every custom key multiplies the lr.
+    Return None if the config sets an lr, or has no such multiplier. Source: mmengine 0.10.7, ``add_params`` of its
+    default constructor, in which every custom key multiplies the lr.
     """
     optimizer, options = config.optim_wrapper.get("optimizer"), config.optim_wrapper.get("paramwise_cfg") or {}
     if not isinstance(optimizer, Mapping) or optimizer.get("lr") is not None:
@@ -211,7 +212,7 @@ def _not_a_dict(path: str, value: Any, example: str) -> tuple[str, str]:
 def _not_a_number(path: str, value: Any) -> tuple[str, str]:
     problem = f"{path} is {value!r}, a {type_name(type(value))}, not a number"
     if not isinstance(value, str) or not _is_number(value):
-        return problem, "set it to a number"
+        return problem, f"set {path} to a number"
     text = value.strip()
     fix = f"write {text} without quotes"
     if found := _SCIENTIFIC.match(text):

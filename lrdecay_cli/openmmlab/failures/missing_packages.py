@@ -1,4 +1,4 @@
-"""Find the package, version or project module that an error needs, and the command that installs it."""
+"""Find the package, version or project module whose absence caused an error, and the command that installs it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _OLDER_MMCV = ">=2.0.0rc4,<2.1.0"
 _NAMED_ALONE = ("numpy", "huggingface_hub")
 
 _SOURCE = re.compile(r"pip install [\"'`]*(git\+https://\S+?/([\w.-]+?)(?:\.git)?)(?=[\s\"'`)]|\.?$)")
-"""Matches the address of a git repository in a message; the second group is the name of its package."""
+"""Matches ``pip install git+https://…`` in a message. Group 1 is the address, group 2 the name of the package."""
 _ASKS = (
     re.compile(r"requires the (\w+) library but it was not found"),
     re.compile(r"(?:pip|mim) install (?:-U |--upgrade )?[\"'`]*([A-Za-z][\w.-]*\w(?:\[\w+\])?)"),
@@ -102,25 +102,25 @@ class Need:
     installed: str | None
     """The installed version; None if the package is missing."""
     source: str = ""
-    """Address to install the package from; empty for the package index."""
+    """Address of a repository to install the package from; empty to install the package from the package index."""
     within: str = ""
-    """The versions that the importing package accepts; empty if it does not check versions."""
+    """The versions that the importing package accepts, for example ``>=2.0.0rc4,<2.2.0``; empty for any version."""
     cause: str = ""
-    """A more exact description of the problem than "does not work with this stack"."""
+    """The message of :attr:`problem`, if the error tells exactly what is wrong; otherwise empty."""
 
     @property
     def name(self) -> str:
-        """The package, with the required versions if it is installed in another version."""
+        """The package. If its installed version does not work, with the versions that work: ``numpy<2``."""
         bound = self.within or _KNOWN_VERSIONS.get(self.package, ("", ""))[1]
         return f"{self.package}{bound}" if self.installed or self.package == "setuptools" else self.package
 
     @property
     def problem(self) -> str:
-        """The problem as a text without a path, a line number or a full stop."""
+        """The message for the user, for example ``timm is not installed``."""
         if self.cause:
             return self.cause
         if self.installed:
-            return f"{self.package} {self.installed} is installed, which does not work with this stack"
+            return f"{self.package} {self.installed} is installed, but does not work with the other installed packages"
         return f"{self.package} is not installed"
 
     @property
@@ -143,7 +143,7 @@ class Need:
 
 
 def needed_package(error: BaseException) -> Need | None:
-    """Return the package that ``error`` or one of its causes needs; None if the error has another reason."""
+    """Return the missing, too old or too new package that caused ``error``; None if the error has another reason."""
     for cause in chain(error):
         text = message_of(cause)
         if (source := _SOURCE.search(text)) and not _importable(source.group(2).lower()):
@@ -174,10 +174,10 @@ def needed_package(error: BaseException) -> Need | None:
 
 
 def _need(asked: str, *, certain: bool) -> Need | None:
-    """Return the package that an error message names; None if it is installed and works.
+    """Return the package that an error message names; None if this package is installed and works.
 
-    ``certain``: True if the message asks to install the package. False if an import from the package failed; maybe no
-    version of the package contains the imported name.
+    ``certain`` is True if the message asks to install the package. It is False if the message only says that an import
+    from the package failed: no version of the package may contain the imported name.
     """
     if asked == "mmpretrain[multimodal]":
         asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")
@@ -194,9 +194,9 @@ def _need(asked: str, *, certain: bool) -> Need | None:
 
 
 def _fails_to_import(error: BaseException) -> Need | None:
-    """Find the module that failed to import. Return a package that this module imports and that is too new for it.
+    """Return an installed package that is too new for the module that failed to import; None if there is none.
 
-    None if there is no such package.
+    For example, a module of an installed package imports ``transformers``, and the installed transformers is too new.
     """
     modules = [frame.f_code for frame, _ in walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
     file = Path(modules[-1].co_filename if modules else "")
@@ -228,7 +228,8 @@ def _fits(version: str, within: str) -> bool:
 def _exchange(package: str, within: str) -> str:
     """Return the command that installs another version of a package without its dependencies.
 
-    If a fork of the package is installed, the command uninstalls it first, because both would write to the same folder.
+    If a fork of the package is installed, the command first uninstalls the fork, because the package and the fork use
+    the same folder.
     """
     gone, wanted = [], []
     for name, bounds in [(package, within), *([("mmcv", _OLDER_MMCV)] if _takes_older_mmcv(package, within) else [])]:
@@ -242,20 +243,20 @@ def _exchange(package: str, within: str) -> str:
 
 
 def _takes_older_mmcv(package: str, within: str) -> bool:
-    """True if these versions of a package need an older mmcv than the installed version."""
+    """True if the versions ``within`` of a package need an older mmcv than the installed mmcv."""
     older = package == "mmcls" or (package == "mmdet" and not _fits("3.2.0", within))
     mmcv = _version_of("mmcv")
     return older and mmcv is not None and not _fits(mmcv, _OLDER_MMCV)
 
 
 def distribution_in_use(package: str) -> str:
-    """Return the name of the installed distribution that provides an import name; empty if there is none."""
+    """Return the installed distribution of an import name: ``mmcv-lite`` for ``mmcv``. Empty if there is none."""
     names = distributions_bringing(package)
     return next((name for name in distributions_of(package) if name in names), next(iter(names), ""))
 
 
 def _version_of(package: str) -> str | None:
-    """Return the version of the installed distribution that provides an import name; None if there is none."""
+    """Return the installed version of a package, by its import name; None if the package is not installed."""
     name = distribution_in_use(package)
     return _version(name) if name else None
 
@@ -288,8 +289,8 @@ _PACKAGES = (*ZOOS, "mmcls", "mmcv", "mmdeploy", "timm", "transformers", "einops
 def is_own_module(module: str, listed: Sequence[str]) -> bool:
     """True if a missing module belongs to the user's project.
 
-    This is the case if ``custom_imports`` lists the module and no known package has its name. For such a module lrdecay
-    does not suggest ``pip install``, because the name comes from a config.
+    This is the case if ``custom_imports`` lists the module, and no package that lrdecay knows has the same name. For
+    such a module, lrdecay does not suggest ``pip install``, because the name comes from a config.
     """
     known = module in _PACKAGES or module in _BUILT_BY_HAND or module in _SOURCES
     return not known and any(name.partition(".")[0] == module for name in listed)
@@ -298,7 +299,7 @@ def is_own_module(module: str, listed: Sequence[str]) -> bool:
 def suggest_own_module(module: str, config: str) -> str:
     """Return a fix that makes a module of the user's project importable.
 
-    The fix names the folder of the module if a parent folder of the config or of the working directory contains it.
+    If a folder above the config or above the working directory contains the module, the fix names this folder.
     """
     file = config_path(config)
     above = file.absolute().parents if file is not None else ()
@@ -307,13 +308,13 @@ def suggest_own_module(module: str, config: str) -> str:
         with suppress(OSError):
             if (folder / f"{module}.py").is_file() or any((folder / module).glob("*.py")):
                 return f"set PYTHONPATH={shlex.quote(os.path.relpath(folder))}, as for training"
-    return f"run lrdecay in the folder of {module}, add that folder to PYTHONPATH, or install the package"
+    return f"run lrdecay in the folder that contains {module}, add this folder to PYTHONPATH, or install {module}"
 
 
 def suggest_submodule(missing: str) -> str:
     """Return a fix for a missing submodule of an installed package; empty if the package is not installed.
 
-    The fix names the submodule with the closest name, or else the folder of the package.
+    The fix names the submodule with the most similar name. If no name is similar, the fix names the package's folder.
     """
     package, _, name = missing.rpartition(".")
     spec = importlib.util.find_spec(package) if package and _importable(package) else None

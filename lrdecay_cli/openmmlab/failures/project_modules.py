@@ -82,7 +82,8 @@ def _sources(root: Path) -> Iterator[Path]:
 def _start(file: Path, root: Path) -> Path:
     """Return the folder from which the import path of ``file`` starts.
 
-    This is the nearest parent folder on ``sys.path``, else the project's root or its ``src``.
+    This is the nearest parent folder on ``sys.path``. If there is none, it is the folder ``src`` of the project, or the
+    project's root.
     """
     searched = {str(Path(place or ".").resolve()) for place in sys.path}
     above = [each for each in file.parents if each.is_relative_to(root)]

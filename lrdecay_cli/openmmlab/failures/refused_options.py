@@ -1,4 +1,7 @@
-"""Build errors about options that a class or constructor does not accept, with a fix such as the correct place."""
+"""Create errors about options that a class or constructor does not accept.
+
+Each error has a fix, for example the path to which the option has to be moved.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _NO_WEIGHT_DECAY = "base_wd should not be None"
 
 
 def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
-    """Return an error that names the option in the config; None if ``error`` is not about an option.
+    """Return an error that names the wrong option of the config; None if ``error`` is not about an option.
 
     Source: ``_validate_cfg`` of mmengine's default constructor, which requires a weight decay for some options.
     """
@@ -119,9 +122,7 @@ _KEYWORD = re.compile(r"unexpected keyword argument '(?P<name>\w+)'")
 # mmengine's registry removes both keys, and may add _scope_.
 _OF_REGISTRY = ("type", "_scope_")
 WRAPPER_OPTIONS = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
-"""Options that ``optim_wrapper`` accepts besides those of its class. They are valid for all wrapper classes of
-mmengine.
-"""
+"""Options that ``optim_wrapper`` accepts besides the arguments of its class, for all classes of mmengine."""
 
 
 class Accepted(NamedTuple):
@@ -129,7 +130,7 @@ class Accepted(NamedTuple):
 
     names: frozenset[str]
     all: bool
-    """True if the class accepts only these arguments. False for ``**kwargs`` of a class outside mmengine."""
+    """True if the class accepts only these arguments. False if a class outside mmengine accepts ``**kwargs``."""
 
 
 def accepted_by(kind: type) -> Accepted:
@@ -176,7 +177,7 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
     refusing = _REFUSING.match(str(error))
     class_name = kind.__name__ if accepted.all or not refusing else refusing["name"]
     if unknown == ["_delete_"]:
-        fix = f"remove it: no base sets {key}, and mmengine passes _delete_ on as an option"
+        fix = f"remove {key}._delete_: no base config sets {key}, so mmengine treats _delete_ as an option"
         return LrdecayError(f"{key}._delete_ has no effect", where=where, fix=fix, final=final, key=f"{key}._delete_")
     if all(near):
         fix = f"did you mean {' and '.join(name for (name,) in near)}?"

@@ -44,7 +44,7 @@ _LAZY = "mmengine.config.lazy"
 
 @contextmanager
 def translate_errors(stage: str, where: str, config: Any = None) -> Iterator[None]:
-    """Turn any exception in this block into a LrdecayError that names the failed stage and the place.
+    """Turn any exception in this block into a LrdecayError that names the failed stage and the config.
 
     Args:
         stage: description of the failure, such as "model does not build".
@@ -93,8 +93,8 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         return LrdecayError(f"{failing}: {need.problem}", where=where, fix=need.fix, status=f"needs {need.name}")
     if stage == BUILDING and (asked := _missing_data(error, config)):
         key, path = asked
-        problem = f"{failing}: {key}={path!r} does not exist, and the model reads it while it is built"
-        fix = "run lrdecay in the folder that contains it, or change the path"
+        problem = f"{failing}: {key}={path!r} does not exist, but building the model reads this file"
+        fix = f"run lrdecay in the folder that contains {path!r}, or change this option"
         return LrdecayError(problem, where=where, fix=fix, status=f"needs {path}", key=key)
     if isinstance(error, OSError) and "huggingface.co" in message_of(error):
         problem = f"{failing}: the model needs files from huggingface.co, and lrdecay downloads nothing"
@@ -106,7 +106,9 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
     # The config called mmengine's placeholder of an import, which raises an error without a message.
     if stage == LOADING and isinstance(error, RuntimeError) and not error.args and _raised_in(error)[0] == _LAZY:
         problem = "an import makes this a lazy config, and lazy configs cannot call imported functions"
-        fix = "call the function through __import__ in the config, or move the call into a module that it imports"
+        fix = (
+            "call the function through __import__ in the config, or move the call into a module that the config imports"
+        )
         return LrdecayError(f"{failing}: {problem}", where=where, fix=fix)
     problem = f"{failing}: {type(error).__name__}: {text}"
     return LrdecayError(problem, where=where, final=_of_arguments(error))
@@ -115,7 +117,7 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
 def _missing_data(error: BaseException, config: Any) -> tuple[str, str] | None:
     """Return the option of the model that names a missing file, and the path of the file.
 
-    None if ``error`` is not about a missing file, or if no option contains the path in the error message.
+    Return None if ``error`` is not about a missing file, or if no option contains the path in the error message.
     """
     text = message_of(error)
     if not (
@@ -182,7 +184,11 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
         # custom_imports lists the missing module itself.
         problem, fix, final = _first_line(root), suggest_own_module(need.package, where), True
     elif isinstance(root, ModuleNotFoundError):
-        problem, fix, final = _first_line(root), f"{need.fix}, or add it to PYTHONPATH", False
+        problem, fix, final = (
+            _first_line(root),
+            f"{need.fix}, or add the folder that contains the package to PYTHONPATH",
+            False,
+        )
     else:
         problem, fix, final = need.problem, need.fix, False
     return LrdecayError(f"{source}: {problem}", where=where, fix=fix, status=f"needs {need.name}", final=final)
@@ -224,13 +230,13 @@ def classify_upstream_faults(config: str, cfg_options: Sequence[str], device: st
         if package is None:
             raise
         upstream = error.replaced(
-            fix=f"report it upstream: the unchanged config of {package} fails", status="broken upstream"
+            fix=f"report to the authors of {package} that this unchanged config fails", status="broken upstream"
         )
         raise upstream from cause
 
 
 def _shipping_package(config: str) -> str | None:
-    """Return name and version of the installed package that contains the config; None for other configs."""
+    """Return the name and version of the installed package that contains the config; None if no package contains it."""
     with suppress(LrdecayError):
         path = find_config(config).absolute()
         installed = {".mim", "site-packages", "dist-packages"} & {*path.parts}

@@ -1,4 +1,4 @@
-"""Build errors about an unregistered ``type``: they name its key in the config and the closest registered name."""
+"""Build errors about an unregistered ``type``. An error names the key in the config, and a similar registered name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_registered(registry: Registry, settings: Mapping[str, Any], where: str
 
 
 def unknown_type(name: str, scope: str, registry: str, *, where: str, config: Any) -> UnknownTypeError:
-    """Return the error for an unregistered ``type``, with the key in the config and the closest registered name."""
+    """Return the error for an unregistered ``type``, with the key in the config and a similar registered name."""
     key = key_of_type(config, name)
     known = _registered(registry)
     package, _, bare = name.rpartition(".")
@@ -60,7 +60,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     elif is_constructor:
         fix = suggest_constructor(name, scope, known) or _registered_nowhere(bare)
     elif bare in known and bare == name:
-        fix = f"{known[bare]} has this type: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
+        fix = f"{known[bare]} registers this type: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
     elif now and renamed:
         fix = f"{package} is now part of {now}: write {now}.{renamed}"
     elif like:
@@ -68,7 +68,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
         bare_is_enough = here and "." not in name
         fix = f"did you mean {like if bare_is_enough else f'{known[like]}.{like}'}?"
     else:
-        fix = "check its spelling, and add its module to custom_imports"
+        fix = "check the spelling of the type, and add its module to custom_imports"
     place = "optim_wrapper.constructor" if is_constructor else f"{key}.type" if key else ""
     at = f" at {place}" if place else ""
     package = package or _scope_at(config, key)
@@ -92,7 +92,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
 
 
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
-    """True if all modules that could register ``name``, or a name that is more similar to it, have been imported.
+    """True if all modules are imported that could register ``name``, or a name that is more similar to ``name``.
 
     Args:
         name: the unregistered name.
@@ -113,9 +113,9 @@ def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: 
 
 
 def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
-    """Return every type in the registries of the kind ``registry``: a dict from the type's name to its scope.
+    """Return a dict from each type in the registries named ``registry`` to its scope: ``{"AdamW": "mmengine"}``.
 
-    Only registries in ``scopes`` are searched; without ``scopes``, mmengine's registry of this kind and its children.
+    If ``scopes`` is not empty, only the registries of these scopes are searched.
     """
     found: dict[str, str] = {}
     for top in [kind for kind in vars(root).values() if isinstance(kind, Registry) and kind.parent is None]:
@@ -168,7 +168,7 @@ def _scope_at(config: Any, path: str) -> str:
 
 
 REGISTRIES = ("optimizer wrapper constructor", "optimizer constructor")
-"""Names of the registry of optimizer wrapper constructors: in mmengine, and in MMDetection."""
+"""Two names of the registry of optimizer wrapper constructors: first the name in mmengine, then in MMDetection."""
 
 # Constructors are registered when their package is imported, which a config with a wrong name does not do.
 _SCOPED = [spec for spec in CONSTRUCTORS if spec.scope]
@@ -176,9 +176,10 @@ _IMPORT_OURS = f"custom_imports = dict(imports={[*OURS.imports]})"
 
 
 def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) -> str:
-    """Return the fix for an unknown constructor name in a registry scope; empty if no known name is similar.
+    """Return a fix that names a constructor similar to the unknown ``name``; empty if no name is similar.
 
-    ``registered`` maps the name of every registered constructor to its scope.
+    ``scope`` is the registry scope of the config. ``registered`` maps the name of each registered constructor to its
+    scope.
     """
     bare = name.rpartition(".")[2]
     # If several packages have the name, use the one of the scope, else the first.
@@ -189,13 +190,13 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
     if bare in packages and packages[bare] != scope and bare != OURS.name:
         package = packages[bare]
         if importlib.util.find_spec(package) is None:
-            owner = f"it belongs to {package}, which is not installed"
+            owner = f"the constructor belongs to {package}, which is not installed"
             if own:
                 return f"{owner}: did you mean {scope}'s {own}?"
             return f"{owner}: pip install {distribution_of(package)}" if package in ZOOS else owner
         if own:
-            return f"it belongs to {package}: did you mean {scope}'s {own}, or {package}.{bare}?"
-        return f"it belongs to {package}: write {package}.{bare}"
+            return f"the constructor belongs to {package}: did you mean {scope}'s {own}, or {package}.{bare}?"
+        return f"the constructor belongs to {package}: write {package}.{bare}"
     # Every scope finds mmengine's types.
     here = [known for known, package in packages.items() if package in (scope, "mmengine")]
     like = nearest(bare, here, likeness=0.8) or nearest(bare, packages, likeness=0.6)
@@ -207,9 +208,9 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
 
 
 def _has_unlike_words(name: str, like: str) -> bool:
-    """True if some word in ``name`` resembles no word in ``like``.
+    """True if a word in ``name`` is similar to no word in ``like``.
 
-    In this case, the two names belong to different classes, and neither is a misspelling of the other.
+    In this case, ``name`` is the name of another class, and not a misspelling of ``like``.
     """
     words, others = _CAMEL.findall(name), _CAMEL.findall(like)
     return not all(nearest(word, others, likeness=0.7) for word in words)

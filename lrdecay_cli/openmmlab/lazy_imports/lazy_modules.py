@@ -225,7 +225,7 @@ for _name, _function in _SPECIAL.items():
 
 
 def execute(module: types.ModuleType) -> None:
-    """Execute a deferred module after its parent packages and the modules that must come first.
+    """Execute a deferred module, after its parent packages and the modules in ``first`` of :class:`LazyFinder`.
 
     Raises the errors of the executed modules.
     """
@@ -320,8 +320,8 @@ def _resolved(value: Any) -> Any:
 def _replacement_for(value: Any, taker: dict[str, Any]) -> Any:
     """Return the object that replaces a lazy name in ``taker``, the namespace of a module that imported the name.
 
-    ``value`` is the object in the executed module. It may be a lazy name from a further deferred module. In this case
-    it is returned unchanged, and replaced when the further module is executed.
+    ``value`` is the object in the executed module. If ``value`` is itself a lazy name from another deferred module, it
+    is returned unchanged, and replaced when the other module is executed.
     """
     if type(value) is not LazyName:
         return value

@@ -253,7 +253,7 @@ def defer_slow_imports() -> None:
 
 
 def _speed_up_getmodule() -> None:
-    """Patch ``inspect.getmodule`` to find the module of a frame without checking the files of all modules.
+    """Patch ``inspect.getmodule`` so that it finds the module of a frame without checking the files of all modules.
 
     mmengine calls ``inspect.getmodule`` for the scope of every new registry (0.10.7, ``Registry.infer_scope``).
     """
@@ -290,9 +290,9 @@ def load_deferred(name: str) -> None:
 
 
 def spare_compiler() -> None:
-    """Let optimizers work without importing torch's compiler.
+    """Prevent optimizers from importing torch's compiler.
 
-    Otherwise the first use of an optimizer would import torch._dynamo only to disable it.
+    Otherwise the first use of an optimizer would import torch._dynamo, only to disable the compiler.
 
     Source: torch 2.13.0. In ``torch/_compile.py``, a decorator stores an uncompiled method at its first call. lrdecay
     stores the method before the first call. In ``torch/optim/optimizer.py``, ``_use_grad_for_differentiable`` calls

@@ -25,9 +25,9 @@ from lrdecay_cli.openmmlab.optimizer_effects.probe import STILL, WEIGHT, Build, 
 _DECAY = 0.05
 _TENTH = 0.1
 _EXACT = 0.01
-"""Relative tolerance for a ratio of two changes, or of a change and an lr."""
+"""Relative tolerance for comparisons of measured weight changes, and for their ratios."""
 _STEPS = (1, 10, 100, 100_000)
-"""Numbers of the steps in which the changes of two groups are compared."""
+"""Numbers of the steps in which the weight changes of two groups are compared."""
 
 
 def measure(
@@ -47,8 +47,8 @@ def measure(
         build: function that builds an optimizer.
         lr: lr of the first group. The second group has a tenth of it.
         shape: shape of the tensors.
-        distribution: distribution that provides the class.
-        version: version of this distribution.
+        distribution: name of the installed package that provides the class.
+        version: version of this package.
         options: options of the optimizer, recorded with the result.
     """
     identity: dict[str, Any] = {
@@ -84,7 +84,7 @@ def measure(
 
 
 def _tried(probing: Callable[[], Any]) -> Any:
-    """Return the result of a measurement; "not measured" if the optimizer raises.
+    """Return the result of a measurement; "not measured" if the optimizer raises an error.
 
     For example, some optimizers raise if the lr or weight decay is 0.
     """
@@ -137,7 +137,7 @@ def _setup(whole: Setup, demands: Iterable[Demand]) -> Setup:
 
 
 def _failure(build: Build, setup: Setup) -> tuple[Any, str] | None:
-    """Return the stage and the error if the optimizer raises; None if it takes two steps."""
+    """Return the stage and the error if the optimizer raises an error; None if it takes two steps."""
     when = "construction"
     try:
         optimizer, tensors = setup.start(build)
@@ -235,14 +235,14 @@ def _decay_use(probe: Probe) -> DecayUse:
 
 
 def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weight: float) -> DecayUse:
-    """Return the formula of weight decay that fits the measured changes of a weight.
+    """Return the formula of weight decay that explains the measured changes of a weight.
 
     Args:
         whole: change of a weight caused by weight decay.
         lr: lr of the group.
-        by_lr: the change at a tenth of the lr, divided by ``whole``.
-        by_decay: the change at ten times the weight decay, divided by ``whole``.
-        by_weight: the change at ten times the weight, divided by ``whole``.
+        by_lr: the change with a tenth of the lr, divided by ``whole``.
+        by_decay: the change with ten times the weight decay, divided by ``whole``.
+        by_weight: the change of a weight that is ten times as large, divided by ``whole``.
     """
     if not close(by_decay, 10):
         return "in another way"
@@ -264,8 +264,9 @@ def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weigh
 
 
 def _at_zero(probe: Probe) -> AtZero:
-    """Return what happens to a group with lr 0 in the first steps: it trains, decays or stands still.
+    """Return what happens in the first steps to the weights of a group with lr 0.
 
+    ``trains``: the weights change. ``decays``: only weight decay changes them. ``stands still``: nothing changes them.
     The optimizer also has a group with a positive lr.
     """
     if not probe.has_groups:

@@ -19,9 +19,9 @@ Build = Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]
 WEIGHT = 2.0**-6
 """Value of all weights: about the standard deviation of initialised weights, and exact in float32."""
 STILL = 1e-13
-"""A smaller change counts as no change."""
+"""A smaller change of a weight counts as no change."""
 _CLOSE = 0.06
-"""Relative tolerance for changes of a weight, which ``eps`` and weight decay may alter slightly."""
+"""Relative tolerance for measured changes of a weight: ``eps`` and weight decay may alter them slightly."""
 _LONGEST = 1000
 """Maximum number of real steps. A later step is reached by setting the optimizer's step count, as resuming does."""
 
@@ -38,8 +38,8 @@ def coupling(larger: float, whole: float) -> DecayUse:
     with a gradient that is ten times as large, the change of the weight is ten times as large too.
 
     Args:
-        larger: change of a weight by a gradient that is ten times as large.
-        whole: change of the weight by the original gradient.
+        larger: change of a weight if the gradient is ten times as large.
+        whole: change of the same weight with the original gradient.
     """
     return "in the gradient" if close(larger, 10 * whole) else "in the adaptive gradient"
 

@@ -53,8 +53,8 @@ class StubOptimizer:
         groups: the groups of the real optimizer.
         no_matter: options to ignore when groups are compared. None: store each group separately.
         stacked: store all groups as one group. An option with different values becomes an array, with one value for
-            each set of equal groups. mmengine's schedulers compute exactly the same values with arrays as with
-            floats, because they only add, subtract, multiply and divide.
+            each set of groups with equal options. mmengine's schedulers compute exactly the same values with arrays as
+            with floats, because they only add, subtract, multiply and divide.
     """
 
     def __init__(
@@ -86,8 +86,9 @@ class StubOptimizer:
     def scheduled_options(self) -> Iterator[tuple[list[tuple[str, ...]], dict[str, Any]]]:
         """Yield two values for each dict of options that schedulers change: the names of its groups, and the dict.
 
-        The names are a list of tuples: one tuple for each set of equal groups. The last dict may be the base settings
-        that mmengine stores in the optimizer wrapper. They belong to no group, so their tuple is empty.
+        The names are a list of tuples: one tuple for each set of groups with equal options. The last dict may be the
+        base settings that mmengine stores in the optimizer wrapper. Base settings belong to no group, so their tuple is
+        empty.
         """
         held = self.wrapper.optimizer.param_groups
         if self._stacked:
@@ -153,7 +154,8 @@ def build_schedulers(
         The stubs by optimizer name, and the schedulers in the order of the config.
 
     Raises:
-        LrdecayError: a scheduler does not build, or it counts iterations in a run that counts epochs.
+        LrdecayError: a scheduler cannot be built, or a scheduler counts iterations but the number of iterations per
+            epoch is unknown.
     """
     where = planned.plan.where
     listed = scheduler_configs(planned.config, where)
@@ -177,7 +179,8 @@ def build_schedulers(
         built = _build(planned, length, listed, optimizers)
     for each in built:
         if length.unit == "epoch" and not each.scheduler.by_epoch:
-            problem = f"{each.settings['type']} at {each.path} counts iterations, but the run is counted in epochs"
+            called = f"{each.settings['type']} at {each.path}"
+            problem = f"{called} counts iterations, but the number of iterations per epoch is unknown"
             raise LrdecayError(problem, where=where, fix="give --iters-per-epoch N")
     return optimizers, built
 
@@ -187,7 +190,8 @@ def built_alone(
 ) -> _ParamScheduler | None:
     """Return one of the config's schedulers, built on the stub of its optimizer.
 
-    If the scheduler names no optimizer, the first optimizer is used. The result is None if no optimizer has the name.
+    If the scheduler names no optimizer, its optimizer is the first one. The result is None if the scheduler names an
+    optimizer that does not exist.
 
     Raises:
         LrdecayError: the type of the scheduler is not registered.
@@ -224,8 +228,8 @@ def _build(
     if isinstance(given_by_name, Mapping) and "type" not in given_by_name:
         where, names = planned.plan.where, ", ".join(map(repr, given_by_name))
         if len(optimizers) == 1:
-            problem = f"param_scheduler has {names} and no 'type', but there is only one optimizer"
-            raise LrdecayError(problem, where=where, fix="set it to a scheduler or a list of schedulers")
+            problem = f"param_scheduler has the keys {names} and no 'type', but there is only one optimizer"
+            raise LrdecayError(problem, where=where, fix="set param_scheduler to a scheduler or a list of schedulers")
         if lacking := [name for name in optimizers if name not in given_by_name]:
             others = [str(name) for name in given_by_name if name not in optimizers]
             like = nearest(lacking[0], others, likeness=0.6)

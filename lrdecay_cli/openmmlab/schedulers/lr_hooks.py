@@ -1,4 +1,4 @@
-"""Find the hooks of a config that may set an lr. Most hooks are not built: the names in their code are enough."""
+"""Find the hooks of a config that may set an lr. Most hooks are not built: lrdecay reads the names in their code."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.config_values import find_registered, number, type_name
 
 LEFT_OUT = {
-    "CheckpointHook": "it writes checkpoints",
-    "LoggerHook": "it writes logs",
-    "RuntimeInfoHook": "it prepares logged values",
-    "ProfilerHook": "it measures the machine",
-    "IterTimerHook": "it measures the machine",
+    "CheckpointHook": "the hook writes checkpoints",
+    "LoggerHook": "the hook writes logs",
+    "RuntimeInfoHook": "the hook prepares values for the log",
+    "ProfilerHook": "the hook measures time and memory",
+    "IterTimerHook": "the hook measures the time of iterations",
 }
 """mmengine's hooks that only log, save or measure. The value is the reason why a dry run omits the hook."""
 
@@ -43,8 +43,9 @@ _FREEZES = {"requires_grad", "requires_grad_"}
 def lr_hooks(config: Config) -> list[str]:
     """Return the names of hooks that may change lrs in another way than by mmengine's schedulers.
 
-    Normally exactly one ``ParamSchedulerHook`` steps the schedulers, and it is omitted. If the config has no such hook
-    or several, the result contains its name. Source: mmengine 0.10.7, ``Runner.register_default_hooks``.
+    Exactly one ``ParamSchedulerHook`` should step the schedulers. The result contains ``ParamSchedulerHook`` only if
+    the config has schedulers, but no such hook or several of them. Source: mmengine 0.10.7,
+    ``Runner.register_default_hooks``.
     """
     default = {"param_scheduler": {"type": "ParamSchedulerHook"}, **(config.get("default_hooks") or {})}
     found, steppers = [], 0
@@ -64,11 +65,12 @@ def lr_hooks(config: Config) -> list[str]:
 
 
 def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | UnsetType:
-    """Return the lrs that hooks set in the first iteration by the position of a group; UNSET without such hooks.
+    """Return the lrs that hooks set for the group at a fixed index. UNSET if no hook does this.
 
-    Each hook with ``param_groups`` in its code runs on ``groups`` identical groups. If the lrs differ afterwards, the
-    hook sets lrs by position. An example is mmyolo's ``YOLOv5ParamSchedulerHook``: it sets the lr of the third group,
-    which it expects to contain the biases (mmyolo 0.6.0, ``engine/hooks/yolov5_param_scheduler_hook.py``).
+    lrdecay runs the first iteration of each hook with ``param_groups`` in its code, on ``groups`` identical groups. If
+    the lrs differ afterwards, the hook sets lrs by index. For example, mmyolo's ``YOLOv5ParamSchedulerHook`` sets the
+    lr of the third group, because the hook expects the biases there (mmyolo 0.6.0,
+    ``engine/hooks/yolov5_param_scheduler_hook.py``).
     """
     if groups < _FEWEST:
         return UNSET
@@ -91,7 +93,7 @@ def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | Un
 
 
 def hooks_of(config: Config) -> Iterator[tuple[str, Any]]:
-    """Yield every hook of a config, with the path of its settings."""
+    """Yield the path and the settings of every hook in a config. For example, the path is ``default_hooks.logger``."""
     for name, hook in (config.get("default_hooks") or {}).items():
         yield f"default_hooks.{name}", hook
     for index, hook in enumerate(config.get("custom_hooks") or ()):
@@ -99,7 +101,7 @@ def hooks_of(config: Config) -> Iterator[tuple[str, Any]]:
 
 
 def _first_lrs(hook: Any, groups: int, lr: float) -> list[float | None]:
-    """Run the first iteration of a hook on groups that all have ``lr``. Return their lrs afterwards."""
+    """Run the first iteration of a hook on groups that all have ``lr``. Return the lrs of the groups afterwards."""
     settings = copy.deepcopy(hook)
     if isinstance(settings, Mapping):
         settings = HOOKS.build({key: value for key, value in settings.items() if key != "priority"})
@@ -126,24 +128,27 @@ def _argument_with(kind: Any, hook: Any, lr: float) -> str:
 
 
 def is_inert(kind: type) -> bool:
-    """True if a hook of a known package certainly changes no lr and no ``requires_grad``, by the names in its code."""
+    """True if the names in the code of a hook show that the hook changes no lr and no ``requires_grad``.
+
+    Always False for hooks from other packages than those in ``_KNOWN``.
+    """
     return _never_names(kind, _REACHES | _FREEZES)
 
 
 def _is_harmless(kind: type) -> bool:
-    """True if a hook certainly sets no lr."""
+    """True if the names in the code of a hook show that the hook sets no lr."""
     left_out = kind.__name__ in LEFT_OUT and kind.__module__.startswith("mmengine.")
     return _never_names(kind, set() if left_out else _REACHES)
 
 
 def _never_names(kind: type, words: set[str]) -> bool:
-    """True if a class and its bases belong to known packages, and none of ``words`` occurs in their code."""
+    """True if a class and its bases belong to packages in ``_KNOWN``, and their code contains none of ``words``."""
     known = all(base.__module__.partition(".")[0] in _KNOWN for base in _own_bases(kind))
     return known and not _names_any(kind, words)
 
 
 def reaches_lr(kind: type) -> bool:
-    """True if a name in the code of a hook or of its bases may give access to an lr."""
+    """True if the code of a hook or of its bases contains a name that may give access to an lr."""
     return _names_any(kind, _REACHES)
 
 
@@ -157,7 +162,7 @@ def _names_any(kind: type, words: set[str]) -> bool:
 
 
 def _own_bases(kind: type) -> list[type]:
-    """Return a hook's class and its bases, except mmengine's Hook and object."""
+    """Return a hook's class and its base classes, without mmengine's ``Hook`` and Python's ``object``."""
     return [base for base in kind.__mro__ if base not in (Hook, object)]
 
 
@@ -167,7 +172,7 @@ def _codes(kind: type) -> Iterator[CodeType]:
 
 
 def codes_of(member: Any) -> Iterator[CodeType]:
-    """Yield the code object of a method. Yields nothing for other members of a class."""
+    """Yield the code object of ``member`` if it is a method. Yields nothing for other members of a class."""
     function = getattr(member, "__func__", member)
     function = getattr(function, "__wrapped__", function)
     if isinstance(code := getattr(function, "__code__", None), CodeType):

@@ -1,4 +1,4 @@
-"""Test if mmengine's Runner builds and steps the schedulers of a config, before a training is run.
+"""Test before a training if mmengine's Runner can build and step the schedulers of a config.
 
 First, all schedulers are built together. If this fails, each scheduler is built separately.
 """
@@ -25,7 +25,7 @@ _ITERATIONS = 1000
 
 
 def refused_schedulers(config: Config, group_map: GroupMap) -> tuple[RefusedScheduler, ...]:
-    """Return the schedulers that mmengine rejects when they are built or stepped; empty if it accepts all.
+    """Return the schedulers that mmengine rejects when they are built or stepped; empty if there are none.
 
     The result is also empty if the length of the training is unknown, because then the train loop itself is invalid.
     """
@@ -84,7 +84,7 @@ def _alone(
 
 
 def _step_refused(scheduler: _ParamScheduler, length: RunLength) -> str:
-    """Return the error that a scheduler raises in its first steps or its last step; empty if it raises none."""
+    """Return the error that a scheduler raises in its first steps or its last step; empty if there is no error."""
     if isinstance(scheduler, ReduceOnPlateauParamScheduler):
         return ""
     stepper = Stepper(scheduler)

@@ -46,7 +46,7 @@ _Cell = tuple[dict[str, Any], str, int]
 def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength, *, verbose: bool = False) -> Run:
     """Build the schedulers of a config as mmengine's Runner does, and step them through the whole training.
 
-    Groups with equal lr and options are stepped as one, because mmengine's schedulers treat them alike.
+    Groups with the same lr and options are stepped as one group: mmengine's schedulers give them the same values.
 
     ``verbose`` shows warnings and log lines of torch and OpenMMLab on stderr.
 
@@ -150,7 +150,7 @@ def first_drop(scheduler: _ParamScheduler, config: Mapping[str, Any], *, by_epoc
 
 
 def settings_of_scheduler(scheduler: _ParamScheduler) -> dict[str, Any]:
-    """Return the arguments that a scheduler was built with and that it stores as attributes, as plain values."""
+    """Return, as plain values, the arguments of a scheduler's constructor that the scheduler stores as attributes."""
     constructors = (vars(kind).get("__init__") for kind in type(scheduler).__mro__ if kind is not object)
     names = [name for each in constructors if each is not None for name in inspect.signature(each).parameters]
     kept = vars(scheduler)
@@ -236,7 +236,7 @@ class Stepper:
         return 1 if self._idle_within is not None else self.scheduler.end - self.scheduler._global_step - 1
 
     def skip(self, steps: int) -> None:
-        """Skip the next ``steps`` steps, none of which changes a value: only advance the scheduler's counters."""
+        """Advance the scheduler's counters by ``steps`` steps. None of these steps may change a value."""
         if not steps:
             return
         scheduler = self.scheduler

@@ -26,7 +26,7 @@ from lrdecay_cli.openmmlab.stubs.import_needs import import_needs
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from lrdecay_cli.openmmlab.world import world_of
 
-SCHEDULING = "param_scheduler does not build"
+SCHEDULING = "mmengine cannot build param_scheduler"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PlannedConfig:
     overrides: Mapping[str, Any]
     """Values of ``--cfg-options``."""
     reload: Callable[[], Config] | None = None
-    """Function that loads the config again; None if the config does not use the number of GPUs."""
+    """Function that loads the config again; None if the config does not depend on the number of GPUs."""
 
 
 def load_plan(
@@ -76,7 +76,7 @@ class SchedulerConfig(NamedTuple):
 
 
 def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
-    """Return every scheduler of ``param_scheduler``.
+    """Return the settings of every scheduler in ``param_scheduler``.
 
     ``param_scheduler`` may be a dict, a list, or a dict with a list for each optimizer. Source:
     ``mmengine.runner.Runner.build_param_scheduler``.
@@ -151,7 +151,7 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
     if not isinstance(given, Mapping) or not given:
         raise LrdecayError("config has no 'train_cfg', which sets the length of training", where=where)
     if "type" in given and "by_epoch" in given:
-        raise LrdecayError("train_cfg has both 'type' and 'by_epoch'", where=where, fix="remove one of them")
+        raise LrdecayError("train_cfg has both 'type' and 'by_epoch'", where=where, fix="remove type or by_epoch")
     if "type" in given:
         kind = loop_class(given)
         if kind is None:
@@ -163,7 +163,7 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
         by_epoch = bool(given["by_epoch"])
         kind = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
     else:
-        fix = "set one of them, for example by_epoch=True"
+        fix = "set type or by_epoch, for example by_epoch=True"
         raise LrdecayError("train_cfg has neither 'type' nor 'by_epoch'", where=where, fix=fix)
     key = "max_epochs" if by_epoch else "max_iters"
     if key not in given:
@@ -177,7 +177,7 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
 
 
 def _dataset(given: Any) -> tuple[Mapping[str, Any], int]:
-    """Return two values: the innermost of nested dataset configs, and how often ``RepeatDataset`` repeats it."""
+    """Return two values: the innermost dataset config, and how many times ``RepeatDataset`` repeats the dataset."""
     repeats = 1
     while isinstance(given, Mapping) and isinstance(given.get("dataset"), Mapping):
         if type_name(given.get("type", "")).rpartition(".")[2] == "RepeatDataset":

@@ -1,1 +1,1 @@
-"""Stubs for kernels, weights and remote files that models load when they are built but use only to compute."""
+"""Stubs for kernels, weights and remote files that models load when they are built, but need only for computing."""

@@ -1,7 +1,7 @@
 """Stubs for packages that OpenMMLab projects import when they start, although their models do not need them.
 
-If such a package is missing, no config of the project would load. For example, mmseg imports ftfy, but only the text of
-CLIP needs it. So the failing import gets a stub that raises when it is called. Group maps of the project report the
+For example, mmseg imports ftfy, but only its CLIP tokenizer uses ftfy. If ftfy is missing, no config of mmseg can be
+loaded. lrdecay then imports a stub instead of ftfy. The stub raises when it is called. Group maps of mmseg report the
 stub.
 """
 
@@ -29,47 +29,47 @@ from lrdecay_cli.openmmlab.patching import NotHereError
 # mmyolo 0.6.0 without them. Guarded imports (``except ImportError``) need no stub.
 IMPORT_NEEDS: Mapping[str, Mapping[str, str]] = {
     "mmseg": {
-        "ftfy": "its CLIP tokenizer uses it",
-        "regex": "its CLIP tokenizer uses it",
-        "prettytable": "its metrics use it",
+        "ftfy": "the CLIP tokenizer",
+        "regex": "the CLIP tokenizer",
+        "prettytable": "metrics",
     },
     "mmpose": {
-        "xtcocotools": "its datasets and metrics use it",
-        "munkres": "its keypoint decoding uses it",
-        "json_tricks": "its result files use it",
-        "chumpy": "its body model files use it",
+        "xtcocotools": "datasets and metrics",
+        "munkres": "keypoint decoding",
+        "json_tricks": "result files",
+        "chumpy": "body model files",
     },
     "mmdet3d": {
-        "numba": "its boxes and metrics use it",
-        "lyft_dataset_sdk": "its datasets and metrics use it",
-        "nuscenes": "its datasets and metrics use it",
-        "pyquaternion": "its datasets and metrics use it",
-        "trimesh": "its visualisation uses it",
-        "plyfile": "its point cloud files use it",
-        "open3d": "its visualisation uses it",
+        "numba": "boxes and metrics",
+        "lyft_dataset_sdk": "datasets and metrics",
+        "nuscenes": "datasets and metrics",
+        "pyquaternion": "datasets and metrics",
+        "trimesh": "visualisation",
+        "plyfile": "point cloud files",
+        "open3d": "visualisation",
     },
     "mmocr": {
-        "rapidfuzz": "its metrics use it",
-        "lmdb": "its datasets use it",
-        "imgaug": "its transforms use it",
-        "pyclipper": "its polygon functions use it",
+        "rapidfuzz": "metrics",
+        "lmdb": "datasets",
+        "imgaug": "data transforms",
+        "pyclipper": "polygon functions",
     },
-    "mmselfsup": {"sklearn": "its clustering uses it"},
-    "mmyolo": {"prettytable": "its reports use it"},
+    "mmselfsup": {"sklearn": "clustering"},
+    "mmyolo": {"prettytable": "reports"},
 }
-"""For each project: the packages that it imports, and what it uses them for."""
+"""For each OpenMMLab project: the packages that the project imports, and what it uses each package for."""
 
 _COMPILED = {"xtcocotools._mask": "mmpose"}
-"""Compiled modules that do not load with another major version of numpy, and the project that imports them."""
+"""Compiled modules that do not load with another major version of numpy, each with the project that imports it."""
 
 
 class ImportNeeds(importlib.abc.MetaPathFinder):
     """Import finder that returns stubs for missing modules.
 
-    A module gets a stub only if a project in the table imports it outside a ``try`` block.
+    A module gets a stub only if a project in ``table`` imports it outside a ``try`` block.
 
     Args:
-        table: see :data:`IMPORT_NEEDS`.
+        table: for each project, the packages that may get a stub, as in :data:`IMPORT_NEEDS`.
     """
 
     def __init__(self, table: Mapping[str, Mapping[str, str]]) -> None:
@@ -96,7 +96,7 @@ class ImportNeeds(importlib.abc.MetaPathFinder):
     def add(self, package: str, need: str, state: str) -> None:
         """Record that a project uses a stub."""
         purpose = self.table[package][need]
-        stub = Stub(distribution_of(need), f"{state}: {package} imports it, but only {purpose}")
+        stub = Stub(distribution_of(need), f"{state}: {package} imports {need} only for {purpose}")
         self.used.setdefault(package, {})[need] = stub
 
     def _stub(self, name: str) -> ModuleSpec:
@@ -119,7 +119,7 @@ class _StubLoader(importlib.abc.Loader):
 class _CompiledNeeds(importlib.abc.MetaPathFinder):
     """Import finder that returns a stub for an installed compiled module that does not load.
 
-    It must be first in ``sys.meta_path``.
+    This finder must be the first in ``sys.meta_path``.
     """
 
     def __init__(self, stubs: ImportNeeds) -> None:
@@ -135,7 +135,7 @@ class _CompiledNeeds(importlib.abc.MetaPathFinder):
         try:
             spec.loader.exec_module(importlib.util.module_from_spec(spec))
         except Exception:
-            self.stubs.add(package, name.partition(".")[0], "compiled for another numpy")
+            self.stubs.add(package, name.partition(".")[0], "compiled for another version of numpy")
             return ModuleSpec(name, _StubLoader(self.stubs))
         return None
 
@@ -145,9 +145,9 @@ _needs = ImportNeeds(IMPORT_NEEDS)
 
 @contextmanager
 def import_needs() -> Iterator[None]:
-    """Inside this block, missing modules of the table are imported as stubs.
+    """Inside this block, missing packages of :data:`IMPORT_NEEDS` are imported as stubs.
 
-    After the block, the stubs are removed from ``sys.modules``. The modules that imported them still use them.
+    After the block, the stubs are removed from ``sys.modules``. Modules that imported a stub still use the stub.
     """
     finders = (_CompiledNeeds(_needs), _needs)
     if _needs in sys.meta_path:
@@ -168,7 +168,7 @@ def import_needs() -> Iterator[None]:
 def needs_of(model: nn.Module, scope: str) -> tuple[Stub, ...]:
     """Return the stubs that the packages of a model use.
 
-    These are the packages that define the classes of the model's modules, and the package of the registry scope.
+    The packages of a model are those that define the classes of its modules, and the package of the registry ``scope``.
     """
     packages = {scope, *(type(module).__module__.partition(".")[0] for module in model.modules())}
     return tuple(stub for package in packages for stub in _needs.used.get(package, {}).values())
@@ -198,9 +198,7 @@ class _Refusing(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if not _is_importing():
             need = distribution_of(cls.__path__.partition(".")[0])
-            raise NotHereError(
-                f"its code uses {cls.__path__}, but {need} is not installed", need, f"pip install {need}"
-            )
+            raise NotHereError(f"{cls.__path__} is called, but {need} is not installed", need, f"pip install {need}")
         # ``@jit`` and ``@jit(nopython=True)``, or a compiled pattern.
         only = args[0] if len(args) == 1 and not kwargs else None
         return only if isinstance(only, types.FunctionType) else cls
@@ -240,7 +238,7 @@ def _is_guarded(frame: FrameType) -> bool:
 
 
 def _is_importing() -> bool:
-    """True while a module of a project in the table is being imported."""
+    """True while a module of a project in :data:`IMPORT_NEEDS` is being imported."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__", "").partition(".")[0] in _needs.table:

@@ -1,8 +1,7 @@
 """Published sizes of pretrained models that configs of the zoos use.
 
-Sources: for a language model, its ``config.json`` on the Hugging Face hub; values equal to the defaults of the
-configuration class are omitted. For CLIP, Radford et al. 2021, table 20 (ViT-B/16), and the vocabulary of its
-tokenizer.
+Source for a language model: its ``config.json`` on the Hugging Face hub, without values that equal the defaults of the
+configuration class. Sources for CLIP: Radford et al. 2021, table 20 (ViT-B/16), and the vocabulary of CLIP's tokenizer.
 """
 
 from __future__ import annotations
@@ -43,14 +42,14 @@ LANGUAGE_MODELS: Mapping[str, Mapping[str, Any]] = {
     "huggyllama/llama-7b": _LLAMA_7B,
     "decapoda-research/llama-7b-hf": _LLAMA_7B,
 }
-"""Content of ``config.json``, by name of the model on the hub."""
+"""A dict from the name of a language model on the Hugging Face hub to the content of its ``config.json``."""
 
 _OWNERS = ("google-bert/", "FacebookAI/")
 _BERT_TOKENS = frozenset({"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"})
 
 
 def language_model(name: str) -> Mapping[str, Any] | None:
-    """Return the configuration of a hub model; None if unknown. The name may include the owner."""
+    """Return the ``config.json`` of a language model; None if unknown. ``name`` may begin with ``google-bert/``."""
     for owner in _OWNERS:
         name = name.removeprefix(owner)
     return LANGUAGE_MODELS.get(name)
@@ -59,8 +58,8 @@ def language_model(name: str) -> Mapping[str, Any] | None:
 def vocabulary(name: str) -> tuple[int, frozenset[str]] | None:
     """Return the number of tokens of a BERT model's tokenizer, and its special tokens; None for other models.
 
-    BERT's embedding has one row for each token. The embeddings of other models may contain additional rows, so their
-    number of tokens is unknown.
+    BERT's embedding has one row for each token. The embedding of another model may have additional rows, so the number
+    of tokens of such a model is unknown.
     """
     known = language_model(name)
     return (known["vocab_size"], _BERT_TOKENS) if known and known["model_type"] == "bert" else None

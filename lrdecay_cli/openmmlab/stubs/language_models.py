@@ -98,7 +98,7 @@ def _models(module: types.ModuleType, report: _Report) -> Any:
         options = _without(_LOADING, kwargs)
         if not isinstance(config, module.PretrainedConfig):
             config, options = cls.config_class.from_pretrained(config or name, return_unused_kwargs=True, **options)
-        report(Stub(str(name), "built from its published configuration, without weights and vocabulary"))
+        report(Stub(str(name), "built from the model's published configuration, without weights and vocabulary"))
         model = cls(config, *args, **options)
         model.tie_weights()
         return model.eval()
@@ -145,8 +145,8 @@ def _unknown(name: str) -> NotHereError:
     # A hub name is at most owner/name; a placeholder is in capitals (YOUR_PATH_TO_VICUNA).
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or name.isupper():
         return NotHereError(f"{name!r} contains no language model", name, "set the path of the model's folder")
-    fix = f"put its config.json into the local cache: huggingface-cli download {name} config.json"
-    return NotHereError(f"lrdecay does not know the layer sizes of {name!r}, and downloads nothing", name, fix)
+    fix = f"put config.json of the model into the local cache: huggingface-cli download {name} config.json"
+    return NotHereError(f"lrdecay does not know the layer sizes of model {name!r}, and downloads nothing", name, fix)
 
 
 def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:
 
 
 class _BareTokenizer:
-    """A tokenizer without a vocabulary, for models that are only built. It counts its tokens; every token id is 0."""
+    """A tokenizer without a vocabulary, for models that are only built. Every token id is 0."""
 
     def __init__(self, name: str) -> None:
         self.name_or_path = name
@@ -164,8 +164,9 @@ class _BareTokenizer:
 
     def __len__(self) -> int:
         if self._tokens is None:
-            name, fix = self.name_or_path, "put its tokenizer into the local cache or a folder"
-            problem = f"the model needs the number of tokens of {name!r}, whose vocabulary is not in the local cache"
+            name = self.name_or_path
+            fix = "put the model's tokenizer into the local cache, or set the path of a folder with the tokenizer"
+            problem = f"the model needs the vocabulary size of {name!r}, but the vocabulary is not in the local cache"
             raise NotHereError(problem, name, fix)
         return self._tokens + len(self._added)
 

@@ -1,8 +1,9 @@
 """Stubs for missing modules, so that real models build with their real parameters.
 
-Stubs of compiled kernels are installed before a build. Other stubs are installed and reported if a build fails without
-them. For example, synchronised batch norm needs a process group, so it gets a process group with one process. A stub
-never replaces an installed module. A stub cannot compute, but lrdecay only builds models and does not run them.
+Stubs of compiled operators are installed before a build. Other stubs are installed and reported only if a build fails
+without them. For example, synchronised batch norm needs a process group, so lrdecay creates a process group with one
+process. A stub never replaces an installed module. A stub cannot compute, but lrdecay only builds models and does not
+run them.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ TORCHVISION_SCHEMAS = (
 )
 
 MMCV_OPS = Stub("mmcv._ext", "mmcv is installed without its compiled operators")
-TORCHVISION_OPS = Stub("torchvision._C", "torchvision's compiled operators do not load on this torch")
+TORCHVISION_OPS = Stub("torchvision._C", "torchvision's compiled operators do not load with the installed torch")
 
 _installed: list[Stub] = []
 _keep_alive: list[Any] = []
 
 
 def install_stubs() -> tuple[Stub, ...]:
-    """Install stubs for missing compiled operators, and return all installed stubs. Can be called repeatedly.
+    """Install stubs for missing compiled operators, and return all installed stubs. May be called several times.
 
     Call this before torchvision and ``mmcv.ops`` are imported.
     """
@@ -102,8 +103,8 @@ def _define_torchvision_schemas() -> None:
 
 
 def refusing_module(name: str, fix: str) -> types.ModuleType:
-    """Return a module in which every name is a function that raises. ``fix`` is the fix in the error."""
-    module = types.ModuleType(name, "Stub for compiled operators: builds, never computes.")
+    """Return a module in which every name is a function that raises an error. The error suggests ``fix``."""
+    module = types.ModuleType(name, "Stub for compiled operators, which cannot compute.")
     # With a loader, mmengine treats the operators as present and recognises deformable convolutions.
     module.__spec__ = importlib.machinery.ModuleSpec(name, importlib.abc.Loader())
 
@@ -132,13 +133,13 @@ class OnDemandStub(NamedTuple):
     """A stub that is installed only if a build fails without it."""
 
     missing: str
-    """Part of the error message, in lower case, that shows that the stub is needed."""
+    """Text in the error message of a failed build, in lower case, that shows that the stub is needed."""
     stub: Stub
     within: Callable[[], AbstractContextManager[None]]
 
 
 def build_with_stubs(build: Callable[[], _Built], report: Callable[[Stub], None]) -> _Built:
-    """Return ``build()``. If it fails because a known module is missing, install the stub of the module and retry.
+    """Return ``build()``. If the build fails because a module with a stub is missing, install the stub and retry.
 
     Raises:
         Exception: the error of the last attempt.
@@ -160,9 +161,9 @@ def build_with_stubs(build: Callable[[], _Built], report: Callable[[Stub], None]
 
 @contextmanager
 def _filled(replacement: Any, *places: str) -> Iterator[None]:
-    """Inside this block, set each name in ``places`` to ``replacement`` if the name is None.
+    """Inside this block, each name in ``places`` that is None is set to ``replacement``.
 
-    mmdet sets such a name to None after a failed import.
+    mmdet sets a name to None if the import of an optional package failed.
     """
     with ExitStack() as stack:
         for place in places:
@@ -186,8 +187,8 @@ def _refusing(name: str, reason: str, *places: str, package: str = "") -> OnDema
 def lone_process_group() -> Iterator[None]:
     """Initialise torch.distributed with a process group of only this process, and close it afterwards.
 
-    The group's store is in memory. Its backend only returns rank and size. The backend gloo would resolve the name of
-    this machine and open a port.
+    The store of the group is in memory, and the backend of the group only returns rank and size. The backend gloo is
+    not used, because it would resolve the name of this machine and open a port.
     """
     import torch.distributed as dist
 
@@ -212,27 +213,30 @@ STUBS = (
         "process group has not been initialized",
         Stub(
             "torch.distributed",
-            "a temporary process group of only this process, which a layer needs",
+            "a layer needs a process group, so lrdecay uses a temporary group with one process",
         ),
         lone_process_group,
     ),
     OnDemandStub(
         "install fairscale",
-        Stub("fairscale", "not installed: its activation checkpointing is skipped and changes no parameter"),
+        Stub("fairscale", "not installed: activation checkpointing is skipped, which does not affect parameters"),
         lambda: _filled(
             lambda module, **_kwargs: module,
             *(f"{_DETR}.{kind}_layers.checkpoint_wrapper" for kind in ("detr", "deformable_detr", "grounding_dino")),
         ),
     ),
     _refusing(
-        "lap", "trackers only compute with it", f"{_TRACKERS}.byte_tracker.lap", f"{_TRACKERS}.ocsort_tracker.lap"
+        "lap",
+        "trackers need this package only when they run",
+        f"{_TRACKERS}.byte_tracker.lap",
+        f"{_TRACKERS}.ocsort_tracker.lap",
     ),
     _refusing(
-        *("motmetrics", "trackers only compute with it"),
+        *("motmetrics", "trackers need this package only when they run"),
         *(f"{_TRACKERS}.{kind}_tracker.motmetrics" for kind in ("sort", "strongsort")),
     ),
     _refusing(
-        *("skimage", "BoxInst only computes with it"),
+        *("skimage", "BoxInst needs this package only when it runs"),
         "mmdet.models.data_preprocessors.data_preprocessor.skimage",
         package="scikit-image",
     ),

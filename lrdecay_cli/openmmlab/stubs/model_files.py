@@ -26,15 +26,20 @@ from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
 def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
     """Inside this block, every function that loads weights returns an empty result.
 
-    A few models derive their architecture from a file with weights. They get tensors with the published sizes instead,
-    and ``report`` gets a stub for the file.
+    A few models derive their architecture from a file with weights. These models get tensors with the published sizes
+    instead, and ``report`` is called with a stub for the file.
     """
     from mmengine.runner import checkpoint
 
     def no_checkpoint(filename: Any = "", *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         # A few models derive their architecture from the weights.
         if shapes := clip_shapes(str(filename)):
-            report(Stub(str(filename).rpartition("/")[2], "not read: built with the published sizes of CLIP ViT-B/16"))
+            report(
+                Stub(
+                    str(filename).rpartition("/")[2],
+                    "file not read: the model has the published sizes of CLIP ViT-B/16",
+                )
+            )
             return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
         return {"state_dict": _NoWeights(), "meta": {}}
 
@@ -67,9 +72,9 @@ def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
 
 
 class _NoWeights(dict[str, torch.Tensor]):
-    """An empty checkpoint. Access by name returns a scalar, which fits no parameter.
+    """An empty checkpoint that returns a scalar for any name, because mmaction2's ResNet reads a checkpoint by name.
 
-    mmaction2's ResNet accesses a checkpoint by name.
+    The shape of a scalar fits no parameter, so the model loads nothing.
     """
 
     def __missing__(self, name: str) -> torch.Tensor:
@@ -81,8 +86,9 @@ def _nothing(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
 
 
 def _fetched_before(repository: str) -> str:
-    """Return the folder of a repository (``owner/name[:ref]``) in torch.hub's cache. Without ``ref``, main or master is
-    used.
+    """Return the folder of a repository (``owner/name[:ref]``) in torch.hub's cache.
+
+    Without ``ref``, the branch main or master is used.
     """
     name, _, ref = repository.partition(":")
     for candidate in [ref] if ref else ["main", "master"]:
@@ -91,7 +97,9 @@ def _fetched_before(repository: str) -> str:
         if folder.is_dir():
             return str(folder)
     problem = f"the model loads {repository!r} from torch.hub, and lrdecay downloads nothing"
-    raise NotHereError(problem, repository, "build the model once without lrdecay: torch.hub caches it")
+    raise NotHereError(
+        problem, repository, "build the model once without lrdecay: torch.hub then caches the repository"
+    )
 
 
 # Data that a model needs only for inference and that does not affect its parameters.
@@ -102,13 +110,13 @@ _HARMLESS = {"answer_list.json": "[]"}
 def no_remote_files(report: Callable[[Stub], None]) -> Iterator[None]:
     """Inside this block, download nothing.
 
-    A file that certainly does not affect parameters is replaced by an empty file. Reading any other remote file raises.
+    A file that certainly does not affect parameters is replaced by an empty list. Reading any other remote file raises.
     """
 
     def text(_backend: HTTPBackend, url: Any, *_args: Any, **_kwargs: Any) -> str:
         name = str(url).rpartition("/")[2]
         if name in _HARMLESS:
-            report(Stub(name, "not downloaded: it ranks answers at inference only"))
+            report(Stub(name, "not downloaded: the model needs this file only at inference"))
             return _HARMLESS[name]
         problem = f"the model reads {url}, and lrdecay downloads nothing"
         raise NotHereError(problem, name, "download the file and set its path in the config")
@@ -124,8 +132,8 @@ def no_remote_files(report: Callable[[Stub], None]) -> Iterator[None]:
 def paths_from_repository_root(config_file: str | None) -> Iterator[None]:
     """Inside this block, ``Config.fromfile`` also finds paths that are relative to the root of the config's repository.
 
-    Configs contain such paths (``configs/gfl/gfl_r101_fpn_ms-2x_coco.py``). They are searched in each parent folder of
-    ``config_file``, starting with the nearest.
+    Some configs contain such paths, for example ``configs/gfl/gfl_r101_fpn_ms-2x_coco.py``. The path is searched in
+    each parent folder of ``config_file``, starting with the nearest.
     """
     load: Callable[..., Config] = Config.fromfile
 

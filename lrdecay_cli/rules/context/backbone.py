@@ -1,8 +1,9 @@
 """The blocks of a backbone in order of depth, derived from parameter names alone.
 
-The order does not depend on the constructor, so rules can use it to check any constructor. A block is the module with
-the first number in a name: ``stages.2.5``, ``stages.2.blocks.5``, ``layers.11``, ``layer3.0``. Further numbers do not
-count depth.
+The order does not depend on the constructor, so rules can use it to check any constructor. The first number in a name
+is the index of a block, as in ``layers.11``. If a second number follows, the first is the index of a stage and the
+second the index of a block in this stage, as in ``stages.2.5``, ``stages.2.blocks.5`` and ``layer3.0``. Further numbers
+are ignored.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ class Block(NamedTuple):
     """The block of a parameter, and the parameter's name within the block."""
 
     series: str
-    """The block's module path with ``#`` for each number, the same for all blocks of a row: ``stages.#.blocks.#``."""
+    """The block's module path with ``#`` instead of each number. For example ``stages.#.#`` for ``stages.2.5``."""
     place: tuple[int, ...]
-    """Index of the stage and of the block in it; without stages, only the index of the block."""
+    """Index of the stage, and index of the block in this stage. Only the index of the block if there are no stages."""
     rest: str
     """The parameter's name within the block."""
 
@@ -38,9 +39,9 @@ class BackboneTensor(NamedTuple):
     parameter: GroupedParameter
     group: ParameterGroup
     scale: float
-    """Initial lr ÷ base lr."""
+    """Initial lr of the group ÷ base lr."""
     block: Block | None
-    """None if no module in the parameter's name has a number."""
+    """The block that contains the parameter. None if no module in the parameter's name has a number."""
 
     @property
     def name(self) -> str:
@@ -68,7 +69,7 @@ class Backbone:
         self.prefix = prefix
         self.tensors: list[BackboneTensor] = []
         self.others: list[BackboneTensor] = []
-        """The trainable parameters that are not the backbone's."""
+        """The trainable parameters outside the backbone."""
         for group, parameter in group_map.grouped():
             scale = scale_of(group)
             if not parameter.requires_grad or scale is None or math.isnan(scale):
@@ -107,9 +108,7 @@ class Backbone:
         return max(rows)[1] if rows else ""
 
     def in_row(self, tensor: BackboneTensor) -> bool:
-        """Return True if a parameter is in one of the backbone's blocks, and not in the stem, a token or a norm between
-        stages.
-        """
+        """Return True if a parameter is in a block of the backbone. False, for example, for the stem and for tokens."""
         return tensor.block is not None and tensor.block.series == self.main_series
 
     @cached_property
@@ -165,9 +164,9 @@ def backbone_prefix(names: Iterable[str]) -> str:
 
 
 def out_of_order(scales: Sequence[float]) -> list[int]:
-    """Return the fewest indices without which the scales never decrease.
+    """Return the indices of the fewest scales to remove so that the remaining scales never decrease.
 
-    For example, ``[0.1, 0.9, 0.2, 0.3]`` gives ``[1]``: without 0.9, the scales rise.
+    For example, the result for ``[0.1, 0.9, 0.2, 0.3]`` is ``[1]``: without 0.9, the scales never decrease.
     """
     # Longest non-decreasing subsequence: for each length the lowest end, with a link to the previous index.
     ends: list[float] = []

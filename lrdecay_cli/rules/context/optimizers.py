@@ -1,4 +1,4 @@
-"""The optimizers of a map, with their groups and their measured effects on lr and weight decay."""
+"""The optimizers of a group map, with their groups and with what they do with lr and weight decay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 
 
 class MeasuredOptimizer(NamedTuple):
-    """An optimizer of a map, with the measured effects of its class."""
+    """An optimizer of a group map, with the measured effects of lr and weight decay in its class."""
 
     effects: OptimizerEffects
     groups: tuple[ParameterGroup, ...]
@@ -18,7 +18,7 @@ class MeasuredOptimizer(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The measured class with its distribution and version: ``Rprop (torch 2.13.0)``."""
+        """The optimizer's class with its package and version, for example ``Rprop (torch 2.13.0)``."""
         return self.effects.label
 
     @property
@@ -38,7 +38,7 @@ class MeasuredOptimizer(NamedTuple):
 
 
 def measured_optimizers(group_map: GroupMap) -> Iterator[MeasuredOptimizer]:
-    """Yield the optimizers of the map whose effects on lr and weight decay were measured."""
+    """Yield those optimizers of the group map for which the effects of lr and weight decay were measured."""
     for name, effects in group_map.optimizer.effects.items():
         groups = tuple(
             group
@@ -49,5 +49,5 @@ def measured_optimizers(group_map: GroupMap) -> Iterator[MeasuredOptimizer]:
 
 
 def trained_names(*groups: ParameterGroup) -> list[str]:
-    """Return the names of the groups' trainable tensors."""
+    """Return the names of all trainable tensors in the groups."""
     return [parameter.name for group in groups for parameter in group.parameters if parameter.requires_grad]

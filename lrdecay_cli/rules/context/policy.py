@@ -28,7 +28,7 @@ class Baseline(msgspec.Struct, frozen=True):
     others: tuple[OtherTensors, ...] = ()
     """Lines of a text baseline that now match other tensors."""
     command: str = ""
-    """The command that writes the baseline again."""
+    """The command that writes the baseline file again."""
     shows: str = ""
     """The command that prints all differences from the baseline; empty if the baseline is not a file."""
 
@@ -40,10 +40,10 @@ class JudgedSuppression(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...]
     """Rule names in the suppression that do not exist."""
     idle: tuple[str, ...]
-    """Codes of the suppression's rules that ran and had no finding to suppress."""
+    """Codes of rules in the suppression that ran but reported nothing to suppress."""
     expired: bool
     nearest: str = ""
-    """A suggestion for an unknown rule name."""
+    """A correction of an unknown rule name, as a suggestion for the user."""
     corrected: str = ""
     """The corrected form of a comment with wrong syntax."""
 
@@ -63,4 +63,4 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     idle_assertions: tuple[Assertion, ...] = ()
     """Assertions that matched no parameter in any checked config. Only set when rules check a settings file."""
     suppressions: tuple[JudgedSuppression, ...] = ()
-    """Suppressions with their results. Only set for the rules about suppressions, which run last."""
+    """All suppressions for the config. Only set for the rules about suppressions, which run last."""

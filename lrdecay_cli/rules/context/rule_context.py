@@ -87,7 +87,7 @@ class RuleContext:
     def starting_scale(self, group: ParameterGroup) -> float | None:
         """Return a group's initial lr ÷ base lr.
 
-        A recorded ``lr_scale`` that differs is ignored, because the optimizer uses the lr.
+        A recorded ``lr_scale`` that differs from this ratio is ignored, because the optimizer uses the lr.
         """
         lr, base = self.starting_lr(group), self.starting_base_lr
         if lr is None or not base or not math.isfinite(lr) or not math.isfinite(base):
@@ -120,12 +120,12 @@ class RuleContext:
         return {name: position for position, name in enumerate(self.group_map.registered)}
 
     def in_model_order(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return each name once, in the model's order. Names that the model does not have are last."""
+        """Return each name once, in the model's order. Names that are not in the model come last."""
         return tuple(sorted(dict.fromkeys(names), key=lambda name: self._positions.get(name, len(self._positions))))
 
     @cached_property
     def universe(self) -> Universe:
-        """All parameter names of the model, used to abbreviate a list of names by patterns."""
+        """All parameter names of the model, needed to shorten a list of names to patterns that match no other name."""
         return Universe([*self.tensors, *(t.name for t in self.group_map.tensors() if t.state == "duplicate")])
 
     @cached_property
@@ -135,7 +135,7 @@ class RuleContext:
 
     @cached_property
     def decay_option(self) -> str | None:
-        """Key of the decay rate in ``paramwise_cfg``; None if the config does not set a decay rate."""
+        """Key of the layer decay rate in ``paramwise_cfg``, for example ``decay_rate``; None if it is not set."""
         option = self.spec.rate_option
         return option if option in self.options else None
 
@@ -149,9 +149,7 @@ class RuleContext:
 
     @cached_property
     def decay_rate(self) -> float | None:
-        """The configured decay rate, which is the factor between the lrs of neighbouring layers; None if there is
-        none.
-        """
+        """The layer decay rate in the config: the factor between the lrs of neighbouring layers; None if not set."""
         rate = number_or_none(self.options.get(self.decay_option) if self.decay_option else None)
         return None if rate is None else float(rate)
 
@@ -186,7 +184,7 @@ class RuleContext:
 
     @property
     def head_id_label(self) -> str:
-        """The head's layer id as text: ``num_layers + 1 = 7`` if it is this sum, else ``7``."""
+        """The head's layer id as text: ``num_layers + 1 = 7`` if the id is this sum, else ``7``."""
         is_sum = self.num_layers is not None and self.head_id == self.num_layers + 1
         return f"{'num_layers + 1 = ' if is_sum else ''}{self.head_id}"
 
@@ -244,12 +242,12 @@ class RuleContext:
 
     @property
     def depths_in_words(self) -> str:
-        """The backbone's depths as text: ``3,3,27,3``."""
+        """Number of blocks in each stage of the backbone as text, for example ``3,3,27,3``."""
         return ",".join(map(str, self.depths))
 
     @cached_property
     def fitting_num_layers(self) -> int | None:
-        """The ``num_layers`` that fits the backbone's depths; None if unknown."""
+        """The ``num_layers`` that fits the number of blocks in the backbone's stages; None if unknown."""
         family, depths = self.family, self.depths
         if not family or not depths or len(depths) != (family.stages or len(depths)):
             return None
@@ -257,7 +255,7 @@ class RuleContext:
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
-        """Kinds (norm, bias, token, …) of the parameters that are usually exempt from weight decay."""
+        """For each parameter that is usually exempt from weight decay, its kind: norm, bias, token, …"""
         kinds = {name: kind_of(name, t.module, t.shape) for name, t in self.tensors.items() if t.module}
         return {name: kind for name, kind in kinds.items() if kind}
 
@@ -298,9 +296,9 @@ class RuleContext:
 
     @cached_property
     def switched_off(self) -> frozenset[str]:
-        """Parameters to which a decay multiplier does not apply because a custom key overrides it.
+        """Parameters to which a weight decay multiplier does not apply because a custom key overrides the multiplier.
 
-        The decay multiplier is an option such as ``norm_decay_mult``, or the ``decay_mult`` of another custom key.
+        The multiplier is an option such as ``norm_decay_mult``, or the ``decay_mult`` of another custom key.
         """
         found: set[str] = set()
         for matches in self.custom_keys.values():
@@ -326,5 +324,5 @@ class RuleContext:
 
 
 def describe_ids(ids: Sequence[int]) -> str:
-    """Return ``layer id 8 is`` or ``layer ids 8 to 11 are``."""
+    """Return the layer ids with a verb, for example ``layer id 8 is`` or ``layer ids 8 to 11 are``."""
     return f"layer id{verb(len(ids), '', 's')} {integers(ids)} {verb(len(ids), 'is', 'are')}"

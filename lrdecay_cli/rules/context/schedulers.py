@@ -15,7 +15,7 @@ from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 Unit = Literal["epochs", "iterations"]
 
 WARMING = ("Linear", "Constant", "QuadraticWarmup")
-"""Scheduler families that can be a warm-up."""
+"""Scheduler families that can be a warm-up: for example ``Linear``, the family of ``LinearLR``."""
 ANNEALING = ("CosineAnnealing", "CosineRestart", "Poly")
 """Scheduler families with an ``eta_min``."""
 _SUFFIXES = {"lr": "LR", "momentum": "Momentum", "betas": "Betas", "weight_decay": "WeightDecay"}
@@ -28,9 +28,9 @@ class Scheduler(NamedTuple):
     path: str
     """The scheduler's path in the config: ``param_scheduler[1]``."""
     parameter: str
-    """The scheduled value: ``lr``, ``momentum`` (for Adam: the first of betas) or another option of groups."""
+    """The option of groups that the scheduler changes, such as ``lr`` or ``momentum`` (for Adam: the first beta)."""
     family: str
-    """The class name without ``LR``, ``Momentum`` or ``ParamScheduler``: ``CosineAnnealing``."""
+    """The class name without ``LR``, ``Momentum`` or ``ParamScheduler``: for example ``CosineAnnealing``."""
     settings: Mapping[str, Any]
     groups: tuple[ParameterGroup, ...]
     """The groups that the scheduler changes."""
@@ -44,29 +44,30 @@ class Scheduler(NamedTuple):
     length: float | None
     """Length of the training in the scheduler's unit; None if unknown."""
     of_mmengine: bool
-    """True if the class is mmengine's and not another package's class of the same name."""
+    """True if the class belongs to mmengine. False if another package has a class of the same name."""
 
     @property
     def name(self) -> str:
-        """The class name for messages."""
+        """The class name of the scheduler, for messages."""
         return str(self.settings.get("type", self.family)).rpartition(".")[2]
 
     @property
     def quantity(self) -> str:
-        """The scheduled value for messages, such as ``weight decay``."""
+        """The name of the scheduled value for messages, such as ``weight decay``."""
         return self.parameter.replace("_", " ")
 
     @property
     def last(self) -> float | None:
-        """The step at which the scheduler stops: its end, or the end of the training if it is earlier; None if
-        unknown.
+        """The step at which the scheduler stops: its ``end`` or the end of the training, whichever is earlier.
+
+        None if both are unknown.
         """
         known = [value for value in (self.end, self.length) if value is not None]
         return min(known) if known else None
 
     @property
     def acts(self) -> bool:
-        """False if the scheduler's range is known to lie outside the training."""
+        """False if the scheduler never changes a value, because it begins after its own end or after the training."""
         return self.last is None or self.begin < self.last
 
     @property
@@ -79,7 +80,7 @@ class Scheduler(NamedTuple):
 
     @property
     def milestones(self) -> list[float]:
-        """The configured milestones that are numbers."""
+        """The configured milestones. Milestones that are not numbers are omitted."""
         given = self.settings.get("milestones")
         return [step for step in given if number_or_none(step) is not None] if isinstance(given, (list, tuple)) else []
 
@@ -97,13 +98,14 @@ class Scheduler(NamedTuple):
         return int(max(self.last - self.begin - 1, 0) // every) if every > 0 else None
 
     def value(self, name: str, otherwise: float) -> float:
-        """Return a setting if it is a number, else ``otherwise``."""
+        """Return the setting ``name`` of the scheduler if it is a number, else ``otherwise``."""
         found = number_or_none(self.settings.get(name))
         return otherwise if found is None else found
 
     def lowest(self) -> float | None:
-        """Return the ``eta_min`` to which the scheduler anneals; None if there is none, or if it is relative to the
-        lr.
+        """Return the ``eta_min`` to which the scheduler anneals.
+
+        None if the scheduler has no ``eta_min``, or if its final lr is relative to the initial lr (``eta_min_ratio``).
         """
         if not self.is_annealing or self.settings.get("eta_min_ratio") is not None:
             return None
@@ -139,7 +141,7 @@ def training_unit(train_cfg: Mapping[str, Any]) -> Unit | None:
 
 
 def training_length(train_cfg: Mapping[str, Any], unit: Unit) -> float | None:
-    """Return the number of epochs or iterations of the training; None if the config sets none."""
+    """Return the length of the training in ``unit``; None if the config does not set the length in this unit."""
     if training_unit(train_cfg) != unit:
         return None
     return number_or_none(train_cfg.get("max_epochs" if unit == "epochs" else "max_iters"))
@@ -153,8 +155,8 @@ def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> Iterator[Schedu
 def all_schedulers_of(group_map: GroupMap) -> Iterator[Scheduler]:
     """Yield all schedulers of the lr, the momentum or another option of groups, in the config's order.
 
-    A class whose name does not end like mmengine's and mmpretrain's classes (``LR``, ``Momentum``, ``ParamScheduler``,
-    …) is left out.
+    Omits schedulers whose class name does not end like the names in mmengine and mmpretrain: for example ``LR``,
+    ``Momentum`` or ``ParamScheduler``.
     """
     for path, settings, groups in _listed(group_map):
         kind = str(settings.get("type", "")).rpartition(".")[2]

@@ -58,7 +58,7 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
         return
     yield Fault(
         f"{count(len(missing), 'trainable tensor')}{share} {verb(len(missing), 'is', 'are')} in no parameter group"
-        + (f": train() unfreezes {thawed} of them after the optimizer is built" if thawed else ""),
+        + (f": train() unfreezes {thawed} of these tensors after the optimizer is built" if thawed else ""),
         f"make {context.constructor_label} put {verb(len(missing), 'it', 'them')} into a group, or set"
         " requires_grad=False for parameters that should not train",
         parameters=[parameter.name for parameter in missing],
@@ -139,8 +139,8 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
             f" {verb(len(built), 'is', 'are')} in groups but never trained",
             "change nothing if the freezing is intended; otherwise set requires_grad=True"
             if context.group_map.live
-            else "change nothing if the freezing is intended; any option in paramwise_cfg makes mmengine's constructor"
-            " skip frozen tensors",
+            else "change nothing if the freezing is intended; to keep frozen tensors out of the groups, set any option"
+            " of paramwise_cfg",
             parameters=[tensor.name for tensor in built],
         )
     if by_train:
@@ -148,7 +148,7 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
             f"train() freezes {count(len(by_train), 'tensor')} with"
             f" {count(sum(p.numel for p in by_train), 'parameter')} after the optimizer is built: they are in groups"
             " but never trained",
-            "change nothing if the freezing is intended (on several GPUs set find_unused_parameters=True);"
+            "if the freezing is intended, set find_unused_parameters=True for training on several GPUs;"
             " otherwise set the backbone's frozen_stages=-1",
             parameters=[tensor.name for tensor in by_train],
             about="train()",
@@ -197,7 +197,7 @@ def lr_zero_as_frozen(context: RuleContext) -> Iterator[Fault]:
             f"{count(len(parameters), 'trainable tensor')} with {count(sum(p.numel for p in parameters), 'parameter')}"
             f" {verb(len(parameters), 'has', 'have')} lr 0{statistics}",
             f"freeze {verb(len(parameters), 'it', 'them')} with requires_grad=False, or with frozen_stages if the"
-            " backbone has it" + (f", instead of lr_mult=0 for {key!r}" if key is not None else ""),
+            " backbone has it" + (f", and remove lr_mult=0 from custom key {key!r}" if key is not None else ""),
             parameters=[parameter.name for parameter in parameters],
             option="" if key is None else f"{PARAMWISE}.custom_keys.{key}.lr_mult",
         )
@@ -255,7 +255,7 @@ def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
         summed["parameters"] += summed[f"{state}_parameters"]
     for key, stated in msgspec.structs.asdict(group_map.model.totals).items():
         if stated != summed[key]:
-            yield f"{key.replace('_', ' ')} is {stated:,}, the map has {summed[key]:,}"
+            yield f"the total is {stated:,} {key.replace('_', ' ')}, but the map lists {summed[key]:,}"
 
 
 _TEMPERATURE = """\

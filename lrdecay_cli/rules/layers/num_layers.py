@@ -61,7 +61,7 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
         (
             [(group, layer) for group, layer in layers if head is not None and layer > head],
             f"above {context.head_id_label}, which is the head's id",
-            fits or "give the head a layer id above the last layer",
+            fits or "give the head a higher layer id than the last layer",
         ),
     ):
         if wrong:
@@ -84,7 +84,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
 
     If ``num_layers`` is too large, some layer ids below the last stage are unused, and every layer below these ids
     trains far too slowly. If ``num_layers`` is too small, deep blocks get the lr of the last stage or of the head, or
-    train faster than the head.
+    even a higher lr than the head.
 
     MMDetection's constructor gives one layer id to every three blocks of ConvNeXt's third stage. The depth of the third
     stage therefore decides ``num_layers``: 5 for a depth of 6, 6 for a depth of 9, 12 for a depth of 27. Transformers
@@ -139,10 +139,11 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
     wrong = [tensor for tensor in early if layers.get(tensor.name, -1) >= (given if staged else given + 1)]
     if not wrong:
         return "", wrong
-    highest, head = max(layers[tensor.name] for tensor in wrong), f"{given + 1} is the head's"
+    highest, head = max(layers[tensor.name] for tensor in wrong), given + 1
     if staged:
-        return f": blocks before the last stage reach layer id {highest}; {given} is the last stage's, {head}", wrong
-    return f": blocks reach layer id {highest}; {head}", wrong
+        ids = f"the last stage has layer id {given} and the head {head}"
+        return f": blocks before the last stage reach layer id {highest}, but {ids}", wrong
+    return f": blocks reach layer id {highest}, but the head has layer id {head}", wrong
 
 
 @rule(
@@ -154,7 +155,7 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
     yields_to=("LRD301",),
 )
 def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
-    """The decay is ``stage_wise``, but ``num_layers`` is not the number of stages.
+    """The layer decay is ``stage_wise``, but ``num_layers`` is not the number of stages.
 
     With ``decay_type='stage_wise'``, layer ids count stages, but the exponent of the decay rate is still
     ``num_layers`` + 1 − layer id. So ``num_layers`` must be the number of stages. For example, with four stages and
@@ -197,7 +198,7 @@ def explanation_disagrees(context: RuleContext) -> Iterator[Fault]:
     constructor built, not the values that lrdecay computes.
 
     The values differ if the group map was edited, if lrdecay does not know the installed version of the constructor,
-    or if lrdecay has a bug. Please report a bug.
+    or if lrdecay has a bug. If it is a bug, please report it.
     """
     differing: dict[str, str] = {}
     for name, difference in named_disagreements(context.group_map):
@@ -208,6 +209,6 @@ def explanation_disagrees(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"lrdecay's formulas disagree with the real group of {count(len(differing), 'tensor')}: {first}:"
         f" {differing[first]}",
-        "export the map again; if that does not help, report a bug in lrdecay with the map",
+        "export the map again; if the values still differ, report a bug in lrdecay and attach the map",
         parameters=differing,
     )

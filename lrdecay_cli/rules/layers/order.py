@@ -54,10 +54,10 @@ _STAGE_DECAY = (
     yields_to=("LRD202", "LRD203", "LRD205", "LRD206", "LRD208", "LRD301"),
 )
 def layer_gap(context: RuleContext) -> Iterator[Fault]:
-    """The lrs of neighbouring layers differ by several factors of the decay rate.
+    """The lr jumps between two neighbouring layers, by the square of the decay rate or more.
 
     Each layer should train a little slower than the layer above it. Every unused layer id between two layers multiplies
-    the lr of all layers below it by the decay rate once more. Often these layers barely train.
+    the lr of all layers below the unused id by the decay rate once more. Often the layers below barely train.
 
     Layer ids are unused if the constructor counts the layers of a backbone of another depth, or if the head's layer id
     is too high.
@@ -85,7 +85,7 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
         yield Fault(
             f"{describe_ids(range(below + 1, above))} unused: lr scale jumps from {rate(low)} in layer {below}"
             f" to {rate(high)} in layer {above}",
-            f"set num_layers={below} to close the gap" if fits else _FIX,
+            f"set num_layers={below}, so that no layer id is unused" if fits else _FIX,
             parameters=[
                 tensor.name
                 for tensor in context.backbone.tensors
@@ -97,7 +97,7 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
 
 
 def _frozen_between(context: RuleContext, below: list[BackboneTensor], above: list[BackboneTensor]) -> bool:
-    """Return True if frozen blocks lie between two layers, which explains the unused layer ids."""
+    """True if there are frozen blocks between two layers. The layer ids of frozen blocks are unused."""
     in_row = context.backbone.in_row
     low = max((tensor.block.place for tensor in below if tensor.block and in_row(tensor)), default=(-1,))
     high = min((tensor.block.place for tensor in above if tensor.block and in_row(tensor)), default=(math.inf,))
@@ -184,9 +184,9 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
             f"{count(len(whole), 'block')} of the backbone {verb(len(whole), 'trains', 'train')} at the head's"
             f" lr scale {rate(backbone.head_scale or 1)}; the other blocks have"
             f" {span(tensor.scale for tensor in below)}",
-            "count the head as a separate layer above the last block"
+            "give the head a layer id above that of the last block"
             if context.spec.decays_layers
-            else "change nothing if this is intended for the last blocks; otherwise set an lr_mult below the head's",
+            else "change nothing if the last blocks should train at this lr; otherwise set an lr_mult below the head's",
             [tensor.name for row in whole.values() for tensor in row],
             option,
             None if context.spec.decays_layers else "info",

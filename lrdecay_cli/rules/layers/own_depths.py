@@ -1,4 +1,4 @@
-"""A rule about constructors with an option that repeats the number of blocks in each stage of the backbone."""
+"""A rule about constructor options that state the number of blocks in each stage of the backbone."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NUMBER = re.compile(r"(?i)^(?:depth|(?:num|n)_blocks|(?:backbone|vit|model)_dep
 
 
 class _Depths(NamedTuple):
-    """A constructor option that states the number of blocks per stage, and the number of blocks in the model."""
+    """The number of blocks per stage: ``given`` by a constructor option, and ``real`` in the model."""
 
     option: str
     given: tuple[int, ...]
     real: tuple[int, ...]
-    """The model's number of blocks per stage, in the same form as ``given``."""
+    """Number of blocks in each stage of the model; one number if the backbone has no stages."""
 
     @property
     def right(self) -> Any:
@@ -68,9 +68,8 @@ _COUNTED = (
 def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
     """The constructor's ``depths`` option does not match the model.
 
-    The constructor uses ``depths`` to count the layers of each stage. If the model has fewer blocks than ``depths``
-    states, some layer ids are unused. If the model has more blocks, some blocks share a layer id or get a layer id
-    above the head's.
+    The constructor uses ``depths`` to count the layers of each stage. If ``depths`` is too high, some layer ids are
+    unused. If ``depths`` is too low, some blocks share a layer id, or get a higher layer id than the head.
 
     InternImage's constructor and similar constructors have two options: ``depths`` repeats the backbone's depths, and
     ``num_layers`` is the sum of the depths. Change both options whenever you change the backbone, because no code
@@ -99,7 +98,7 @@ def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
 
 
 def _num_layers(context: RuleContext, found: _Depths) -> int | None:
-    """Return the ``num_layers`` that puts the head one layer above the last block once ``depths`` is corrected.
+    """Return the ``num_layers`` for the correct ``depths``. With it, the head is one layer above the last block.
 
     Return None if the layer ids of the head or the blocks are unknown.
     """
@@ -114,10 +113,10 @@ def _num_layers(context: RuleContext, found: _Depths) -> int | None:
 
 
 def _other_depths(context: RuleContext) -> _Depths | None:
-    """Return the first option whose name and form are those of depths, but whose numbers are not the model's depths.
+    """Return the first constructor option with wrong depths; None if no option has wrong depths.
 
-    For example, ``depths=[3, 3, 9, 3]`` for a model with the depths 3, 3, 27, 3. Options that the constructor does not
-    read are left out.
+    For example, ``depths=[3, 3, 9, 3]`` is wrong for a model with 3, 3, 27 and 3 blocks. Options that the constructor
+    does not read are skipped.
     """
     real = _depths(context)
     if not context.spec.decays_layers or not real:

@@ -67,9 +67,9 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     constructor.
 
     LRD201 does not report the norm after the last block, because this norm is normally trained with the head.
-    MMDetection's constructor gives ``backbone.norm0`` to ``norm3`` of ConvNeXt the head's lr. A classifier has only
-    ``norm3``. A detector adds ``norm0`` to ``norm2``, which are not pretrained, so LRD201 reports these three norms as
-    info.
+    MMDetection's constructor gives all output norms of ConvNeXt the head's lr: ``backbone.norm0``, ``norm1``,
+    ``norm2`` and ``norm3``. A classifier has only ``norm3``. The other three norms exist only in detectors and are not
+    pretrained, so LRD201 reports them as info.
 
     Adapters add new modules to a pretrained backbone: ``spm``, ``interactions``, ``level_embed``, prompts, queries. New
     modules may train at the head's lr, so LRD201 does not report them.
@@ -115,7 +115,7 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     outputs = [tensor for tensor in fallen if _output_stage(context, tensor) is not None]
     pretrained = [tensor for tensor in fallen if tensor not in outputs]
     new = [tensor for tensor in outputs if (_output_stage(context, tensor) or 0) < stages]
-    blocks_have = f"its blocks have {span(tensor.scale for tensor in slow)}"
+    blocks_have = f"its blocks have lr scale {span(tensor.scale for tensor in slow)}"
     if pretrained:
         yield Fault(
             f"{_at_head(pretrained, head)}; {blocks_have}",
@@ -127,8 +127,8 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     if new:
         yield Fault(
             f"{_at_head(new, head)}; {blocks_have}:"
-            f" these norms are new, and a classifier's checkpoint contains only norm{stages}",
-            f"change nothing if your checkpoint lacks these norms; if it contains them, {_fix(context, new)}",
+            f" a detector adds these norms, and a classifier's checkpoint contains only norm{stages}",
+            f"change nothing if your checkpoint lacks these norms; otherwise {_fix(context, new)}",
             parameters=[tensor.name for tensor in new],
             option=context.spec.lr_place,
             severity="info",
@@ -144,7 +144,7 @@ _OUTPUT_NORM = re.compile(r"norm(\d+)\.", re.ASCII)
 
 
 def _output_stage(context: RuleContext, tensor: BackboneTensor) -> int | None:
-    """Return the number in an output norm's name, which is the number of its stage; None for other parameters."""
+    """Return the stage number of an output norm: 3 for ``backbone.norm3.weight``. None for other parameters."""
     if context.family is None or not context.family.output_norms:
         return None
     found = _OUTPUT_NORM.match(tensor.name.removeprefix(context.prefix))
@@ -152,9 +152,9 @@ def _output_stage(context: RuleContext, tensor: BackboneTensor) -> int | None:
 
 
 def _series(tensor: BackboneTensor) -> str:
-    """Return a norm's name without its stage number; the full name if it has no number.
+    """Return the module path of a tensor, with ``#`` for each number: ``norm#`` for the norms of all stages.
 
-    The result is therefore the same for the norms of all stages.
+    For a name without a number, return the full name.
     """
     return tensor.block.series if tensor.block else tensor.name
 
@@ -215,7 +215,7 @@ def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     """The parameter names of the backbone begin with a prefix that the constructor does not expect.
 
     The constructor looks for names that begin with ``backbone.`` (dot included) and gives all other parameters the
-    head's lr. The whole backbone then trains without decay.
+    head's lr. The whole backbone then trains without layer decay.
 
     The names of backbone parameters do not begin with ``backbone.`` if the model is a part of another model
     (``student.backbone``), if it is wrapped twice (a second ``.module``), or if the detector calls its backbone
@@ -288,7 +288,7 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     blocks_label = f"the {count(len(backbone.blocks), 'block')} of this {kind}" if backbone.blocks else f"this {kind}"
     yield Fault(
         f"{blocks_label}{first_block} train at the head's lr scale {rate(backbone.head_scale or 1)}:"
-        f" {context.constructor_label} does not recognise their names",
+        f" {context.constructor_label} does not recognise the parameter names",
         f"use a constructor that recognises these names, such as {OURS.label}",
         parameters=[tensor.name for tensor in blocks or backbone.tensors],
         option="optim_wrapper.constructor",

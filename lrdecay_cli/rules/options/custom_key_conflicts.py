@@ -102,8 +102,8 @@ def _overrides(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str
 def _dropped(context: RuleContext, shadowed: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
     """Return the settings of the key ``shadowed`` that parameters lose because mmengine applies the key ``winner``.
 
-    A setting is left out if ``winner`` gives it the same value. It is also left out if ``winner`` gives it another
-    value and matches only parameters that ``shadowed`` matches too: the user then changed the value on purpose.
+    The result omits a setting that has the same value in ``winner``. It also omits a setting that the user changed on
+    purpose: ``winner`` gives it another value, and matches only parameters that ``shadowed`` matches too.
     """
     refines = {*winner.wins, *winner.overridden} <= {*shadowed.wins, *shadowed.overridden}
     dropped = {}
@@ -140,8 +140,8 @@ def _fix(
         return f"write {winner!r}: {as_python(settings)}{further}", edits
     reads = context.spec.custom_keys
     if reads and reads.shortest_counts:
-        more = f"replace {winner!r} by a key longer than {key!r}"
-        return f"{context.spec.name} uses the shortest key: {more}", []
+        reason = f"because {context.spec.name} uses the shortest key"
+        return f"replace {winner!r} by a key longer than {key!r}, {reason}", []
     action = "add" if left else f"replace {key!r} by"
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
     if all(joined in name for name in names):
@@ -167,8 +167,8 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
     Options such as ``norm_decay_mult`` do not apply to a parameter that a custom key matches, even if the key only sets
     the lr.
 
-    With ``norm_decay_mult=0`` and ``custom_keys={'backbone': dict(lr_mult=0.1)}``, every norm of the backbone is
-    decayed. mmengine applies the custom key first, and treats a key without ``decay_mult`` as ``decay_mult=1``.
+    With ``norm_decay_mult=0`` and ``custom_keys={'backbone': dict(lr_mult=0.1)}``, every norm of the backbone has
+    weight decay. mmengine applies the custom key first, and treats a key without ``decay_mult`` as ``decay_mult=1``.
 
     LRD508 does not report a custom key that replaces an option on purpose: the key sets the same multiplier, and
     matches only parameters to which the option would apply. For example, beside ``norm_decay_mult``, LRD508 does not
@@ -192,7 +192,7 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
                 counts = multiplier.target == "lr" or bool(context.group_map.base_weight_decay)
                 value = context.options[multiplier.option]
                 if names and own is not None and own != value != 1 and not intended and counts:
-                    amount = f"with weight decay {context.weight_decays.get(names[0], 0):g}"
+                    amount = f"these tensors have weight decay {context.weight_decays.get(names[0], 0):g}"
                     exempts = alternatives is decays and exempt_in_ours(context, names)
                     fix, edits = keys_fix(
                         names,
@@ -204,7 +204,7 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
                     yield Fault(
                         f"custom key {key!r} overrides {multiplier.option}={value!r} for"
                         f" {count(len(names), 'tensor')}: "
-                        + (amount if alternatives is decays else f"trained at lr_mult {own}"),
+                        + (amount if alternatives is decays else f"these tensors train with lr_mult {own}"),
                         fix,
                         parameters=names,
                         option=key_option(key),
@@ -241,8 +241,8 @@ def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
     The constructor processes a shared tensor once, under its first name, so a key for the second name never applies.
 
     With ``bypass_duplicate=True``, mmengine skips a tensor that it has already processed under another name. Examples
-    are tied embeddings, or a head that shares convolutions across levels. The lr and weight decay of the tensor follow
-    its first name in the model's order.
+    of such tensors are tied embeddings, or the weights of a head that shares convolutions across levels. The lr and
+    weight decay of the tensor follow its first name in the model's order.
     """
     first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
     for key, matches in context.custom_keys.items():

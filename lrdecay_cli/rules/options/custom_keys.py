@@ -1,4 +1,4 @@
-"""Rules about entries of ``custom_keys`` that match no or too many parameters, and about their settings."""
+"""Rules about custom keys that match no parameter, match too many parameters, or have wrong settings."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ from lrdecay_cli.rules.api import (
 )
 
 _TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
-"""Optimizer options that a custom key may set. Used if one key creates all groups, so that no other group shows
-them."""
+"""Optimizer options that a custom key may set. Used if one custom key matches all groups.
+
+Otherwise the options of the other groups show what a custom key may set.
+"""
 
 
 @rule(
@@ -72,8 +74,8 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
 def known_settings(context: RuleContext, key: str) -> set[str]:
     """Return the names of the settings that a custom key may have.
 
-    These are the multipliers, the optimizer's options in the config, and the options that occur in every group to
-    which the key does not apply.
+    These are the multipliers, the options of the optimizer in the config, and the options that all groups have to which
+    the key does not apply.
     """
     # Options of groups that the key did not create, and the optimizer's options in the config.
     own = {*context.custom_keys[key].wins}
@@ -86,7 +88,7 @@ def known_settings(context: RuleContext, key: str) -> set[str]:
 
 
 _MULTIPLIERS = {option for spec in CONSTRUCTORS for option in spec.options if option.endswith("_mult")}
-"""Options of ``paramwise_cfg`` itself, which have no effect in ``custom_keys``."""
+"""Options such as ``bias_lr_mult``, which have an effect in ``paramwise_cfg`` but not in ``custom_keys``."""
 _PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")
 _HINT = ": keys are plain text, not globs or regular expressions"
 
@@ -107,9 +109,9 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     A custom key must be a substring of a parameter name. It is plain text, not a glob or a regular expression.
     Parameter names have no leading dot, so ``.backbone`` matches nothing.
 
-    Configs often list custom keys for a whole model family, so a key that resembles no name may be intended. The
-    finding is then an info if the key sets weight decay to 0, or if it comes from a base config. If both are true,
-    LRD505 does not report the key.
+    Configs often list custom keys for a whole model family, so a key that resembles no parameter name may be intended.
+    The finding is then an info if the key sets weight decay to 0, or if the key comes from a base config. If both are
+    true, LRD505 does not report the key.
     """
     inherited = {*context.group_map.training.inherited}
     for key, matches in context.custom_keys.items():
@@ -117,7 +119,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             continue
         if key in _MULTIPLIERS:
             yield Fault(
-                f"{key} is in custom_keys: there, it is read as a custom key and matches no parameter name",
+                f"{key} in custom_keys is read as a custom key, which matches no parameter name",
                 f"move it to {PARAMWISE}.{key}",
                 option=key_option(key),
                 edits=[] if key in context.options else [move_option(key_option(key), f"{PARAMWISE}.{key}")],
@@ -139,7 +141,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             fix = f"did you mean {better!r}?"
             edits = [rename_option(key_option(key), better)]
         else:
-            fix = "remove it, or use a part of a parameter name: lrdecay inspect --by parameter lists the names"
+            fix = "remove the key, or use part of a parameter name: lrdecay inspect --by parameter lists the names"
         wrong = suggestion and matches.settings.get("lr_mult", 1) != 1
         yield Fault(
             f"custom key {key!r} matches no parameter name{_HINT if _is_pattern(key) else ''}",
@@ -151,7 +153,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
 
 
 def _globbed(context: RuleContext, key: str) -> list[str]:
-    """Return the parameter names that a key would match as a glob or regular expression; empty if it is plain text."""
+    """Return the parameter names that a key would match as a glob or regular expression; empty for plain text."""
     inner = key.strip("*.")
     if not _is_pattern(inner):
         return []
@@ -171,10 +173,10 @@ def _is_pattern(key: str) -> bool:
 
 
 def _globs(inner: str) -> Iterator[list[str]]:
-    """Yield two lists of globs for a custom key: globs that match whole labels of a name, then parts of labels.
+    """Yield two lists of globs for a custom key, for names such as ``layers.10.weight``.
 
-    A label is the text between two dots. The caller tries whole labels first, because ``[0-2]`` should not match
-    ``layers.10``.
+    The first list matches whole words between dots, the second list also parts of words. The caller begins with the
+    first list, because ``[0-2]`` should not match ``layers.10``.
     """
     choices = _BRACES.search(inner)
     options = choices[1].split(",") if choices else [""]
@@ -191,9 +193,9 @@ _OF_REGEX = re.compile(r"[\\^$|+?()]|\.\*\w|\w\.\*")
 def _better(context: RuleContext, key: str, *, spelled: bool) -> str | None:
     """Return the part of a parameter name that the user probably intended with this key; None if there is none.
 
-    The function first changes dots and wildcards in the key. If this gives no part of a name and ``spelled`` is True,
-    it returns the part with the most similar spelling. ``spelled`` is False for a key from a base config, because the
-    key may be spelt correctly for other models.
+    The function first changes dots, slashes and wildcards in the key. If this gives no part of a name and ``spelled``
+    is True, the function searches for a similar spelling. ``spelled`` is False for a key from a base config, because
+    such a key may be correct for other models.
     """
     for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
         if plain and plain != key and any(plain in name for name in context.tensors):
@@ -231,7 +233,7 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
 
     A custom key matches any name that contains it: ``neck`` matches ``backbone.layer1.bottleneck``, ``head`` matches
     ``roi_head``, and ``bn`` matches ``subnet``. Add a dot to the key (``neck.``) or use a longer part of the name.
-    LRD507 does not report keys for one kind of parameter in all modules (``norm``, ``pos_embed``).
+    LRD507 does not report a key such as ``norm``, which matches the same kind of parameter in all modules.
     """
     # The constructor may see a model inside another one.
     own = "module." if all(name.startswith("module.") for name in context.tensors) else ""
@@ -284,7 +286,7 @@ def _fix(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str])
 
 
 def _common(names: list[str], key: str) -> str:
-    """Return the shortest module path with which all ``names`` begin and that is longer than ``key``; else empty."""
+    """Return the shortest module path that is longer than ``key`` and with which all ``names`` begin; else empty."""
     parts = names[0].split(".")
     for end in range(1, len(parts)):
         path = ".".join(parts[:end])

@@ -45,15 +45,15 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
         place = path_of(keys[:-1])
         if keys[-1] != "_delete_":
             yield Fault(
-                f"{place} has no option {keys[-1]}, and mmengine does not read it as _delete_",
-                "did you mean _delete_? It drops settings of the base",
+                f"{place} has no option {keys[-1]}, and mmengine recognises only the spelling _delete_",
+                "did you mean _delete_, which drops the settings of the base config?",
                 option=path_of(keys),
                 severity="warning",
                 edits=[Fix(edits=(rename_option(keys, "_delete_"),), automatic=False)],
             )
             continue
         yield Fault(
-            f"_delete_ in {place} deletes nothing: no base has {place}, so mmengine keeps it as an option",
+            f"_delete_ in {place} deletes nothing: no base config has {place}, so mmengine treats it as an option",
             f"remove {path_of(keys)}",
             option=path_of(keys),
             severity="info" if _HARMLESS in keys else "warning" if keys[0] == "test_cfg" else None,

@@ -18,7 +18,7 @@ from lrdecay_cli.rules.api import (
 )
 
 _LENGTHS = {"max_epochs": "by_epoch=True", "max_iters": "by_epoch=False"}
-"""Each setting for the length of the training, and the value of ``by_epoch`` with which mmengine reads it."""
+"""Each setting for the length of the training, and the value of ``by_epoch`` that the setting needs."""
 CLASSES = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop", "mmdet.TeacherStudentValLoop")
 """Registered loop classes, used to suggest a class for an unknown name. Source: mmengine 0.10 and mmdet 3.3."""
 
@@ -55,7 +55,7 @@ _RENAMED = {
     **dict.fromkeys(("total_iters", "iters", "num_iters", "max_iterations", "max_steps"), "max_iters"),
     **dict.fromkeys(("interval", "eval_interval", "evaluation_interval"), "val_interval"),
 }
-"""Names of mmengine's settings in earlier versions and other projects."""
+"""Names of settings in earlier versions or other projects, each with the name in mmengine."""
 
 
 def _renamed(setting: str, loop: Loop) -> str | None:

@@ -139,8 +139,8 @@ def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit
 def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
     """Yield a fault for a setting of MMCV 1, with its mmengine equivalent as the fix.
 
-    Several settings may have one equivalent, such as ``optim_wrapper``. The fault of the first setting then has the
-    fix, and the other faults refer to it.
+    Several settings of MMCV 1 may have the same equivalent, for example ``optim_wrapper``. Then the fault of the first
+    setting has the fix, and the other faults refer to the first setting.
     """
     training = context.group_map.training
     present: dict[str, Any] = {
@@ -208,7 +208,7 @@ def _translated(replaced: Iterable[str], place: str, translated: Any) -> list[Ed
 
 
 def _over_base(training: Training, place: str, settings: Any) -> Any:
-    """Return the settings, with ``_delete_`` added where entries of a base config would conflict with them."""
+    """Return the settings, with ``_delete_`` added where entries of a base config would conflict."""
     if place not in (training.from_bases or ()):
         return settings
     if place == "train_cfg":

@@ -38,8 +38,8 @@ def option_without_effect(context: RuleContext) -> Iterator[Fault]:
 
     The author expects the option to change an lr or a weight decay, but the training runs without this change.
 
-    A decay multiplier has no effect if the optimizer's ``weight_decay`` is missing or 0. MMPretrain's decay constructor
-    ignores ``lr_mult``.
+    A multiplier of weight decay has no effect if the optimizer's ``weight_decay`` is missing or 0. MMPretrain's
+    layer-decay constructor ignores ``lr_mult``.
 
     A multiplier may apply to no parameter of the model. ``norm_decay_mult`` applies only to torch's norms,
     ``dwconv_decay_mult`` only to 2-D depth-wise convolutions, and ``dcn_offset_lr_mult`` only to deformable
@@ -95,7 +95,7 @@ def _ignored_lr(context: RuleContext) -> Iterator[Fault]:
             if value is not None and not (setting == "lr_mult" and value == 1) and matches.wins:
                 yield Fault(
                     f"{context.spec.name} ignores {setting}={value!r} of custom key {key!r}: "
-                    "the lr depends only on the layer",
+                    "the lr depends only on the layer id",
                     f"remove {setting}, or use a constructor that reads it",
                     parameters=matches.wins,
                     option=key_option(key, setting),
@@ -157,7 +157,7 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
             and all(setting in _MULTIPLIERS and value == 1 for setting, value in matches.settings.items())
         ):
             yield Fault(
-                f"custom key {key!r} changes nothing: its parameters already have these settings",
+                f"custom key {key!r} changes nothing: each multiplier of the key is 1",
                 f"remove {key!r}, or set the value that you intended",
                 parameters=matches.wins,
                 option=path,

@@ -1,6 +1,6 @@
 """Rules about options that the constructor never reads: options of another constructor, inherited or misspelt ones.
 
-lrdecay records which options a constructor reads while it runs. Lists of known options are used only for suggestions.
+lrdecay runs the constructor and records which options it reads. Lists of known options are used only for suggestions.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ from lrdecay_cli.rules.options.deleting import MISSPELT
 def option_never_read(context: RuleContext) -> Iterator[Fault]:
     """The constructor never reads an option of ``paramwise_cfg``.
 
-    The option has no effect at any value. The training gives no error, no warning and no line in the log.
+    The option has no effect, whatever its value is. The training gives no error, no warning and no line in the log.
 
-    lrdecay records which options the constructor reads while it runs. MMDetection's decay constructor reads
-    ``num_layers``, ``decay_rate`` and ``decay_type``. It ignores ``custom_keys`` and every option that ends in
-    ``_mult``. mmengine's default constructor reads no decay rate. If the groups already match the option, the finding
-    is an info. LRD502 reports unread options from a base config, LRD503 misspelt options.
+    lrdecay runs the constructor and records which options the constructor reads. For example, MMDetection's layer-decay
+    constructor reads ``num_layers``, ``decay_rate`` and ``decay_type``. It ignores ``custom_keys`` and every option
+    that ends in ``_mult``. mmengine's default constructor reads no decay rate. If the option would change no tensor,
+    the severity is info. LRD502 reports unread options from a base config, LRD503 misspelt options.
 
     Write the settings of a module, such as ``head=dict(lr_mult=10)``, into ``custom_keys``. Only mmaction2's
     constructor for Swin reads such settings directly from ``paramwise_cfg``.
@@ -80,7 +80,7 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
         unused = parameters == ()
         message = f"{context.constructor} never reads {' and '.join(together)}"
         if unused:
-            message += ", but the groups already match"
+            message += ", which would change no tensor"
         elif parameters:
             message += f", which would change {count(len(parameters), 'tensor')}"
         yield Fault(
@@ -108,7 +108,7 @@ def _is_bare_key(context: RuleContext, option: str) -> bool:
 def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
     """Return a fault about options that should be entries of ``custom_keys``, with a fix that moves them there.
 
-    mmengine applies only the longest matching key, so the fix merges the settings of all keys that match a tensor.
+    If several keys match a parameter, mmengine applies only the longest. So the fix merges the settings of these keys.
     """
     given: Mapping[str, Any] = context.options.get("custom_keys") or {}
     moved = {option: dict(context.options[option]) for option in sorted(options)}
@@ -192,7 +192,8 @@ def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec])
     option = options[0]
     if here := _rate_here(context, option):
         return (
-            f"rename it to {here}, the option of {context.constructor}: {PARAMWISE}.{here}={context.options[option]!r}"
+            f"rename {option} to {here}, the option of {context.constructor}:"
+            f" {PARAMWISE}.{here}={context.options[option]!r}"
         )
     if option in _OF_KEYS and context.spec.custom_keys is not None:
         return f"write custom_keys={{'backbone': dict({option}={context.options[option]!r})}}, with the intended module"
@@ -214,12 +215,12 @@ def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec])
 def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     """The constructor never reads options that the config inherits from ``_base_``.
 
-    The config replaced the constructor of its base, but kept the options of the base's constructor. These options have
-    no effect, and no message reports it.
+    The config replaced the constructor of its base config, but kept the options of that constructor. These options have
+    no effect, and the training gives no warning.
 
     mmengine merges a dict with the same dict of the base config: ``paramwise_cfg=dict(decay_rate=0.7, ...)`` keeps
     ``norm_decay_mult`` from the base. Set ``_delete_=True`` in ``paramwise_cfg`` to drop inherited options. If the
-    groups already match the options, the finding is an info.
+    options would change no tensor, the severity is info.
     """
     inherited = {*context.group_map.training.inherited}
     options = [option for option in _unread_options(context) if option in inherited]
@@ -230,7 +231,7 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     parameters = [name for names in losses for name in names or ()]
     message = f"{context.constructor} never reads {', '.join(options)}, inherited from a base config"
     if unused:
-        message += ", but the groups already match"
+        message += ", which would change no tensor"
     elif parameters:
         message += f", which would change {count(len({*parameters}), 'tensor')}"
     yield Fault(
@@ -253,7 +254,7 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
 def option_misspelt(context: RuleContext) -> Iterator[Fault]:
     """An option of ``paramwise_cfg`` is a misspelling of an option that the constructor reads.
 
-    The constructor looks up the correct name, does not find it, and uses its default without a warning.
+    The constructor looks up the correct name, does not find it, and uses the default value without a warning.
 
     lrdecay records the names that your own constructor looks up while it builds the groups, and assumes that these
     names are correct.
@@ -269,7 +270,7 @@ def option_misspelt(context: RuleContext) -> Iterator[Fault]:
         keys = _keys(context, option)
         edit = rename_option(keys, name.rpartition(".")[2])
         if name in context.options:
-            suggestion = f"{name}, which is also set, to {context.options[name]!r}"
+            suggestion = f"{name}, which the config already sets to {context.options[name]!r}"
             edit = delete_option(keys)
         yield Fault(
             f"{context.constructor} has no option {option}",
@@ -281,7 +282,7 @@ def option_misspelt(context: RuleContext) -> Iterator[Fault]:
 
 
 def _unread_options(context: RuleContext) -> Iterator[str]:
-    """Yield the options of ``paramwise_cfg`` that the constructor did not read; a dict counts as one option.
+    """Yield the options of ``paramwise_cfg`` that the constructor did not read. An unread dict counts as one option.
 
     For a constructor that lrdecay knows, entries of ``custom_keys`` are left out, because other rules check them.
     """

@@ -76,7 +76,7 @@ def _faults(assertion: Assertion, aspect: str, wanted: Any, matching: list[Tenso
         yield Fault(
             f"{assertion.message + ': ' if assertion.message else ''}asserted {requirement} for "
             f"{assertion.parameters!r}, but it is {_values(list(failing.values()))}",
-            f"change the config, or the assertion: {place if assertion.table else assertion.source}",
+            f"change the config, or change the assertion in {place if assertion.table else assertion.source}",
             parameters=failing,
             severity=assertion.severity,
             about=f"{assertion.parameters} {requirement}",
@@ -121,14 +121,15 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     The assertion checks nothing and would always pass. Usually a module was renamed, or the name is misspelt.
 
     An assertion with a ``config`` pattern applies to all checked configs that match the pattern. If the assertion
-    matches no parameter in any of these configs, it is reported once. An assertion about numbers does not check frozen
-    parameters that are in no group.
+    matches no parameter in any of these configs, LRD703 reports it once. An assertion about numbers does not check
+    frozen parameters that are in no group.
     """
     for assertion in context.policy.idle_assertions:
         matched = _matching(assertion, context)
         nearest = suggest_module(assertion.parameters, context.tensors)
         yield Fault(
-            f"all parameters that match {assertion.parameters!r} are frozen and in no group, so nothing is checked"
+            f"all parameters that match {assertion.parameters!r} are frozen and in no group, so the assertion"
+            " checks nothing"
             if matched
             else f"no parameter matches {assertion.parameters!r}",
             "assert frozen = true instead"

@@ -1,4 +1,4 @@
-"""A rule that compares a config with the baseline that the project keeps for it."""
+"""The rule that compares the groups of a config with its baseline."""
 
 from __future__ import annotations
 

@@ -36,13 +36,13 @@ from lrdecay_cli.rules.api import (
     ),
 )
 def scale_above_one(context: RuleContext) -> Iterator[Fault]:
-    """A group trains above the base lr although the decay rate is below 1.
+    """The lr of a group is above the base lr, although the decay rate is below 1.
 
-    Layers that should train slower than the head train faster, and their pretrained weights are lost in the first
+    Layers that should train slower than the head train faster. These layers lose their pretrained weights in the first
     epochs.
 
-    A layer id above ``num_layers + 1`` makes the exponent of the decay rate negative, so the group trains above the
-    base lr. With MMDetection's constructor, the usual cause is a ``num_layers`` that fits a shallower backbone. Set
+    A layer id above ``num_layers + 1`` makes the exponent of the decay rate negative, so the lr of the group is above
+    the base lr. With MMDetection's constructor, the usual cause is a ``num_layers`` that fits a shallower backbone. Set
     ``num_layers`` to fit your backbone. LRD301 does not report a custom key that raises an lr on purpose.
     """
     decay = context.decay_rate if context.decay_option else context.observed_rate
@@ -69,7 +69,7 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"{faster} {verb(len(groups), 'trains', 'train')} faster than the base lr, up to {rate(highest)} times, with a"
         f" decay rate of {decay:g}{cause}",
-        f"set num_layers={fitting}, which fits depths {context.depths_in_words}"
+        f"set num_layers={fitting}, which fits the depths {context.depths_in_words}"
         if fits
         else "keep every layer id at or below the head's layer id",
         parameters=[parameter.name for _, parameter in fast],
@@ -101,13 +101,13 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
     if decay > 1:
         wrong = [tensor for tensor in members if tensor.scale > 1 + 1e-9]
         effect = (
-            f", so the lowest layers train up to {rate(max(tensor.scale for tensor in wrong))} times faster"
+            f", so the lowest layers have up to {rate(max(tensor.scale for tensor in wrong))} times the base lr"
             if wrong
             else ""
         )
     else:
         wrong = [tensor for tensor in members if tensor.scale <= 0]
-        effect = ", so no layer below the head trains" if decay == 0 else ", so lrs are negative"
+        effect = ", so no layer below the head trains" if decay == 0 else ", so some lrs are negative"
     option = f"{PARAMWISE}.{context.decay_option}"
     suggested = float(rate(1 / decay)) if decay > 1 else 0.9
     example = f", such as {suggested:g}, the inverse of {decay:g}" if decay > 1 else f", such as {suggested}"
@@ -160,13 +160,13 @@ def _without_options(context: RuleContext) -> Fault:
     fitting, spec = context.fitting_num_layers, context.spec
     options = {**without_the_bases(context), str(spec.rate_option): USUAL_RATE, "num_layers": fitting}
     serves = bool(fitting) and spec.num_layers == "family" and spec.serves(context.group_map.model.backbone)
-    fix = f"set {PARAMWISE}={as_python(options)}" if serves else f"to decay the layers use {in_its_place(context)}"
+    fix = f"set {PARAMWISE}={as_python(options)}" if serves else f"for layer decay use {in_its_place(context)}"
     own = set_option(PARAMWISE, {key: value for key, value in options.items() if key != "_delete_"})
     decayed = [name for name, weight_decay in context.weight_decays.items() if weight_decay]
     exempts = f", and all {count(len(decayed), 'tensor')} have weight decay" if decayed else ""
     return Fault(
         f"{context.constructor} has no options: all layers have the same lr{exempts}",
-        f"{fix}; if no decay is intended, set constructor='{DEFAULT.name}'",
+        f"{fix}; if you want no layer decay, set constructor='{DEFAULT.name}'",
         option=PARAMWISE,
         severity="warning",
         edits=[Fix(edits=(own,), automatic=False)] if serves else our_fix(context, context.options),

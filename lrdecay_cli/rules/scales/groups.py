@@ -89,7 +89,7 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
 def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     """Groups have an ``lr_scale``, but their lr is the base lr.
 
-    No optimizer and no mmengine scheduler reads ``lr_scale``, so all layers train at the base lr without decay.
+    No optimizer and no mmengine scheduler reads ``lr_scale``, so all layers train at the base lr, without layer decay.
 
     Constructors from MAE and timm write only ``lr_scale`` into groups, because the training loops of these projects
     multiply the lr by ``lr_scale``. For mmengine, set ``lr`` to base lr × ``lr_scale`` in the constructor.
@@ -109,7 +109,7 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
         f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} lr_scale {scales}, but"
         f" {verb(len(groups), 'its', 'their')} lr is the base lr {rate(base)}{reason}",
         "set group['lr'] = group['lr'] * group['lr_scale'] in each group before the scheduler is built, or use a"
-        " scheduler of timm.scheduler, which does so"
+        " scheduler of timm.scheduler, which does this"
         if live
         else f"make {context.constructor_label} set lr = lr_scale * base lr in each group",
         parameters=[parameter.name for group in groups for parameter in group.parameters],
@@ -152,7 +152,7 @@ def unusable_lr(context: RuleContext) -> Iterator[Fault]:
     if trainable and not any(map(context.starting_lr, groups)):
         yield Fault(
             f"lr is 0 in {verb(len(groups), 'the only group', f'all {len(groups)} groups')}: nothing trains",
-            "set the optimizer's lr; a warm-up starts from a fraction of it",
+            "set the optimizer's lr to a positive number; a warm-up starts from a fraction of this lr",
             parameters=[p.name for p in trainable],
             option="optim_wrapper.optimizer.lr",
         )
@@ -176,7 +176,7 @@ def lr_underflow(context: RuleContext) -> Iterator[Fault]:
     A step of Adam is about as large as the lr. In single precision, a step below about 1e-9 does not change a weight of
     0.02. In half precision, even steps that are thousands of times larger change nothing.
 
-    An lr becomes too small through layer decay over many layers, or if several factors multiply it. Raise the decay
+    An lr becomes too small through layer decay over many layers, or if several factors multiply the lr. Raise the decay
     rate, or freeze layers that should not train.
     """
     lrs = [(group, context.starting_lr(group) or 0.0) for group in context.group_map.groups]
@@ -213,7 +213,7 @@ _MANY = 100
     good=Example(f"{_DEFAULT}None)"),
 )
 def many_small_groups(context: RuleContext) -> Iterator[Fault]:
-    """Hundreds of groups contain one tensor each, although many of them have equal settings.
+    """Hundreds of groups contain one tensor each, although many of these groups have equal settings.
 
     Optimizers process one group at a time, so fused and foreach implementations cannot process several tensors in one
     kernel. Each step launches hundreds of small kernels. The log and the checkpoint list every group.
@@ -266,9 +266,9 @@ def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"the log prints lr {rate(first)} of group {groups[0].name}; base lr{scaled} is {rate(base)}, and other groups"
         f" have up to {rate(max(others))}",
-        "see every group with lrdecay inspect: auto_scale_lr does not scale base_lr in the log"
+        "run lrdecay inspect to see the lr of every group: auto_scale_lr does not scale base_lr in the log"
         if scaled
-        else "read base_lr in the log, or see every group with lrdecay inspect",
+        else "read base_lr in the log, or run lrdecay inspect to see the lr of every group",
         parameters=[parameter.name for parameter in groups[0].parameters],
         option="optim_wrapper.paramwise_cfg",
     )

@@ -25,7 +25,7 @@ from lrdecay_cli.rules.api import (
 from lrdecay_cli.rules.schedules.warm_ups import refuses_factor
 
 COMMON = ("type", "_scope_", "param_name", "convert_to_iter_based", "begin", "end", "last_step", "by_epoch", "verbose")
-"""Settings that every mmengine scheduler accepts, and settings of the registry that builds it."""
+"""Settings that every mmengine scheduler accepts, or that mmengine's registry reads."""
 
 _NAMES = {
     "Constant": "factor",
@@ -40,7 +40,7 @@ _NAMES = {
     "Step": "step_size gamma",
 }
 SETTINGS = {family: tuple(names.split()) for family, names in _NAMES.items()}
-"""Further settings of each scheduler family. Source: mmengine 0.10, ``mmengine.optim.scheduler``."""
+"""Settings of each scheduler family, besides ``COMMON``. Source: mmengine 0.10, ``mmengine.optim.scheduler``."""
 
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "CosineRestart": ("periods",),
@@ -48,10 +48,10 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "MultiStep": ("milestones",),
     "Step": ("step_size",),
 }
-"""Settings without a default, by scheduler family."""
+"""Settings that a config has to set because they have no default, by scheduler family."""
 
 _MMCV = {"min_lr": "eta_min", "min_lr_ratio": "eta_min_ratio", "step": "milestones", "max_lr": "eta_max"}
-"""Names of mmengine's settings in MMCV 1 and torch."""
+"""Names of settings in MMCV 1 and torch, with their names in mmengine."""
 
 CLASSES = (
     *(f"{family}LR" for family in SETTINGS),
@@ -115,9 +115,9 @@ def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
     if scheduler.end is not None and scheduler.end <= scheduler.begin:
         own = "end" in settings
         yield Fault(
-            f"{name} has begin={scheduler.begin:g} and end={scheduler.end:g}, but it must end after it begins"
+            f"{name} has begin={scheduler.begin:g} and end={scheduler.end:g}, but end must be above begin"
             if own
-            else f"{name} has begin={scheduler.begin:g}, but training ends at {scheduler.end:g} {scheduler.unit}",
+            else f"{name} has begin={scheduler.begin:g}, but training ends after {scheduler.end:g} {scheduler.unit}",
             f"set {scheduler.path}.end above {scheduler.begin:g}"
             if own
             else f"set {scheduler.path}.begin below {scheduler.end:g}",
@@ -125,7 +125,7 @@ def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
         )
     if settings.get("convert_to_iter_based") is True and scheduler.unit == "iterations":
         yield Fault(
-            f"{name} has convert_to_iter_based=True and by_epoch=False: there is nothing to convert",
+            f"{name} has convert_to_iter_based=True, but with by_epoch=False it already counts iterations",
             f"set {scheduler.path}.by_epoch=True, with begin and end in epochs",
             option=f"{scheduler.path}.convert_to_iter_based",
         )
@@ -150,7 +150,7 @@ def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
         group.options.get(option) is not None for group in scheduler.groups for option in ("momentum", "betas")
     ):
         yield Fault(
-            f"{name} schedules the momentum, but {context.group_map.optimizer.type} has none",
+            f"{name} schedules the momentum, but {context.group_map.optimizer.type} has no momentum",
             f"remove {scheduler.path}",
             option=scheduler.path,
             edits=[delete_option(scheduler.path)],
@@ -201,11 +201,11 @@ def _values(scheduler: Scheduler) -> Iterator[_Advised]:
         if settings.get("by_epoch", True) is False:
             yield (
                 "by_epoch",
-                "has by_epoch=False, but only acts after validations",
+                "has by_epoch=False, but this scheduler acts only after validations",
                 set_option(f"{path}.by_epoch", True),
             )
         if settings.get("convert_to_iter_based"):
-            what = "has convert_to_iter_based=True, but only acts after validations"
+            what = "has convert_to_iter_based=True, but this scheduler acts only after validations"
             yield "convert_to_iter_based", what, delete_option(f"{path}.convert_to_iter_based")
         if (factor := number_or_none(given.get("factor"))) is not None and factor >= 1:
             yield "factor", f"has factor={factor:g}, but it must be below 1", set_option(f"{path}.factor", 0.1)
@@ -219,7 +219,7 @@ def _values(scheduler: Scheduler) -> Iterator[_Advised]:
     if scheduler.family == "Step" and number_or_none(given.get("step_size")) == 0:
         yield (
             "step_size",
-            "has step_size=0 and divides by it",
+            "has step_size=0, but divides by step_size",
             f"set {path}.step_size to the number of epochs per step",
         )
     if scheduler.family == "MultiStep" and isinstance(settings.get("milestones"), (int, float)):
@@ -259,13 +259,13 @@ _CHOICES = {
     "anneal_strategy": ("OneCycle", ("cos", "linear")),
 }
 _SYNONYMS = {"min": "less", "max": "greater", "cosine": "cos", "relative": "rel", "absolute": "abs"}
-"""Names in torch and other projects for mmengine's values of a setting."""
+"""Values of settings in torch and other projects, with mmengine's values: ``cosine`` is ``cos`` in mmengine."""
 
 
 def values_for_all(groups: int) -> int:
     """Return how many values a list setting of ``OneCycleLR`` needs: one per group.
 
-    mmengine's ``OptimWrapper`` adds a group for the base lr if there are several groups.
+    If there are several groups, mmengine's ``OptimWrapper`` adds one more group, for the base lr.
     """
     return groups + (groups > 1)
 
@@ -286,7 +286,7 @@ def _total_steps(scheduler: Scheduler, total: object) -> Iterator[_Advised]:
         what = f"has total_steps={total!r}, but it must be an integer above 0"
         yield "total_steps", what, delete_option(f"{path}.total_steps")
     elif last is not None and last - scheduler.begin > total:
-        what = f"is stepped {last - scheduler.begin:g} times, and raises after total_steps={total}"
+        what = f"takes {last - scheduler.begin:g} steps, but raises an error after total_steps={total}"
         yield "total_steps", what, set_option(f"{path}.total_steps", plain_number(last - scheduler.begin))
 
 
@@ -339,7 +339,7 @@ def _parameter(scheduler: Scheduler) -> Iterator[Fault]:
 
 
 def _recorded(context: RuleContext, reported: set[str]) -> Iterator[Fault]:
-    """Yield errors that mmengine raised, except errors that another fault already explains."""
+    """Yield a fault for each error that mmengine raised, unless another fault already explains the error."""
     for refused in context.group_map.training.refused_schedulers or ():
         if any(refused.option == path or refused.option.startswith(f"{path}.") for path in reported):
             continue

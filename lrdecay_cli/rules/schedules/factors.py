@@ -29,7 +29,7 @@ from lrdecay_cli.rules.api import (
 )
 
 _NOTABLE = 0.01
-"""Share of the highest lr. If ``eta_min`` is below it, training at ``eta_min`` changes too little to matter."""
+"""Fraction of the highest lr. An ``eta_min`` below this fraction changes the weights too little to matter."""
 
 
 @rule(
@@ -42,14 +42,15 @@ _NOTABLE = 0.01
 def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
     """A scheduler anneals to an lr at or above the initial lr of a group.
 
-    The scheduler raises the lr of a group instead of lowering it. Usually this group has the lowest layers of a layer
-    decay, or parameters with ``lr_mult=0``.
+    The scheduler raises the lr of a group instead of lowering it. Usually this group contains the lowest layers of a
+    model with layer decay, or parameters with ``lr_mult=0``.
 
-    ``eta_min`` is one absolute lr for all groups. ``eta_min_ratio`` is relative to each group's own lr and keeps the
-    order of layers.
+    ``eta_min`` is the same absolute lr for all groups. ``eta_min_ratio`` is multiplied by the lr of each group, so
+    lower layers still have lower lrs.
 
     A scheduler may raise the lr on purpose, if a later scheduler lowers it again. In that case, LRD601 does not report
-    a rise of all groups by the same factor. If groups with different lrs rise to one lr, the finding is an info.
+    a scheduler that raises all groups by the same factor. If the scheduler raises groups with different lrs to the same
+    lr, the finding is an info.
     """
     for scheduler in context.schedulers:
         if not scheduler.acts:
@@ -58,7 +59,7 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
         ratio = scheduler.settings.get("eta_min_ratio")
         if scheduler.family.startswith("Cosine") and isinstance(ratio, (int, float)) and ratio >= 1 and not taken_back:
             yield Fault(
-                f"{scheduler.name} with eta_min_ratio={ratio:g} ends at {ratio:g} times the lr",
+                f"{scheduler.name} with eta_min_ratio={ratio:g} ends at {ratio:g} times the initial lr",
                 "set eta_min_ratio=0.01, or any ratio below 1",
                 option=f"{scheduler.path}.eta_min_ratio",
                 edits=[set_option(f"{scheduler.path}.eta_min_ratio", 0.01)],
@@ -108,7 +109,7 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_b
         return
     parameters = trainable_names([group for group, _ in groups])
     least, highest = min(lr for _, lr in groups), max(lr for _, lr in everything)
-    effect = "leaves it unchanged" if least == lowest else "raises it"
+    effect = "leaves the lr unchanged" if least == lowest else "raises the lr"
     if 0 < least < lowest:
         effect += f" up to {lowest / least:.3g} times"
     elif least == 0 and lowest > 0:
@@ -118,7 +119,7 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_b
     # If a later scheduler lowers all groups again, the rise is intended, and the fix keeps its height.
     cycle = taken_back and lowest > highest
     if taken_back:
-        effect += ", before another scheduler lowers it again"
+        effect += ", before another scheduler lowers the lr again"
     new_ratio = f"{ratio if cycle else min(ratio, 0.1):.3g}"
     fix = f"replace eta_min by eta_min_ratio={new_ratio} to keep the lrs different"
     edits = _by_ratio(scheduler, new_ratio)
@@ -147,7 +148,7 @@ def _by_ratio(scheduler: Scheduler, ratio: str) -> list[Edit]:
 
 
 _CLOSE = 0.1
-"""Share of the lowest lr. An ``eta_min`` above it has an effect before the last steps."""
+"""Fraction of the lowest lr. An ``eta_min`` above this fraction has an effect even before the last steps."""
 
 
 @rule(
@@ -166,8 +167,9 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     ``OneCycleLR`` with a single ``eta_max`` overwrites the lr of every group. ``eta_max`` can also be a list with one
     value per group and a last value for the base lr, because mmengine adds a group for the base lr.
 
-    ``eta_min`` is one lr for all groups. If ``eta_min`` is close to the lowest lr, the group with the lowest lr keeps
-    it, and all other groups fall to the same lr. ``eta_min_ratio`` is relative to the lr of each group.
+    ``eta_min`` is the same lr for all groups. If ``eta_min`` is close to the lr of the group with the lowest lr,
+    the lr of this group hardly changes, and the lrs of all other groups fall to the same value. ``eta_min_ratio`` is
+    multiplied by the lr of each group.
     """
     for scheduler in context.schedulers:
         groups = [(group, lr) for group, lr in trainable_groups(scheduler.groups) if lr > 0]
@@ -193,7 +195,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
             yield Fault(
                 f"all groups (lr {span}) anneal to the same lr, eta_min={lowest:g} of {scheduler.name}: "
                 f"{lowest / lrs[0]:.0%} of the lowest lr and {100 * lowest / lrs[-1]:.3g}% of the highest lr",
-                "set eta_min lower, such as 0"
+                "set a lower eta_min, for example eta_min=0"
                 if scheduler.family == "Poly"
                 else f"replace eta_min by eta_min_ratio={lowest / base:.3g} to keep the lrs different",
                 parameters=trainable_names([group for group, _ in groups]),
@@ -231,7 +233,7 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
             top = 1.0 if steps >= 2 * half else back
             yield Fault(
                 f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the "
-                f"{scheduler.quantity} falls, then regains {top:.0%} of what it lost",
+                f"{scheduler.quantity} falls, then rises again by {top:.0%} of the fall",
                 f"set {scheduler.path}.T_max={steps:g}",
                 option=f"{scheduler.path}.T_max",
                 edits=[set_option(f"{scheduler.path}.T_max", plain_number(steps))],
@@ -250,9 +252,9 @@ def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
 
     The lr stays constant although the config has a scheduler for it.
 
-    A scheduler changes nothing with a ``gamma`` of 1, with two factors of 1, with a ``power`` of 0, or without
-    milestones. ``ReduceOnPlateauLR`` changes the lr only after a validation. With several optimizers, mmengine ignores
-    schedulers under an unknown optimizer name.
+    A scheduler changes nothing if ``gamma`` is 1, if ``start_factor`` and ``end_factor`` are both 1, if ``power`` is 0,
+    or if ``milestones`` is empty. ``ReduceOnPlateauLR`` changes the lr only after a validation. With several
+    optimizers, ``param_scheduler`` has an entry for each optimizer name. mmengine ignores entries with other names.
     """
     training = context.group_map.training
     # One fault for each scheduler; ConstantLR with a factor of 1 is a deliberate placeholder.
@@ -276,9 +278,7 @@ def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
 
 
 def _of_no_optimizer(context: RuleContext) -> Iterator[Fault]:
-    """Yield a fault for schedulers under an unknown optimizer name; mmengine uses only the names of existing
-    optimizers.
-    """
+    """Yield a fault for each entry of ``param_scheduler`` that mmengine ignores, because no optimizer has its name."""
     optimizers = [name for name in context.group_map.optimizer.types if name]
     given = context.group_map.training.param_scheduler
     if not optimizers or len(given) != 1 or not isinstance(given[0], Mapping) or "type" in given[0]:
@@ -314,7 +314,7 @@ def _idle(scheduler: Scheduler) -> str:
 
 
 _LARGEST = 300
-"""Largest exponent of ten of a computed ``gamma`` power, to avoid an overflow."""
+"""Powers of ``gamma`` are computed up to 10 to the power of this number, because a larger float could overflow."""
 
 
 @rule(

@@ -1,4 +1,4 @@
-"""Rules about torch schedulers in the user's own program, without a config."""
+"""Rules about torch schedulers in a program that uses no config."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ optimizer = optim.AdamW([{"params": each.parameters(), "lr": lr} for each, lr in
 _CYCLE = f"{_LAYERS}cycle = lr_scheduler.OneCycleLR(optimizer, max_lr=lrs, total_steps=10_000)\n"
 _COSINE = _LAYERS + "schedulers = lr_scheduler.CosineAnnealingLR(optimizer, T_max=10{})\n"
 _ITERATIONS = 1000
-"""Number of steps from which a schedule is assumed to count batches, not epochs."""
+"""lrdecay assumes that a schedule with at least this number of steps counts batches, not epochs."""
 _PER_BATCH = ("OneCycleLR", "CyclicLR")
 """Schedulers that must be stepped after every batch and set the lr of every group when they are built.
 
@@ -40,7 +40,7 @@ def _trained(context: RuleContext) -> list[ParameterGroup]:
 def floor_above_group_lr(context: RuleContext) -> Iterator[Fault]:
     """The ``eta_min`` of a torch scheduler is above the initial lr of a group.
 
-    The scheduler raises the lr of this group during the run. In layer decay, the lowest layers then end with a higher
+    The scheduler raises the lr of this group during the run. With layer decay, the lowest layers then end with a higher
     lr than they began with.
 
     torch's ``eta_min`` is one lr for all groups. Set it below the lowest lr, or leave it at 0. timm's schedulers
@@ -77,11 +77,11 @@ def floor_above_group_lr(context: RuleContext) -> Iterator[Fault]:
 def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
     """OneCycleLR or CyclicLR gave the same lr to groups that should differ in lr.
 
-    The scheduler overwrites the lr of every group when it is built, so layer decay is lost without a warning.
+    These schedulers overwrite the lr of every group when they are built, so layer decay is gone without a warning.
 
     ``max_lr`` is one number for all groups, or a list with one lr per group. The same is true of ``base_lr`` of
-    CyclicLR. LRD613 reports groups of one optimizer if all their options are equal. Such groups probably had different
-    lrs before the scheduler was built.
+    CyclicLR. LRD613 reports groups of the same optimizer if all options of these groups are equal. Such groups probably
+    had different lrs before the scheduler was built.
     """
     live = context.group_map.live
     if not live:
@@ -99,8 +99,8 @@ def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
             peak = alike[0].options.get("max_lr") or alike[0].lr or 0.0
             yield Fault(
                 f"{schedulers} gave {count(len(groups), 'group')} the same lr ({rate(float(peak))} at its peak);"
-                f" {len(alike)} of them have equal options",
-                "set max_lr to a list with the lr of each group",
+                f" {len(alike)} of these groups have equal options",
+                "set max_lr to a list with the peak lr of each group",
                 parameters=trainable_names(alike),
                 about=optimizer,
             )
@@ -128,7 +128,7 @@ def _same(group: ParameterGroup, other: ParameterGroup) -> bool:
 def cycle_per_epoch(context: RuleContext) -> Iterator[Fault]:
     """Lightning steps a scheduler once per epoch, but the scheduler expects a step after every batch.
 
-    The warm-up never ends, and the whole training runs at a fraction of its lr.
+    The warm-up never ends, and the whole training runs at a fraction of the intended lr.
 
     Lightning steps the schedulers from ``configure_optimizers`` once per epoch, unless ``lr_scheduler`` is a dict with
     ``"interval": "step"``. OneCycleLR and CyclicLR expect a step after every batch.

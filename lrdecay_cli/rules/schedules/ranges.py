@@ -24,13 +24,13 @@ from lrdecay_cli.rules.api import (
 )
 
 _LEFT = 0.05
-"""Share of the decrease that may be missing when the training ends; less is attributed to rounding."""
+"""LRD603 ignores a scheduler if the training cuts off at most this share of the decrease."""
 _USED_UP = 0.05
-"""Share of the highest lr below which training changes little."""
+"""Share of the highest lr. With an lr below this share, training changes the weights only little."""
 _LONG = 0.1
-"""Share of the training that may remain after a scheduler's end; less is attributed to rounding."""
+"""LRD606 ignores a scheduler if less than this share of the training remains after the scheduler's end."""
 _EARLY = 0.5
-"""Share of the training; a last milestone within it is early."""
+"""A last milestone within this first share of the training is too early."""
 
 
 @rule(
@@ -106,7 +106,7 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
         option = next((name for name in ("T_max", "total_steps", "end") if name in scheduler.settings), "end")
         yield Fault(
             f"{scheduler.name} needs {whole:g} {scheduler.unit}, but training stops after {steps:g} {scheduler.unit}, "
-            f"before the last {left:.0%} of the decrease",
+            f"before the last {left:.0%} of the {scheduler.quantity} decrease",
             f"set {option}={steps if option != 'end' else scheduler.length:g}",
             option=f"{scheduler.path}.{option}",
             edits=[
@@ -228,7 +228,7 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
             f" of its initial value; training continues for {left:g} more {scheduler.unit}",
             f"set end={scheduler.length:g}"
             + (f" and T_max={scheduler.length - scheduler.begin:g}" if "T_max" in scheduler.settings else "")
-            + ", or a higher eta_min",
+            + ", or set a higher eta_min",
             option=f"{scheduler.path}.end",
             edits=edits,
         )
@@ -269,7 +269,7 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
             stuck = scheduler.is_warm_up and scheduler.begin == 0 and factor != 1
             yield Fault(
                 f"{scheduler.name} counts epochs (by_epoch=True{default}) in a training of iterations: it never steps"
-                + (f", and the {scheduler.quantity} stays at {factor:.3g} times its value" if stuck else ""),
+                + (f", and the {scheduler.quantity} stays at {factor:.3g} times the configured value" if stuck else ""),
                 f"set {scheduler.path}.by_epoch=False, with begin, end and milestones in iterations",
                 option=f"{scheduler.path}.by_epoch",
                 edits=[set_option(f"{scheduler.path}.by_epoch", False)] if _in_iterations(scheduler, train_cfg) else (),
@@ -290,7 +290,7 @@ def _in_iterations(scheduler: Scheduler, train_cfg: Mapping[str, Any]) -> bool:
 
 _ITERATIONS = 0.01
 _FEW = 500
-"""A number of at least 500, or of at least this share of the training, counts iterations.
+"""A setting counts iterations if it is at least 500, or at least 1% (``_ITERATIONS``) of the training's iterations.
 
 No config has 500 epochs in a training that counts iterations."""
 

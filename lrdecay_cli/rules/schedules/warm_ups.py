@@ -40,9 +40,9 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
             continue
         refused = _refused_factors(scheduler)
         for factor, value in refused.items() if scheduler.of_mmengine else ():
-            above = f", above the {scheduler.quantity} of every group," if factor != "end_factor" and value > 1 else ""
+            above = f": the {scheduler.quantity} would be too high" if factor != "end_factor" and value > 1 else ""
             yield Fault(
-                f"mmengine refuses {scheduler.name} with {factor}={value:g}{above} when the run starts",
+                f"mmengine refuses {scheduler.name} with {factor}={value:g} when the run starts{above}",
                 f"set {factor}=0.001, or any factor up to 1" if factor == "start_factor" else f"set {factor}=1",
                 option=f"{scheduler.path}.{factor}",
                 edits=[set_option(f"{scheduler.path}.{factor}", 0.001 if factor == "start_factor" else 1)],
@@ -136,15 +136,19 @@ def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
         reached = start + (full - start) * min(1, (length - 1 - begin) / max(end - begin - 1, 1))
         own = "end" in scheduler.settings
         edits = [set_option(f"{scheduler.path}.end", max(1, round(length / 20)))] if begin == 0 else []
-        fix = f"set {scheduler.path}.end={max(1, round(length / 20)):g}" if begin == 0 else "set an earlier end"
+        fix = (
+            f"set {scheduler.path}.end={max(1, round(length / 20)):g}"
+            if begin == 0
+            else f"set {scheduler.path}.end to a smaller value"
+        )
         if scheduler.unit == "epochs" and own and end > 2 * length:
             fix = f"set {scheduler.path}.by_epoch=False, if {end:g} iterations are intended"
             edits = [set_option(f"{scheduler.path}.by_epoch", False)]
-        message = f"the warm-up takes {end - begin:g} {scheduler.unit} of a training of {length:g}"
+        message = f"the warm-up takes {end - begin:g} {scheduler.unit} of a training of {length:g} {scheduler.unit}"
         if end > length:
-            message += f", so training ends at {reached:.0%} of the {scheduler.quantity}"
+            message += f", so training ends at {reached:.0%} of the configured {scheduler.quantity}"
         elif not own:
-            message += ", because its end is not set"
+            message += ", because the scheduler's end is not set"
         yield Fault(
             message,
             fix,

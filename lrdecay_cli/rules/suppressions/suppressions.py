@@ -25,8 +25,8 @@ def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     Either the mistake is fixed, or the ``parameters`` or ``config`` of the suppression no longer match anything. An
     unused suppression can hide the next mistake.
 
-    A suppression is checked only if its rule ran. A suppression in a settings file is reported once, if it is unused in
-    all checked configs that its ``config`` pattern matches. Remove an unused suppression.
+    This rule ignores suppressions of rules that did not run. A suppression in a settings file is reported once, if it
+    is unused in every checked config that matches its ``config`` pattern. Remove an unused suppression.
     """
     for suppression in context.policy.suppressions:
         # LRD903 reports expired suppressions.
@@ -79,14 +79,15 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
 
     The ``until`` date of the suppression has passed, so lrdecay ignores the suppression.
 
-    ``until`` is the last day on which a suppression in the settings is valid. Fix the config, or set a later date. Set
-    the environment variable ``LRDECAY_TODAY=2027-02-01`` to list the suppressions that will have expired on that day.
+    ``until`` is the last day on which a suppression in the settings is valid. Fix the config, or set a later date. To
+    list the suppressions that will have expired on a future day, set the environment variable
+    ``LRDECAY_TODAY=2027-02-01``.
     """
     for suppression in context.policy.suppressions:
         if suppression.expired:
             yield Fault(
                 f"the suppression of {', '.join(suppression.stated.rule)} expired on {suppression.stated.until}",
-                f"remove the suppression from {suppression.stated.source}: it has no finding to suppress"
+                f"remove the unused suppression from {suppression.stated.source}"
                 if suppression.idle
                 else f"fix the config, or set a later date in {suppression.stated.source}",
                 option=suppression.option,
@@ -105,8 +106,8 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
 def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
     """A suppression names no rule, or an unknown rule.
 
-    The suppression has no effect: the rule is misspelt or from another version of lrdecay, or the comment has the wrong
-    syntax.
+    The suppression has no effect. The name of the rule may be misspelt or from another version of lrdecay, or the
+    comment may have the wrong syntax.
 
     Write a suppression comment as ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several
     rules. Give each rule's full code or name: a prefix such as ``LRD3`` would also hide future findings.
@@ -115,7 +116,7 @@ def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
         unknown = ", ".join(suppression.unknown)
         if suppression.corrected:
             yield Fault(
-                "this comment suppresses nothing: after ignore, the rules must be in brackets",
+                "this comment suppresses nothing, because the rules after ignore are not in brackets",
                 f"write {suppression.corrected} in {suppression.stated.source}",
                 option=suppression.option,
                 about=suppression.stated.place,

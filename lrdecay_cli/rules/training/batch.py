@@ -37,13 +37,14 @@ _PLAIN = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=None)"
     good=Example(_PLAIN),
 )
 def number_of_gpus_assumed(context: RuleContext) -> Iterator[Fault]:
-    """An lr or weight decay depends on the number of GPUs, which was not given.
+    """An lr or weight decay depends on the number of GPUs, but this number is not set.
 
-    lrdecay shows the numbers for 1 GPU. On more GPUs, the same config trains with another lr or weight decay.
+    lrdecay shows the lr and weight decay for 1 GPU. On more GPUs, the same config trains with another lr or weight
+    decay.
 
-    ``auto_scale_lr`` multiplies every lr by batch size × GPUs / ``base_batch_size``. Some constructors also use the
-    number of GPUs: mmyolo's YOLOv5 constructor multiplies weight decay by the total batch size. Give the number with
-    ``--gpus``.
+    ``auto_scale_lr`` multiplies every lr by (batch size per GPU × number of GPUs) / ``base_batch_size``. Some
+    constructors also use the number of GPUs. For example, mmyolo's YOLOv5 constructor multiplies weight decay by the
+    total batch size. Set the number with ``--gpus``.
     """
     batch = context.group_map.batch
     if not batch or batch.gpus_given:
@@ -56,7 +57,8 @@ def number_of_gpus_assumed(context: RuleContext) -> Iterator[Fault]:
         yield Fault(message, "pass --gpus N", parameters=names, about=batch.differs.number)
     if batch.lr_factor is not None:
         message = (
-            f"every lr depends on the number of GPUs, assumed to be 1: auto_scale_lr multiplies by {batch.lr_factor:g}"
+            "every lr depends on the number of GPUs, assumed to be 1: auto_scale_lr multiplies every lr by"
+            f" {batch.lr_factor:g}"
         )
         yield Fault(message, "pass --gpus N", about="auto_scale_lr", option="auto_scale_lr")
 
@@ -72,7 +74,7 @@ def two_batch_sizes(context: RuleContext) -> Iterator[Fault]:
     """The optimizer and the dataloader are configured with different batch sizes.
 
     The constructor computes the weight decay from ``optimizer.batch_size_per_gpu`` and does not use the dataloader's
-    batch size. The weight decay therefore fits another batch size.
+    batch size. The weight decay therefore fits another batch size than the one of the training.
 
     mmyolo's configs set both ``optimizer.batch_size_per_gpu`` and the batch size of ``train_dataloader``. A
     command-line override of ``train_dataloader.batch_size`` does not change ``optimizer.batch_size_per_gpu``.

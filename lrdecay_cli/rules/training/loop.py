@@ -70,12 +70,12 @@ def lr_set_by_hook(context: RuleContext) -> Iterator[Fault]:
     good=Example("auto_scale_lr = dict(enable=False, base_batch_size=64)"),
 )
 def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
-    """auto_scale_lr multiplies every lr by the ratio of real to base batch size.
+    """auto_scale_lr multiplies every lr by the total batch size divided by the base batch size.
 
     The training lrs differ from the lrs in the config, and the logged base_lr shows the config's value.
 
-    With ``auto_scale_lr``, mmengine's Runner multiplies the lr of every group by batch size per GPU × GPUs /
-    ``base_batch_size``. The Runner does this after it builds the optimizer and before it builds the schedulers. The
+    With ``auto_scale_lr``, mmengine's Runner multiplies the lr of every group by (batch size per GPU × number of GPUs)
+    / ``base_batch_size``. The Runner does this after it builds the optimizer and before it builds the schedulers. The
     factor does not include gradient accumulation.
     """
     run = context.dry_run
@@ -101,7 +101,7 @@ def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
     good=Example(""),
 )
 def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
-    """The training loop freezes or unfreezes parameters in groups.
+    """The training loop freezes or unfreezes parameters that are in parameter groups.
 
     The group map shows the parameters as trainable, but the training loop freezes them for some time. While they are
     frozen, their lr and weight decay have no effect.
@@ -122,7 +122,7 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
             action = "unfreezes" if change.trainable else "freezes"
             yield Fault(
                 f"{change.cause.name} {action} {count(len(names), 'tensor')} at iteration {change.cause.iteration:,}",
-                "change nothing if this is intended; otherwise remove frozen_stages or the hook",
+                "remove frozen_stages or the hook, if the training should not freeze or unfreeze tensors",
                 parameters=names,
                 # Part of the fingerprint in baselines: another word would make the finding a new one.
                 about=f"{change.cause.name} {'thaws' if change.trainable else action}",
@@ -143,7 +143,7 @@ def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
     The lr stays at its first value. If the schedule begins with a warm-up, this is the lowest lr of the warm-up.
 
     mmengine's ParamSchedulerHook steps the schedulers. ``default_hooks=dict(param_scheduler=None)`` removes this hook.
-    A different hook under the name ``param_scheduler`` replaces it.
+    A different hook under the name ``param_scheduler`` also replaces ParamSchedulerHook.
     """
     run = context.dry_run
     if run is not None and context.schedulers and not run.steps_schedulers:

@@ -1,4 +1,4 @@
-"""Rules about groups without an lr, and about hooks that set the lr of the group at a fixed index."""
+"""Rules about groups without an lr, and about hooks that set the lr of a group by the index of the group."""
 
 from __future__ import annotations
 

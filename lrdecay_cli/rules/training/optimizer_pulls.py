@@ -8,7 +8,7 @@ from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rate, rule
 from lrdecay_cli.rules.training.optimizers import FIXED, OPTIMIZER, OWN, OWN_SGD
 
 _SEVERE = 1e-3
-"""Weight decay that outweighs the gradient if the optimizer does not multiply it by a small lr."""
+"""A weight decay of this size outweighs the gradient if the optimizer does not multiply weight decay by a small lr."""
 
 
 @rule(
@@ -25,13 +25,13 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
     group map do not describe the real weight decay.
 
     DAdaptSGD uses the first group's weight decay for all groups. With timm's ``corrected_weight_decay`` and heavyball's
-    AdamC, a step shrinks weights by weight decay × lr² ÷ the highest lr, instead of weight decay × lr. The lr is the
+    AdamC, a step shrinks weights by weight decay × (lr² ÷ highest lr), instead of weight decay × lr. Here, lr is the
     group's current lr. The highest lr is the same for all groups: the ``lr`` with which the optimizer was built, or
     AdamC's ``max_lr`` if it is set.
 
-    With ``decoupled_weight_decay`` or ``decouple_lr``, Lion and optimi's optimizers multiply weight decay by the
-    current lr ÷ the initial lr. At the initial lr, a weight decay of 0.05 then removes 5 % of a weight per step.
-    lrdecay measures these effects for each class, version and option.
+    With ``decoupled_weight_decay`` or ``decouple_lr``, Lion and optimi's optimizers multiply weight decay by (current
+    lr ÷ initial lr). At the initial lr, a weight decay of 0.05 therefore removes 5 % of a weight per step. lrdecay
+    measures these effects for each class, version and option.
     """
     for optimizer in context.optimizers:
         effects, groups = optimizer.effects, optimizer.groups
@@ -48,10 +48,10 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
         elif effects.decay == "lr² ÷ highest lr × weight decay" and len(lrs) > 1 and affected:
             lowest = min(lrs) / max(lrs)
             example = f"the group with the lowest lr gets {rate(lowest)} × its weight decay"
-            problem = f"multiplies weight decay by lr² ÷ highest lr: {example}"
+            problem = f"multiplies weight decay by (lr² ÷ highest lr): {example}"
             fix = "set corrected_weight_decay=False, or use AdamW"
         elif effects.decay == "lr ÷ first lr × weight decay" and decays[-1] >= _SEVERE:
-            problem = f"does not multiply weight decay by lr: each step removes {decays[-1]:.3g} of a weight"
+            problem = f"does not multiply weight decay by lr: each step subtracts {decays[-1]:.3g} × the weight"
             smaller = rate(decays[-1] * max(lrs, default=1.0))
             fix = f"set weight_decay={smaller}, or remove the option that decouples weight decay from the lr"
         else:
@@ -74,13 +74,13 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
 def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
     """The optimizer scales steps by the weight norm only in groups with weight decay.
 
-    Groups with the same lr take steps of different sizes. For norm layers and biases without weight decay, the
-    optimizer does not scale the step by the size of the parameter. For weights, the step is proportional to lr × the
-    L2 norm of the weight tensor.
+    Groups with the same lr take steps of different sizes. For weights, the step is proportional to lr × (L2 norm of the
+    weight tensor). For norm layers and biases without weight decay, the step does not depend on the norm of the
+    parameter.
 
-    LAMB and LARS scale steps by the weight norm on purpose (the trust ratio), and recipes tuned for them rely on it.
-    In these optimizers, a weight decay of 0 also changes the step size of the parameters, because it switches off the
-    trust ratio. The finding matters if you wanted only to remove the weight decay.
+    LAMB and LARS scale steps by the weight norm on purpose (the trust ratio), and recipes tuned for them rely on this
+    scaling. In these optimizers, a weight decay of 0 switches off the trust ratio, so it also changes the step size of
+    the parameters. The finding matters if you wanted only to remove the weight decay.
     """
     for optimizer in context.optimizers:
         if optimizer.effects.norm != "with weight decay" or optimizer.decays[0] or not optimizer.decays[-1]:
@@ -119,15 +119,16 @@ def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
 def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
     """The optimizer does not follow the lr that the schedulers set.
 
-    The real schedule differs from the configured schedule: a warm-up or a decay acts late, too weakly, or not at all.
+    The real schedule differs from the configured schedule: a warm-up or a decrease of the lr acts late, too weakly, or
+    not at all.
 
     Schedule-free optimizers average over steps and need no schedule. MADGRAD multiplies each gradient by the lr of its
     step and adds the product to a sum, which later lrs do not change. Rprop has its own step sizes.
 
     To measure the effect of a schedule, lrdecay takes ten steps, halves every lr, and takes two more steps. It divides
-    the last step by the same step of a run with unchanged lrs. A ratio of 0.5 means that the schedule acts at once.
-    LRD807 does not report an optimizer that reaches 0.5 within a hundred steps, such as LARS, whose momentum contains
-    the lr of earlier steps.
+    the size of the last step by the size of the same step with unchanged lrs. A ratio of 0.5 means that the schedule
+    acts at once. LRD807 does not report an optimizer that reaches 0.5 within a hundred steps, such as LARS, whose
+    momentum contains the lr of earlier steps.
     """
     if not context.schedulers:
         return
@@ -141,7 +142,7 @@ def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
             continue
         yield Fault(
             f"{optimizer.label} does not follow the schedule of its lrs ({span(optimizer.lrs or [0.0])}): it {problem}",
-            "remove param_scheduler if the optimizer needs none, or use AdamW",
+            "remove param_scheduler if the optimizer needs no scheduler, or use AdamW",
             option="param_scheduler",
             about=optimizer.effects.name,
         )

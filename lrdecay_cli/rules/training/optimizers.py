@@ -23,7 +23,7 @@ from lrdecay_cli.rules.api import (
 OPTIMIZER = "optim_wrapper.optimizer"
 FIXED = Example("")
 _LATE = 10_000
-"""Step from which a distorted lr may appear too late to matter in a training."""
+"""If an optimizer distorts the lr only from this step on, the distortion may come too late to matter in a training."""
 OWN = "optim_wrapper = dict(optimizer=dict(type='OwnSGD'))"
 OWN_SGD = """\
 import torch
@@ -103,13 +103,13 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     """The sizes of the optimizer's steps are not proportional to the lrs of the groups.
 
     If the optimizer does not follow the lrs of groups, layer decay has another effect. For example, a layer that should
-    train at a tenth of the head's lr trains at a third of it, or at the same lr.
+    train at a tenth of the head's lr trains at a third of the head's lr, or at the same lr.
 
-    To measure an optimizer, lrdecay gives every group equal weights and gradients. It then compares how much an element
-    of each group changes per step with the change in the group with the highest lr.
+    To measure an optimizer, lrdecay gives all groups the same weights and gradients. Then, for each group, it divides
+    the change of a weight in one step by the change of a weight in the group with the highest lr.
 
-    MADGRAD uses the cube root of lr squared. Rprop and AdaBound ignore the lr after some steps. torch's Adafactor
-    limits the lr to a maximum. DAdaptAdaGrad and others use the first group's lr for all groups.
+    MADGRAD uses lr to the power of 2/3. Rprop and AdaBound ignore the lr after some steps. torch's Adafactor limits the
+    lr to a maximum. DAdaptAdaGrad and others use the first group's lr for all groups.
     """
     if context.dry_run is None:
         for optimizer in context.optimizers:
@@ -148,8 +148,8 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
     Layer-decay constructors write ``weight_decay`` into every group. An optimizer without weight decay accepts this key
     and never reads it.
 
-    A half-precision tensor as lr also disables weight decay. AdamW multiplies weights by ``1 - lr * weight_decay``,
-    which bfloat16 rounds to 1 if the product is below about 0.002.
+    An lr that is a half-precision tensor also disables weight decay. AdamW multiplies weights by
+    ``1 - lr * weight_decay``, which bfloat16 rounds to 1 if ``lr * weight_decay`` is below about 0.002.
 
     To measure weight decay, lrdecay takes a step with a gradient of zero. LRD803 reports a group with weight decay if
     this step does not change its weights.
@@ -199,7 +199,8 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
     although they look frozen.
 
     An lr of 0 does not freeze a parameter in every optimizer: Rprop uses the lr only for its first step size, and some
-    others decay or update weights even at an lr of 0. Set ``requires_grad=False`` (or ``frozen_stages``) instead.
+    others apply weight decay or update weights even at an lr of 0. Set ``requires_grad=False`` (or ``frozen_stages``)
+    instead.
     """
     found: list[tuple[str, Sequence[str]]] = []
     if context.dry_run:
@@ -229,37 +230,41 @@ def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusa
     mmengine passes no closure to ``step()`` and does not call ``optimizer.train()``.
     """
     names = trained_names(*optimizer.groups)
-    fix = "use an optimizer that takes these groups, for example AdamW"
+    fix = "use an optimizer that accepts these groups, for example AdamW"
     severity: Severity | None = None
     # Some optimizers skip a group at lr 0.
     lrs = [lr for lr in optimizer.lrs if lr or optimizer.effects.at_zero == "refused"]
     match refusal.demand:
         case "one lr" if len(lrs) > 1:
-            reason = f"all groups must have the same lr, but these have {span(lrs)}"
-            fix = "use AdamW, or set the same lr in every group: no layer decay and no lr_mult"
+            reason = f"all groups must have the same lr, but the lrs are {span(lrs)}"
+            fix = "use AdamW, or set the same lr in every group (no layer decay, no lr_mult)"
         case "one group" if len(optimizer.groups) > 1:
-            reason = f"it accepts one group, but there are {len(optimizer.groups)}"
+            reason = f"the optimizer accepts one group, but there are {len(optimizer.groups)}"
         case "2-D tensors":
             shapes = context.tensors
             names = [name for name in names if name in shapes and len(shapes[name].shape) != 2]
             if not names:
                 return
             reason = (
-                f"it accepts only 2-D tensors, but {count(len(names), 'tensor')} {verb(len(names), 'is', 'are')} not"
+                f"the optimizer accepts only 2-D tensors, but {count(len(names), 'tensor')}"
+                f" {verb(len(names), 'is', 'are')} not 2-D"
             )
-            fix = "use AdamW, or an optimizer that trains the other tensors with AdamW itself"
+            fix = "use AdamW, or an optimizer that itself uses AdamW for tensors that are not 2-D"
         case "sparse gradients":
             # Only an embedding can have a sparse gradient.
             names = [name for name in names if context.tensors[name].module_type != "Embedding"]
             if not names:
                 return
-            reason = "it accepts only sparse gradients"
+            reason = "the optimizer accepts only sparse gradients"
             fix = "use Adam, which accepts dense gradients"
         case "a closure":
             reason = "step() needs a closure, but mmengine passes none"
         case "train()":
-            reason = "optimizer.train() must be called first, but mmengine does not call it"
-            fix = "call optimizer.train() in before_train of a hook, and eval() around validation; or use AdamW"
+            reason = "optimizer.train() must be called before the first step, but mmengine does not call it"
+            fix = (
+                "in a hook, call optimizer.train() before training and after validation, and optimizer.eval() before"
+                " validation; or use AdamW"
+            )
             # A hook of the project may call it.
             severity = "warning"
         case "unknown":

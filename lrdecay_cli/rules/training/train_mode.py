@@ -48,7 +48,7 @@ def train_mode_fails(context: RuleContext) -> Iterator[Fault]:
     if train_mode and train_mode.error:
         yield Fault(
             f"model.train() raises before the first iteration: {train_mode.error}",
-            "fix the module that overrides train(), or an option that it reads, such as frozen_stages",
+            "fix the module that overrides train(), or an option that this module reads, such as frozen_stages",
             option="model",
         )
 

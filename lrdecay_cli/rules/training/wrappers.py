@@ -82,7 +82,7 @@ def flat_parameters(context: RuleContext) -> Iterator[Fault]:
     good=Example(_FSDP.format("use_orig_params=True, sharding_strategy='NO_SHARD'")),
 )
 def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
-    """The constructor gives tensors another lr or weight decay once the model is wrapped.
+    """After the model is wrapped, the constructor gives some tensors another lr or weight decay.
 
     The group map shows the groups of the unwrapped model, but a distributed training uses the groups of the wrapped
     model.
@@ -108,7 +108,7 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
                 f" {_shown(after)} instead of {_shown(before)}",
                 f"set {wrapping.option}.sharding_strategy='NO_SHARD'"
                 if "Sharded" in wrapping.type
-                else "use a constructor that reads the names from model.module",
+                else "use a constructor that reads the parameter names from model.module",
                 parameters=names,
                 option=wrapping.option,
                 about=number,

@@ -1,4 +1,4 @@
-"""Rules about biases, norms, embeddings and other parameters that are usually exempt from weight decay, but have it."""
+"""Rules about biases, norms, embeddings and other parameters that have weight decay, but usually should not have it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lrdecay_cli.rules.api import (
 from lrdecay_cli.rules.weight_decay.exemptions import all_vainly_exempt
 
 _STRONG = 0.01
-"""Weight decay from which AdamW and similar optimizers regularise noticeably; SGD usually has 1e-4 everywhere."""
+"""The smallest weight decay with a noticeable effect in AdamW and similar optimizers. In SGD, 1e-4 is usual."""
 _DECOUPLED = re.compile(r"(?i)adamw|lion|lamb|lars|adan|sophia|muon")
 
 _NOUNS: dict[Kind, str] = {
@@ -59,8 +59,9 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     (RMSNorm, LayerNorm2d, GRN) by their type or name, if the parameter has one value per channel. ``norm_decay_mult``
     applies only to torch's norms; for custom norms use ``flat_decay_mult`` or ``custom_keys``.
 
-    LRD401 reports configs in which only some norms are exempt from weight decay. If no norm is exempt, it
-    reports only AdamW and similar optimizers with a weight decay of 0.01 or more, and not SGD with the usual 1e-4.
+    LRD401 reports configs in which only some norms are exempt from weight decay. If no norm is exempt, LRD401 reports
+    only configs with AdamW or a similar optimizer and a weight decay of 0.01 or more. SGD with the usual 1e-4 is not
+    reported.
     """
     # One fault for all norms, except those whose exemption a custom key overrides.
     yield from _decayed_faults(context, "norm", beside_others=False)
@@ -76,7 +77,7 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
 def biases_decayed(context: RuleContext) -> Iterator[Fault]:
     """Biases have weight decay.
 
-    Decaying a bias adds no regularisation; it only shifts activations.
+    Weight decay of a bias does not regularise the model. It only shifts activations.
 
     ``bias_decay_mult`` applies only to parameters named ``bias``. It does not apply to ``in_proj_bias`` of an attention
     layer, or to the convolutions that compute the offsets of a deformable convolution. ``flat_decay_mult`` applies to
@@ -192,11 +193,12 @@ def _decayed_faults(
 
     Args:
         context: the group map with its computed values.
-        kind: the kind of parameter, such as biases.
-        strong: severity if the optimizer is AdamW or similar, its weight decay is 0.01 or more, and no parameter of
-            this kind is exempt.
+        kind: the kind of parameter, for example ``bias``.
+        strong: severity if no parameter of this kind is exempt, the optimizer is AdamW or similar, and its weight decay
+            is 0.01 or more.
         beside_others: True to report this kind also if the config exempts only parameters of other kinds.
-        leave_out: names that another rule reports. Names whose exemption a custom key overrides are always left out.
+        leave_out: parameters not to report, because another rule reports them. Parameters whose exemption a custom key
+            overrides are never reported.
     """
     base = context.group_map.base_weight_decay
     is_strong = base is not None and base >= _STRONG and bool(_DECOUPLED.search(context.group_map.optimizer.type))
@@ -216,12 +218,12 @@ def _decayed_faults(
     given = _given(context)
     if values == [_OWN.get(context.group_map.optimizer.type)] and given not in (None, values[0]):
         # The constructor drops the config's value, so the class uses its default.
-        message += f", {context.group_map.optimizer.type}'s default, because {context.constructor} drops the config's"
-        message += f" {given:g}"
+        message += f", the default of {context.group_map.optimizer.type}, because {context.constructor} ignores"
+        message += f" the config's weight decay {given:g}"
     if alike:
         message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
     elif not is_strong:
-        message += ", while parameters of other kinds are exempt"
+        message += ", while other parameters are exempt"
     fix, edits = _exempting_setting(context, kind, named)
     yield Fault(
         message,
@@ -233,7 +235,7 @@ def _decayed_faults(
 
 
 _OWN = {"AdamW": 0.01}
-"""Default weight decay of torch's optimizers, where it is not 0."""
+"""The torch optimizers whose default weight decay is not 0, with this default."""
 
 
 def _given(context: RuleContext) -> float | None:
@@ -244,7 +246,7 @@ def _given(context: RuleContext) -> float | None:
 def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tuple[str, list[Edit]]:
     """Return the option or custom keys that exempt these parameters from weight decay, as text and as edits."""
     if context.without_options:
-        return f"set a decay rate: without options {context.spec.name} makes one group and exempts nothing", []
+        return f"set a decay rate: without options, {context.spec.name} makes one group and exempts no parameter", []
     if not context.spec.multipliers:
         return context.spec.exempting, []
     given, edits = _weight_decay_given(context)
@@ -290,7 +292,7 @@ def _exempting_option(
 ) -> tuple[str, list[Edit]]:
     """Return the option of ``paramwise_cfg`` that exempts parameters from weight decay, as text and edits.
 
-    Custom keys are returned only if no other option matches all these parameters.
+    The result contains custom keys only if no other option matches all these parameters.
     """
     tensors = [context.tensors[name] for name in names]
     if kind == "norm" and all("norm" in tensor.traits for tensor in tensors):

@@ -1,4 +1,4 @@
-"""Rules about exemptions from weight decay that match nothing or everything, and about a missing weight decay."""
+"""Rules about exemptions from weight decay that match no or all parameters, and about a missing weight decay."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def _with_attribute(name: str, index: str) -> Example:
 def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
     """A name in a list of exemptions from weight decay exempts no parameter.
 
-    The author expects parameters with the listed name to be exempt from weight decay, but they have weight decay.
+    The author expects that parameters with the listed name have no weight decay, but they have weight decay.
 
     MMDetection's decay constructor exempts ``pos_embed`` and ``cls_token``, but compares these names with full
-    parameter names such as ``backbone.pos_embed``. Its list therefore exempts no parameter. Other constructors read
-    such a list from ``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``).
+    parameter names such as ``backbone.pos_embed``. These two names therefore exempt no parameter. Other constructors
+    read the names to exempt from an option of ``paramwise_cfg``, such as ``no_decay_names`` or ``skip_weight_decay``.
 
     lrdecay reports a name in such a list if no parameter name contains it, or if every parameter whose name contains it
     has weight decay.
@@ -62,8 +62,8 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
         if decayed := _vainly_exempt(context, item):
             amount = f"{context.weight_decays[decayed[0]]:g}"
             yield Fault(
-                f"{item!r} is listed as exempt, but {decayed[0]!r} has weight decay {amount}",
-                f"list the full name: {decayed[0]!r}",
+                f"{item!r} is listed as exempt from weight decay, but {decayed[0]!r} has weight decay {amount}",
+                f"write the full name in the list: {decayed[0]!r}",
                 parameters=decayed,
                 option=path,
                 edits=[set_option(path, [decayed[0] if each == item else each for each in context.options[option]])]
@@ -77,7 +77,7 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
 
 
 def _listed_names(context: RuleContext) -> Iterator[tuple[str, str]]:
-    """Yield each listed name that an option of ``paramwise_cfg`` exempts from weight decay, as ``(option, name)``.
+    """Yield each option of ``paramwise_cfg`` that lists exempt names, with each name in its list.
 
     For example, ``('no_decay_names', 'cls_token')``.
     """
@@ -87,13 +87,13 @@ def _listed_names(context: RuleContext) -> Iterator[tuple[str, str]]:
 
 
 def _vainly_exempt(context: RuleContext, item: str) -> list[str]:
-    """Return the parameters whose names contain ``item``, if all of them have weight decay; otherwise an empty list."""
+    """Return the parameters whose names contain ``item``; empty if one of these parameters has no weight decay."""
     matching = [name for name in context.weight_decays if f".{item}" in f".{name}"]
     return matching if all(context.weight_decays[name] for name in matching) else []
 
 
 def all_vainly_exempt(context: RuleContext) -> set[str]:
-    """Return all parameters that LRD406 reports: listed as exempt, but with weight decay."""
+    """Return all parameters that LRD406 reports. They are listed as exempt from weight decay, but have weight decay."""
     items = [*context.spec.exempt_names, *(item for _, item in _listed_names(context))]
     return {name for item in items for name in _vainly_exempt(context, item)}
 
@@ -131,9 +131,10 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
 
     The model trains without the configured regularisation, and the log does not show it.
 
-    All weights are exempt if a constructor puts all unrecognised parameters into a group without weight decay, or if a
-    custom key with ``decay_mult=0`` matches every name (such as ``e``). LRD407 also reports a whole module (backbone,
-    neck or head) with weight decay 0 while other modules have weight decay, unless a custom key names that module.
+    One cause is a constructor that puts all unrecognised parameters into a group without weight decay. Another cause is
+    a custom key with ``decay_mult=0`` that is part of every parameter name, for example the key ``e``. LRD407 also
+    reports a whole module (backbone, neck or head) with weight decay 0 if other modules have weight decay. It does not
+    report a module that a custom key names.
     """
     # One fault for the whole model, or one for each module at 0 that no custom key names.
     base = context.group_map.base_weight_decay
@@ -145,7 +146,7 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
     }
     if not base or not weights:
         return
-    fix = "use the optimizer's weight decay for weights, and exempt parameters by name"
+    fix = "use the optimizer's weight decay for weights, and exempt other parameters by name"
     if not any(weights.values()):
         given = context.group_map.training.optim_wrapper.get("optimizer")
         by_default = isinstance(given, Mapping) and given.get("weight_decay") is None
