@@ -78,7 +78,7 @@ def whole_path(given: str, config: str) -> Path:
 
 
 def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) -> str:
-    """Return the folder for baselines, or the text file for a single baseline.
+    """Return ``given`` as the path for baselines: a folder, or for a single baseline also a text file.
 
     Call it before building configs, so that a wrong ``--output`` is reported early.
 
@@ -88,7 +88,8 @@ def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) ->
         maps: number of exported maps that get a baseline too. The configs of these maps are not known yet.
 
     Raises:
-        LrdecayError: the user gave no folder, ``given`` is a file, or two configs would have the same baseline file.
+        LrdecayError: ``--output`` is missing, ``given`` is a file although several baselines need a folder, or two
+            configs would have the same baseline file.
     """
     if not given:
         raise LrdecayError("no directory for baselines", where="--output", fix="give a directory: -o baselines/")

@@ -316,7 +316,7 @@ def _row(line: str, group: Group | None, number: int) -> Row:
         else:
             raise ValueError(f"{mark!r} after the name pattern is not {', '.join(_STATES)} or a count such as x2")
     if group.name is None and state not in _STATES:
-        raise ValueError("a line of tensors in no group must contain frozen, missing or duplicate")
+        raise ValueError("a line that lists tensors without a group must contain the word frozen, missing or duplicate")
     pattern = _unquoted(pattern)
     _check_pattern(pattern)
     return Row(group, _parsed(int, {"tensors": tensors}, "tensors"), digest, pattern, state, times, number)

@@ -113,7 +113,7 @@ def read_baseline(
         try:
             return Baseline(path, read_map(path), command=command or alone, shows=shows)
         except LrdecayError as error:
-            raise error.replaced(fix=error.fix or f"renew it: {alone}") from error
+            raise error.replaced(fix=error.fix or f"write the baseline again: {alone}") from error
     applied = apply_baseline(parse_text(read_bytes(path), path, renew=alone), now)
     return Baseline(path, applied.group_map, True, applied.others, command or alone, shows)
 

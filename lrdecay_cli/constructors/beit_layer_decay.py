@@ -55,7 +55,7 @@ def _spec(
         num_layers="family",
         rest_is_head=True,
         exempt_names=exempt,
-        exempting="exempt these parameters in your own constructor:"
+        exempting="exempt these parameters from weight decay in your own constructor:"
         f" {project}'s constructor exempts only 1-D parameters",
         make_rules=decay.make_rules,
         raise_cause=decay.raise_cause,

@@ -29,7 +29,7 @@ SPEC = ConstructorSpec(
     requires_options=True,
     num_layers="family",
     rest_is_head=True,
-    exempting="exempt these parameters in your own constructor:"
+    exempting="exempt these parameters from weight decay in your own constructor:"
     " MMPose's constructor exempts only 1-D parameters and position embeddings",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,

@@ -36,7 +36,7 @@ class _Rules(OptionPrecedence):
                 "the layer id is unknown, because only the model's get_layer_depth can give it", where=tensor.name
             )
         if self.inputs.base_lr is None:
-            raise DecayError("there is no base learning rate to scale", where=f"{OPTIMIZER}.lr")
+            raise DecayError("the config sets no base lr, which the constructor scales", where=f"{OPTIMIZER}.lr")
         base_lr = self.inputs.base_lr
         layer_id, layers = self._layer_depth(tensor.seen)
         scale = self._rate ** (layers - layer_id - 1)

@@ -34,7 +34,8 @@ SPEC = ConstructorSpec(
     families=_DECAY.families,
     rest_is_head=True,
     exempt_names=UNDECAYED_NAMES,
-    exempting="exempt the parameters in your own constructor: MMSegmentation's constructor exempts only 1-D parameters",
+    exempting="exempt these parameters from weight decay in your own constructor:"
+    " MMSegmentation's constructor exempts only 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

@@ -118,7 +118,8 @@ YOLOV5_SPEC = ConstructorSpec(
     options=(_BASE,),
     makes_groups_without_options=True,
     exempting=(
-        "exempt parameters in your own constructor: mmyolo's constructor sets weight decay only for weights outside"
+        "exempt these parameters from weight decay in your own constructor:"
+        " mmyolo's constructor sets weight decay only for weights outside"
         " batch norms; all other parameters have the optimizer's default (0 for SGD)"
     ),
     make_rules=lambda inputs, _names, _depth: _Rules(inputs, ("bias", "weight of a batch norm", "weight")),

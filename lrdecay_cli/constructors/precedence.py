@@ -141,7 +141,7 @@ class OptionPrecedence(ConstructorRules):
         factor = "lr_mult" if target == "lr" else "decay_mult"
         if settings.get(factor) is None:
             # mmengine and mmpretrain multiply by a default of 1.0 then.
-            rule, product = f"{base_name} * 1.0, {label} sets no {factor}", f"{base_name} * 1.0"
+            rule, product = f"{base_name} * 1.0, {label} gives no {factor}", f"{base_name} * 1.0"
             return Formula(rule, f"{base!r} * 1.0", base * 1.0, {base_name: base}, "custom_key", key, product)
         number = finite_number(settings[factor], f"paramwise_cfg.{label}.{factor}")
         rule, inputs = f"{base_name} * {label}.{factor}", {base_name: base, factor: number}

@@ -45,7 +45,8 @@ SPEC = ConstructorSpec(
     first_stage_is_a_layer=True,
     rest_is_head=True,
     exempt_names=UNDECAYED_NAMES,
-    exempting="exempt parameters in your own constructor: UniRepLKNet's constructor exempts only 1-D parameters",
+    exempting="exempt these parameters from weight decay in your own constructor:"
+    " UniRepLKNet's constructor exempts only 1-D parameters",
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,
 )

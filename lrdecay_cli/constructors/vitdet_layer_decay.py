@@ -62,7 +62,8 @@ SPEC = ConstructorSpec(
     num_layers="family",
     rest_is_head=True,
     exempting=(
-        "exempt parameters in your own constructor: ViTDet's constructor exempts only norms in blocks and pos_embed"
+        "exempt these parameters from weight decay in your own constructor:"
+        " ViTDet's constructor exempts only norms in blocks and pos_embed"
     ),
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,

@@ -90,7 +90,7 @@ def plan_of_model(
     if num_layers != fitting and fitting >= 0:
         if must_fit:
             raise DecayError(
-                f"{num_layers} does not fit this backbone, which has {fitting} layers above its stem",
+                f"num_layers={num_layers} does not fit this backbone, which has {fitting} layers above its stem",
                 where=f"{SECTION}.num_layers",
                 fix=f"set num_layers to {fitting} or to {AUTO!r}",
             )

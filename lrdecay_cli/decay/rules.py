@@ -181,7 +181,9 @@ def read_base_lr(base_lr: object) -> int | float:
     number = read_base(base_lr, "lr")
     if number is None:
         raise DecayError(
-            "there is no base learning rate to scale", where=f"{OPTIMIZER}.lr", fix="set the optimizer's lr"
+            "the config sets no base lr, which the constructor scales",
+            where=f"{OPTIMIZER}.lr",
+            fix="set the optimizer's lr",
         )
     return number
 

@@ -164,9 +164,9 @@ class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     changed: int
     """Number of tensors that differ in any compared aspect, including tensors that only one map has."""
     only_before: int
-    """Number of tensors that are only in the first map, or are in a group only in the first map."""
+    """Number of tensors that are in a group of the first map, but missing or without a group in the second map."""
     only_after: int
-    """Number of tensors that are only in the second map, or are in a group only in the second map."""
+    """Number of tensors that are in a group of the second map, but missing or without a group in the first map."""
     aspects: Mapping[str, int]
     """For each aspect: number of tensors that differ in this aspect."""
     lr_before: float | None
@@ -209,14 +209,14 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     summary: tuple[str, ...] = ()
     """Up to three sentences: what differs, what only one of the two maps contains, and why."""
     only_before: int = 0
-    """Number of tensors that are only in the first map, or are in a group only in the first map.
+    """Number of tensors that are in a group of the first map, but missing or without a group in the second map.
 
-    With ``--only``, a tensor counts only if its value of a compared aspect is missing in the second map.
+    With ``--only``, a tensor counts only if the second map has no value to compare, for example no lr.
     """
     only_after: int = 0
-    """Number of tensors that are only in the second map, or are in a group only in the second map.
+    """Number of tensors that are in a group of the second map, but missing or without a group in the first map.
 
-    With ``--only``, a tensor counts only if its value of a compared aspect is missing in the first map.
+    With ``--only``, a tensor counts only if the first map has no value to compare, for example no lr.
     """
     by: Grouping = "parameter"
     parts: tuple[ChangedPart, ...] = ()

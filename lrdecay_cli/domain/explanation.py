@@ -59,7 +59,7 @@ class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Outcome
     reason: str = ""
     condition: str = ""
-    """The condition for the rule, as a verb phrase. For example: ``be a bias, not of a norm layer or an offset``."""
+    """The condition for the rule, as a verb phrase. For example: ``be a bias, but not in a norm or offset layer``."""
     premise: str = ""
     """The condition without its exceptions. For example: ``be a bias``."""
     basis: Basis | Literal["state"] = "computed"

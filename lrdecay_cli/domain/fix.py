@@ -31,7 +31,7 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     value: Any = msgspec.UNSET
     """The new value for ``set`` and ``append``, in JSON types."""
     to: Keys | msgspec.UnsetType = msgspec.UNSET
-    """The new path of the option for ``rename`` and ``move``, as in ``keys``."""
+    """The new path of the option for ``rename`` and ``move``, in the same form as ``keys``."""
 
     def __hash__(self) -> int:
         # The value may be a dict.

@@ -2,7 +2,8 @@
 
 lrdecay runs a constructor with recorded numbers in place of the number of GPUs and the options of the optimizer. The
 results then contain the formula that the constructor used. For other code, recorded numbers are ordinary floats and
-ints. The results of ``int()``, ``math`` and tensors are plain numbers without a formula, so no formula is incomplete.
+ints. The results of ``int()``, ``math`` and tensors are plain numbers without a formula. A result
+therefore has either its complete formula or none.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Evaluator:
         """Return the value of an expression. The value is unknown if only running the config can give it."""
         self._steps += 1
         if self._steps > _MOST_STEPS or self._depth > _DEEPEST:
-            return Value(unknown("the evaluation takes too long", self.source.span(expression)))
+            return Value(unknown("the expression takes too long to evaluate", self.source.span(expression)))
         self._depth += 1
         try:
             return self._value(expression)
@@ -59,9 +59,11 @@ class Evaluator:
             span = self.source.span(expression)
             if isinstance(reason, Raising):
                 self.raised.append((span, str(reason)))
-            return Value(unknown(f"it raises {reason}" if isinstance(reason, Raising) else str(reason), span))
+            return Value(
+                unknown(f"the expression raises {reason}" if isinstance(reason, Raising) else str(reason), span)
+            )
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            return Value(unknown(f"it raises {type(error).__name__}", self.source.span(expression)))
+            return Value(unknown(f"the expression raises {type(error).__name__}", self.source.span(expression)))
         finally:
             self._depth -= 1
 
@@ -287,7 +289,7 @@ class Evaluator:
         for slot in iterated(self.value(first.iter).node):
             self._steps += 1
             if self._steps > _MOST_STEPS:
-                raise Unknowable("the evaluation takes too long")
+                raise Unknowable("the expression takes too long to evaluate")
             scope: dict[str, Slot] = {}
             self.locals.append(scope)
             try:

@@ -176,10 +176,10 @@ def test_a_name_that_no_option_reaches_gets_the_scale_of_a_constructor_that_know
     (scale,) = {tensor.group.lr_scale for tensor in select(theirs, "backbone.norm3") if tensor.group}
     (parting,) = question.partings
     assert parting.needed.endswith(f"with the same decay rate, {OURS.label} gives lr scale {scale}")
-    assert "no option of mmdet's" in parting.needed
+    assert "no option changes this: mmdet's" in parting.needed
     # With any constructor, a head parameter has the head's layer id.
     (head,) = why_not(found, Explainer(found), select(found, "head.fc.bias"), "layer_6_no_decay")
-    assert head.partings[0].needed.endswith("the head's layer id")
+    assert head.partings[0].needed.endswith("the head's layer id to every name that it does not know")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_cause(second: dict[str, Any], path: str, expected: str | None) -> None:
     moved = second["mmdet"] != OFFICIAL
     assert document.packages == ((PackageChange("mmdet", OFFICIAL, second["mmdet"]),) if moved else ())
     assert dict(result.report.facts).get("stack") == (f"mmdet 3.3.0 → {second['mmdet']}" if moved else None)
-    assert any("stack" in note.text for note in result.report.notes) == (moved and expected is not None)
+    assert any("packages" in note.text for note in result.report.notes) == (moved and expected is not None)
 
 
 def test_maps_that_name_no_distribution() -> None:

@@ -147,7 +147,7 @@ def test_check_builds_a_config(project: Path) -> None:
 
 def test_a_lost_process_is_one_line(project: Path) -> None:
     (project / "dies.py").write_text("left = __import__('os')._exit(3)")
-    problem = r"^dies\.py: the process that builds the config ended without an answer: "
+    problem = r"^dies\.py: the process that builds the config ended without a result: "
     with pytest.raises(lrdecay_cli.LrdecayError, match=problem):
         lrdecay_cli.audit("dies.py")
 

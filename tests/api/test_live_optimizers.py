@@ -286,7 +286,7 @@ def test_optimizers_in_every_form() -> None:
         with pytest.raises(lrdecay_cli.LrdecayError, match=r"^audit_optimizer: [^\n]+$"):
             lrdecay_cli.audit_optimizer(model, given)
     with pytest.raises(
-        lrdecay_cli.LrdecayError, match=r"type of the model is SGD, not torch\.nn\.Module; give the model"
+        lrdecay_cli.LrdecayError, match=r"type of the model is SGD, not torch\.nn\.Module; pass the model"
     ):
         lrdecay_cli.audit_optimizer(one, model)
 

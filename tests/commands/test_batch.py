@@ -106,7 +106,7 @@ def test_weight_decay_that_depends_on_gpus_is_reported(tmp_path: Path, capsys: p
     )
     assert "LRD823" not in output(capsys, "check", config, "--select", "LRD82", "--gpus", "8")[1]
     _, out, _ = output(capsys, "dry-run", config, "--iters-per-epoch", "5", "--gpus", "8")
-    assert "base_weight_decay * (gpus * batch_size_per_gpu * 1 / 64): 0.0005 * (8 * 16 * 1 / 64) = 0.001" in out
+    assert "base_weight_decay * (gpus * batch_size_per_gpu * 1 / 64) = 0.0005 * (8 * 16 * 1 / 64) = 0.001" in out
 
 
 def test_a_cached_map_is_for_its_own_batch(config: str) -> None:

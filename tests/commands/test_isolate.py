@@ -112,7 +112,7 @@ def test_errors(
 
 def test_scan_and_check_of_several(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / "good.py").write_text(PLAIN)
-    (project / "bad.py").write_text("model = open('../home/secret')")
+    (project / "bad.py").write_text("optim_wrapper = dict()\nmodel = open('../home/secret')")
     assert run(["scan", ".", "--isolate", "--format", "csv"]) == 1
     captured = capfd.readouterr()
     statuses = {line.split(",")[0]: line.split(",")[1] for line in captured.out.splitlines()[1:]}

@@ -59,7 +59,10 @@ SUGGESTIONS = [
     ("diff map.json mpa.json", "mpa.json: no such file; did you mean map.json?"),
     ("check map.json --fail-on warn", "--fail-on: unknown severity 'warn'; did you mean warning? one of info"),
     ("check map.json --select num-layer", "--select: no rule 'num-layer'; did you mean num-layers-does-not-fit or"),
-    ("check map.json --ignore LRD999", f"--ignore: no rule 'LRD999'; LRD901 to {LAST} begin with LRD9"),
+    (
+        "check map.json --ignore LRD999",
+        f"--ignore: no rule 'LRD999'; run lrdecay rule LRD9 to list the rules LRD901 to {LAST}",
+    ),
     ("check map.json --settings odd.toml", "odd.toml: fail-onn: unknown key; did you mean fail-on? one of"),
     ("check map.json --settings mild.toml", "mild.toml: fail-on: unknown choice 'warn'; did you mean warning? one of"),
     ("check map.json --settings rules.toml", "rules.toml: select: no rule 'num-layer'; did you mean num-layers-does-"),

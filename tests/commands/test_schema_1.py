@@ -44,7 +44,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def of_today(name: str) -> GroupMap:
-    """Return the current map of the same config, without the recorded versions and new facts."""
+    """Return the current map of the same config, without the recorded versions and stubs, and without new facts."""
     old, new = read_map(f"{name}.json"), audit(f"{name}.py")
     unset = dict.fromkeys(("train_mode", "unused_parameters", "custom_imports"), msgspec.UNSET)
     return msgspec.structs.replace(
@@ -52,6 +52,7 @@ def of_today(name: str) -> GroupMap:
         tool=old.tool,
         stack=old.stack,
         distributions=msgspec.UNSET,
+        stubs=old.stubs,
         constructor=msgspec.structs.replace(new.constructor, module=""),
         optimizer=msgspec.structs.replace(new.optimizer, effects={}),
         training=msgspec.structs.replace(new.training, **unset),

@@ -539,5 +539,5 @@ def test_faults_of_the_config_are_reported(given: int, faulty: bool, frozen: int
 
 
 def test_a_model_without_a_backbone_cannot_be_checked() -> None:
-    with pytest.raises(LrdecayError, match="no trainable backbone"):
+    with pytest.raises(LrdecayError, match="needs a trainable backbone"):
         propose(a_map(None, {"conv.weight": 1.0}, "DefaultOptimWrapperConstructor"), mmdet=True)

@@ -32,7 +32,7 @@ def test_on_a_terminal_each_answer_takes_the_place_of_the_last(tmp_path: Path) -
         replace(tmp_path / "base.py", BASE.format(lr=0.5))
         second = watch.answer(CLEAR, "0.5", "base.py changed", "lr differs in 2 of 2 tensors, all higher")
         assert "\n" not in second.partition(CLEAR)[0]
-        assert "ready\x1b[0m\r\x1b[K" in watch.shown
+        assert "loading\x1b[0m\r\x1b[K" in watch.shown
 
         # A plug-in is imported again.
         replace(tmp_path / "watched_plug.py", PLUG.format(width=4))

@@ -167,4 +167,4 @@ def test_layer_ids_that_only_the_model_knows_are_observed(tmp_path: Path, model:
     group_map = audited(tmp_path, PRETRAIN, {"layer_decay_rate": 0.7}, model=model, weight_decay=0.05)
     for explanation in Explainer(group_map).explain(select(group_map, None)):
         if explanation.groups:
-            assert ("the layer id is observed" in explanation.certainty_reason) == observed
+            assert ("the layer id comes from the model's get_layer_depth()" in explanation.certainty_reason) == observed

@@ -68,7 +68,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         *(TYPE, "'stage_wise' is not defined for SwinTransformer", "allowed: 'layer_wise'"),
     ),
     # optimizer
-    "no lr": ({"base_lr": None}, LR, "there is no base learning rate to scale", "set the optimizer's lr"),
+    "no lr": (
+        {"base_lr": None},
+        LR,
+        "the config sets no base lr, which the constructor scales",
+        "set the optimizer's lr",
+    ),
     "lr string": ({"base_lr": "1e-4"}, LR, "'1e-4' is not a number", FINITE),
     "weight decay inf": ({"base_weight_decay": math.inf}, WEIGHT_DECAY, "the number is not finite", FINITE),
     # backbone

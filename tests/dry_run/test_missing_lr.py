@@ -91,5 +91,5 @@ def test_an_lr_multiplier_without_an_lr(
     wrapper = f"optim_wrapper = dict(optimizer=dict(type='AdamW', weight_decay=0.1), paramwise_cfg=dict({options}))"
     path.write_text(f"{path.read_text()}\n{wrapper}\n")
     assert run([command, str(path), *(["--iters-per-epoch", "5"] if command == "dry-run" else [])]) == 2
-    problem = f"{reason} has no base learning rate to multiply; set optim_wrapper.optimizer.lr"
+    problem = f"{reason} has no base lr to multiply; set optim_wrapper.optimizer.lr"
     assert capsys.readouterr().err == f"lrdecay: {path}: {problem}\n"

@@ -185,7 +185,7 @@ def test_future_lrs_equal_those_of_real_trainings(name: str, tmp_path: Path) -> 
             "a warm-up that begins anew",
             ("the checkpoint has no schedulers: the config's schedulers start anew at iteration 15 (epoch 3)",),
         ),
-        ("one of two schedulers", ("the checkpoint has 1 scheduler and the config 2",)),
+        ("one of two schedulers", ("the checkpoint has 1 scheduler and the config has 2",)),
         (
             "schedulers in another order",
             (

@@ -104,7 +104,7 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no family": (Plain, {}, "paramwise_cfg.layers: the order of the layers of Plain is unknown; list"),
     "num_layers of a list": (
         *(Plain, {"layers": ["stem", r"blocks\.(\d+)", "norm"], "num_layers": 12}),
-        "paramwise_cfg.num_layers: 12 does not fit this backbone, which has 3 layers above its stem;"
+        "paramwise_cfg.num_layers: num_layers=12 does not fit this backbone, which has 3 layers above its stem;"
         " set num_layers to 3 or to 'auto'",
     ),
     "a name left out": (
@@ -137,13 +137,13 @@ UNFITTING: dict[str, tuple[Any, dict[str, Any], str]] = {
     ),
     "num_layers of reported layers": (
         *(Reporting, {"num_layers": 3}),
-        "paramwise_cfg.num_layers: 3 does not fit this backbone, which has 2 layers above its stem;"
+        "paramwise_cfg.num_layers: num_layers=3 does not fit this backbone, which has 2 layers above its stem;"
         " set num_layers to 2",
     ),
     "reports that disagree": (
         *(Inconsistent, {}),
-        "paramwise_cfg.backbone: Inconsistent.get_layer_depth must return the same number of layers for every name,"
-        " but returns 20 for",
+        "paramwise_cfg.backbone: Inconsistent.get_layer_depth must return the same number of layers for every"
+        " parameter, but returns 20 for",
     ),
     "a report that fails": (
         *(Failing, {}),

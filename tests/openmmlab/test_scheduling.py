@@ -215,7 +215,7 @@ def test_an_epoch_of_repeated_datasets(tmp_path: Path) -> None:
         (
             dict(a=dict(type="StepLR", step_size=2)),
             EPOCHS,
-            r"param_scheduler has 'a' and no 'type', but there is only one",
+            r"param_scheduler has the keys 'a' and no 'type', but there is only one",
         ),
         ([3], EPOCHS, r"param_scheduler\[0\] is a int"),
         ([dict(milestones=[1])], EPOCHS, r"param_scheduler\[0\] has no 'type'"),

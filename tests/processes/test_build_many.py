@@ -153,7 +153,7 @@ def test_a_check_goes_on_without_one_that_is_lost(
     for name in NAMES:
         Path(name).unlink()
     Path("good.py").write_text(ORDINARY)
-    Path("lost.py").write_text("model = __import__('os')._exit(3)\n")
+    Path("lost.py").write_text("optim_wrapper = dict()\nmodel = __import__('os')._exit(3)\n")
     Path("no_map.json").write_text("{")
     assert run(["check", ".", "--device", "meta", "--format", "json", "--fail-on", "error"]) == 2
     result = json.loads(capfd.readouterr().out)

@@ -299,7 +299,7 @@ def test_patterns_are_expanded_as_intended(key: str, expected: str, tmp_path: Pa
         ),
         # mmpretrain's Twins
         pytest.param(
-            keys("_delete=True, norm_decay_mult=0."), "LRD513", "warning", "did you mean _delete_?", id="_delete"
+            keys("_delete=True, norm_decay_mult=0."), "LRD513", "warning", "did you mean _delete_,", id="_delete"
         ),
         pytest.param(
             "param_scheduler = [dict(_delete_=True, type='CosineAnnealingLR', T_max=12)]\n",

@@ -113,7 +113,7 @@ def test_our_own_constructor_has_nothing_but_notes(example: Example) -> None:
 @pytest.mark.parametrize(
     ("example", "fix"),
     [
-        pytest.param(convnext([3, 3, 27, 3]), "set num_layers=12, which fits depths 3,3,27,3", id="overflow"),
+        pytest.param(convnext([3, 3, 27, 3]), "set num_layers=12, which fits the depths 3,3,27,3", id="overflow"),
         pytest.param(convnext([3, 3, 9, 3], 12), "set num_layers=6, which fits depths 3,3,9,3", id="gap"),
         pytest.param(convnext([2, 2, 6, 2]), "set num_layers=5, which fits depths 2,2,6,2", id="gap of one"),
         pytest.param(

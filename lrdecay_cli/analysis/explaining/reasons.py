@@ -88,7 +88,9 @@ class Explainer:
         if tensor.state == "duplicate":
             skipped = rules is not None and self._map.constructor.options.get("bypass_duplicate")
             fate = "; bypass_duplicate=True skips this name" if skipped else ", which determines the group"
-            yield _state("another name of the same tensor", f"{tensor.of} is the first name of this tensor{fate}")
+            yield _state(
+                "another name of the same tensor", f"the tensor is shared, and its first name is {tensor.of}{fate}"
+            )
         elif tensor.state == "frozen" and tensor.by_train:
             yield _state("train()", "train() freezes the parameter, and no group contains it")
         elif tensor.state == "frozen":

@@ -29,7 +29,7 @@ def step_text(step: Formula) -> str:
 
 
 def outcome_text(considered: RuleTrace, number: str = "") -> str:
-    """Return the outcome of a rule with its reason and number: ``applies: it has one dimension → 0.0``."""
+    """Return the outcome of a rule with its reason and number: ``applies: the tensor has one dimension → 0.0``."""
     reason = considered.reason
     if considered.about == ("state",):
         return reason

@@ -39,7 +39,7 @@ def baseline(
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Write the groups of configs to baseline files for the command check.
+    """Write the groups of configs to baseline files for check.
 
     check --baseline compares configs with these baselines. Existing baselines are updated; a baseline that is up to
     date is not written again. The exit code is 0, or 2 if a config could not be built or a file could not be written.

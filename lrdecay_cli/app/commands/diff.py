@@ -80,7 +80,7 @@ def diff(
     request = build.request()
     if stacks:
         if grouping != "parameter":
-            raise LrdecayError("cannot be combined with --stacks", where="--by", fix="leave it out")
+            raise LrdecayError("cannot be combined with --stacks", where="--by", fix="remove --by")
         _compare_stacks((before, after), targets or (), request, build, destinations, rtol, aspects, iters_per_epoch)
     if targets:
         raise LrdecayError(
@@ -89,7 +89,7 @@ def diff(
             fix="remove this source, or add --stacks to build it in the environments A and B",
         )
     if build.jobs:
-        raise LrdecayError("needs --stacks", where="--jobs", fix="leave it out")
+        raise LrdecayError("needs --stacks", where="--jobs", fix="remove --jobs")
     maps = compared_maps(before, after, request)
     coming = coming_of((before, after), maps, request, iterations_per_epoch=iters_per_epoch, rtol=rtol)
     origins = (origins_of(before, request), origins_of(after, request))
@@ -125,7 +125,7 @@ def _compare_stacks(
     for name, given in (("--config", build.named_by), ("--iters-per-epoch", iters_per_epoch)):
         if given is not None:
             raise LrdecayError(
-                "cannot be combined with --stacks, which compares no checkpoints", where=name, fix="leave it out"
+                "cannot be combined with --stacks, which compares no checkpoints", where=name, fix=f"remove {name}"
             )
     document = stack_difference(places, targets, request, jobs=build.workers, rtol=rtol, only=only)
     if not document.compared and not (document.groups or document.only_before or document.only_after):

@@ -23,7 +23,9 @@ def where(
     cfg_options: CfgOptions = None,
     output: OutputOptions,
 ) -> None:
-    """Print the file, line and column that set each option of a config, and the overridden values.
+    """Print where each option gets its value: file, line and column.
+
+    Overridden values are listed too.
 
     The command follows bases, _delete_, variables, {{_base_.x}}, read_base and --cfg-options. The config is read but
     not run, so torch is not needed. A value that only a run of the config could give is reported as unknown.

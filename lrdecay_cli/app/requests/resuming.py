@@ -38,7 +38,7 @@ def coming_of(
     if not any(map(is_checkpoint, sources)) or config is None or is_map(config):
         if iterations_per_epoch is not None:
             problem = "applies only to future lrs, which need a config and a checkpoint"
-            raise LrdecayError(problem, where="--iters-per-epoch", fix="leave it out")
+            raise LrdecayError(problem, where="--iters-per-epoch", fix="remove --iters-per-epoch")
         return None
     if request.isolated:
         return _unjudged("a dry run does not support --isolate", "leave out --isolate if you trust the config")

@@ -88,9 +88,9 @@ class Family:
     added: tuple[str, ...] = ()
     """Modules and parameters of the backbone that are not pretrained. They get the head's layer id."""
     output_norms: bool = False
-    """True if the backbone has one norm layer for each output stage, for example ``norm3``.
+    """True if the backbone has one norm layer for each output stage.
 
-    Pretrained weights contain only the norm of the last stage, because classifiers output only this stage.
+    For example, a detector's ConvNeXt has ``norm0`` to ``norm3``. A classifier's ConvNeXt has only ``norm3``.
     """
 
     def fitting(self, decay_type: DecayType, depths: tuple[int, ...]) -> int:

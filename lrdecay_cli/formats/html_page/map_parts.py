@@ -73,7 +73,7 @@ def tiles(result: AnyResult) -> dict[str, Any]:
 
 
 def picture(result: AnyResult) -> dict[str, Any]:
-    """Return a phrase that says how the bars of the picture are sorted.
+    """Return ``{"order": …}``, the order of the bars in the picture, in words.
 
     The bars are in the order of the model. If this order is unknown, they are in the order of the optimizer.
     """

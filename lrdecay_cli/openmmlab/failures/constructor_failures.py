@@ -66,7 +66,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
     seen = unwrapped_model(model)
     if isinstance(error.__cause__, TypeError) and (multiplier := _without_base_lr(config, seen)):
         fix = f"set {_OPTIMIZER}.lr"
-        return LrdecayError(f"{multiplier} has no base learning rate to multiply", where=where, fix=fix, final=True)
+        return LrdecayError(f"{multiplier} has no base lr to multiply", where=where, fix=fix, final=True)
     spec = known_constructor(config.optim_wrapper)
     if spec and spec.raise_cause:
         optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}

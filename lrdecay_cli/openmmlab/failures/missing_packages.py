@@ -177,7 +177,7 @@ def _need(asked: str, *, certain: bool) -> Need | None:
     """Return the package that an error message names; None if this package is installed and works.
 
     ``certain`` is True if the message asks to install the package. It is False if the message only says that an import
-    from the package failed: no version of the package may contain the imported name.
+    from the package failed: possibly, no version of the package contains the imported name.
     """
     if asked == "mmpretrain[multimodal]":
         asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")

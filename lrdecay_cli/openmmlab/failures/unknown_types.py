@@ -92,7 +92,9 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
 
 
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
-    """True if all modules are imported that could register ``name``, or a name that is more similar to ``name``.
+    """True if all modules are imported that could register ``name``.
+
+    With ``near``, also all modules that could register a name with a closer spelling than the registered names.
 
     Args:
         name: the unregistered name.

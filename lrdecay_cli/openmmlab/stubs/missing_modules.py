@@ -104,7 +104,7 @@ def _define_torchvision_schemas() -> None:
 
 def refusing_module(name: str, fix: str) -> types.ModuleType:
     """Return a module in which every name is a function that raises an error. The error suggests ``fix``."""
-    module = types.ModuleType(name, "Stub for compiled operators, which cannot compute.")
+    module = types.ModuleType(name, "Stub that replaces compiled operators. It can be imported but computes nothing.")
     # With a loader, mmengine treats the operators as present and recognises deformable convolutions.
     module.__spec__ = importlib.machinery.ModuleSpec(name, importlib.abc.Loader())
 

@@ -165,7 +165,7 @@ def _without_options(context: RuleContext) -> Fault:
     decayed = [name for name, weight_decay in context.weight_decays.items() if weight_decay]
     exempts = f", and all {count(len(decayed), 'tensor')} have weight decay" if decayed else ""
     return Fault(
-        f"{context.constructor} has no options: all layers have the same lr{exempts}",
+        f"the config sets no options for {context.constructor}: all layers have the same lr{exempts}",
         f"{fix}; if you want no layer decay, set constructor='{DEFAULT.name}'",
         option=PARAMWISE,
         severity="warning",

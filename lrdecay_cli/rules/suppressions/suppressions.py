@@ -125,7 +125,7 @@ def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
             yield Fault(
                 f"unknown rule {unknown}" if unknown else "the suppression names no rule",
                 f"name a rule in {suppression.stated.source} "
-                f"({suppression.nearest or 'lrdecay rule --all lists them'})",
+                f"({suppression.nearest or 'run lrdecay rule --all to list all rules'})",
                 option=suppression.option,
                 about=unknown,
             )

@@ -11,7 +11,7 @@
     const differing = KEYS.filter((key, index) => each.why[index] && each.why[index][2] !== each.group[key]);
     const text = differing.length
       ? `The rules disagree with the real group in ${differing.map(words).join(", ")}; the numbers above are the real ones.`
-      : "Recomputed by lrdecay's rules: equal to the real group, bit for bit.";
+      : "Recomputed by lrdecay's rules: same numbers as in the real group, bit for bit.";
     return element("p", { class: `verdict${differing.length ? " differs" : ""}` }, text);
   };
 
