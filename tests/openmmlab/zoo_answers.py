@@ -17,7 +17,7 @@ from tests.commands import preloaded
 from tests.commands.running import ROOT
 
 # A fresh process for so many configs bounds its memory.
-CHUNK = 80
+CHUNK = 16
 
 
 def zoo() -> list[str]:
