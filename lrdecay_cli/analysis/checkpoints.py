@@ -21,11 +21,9 @@ def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     when += [f"iteration {checkpoint.iteration}"] if checkpoint.iteration is not None else []
     when += [checkpoint.written_by] if checkpoint.written_by else []
     yield "saved", ", ".join(when) or "not recorded"
-    by_position = f"by the position of each parameter in the groups of {checkpoint.config}"
-    yield (
-        "named",
-        "with the parameter names that the constructor recorded" if checkpoint.names == "recorded" else by_position,
-    )
+    recorded = "each parameter has the name that the constructor recorded"
+    by_position = f"each parameter has the name at the same position in the groups of {checkpoint.config}"
+    yield "names", recorded if checkpoint.names == "recorded" else by_position
 
 
 def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:

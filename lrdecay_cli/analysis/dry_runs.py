@@ -28,7 +28,7 @@ _COLUMNS = (
     Column("weight_decay", "weight decay", "rate"),
     Column("step", "step", "scale"),
     Column("expected_step", "expected", "scale"),
-    Column("decay_use", "weight decay pulls"),
+    Column("decay_use", "use of weight decay"),
 )
 _STATES = (
     Column("iteration", "iteration", "integer"),
@@ -140,7 +140,7 @@ def _states(run: DryRun) -> Iterator[Table]:
             )
             for change in run.states
         )
-        yield Table("tensors that start or stop training", _STATES, rows)
+        yield Table("tensors that are frozen or unfrozen during the run", _STATES, rows)
 
 
 def _first_iteration(run: DryRun) -> int:
@@ -169,9 +169,7 @@ def _notes(run: DryRun) -> Iterator[Note]:
         )
     if run.in_validation:
         acting = tuple(f"{each.name}: {each.reason}" for each in run.in_validation)
-        yield Note(
-            "validation is not run, so changes that these hooks make in validation are not shown", "warning", acting
-        )
+        yield Note("validation is not run, so changes that hooks make in validation are not shown", "warning", acting)
     for failed in (True, False):
         by_reason: dict[str, list[str]] = {}
         for left in run.left_out:
@@ -180,7 +178,7 @@ def _notes(run: DryRun) -> Iterator[Note]:
         reasons = tuple(f"{listed(names)}: {reason}" for reason, names in by_reason.items())
         number = sum(map(len, by_reason.values()))
         if failed and reasons:
-            yield Note("these parts of the config could not run here, so their changes are unknown", "warning", reasons)
+            yield Note("some parts of the config could not run here, so their changes are unknown", "warning", reasons)
         elif reasons:
             yield Note(f"{count(number, 'hook')} left out", "info", reasons)
     yield Note("forward, loss and backward are not run, so changes that they make are not detected")

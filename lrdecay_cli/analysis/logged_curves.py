@@ -1,4 +1,4 @@
-"""Choose the lr curves that ``ParamGroupAuditHook(log_lr=True)`` logs: one curve for all groups with equal lrs."""
+"""Choose the log keys (``lr/layer_0``) of ``ParamGroupAuditHook(log_lr=True)``: groups with equal lrs share a key."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
 def logged_lrs(
     groups: Sequence[ParameterGroup], names: Sequence[str], lrs: Sequence[float | None]
 ) -> Mapping[str, float]:
-    """Return the lrs to log. The keys are ``lr/`` and the name of a curve, for example ``lr/layer_0``.
+    """Return the lrs to log. Each key is ``lr/`` and the name of a curve, for example ``lr/layer_0``.
 
     If groups that share a curve have different lrs now, each of these groups is logged separately. The key then
     contains the name of the group, or of its first parameter.

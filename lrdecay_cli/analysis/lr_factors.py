@@ -30,8 +30,8 @@ class LrPair(NamedTuple):
 def lr_pairs(before: GroupMap, after: GroupMap, renamed: Mapping[str, str] | None = None) -> dict[str, LrPair]:
     """Return the two lrs of each tensor, by its name in the first map.
 
-    A tensor is omitted if one of the maps gives it no single lr: it does not train, is in several groups, or its group
-    has no lr.
+    A tensor is omitted if, in one of the maps, the tensor does not train, is in several groups, or is in a group
+    without lr.
     """
     olds, news = (_training(side) for side in (before, after))
     pairs: dict[str, LrPair] = {}
@@ -57,9 +57,9 @@ def factor_of(before: Any, after: Any) -> float | None:
 
 
 def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
-    """Return the two mean lrs, before and after. Tensors are weighted by their number of parameters.
+    """Return the mean lr in the first map and the mean lr in the second map.
 
-    Both means are None without parameters.
+    A tensor with more parameters has a higher weight in the mean. Both means are None without any parameters.
     """
     several = list(pairs)
     weight = sum(pair.numel for pair in several)

@@ -12,18 +12,19 @@ from lrdecay_cli.text.counting import listed
 
 
 def made_with(group_map: GroupMap) -> Mapping[str, Distribution]:
-    """Return the name and version on PyPI of each package that a map records, by import name.
+    """Return, by import name, the PyPI name and the version of each package that a map records.
 
-    If the map does not record the name on PyPI, the import name is used instead.
+    If the map does not record the PyPI name of a package, the import name is used instead.
     """
     known = group_map.distributions or {}
     return {name: known.get(name) or Distribution(name, version) for name, version in group_map.stack.items()}
 
 
 def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, ...]:
-    """Return every package that both maps record, but with different versions or distributions (names on PyPI).
+    """Return every package whose version or PyPI name differs between the two maps.
 
-    Distributions are compared only if both maps record them. The result is empty if a map is from a checkpoint.
+    Only packages that both maps record are compared. PyPI names are compared only if both maps record PyPI names. The
+    result is empty if a map is from a checkpoint.
     """
     if before.checkpoint or after.checkpoint:
         return ()
@@ -37,7 +38,10 @@ def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, .
 
 
 def cause_of(before: GroupMap, after: GroupMap, packages: Sequence[PackageChange]) -> Cause | None:
-    """Return the cause of a difference between two maps; None for a checkpoint, or if no cause is known."""
+    """Return why the groups of two maps differ: because of the config, the installed packages, or possibly both.
+
+    Returns None if the config and the packages are the same in both maps, or if a map is from a checkpoint.
+    """
     if before.checkpoint or after.checkpoint:
         return None
     same_text = before.config.sha256 == after.config.sha256
@@ -66,6 +70,6 @@ def stack_notes(cause: Cause | None, path: str) -> Iterator[Note]:
 
 
 def stack_fact(packages: Sequence[PackageChange]) -> Iterator[tuple[str, str]]:
-    """Yield a line for the header of a report: it lists the packages whose versions differ. Nothing if none differ."""
+    """Yield a header line for a report that lists the changed packages; nothing if ``packages`` is empty."""
     if packages:
         yield "stack", listed(f"{change.before} → {change.after}" for change in packages)

@@ -1,4 +1,4 @@
-"""Notes on code of a config that runs only during training. Group maps do not show its effect."""
+"""Notes on code that runs only during training, such as hooks. Group maps do not show the effect of this code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def unrun_notes(maps: Sequence[GroupMap]) -> Iterator[Note]:
         config = shlex.quote(hooks[0]) if len(maps) == len(hooks) == 1 else "CONFIG"
         shown = [f"to run hooks: lrdecay dry-run {config}"] if hooks else []
         yield Note(
-            "not visible in the group map, because this code runs only during training", "info", (*lines, *shown)
+            "the group map does not show the effect of code that runs only during training", "info", (*lines, *shown)
         )
 
 

@@ -20,14 +20,14 @@ _TRAINING = (
     *("optim_wrapper", "param_scheduler", "auto_scale_lr", "train_cfg", "custom_hooks", "custom_imports"),
     *("paramwise_cfg", "constructor", *MMCV_KEYS),
 )
-"""Options that affect how parameters train, and old or misplaced options that users expect to do so."""
+"""Top-level keys with options that affect how parameters train, including misplaced keys and keys of MMCV 1."""
 
 _COLUMNS = (
     Column("option", "option", "name", vital=True),
     Column("value", "value", vital=True),
     Column("set_at", "set at", vital=True),
     Column("through", "through"),
-    Column("overrides", "overrides, first to last"),
+    Column("overrides", "overridden values, first to last"),
 )
 
 

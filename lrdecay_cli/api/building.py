@@ -201,7 +201,7 @@ def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: b
         the model, ``snippet`` is empty.
 
     Raises:
-        LrdecayError: the config does not build, or lrdecay knows no decay for its model.
+        LrdecayError: the config does not build, or lrdecay has no layer decay for the model.
     """
     from lrdecay_cli.api.tasks import Task, answer
 
@@ -254,7 +254,7 @@ def dry_run(
         iters_per_epoch: iterations of an epoch, as the training log shows.
         dataset_size: number of training samples, to compute the iterations of an epoch.
         resume: the checkpoint to resume from; no code in it is run.
-        steps: iterations in which the optimizer takes real steps.
+        steps: number of iterations in which the optimizer takes a real step.
         fail_on: the lowest severity for which :meth:`CheckedDryRun.raise_on_failure` raises.
         cfg_options: overrides, as for :func:`audit`. The following arguments are also the same as for :func:`audit`.
         gpus: number of GPUs in the training; 1 if None.

@@ -41,8 +41,8 @@ def audit_optimizer(
             ``configure_optimizers``, which may contain schedulers.
         schedulers: the lr scheduler, or a list of schedulers. timm's schedulers multiply lrs by ``lr_scale``; torch's
             schedulers do not.
-        base_lr: the lr by which lrs are divided to get ``lr_scale``. By default, it is the optimizer's default lr, if a
-            group trains at this lr.
+        base_lr: the lr by which lrs are divided to get ``lr_scale``. By default, this is the optimizer's default lr.
+            If no group uses the optimizer's default lr, the map has no base lr.
         name: the name of the model in reports; by default the name of its class.
 
     Returns:

@@ -33,7 +33,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["map", "schedule", "suggest", "dry-run"]
     source: str
-    """Path of a config. For the kind ``map``, it may also be the path of a checkpoint."""
+    """Path of a config, or of a checkpoint if ``kind`` is ``map``."""
     options: tuple[str, ...] = ()
     """Overrides as ``key=text``, like ``--cfg-options``."""
     typed: tuple[tuple[str, str], ...] = ()

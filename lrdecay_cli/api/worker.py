@@ -1,4 +1,4 @@
-"""Execute one task of the Python API in its own process. :mod:`lrdecay_cli.api.tasks` starts this process."""
+"""Execute one task of the Python API in a separate process. :mod:`lrdecay_cli.api.tasks` starts this process."""
 
 from __future__ import annotations
 

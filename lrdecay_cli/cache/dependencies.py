@@ -201,7 +201,7 @@ def shown_names(folder: str) -> list[str] | None:
 
 
 def is_shown(name: str) -> bool:
-    """True unless ``name`` is the name of a temporary file that an editor, Python or lrdecay writes."""
+    """False for hidden files and for temporary files of editors, Python and lrdecay; True for all other names."""
     beside = name.startswith(".") or name.endswith(("~", ".swp", ".part", ".tmp")) or name in ("__pycache__", "4913")
     return not beside
 

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
         search: dict[str, list[str] | None]
         """For each folder of ``sys.path``: its files and folders that belong to the modules in ``stems``."""
         packages: dict[str, tuple[list[str], list[str] | None]]
-        """For each folder of a package: the modules that imports searched for there, and their existing files."""
+        """For each folder of a package: the modules that imports searched for, and the modules' existing files."""
         listed: dict[str, list[str] | None]
         """For each folder whose content a config listed: the names of all its files and folders."""
         installed: dict[str, dict[str, list[int] | None]]
-        """For each folder, the stamp of each file by its name. The name ``.`` is the folder itself."""
+        """For each folder: a dict from file names to stamps (times and size). ``.`` is the folder itself."""
         own: dict[str, list[str] | None]
         """For each path outside installed packages: the digest of the content, and the real path."""
 
@@ -73,7 +73,7 @@ class Checked:
         self.files: dict[str, dict[str, dict[str, list[int] | None]]] = {}
         """For each cache file that was read: the recorded stamps of installed files."""
         self.unchanged: set[int] = set()
-        """The ``id`` of each dict of stamps whose files are all unchanged."""
+        """The ``id`` of each dict of stamps that was checked, if all its files are unchanged."""
         self.contents: dict[str, list[str] | None] = {}
         # Read now, because reading all variables while they are recorded would be evidence.
         self.environment = dict(os.environ)

@@ -14,7 +14,7 @@ LIMIT = 64 * 1024 * 1024
 """Maximum size of all entries in bytes. If it is exceeded, the least recently used entries are removed."""
 SUFFIX = ".json"
 FILES = "files"
-"""Prefix of cache files whose evidence (recorded inputs) belongs to several results."""
+"""Prefix of the names of cache files with the stamps of installed files, which several results share."""
 _PART = ".part"
 _ABANDONED = 3600.0
 _read_only = False

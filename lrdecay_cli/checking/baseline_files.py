@@ -32,7 +32,9 @@ class BaselineFile(msgspec.Struct, frozen=True):
     path: str
     config: str
     of_program: bool = False
-    """True if a Python program recorded the groups (``audit_optimizer``). Then the program gave ``config``."""
+    """True if a Python program recorded the groups with ``audit_optimizer``. ``config`` is then a name that the
+    program gave, not a path.
+    """
 
 
 def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
@@ -40,11 +42,12 @@ def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
 
     Without ``form``, return the existing file, or the path of the text form if there is none.
 
-    A file below a folder is named after a path of the config:
+    A file below a folder is named after the config. The name is the first of these that applies:
 
-    - in a project: the path within the project, independent of the working directory
-    - in no project: the path relative to the parent of the folder ``given``, or else to the working directory
-    - in none of these folders, or in the zoo of a package: the name ``config`` itself
+    - the path within the project, if the config is in a project
+    - the path relative to the parent of the folder ``given``, if the config is below this parent
+    - the path relative to the working directory, if the config is below the working directory
+    - the name ``config`` itself, for example the name of a config in the zoo of a package
 
     Raises:
         LrdecayError: both forms exist.
@@ -78,9 +81,10 @@ def whole_path(given: str, config: str) -> Path:
 
 
 def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) -> str:
-    """Return ``given`` as the path for baselines: a folder, or for a single baseline also a text file.
+    """Check that the baselines can be written to ``given``, and return ``given``.
 
-    Call it before building configs, so that a wrong ``--output`` is reported early.
+    ``given`` is a folder. For a single baseline, it can also be a text file. Call this function before configs are
+    built, so that a wrong ``--output`` is reported early.
 
     Args:
         given: value of ``--output``.

@@ -68,7 +68,7 @@ class Group(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A tensor line: a name pattern, and the number and the digest of the tensors that match the pattern."""
+    """A line about tensors: a name pattern, how many tensors match the pattern, and a digest of these tensors."""
 
     group: Group
     tensors: int
@@ -88,14 +88,14 @@ class TextBaseline(NamedTuple):
     settings: Mapping[str, Any]
     """Settings of the whole run, by their path in the group map."""
     options: Mapping[str, Mapping[str, Any]]
-    """Options of groups, by the name in the group lines. The options that most groups have get the empty name."""
+    """The options for each name in the group lines. The empty name stands for the options that most groups have."""
     rows: tuple[Row, ...]
 
 
 def digest_of(tensors: Sequence[Tensor]) -> str:
     """Return 8 hex digits that identify these tensors by name and shape.
 
-    For a further name of a shared tensor, the hash also includes the first name of this tensor.
+    If two names share one tensor, the hash of the second name also includes the first name.
     """
     keys = sorted(json.dumps([tensor.name, tensor.shape, tensor.of]) for tensor in tensors)
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:8]
@@ -104,7 +104,7 @@ def digest_of(tensors: Sequence[Tensor]) -> str:
 def to_text(group_map: GroupMap) -> str:
     """Return the text baseline of a group map.
 
-    Two maps have the same text exactly if all values that a baseline stores are equal.
+    Two maps have the same text if, and only if, all values that a baseline stores are equal.
     """
     advice = _ADVICE_FOR_PROGRAMS if group_map.live else _ADVICE
     lines = [f"{HEAD}{VERSION}", advice, f"config = {_json(group_map.config.path)}"]
@@ -301,7 +301,7 @@ def _group(line: str) -> Group:
 def _row(line: str, group: Group | None, number: int) -> Row:
     words = _TOKEN.findall(line)
     if len(words) < len(_COLUMNS):
-        raise ValueError(f"has {len(words)} of the {len(_COLUMNS)} columns {' '.join(_COLUMNS)}")
+        raise ValueError(f"the line has {len(words)} of the {len(_COLUMNS)} columns {' '.join(_COLUMNS)}")
     if group is None:
         raise ValueError("there is no group line above this tensor line")
     tensors, digest, pattern, *marks = words
@@ -316,7 +316,7 @@ def _row(line: str, group: Group | None, number: int) -> Row:
         else:
             raise ValueError(f"{mark!r} after the name pattern is not {', '.join(_STATES)} or a count such as x2")
     if group.name is None and state not in _STATES:
-        raise ValueError("a line that lists tensors without a group must contain the word frozen, missing or duplicate")
+        raise ValueError("a line that lists tensors without a group must contain 'frozen', 'missing' or 'duplicate'")
     pattern = _unquoted(pattern)
     _check_pattern(pattern)
     return Row(group, _parsed(int, {"tensors": tensors}, "tensors"), digest, pattern, state, times, number)

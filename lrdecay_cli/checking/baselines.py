@@ -27,7 +27,7 @@ def missing_baselines(
 
     Args:
         given: value of ``--baseline``.
-        configs: names of configs, and the file or config that each is read or built from.
+        configs: for each config name, the file or config from which the group map is made.
         targets: names on the command line, if they differ from the names in ``configs``.
         options: command-line options for building the configs.
 
@@ -157,10 +157,10 @@ def compared_baseline(path: str, other: GroupMap) -> GroupMap:
 
 
 def command_of_program(given: str, name: str) -> str:
-    """Return how to write the baseline of a group map that a Python program makes.
+    """Return the instruction to write the baseline of a Python program.
 
-    The result is a Python call, such as ``group_map.save("maps/toy.json")``. If the baseline is not a single JSON file,
-    a command follows that turns the saved map into the baseline.
+    The instruction is a Python call, such as ``group_map.save("maps/toy.json")``. If the baseline is not a single JSON
+    file, the instruction also contains a command, which turns the saved map into the baseline.
 
     Args:
         given: the baseline file, or the folder of baselines.

@@ -45,7 +45,7 @@ def check_maps(
         baselines: the baseline of each config.
         comments: the suppressions in the comments of each config.
         dry_runs: the dry run of each config; rules about training run only for configs with a dry run.
-        fail_on: lowest severity of a finding that fails the check; only output formats with failed tests use it.
+        fail_on: lowest severity of a finding that makes the check fail.
         today: the date for suppressions, by default the current date.
 
     Raises:
@@ -102,7 +102,7 @@ def check_assertions(assertions: Iterable[Assertion]) -> None:
 
 
 def _idle(assertions: Iterable[Assertion], contexts: Sequence[RuleContext]) -> Iterator[tuple[Assertion, RuleContext]]:
-    """Yield each assertion that matches no parameter in any config, with a config to which the assertion applies."""
+    """Yield each assertion that matches no parameter of its configs, together with the first of these configs."""
     for assertion in assertions:
         concerned = [context for context in contexts if assertion in context.policy.assertions]
         if concerned and not any(is_met(assertion, context) for context in concerned):

@@ -22,7 +22,7 @@ _WORD = re.compile(r"[\w-]+")
 
 
 def config_names(config: str) -> frozenset[str]:
-    """Return the names of a config that a glob may match: the given name, and the path within its project."""
+    """Return the names of a config that a glob may match: ``config`` itself, and its path within the project."""
     return frozenset(name.removeprefix("./") for name in (config, in_project(config)) if name)
 
 

@@ -55,7 +55,7 @@ CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     per_optimizer.SINGAN_SPEC,
     per_optimizer.SEPARATE_SPEC,
 )
-"""Constructors of installed packages. If several constructors read the same option, a fix names the first one here."""
+"""Constructors of installed packages. If several of them read the same option, a fix names the first in this tuple."""
 
 PUBLISHED: tuple[ConstructorSpec, ...] = (
     vitdet_layer_decay.SPEC,
@@ -63,13 +63,13 @@ PUBLISHED: tuple[ConstructorSpec, ...] = (
     *internimage_layer_decay.SPECS,
     unireplknet_layer_decay.SPEC,
 )
-"""Constructors of projects that are no packages. Users copy the file, so the class may be in any module."""
+"""Constructors that belong to no package. Users copy the file of the class, so the class may be in any module."""
 
 DEFAULT = mmengine_default.SPEC
 """mmengine's default constructor, for configs that name no constructor."""
 
 OURS = lrdecay_layer_decay.SPEC
-"""lrdecay's own constructor, which fixes suggest. It supports more backbones than the other constructors."""
+"""lrdecay's own constructor. Messages suggest it as a fix, because it supports more backbones than the others."""
 
 
 def find_constructor(written: str, module: str = "", copy_of: str = "") -> ConstructorSpec | None:
@@ -104,8 +104,9 @@ def short_name(written: str, module: str = "") -> str:
 def originals_of(written: str, module: str, backbone: str | None) -> list[ConstructorSpec]:
     """Return the constructors that may be the original of a copied class, the most likely constructor first.
 
-    The class name ``written`` contains the name of each returned constructor. First come constructors with exactly this
-    name. Then come constructors with a :attr:`ConstructorSpec.marks` in the name of the module or of the backbone.
+    The class name ``written`` contains the name of each returned constructor. Constructors with exactly this name come
+    before the others. In both parts of the list, constructors come first if one of their :attr:`ConstructorSpec.marks`
+    is in the name of the module or of the backbone.
     """
     name, about = written.rpartition(".")[2], f"{module} {backbone}".lower()
     found = [

@@ -18,7 +18,7 @@ from lrdecay_cli.text.counting import either
 QUERIES = tuple(
     f"decode_head.{name}" for name in ("mask_embed", "cls_embed", "level_embed", "query_embed", "query_feat")
 )
-"""Prefixes of names. In the constructors for Mask2Former, parameters with such a name train at the stem's lr."""
+"""Prefixes of parameter names. The constructors for Mask2Former train these parameters at the stem's lr."""
 _PATCHES, _VISUAL = f"{BACKBONE_PREFIX}patch_embed", f"{BACKBONE_PREFIX}visual_embed"
 
 
@@ -70,4 +70,4 @@ SPECS = (
     _spec("EVA-02", "EVA-02 layer decay", (_PATCHES,), ("blocks",), UNDECAYED_NAMES, ("eva2", "eva02", "eva_02")),
     _spec("EVA-01", "EVA-01 layer decay", (_PATCHES, *QUERIES), ("blocks",), UNDECAYED_NAMES, ("eva01", "eva_01")),
 )
-"""If several of these specs reproduce a group map equally well, lrdecay uses the first such spec."""
+"""Specifications of four constructors. If several reproduce a group map equally well, lrdecay uses the first."""

@@ -73,7 +73,7 @@ def _factors(in_head: bool) -> Any:
     def factors(
         name: str, layer_id: int, scale: int | float, decay: DecayOptions, options: Mapping[str, Any]
     ) -> Iterator[Factor]:
-        """Yield the factors by which the constructor multiplies the lr scale, in its order."""
+        """Yield the factors by which the constructor multiplies the lr scale, in the constructor's order."""
         # It compares with True, so 1 matches too.
         if scale < 1 and options.get("backbone_small_lr", False) == True:  # noqa: E712
             yield Factor("0.1", 0.1, "backbone_small_lr=True, and the lr scale is below 1")
@@ -81,7 +81,7 @@ def _factors(in_head: bool) -> Any:
             return
         part = _OFFSETS if _OFFSETS in name else _POINTS
         if layer_id == decay.num_layers + 1 and options.get("dino_head", False):
-            yield Factor("0.1", 0.1, f"dino_head=True, the name contains {part!r}, and the layer id is the head's")
+            yield Factor("0.1", 0.1, f"dino_head=True, the name contains {part!r}, and the layer id is the highest")
         elif in_head or "backbone" in name:
             value = finite_number(options.get(_FACTOR, 1.0), f"paramwise_cfg.{_FACTOR}")
             yield Factor(_FACTOR, value, f"the parameter name contains {part!r}")

@@ -143,7 +143,7 @@ def _describe_blocks(options: DecayOptions, depths: tuple[int, ...], layer_id: i
     yield from describe_top(num_layers, fitting, depths, layer_id)
     if layer_id == fitting < num_layers:
         yield (
-            f"there is a gap: the last block is {num_layers + 1 - fitting} layers below the head;"
+            f"num_layers={num_layers} is too large: the last block is {num_layers + 1 - fitting} layers below the head;"
             f" num_layers={fitting} fits {fitting} blocks"
         )
 

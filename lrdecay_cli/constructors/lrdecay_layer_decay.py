@@ -1,7 +1,7 @@
 """lrdecay's own ``LayerDecayOptimWrapperConstructor``, which records the formulas of its groups.
 
-A group map stores these formulas. For ``explain``, this module lists the custom keys and exemptions that the
-constructor considered.
+A group map stores these formulas. For ``explain``, this module lists the custom keys and the exemptions from weight
+decay that the constructor considered.
 """
 
 from __future__ import annotations

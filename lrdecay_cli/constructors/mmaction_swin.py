@@ -1,8 +1,9 @@
 """mmaction's ``SwinOptimWrapperConstructor``: every key in a parameter name multiplies the lr and weight decay.
 
 Source: mmaction2 1.2.0, ``mmaction/engine/optimizers/swin_optim_wrapper_constructor.py``. Every option in
-``paramwise_cfg`` is a key. A key matches if ``base.<name>`` contains the key. lrdecay multiplies in the order of the
-config, so its floats are equal to mmaction's to the last bit.
+``paramwise_cfg`` is a key. mmaction puts ``base.`` before each parameter name, and a key matches if the result contains
+the key. For example, ``.backbone`` matches ``backbone.norm.weight``. lrdecay multiplies in the order of the config, so
+its floats are equal to mmaction's to the last bit.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class _Rules(ConstructorRules):
         if base is None:
             default = self._inputs.default_weight_decay
             return Formula(
-                "the optimizer's default, because the config sets no value", repr(default), default, basis="default"
+                f"the optimizer's default, because the config sets no {target}", repr(default), default, basis="default"
             )
         keys = self._matching(tensor)
         if not keys:

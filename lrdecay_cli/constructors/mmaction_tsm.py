@@ -54,7 +54,9 @@ class _Rules(ConstructorRules):
     def provenance(self, tensor: Tensor) -> Provenance:
         kind, base = self._kind(tensor), self._inputs.base_lr
         if base is None:
-            raise DecayError("the config sets no base lr, which the constructor multiplies", where=f"{OPTIMIZER}.lr")
+            raise DecayError(
+                "the config sets no base lr, so the constructor cannot compute lrs", where=f"{OPTIMIZER}.lr"
+            )
         factor, decayed, _ = _KINDS[kind]
         product = "base_lr" if factor == 1 else f"base_lr * {factor}"
         numbers = repr(base) if factor == 1 else f"{base!r} * {factor}"
@@ -94,7 +96,7 @@ class _Rules(ConstructorRules):
         if not decayed:
             return Formula(f"{kind} -> 0", "0", 0, {}, "exemption", kind, "0")
         if self._inputs.base_weight_decay is None:
-            return Formula(f"{kind} -> the config sets no weight decay", "None", None, basis="default")
+            return Formula(f"{kind} -> None, because the config sets no weight decay", "None", None, basis="default")
         own = own_step("base_weight_decay", self._inputs.base_weight_decay, None)
         return Formula(f"{kind} -> {own.rule}", own.formula, own.result, own.inputs, own.basis, "", own.expression)
 

@@ -24,7 +24,8 @@ def _never(tensor: Tensor) -> str:
     if tensor.own not in UNDECAYED_NAMES or tensor.seen in UNDECAYED_NAMES:
         return ""
     return (
-        f"the constructor compares the full parameter name, here {tensor.seen!r}, so no parameter of a backbone matches"
+        f"the constructor compares the full name {tensor.seen!r} with {_WHOLE_NAMES}, so no parameter of the backbone"
+        " matches"
     )
 
 
@@ -54,8 +55,8 @@ def _describe_layers(options: DecayOptions, depths: tuple[int, ...], layer_id: i
     stages, below = len(depths), num_layers + 1 - len(depths)
     if stages and 0 <= layer_id <= stages and below != 1:
         yield (
-            f"stage_wise gives the last stage layer id {stages}, but num_layers={num_layers} gives the head layer id"
-            f" {num_layers + 1}; num_layers={stages} fits {stages} stages"
+            f"with stage_wise, the last stage has layer id {stages}, but with num_layers={num_layers}, the head has"
+            f" layer id {num_layers + 1}; num_layers={stages} fits {stages} stages"
         )
 
 

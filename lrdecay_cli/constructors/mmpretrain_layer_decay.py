@@ -36,7 +36,7 @@ class _Rules(OptionPrecedence):
                 "the layer id is unknown, because only the model's get_layer_depth can give it", where=tensor.name
             )
         if self.inputs.base_lr is None:
-            raise DecayError("the config sets no base lr, which the constructor scales", where=f"{OPTIMIZER}.lr")
+            raise DecayError("the constructor needs a base lr, but the config sets none", where=f"{OPTIMIZER}.lr")
         base_lr = self.inputs.base_lr
         layer_id, layers = self._layer_depth(tensor.seen)
         scale = self._rate ** (layers - layer_id - 1)
@@ -62,8 +62,8 @@ class _Rules(OptionPrecedence):
         remarks, depth = super().remarks(tensor, provenance), provenance.layer_id
         top = provenance.lr_scale.inputs.get("layers", 0) - 1 if provenance.lr_scale else None
         if depth and depth.result == top and tensor.seen.startswith(BACKBONE_PREFIX):
-            remark = f"get_layer_depth() gives the parameter the head's layer id {depth.result} and so the base lr"
-            return (*remarks, remark)
+            remark = f"get_layer_depth() gives the parameter the head's layer id {depth.result}"
+            return (*remarks, f"{remark}, so its lr is the base lr")
         return remarks
 
     def _layer_id(self, tensor: Tensor, layer_id: int, layers: int) -> Formula:

@@ -30,7 +30,7 @@ _TYPE, _RATE = "model_type", "layer_decay_rate"
 class _ModelType(NamedTuple):
     depths: Depths
     layers: int
-    """The constructor adds this number to the number of blocks to get its number of layers."""
+    """Number of layers in the constructor's formula, minus the number of blocks."""
     stem: int
     """Layer id of the stem, the lowest layer id. The first block has the next layer id, and the head the highest."""
     is_stem: Callable[[str], str | None]
@@ -92,7 +92,7 @@ class _Rules(OptionPrecedence):
         try:
             scale = rate ** (layers - at - 1)
         except (ZeroDivisionError, OverflowError):
-            problem = "a power of this number is undefined, or too large for a float"
+            problem = f"a power of {_RATE} is undefined or too large for a float"
             raise DecayError(problem, where=f"{OPTIMIZER}.{_RATE}") from None
         inputs = {_RATE: rate, "layers": layers, "layer_id": at}
         base = f"({rate!r})" if rate < 0 else repr(rate)

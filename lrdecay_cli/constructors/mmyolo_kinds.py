@@ -28,8 +28,8 @@ Kind = Literal["bias", "weight of a batch norm", "implicit knowledge", "weight"]
 _CONDITIONS: dict[Kind, str] = {
     "bias": "be a bias",
     "weight of a batch norm": "be the weight of a batch or instance norm",
-    "implicit knowledge": "be the 'implicit' of an ImplicitA or ImplicitM",
-    "weight": "be the weight of another module",
+    "implicit knowledge": "be the parameter 'implicit' of an ImplicitA or ImplicitM module",
+    "weight": "be the weight of a module other than a batch or instance norm",
 }
 
 
@@ -86,7 +86,7 @@ def _weight_decay(inputs: ConstructorInputs) -> Formula:
     """
     own = inputs.base_weight_decay or 0
     if inputs.base_weight_decay is None:
-        base = Formula("weight -> 0, the config gives no weight decay", "0", 0, basis="default")
+        base = Formula("weight -> 0, because the config sets no weight decay", "0", 0, basis="default")
     else:
         base_name = "base_weight_decay"
         base = Formula(f"weight -> {base_name}", repr(own), own, {base_name: own}, "given", expression=base_name)

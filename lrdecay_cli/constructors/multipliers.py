@@ -26,7 +26,7 @@ class Fit(NamedTuple):
 
 
 class Multiplier(NamedTuple):
-    """An option that multiplies the lr or weight decay of certain parameters: ``bias_lr_mult`` the lr of biases."""
+    """An option such as ``bias_lr_mult``, which multiplies the lr or weight decay of certain parameters."""
 
     option: str
     target: Target

@@ -156,7 +156,7 @@ def _scheduled(part: _Part) -> str:
 
 
 def _within(tensor: Tensor, part: _Part) -> Tensor:
-    """Return the tensor with its name inside a part of the model, as mmengine's constructor gets it."""
+    """Return the tensor with the name that mmengine's constructor gets: without the prefix of the part."""
     if not tensor.seen.startswith(part.prefix):
         problem = "the parameter is shared, and has another name in the part of the model that its optimizer trains"
         raise DecayError(problem, where=tensor.name)
@@ -166,8 +166,8 @@ def _within(tensor: Tensor, part: _Part) -> Tensor:
 def _part_of_modules(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
     """Return the part of the model that an optimizer trains.
 
-    An optimizer may also train several modules, or the modules that match a regular expression. The prefix of the part
-    is then wrong, but lrdecay does not use the prefix, because such an optimizer has no ``paramwise_cfg``.
+    For an optimizer that trains several modules, or the modules that match a regular expression, the prefix of the part
+    is wrong. lrdecay does not use this prefix, because such an optimizer has no ``paramwise_cfg``.
     """
     named = wrapper.get(optimizer)
     module = named.get("modules") if isinstance(named, Mapping) else None
@@ -206,7 +206,7 @@ def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParamet
                 problem = f"{name} also passes paramwise_cfg to the optimizer wrapper, which rejects it"
                 raise DecayError(problem, where=f"{place}.paramwise_cfg", fix=f"set optim_wrapper.{_RESET}=False")
             if key not in (wrapper.get(_SCHEDULE) or {}):
-                problem = f"{name} needs an entry for {key!r}, which may be empty"
+                problem = f"{name} needs an entry for {key!r}, at least an empty dict"
                 raise DecayError(problem, where=f"optim_wrapper.{_SCHEDULE}", fix=f"add {key}=dict()")
 
 

@@ -1,4 +1,4 @@
-"""Decide as mmengine's and mmpretrain's constructors which option applies to a parameter.
+"""Decide which option applies to a parameter, by the rules of mmengine's and mmpretrain's constructors.
 
 The option is a custom key, or a multiplier such as ``norm_decay_mult``.
 """
@@ -96,7 +96,10 @@ class OptionPrecedence(ConstructorRules):
         return next(iter(self.matching_keys(tensor)), None)
 
     def winning_multiplier(self, tensor: Tensor, target: Target) -> Multiplier | None:
-        """Return the multiplier for the lr or weight decay of a parameter without a custom key; None if none fits."""
+        """Return the multiplier for the lr or weight decay of a parameter; None if no multiplier fits.
+
+        Custom keys are ignored here.
+        """
         known = self.effective_multipliers
         fitting = [multiplier for multiplier in known if multiplier.target == target and multiplier.fit(tensor).fits]
         if not fitting:
@@ -158,7 +161,7 @@ class OptionPrecedence(ConstructorRules):
         )
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
-        """Return remarks about settings that have no effect, in the custom key that applies to the parameter."""
+        """Return a remark for each setting without effect in the custom key that applies to the parameter."""
         key, found = self.winning_key(tensor), []
         for option in () if key is None else self.key_settings(key):
             like = nearest(option, _OF_A_KEY, likeness=0.6)

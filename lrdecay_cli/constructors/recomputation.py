@@ -132,11 +132,11 @@ class KeyMatches(msgspec.Struct, frozen=True):
     wins: tuple[str, ...]
     """Trainable parameters to which this key applies."""
     overridden: Mapping[str, str]
-    """Trainable parameters with this key in their names to which another key applies, each with the other key."""
+    """For each trainable parameter that this key matches but to which another key applies: the other key."""
     frozen: tuple[str, ...]
     """Frozen parameters with this key in their names. No key has an effect on them."""
     duplicates: tuple[str, ...]
-    """Further names of shared tensors that contain this key. Keys apply only to the first name of a tensor."""
+    """Names that contain this key, but are not the first name of their tensor. No key applies to such a name."""
     switches_off: Mapping[str, tuple[str, ...]]
     """For each multiplier, such as ``norm_decay_mult``: the parameters of :attr:`wins` that it would change without
     this key.

@@ -69,7 +69,9 @@ class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
     order then applies.
     """
     dot_before_own: bool = False
-    """True if the constructor searches in ``.weight``, not ``weight``, for a parameter of the model itself."""
+    """True if the constructor adds a leading dot to the name of a parameter that the model itself registers, for
+    example ``.weight``, before it searches for custom keys in the name.
+    """
 
     def searched_name(self, tensor: Tensor) -> str:
         """Return the name of a parameter in which the constructor searches for custom keys.
@@ -91,7 +93,7 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """The class name, as registered."""
     project: str
-    """The name of the project in messages: ``mmdet``."""
+    """The name of the project in messages, for example ``mmdet``."""
     package: str
     """The package that defines the class. A class with the same name in another package is another constructor."""
     scope: str = ""
@@ -171,7 +173,9 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     make_rules: Callable[[ConstructorInputs, Sequence[str], LayerDepth | None], ConstructorRules] | None = None
-    """Function that returns the formulas for one model with a non-empty ``paramwise_cfg``.
+    """Function that returns the formulas for one model.
+
+    If ``paramwise_cfg`` is empty, it is called only if :attr:`makes_groups_without_options` is True.
 
     Its arguments are the inputs of the constructor, all parameter names as the constructor gets them, and the model's
     ``get_layer_depth`` if available. It raises DecayError if the constructor rejects the inputs.
@@ -181,12 +185,12 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """The name of the constructor with its project, for messages: ``mmdet's ClassName``."""
+        """The name of the constructor with its project, for messages. For example, ``mmdet's ClassName``."""
         return f"{self.project}'s {self.name}"
 
     @property
     def scoped_name(self) -> str:
-        """The class name with its scope, which works in every config: ``mmdet.ClassName``."""
+        """The class name with its scope, which works in every config. For example, ``mmdet.ClassName``."""
         return f"{self.scope}.{self.name}" if self.scope else self.name
 
     @property
@@ -298,6 +302,8 @@ class ConstructorInputs(msgspec.Struct, frozen=True):
     wrapper: Mapping[str, Any] = {}
     """The ``optim_wrapper`` of the config. If there are several optimizers, it contains their settings by name."""
     modules: Mapping[str, Module] = {}
-    """Every module with parameters, by its path in the model that the constructor gets, in the model's order."""
+    """The modules that have parameters, in the model's order. The key is the module's path without the prefix of a
+    model wrapper, for example ``backbone.norm1``.
+    """
     gpus: int = 1
     """The number of GPUs of the training."""

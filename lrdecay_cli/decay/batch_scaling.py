@@ -2,7 +2,7 @@
 
 Source: mmengine 0.10.7, ``mmengine/runner/runner.py``, ``Runner.scale_lr``. mmengine multiplies the lr of every group
 (``group['lr'] * ratio``) after it builds the optimizer and before it builds the schedulers. ``lr_scale``, weight decay
-and the logged ``base_lr`` do not change. Gradient accumulation does not count.
+and the logged ``base_lr`` do not change. Gradient accumulation does not change the factor.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OPTION = "auto_scale_lr"
 
 
 def lr_factor(gpus: int, size: int, base_size: int | float) -> float:
-    """Return the factor by which ``auto_scale_lr`` multiplies every lr, computed in the same order as in mmengine."""
+    """Return the factor by which ``auto_scale_lr`` multiplies every lr, with the same rounding as in mmengine."""
     return float(gpus * size) / float(base_size)
 
 
@@ -82,11 +82,11 @@ def _scaled(built: Formula, factor: float) -> Formula:
 
 
 def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
-    """Return ``audited`` with lrs that have the ``auto_scale_lr`` factor of ``live``, not the factor of ``audited``.
+    """Return ``audited`` with its lrs scaled by the ``auto_scale_lr`` factor of ``live``.
 
-    ``audited`` is the map of an earlier audit, and ``live`` is the map of the running training. The factor depends on
-    the number of GPUs. An audit assumes 1 GPU, unless the user gave the number. If the user gave the number,
-    ``audited`` is returned unchanged.
+    ``audited`` is the map of an earlier audit, and ``live`` is the map of the running training. If the user does not
+    set the number of GPUs, an audit computes the factor for 1 GPU. If the user sets the number, ``audited`` is returned
+    unchanged.
     """
     if (
         not live.batch

@@ -86,7 +86,7 @@ AUTO: Literal["auto"] = "auto"
 
 OPTIONS = ("num_layers", "decay_rate", "decay_type", "backbone", "layers", "custom_keys", "strict_compat")
 # Options of mmengine 0.10.7's default constructor, which mmdet's decay constructor inherits and ignores.
-_NO_DECAY = "remove the option: norm layers, biases and 1-D tensors have no weight decay here"
+_NO_DECAY = "remove the option: lrdecay's constructor gives norm layers, biases and 1-D tensors no weight decay"
 _BY_KEY = "remove the option, and use custom_keys"
 ELSEWHERE = {
     **dict.fromkeys(("norm_decay_mult", "bias_decay_mult", "flat_decay_mult"), _NO_DECAY),
@@ -112,8 +112,8 @@ class ConstructorOptions:
     """
     custom_keys: tuple[CustomKey, ...] = ()
     strict_compat: bool = False
-    """True to use exactly mmdet's layer ids and exemptions, or mmpretrain's layer ids for backbones that mmdet does not
-    support.
+    """True to use exactly mmdet's layer ids and exemptions from weight decay. For backbones that mmdet does not
+    support, mmpretrain's layer ids are used.
     """
     passed_over: tuple[str, ...] = ()
     """Options of mmengine's default constructor that the config sets.

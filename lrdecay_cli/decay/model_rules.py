@@ -117,13 +117,13 @@ LayerId = Callable[[str, int], Formula]
 
 
 def _layers(options: ConstructorOptions, names: list[str], backbone: BackboneClasses) -> tuple[int, LayerId, bool]:
-    """Return how the layers of the backbone are numbered.
+    """Return the layer numbers of the backbone.
 
     Returns:
         Three values:
 
         - the ``num_layers`` that fits the backbone; -1 if this number is unknown
-        - the function for layer ids
+        - the function that returns the layer id of a parameter
         - True if any other ``num_layers`` is an error
     """
     if options.layers:

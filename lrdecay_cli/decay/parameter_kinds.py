@@ -18,9 +18,9 @@ Kind = Literal[
 ]
 """Kinds of parameters that are usually exempt from weight decay.
 
-=================  =====================================================================================
+=================  ========================================================================================
 kind               the parameter
-=================  =====================================================================================
+=================  ========================================================================================
 norm               belongs to a normalisation layer, torch's or a custom one (RMSNorm, GRN)
 bias               is the bias of any other layer
 position           is an absolute position embedding
@@ -29,12 +29,13 @@ position-network   belongs to a small network that computes relative position bi
 token              is a learnable token: class, mask, register or distillation
 query              is a learned query, object or level embedding of a decoder
 layer-scale        is a gain per channel on a residual branch
-scale              is a learned factor of an attention or of logits, at most one for each head
-=================  =====================================================================================
+scale              is a learned factor of logits or of an attention, at most one for each attention head
+=================  ========================================================================================
 
 If published lists of exempt parameters disagree, the majority decides. Mask2Former's lists (mmdet, mmseg and its own)
 contain query and level embeddings; Grounding DINO's lists do not. The lists of Swin V2, timm and OpenCLIP contain
-``logit_scale``; mmpretrain's list does not. No list contains the ``temperature`` of each head in XCiT and EdgeNeXt.
+``logit_scale``; mmpretrain's list does not. No list contains the ``temperature`` of each attention head in XCiT
+and EdgeNeXt.
 """
 
 # Class names: with the suffix, every parameter is a norm; with "norm" inside, only parameters that norms usually have.

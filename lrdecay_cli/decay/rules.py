@@ -145,8 +145,8 @@ def _group_name(provenance: Provenance) -> str:
     """Return mmdet's group name, such as ``layer_3_decay`` or ``layer_3_no_decay``, with the multipliers of custom
     keys.
 
-    Multipliers without effect are left out. Parameters with the same layer id, lr and weight decay have the same group
-    name. For example, a custom key with ``decay_mult=0`` gives ``no_decay``.
+    The name omits multipliers without effect, so parameters with the same layer id, lr and weight decay have the same
+    group name. For example, a custom key with ``decay_mult=0`` gives ``no_decay``.
     """
     assert provenance.layer_id is not None
     assert provenance.lr_scale is not None
@@ -181,7 +181,7 @@ def read_base_lr(base_lr: object) -> int | float:
     number = read_base(base_lr, "lr")
     if number is None:
         raise DecayError(
-            "the config sets no base lr, which the constructor scales",
+            "the constructor needs a base lr, but the config sets none",
             where=f"{OPTIMIZER}.lr",
             fix="set the optimizer's lr",
         )
@@ -220,7 +220,7 @@ def _serving(backbone_class: str | None, families: tuple[Family, ...]) -> Family
     served = ", ".join(str(family.classes) for family in families)
     ours = find_family(backbone_class)
     raise (ServedByOurs if ours else DecayError)(
-        f"{whose} cannot decay a {backbone_class}",
+        f"{whose} has no layer decay for {backbone_class}",
         where="model.backbone",
         fix=f"it supports {served}" + (f"; lrdecay's own constructor supports {backbone_class}" if ours else ""),
     )

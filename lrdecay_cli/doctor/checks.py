@@ -34,7 +34,7 @@ def issues(found: Survey) -> tuple[Issue, ...]:
 
 
 def needs(found: Survey) -> tuple[Need, ...]:
-    """Return missing packages that some configs of an installed zoo need to build."""
+    """Return missing packages without which some configs of an installed zoo cannot be built."""
     return tuple(
         Need(known.package, known.zoo, known.folders, known.which, commands.install(found, known.install))
         for known in OPTIONALS
@@ -184,5 +184,5 @@ def _no_operators(found: Survey) -> Iterator[Issue]:
     package = found.packages.get("mmcv")
     if package is not None and package.operators is False:
         name = package.distributions[0] if package.distributions else f"mmcv {package.version}"
-        why = "lrdecay uses stubs: groups are correct, but training a detector that calls these operators fails"
+        why = "lrdecay uses stubs: groups are correct, but training a detector that needs compiled operators fails"
         yield Issue("info", "mmcv", f"{name} has no compiled operators", why, None)

@@ -62,9 +62,9 @@ def distributions(found: Survey, package: str) -> list[str]:
 
 
 def usual(found: Survey, package: str) -> str:
-    """Return the name of the distribution to install for a package.
+    """Return the name of the distribution to install for a package, for example ``mmcv-lite`` for mmcv.
 
-    This is the distribution that is installed. If a fork is installed, this is the original of the fork.
+    This is the distribution that is already installed. If only a fork is installed, this is the original distribution.
     """
     known = PROVIDERS[package]
     return next((name for name in distributions(found, package) if name in known), known[0])

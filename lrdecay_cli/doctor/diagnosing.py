@@ -61,7 +61,7 @@ def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
 
 
 def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
-    """Return the diagnosis after a test of the packages. A failed test becomes an error of the diagnosis.
+    """Test the packages, and return the diagnosis with the results. If the test fails, the diagnosis has an error.
 
     The test imports torch and every OpenMMLab package, lists the devices, and builds one model of each zoo.
 
@@ -94,7 +94,8 @@ def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Is
     The issues were found from version numbers.
 
     If no trial failed and a library such as mmdet was tried, errors become warnings. If a trial failed but no issue is
-    an error, an error for the first failed trial is added. Later failures are ignored, because they follow from it.
+    an error, an error for the first failed trial is added. The first failure causes the later failures, so these are
+    ignored.
     """
     failed = next((trial for trial in trials if not trial.ok), None)
     if failed is None:
@@ -111,7 +112,7 @@ def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Is
 
 
 def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str | None]:
-    """Return two values: the records that the child printed, and why the child failed (None if it succeeded)."""
+    """Return the records that the child process printed, and why this process failed (None if it succeeded)."""
     script = _CHILD.format(path=sys.path, modules=modules)
     with tempfile.TemporaryFile() as stderr:
         child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=stderr)

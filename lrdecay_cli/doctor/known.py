@@ -68,7 +68,7 @@ PAIRS = (
         "transformers",
         "<4.52",
         "error",
-        "mmpretrain's models cannot be imported, also not as backbones of mmdet; with transformers 4.56 or later,"
+        "mmpretrain's models, also as backbones of mmdet, cannot be imported; with transformers 4.56 or later,"
         " mmdet's models cannot be imported either",
         "transformers<4.46",
     ),
@@ -115,7 +115,7 @@ class Optional(NamedTuple):
     which: str = ""
     """Text for the report: the configs in ``folders`` that need the package; empty if all these configs need it."""
     versions: str = ""
-    """Versions of the package ``zoo`` that have such configs; empty for all versions."""
+    """Versions of the package in ``zoo`` that contain these configs: for example ``>=3.1``. Empty for all versions."""
 
 
 # Found in the sources of mmdet 3.3.0 and mmpretrain 1.2.0 and in the models of their zoos. Left out are packages that

@@ -63,7 +63,8 @@ def release(version: str | None) -> tuple[int, ...]:
 def asserted_ranges(found: Survey, library: str) -> dict[str, str]:
     """Return the version ranges that ``library`` asserts when it is imported: ``{"mmcv": ">=2.0.0rc4,<2.2.0"}``.
 
-    The bounds are two literals in its ``__init__.py``. Its metadata contains the ranges only for the installer ``mim``.
+    The bounds are literals in the library's ``__init__.py``. The library's metadata contains the ranges only for the
+    installer ``mim``.
     """
     text = found.text(library, "__init__.py")
     limits = dict(re.findall(r"^(\w+_m(?:in|ax)imum_version)\s*=\s*['\"]([^'\"]+)['\"]", text, re.MULTILINE)[::-1])

@@ -37,8 +37,8 @@ Aspect = Literal[
 ============  ==============================================  ====================================================
 aspect        before and after                                reported for
 ============  ==============================================  ====================================================
-added         None, its state                                 a name that only the second model has
-removed       its state, None                                 a name that only the first model has
+added         None, the tensor's state                        a name that only the second model has
+removed       the tensor's state, None                        a name that only the first model has
 renamed       the old name, the new name                      a module that moved with all its parameters unchanged
 state         ``grouped``, ``grouped twice``, ``frozen``,     ``frozen`` and ``missing`` tensors are in
               ``missing``, ``duplicate``                      no group, ``duplicate`` is another name of a tensor
@@ -105,7 +105,7 @@ class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: str
-    """The setting's path in the map: ``base_lr``, ``constructor.options.decay_rate``."""
+    """The setting's path in the map, for example ``constructor.options.decay_rate``."""
     before: Any
     after: Any
     before_option: Option | msgspec.UnsetType = msgspec.UNSET
@@ -122,7 +122,7 @@ class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def option(self) -> str:
-        """The setting's path in the config: ``optim_wrapper.paramwise_cfg.decay_rate``."""
+        """The setting's path in the config, for example ``optim_wrapper.paramwise_cfg.decay_rate``."""
         for prefix, path in _OPTIONS.items():
             if self.name == prefix or (prefix.endswith(".") and self.name.startswith(prefix)):
                 return path + self.name.removeprefix(prefix)
@@ -151,12 +151,12 @@ class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All differences in one layer or module: a row of ``diff --by layer`` or ``diff --by module``.
 
     ``lr_before`` is the mean lr in the first map, and ``lr_after`` in the second map. Both means use only tensors that
-    are trainable and in a group in both maps. Each tensor counts by its number of elements. Both means are null if
-    there is no such tensor, or if one of these tensors has no lr.
+    are trainable and in a group in both maps, weighted by the number of elements. Both means are null if there is no
+    such tensor, or if one of these tensors has no lr.
     """
 
     name: str
-    """The module's path, or the layer id. If the layer ids of the two maps differ: ``3 → 4``."""
+    """The module's path, or the layer id. For example, ``3 → 4`` if the layer id differs between the two maps."""
     tensors: int
     """Number of tensors in the first map, the second map or both."""
     parameters: int
@@ -207,7 +207,7 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     after_source: str = ""
     """The second config, map or checkpoint, as the user named it."""
     summary: tuple[str, ...] = ()
-    """Up to three sentences: what differs, what only one of the two maps contains, and why."""
+    """Up to three sentences: what differs, what only one of the two maps contains, and why the maps differ."""
     only_before: int = 0
     """Number of tensors that are in a group of the first map, but missing or without a group in the second map.
 

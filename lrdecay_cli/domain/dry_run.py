@@ -69,7 +69,7 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Null if the group has no trainable tensor, or if no group changes.
     """
     expected: float | None
-    """The group's lr divided by the highest lr of a group."""
+    """The expected value of ``step``: the group's lr divided by the highest lr of all groups."""
     decay: DecayUse | None
     """How the optimizer applies weight decay to the group, measured in a step in which all gradients are zero.
 
@@ -106,16 +106,16 @@ class GroupRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     last_weight_decay: float | None
     first: LrAt
     after_warm_up: LrAt | None
-    """The lr in the first iteration after warm-up. Null without a warm-up that ends within the run."""
+    """The lr in the first iteration after warm-up. Null if there is no warm-up, or if the run ends during warm-up."""
     peak: LrAt
     """The highest lr of the group, and the first iteration with this lr."""
     last: LrAt
     causes: tuple[Cause, ...]
-    """What changed the group's lr after construction, such as hooks: one entry for each, with its first change."""
+    """What changed the group's lr after construction, for example a hook, and the iteration of its first change."""
     effect: Effect | None
     """How much an optimizer step changes the group. Null if the optimizer could not take a step."""
     from_gpus: tuple[Formula, ...] = ()
-    """Those formulas of the group's lr and weight decay in which the number of GPUs occurs."""
+    """The formulas of the group's lr and weight decay that contain the number of GPUs."""
 
 
 class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

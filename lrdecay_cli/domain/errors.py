@@ -1,4 +1,4 @@
-"""The exceptions with a message for the user."""
+"""The exceptions whose message is shown to the user."""
 
 from __future__ import annotations
 

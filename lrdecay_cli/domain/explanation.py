@@ -61,7 +61,7 @@ class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     condition: str = ""
     """The condition for the rule, as a verb phrase. For example: ``be a bias, but not in a norm or offset layer``."""
     premise: str = ""
-    """The condition without its exceptions. For example: ``be a bias``."""
+    """The condition for the rule, without exceptions. For example: ``be a bias``."""
     basis: Basis | Literal["state"] = "computed"
     """The type of the rule, for example ``custom_key``. ``state``: a rule about whether the parameter is in a group."""
     cause: str = ""
@@ -104,7 +104,7 @@ class Divergence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     there: str
     """The rule that applies to the members of the group."""
     here: str
-    """The outcome of this rule for the parameter, and the rule that applies instead."""
+    """The outcome of the members' rule for the parameter, and the rule that applies to the parameter instead."""
     needed: str
     """The change to the parameter after which the rule of the members would apply to it."""
 

@@ -63,8 +63,8 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Identifier made from rule, config, option and parameters. It does not depend on line numbers."""
     suppressed: Suppression | None = None
     place: Place | msgspec.UnsetType = msgspec.UNSET
-    """The file and line that set the option. Unset if there is no option, or if only running the config gives the
-    value.
+    """The file and line that set the option. Unset if the finding has no option, or if the text of the config does not
+    show where the option is set.
     """
     replaces: tuple[Place, ...] = ()
     """Earlier places (file and line) that also set the option, in order. ``place`` overrides them."""
@@ -265,13 +265,13 @@ class ExampleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The files of a rule's example, as text. An empty text means that the example has no such file."""
 
     config: str
-    """The lines that the config adds to the base config. ``rule --all`` shows the base config."""
+    """The lines that this example adds to the base config, which all examples share (``RulePages.base``)."""
     plugin: str
     """The source of a module that the config imports."""
     settings: str
     """The content of ``lrdecay.toml``."""
     baseline: str | None
-    """The lines that the config added to the base config when the baseline was written. Null without a baseline."""
+    """The lines of ``config`` at the time when the baseline was written. Null if the example has no baseline."""
     program: str = ""
     """A program with a model and an optimizer, which calls ``lrdecay_cli.audit_optimizer``. It replaces the config."""
 

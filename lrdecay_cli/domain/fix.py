@@ -245,4 +245,4 @@ def _container_of(config: Any, keys: Keys, *, make: bool) -> tuple[Any, Any]:
             node = node[key]
         else:
             raise EditError(f"{path} has no key {key!r}")
-    raise EditError("the config itself is not an option")
+    raise EditError("the path of the option is empty")

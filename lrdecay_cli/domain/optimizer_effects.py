@@ -110,7 +110,7 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     rewrites_lr: bool = False
     """True if the optimizer's step assigns ``group['lr']``."""
     options: Mapping[str, Any] = {}
-    """The options of the measurement. All other options have their defaults."""
+    """The optimizer's options in the measurement. All options that are not listed have their defaults."""
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from lrdecay_cli.text.python_source import as_python
 ORIGINS_SCHEMA_VERSION = 1
 
 COMMAND_LINE = "--cfg-options"
-"""The file name of a :class:`Place` on the command line. The line is then the number of the option, counted from 1."""
+"""``Place.file`` of an option on the command line. ``Place.line`` is then the option's number, counted from 1."""
 
 Mechanism = Literal["assignment", "edit", "data", "cfg-options", "scope"]
 """How an option gets its value:
@@ -63,20 +63,20 @@ class Via(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Passage
     name: str
     place: Place
-    """The place at which the config uses the name."""
+    """The file and line at which the config uses the name."""
 
 
 class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A value of an option, and the place that sets it."""
+    """A value of an option, and the file and line that set it."""
 
     value: Any = None
     """The value in JSON types; null also if the value is unknown."""
     unknown: str = ""
     """Why lrdecay does not know the value without running the config. Empty if lrdecay knows the value."""
     place: Place
-    """The place of the expression that gives the value."""
+    """The file and line of the expression that gives the value."""
     key: Place | None = None
-    """The place of the key, keyword or assignment target of the option. Null for an entry of a list."""
+    """The file and line of the option's key, keyword or assignment target. Null for an entry of a list."""
     text: str
     """The source text of the expression, without line breaks."""
     constant: bool
@@ -91,7 +91,7 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An option of the merged config, with the place that sets it and the values that it overrides.
+    """An option of the merged config, with the file and line that set it, and the earlier values that it overrides.
 
     A dict or list is an option only if it is empty. Otherwise each of its entries is an option.
     """
@@ -105,7 +105,7 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The result of the command ``where``: for each option of a config, the place that sets it."""
+    """The result of the command ``where``: for each option of a config, the file and line that set it."""
 
     schema_version: int
     tool: Tool

@@ -32,7 +32,8 @@ def alike(first: float, other: float, *precisions: str | None) -> bool:
 def rounded(value: float, precision: str | None) -> float:
     """Return ``value`` rounded to ``precision``, such as ``float16``. If ``precision`` is None, do not round.
 
-    Rounds to nearest, ties to even, via float32, as ``torch.tensor(value, dtype=...)`` does.
+    The value is first rounded to float32 and then to ``precision``, as in ``torch.tensor(value, dtype=...)``. A value
+    in the middle between two numbers is rounded to the even number.
     """
     if precision is None or not math.isfinite(value):
         return value

@@ -10,7 +10,7 @@ import msgspec
 Basis = Literal[
     "computed", "name", "fallback", "reported", "observed", "exemption", "custom_key", "option", "given", "default"
 ]
-"""What determines a number of a parameter.
+"""What determines a number of a parameter: its layer id, lr scale, lr or weight decay.
 
 ==========  =========================================================  =============================================
 basis       what determines it                                         ``cause``

@@ -45,7 +45,7 @@ class ComingValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``lr``, or another option that schedulers change."""
     groups: tuple[str, ...]
     where: tuple[str, ...]
-    """Patterns that match exactly the parameters of these groups."""
+    """Name patterns that match all parameters of ``groups``, and no other parameters."""
     tensors: int
     iteration: int
     """The first iteration in which the values differ."""
@@ -56,7 +56,7 @@ class ComingValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The value in the last compared iteration of the first training. ``last_after`` is for the second training."""
     last_after: float
     rests_before: int
-    """First iteration from which the value of the first training is constant. ``rests_after``: the second training."""
+    """In the first training, the value is constant from this iteration. ``rests_after`` is for the second training."""
     rests_after: int
 
 
@@ -79,9 +79,9 @@ class Coming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: int
     """Number of parameter groups of the config."""
     saved: tuple[int | None, int | None]
-    """Number of schedulers in the checkpoint of the first training, and of the second training.
+    """Two numbers of schedulers: in the checkpoint of the first training, and in the checkpoint of the second training.
 
-    Null for a config, and for a checkpoint without schedulers.
+    Null if a training is given by a config, or if its checkpoint contains no schedulers.
     """
     restored: tuple[RestoredScheduler, ...]
     values: tuple[ComingValue, ...]

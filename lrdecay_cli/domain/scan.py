@@ -24,7 +24,7 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     status: str
     """``ok``, ``timeout``, ``crashed``, or the status of a :class:`lrdecay_cli.domain.errors.LrdecayError`."""
     problem: str = ""
-    """One line that says why the scan has no group map of the config; empty if it has one."""
+    """Why lrdecay could not build the group map of the config, in one line. Empty if lrdecay built the group map."""
     constructor: str | None = None
     backbone: str | None = None
     groups: int | None = None

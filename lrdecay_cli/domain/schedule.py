@@ -88,9 +88,9 @@ class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     converted: bool
     """True if mmengine converted the scheduler from epochs to iterations (``convert_to_iter_based``)."""
     begin: int
-    """The scheduler's first step, in its own unit: epochs or iterations."""
+    """The first epoch or iteration of the scheduler, depending on ``by_epoch``."""
     end: int | None
-    """The first step after the scheduler's last step, in its own unit: epochs or iterations. Null if it never ends."""
+    """The first epoch or iteration after the scheduler's last one. Null if the scheduler never ends."""
     first_step: int | None
     """The first step of the run in which the scheduler can change a value; null if there is no such step."""
     last_step: int | None
@@ -100,7 +100,7 @@ class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     monitor: str | None
     """The validation metric that a ReduceOnPlateau scheduler follows. The metric is unknown before the training."""
     options: Mapping[str, Any]
-    """The other settings of the scheduler in the config."""
+    """Settings of the scheduler in the config that have no attribute here, such as ``T_max``."""
     first_drop: int | None = None
     """For ReduceOnPlateau: the first epoch with a lower value if the metric never improves.
 
@@ -138,18 +138,18 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Names of the groups, in the optimizer's order."""
     layer_ids: tuple[int, ...]
     configured: tuple[float, ...]
-    """The lrs that the constructor set for these groups, each once, ascending.
+    """The distinct lrs that the constructor set in ``groups``, ascending.
 
-    There are several if a scheduler ignores the initial lrs and sets the same lr in all of these groups.
+    There are several lrs if a scheduler ignores the initial lrs and sets the same lr in all ``groups``.
     """
     tensors: int
     parameters: int
     where: tuple[str, ...]
-    """Name patterns that match exactly the parameters of these groups."""
+    """Name patterns that match all parameters of ``groups``, and no other parameters."""
     head: bool
     """True for the curve that contains the most parameters of head modules, such as ``bbox_head``."""
     moments: Mapping[str, Moments]
-    """For each scheduled option, such as ``lr``: its first, highest, lowest and last value, and that after warm-up."""
+    """For each scheduled option, such as ``lr``: its important values, for example the highest value."""
     values: Mapping[str, tuple[float, ...]]
     """For each scheduled option, the values at the steps of :attr:`Schedule.samples`."""
 
@@ -162,7 +162,7 @@ class LogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group: str | None
     """The group whose lr is logged: the first group of an optimizer. Null for ``base_lr``, which has no group."""
     curve: int | None
-    """Index of the curve that contains this group."""
+    """Index in :attr:`Schedule.curves` of the curve that contains the logged group. Null for ``base_lr``."""
     moments: Moments
 
 
@@ -191,10 +191,10 @@ class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     hooks: tuple[str, ...]
-    """Hooks that ran, in their order."""
+    """The hooks of the dry run, in the order in which they ran."""
     setters: tuple[Setter, ...]
     states: tuple[StateChange, ...]
-    """Parameters that start or stop requiring a gradient. Each ``iteration`` in a cause is a step of the schedule."""
+    """Parameters that start or stop requiring a gradient. ``cause.iteration`` counts steps of the schedule."""
     left_out: tuple[LeftOut, ...]
     in_validation: tuple[LeftOut, ...]
     """Hooks and schedulers that may change lrs during validation. The dry run does not run validation."""

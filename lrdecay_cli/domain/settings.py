@@ -14,8 +14,8 @@ Condition = int | float | str
 
 
 class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A condition on the parameters that match a pattern: ``[[tool.lrdecay.assert]]``, or ``[[assert]]`` in a
-    lrdecay.toml.
+    """A condition on the parameters that match a pattern: ``[[tool.lrdecay.assert]]``, or ``[[assert]]`` in
+    ``lrdecay.toml``.
     """
 
     parameters: str
@@ -42,7 +42,7 @@ class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     table: str = ""
     """The table of the settings file that contains the assertion: ``tool.lrdecay.assert``."""
     number: int = 0
-    """Number of the assertion among the entries of this table, from 1."""
+    """Position of the assertion in ``table``, counted from 1."""
 
     @property
     def key(self) -> str:
@@ -53,7 +53,7 @@ class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A suppression of findings: ``[[tool.lrdecay.suppress]]``, ``[[suppress]]`` in a lrdecay.toml, or a comment in a
+    """A suppression of findings: ``[[tool.lrdecay.suppress]]``, ``[[suppress]]`` in ``lrdecay.toml``, or a comment in a
     config.
     """
 

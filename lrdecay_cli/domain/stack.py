@@ -23,7 +23,7 @@ class PackageChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A package that has another distribution or version in the second map."""
 
     package: str
-    """Import name of the package. If a map records no distribution, this is also the name of its distribution."""
+    """Import name of the package, also used as the distribution name if a map does not record the distribution."""
     before: Distribution
     after: Distribution
 
@@ -35,7 +35,7 @@ Cause = Literal["stack", "zoo", "config", "config or stack"]
 cause            what differs
 ===============  ======================================================================================
 stack            the packages; the resolved config is the same
-zoo              the packages, and with them the config that they contain under this name (``mmdet::…``)
+zoo              the packages, and the config ``mmdet::…``, which is part of a package
 config           the config or its overrides; the packages are the same
 config or stack  config and packages; the config may inherit from a package, so either may be the cause
 ===============  ======================================================================================

@@ -39,7 +39,7 @@ class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aspect: str = ""
     """What differs in the parameters, for example ``shape``: one of :data:`lrdecay_cli.domain.change.Aspect`."""
     proven: bool = False
-    """True if a test build proves the cause. It uses the first environment's options in the second environment."""
+    """True if a build in the second environment with the first environment's options proves the cause."""
 
 
 class ChangedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -84,11 +84,11 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasons: tuple[str, ...]
     """The reasons for the suggested options. Each reason is one sentence."""
     faults: tuple[Finding, ...]
-    """Findings about the config's own layer decay. Empty if the layer decay fits, or if the config has none."""
+    """Findings about the config's own layer decay. Empty if it fits, or if the config has no layer decay."""
     fits: bool
     """True if the config has a layer decay that fits the model."""
     kept: tuple[Option, ...] = ()
-    """Options in the config's own ``paramwise_cfg`` that the suggestion keeps, such as custom keys of the head."""
+    """Options in the config's own ``paramwise_cfg`` that the suggestion keeps, such as ``custom_keys['roi_head']``."""
     left_out: tuple[Option, ...] = ()
     """Options in the config's own ``paramwise_cfg`` that the suggestion drops."""
     refused: str = ""
@@ -114,7 +114,7 @@ class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
     refused: str
     """The error that the config's own constructor raises; empty if the config builds."""
     kept: tuple[Option, ...]
-    """Options in the config's own ``paramwise_cfg`` that the suggestion keeps, such as custom keys of the head."""
+    """Options in the config's own ``paramwise_cfg`` that the suggestion keeps, such as ``custom_keys['roi_head']``."""
     left_out: tuple[Option, ...]
     """Options in the config's own ``paramwise_cfg`` that the suggestion drops."""
     snippet: str
@@ -128,11 +128,14 @@ class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
     after: tuple[Layer, ...]
     """The layers with the suggestion; the same as ``before`` if the config's own layer decay fits."""
     effect: tuple[Effect, ...] = ()
-    """The effect of the suggestion on each module, in the model's order. Empty if there is nothing to compare."""
+    """The effect of the suggestion on each module, in the model's order.
+
+    Empty if the config's own layer decay fits, or if the present config does not build.
+    """
     backbone_effect: Effect | None = None
     """The effect of the suggestion on the whole backbone."""
     variant: Variant | None = None
-    """The suggestion without custom keys that multiply the lr of the whole backbone. Null without such keys."""
+    """The suggestion without custom keys that multiply the lr of the whole backbone. Null if there are no such keys."""
 
     def headline(self) -> str:
         """Return one line with the suggested layer decay. If the config's own layer decay fits, the line says so."""

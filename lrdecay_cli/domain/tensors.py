@@ -26,7 +26,7 @@ grouped          is in a group and trains
 frozen_in_group  is in a group, but ``requires_grad`` is False
 frozen           is in no group, and ``requires_grad`` is False
 missing          is trainable but in no group: no optimizer updates it
-duplicate        is listed under its first name, and this is another name of this tensor
+duplicate        is shared, and this is a further name: the map lists it by its first name
 ===============  ==========================================================================
 
 ``requires_grad`` is the value in the first iteration: ``model.train()`` may change it after the optimizer is built.
@@ -47,7 +47,7 @@ class GroupedParameter(Parameter, frozen=True, forbid_unknown_fields=True):
     requires_grad: bool
     """False if the parameter was frozen before the constructor grouped it, or if ``model.train()`` froze it later."""
     provenance: Provenance | None
-    """The formulas and results of lrdecay's rules, to compare with the real group. Null if lrdecay has no rules."""
+    """The formulas for the numbers of the group, and their results. Null if lrdecay does not know the formulas."""
     foreign: bool = False
     """True if the optimizer updates the tensor but the model does not register it. Its name comes from the group."""
 
@@ -56,7 +56,7 @@ class Duplicate(Parameter, frozen=True, forbid_unknown_fields=True):
     """Another name of a shared tensor, which the map lists under its first name."""
 
     of: str
-    """The first name of the tensor."""
+    """The name under which the map lists the tensor: the first of its names in the model's order."""
 
 
 class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
@@ -126,7 +126,7 @@ class Tensor(Brief, frozen=True):
     foreign: bool = False
     """True if the optimizer updates the tensor but the model does not register it."""
     of: str = ""
-    """For a duplicate: the first name of the tensor. Otherwise empty."""
+    """For a further name of a shared tensor: the tensor's first name in the model. Otherwise empty."""
     times: int = 1
     """How many times groups list the tensor.
 
@@ -137,7 +137,7 @@ class Tensor(Brief, frozen=True):
     averaged: bool = False
     """True if the tensor is in a moving average of another module. Such a tensor needs no optimizer."""
     later: tuple[tuple[ParameterGroup, Provenance | None], ...] = ()
-    """If several optimizers update the tensor alternately: its groups in the other optimizers, with formulas."""
+    """If several optimizers update the tensor alternately: its groups besides ``group``, each with its formulas."""
 
     @property
     def lr(self) -> float | None:
@@ -223,7 +223,7 @@ class Tensor(Brief, frozen=True):
 
     @property
     def traits(self) -> tuple[Trait, ...]:
-        """The types of the tensor's module that mmengine's default constructor distinguishes, such as ``("norm",)``."""
+        """The traits of the tensor's module, for example ``("norm",)``. Empty if no module registers the tensor."""
         return self.module.traits if self.module else ()
 
     @property

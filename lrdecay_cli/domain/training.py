@@ -37,7 +37,9 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     misfit: str | None
     """Why a run of this config cannot resume from the checkpoint. Null if it can, or if no config was given."""
     unclaimed: int
-    """Number of saved tensors in no group: buffers and frozen parameters. 0 if the user gave a config that fits."""
+    """Number of saved tensors in no group: buffers and frozen parameters. 0 if ``config`` is set and ``misfit`` is
+    null.
+    """
 
 
 class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +67,7 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Any]
     """The options of the optimizer in the config, except its class, lr and weight decay."""
     types: Mapping[str, str] = {}
-    """Class name by optimizer name. The name is empty if there is only one optimizer."""
+    """The class name of each optimizer, by optimizer name. A single optimizer has an empty optimizer name."""
     effects: Mapping[str, OptimizerEffects] = {}
     """How each optimizer uses lr and weight decay, by optimizer name. Optimizers with unknown effects are left out."""
     turns: tuple[tuple[str, ...], ...] | msgspec.UnsetType = msgspec.UNSET
@@ -132,7 +134,7 @@ class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Class name of the module."""
     traits: tuple[Trait, ...]
     parameters: tuple[str, ...]
-    """Names of the parameters within the module, in the order of registration: ``("weight", "bias")``."""
+    """Names of the parameters within the module, in the order of registration, for example ``("weight", "bias")``."""
 
 
 class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -190,7 +192,7 @@ class RefusedScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A scheduler that mmengine's Runner cannot build, or that raises an exception when it steps."""
 
     option: str
-    """Path in the config of the scheduler, of the setting that mmengine rejects, or of ``param_scheduler``."""
+    """The config option that mmengine rejects: a scheduler, a setting of a scheduler, or ``param_scheduler``."""
     problem: str
     """The exception of mmengine, or a description of the problem."""
     # The name in maps of schema 2, which stay readable.
@@ -204,7 +206,7 @@ class UnrunCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     """Class name of the hook, loop or strategy."""
     option: str
-    """Path in the config of the settings of this hook, loop or strategy."""
+    """The config option that contains the settings of the hook, loop or strategy, for example ``train_cfg``."""
     may: tuple[Literal["lr", "freezing", "groups"], ...]
     """What the code may change, according to its source code. Empty if unknown.
 
@@ -247,7 +249,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refused_schedulers: tuple[RefusedScheduler, ...] | msgspec.UnsetType = msgspec.UNSET
     """The schedulers in ``param_scheduler`` that mmengine rejects. Unset if it accepts all of them."""
     unwritable: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Paths in the config of values that mmengine cannot write as text. Unset if there are none."""
+    """Config options whose values mmengine cannot write as text. Unset if there are none."""
     unrun: tuple[UnrunCode, ...] | msgspec.UnsetType = msgspec.UNSET
     """Hooks, training loops and strategies that may change which parameters train, and at which lr. Unset if there are
     none.
@@ -336,7 +338,8 @@ class OnOtherGpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The batch size and the number of GPUs for which the groups were computed.
 
-    A map has this record only if a number depends on one of the two, or if the user gave the batch size.
+    A map has this record in three cases: an lr or weight decay depends on the number of GPUs, ``auto_scale_lr`` is on,
+    or the user gave a launch option such as ``--batch-size``.
     """
 
     gpus: int

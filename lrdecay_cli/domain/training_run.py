@@ -95,7 +95,7 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The last iteration in the log."""
     planned_iterations: int
     iterations_per_epoch: int | None
-    """Number of iterations per epoch. Null if the number is unknown, and the planned lrs do not depend on it."""
+    """Number of iterations per epoch. Null if the number is unknown; the planned lrs then do not depend on it."""
     iterations_per_epoch_from: str
     """The source of ``iterations_per_epoch`` in words, such as ``the log``."""
     gpus: int | None

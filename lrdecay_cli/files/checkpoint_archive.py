@@ -115,7 +115,7 @@ def _pickle_of(archive: zipfile.ZipFile, size: int, path: str) -> bytes:
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size for entry in entries):
         raise _refused("has compressed entries, which torch.save never writes", path)
     if sum(entry.file_size for entry in entries) > size:
-        raise _refused("declares entries that are larger than the file", path)
+        raise _refused("declares more data than the file contains", path)
     if pickles[0].file_size > _LARGEST_PICKLE:
         raise _refused(f"contains more than {_LARGEST_PICKLE >> 20} MiB besides its tensors", path)
     return archive.read(pickles[0])

@@ -43,7 +43,7 @@ def find_config(given: str) -> Path:
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=given) from error
     if path.is_dir():
-        raise LrdecayError("is a directory, not a config", where=given, fix="give one config file")
+        raise LrdecayError("the path is a directory, not a config", where=given, fix="give one config file")
     if not path.exists():
         package, colon, in_zoo = given.partition(":")
         if not colon:
@@ -53,7 +53,7 @@ def find_config(given: str) -> Path:
             fix = f"write {package}{SEPARATOR}{in_zoo.lstrip(':')} for a config of {package}'s zoo"
         raise LrdecayError("no such config", where=given, fix=fix)
     if not path.is_file():
-        raise LrdecayError("is not a regular file", where=given)
+        raise LrdecayError("the path is not a regular file", where=given)
     if path.suffix not in SUFFIXES:
         raise LrdecayError(f"the name of a config ends in {', '.join(SUFFIXES)}", where=given)
     return path
@@ -69,7 +69,7 @@ def config_path(given: str) -> Path | None:
 
 
 def config_places(given: str) -> list[Path]:
-    """Return the paths at which a config may be. The first existing path is the config.
+    """Return the possible paths of a config. The first path that exists is the config.
 
     Raises:
         LrdecayError: the config's package is not installed.
@@ -79,7 +79,7 @@ def config_places(given: str) -> list[Path]:
 
 
 def zoo_folders(package: str, *, given: str) -> list[Path]:
-    """Return the folders in which a package may have configs.
+    """Return the folders that possibly contain the configs of a package.
 
     Raises:
         LrdecayError: the package is not installed. The error starts with ``given``.

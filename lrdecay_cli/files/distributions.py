@@ -91,7 +91,7 @@ def _contains_package(record: Path, package: str) -> bool:
 
 
 def _is_editable(record: Path, folder: Path) -> bool:
-    """True if ``record`` is the metadata folder of an editable install, and its checkout contains the package."""
+    """True if ``record`` is the metadata folder of an editable install whose checkout contains ``folder``."""
     try:
         source = msgspec.json.decode(_read(record / "direct_url.json"), type=_Source)
     except msgspec.DecodeError:

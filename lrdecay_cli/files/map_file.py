@@ -156,7 +156,7 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
     import json
 
     if raw.startswith(TEXT_BASELINE):
-        fix = "give the config, or a group map: lrdecay baseline CONFIG --form json"
+        fix = "give the config, or make a group map: lrdecay baseline CONFIG --form json"
         return LrdecayError("the file is a text baseline, not a group map", where=path, fix=fix)
     if not raw.strip():
         if path == "-":

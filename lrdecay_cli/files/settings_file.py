@@ -67,7 +67,10 @@ def option_value(key: str, text: str, where: str) -> Any:
 
 
 def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
-    """Return lrdecay's settings, or None, and the prefix of a key in error messages: ``tool.lrdecay.`` or empty."""
+    """Return two values: lrdecay's settings, and the prefix of their keys in error messages, such as ``tool.lrdecay.``.
+
+    The settings are None for a pyproject.toml without lrdecay settings.
+    """
     tool = document.get("tool")
     if isinstance(tool, Mapping) and "lrdecay" in tool:
         beside = [key for key in document if key != "tool"]

@@ -61,7 +61,7 @@ def is_work_dir(source: str) -> bool:
 
 
 def read_stamps(work_dir: str) -> list[Stamp]:
-    """Return all starts of the training with a logged lr, in the order of their time stamps.
+    """Return all starts of the training that logged an lr, in the order of their time stamps.
 
     Raises:
         LrdecayError: ``work_dir`` is not a directory, cannot be read, or has no log with an lr.
@@ -77,10 +77,13 @@ def read_stamps(work_dir: str) -> list[Stamp]:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=work_dir) from error
     if not found:
         if not folders:
-            problem = "has no folder <time stamp>/vis_data, into which mmengine's LocalVisBackend writes the log"
+            problem = (
+                "the work directory has no folder <time stamp>/vis_data,"
+                " into which mmengine's LocalVisBackend writes the log"
+            )
             fix = "give the work_dir of a training with LocalVisBackend in its vis_backends"
         else:
-            problem = f"has no lr in the logs of {folders[-1].name}: no iteration has been logged yet"
+            problem = f"the logs of {folders[-1].name} contain no lr: no iteration has been logged yet"
             fix = "wait until LoggerHook writes a log line, or set a smaller interval of LoggerHook"
         raise LrdecayError(problem, where=work_dir, fix=fix)
     return found
@@ -105,12 +108,14 @@ def dumped_config(work_dir: str) -> str:
         return str(stamped[-1])
     if beside:
         names = ", ".join(Path(path).name for path in beside[:4])
-        raise LrdecayError(f"has several configs: {names}", where=work_dir, fix="give one of these configs")
-    raise LrdecayError("has no dumped config", where=work_dir, fix="give the config of the training")
+        raise LrdecayError(
+            f"the work directory has several configs: {names}", where=work_dir, fix="give one of these configs"
+        )
+    raise LrdecayError("the work directory has no dumped config", where=work_dir, fix="give the config of the training")
 
 
 def checkpoints(work_dir: str) -> list[str]:
-    """Return the checkpoints in a work directory: first those without a number, then the others by falling number."""
+    """Return the checkpoints in a work directory: those without a number, then the others from the highest number."""
 
     def number(path: Path) -> float:
         numbers = re.findall(r"\d+", path.stem)
@@ -138,7 +143,7 @@ def last_checkpoint(work_dir: str) -> str:
     plain = [path for path in found if not Path(path).name.startswith("best_")] or found
     if not plain:
         fix = "give a .pth file, or train with CheckpointHook"
-        raise LrdecayError("has no checkpoint", where=work_dir, fix=fix)
+        raise LrdecayError("the work directory has no checkpoint", where=work_dir, fix=fix)
     return plain[0]
 
 

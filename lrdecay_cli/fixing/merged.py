@@ -68,7 +68,8 @@ def edited(before: dict[str, Any], edit: Edit) -> dict[str, Any]:
 def check_change(found: Mapping[str, Any], expected: Mapping[str, Any], edit: Edit, variables: frozenset[str]) -> None:
     """Raise Refused if the merged config ``found`` differs from the merged config ``expected``.
 
-    The values of ``variables`` may differ, except names that mmengine reads, such as ``model``, and the edited name.
+    Only the values of ``variables`` may differ. The edited name, and names that mmengine reads, such as ``model``, must
+    always have equal values.
     """
     for key in {*found, *expected} - (variables - _READ - {edit.keys[0]}):
         if key not in found or key not in expected or not is_same(found[key], expected[key]):

@@ -63,7 +63,10 @@ class Display(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The innermost part of an option's path that the dict and list literals of a file contain."""
+    """How many keys of an option's path a file contains, and the value at the last of these keys.
+
+    For example, a file with ``model = dict(type="FasterRCNN")`` contains one key of ``model.backbone.depth``.
+    """
 
     depth: int
     """Number of keys of the path that were found."""
@@ -118,7 +121,7 @@ class Script:
         return offset + bisect.bisect_left(self._removed, offset) if self._removed else offset
 
     def offsets(self, place: Place) -> tuple[int, int]:
-        """Return the start and end offset of a place, which has lines and columns."""
+        """Return the start and end offset of ``place``, which contains line and column numbers."""
         lines = [0, *(match.end() for match in re.finditer("\n", self.text))]
         return lines[place.line - 1] + place.column - 1, lines[place.end_line - 1] + place.end_column - 1
 
@@ -132,10 +135,10 @@ class Script:
         return name in self._stored
 
     def find(self, keys: Keys) -> Found | None:
-        """Return the innermost part of the path ``keys`` that the file contains.
+        """Return how many keys of the path ``keys`` the file contains, and the value at the last of these keys.
 
-        For example, ``model`` if the file has a dict ``model`` without the next key. The search follows dict and list
-        literals. Returns None if the file does not assign the first key.
+        The search follows variables, dict literals and list literals. Returns None if the file does not assign the
+        first key.
         """
         statement: ast.stmt | None = None
         if self.is_python:
@@ -165,9 +168,10 @@ class Script:
         return None
 
     def _resolved(self, value: ast.expr, variables: frozenset[str]) -> tuple[ast.expr, frozenset[str]]:
-        """Return two values: the expression that is assigned to a variable, and the names of all such variables so far.
+        """Return the expression that is assigned to the variable ``value``, and ``variables`` with the variable's name.
 
-        This applies to a variable that is assigned once. For any other expression, return ``value`` itself.
+        If this expression is a variable too, it is followed in the same way. The result is ``value`` and ``variables``
+        if ``value`` is not a variable, or if the file assigns the variable several times.
         """
         while isinstance(value, ast.Name) and value.id not in variables and self._stored.count(value.id) == 1:
             found = self._assigned(value.id)

@@ -41,7 +41,7 @@ class Format(NamedTuple):
     commands: tuple[str, ...] = ()
     """The commands that support the format; empty for all commands."""
     needs: tuple[str, str, str] | None = None
-    """Three texts about an optional package that the format needs: its import name, its name, and how to install it."""
+    """The optional package that the format needs: its import name, its name in messages, and a fix that installs it."""
 
 
 FORMATS = {

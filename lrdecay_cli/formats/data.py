@@ -26,7 +26,7 @@ def json_text(document: msgspec.Struct) -> str:
 def ndjson_lines(document: msgspec.Struct) -> str:
     """Return one line of JSON for each record of the document. Raises LrdecayError if the document has no records."""
     if not isinstance(document, (CheckResult, Scan)):
-        raise LrdecayError("ndjson is only for scan and check", fix="use json")
+        raise LrdecayError("ndjson is only for scan, merge and check", fix="use json")
     return "".join(msgspec.json.encode(record).decode() + "\n" for record in document.records)
 
 
@@ -60,9 +60,11 @@ def python_code(report: Report, canvas: Canvas) -> str:
 
 
 def _base_path(path: str | None, config: str) -> str:
-    """Return the path of a config for ``_base_`` in a file at ``path``.
+    """Return the path of ``config`` to write as ``_base_`` into the output file.
 
-    If ``path`` is None (stdout), the file is assumed to be next to the config.
+    Args:
+        path: the output file; None for stdout. The output is then assumed to be for a file next to ``config``.
+        config: the config from which the output file inherits.
     """
     if "::" in config:
         return config

@@ -27,11 +27,11 @@ class Fitting(msgspec.Struct, frozen=True):
     columns: tuple[int, ...]
     """Indexes of the columns to draw."""
     widths: tuple[int, ...]
-    """Width of each of these columns, in characters."""
+    """Width of each drawn column, in characters."""
     gap: int = 3
     """Number of spaces between columns."""
     bars: int = 0
-    """Number of bars in a line, each ``BAR_WIDTH`` wide: one next to each lr scale."""
+    """Number of bars in a row: one bar next to each lr scale. Each bar is ``BAR_WIDTH`` wide."""
 
     @property
     def width(self) -> int:
@@ -42,8 +42,8 @@ class Fitting(msgspec.Struct, frozen=True):
 def fit(table: Table, width: int | None) -> Fitting:
     """Return the widest layout of ``table`` that fits into ``width`` characters. None means no limit.
 
-    A table that is too wide first loses its bars. Then it gets narrow gaps and titles of several lines, then names of
-    several lines. Last, it loses columns from the right; columns marked as vital stay longest.
+    If a table is too wide, its bars are dropped first. Then the gaps become narrow and column titles are broken into
+    lines, then names. Last, columns are dropped from the right; columns marked as vital stay longest.
     """
     texts = [
         [cell_text(row[index], column.kind) for row in table.rows] or [""] for index, column in enumerate(table.columns)

@@ -60,7 +60,7 @@ def draw(group_map: GroupMap, ax: Any = None) -> Any:
     )
     # The head, with the highest layer id, is on top.
     ax.set_ylabel("parameter group")
-    ax.set_xlabel("learning rate (per step, logarithmic)")
+    ax.set_xlabel("learning rate (logarithmic scale)")
     ax.set_title(
         _plain(f"{group_map.config.path}: {group_map.model.type}, {group_map.optimizer.type}"), fontsize="medium"
     )

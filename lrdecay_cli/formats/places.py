@@ -29,7 +29,7 @@ class FilePlace(msgspec.Struct, frozen=True):
 def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
     """Return ``document`` if it is a result of ``check``, else raise LrdecayError."""
     if not isinstance(document, CheckResult):
-        raise LrdecayError(f"{format_name} is only for check", fix="use json")
+        raise LrdecayError(f"only the command check writes the format {format_name}", fix="use json")
     return document
 
 
@@ -76,7 +76,7 @@ def _file(config: str) -> tuple[Path, str] | None:
 
 
 def _line(path: Path, option: str) -> int:
-    """Return the line of a comment in a config, or of a table or key in a settings file; 1 if it is not found."""
+    """Return the line of a suppression comment in a config, or of a table or key in a settings file; 1 if not found."""
     word = option.rpartition(".")[2]
     # A table of the settings is identified by its number among the tables of that name.
     table = re.fullmatch(r"(\w+)\[(\d+)\]", word)

@@ -1,4 +1,6 @@
-"""Write findings as SARIF 2.1.0 for code scanning, with fingerprints and the documentation of their rules.
+"""Write findings as SARIF 2.1.0 for code scanning, with fingerprints and documentation.
+
+Each finding has a fingerprint. The log also contains the documentation of the rules that have findings.
 
 Source: OASIS, Static Analysis Results Interchange Format 2.1.0. Suppressed results are included and marked as
 suppressed.
@@ -100,7 +102,7 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
         for place in (*file_places(each.bases),) or (place_of(result, each.config),)
         if place is not None and (shown is None or place.file != shown.file)
     ]
-    related += [(place, "inherits the option of the finding") for place in dict.fromkeys(inheriting)]
+    related += [(place, "this file inherits the option of the finding") for place in dict.fromkeys(inheriting)]
     return {
         "ruleId": finding.code,
         "ruleIndex": rule_index,

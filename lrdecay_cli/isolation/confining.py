@@ -45,7 +45,7 @@ class Measure:
     """A restriction of a process, and whether the restriction is enforced."""
 
     what: str
-    """What the process cannot access, for example ``network``."""
+    """What the process must not use, for example ``network``."""
     by: str
     """The mechanism that enforces the restriction; empty if it is not enforced."""
     why_not: str = ""

@@ -14,7 +14,7 @@ from lrdecay_cli.files import find_config
 
 
 def check_config(config: str) -> None:
-    """Raise LrdecayError unless the config exists and torch and mmengine are installed."""
+    """Raise LrdecayError if the config does not exist, or if torch or mmengine is not installed."""
     find_config(config)
     check_stack(config)
 
@@ -29,7 +29,7 @@ def check_stack(config: str, *, file_type: str = "config", needed: Sequence[str]
         raise LrdecayError("the working directory no longer exists", where=config, fix=fix) from error
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
-        fix = 'pip install "lrdecay-cli[stack]" for all packages, or "lrdecay-cli[mmdet]" to keep your versions'
+        fix = 'pip install "lrdecay-cli[stack]"; to keep installed packages: pip install "lrdecay-cli[mmdet]"'
         are = "is" if len(missing) == 1 else "are"
         raise LrdecayError(
             f"a {file_type} needs {' and '.join(missing)}, which {are} not installed", where=config, fix=fix

@@ -123,7 +123,7 @@ class BuiltGroups:
     def finished(self, group_map: GroupMap, *, scale: bool = True) -> GroupMap:
         """Return ``group_map`` with the lrs that ``auto_scale_lr`` computes. With ``scale=False``, lrs stay unchanged.
 
-        If an lr or weight decay depends on the number of GPUs, the map also gets its formula.
+        If an lr or weight decay depends on the number of GPUs, the map also contains the formula of this value.
         """
         batch, numbers = self.batch, numbers_of(self.built)
         if self._asked:

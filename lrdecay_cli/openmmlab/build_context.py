@@ -30,7 +30,9 @@ from lrdecay_cli.openmmlab.stubs.model_files import no_remote_files, no_weights,
 
 @contextmanager
 def constructing(device: str, config_file: str | None = None, *, initialised: bool = False) -> Iterator[list[Stub]]:
-    """Let modules in this block build without weights and network, and on ``meta`` also without memory.
+    """In this block, build modules without loading weights and without network access.
+
+    With the device ``meta``, the parameters also need no memory.
 
     Args:
         device: ``meta`` puts parameters on the meta device. For any other device, the caller moves the model.

@@ -124,7 +124,11 @@ def check_shapes(model: nn.Module, where: str) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, torch.nn.parameter.UninitializedParameter):
             problem = f"{name} belongs to a lazy module and has no shape before the model runs"
-            raise LrdecayError(problem, where=where, fix="set the module's input size")
+            raise LrdecayError(
+                problem,
+                where=where,
+                fix="use a module with a fixed input size, for example Linear instead of LazyLinear",
+            )
 
 
 def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:

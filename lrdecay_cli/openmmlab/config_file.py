@@ -29,7 +29,7 @@ from lrdecay_cli.openmmlab.zoo_lookups import remembered_zoos
 _DEEPEST = 20
 """Maximum number of levels of bases. The limit ends a search in bases that inherit from each other."""
 _FEW_BITS = 2000
-"""Python can write integers with fewer bits as text, even with the lowest limit on digits that it allows."""
+"""Python can write an integer of at most this many bits as text, whatever limit on digits the user has set."""
 
 
 def load_config(given: str, overrides: dict[str, Any]) -> Config:

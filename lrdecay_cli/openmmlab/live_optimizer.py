@@ -203,7 +203,7 @@ def _each_scheduler(schedulers: Any, interval: str) -> Iterator[Scheduled]:
 def _live_scheduler(scheduled: Scheduled) -> LiveScheduler:
     """Return a scheduler's record for the group map.
 
-    Source: torch 2.13.0, ``optim/lr_scheduler.py``: ``eta_min`` is one lr for all groups.
+    Source: torch 2.13.0, ``optim/lr_scheduler.py``. A scheduler with ``eta_min`` uses this value for all groups.
     """
     scheduler, interval = scheduled
     steps = getattr(scheduler, "total_steps", None) or getattr(scheduler, "total_size", None)

@@ -72,7 +72,7 @@ def share_common(configs: Iterable[str]) -> None:
 
 
 def _bases_named(config: str) -> set[str]:
-    """Return the paths of the base configs in the text of an installed config. Omits bases such as ``mmdet::...``."""
+    """Return the paths that an installed config lists in ``_base_``. Omits bases such as ``mmdet::...``."""
     file = config_path(config)
     if file is None or not is_installed(str(file)):
         return set()

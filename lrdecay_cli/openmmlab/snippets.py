@@ -46,7 +46,7 @@ def without_constructor(config: str, audit: Audit) -> GroupMap:
 
 
 def is_lazy(config: str) -> bool:
-    """True if the config is in mmengine's lazy style (``with read_base():``). Other configs cannot inherit from it."""
+    """True if the config has mmengine's lazy style (``with read_base():``). ``_base_`` cannot name a lazy config."""
     path = find_config(config)
     return path.suffix == ".py" and bool(Config._is_lazy_import(str(path)))
 

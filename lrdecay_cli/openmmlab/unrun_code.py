@@ -1,7 +1,7 @@
 """Find code of a config that runs only in training, not in an audit: hooks, loops, strategies and ``forward``.
 
-lrdecay finds out what a class may change from the names in its code. If these names show nothing, and the class is not
-from an OpenMMLab package, its effect is unknown.
+The names that occur in the code of a class show what the class may change. If these names show nothing, and the class
+is not from an OpenMMLab package, the effect of the class is unknown.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _IN_TRAINING = ("train_step", "forward", "loss", "forward_train", "_run_forward"
 
 
 def unrun_code(config: Config) -> tuple[UnrunCode, ...] | UnsetType:
-    """Return the hooks, training loop and strategy of a config that an audit does not run; UNSET if there are none."""
+    """Return the code that a config runs only in training: hooks, loop and strategy. UNSET if there is none."""
     found: list[UnrunCode] = []
     with training_scope(config), suppress(Exception):
         for option, hook in hooks_of(config):

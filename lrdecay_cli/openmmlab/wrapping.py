@@ -176,8 +176,8 @@ def _refused(facts: Wrapping, failure: str) -> Wrapped:
 def _sync_batch_norm_on_cpu() -> AbstractContextManager[None]:
     """Let DistributedDataParallel accept a model with SyncBatchNorm on the CPU.
 
-    Source: torch 2.13, ``nn/parallel/distributed.py``. The only effect of the patched check is an error for a model
-    that is not on a GPU.
+    This replaces a check of torch whose only effect is an error for a model that is not on a GPU. Source: torch 2.13,
+    ``nn/parallel/distributed.py``.
     """
     return patched(nn.parallel.DistributedDataParallel, _passing_sync_batchnorm_handle=lambda *_: None)
 

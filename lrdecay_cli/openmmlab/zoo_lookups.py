@@ -27,7 +27,7 @@ from lrdecay_cli.openmmlab.patching import copied, patched_functions
 
 _texts: dict[str, tuple[list[int], Any]] = {}
 _metafiles: dict[str, tuple[list[int], Any]] = {}
-"""Stamp and parsed content of each metafile, by path. ``_texts`` contains stamp and text instead."""
+"""Cache of parsed metafiles: from path to file stamp (times and size) and content. ``_texts`` caches unparsed text."""
 # A package name that needs no normalisation and no parser of requirements.
 _NAME = re.compile(r"\w+")
 # A list of paths in YAML that needs no parser.
@@ -36,7 +36,7 @@ _INDEX = re.compile(r"Import:\n(?: *- [A-Za-z][\w./+-]*\.yml\n?)+")
 
 @contextmanager
 def remembered_zoos() -> Iterator[None]:
-    """Inside this block, mmengine uses the lookup functions of this module. A file is read again only if it changed."""
+    """Let mmengine use the lookup functions of this module, which read a file again only if it changed."""
     # Without it, mmengine's own functions fail.
     if not _finds("pkg_resources"):
         yield

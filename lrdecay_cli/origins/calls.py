@@ -75,9 +75,9 @@ _OF_STRINGS = frozenset(
 def _check_string(name: str, given: list[Any], named: dict[str, Any], text: str) -> None:
     """Raise Unknowable if lrdecay cannot evaluate a string method, or if its result could be very long."""
     if name == "format" and re.search(r"\{[^{}]*[^\w{}]", text):
-        raise Unknowable("lrdecay can evaluate only format strings with plain names")
+        raise Unknowable("lrdecay can evaluate format() only with fields such as {name} or {0}")
     if name == "replace" and len(text) * max(len(str(each)) for each in (*given, "")) > _MOST * 10:
-        raise Unknowable("the result is too large")
+        raise Unknowable("the result of the call is too large")
 
 
 def _deepcopy(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
@@ -123,7 +123,7 @@ def _range(evaluator: Evaluator, expression: ast.Call, span: Span) -> Value:
     given, _ = plain_arguments(evaluator, expression)
     numbers = range(*given)
     if len(numbers) > _MOST:
-        raise Unknowable("the result is too large")
+        raise Unknowable("the result of the call is too large")
     return Value(Node("list", [Slot(Node("scalar", number)) for number in numbers], span))
 
 

@@ -160,7 +160,7 @@ def config_origins(config: str, options: Sequence[str] = (), texts: Mapping[Path
     Args:
         config: a path, or ``<package>::<path>``.
         options: ``--cfg-options`` as ``key=value``.
-        texts: for resolved paths of files, texts to use instead of the content of the files, with universal newlines.
+        texts: texts that replace the content of files, by resolved path. Their lines end with LF only.
 
     Raises:
         LrdecayError: mmengine could not load the config or one of its bases.
@@ -172,7 +172,7 @@ def config_origins(config: str, options: Sequence[str] = (), texts: Mapping[Path
         if options:
             root = merged_options(root, options)
     except RecursionError as error:
-        raise LrdecayError("cannot be parsed: the config is nested too deeply", where=config, final=True) from error
+        raise LrdecayError("the config cannot be parsed: it is nested too deeply", where=config, final=True) from error
     files = {shown: source.path for shown, source in reader.sources.items()}
     raised = [(span.place(), error) for span, error in reader.raised]
     return ConfigOrigins(config, root, files, raised, {base: span.place() for base, span in reader.named.items()})

@@ -143,7 +143,7 @@ def shallow_copy(node: Node) -> Node:
 
 
 def _listed(node: Node) -> Node:
-    """Return the value for a copy of a ConfigDict: a list or tuple is copied, any other value is shared."""
+    """Return a copy of a list or tuple, for a copy of a ConfigDict. Any other value is returned unchanged."""
     return rebuilt(node, node.kind, _listed) if node.kind in SEQUENCES else node
 
 

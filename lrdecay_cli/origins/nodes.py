@@ -66,7 +66,7 @@ class Slot(NamedTuple):
     key: Span | None = None
     via: tuple[Handing, ...] = ()
     replaced: tuple[Slot, ...] = ()
-    """The values that this value replaced, the oldest first. Their own ``replaced`` is empty."""
+    """The values that this value replaced, the oldest first. In these slots, ``replaced`` is empty."""
 
     def over(self, old: Slot | None) -> Slot:
         """Return a copy of this slot that replaces ``old``.
@@ -79,7 +79,7 @@ class Slot(NamedTuple):
 
 
 def unknown(reason: str, span: Span | None) -> Node:
-    """Return a node for a value that is unknown without running the config."""
+    """Return a node for a value that lrdecay cannot find out without running the config."""
     return Node("unknown", reason, span)
 
 
@@ -138,11 +138,11 @@ def put(container: Node, key: Any, slot: Slot) -> None:
 
 
 class Unknowable(Exception):  # noqa: N818
-    """Raised if a value is unknown without running the config."""
+    """Raised if lrdecay cannot find out a value without running the config."""
 
 
 class Raising(Unknowable):
-    """Raised if running the config would raise an exception at an expression."""
+    """Raised for an expression that would raise an exception if the config was run."""
 
 
 def as_plain(node: Node) -> Any:

@@ -46,9 +46,9 @@ class Source:
         shown: name of the file in messages.
         path: path of the file.
         original: content of the file.
-        text: the text after the templates are substituted, which mmengine parses.
-        placeholders: for each string that replaces a template ``{{_base_.x}}``: the path ``x``.
-        templates: for each template: its start and end in ``original``, and the name in the template.
+        text: the content after the templates are substituted. mmengine parses this text.
+        placeholders: maps each string that replaces a template ``{{_base_.x}}`` to the path ``x``.
+        templates: start and end of each template in ``original``, and the name in the template.
     """
 
     def __init__(self, shown: str, path: Path, text: str) -> None:
@@ -121,12 +121,12 @@ def read_source(shown: str, path: Path) -> Source:
     """
     try:
         if path.stat().st_size > _LONGEST:
-            raise LrdecayError(f"is larger than {_LONGEST >> 20} MiB", where=shown)
+            raise LrdecayError(f"the file is larger than {_LONGEST >> 20} MiB", where=shown)
         return Source(shown, path, path.read_text(encoding="utf-8"))
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=shown) from error
     except UnicodeDecodeError as error:
-        raise LrdecayError("is not UTF-8 text", where=shown) from error
+        raise LrdecayError("the file is not UTF-8 text", where=shown) from error
 
 
 def substitute_templates(source: Source) -> None:

@@ -45,7 +45,7 @@ def build_many(
         load: function that imports torch and the OpenMMLab packages once for all builds. Its argument is the list of
             configs to build. By default, all registered modules of the packages that the configs name are imported,
             which is fastest for many configs.
-        here: function that builds a config in this process. It is used if only one config is not cached, and its
+        here: function that builds a config in this process. It is used if exactly one config has to be built. Its
             errors are raised.
     """
     missing = []

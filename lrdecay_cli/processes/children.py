@@ -148,9 +148,9 @@ def _kill_if_over(child: Child, timeout: float | None, limit: int | None) -> Non
 
 
 def _status_if_ended(child: Child) -> int | None:
-    """Return the status of a child that has ended, as ``os.waitpid`` gives it; None while the child runs.
+    """Return the exit status of a child from ``os.waitpid``; None while the child runs.
 
-    If the child has sent its answer, has closed the pipe or must be killed, this function ends the child.
+    If the child has sent its answer, has closed the pipe or has exceeded a limit, this function first kills the child.
     """
     if child.answer is not None or child.closed or child.killed:
         # This does not change an existing exit status, and it ends the child's own processes.
@@ -172,7 +172,7 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
     if child.killed == "timeout":
         return Outcome(child.name, b"", "timeout", f"not done after {timeout:g} s", seconds)
     if child.killed == "length":
-        reason = "killed: the result of the process is too long"
+        reason = f"killed: the result of the process is larger than {LONGEST_ANSWER >> 20} MiB"
     elif child.killed == "memory":
         reason = f"killed: the process used more than {(memory or 0) / 2**30:g} GiB of memory, see --memory"
     elif child.closed and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:

@@ -28,7 +28,7 @@ class BuildSpec(msgspec.Struct, frozen=True):
     """Limit in bytes for the memory that a build may add to its process; None for no limit."""
     verbose: bool = False
     exact: bool = False
-    """True to build without shortcuts, and to initialise the weights of the model."""
+    """True to build without the shortcuts that save time, and to initialise the weights of the model."""
     finite: bool = True
     """True to treat a map with a NaN or infinite number as a failure, because JSON cannot contain such a number."""
     notes_files: bool = False
@@ -197,7 +197,7 @@ def outcome_of(child: Outcome, *, finite: bool = True) -> BuildOutcome:
 
 
 def is_final(error: Exception) -> bool:
-    """True if a retry without shortcuts would fail with the same error."""
+    """True if a retry without the shortcuts that save time would fail with the same error."""
     from lrdecay_cli.openmmlab.lazy_imports import lazy_modules
 
     # The fast path does not affect the content or existence of files.

@@ -17,7 +17,7 @@ PATIENCE = 10.0
 class HeldStderr:
     """Stores the output to file descriptor 2 in an unnamed file, including the output of child processes and C code.
 
-    :meth:`release` writes the stored output to stderr and ends the storing. This also happens if a config calls
+    :meth:`release` writes the stored output to stderr and stops storing. ``release`` is also called if a config calls
     ``input``, and after ``PATIENCE`` seconds.
     """
 

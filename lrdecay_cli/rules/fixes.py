@@ -57,7 +57,7 @@ def keys_fix(
     action: str = "add",
     replaced: str = "",
 ) -> tuple[str, list[Edit]]:
-    """Return a fix that gives ``names`` new settings: the fix adds custom keys that are longer than ``key``.
+    """Return a fix that gives parameters new settings: the fix adds custom keys that are longer than ``key``.
 
     The fix is returned as text and as edits. There are no edits if too many keys are needed, or if no keys are found.
 
@@ -82,7 +82,7 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
     """Return a few keys, longer than ``key``, that together match all ``names`` and no other name of the model.
 
     A key consists of whole parts of a parameter name, which are separated by dots. A key may also begin or end with a
-    dot, for example ``.norm.``. The list is empty if there is no solution. It has ``_MOST`` keys if more are needed.
+    dot, for example ``.norm.``. The list is empty if there is no solution, and has at most ``_MOST`` keys.
     """
     if len(names) > _NAMES:
         return []
@@ -122,7 +122,7 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
 
 
 USUAL_RATE = 0.7
-"""Suggested decay rate if neither the config nor the groups have one: MMDetection's rate for ConvNeXt."""
+"""MMDetection's decay rate for ConvNeXt, suggested if the config and the groups have no layer decay."""
 
 EXEMPTING = f"use {OURS.label}, which exempts norms, biases and 1-D tensors by itself"
 

@@ -89,7 +89,7 @@ class Example:
     """
 
     config: str
-    """The settings that the config adds to the base, as Python."""
+    """Python code of the settings that this example adds to :data:`BASE`."""
     plugin: str = ""
     """Source of a module ``plugin`` next to the config, with a custom constructor or model."""
     program: str = ""
@@ -99,7 +99,7 @@ class Example:
     settings: str = ""
     """The text of ``lrdecay.toml``, for rules about the project's settings."""
     baseline: str | None = None
-    """The settings that the config added to the base when its baseline was written; None without a baseline."""
+    """The text of ``config`` at the time when the baseline was written; None if the example has no baseline."""
 
     def __post_init__(self) -> None:
         for field in ("config", "plugin"):

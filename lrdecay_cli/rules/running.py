@@ -33,7 +33,7 @@ def findings_of(context: RuleContext | GroupMap, rules: Iterable[Rule]) -> tuple
 
 
 def fingerprint(code: str, config: str, option: str, parameters: Iterable[str], about: str = "") -> str:
-    """Return an identifier of a finding that stays the same in every run with the same mistake."""
+    """Return an identifier of a finding. The same mistake has the same identifier in every run."""
     parts = [code, config, option, *([about] if about else []), *sorted(parameters)]
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 

@@ -110,7 +110,7 @@ class Journal:
         """Read all complete lines of the journal file. Return the total size of these lines in bytes."""
         raw = path.read_bytes() if path.exists() else b""
         whole = raw[: raw.rfind(b"\n") + 1]
-        problem, fix = "is not the journal of a scan", "give another file, or delete this file"
+        problem, fix = "the file is not the journal of a scan", "give another file, or delete this file"
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 done = msgspec.json.decode(line, type=Done)

@@ -231,7 +231,7 @@ class _Comparing:
 
 
 def _deciding(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a config, in which ``train_dataloader`` contains only the batch size."""
+    """Return a copy of a config's values, with ``train_dataloader`` reduced to ``batch_size``."""
     loader = values.get("train_dataloader")
     batch = {"batch_size": loader["batch_size"]} if isinstance(loader, dict) and "batch_size" in loader else {}
     return {**values, "train_dataloader": batch}

@@ -1,8 +1,8 @@
-"""Start lrdecay's worker with the Python of another environment, in which lrdecay may not be installed.
+"""Start lrdecay's worker with the Python of another environment, even if lrdecay is not installed there.
 
-The Python of the environment runs this file directly. It may be too old for lrdecay, so this file uses only the syntax
-of Python 3.6. The command-line arguments are the folder of ``lrdecay_cli``, then name and folder of each package that
-lrdecay needs.
+The Python of that environment runs this file directly. This Python is possibly too old for lrdecay, so this file uses
+only the syntax of Python 3.6. The first command-line argument is the folder of ``lrdecay_cli``. The other arguments are
+the name and the folder of each package that lrdecay needs.
 """
 
 import json
@@ -45,7 +45,7 @@ def main(root: str, needed: "dict[str, str]") -> None:
     """
     here = "Python %d.%d" % sys.version_info[:2]  # noqa: UP031
     if sys.version_info < _OLDEST:
-        _refuse(here + " is too old", "lrdecay needs Python 3.10 or newer in both environments")
+        _refuse(here + " is too old", "name an environment with Python 3.10 or newer")
     # Remove the folder of this file, in which lrdecay's modules would be importable by their bare names.
     del sys.path[0]
     # This lrdecay before any other; its dependencies from the environment itself, if installed.

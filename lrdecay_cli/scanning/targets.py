@@ -22,17 +22,17 @@ _ENVIRONMENT = frozenset(("pyvenv.cfg", "conda-meta"))
 def configs_of(targets: Iterable[str], skipped: list[str] | None = None) -> list[str]:
     """Return all configs that ``targets`` name, sorted by name, without repeats.
 
-    A target may be:
+    A target is one of:
 
     - a config file;
-    - a directory: all ``.py`` files below it that may be training configs (:func:`may_be_config`), except in ``_base_``
-      folders, hidden folders and Python environments;
+    - a directory: all ``.py`` files below it for which :func:`may_be_config` is True. Files in ``_base_`` folders,
+      hidden folders and Python environments are skipped;
     - ``mmdet::DIR``: a directory in the zoo of an installed package; ``mmdet::`` is the whole zoo;
     - a glob such as ``configs/**/*_coco.py``: the matching files.
 
     Args:
         targets: names on the command line.
-        skipped: list that gets the ``.py`` files in directories that are not training configs.
+        skipped: a list. The function appends the ``.py`` files for which :func:`may_be_config` is False.
 
     Raises:
         LrdecayError: a target does not exist or contains no config.

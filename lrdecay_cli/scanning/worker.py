@@ -1,4 +1,4 @@
-"""Worker process that builds configs for an lrdecay command that runs in another environment.
+"""Worker process: it runs with the packages of another environment, and builds configs for an lrdecay command.
 
 The command and the worker exchange frames over the worker's stdin and stdout. A frame is 8 bytes with the length, then
 the data as MessagePack. The command first sends a :class:`Start`, and the worker answers with :class:`Ready` or

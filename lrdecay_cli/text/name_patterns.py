@@ -85,7 +85,7 @@ _CHOICE = re.compile(r"\w+")
 def fold_names(names: Sequence[str], universe: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Return patterns that replace ``names``, each with the names that it matches.
 
-    The patterns are in the order of their first names.
+    A pattern comes before another pattern if it matches an earlier name of ``names``.
 
     Args:
         names: the names to replace. Together, the patterns match all of them.
@@ -110,7 +110,7 @@ class Universe:
 
         Args:
             names: the names to replace. All must be in the universe.
-            spelled: number of leading labels of a pattern that ``*`` may not replace.
+            spelled: number of labels at the start of a pattern that must not be ``*``.
         """
         order = {name: index for index, name in enumerate(dict.fromkeys(names))}
         if not order:
@@ -126,9 +126,9 @@ class _Rules(NamedTuple):
     """Limits for :func:`_fold` when it looks for the patterns of a module."""
 
     spelled: int = 0
-    """Number of leading labels that ``*`` may not replace."""
+    """Number of labels at the start of a pattern that must not be ``*``."""
     mirrors: int = 2
-    """How many more modules may also be tried with names in reverse order. Limited, because each try takes time."""
+    """In how many more modules the search may also try the names in reverse order. Each try takes time."""
     backward: bool = False
     """True if the labels of the names are in reverse order."""
 
@@ -139,7 +139,7 @@ def _fold(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _F
     Args:
         chosen: the module with the selected names only.
         universe: the same module with all its names.
-        depth: number of labels that lead to the module.
+        depth: number of labels in the path of the module.
         rules: limits for the patterns.
     """
     if depth >= rules.spelled and len(chosen.below) == len(universe.below):

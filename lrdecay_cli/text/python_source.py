@@ -21,7 +21,7 @@ def finite_or_name(value: float) -> float | str:
 
 
 def as_python(value: Any) -> str:
-    """Return ``value`` as Python on one line: ``dict(lr_mult=0.1)``, ``{'.bias': dict(decay_mult=0)}``, ``[1, 2]``."""
+    """Return ``value`` as Python on one line, for example ``dict(lr_mult=0.1)`` or ``{'.bias': [1, 2]}``."""
     if isinstance(value, Mapping):
         if all(isinstance(key, str) and key.isidentifier() for key in value):
             return f"dict({', '.join(f'{key}={as_python(item)}' for key, item in value.items())})"
@@ -36,7 +36,7 @@ def as_python(value: Any) -> str:
 
 
 def assignments(settings: Mapping[str, Any]) -> str:
-    """Return assignments to paste into a config, on one line: ``train_cfg=dict(max_epochs=12)``.
+    """Return assignments to paste into a config, on one line. For example, ``train_cfg=dict(max_epochs=12)``.
 
     A terminal may wrap the line at a blank. Blanks occur only inside brackets, so the wrapped line is valid Python too.
     """

@@ -1,4 +1,4 @@
-"""Suggest known names for a misspelt name."""
+"""Suggest similar names for a misspelt name."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         rtol: relative tolerance for lr, lr scale and weight decay.
         select: the rules to run, as in ``lrdecay check --select``; None for all.
         ignore: rules to skip.
-        fail_on: stop on findings of this severity or worse; None never stops.
+        fail_on: stop on findings of this severity or worse. None: do not stop on findings.
         filename: name of the JSON map in the work directory.
         log_lr: log the lr of every group (``lr/layer_0``, …) when LoggerHook logs. mmengine's own key ``lr`` contains
             only the lr of the first group.

@@ -140,7 +140,7 @@ WHY_NOT: dict[str, tuple[str, str, str, list[tuple[str, str]]]] = {
         "frozen and shared parameters",
         "second_head.weight",
         "group_0",
-        [("state", "the parameter must be the first name of its tensor")],
+        [("state", "the parameter must not be a further name of a shared tensor")],
     ),
     "numbers without rules": (
         UNKNOWN,
@@ -176,7 +176,7 @@ def test_a_name_that_no_option_reaches_gets_the_scale_of_a_constructor_that_know
     (scale,) = {tensor.group.lr_scale for tensor in select(theirs, "backbone.norm3") if tensor.group}
     (parting,) = question.partings
     assert parting.needed.endswith(f"with the same decay rate, {OURS.label} gives lr scale {scale}")
-    assert "no option changes this: mmdet's" in parting.needed
+    assert "no option changes the layer id: mmdet's" in parting.needed
     # With any constructor, a head parameter has the head's layer id.
     (head,) = why_not(found, Explainer(found), select(found, "head.fc.bias"), "layer_6_no_decay")
     assert head.partings[0].needed.endswith("the head's layer id to every name that it does not know")
@@ -193,7 +193,7 @@ def test_a_name_that_no_option_reaches_gets_the_scale_of_a_constructor_that_know
         ({"patterns": (), "unlike": "hed", "group": "layer_6_decay"}, "--why-not: no parameter or group matches 'hed'"),
         (
             {"patterns": (), "unlike": "head.fc.bias", "group": "layer_7_no_decay"},
-            "--why-not: all matching parameters are in",
+            "--why-not: all parameters that match the pattern are already in",
         ),
     ],
 )

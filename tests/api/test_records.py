@@ -130,7 +130,7 @@ def test_a_plot_has_title_labels_and_a_bar_for_each_group() -> None:
     ax = found.plot(Figure().add_subplot())
     assert len(ax.patches) == len(found.groups)
     assert found.config.path in ax.get_title()
-    assert ax.get_xlabel() == "learning rate (per step, logarithmic)"
+    assert ax.get_xlabel() == "learning rate (logarithmic scale)"
     assert ax.get_ylabel() == "parameter group"
     # The length of a bar is its lr.
     ends = sorted(patch.get_x() + patch.get_width() for patch in ax.patches)

@@ -87,7 +87,7 @@ def test_a_map_alone_is_not_for_a_batch(
     code, out, err = output(capsys, command[0], exported, *command[1:], *option)
     assert (code, out) == (2, "")
     assert err == (
-        f"lrdecay: {' '.join(option)}: needs a config, because lrdecay does not build an exported map or a"
+        f"lrdecay: {' '.join(option)}: the option needs a config, because lrdecay cannot build an exported map or a"
         " checkpoint again; give a config\n"
     )
 

@@ -113,7 +113,7 @@ def test_a_tensor_on_one_side_only_differs_in_lr(maps: dict[str, Path]) -> None:
     """ConvNeXt-S has 18 more blocks in its third stage; a block has nine tensors."""
     result = lrdecay("diff", maps["layer"], maps["small"], "--only", "lr")
     assert result.code == 1
-    words = "162 tensors only after; lr cannot be compared for a tensor in groups of only one map"
+    words = "162 tensors only after; lr cannot be compared if only one map has the tensor in a group"
     assert result.out.splitlines()[1] == words
 
 

@@ -76,7 +76,7 @@ def test_without_torch_the_error_names_the_packages_to_install(tmp_path: Path) -
     assert done.returncode == 2
     assert done.stderr == (
         "lrdecay: config.py: a config needs torch and mmengine, which are not installed; "
-        'pip install "lrdecay-cli[stack]" for all packages, or "lrdecay-cli[mmdet]" to keep your versions\n'
+        'pip install "lrdecay-cli[stack]"; to keep installed packages: pip install "lrdecay-cli[mmdet]"\n'
     )
 
 

@@ -60,7 +60,7 @@ CONFIGS = {
     ),
     "lazy module": (
         'model = dict(type="torch.nn.LazyLinear", out_features=2)\n' + ADAMW.format(""),
-        r"weight belongs to a lazy module and has no shape before the model runs; set the module's input size",
+        r"weight belongs to a lazy module and has no shape before the model runs; use a module with a fixed input size",
     ),
     "unknown model": (
         CONV.replace('"mmpretrain.ConvNeXt"', '"mmpretrain.ConvNext"') + ADAMW.format(""),
@@ -146,7 +146,7 @@ CONFIGS = {
     "raises a syntax error": ("raise SyntaxError('by design')\n", r"config\.py:1: Python syntax error: by design"),
     "calls what it imports": (
         "from torch import nn\nmodel = nn.Linear(2, 2)\n",
-        r"config does not load: an import makes this a lazy config, .*;"
+        r"config does not load: an import makes the config a lazy config, .*;"
         r" call the function through __import__ in the config, or move the call into a module that the config imports",
     ),
     # lrdecay searches for the definition of the type, and finds a name that cannot be imported.

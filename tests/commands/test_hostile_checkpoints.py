@@ -189,7 +189,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut": (_cut, "is damaged or incomplete"),
     "flipped": (_flipped, "is damaged or incomplete"),
     "zip bomb": (_zip_bomb, "has compressed entries"),
-    "absurd size": (_absurd_size, "declares entries that are larger than the file"),
+    "absurd size": (_absurd_size, "declares more data than the file contains"),
     "absurd directory": (_absurd_directory, "the zip directory is too large"),
     "bytearray": (_large_bytearray, r"uses 'builtins\.bytearray'"),
     "tensor": (_large_tensor, r"uses 'torch\.Tensor'"),

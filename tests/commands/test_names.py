@@ -82,7 +82,7 @@ SUGGESTIONS = [
     ),
     ("inspect MMDet::convnext/a.py", "package 'MMDet' is not installed; did you mean mmdet?"),
     ("inspect mmdet::convnext/mask-rcnn", "did you mean mmdet::convnext/mask-rcnn_convnext-t"),
-    ("inspect mmdet::", "mmdet:: is a directory, not a config"),
+    ("inspect mmdet::", "mmdet:: the path is a directory, not a config"),
     ("schema chek", "schema: no schema for 'chek'; did you mean check? one of map"),
     ("rule num-layer", "rule: no rule 'num-layer'; did you mean num-layers-does-not-fit or stage-wise-num-layers?"),
     ("rule LRD999", f"rule: no rule 'LRD999'; run lrdecay rule LRD9 to list the rules LRD901 to {LAST}"),

@@ -55,7 +55,7 @@ def test_by_name_and_all(here: Run) -> None:
         (["LRD3O1"], "no rule 'LRD3O1'; did you mean LRD301?"),
         (["scale-above-won"], "did you mean scale-above-one?"),
         (["zzz"], "no rule 'zzz'; run lrdecay rule --all to list all rules"),
-        (["LRD301", "--all"], "--all: cannot be combined with a rule; leave one out"),
+        (["LRD301", "--all"], "--all: this option cannot be combined with a rule; leave one out"),
         (
             ["LRD301", "--format", "sarif"],
             "--format: sarif is only for check; rule writes rich, text, json, markdown, csv, html",

@@ -268,11 +268,11 @@ def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.Cap
     ("lines", "config", "line"),
     [
         (None, None, "no such directory; give the work_dir of a training"),
-        ("", None, "has no lr in the logs of 20260101_000000: no iteration has been logged yet"),
+        ("", None, "the logs of 20260101_000000 contain no lr: no iteration has been logged yet"),
         (
             '{"lr": 0.1, "step": 2}\n',
             None,
-            "mmengine dumped no config for the start 20260101_000000; name the config: lrdecay run",
+            "mmengine dumped no config when the training started (20260101_000000); name the config: lrdecay run",
         ),
         ('{"lr": 0.1, "step": 2}\n', "", "config has no 'model'"),
         ('{"a.lr": 0.1, "epoch": 1, "step": 2}\n{"a.lr": 0.1, "epoch": 2, "step": 7}\n', "short", "logs a.lr, but"),
@@ -285,7 +285,7 @@ def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.Cap
         (
             '[]\n{"lr": "0.1", "step": 2}\n{"lr": 1e999, "step": -1}\n' + "[" * 10**5 + "\n",
             None,
-            "has no lr in the logs",
+            "contain no lr",
         ),
     ],
 )
@@ -355,9 +355,12 @@ def test_inspect_and_diff_take_a_work_dir(short: Path, tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("inspect", "empty"), "empty: is a directory, not a config; give one config file"),
-        (("inspect", "tested"), "tested: has no dumped config; give the config of the training"),
-        (("diff", "tested", "tested"), "tested: has no checkpoint; give a .pth file, or train with CheckpointHook"),
+        (("inspect", "empty"), "empty: the path is a directory, not a config; give one config file"),
+        (("inspect", "tested"), "tested: the work directory has no dumped config; give the config of the training"),
+        (
+            ("diff", "tested", "tested"),
+            "tested: the work directory has no checkpoint; give a .pth file, or train with CheckpointHook",
+        ),
     ],
 )
 def test_missing_files_of_a_work_dir_are_named(

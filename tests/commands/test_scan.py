@@ -137,7 +137,7 @@ def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
         (["small.py", "--gpus", "1" + 400 * "0"], "--gpus: is too large; give at most 1,000,000"),
         (["small.py", "--batch-size", "1" + 400 * "0"], "--batch-size: is too large; give at most 1,000,000,000"),
         (["small.py", "--format", "ndjsn"], "unknown format 'ndjsn'; did you mean ndjson?"),
-        (["small.py", "--resume", "small.py"], "small.py:1: is not the journal of a scan"),
+        (["small.py", "--resume", "small.py"], "small.py:1: the file is not the journal of a scan"),
         (["small.py", "--dask", "tcp://127.0.0.1:9"], "tcp://127.0.0.1:9: no Dask scheduler answers"),
     ],
 )

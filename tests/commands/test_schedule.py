@@ -169,7 +169,7 @@ def test_unknown_iterations_are_an_error_with_a_fix() -> None:
             "dict(type='ReduceOnPlateauLR', monitor='acc')",
             "",
             {},
-            r"ReduceOnPlateauLR at param_scheduler: depending on the validation metric 'acc', from",
+            r"ReduceOnPlateauLR at param_scheduler: .* when the validation metric 'acc' stops improving, from",
         ),
         (
             "dict(type='MultiStepLR', milestones=[2])",

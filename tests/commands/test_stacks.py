@@ -213,7 +213,7 @@ def test_equal_causes_are_one_entry_in_every_format(reports: tuple[Result, Path]
     assert f"  warning: 3 configs: {folded}\n      tinyzoo::growing.py\n      tinyzoo::growing_too.py\n" in result.out
     assert "\nGroups differ by options of the config\n" in result.out
     assert "changes  2 of 2 tensors (lr 2)\n" in result.out
-    summary = "different: 8 of 10 configs with different groups, 2 with a map in only one environment, 1 only before, "
+    summary = "different: 8 of 10 configs have different groups, 2 have a map in only one environment, 1 only before, "
     assert result.out.splitlines()[-1] == f"{summary}1 only after, 1 without a map in either environment"
     for name in ("markdown", "html"):
         assert all(word in (out / name).read_text() for word in ("3 configs", "tinyzoo::growing_too.py")), name
@@ -263,7 +263,7 @@ def test_scans_and_maps_are_compared_without_torch(scans: Path, kind: str) -> No
     assert lrdecay_here("diff", "--stacks", sides[0], sides[0], cwd=scans).code == 0
     # Numbers of a scan's record may be equal although the groups differ.
     mixed = lrdecay_here("diff", "--stacks", "a.json", "maps-b", cwd=scans)
-    assert mixed.out.splitlines()[-1] == "different: 1 of 2 configs with different groups"
+    assert mixed.out.splitlines()[-1] == "different: 1 of 2 configs has different groups"
 
 
 def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
@@ -272,7 +272,7 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
         record["digest"] = "0" * 64
     (scans / "edited.json").write_text(json.dumps(scan))
     result = lrdecay_here("diff", "--stacks", "a.json", "edited.json", cwd=scans)
-    assert result.out.splitlines()[-1] == "different: 2 of 2 configs with different groups"
+    assert result.out.splitlines()[-1] == "different: 2 of 2 configs have different groups"
 
 
 @pytest.mark.parametrize(

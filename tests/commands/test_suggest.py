@@ -233,7 +233,7 @@ REFUSED = {
     "mmdet's, of Swin": (
         "optim_wrapper = dict(constructor='LearningRateDecayOptimizerConstructor',\n"
         "    paramwise_cfg=dict(decay_rate=0.8, decay_type='layer_wise', num_layers=12))\n",
-        "mmdet's constructor cannot decay a SwinTransformer",
+        "mmdet's constructor has no layer decay for SwinTransformer",
         0.8,
     ),
     "mmpretrain's, of a detector": (
@@ -364,7 +364,7 @@ def test_a_refusal_is_reported_beside_the_snippet(tmp_path: Path, capsys: pytest
     assert run(["suggest", str(tmp_path / "config.py"), "--format", "python"]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("_base_ = './config.py'\n")
-    assert "config.py: the config does not build: mmdet's constructor cannot decay" in printed.err
+    assert "config.py: the config does not build: mmdet's constructor has no layer decay" in printed.err
 
 
 def test_errors_of_every_constructor_stay_the_config_s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

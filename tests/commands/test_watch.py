@@ -132,8 +132,8 @@ def test_watch_is_check_that_watches(capsys: pytest.CaptureFixture[str]) -> None
     [
         (["check", "-"], "--watch: stdin can be read only once; give a file"),
         (["inspect", "-"], "--watch: stdin can be read only once; give a file"),
-        (["check", "config.py", "--fix"], "--watch: cannot be used with --fix; leave one out"),
-        (["check", "config.py", "--diff"], "--watch: cannot be used with --diff; leave one out"),
+        (["check", "config.py", "--fix"], "--watch: the option cannot be used with --fix; leave one out"),
+        (["check", "config.py", "--diff"], "--watch: the option cannot be used with --diff; leave one out"),
         (["suggest", "map.json", "--color", "no"], "--color: unknown choice 'no'; one of auto, always, never"),
     ],
 )

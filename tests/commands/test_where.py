@@ -165,8 +165,8 @@ HOSTILE = {
     ),
     "list.json": ('["optim_wrapper"]', "list.json: the file contains no dict"),
     "broken.yaml": ("a: [1\nb: 2", "broken.yaml:2: the file is not valid YAML: expected ',' or ']', but got ':'"),
-    "bytes.py": (b"a = '\xff'\n", "bytes.py: is not UTF-8 text"),
-    "large.py": ("#" * (2**21 + 1), "large.py: is larger than 2 MiB"),
+    "bytes.py": (b"a = '\xff'\n", "bytes.py: the file is not UTF-8 text"),
+    "large.py": ("#" * (2**21 + 1), "large.py: the file is larger than 2 MiB"),
 }
 
 

@@ -108,7 +108,7 @@ def test_weight_decay(options: dict[str, Any], optimizer: dict[str, Any], expect
         (
             "backbone.norm3.w",
             (7, 8),
-            ("get_layer_depth() gives the parameter the head's layer id 7 and so the base lr",),
+            ("get_layer_depth() gives the parameter the head's layer id 7, so its lr is the base lr",),
         ),
         *(("backbone.norm3.w", (6, 8), ()), ("head.w", (7, 8), ())),
     ],

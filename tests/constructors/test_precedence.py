@@ -311,7 +311,7 @@ def test_a_non_number_is_reported_with_its_place(constructor: str, options: Mapp
     ("constructor", "problem"),
     [
         (MMENGINE_DEFAULT, "there is no base lr for a custom key to multiply"),
-        (MMPRETRAIN_LAYER_DECAY, "the config sets no base lr, which the constructor scales"),
+        (MMPRETRAIN_LAYER_DECAY, "the constructor needs a base lr, but the config sets none"),
     ],
 )
 def test_a_key_needs_an_lr(constructor: str, problem: str) -> None:

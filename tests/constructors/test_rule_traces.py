@@ -121,7 +121,7 @@ def test_mmdet_asks_by_name_and_then_by_shape(name: str, shape: tuple[int, ...],
 
 
 GAP = "layer ids 6 to 11 are unused: stage 2 ends at layer id 5, and the last stage has layer id 12"
-BY_STAGE = "stage_wise gives the last stage layer id 4, but num_layers={} gives the head layer id {}"
+BY_STAGE = "with stage_wise, the last stage has layer id 4, but with num_layers={}, the head has layer id {}"
 REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
     "fits": ({"num_layers": 6}, "stages.3.0.gamma", ""),
     "fits, below the last stage": ({"num_layers": 6}, "stages.2.8.gamma", ""),
@@ -169,7 +169,9 @@ def test_remarks_on_a_block(options: dict[str, Any], own_name: str, remark: str)
 def test_unsupported_backbones_of_mmdet_have_no_rules() -> None:
     """lrdecay's rules for a Swin Transformer differ from mmdet's."""
     options = {"num_layers": 12, "decay_rate": 0.7}
-    with pytest.raises(DecayError, match=r"^model\.backbone: mmdet's constructor cannot decay a SwinTransformer; "):
+    with pytest.raises(
+        DecayError, match=r"^model\.backbone: mmdet's constructor has no layer decay for SwinTransformer; "
+    ):
         constructor_of(MMDET_LAYER_DECAY, options, {"head.weight": (8, 8)}, "head.weight", "SwinTransformer")
 
 

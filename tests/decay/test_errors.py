@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "no lr": (
         {"base_lr": None},
         LR,
-        "the config sets no base lr, which the constructor scales",
+        "the constructor needs a base lr, but the config sets none",
         "set the optimizer's lr",
     ),
     "lr string": ({"base_lr": "1e-4"}, LR, "'1e-4' is not a number", FINITE),
@@ -83,12 +83,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "a backbone that nobody serves, to mmdet": (
         {"backbone": "LeViT", "families": MMDET_FAMILIES},
-        *("model.backbone", "mmdet's constructor cannot decay a LeViT", SERVED_BY_MMDET),
+        *("model.backbone", "mmdet's constructor has no layer decay for LeViT", SERVED_BY_MMDET),
     ),
     "a backbone of ours, to mmdet": (
         {**SWIN, "families": MMDET_FAMILIES},
         "model.backbone",
-        "mmdet's constructor cannot decay a SwinTransformer",
+        "mmdet's constructor has no layer decay for SwinTransformer",
         f"{SERVED_BY_MMDET}; lrdecay's own constructor supports SwinTransformer",
     ),
     "no block": (
@@ -195,7 +195,7 @@ def test_invalid_settings_are_refused(given: dict[str, Any], where: str, problem
 
 def test_an_unsupported_backbone_gets_the_supported_ones() -> None:
     with pytest.raises(
-        DecayError, match=r"^model\.backbone: this constructor cannot decay a LeViT; it supports "
+        DecayError, match=r"^model\.backbone: this constructor has no layer decay for LeViT; it supports "
     ) as caught:
         explained(backbone="LeViT")
     for served in ("*ConvNeXt*", "VisionTransformer", "BEiT", "SwinTransformer", "SwinTransformerV2"):

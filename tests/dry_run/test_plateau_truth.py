@@ -93,8 +93,9 @@ def test_the_first_drop_is_as_in_the_real_training(
     capsys.readouterr()
     _, out, _ = dry_run(capsys, tmp_path / "config.py", "--iters-per-epoch", str(ITERATIONS), "--format", "json")
     (named,) = json.loads(out)["in_validation"]
-    note = f", from {'epoch' if by_epoch else 'iteration'} {drop} on if the metric never improves"
-    late = f", but the training ends at {last}" if drop is not None and drop >= last else ""
+    unit = "epoch" if by_epoch else "iteration"
+    note = f", from {unit} {drop} on if the metric never improves"
+    late = f", but the training ends at {unit} {last}" if drop is not None and drop >= last else ""
     assert (
         named["reason"]
         == f"the scheduler lowers the lr when the validation metric stops improving{note + late if drop else ''}"

@@ -76,7 +76,7 @@ def test_every_iteration_is_as_in_the_real_training(name: str, tmp_path: Path) -
         ),
         (
             "schedulers are stepped twice",
-            "warning: hooks step LinearLR at param_scheduler[0] 40 times in 20 iterations, so it runs ahead",
+            "warning: hooks step LinearLR at param_scheduler[0] 40 times in 20 iterations, so this scheduler",
         ),
         ("a hook freezes in the middle", "DryFreezeHook.before_train_iter freezes 18 tensors at iteration 7"),
         ("warm-up and steps", "scheduler             LinearLR, lr, iterations 0 to 3, warm-up: start_factor=0.1"),

@@ -114,7 +114,7 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     seen = train(config, tmp_path / "real")
     assert {name.partition(".")[0] for name in seen.moved} == {"head"}
     notes = (
-        "not visible in the group map, because this code runs only during training\n"
+        "the group map does not show the effect of code that runs only during training\n"
         "  DryFreezeHook (custom_hooks[0]) may freeze parameters\n"
         f"  to run hooks: lrdecay dry-run {path}\n"
     )
@@ -137,11 +137,11 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(["diff", str(exported), str(other)]) == 0
     out = capsys.readouterr().out
     assert (
-        "after: not visible in the group map, because this code runs only during training\n"
+        "after: the group map does not show the effect of code that runs only during training\n"
         "  DryFreezeHook (custom_hooks[0]) may set"
     ) in out
     assert run(["diff", str(exported), str(exported)]) == 0
-    assert "not in the group map" not in capsys.readouterr().out
+    assert "the group map does not show" not in capsys.readouterr().out
     document = json.loads((tmp_path / "check.json").read_text())
     Draft202012Validator(document_schema("check")).validate(document)
     assert [each["read"] for each in document["checked"]] == [True]
@@ -174,7 +174,7 @@ def test_a_dry_run_names_code_that_it_does_not_reach(
     assert {name.partition(".")[0] for name in real.moved} == {"head"} or last != first
     assert run(["dry-run", str(path), "--iters-per-epoch", "5", "-o", f"json={tmp_path}/json", "--format", "text"]) == 0
     out = capsys.readouterr().out
-    assert f"warning: these parts of the config could not run here, so their changes are unknown\n  {note}\n" in out
+    assert f"warning: some parts of the config could not run here, so their changes are unknown\n  {note}\n" in out
     document = json.loads((tmp_path / "json").read_text())
     assert [each["name"] for each in document["left_out"] if each["failed"]] == [note.partition(":")[0]]
 

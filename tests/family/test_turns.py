@@ -103,7 +103,7 @@ def test_explain_has_each_turn_once(pggan: GroupMap) -> None:
     # A group's name selects only its optimizer.
     (of_one_turn,) = explanation(pggan, ["generator_128.group_0"]).document.explanations[:1]
     assert of_one_turn.groups == ("generator_128.group_0",)
-    with pytest.raises(LrdecayError, match="all matching parameters are in generator_64"):
+    with pytest.raises(LrdecayError, match="all parameters that match the pattern are already in generator_64"):
         explanation(pggan, [], unlike=TENSOR, group="generator_64.group_0")
 
 

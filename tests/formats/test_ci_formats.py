@@ -283,7 +283,7 @@ def test_an_inherited_mistake_is_one_cause() -> None:
     related = [
         (at["physicalLocation"]["artifactLocation"]["uri"], at["message"]["text"]) for at in first["relatedLocations"]
     ]
-    assert related == [("sub/configs/c.py", "inherits the option of the finding")]
+    assert related == [("sub/configs/c.py", "this file inherits the option of the finding")]
     assert rendered("concise", found).splitlines() == [
         "configs/a.py:4:5: LRD301 8 groups train faster (2 configs)",
         "configs/base.py:1:1: LRD301 8 groups train faster",

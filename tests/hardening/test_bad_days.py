@@ -47,7 +47,7 @@ STREAMS: dict[str, tuple[str, int, str]] = {
     "maps where folders cannot be": ("$L baseline map.json -o /proc/new", 2, "cannot write"),
     "a name too long": ("$L inspect map.json --output json=$(printf '%05000d' 1).json", 2, "File name too long"),
     "a map without an end": ("$L inspect zero.json", 2, "zero.json: the file is larger than 256 MiB"),
-    "a config without an end": ("$L inspect zero.py", 2, "zero.py: is not a regular file"),
+    "a config without an end": ("$L inspect zero.py", 2, "zero.py: the path is not a regular file"),
     "a link to itself": ("$L inspect loop.json", 2, "loop.json: cannot read: Too many levels of symbolic links"),
     "no folder": ("cd gone; rmdir ../gone; $L inspect map.json", 2, "no such file"),
     "no folder, absolute": ("M=$PWD/map.json; cd gone; rmdir ../gone; $L inspect $M", 0, ""),

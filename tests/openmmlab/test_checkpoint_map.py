@@ -312,7 +312,7 @@ def test_a_vulnerable_torch_reads_no_checkpoint(run_of: Callable[[str], Run], mo
         with pytest.raises(LrdecayError) as refused:
             load_checkpoint(path)
         assert f"torch {version} may run code of a hostile checkpoint" in refused.value.line()
-        assert refused.value.fix.startswith("read it with torch 2.10 or newer")
+        assert refused.value.fix.startswith("read the checkpoint with torch 2.10 or newer")
 
 
 @pytest.mark.parametrize(

@@ -67,5 +67,5 @@ def test_nothing_to_build_loads_nothing() -> None:
 def test_an_answer_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "LONGEST_ANSWER", 1 << 20)
     (outcome,) = in_children(["a.py"], lambda _: bytes(64 << 20), jobs=1)
-    assert (outcome.lost, outcome.reason) == ("crashed", "killed: the result of the process is too long")
+    assert (outcome.lost, outcome.reason) == ("crashed", "killed: the result of the process is larger than 1 MiB")
     assert not outcome.answer

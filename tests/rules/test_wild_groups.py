@@ -119,7 +119,7 @@ def test_our_own_constructor_has_nothing_but_notes(example: Example) -> None:
         pytest.param(
             convnext([3, 3, 9, 3], 6, 0.9, "stage_wise"), "set num_layers=4, which fits 4 stages", id="stage-wise"
         ),
-        pytest.param(convnext([3, 3, 9]), "set num_layers=5, so that no layer id is unused", id="three stages"),
+        pytest.param(convnext([3, 3, 9]), "set num_layers=5, so that every layer id is used", id="three stages"),
         pytest.param(
             plain_decay(decay_rate=1.25),
             "set decay_rate between 0 and 1, such as 0.8, the inverse of 1.25",

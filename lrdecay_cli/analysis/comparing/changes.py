@@ -207,7 +207,7 @@ def _turn_changes(
 ) -> Iterator[tuple[Aspect, Any, Any]]:
     """Yield the changes of a tensor that several optimizers step in turn.
 
-    The values of a change are dicts from the name of an optimizer to its value.
+    Each old and new value is a dict with one key per optimizer, for example ``{"generator": 0.001}``.
     """
     before, after = (
         {held.group.optimizer: held.group for held in side.in_groups() if held.group} for side in (old, new)

@@ -99,8 +99,8 @@ def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) 
     - No parameter of the module has the same name in both maps.
     - The second map has a module with only new names. Its parameters have the same names within the module and the
       same properties.
-    - In both maps, no other module has the same contents, at least under the same parent. Numbered siblings may have
-      the same contents: such siblings are paired in order.
+    - In both maps, the module is the only one with its contents, or the only one with its contents under its parent.
+      Numbered siblings with the same contents are an exception: they are paired in order.
 
     Args:
         before: the properties that a rename keeps, by parameter name.
@@ -156,7 +156,10 @@ def _whole_modules(
 
 
 def _pairs(old: Iterable[_Module], new: Iterable[_Module]) -> Iterator[tuple[_Module, _Module]]:
-    """Yield pairs of an old and a new module. All modules in ``old`` and ``new`` have the same contents."""
+    """Yield pairs of an old and a new module. All given modules have the same contents.
+
+    Modules with the same parent are paired first. If one old and one new module remain, they are the last pair.
+    """
     olds, news = _by_parent(old), _by_parent(new)
     for parent in [parent for parent in olds if parent in news]:
         siblings = (olds[parent], news[parent])

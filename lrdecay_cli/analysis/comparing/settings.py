@@ -50,9 +50,9 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
 
 
 def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
-    """Return a copy of the setting that also contains the config option that sets its value before and after.
+    """Return a copy of the setting with the option that sets its value in each of the two configs.
 
-    The option includes its file and line. If ``before`` or ``after`` is None, the option of this config is missing.
+    Each option includes its file and line. If ``before`` or ``after`` is None, the option of that config is missing.
     """
     keys = keys_of_setting(setting.name)
     if keys is None:

@@ -116,9 +116,9 @@ def package_causes(
 
 
 def _optimizer_causes(changes: Sequence[Change], before: GroupMap, after: GroupMap, proven: bool) -> Iterator[Cause]:
-    """Yield the differences between two optimizers that cause different groups.
+    """Yield the causes that are in the optimizer.
 
-    Such a difference is another class, another option of a group, or another default lr or weight decay.
+    For example, the optimizer has another class or another default lr, or a group has another option.
     """
     differing = {change.aspect for change in changes}
     for name, aspect, old, new in (

@@ -9,7 +9,7 @@ from lrdecay_cli.analysis.comparing.tables import shown, shown_change
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Result, Section, Table
 from lrdecay_cli.domain.scan import NOT_FOR_TRAINING
 from lrdecay_cli.domain.stack_difference import Cause, CauseGroup, ChangedConfig, StackDifference
-from lrdecay_cli.text.counting import count, listed
+from lrdecay_cli.text.counting import count, listed, verb
 
 _SHOWN = 8
 _COLUMNS = (
@@ -70,7 +70,7 @@ def _item(group: CauseGroup, verbose: bool) -> Item:
     text = "; ".join([*few, *([f"{count(more, 'more cause')} with -v"] if more else [])])
     facts = [("changes", _extent(group.configs))] if group.configs[0].tensors is not None else []
     if any(cause.kind != "build" and not cause.proven for cause in group.causes):
-        facts.append(("certainty", "not tested by a build"))
+        facts.append(("certainty", "lrdecay did not test every cause with a build"))
     names = [each.config for each in group.configs]
     return Item("warning", count(len(names), "config"), text, _some(names, verbose), tuple(facts))
 
@@ -149,8 +149,8 @@ def _summary(document: StackDifference) -> str:
     build = [group for group in document.groups if group.causes[0].kind == "build"]
     one_sided = sum(len(group.configs) for group in build)
     changed = sum(len(group.configs) for group in document.groups) - one_sided
-    parts = [f"{changed or 'none'} of {count(document.compared, 'config')} with different groups"]
-    parts += [f"{one_sided} with a map in only one environment"] if one_sided else []
+    parts = [f"{changed} of {count(document.compared, 'config')} {verb(changed, 'has', 'have')} different groups"]
+    parts += [f"{one_sided} {verb(one_sided, 'has', 'have')} a map in only one environment"] if one_sided else []
     for where, names in (("before", document.only_before), ("after", document.only_after)):
         parts += [f"{len(names)} only {where}"] if names else []
     parts += [f"{len(document.unbuilt)} without a map in either environment"] if document.unbuilt else []

@@ -38,7 +38,7 @@ def extent_sentence(
     if not changes:
         return f"No difference{among}: {of}"
     if not any(counts[aspect] for aspect in IN_GROUPS):
-        return f"No difference{among} in the tensors that are in groups of both maps"
+        return f"No difference{among} in the tensors that both maps have in a group"
     # A scale repeats the lr, and a group's name repeats its layer id.
     implied = {*(("lr_scale",) if counts["lr"] else ()), *(("group",) if counts["layer_id"] else ())}
     differing = [aspect for aspect in ("lr", *IN_GROUPS) if counts[aspect] and aspect not in implied]
@@ -77,7 +77,7 @@ def presence_sentence(changes: Sequence[Change], compared: frozenset[Aspect] | N
     missing = ""
     if on_one_side and compared and not compared.isdisjoint(IN_GROUPS):
         names = listed(sorted(aspect.replace("_", " ") for aspect in compared & {*IN_GROUPS}))
-        missing = f"; {names} cannot be compared for a tensor in groups of only one map"
+        missing = f"; {names} cannot be compared if only one map has the tensor in a group"
     return "; ".join(parts) + missing
 
 

@@ -87,10 +87,8 @@ class Explainer:
         rules = self._rules
         if tensor.state == "duplicate":
             skipped = rules is not None and self._map.constructor.options.get("bypass_duplicate")
-            fate = "; bypass_duplicate=True skips this name" if skipped else ", which determines the group"
-            yield _state(
-                "another name of the same tensor", f"the tensor is shared, and its first name is {tensor.of}{fate}"
-            )
+            fate = "; bypass_duplicate=True skips further names" if skipped else ", and that name determines the group"
+            yield _state("another name of the same tensor", f"the tensor is also named {tensor.of}{fate}")
         elif tensor.state == "frozen" and tensor.by_train:
             yield _state("train()", "train() freezes the parameter, and no group contains it")
         elif tensor.state == "frozen":
@@ -102,7 +100,8 @@ class Explainer:
             if tensor.state == "frozen_in_group" and tensor.by_train:
                 yield _state(
                     "train()",
-                    "train() freezes the parameter after the optimizer is built: in a group, but never updated",
+                    "the parameter is in a group but never updated, because train() freezes it after the optimizer is"
+                    " built",
                 )
             elif tensor.state == "frozen_in_group":
                 yield _state(
@@ -124,10 +123,15 @@ class Explainer:
         if tensor.averaged:
             return "a moving average of another module, which needs no optimizer"
         if tensor.by_train and tensor.trainable:
-            return "train() unfreezes the parameter after the optimizer is built: in no group, and never updated"
+            return (
+                "the parameter is in no group and never updated, because train() unfreezes it after the optimizer is"
+                " built"
+            )
         if self._map.is_wrapped and not tensor.name.startswith("module."):
-            return "the constructor reads only model.module, which does not contain this tensor: never updated"
-        return "the parameter is trainable, but the constructor puts it into no group: never updated"
+            return (
+                "the tensor is outside model.module, the only module that the constructor reads, so it is never updated"
+            )
+        return "the parameter is trainable, but the constructor puts it into no group, so it is never updated"
 
     def _certainty(self, group: ParameterGroup | None, provenance: Provenance | None) -> tuple[Certainty, str]:
         if group is None:
@@ -167,7 +171,7 @@ class Explainer:
 
     def _why_observed(self) -> str:
         if self._map.checkpoint is not None:
-            return "read from a checkpoint, in which schedulers have changed the numbers of the constructor"
+            return "read from a checkpoint, saved after schedulers changed the lrs of the constructor"
         if self._refusal:
             return self._refusal
         if self._map.live:

@@ -130,7 +130,7 @@ def _options(origins: ConfigOrigins, explanations: Sequence[Explanation], *, eve
 
 def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     constructor = group_map.constructor
-    copied = f" (recomputed by the rules of {constructor.copy_of})" if constructor.copy_of else ""
+    copied = f" (follows the rules of {constructor.copy_of})" if constructor.copy_of else ""
     if group_map.live:
         yield "program", group_map.config.path
     else:

@@ -68,7 +68,7 @@ def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Tab
 
     Args:
         explanation: the explanation to show.
-        verbose: list every key, even if the name does not contain it.
+        verbose: list every custom key, even if the parameter's name does not contain the key.
     """
     rows = _without_repeats(_lines(explanation, verbose))
     return Table(_title(explanation.patterns, explanation.parameters, explanation.groups), _COLUMNS, tuple(rows))
@@ -181,7 +181,7 @@ def _value(options: Mapping[str, Any], path: str) -> str:
 
 
 def parameter_rows(group_map: GroupMap, explanations: Sequence[Explanation]) -> Table:
-    """Return a table with one row for each parameter and group, with all digits of the numbers and with formulas."""
+    """Return a table with one row for each parameter and group. It contains formulas, and numbers with all digits."""
     held: dict[str, list[str | None]] = {}
     for group, parameter in group_map.grouped():
         held.setdefault(parameter.name, []).append(group.name)

@@ -23,7 +23,7 @@ from lrdecay_cli.text.spelling import did_you_mean
 # A tensor that is in two groups is searched under its own name.
 _OUTSIDE = {
     "frozen": "require a gradient: requires_grad=True",
-    "duplicate": "be the first name of its tensor, because a shared tensor is in one group only",
+    "duplicate": "not be a further name of a shared tensor, because only the first name of the tensor is in a group",
     "missing": "be among the parameters that the constructor gets",
 }
 
@@ -40,9 +40,9 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
     others = [tensor for tensor in chosen if tensor.name not in inside]
     if not others:
         raise LrdecayError(
-            f"all matching parameters are in {name}",
+            f"all parameters that match the pattern are already in {name}",
             where="--why-not",
-            fix="leave out --why-not to explain these parameters",
+            fix="give the pattern without --why-not and --group to explain the parameters",
         )
     members = explainer.explain(held)
     if not members:
@@ -151,7 +151,7 @@ def _of_number(part: Part, here: Explanation, there: Explanation, members: Seque
 
 
 def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
-    """Return which input of the formula must be another number: ``block must be 24, 25 or 26, not 3``.
+    """Return which input of the formula must have another value, for example ``block must be 24 or 25, not 3``.
 
     Returns None if the group's members use another formula, or the same inputs.
     """
@@ -172,7 +172,7 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
     Example: ``the parameter's name would have to be like backbone.norm3``.
     """
     if here.provenance is None or there.provenance is None:
-        return "unknown, because lrdecay does not know the rules behind these numbers"
+        return "unknown, because lrdecay does not know the formulas for the lr and weight decay"
     met = _outcome_here(here, theirs)
     in_the_way = ours is not None and (theirs is None or (met is not None and met.outcome in ("overridden", "skipped")))
     if ours is not None and in_the_way:
@@ -198,7 +198,7 @@ def _advice(here: Explanation, spec: ConstructorSpec, ours: Mapping[str, float])
     step = _step(here, "layer_id")
     if step is None or step.basis != "fallback" or not spec.rest_is_head:
         return ""
-    why = f"no option changes this: {spec.label} gives the head's layer id to every name that it does not know"
+    why = f"no option changes the layer id: {spec.label} gives the head's layer id to every name that it does not know"
     scales = [ours.get(name, 1) for name in here.parameters]
     if any(scale >= 1 for scale in scales):
         return why

@@ -199,7 +199,10 @@ def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def _value_in_turns(values: Sequence[Any]) -> Any:
-    """Return a value of a tensor that several optimizers step in turn: the common value, or else all values."""
+    """Return the value, for example the lr, to show for a tensor that several optimizers step in turn.
+
+    If the optimizers have different values, the result is a text such as ``0.001 / 0.0001``.
+    """
     distinct = list(dict.fromkeys(values))
     return distinct[0] if len(distinct) == 1 else " / ".join(_distinct_texts(distinct))
 

@@ -21,7 +21,7 @@ class PlannedLrs(NamedTuple):
     """The lrs that a training with the planned schedule would log."""
 
     groups: Mapping[str, str | None]
-    """For each log key, the name of the group with this lr; None for ``base_lr``."""
+    """For each key of an lr in the log, the group whose lr is logged under this key; None for ``base_lr``."""
     at: Callable[[str, int], float | None]
     """Function that returns the planned lr for a log key and an iteration, or None if no lr is planned."""
     length: int

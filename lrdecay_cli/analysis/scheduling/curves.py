@@ -30,7 +30,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def members(series: Series) -> list[Member]:
-    """Combine groups with equal lrs and other options at every step; return a :class:`Member` for each combination.
+    """Return a :class:`Member` for each set of groups whose lr and other scheduled options are equal at every step.
 
     The members are in the order of their first groups.
     """

@@ -26,15 +26,16 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
     if not schedule.complete:
         kept, unit = f"{len(schedule.samples):,} of {schedule.length.steps:,}", schedule.length.unit
         yield Note(
-            f"chart, CSV and JSON contain only {kept} {unit}s, by default more near the begin and end of a scheduler"
-            f" (--every: at equal distances); start, peak and end of each lr are computed from all {unit}s"
+            f"chart, CSV and JSON contain only {kept} {unit}s (--every N sets which); start, peak and end of each lr"
+            f" are computed from all {unit}s"
         )
 
 
 def fastest(schedule: Schedule, optimizer: str | None = None) -> int:
-    """Return the index of the lr curve of the model's head; without a head, of the curve with the highest peak lr.
+    """Return the index of the lr curve of the model's head, or else of the curve with the highest peak lr.
 
-    A curve is the lr of one or more groups over the training. With ``optimizer``, only its curves are considered.
+    A curve is the lr of one or more groups over the training. If ``optimizer`` is given, curves of other optimizers
+    are ignored.
     """
     of = [index for index, curve in enumerate(schedule.curves) if optimizer in (None, curve.optimizer)]
     head = [index for index in of if schedule.curves[index].head]
@@ -65,8 +66,8 @@ def _setting(schedule: Schedule) -> Iterator[Note]:
         if scheduler.stepped and scheduler.expected and scheduler.stepped > scheduler.expected:
             times, step = f"{scheduler.stepped:,} times", "epoch" if scheduler.by_epoch else "iteration"
             yield Note(
-                f"hooks step {scheduler.type} at {scheduler.path} {times} in {count(scheduler.expected, step)}, so it"
-                " runs ahead of the training",
+                f"hooks step {scheduler.type} at {scheduler.path} {times} in {count(scheduler.expected, step)}, so"
+                " this scheduler runs ahead of the training",
                 "warning",
                 ("remove the second ParamSchedulerHook",),
             )
@@ -115,8 +116,9 @@ def _unknown_changes(scheduler: RunScheduler, length: RunLength) -> Iterator[Not
     """Yield a note if a scheduler depends on a validation metric. The schedule omits changes by such a scheduler."""
     if scheduler.monitor is not None:
         yield Note(
-            f"the schedule does not show {scheduler.type} at {scheduler.path}: {_first_drop(scheduler, length)}, this"
-            f" scheduler may repeatedly multiply each {scheduler.parameter} by {scheduler.options.get('factor', 0.1)}",
+            f"the schedule does not show {scheduler.type} at {scheduler.path}: this scheduler multiplies each"
+            f" {scheduler.parameter} by {scheduler.options.get('factor', 0.1)} when the validation metric"
+            f" {scheduler.monitor!r} stops improving, {_first_drop(scheduler, length)}",
             "warning",
         )
 
@@ -124,18 +126,17 @@ def _unknown_changes(scheduler: RunScheduler, length: RunLength) -> Iterator[Not
 def _first_drop(scheduler: RunScheduler, length: RunLength) -> str:
     if scheduler.first_drop is None:
         unit = "epoch" if scheduler.by_epoch else "iteration"
-        return f"depending on the validation metric {scheduler.monitor!r}, from {unit} {scheduler.begin} on"
+        return f"from {unit} {scheduler.begin} on"
     unit, last = ("epoch", length.epochs) if length.epochs is not None else ("iteration", length.steps)
     late = f" (the training ends at {unit} {last:,})" if scheduler.first_drop >= last else ""
-    return (
-        f"if the validation metric {scheduler.monitor!r} never improves, from {unit} {scheduler.first_drop:,} on{late}"
-    )
+    return f"at {unit} {scheduler.first_drop:,} or later{late}"
 
 
 def _meetings(schedule: Schedule) -> Iterator[Note]:
-    """Yield notes on the steps from which lrs of groups are equal, are different, or swap their order.
+    """Yield a note for each step from which some groups have the same lr, have different lrs, or swap their order.
 
-    If all lrs are equal at the end, one note replaces all notes on steps from which lrs are equal.
+    For example, ``from epoch 8 on, layer_1 and layer_2 have the same lr, 0.001``. If all groups have the same lr at the
+    end, a single note replaces all notes of this form.
     """
     listed_meetings = list(schedule.meetings)
     if _end_as_one(schedule):

@@ -138,7 +138,7 @@ def _by_curve(schedule: Schedule, name: str, *, titled: bool) -> Table:
 def _log(schedule: Schedule, digits: int) -> Table:
     """Return a table of the lrs that mmengine's log prints.
 
-    The log may omit the group with the highest lr. The table has an additional row for this group.
+    If the log omits the group with the highest lr, the table has an additional row for this group.
     """
     warm = schedule.warm_up_end is not None
     columns = (

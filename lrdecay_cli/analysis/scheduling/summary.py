@@ -20,7 +20,7 @@ from lrdecay_cli.domain.schedule import (
 )
 
 FEW = 1000
-"""If at most this number of steps change a value, all these steps are shown."""
+"""If values change at more steps than this number, only some of the steps are shown."""
 _EVENLY, _IN_A_PART = 400, 64
 # A gradually changing value jumps if it changes by more than this share in one step.
 _JUMP = 0.2

@@ -68,7 +68,7 @@ def effect_table(by_module: Sequence[Effect]) -> Table:
         )
         for effect in by_module
     )
-    return Table("effect on each module, mean lr weighted by number of parameters", _COLUMNS, tuple(rows))
+    return Table("effect on each module (mean lrs are weighted by the number of parameters)", _COLUMNS, tuple(rows))
 
 
 def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterator[str]:

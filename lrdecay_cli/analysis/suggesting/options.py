@@ -18,7 +18,7 @@ from lrdecay_cli.domain.suggestion import Option
 _DECAY = {option for spec in CONSTRUCTORS for option in spec.decay_options}
 """Names of all options that define a layer decay. The suggestion sets these options itself."""
 _KEPT = {*OURS.options} - {*OURS.decay_options, "backbone", "custom_keys"}
-"""Names of the other options that a suggestion keeps if they are set for lrdecay's own constructor."""
+"""Options of lrdecay's own constructor that a suggestion keeps. Custom keys are kept or dropped one by one."""
 
 
 def backbone_prefix(group_map: GroupMap) -> str:
@@ -92,7 +92,7 @@ def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, r
 def option_lines(options: Sequence[Option]) -> Iterator[str]:
     """Yield one line for each option.
 
-    Example: ``custom_keys['norm'] = {'decay_mult': 0.0}  (58 tensors of the backbone, 4 others)``.
+    For example, ``custom_keys['norm'] = {'decay_mult': 0.0}  (58 tensors of the backbone, 4 tensors outside it)``.
     """
     for present in options:
         where = ""
@@ -123,9 +123,9 @@ def _changes_lr(settings: Any) -> bool:
 
 
 def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the settings to keep and to drop, for a custom key that matches the whole backbone.
+    """Return two dicts for a custom key that matches the whole backbone: settings to keep, and settings to drop.
 
-    A ``decay_mult`` other than 0 is dropped, because it would give weight decay to norms too.
+    Only ``lr_mult`` and a ``decay_mult`` of 0 are kept. Any other ``decay_mult`` would give weight decay to norms too.
     """
     kept = {"lr_mult", *(("decay_mult",) if settings.get("decay_mult") == 0 else ())}
     stays = {name: value for name, value in settings.items() if name in kept}

@@ -146,7 +146,7 @@ def _notes(
     if at_top:
         spec = constructor_of(after)
         why = (
-            f"{spec.project}'s constructor gives these tensors the head's layer id, for every num_layers"
+            f"{spec.project}'s constructor gives these tensors the head's layer id, and no num_layers changes this"
             if spec.rest_is_head
             else "the last layers of the backbone"
         )

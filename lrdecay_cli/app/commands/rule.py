@@ -39,7 +39,7 @@ def rule(
     from lrdecay_cli.rules.pages import list_of, report_on
 
     if code is not None and everything:
-        raise LrdecayError("cannot be combined with a rule", where="--all", fix="leave one out")
+        raise LrdecayError("this option cannot be combined with a rule", where="--all", fix="leave one out")
     destinations = output.destinations()
     if everything:
         destinations.write(report_on(RULES, whole=True))

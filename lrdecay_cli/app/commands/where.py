@@ -45,5 +45,7 @@ def where(
     destinations = output.destinations()
     is_json = config.endswith(".json") and Path(config).is_file()
     if is_checkpoint(config) or (is_json and looks_like_map(read_bytes(config))):
-        raise LrdecayError("the file does not record where options are set", where=config, fix="give the config")
+        raise LrdecayError(
+            "group maps and checkpoints do not record where options are set", where=config, fix="give the config"
+        )
     destinations.write(found(config_origins(config, cfg_options or ()), options or ()))

@@ -236,7 +236,7 @@ class _Trial:
         remaining = {finding.fingerprint: finding for finding in after}
         for each in applied:
             if each.finding.fingerprint in remaining:
-                return _Verdict(f"the finding remains after: {each.fix}")
+                return _Verdict(f"the finding remains after this fix: {each.fix}")
         new = tuple(f for f in after if f.fingerprint not in known and SEVERITIES.index(f.severity) > 0)
         return _Verdict(f"the fix would cause {new[0].code}: {new[0].message}" if new else "", new, remaining)
 

@@ -121,7 +121,7 @@ class Plans:
                 # Any length works that is at least as long as the logged part of the first epoch.
                 observed, length_source = (
                     lines[-1].iteration + 1,
-                    "at least this number, from the log of the first epoch",
+                    "minimum, read from the log of the first epoch",
                 )
             if observed is None and plan.by_epoch:
                 problem = "the log does not give the number of iterations per epoch"

@@ -80,7 +80,8 @@ class _Comparing:
         path = self._config or stamp.config
         if path is None:
             fix = f"name the config: lrdecay run {self._work_dir} CONFIG"
-            raise LrdecayError(f"mmengine dumped no config for the start {stamp.name}", where=self._work_dir, fix=fix)
+            problem = f"mmengine dumped no config when the training started ({stamp.name})"
+            raise LrdecayError(problem, where=self._work_dir, fix=fix)
         observed, length_source = self._plans.observed(stamp, path)
         plan = self._plans.of(path, stamp.lines, observed, length_source, self._plans.options)
         lrs = plan.lrs()

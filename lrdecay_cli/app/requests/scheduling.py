@@ -36,7 +36,7 @@ def scheduled(
     :func:`schedule_of`.
 
     Raises:
-        LrdecayError: as these two functions do, or if the config cannot be built.
+        LrdecayError: the config cannot be built, or one of these two functions raises this error.
     """
     check_is_config(config, "schedule needs a config")
     check_config(config)

@@ -120,7 +120,7 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     if request.cfg_options and set(maps) == set(wanted):
         raise LrdecayError("there is no config to override", where="--cfg-options", fix="give a config")
     if request.launch.options and set(maps) == set(wanted):
-        problem = "needs a config, because lrdecay does not build an exported map or a checkpoint again"
+        problem = "the option needs a config, because lrdecay cannot build an exported map or a checkpoint again"
         raise LrdecayError(problem, where=request.launch.options[0], fix="give a config")
     if [*plain, request.named_by].count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")

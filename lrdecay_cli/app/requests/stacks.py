@@ -45,8 +45,8 @@ def stack_difference(
         only: aspects to compare; None for all.
 
     Raises:
-        LrdecayError: ``places`` contains another path, an environment cannot build configs, or there is nothing to
-            compare.
+        LrdecayError: a path in ``places`` is no environment and no scan, an environment cannot build configs, or there
+            is nothing to compare.
         Interrupted: the user pressed Ctrl-C.
     """
     pythons = [None if place.endswith(".json") else python_of(place) for place in places]

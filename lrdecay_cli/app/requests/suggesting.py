@@ -82,7 +82,7 @@ class Suggested(NamedTuple):
     left: tuple[Finding, ...]
     """Findings about groups that remain when the config is built with the proposal."""
     variant: Variant | None
-    """The proposal without custom keys of the backbone; None if the proposal contains no such keys."""
+    """The proposal without custom keys that multiply the lr of the whole backbone; None if it has no such keys."""
 
 
 def proposal_for(before: GroupMap, refused: str) -> tuple[Proposal, tuple[Finding, ...]]:

@@ -148,7 +148,10 @@ def settings_files(incomplete: str) -> list[str]:
 
 
 def rules(incomplete: str) -> list[tuple[str, str]]:
-    """Return rule codes with their names, or names with their codes. If the user typed several, complete the last."""
+    """Return rule codes with their names, or names with their codes.
+
+    If the user typed several rules, separated by commas, only the last rule is completed.
+    """
     from lrdecay_cli.rules import RULES
 
     before, comma, last = incomplete.rpartition(",")

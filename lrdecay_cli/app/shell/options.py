@@ -87,7 +87,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
         option(
             "--config",
             "CONFIG",
-            "For a checkpoint: a config or map with its parameter names.",
+            "A config or map that contains the parameter names of a checkpoint.",
             complete=completion.configs,
         ),
     ] = None
@@ -270,7 +270,7 @@ def _is_block(kind: object) -> bool:
 
 
 def _options(block: type[msgspec.Struct], command: str) -> Iterator[tuple[str, inspect.Parameter]]:
-    """Yield name and command parameter of each field that is an option."""
+    """Yield the name of each field that is an option, and a parameter for the signature of the command."""
     for field in msgspec.structs.fields(block):
         kind, *declared = get_args(field.type) or (field.type,)
         if declared:

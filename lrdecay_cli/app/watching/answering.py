@@ -52,13 +52,13 @@ class Answer(msgspec.Struct):
     the next child process starts faster.
     """
     retry: bool = False
-    """True if the command must run again without shortcuts."""
+    """True if the command must run again without shortcuts, such as deferred imports."""
 
 
 class _RetryError(BaseException):
-    """Ends the command in the child without output, so that the parent runs it again without shortcuts.
+    """Ends the command in the child process without output. The parent process then runs the command again.
 
-    It is a BaseException, so that the handlers that print an exception as one line do not catch it.
+    The class is a BaseException, so that the handlers that print an exception as one line do not catch it.
     """
 
 
@@ -98,7 +98,7 @@ def prepare(*, inherited: Sequence[str], warm: bool, plain: bool) -> None:
     Args:
         inherited: the files of the modules that the parent loaded.
         warm: True if the parent process loaded torch and mm*. The child process then writes nothing to the cache.
-        plain: build without shortcuts.
+        plain: True to build without shortcuts, such as deferred imports.
     """
     # The process ends after one command: garbage collection is not worth its time.
     gc.disable()

@@ -36,7 +36,7 @@ from lrdecay_cli.text.counting import count, listed
 _PATIENCE = 1.0
 """If an input changes during a run, the child is stopped as soon as it has run for this number of seconds."""
 _ATTEMPTS = 5
-"""Maximum number of runs in a row, if in each run a file changes while the command reads it."""
+"""Maximum number of runs in a row that start only because a file changed during the previous run."""
 _LOOK = 100
 """Interval in milliseconds for checking whether the child process ended without a result."""
 # Modules that a child imported and every further child would import again. For the stack, only modules whose presence
@@ -57,7 +57,7 @@ def answer_again(context: typer.Context, targets: Sequence[str], build: BuildOpt
         KeyboardInterrupt: the user pressed Ctrl-C.
     """
     if edits:
-        raise LrdecayError(f"cannot be used with {edits}", where="--watch", fix="leave one out")
+        raise LrdecayError(f"the option cannot be used with {edits}", where="--watch", fix="leave one out")
     if "-" in (*targets, build.named_by):
         raise LrdecayError("stdin can be read only once", where="--watch", fix="give a file")
     if not hasattr(os, "fork"):

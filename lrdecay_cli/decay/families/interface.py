@@ -35,10 +35,10 @@ class LayerRule(Protocol):
 
 
 Placement = Callable[[str, DecayType, int, tuple[int, ...], str], Formula | None]
-"""Function that replaces a layer rule for some norm layers, tokens and position embeddings of the backbone.
+"""Function that returns the layer id of a parameter for which the layer rule is wrong; None for all other parameters.
 
-The layer rule would give these parameters the head's layer id. Returns None for all other names. Arguments: name, decay
-type, ``num_layers``, depths and prefix.
+For example, mmdet's layer rule gives the norm after a stage (``norm3``) the head's layer id. The function returns the
+layer id of the last block in this stage. Arguments: name, decay type, ``num_layers``, depths and prefix.
 """
 
 Depths = Callable[[Iterable[str], str], tuple[int, ...]]
@@ -51,7 +51,7 @@ class ClassNames:
 
     names: tuple[str, ...]
     within: bool = False
-    """True if a class name only needs to contain one of ``names``; False if it must be one of them."""
+    """True: the family supports every class whose name contains one of ``names``. False: only the classes ``names``."""
 
     def match(self, class_name: str) -> bool:
         """True if the family supports a class with this name."""
@@ -82,7 +82,10 @@ class Family:
     number.
     """
     placement: Placement | None = None
-    """Called before the layer rule. ``strict_compat=True`` skips it, to keep the layer ids of mmdet and mmpretrain."""
+    """Called before the layer rule, but not with ``strict_compat=True``.
+
+    With this option, layer ids are the same as in mmdet and mmpretrain.
+    """
     stages: int | None = None
     """Number of stages that the rules expect; None for any number."""
     added: tuple[str, ...] = ()
@@ -97,7 +100,7 @@ class Family:
         """Return the ``num_layers`` that fits a backbone.
 
         With this number, no layer id between stem and head is unused (a gap), and no two different layers get the same
-        layer id (an overlap). In ``stage_wise`` decay, it is the number of stages.
+        layer id (an overlap). For ``stage_wise`` layer decay, ``num_layers`` is the number of stages.
         """
         return len(depths) if decay_type == "stage_wise" else self.fitting_num_layers(depths)
 

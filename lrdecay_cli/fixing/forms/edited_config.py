@@ -22,7 +22,7 @@ class EditedConfig(NamedTuple):
     scripts: Sequence[Script]
     """The files that may change. The first is the config itself."""
     files: Mapping[Path, str]
-    """For each file, by real path, its name in messages."""
+    """The name of each file in messages, by the real path of the file."""
     origins: ConfigOrigins
     edit: Edit
     expected: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Ways to write the text of an edit that removes an option."""
+"""Build the text replacements that remove an option from the config files."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Part(NamedTuple):
     """A section of a page: its template ``templates/<name>.html``, its data, styles and scripts."""
 
     name: str
-    """Name of the template, id of the section, and key of its data in the scripts' ``DATA``."""
+    """Used as the template's name, the section's id, and the key of the section's data in the scripts' ``DATA``."""
     title: str
     """Heading of the section, also in the table of contents; empty for parts at the top of the page."""
     context: Callable[[AnyResult], dict[str, Any]] = lambda _: {}

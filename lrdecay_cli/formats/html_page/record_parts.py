@@ -95,7 +95,7 @@ def settings(result: AnyResult) -> dict[str, Any]:
 
 
 def changes(result: AnyResult) -> dict[str, Any]:
-    """Return the table of changes, with a row for each pattern of parameter names, layer or module."""
+    """Return the table of changes. ``--by`` sets whether a row is a layer, a module or a pattern of parameter names."""
     table = next((table for table in result.report.tables[:1] if table.rows), None)
     return {"table": table, "by": _document(result, Difference).by}
 

@@ -76,7 +76,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     recorded = all(group.names is not None for group in saved)
     if not recorded and config is None:
         size = sum(len(group.shapes) for group in saved)
-        problem = f"contains no parameter names: its {size} parameters have only positions"
+        problem = f"the checkpoint contains no parameter names: its {size} parameters have only positions"
         fix = f"give the training's config, which has the names: --config {_config_beside(path)}"
         raise LrdecayError(problem, where=path, fix=fix)
     if not recorded and config and wrong:
@@ -191,7 +191,7 @@ def _groups(
             shape = next((shape for shape in found if shape is not None), None)
             if shape is None:
                 fix = "give the training's config: --config CONFIG"
-                raise LrdecayError(f"does not contain the shape of {name!r}", where=path, fix=fix)
+                raise LrdecayError(f"the checkpoint does not contain the shape of {name!r}", where=path, fix=fix)
             of = holders.setdefault(name, [])
             if of and not takes_turn(turns, of, group.optimizer):
                 duplicates.append(Duplicate(name, shape, math.prod(shape), name))

@@ -86,7 +86,7 @@ def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
     pickled = read_pickle(path)
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < _SAFE_TORCH:
         problem = "may run code of a hostile checkpoint in spite of weights_only (CVE-2026-24747)"
-        fix = 'read it with torch 2.10 or newer: pip install "lrdecay-cli[stack]"'
+        fix = 'read the checkpoint with torch 2.10 or newer: pip install "lrdecay-cli[stack]"'
         raise LrdecayError(f"torch {torch.__version__} {problem}", where=path, fix=fix)
     try:
         # Two zip readers may see two different archives in one file.
@@ -123,7 +123,7 @@ class SavedGroup:
     shapes: tuple[Shape | None, ...]
     """Shape of each parameter, from its optimizer state; None for a parameter without state."""
     base_lr: float | None
-    """The optimizer's lr before scale and schedule, as mmengine saved it."""
+    """The optimizer's base lr, without lr scale and scheduler, as mmengine saved it."""
     base_weight_decay: float | None
 
     @property
@@ -256,9 +256,9 @@ def progress_of(path: str) -> Progress | None:
 
 
 def base_of(groups: Sequence[SavedGroup]) -> float | None:
-    """Return the base lr of an optimizer, before scale and schedule; None if its groups give different values.
+    """Return the base lr of an optimizer; None if its groups give different values.
 
-    The first available value in this list is used:
+    No lr scale and no scheduler has changed this lr. The first available value in this list is used:
 
     1. the lr of the groups with ``lr_scale`` 1;
     2. the lr of each other group, divided by its ``lr_scale``;
@@ -282,14 +282,14 @@ def base_of(groups: Sequence[SavedGroup]) -> float | None:
 def counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[ParameterGroup]:
     """Return the config's groups that correspond to the saved groups, in the same order.
 
-    Groups of optimizers that the checkpoint does not contain are omitted.
+    If the checkpoint does not contain an optimizer, the groups of this optimizer are omitted.
     """
     optimizers = dict.fromkeys(group.optimizer for group in saved)
     return [group for optimizer in optimizers for group in config.groups if optimizer in ("", group.optimizer)]
 
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
-    """Return the first difference between the groups or shapes of a checkpoint and of a config; None without one."""
+    """Return the first difference in groups or shapes between a checkpoint and a config; None if nothing differs."""
     expected = counterparts(saved, config)
     if not len(saved) == len(config.groups) == len(expected):
         named = sorted({group.optimizer for group in saved} - {""})

@@ -183,7 +183,7 @@ def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
     if drop is None:
         return action
     unit, last = ("epoch", runner.max_epochs) if by_epoch else ("iteration", runner.max_iters)
-    late = f", but the training ends at {last:,}" if drop >= last else ""
+    late = f", but the training ends at {unit} {last:,}" if drop >= last else ""
     return f"{action}, from {unit} {drop:,} on if the metric never improves{late}"
 
 

@@ -20,7 +20,7 @@ class Moments:
 
     Args:
         trace: list that gets the lrs of every visited iteration; None for no trace.
-        logged: list that gets the lrs that mmengine's RuntimeInfoHook logs. It reads them before most other hooks run.
+        logged: list that gets the lrs that mmengine logs. RuntimeInfoHook reads these lrs before most other hooks run.
         recorder: also records every visited iteration.
     """
 
@@ -78,7 +78,7 @@ class Moments:
             self._logged.append((iteration, [lrs[index] for index in self._kind_of]))
 
     def end(self, iterations: int) -> None:
-        """Use the most recent lrs as those of the last iteration, because no lr has changed since."""
+        """Store the most recent lrs as the lrs of the last iteration. No lr has changed in between."""
         self._last = (iterations - 1, self._last[1])
 
     def until(self, iteration: int) -> int:

@@ -22,7 +22,7 @@ _MISSING = math.nan
 
 @dataclass
 class _EqualGroups:
-    """A set of groups whose values were equal in all iterations so far, and these values."""
+    """Groups that had the same values in all iterations so far, and these values."""
 
     members: list[int]
     columns: list[array[float]]
@@ -30,7 +30,7 @@ class _EqualGroups:
 
 @dataclass
 class _RecordedOptions:
-    """The recorded options of equal groups, or the base settings that mmengine stores in the optimizer wrapper."""
+    """The recorded options of groups with the same values, or the base settings in mmengine's optimizer wrapper."""
 
     optimizer: str
     options: dict[str, Any]

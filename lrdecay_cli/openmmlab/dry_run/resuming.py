@@ -70,9 +70,10 @@ def read_saved(path: str) -> Saved:
 class _Side(NamedTuple):
     series: Series
     ahead: int
-    """Number of iterations to subtract from this training's iterations, so that both trainings are in the same epoch.
+    """The saved iteration minus the iteration at which the config's training resumes.
 
-    0 if the epoch length in the checkpoint is the epoch length in the config.
+    For example, a checkpoint is saved after 3 epochs of 100 iterations, and the config has epochs of 50 iterations. The
+    saved iteration is 300, the training resumes at iteration 150, and the difference is 150.
     """
     end: int
     settings: list[dict[str, Any]]

@@ -311,7 +311,7 @@ class DryRunner(Runner):  # type: ignore[misc]
     # The loop.
 
     def build_train_loop(self, loop: Any) -> Any:
-        """Build the config's loop, and replace its method ``run`` by the one of :class:`Drive`."""
+        """Build the training loop of the config, and replace its method ``run`` by the method of :class:`Drive`."""
         built = super().build_train_loop(loop)
         if has_own_run(type(built)):
             reason = "this loop has its own run method, but the dry run used mmengine's run method"

@@ -20,7 +20,7 @@ _REQUIRES_GRAD = attrgetter("requires_grad")
 
 
 class Watch:
-    """Record changes of the groups of optimizers, and of ``requires_grad`` of a model's parameters.
+    """Record each change of an lr in the optimizers' groups, and of ``requires_grad`` of a model's parameters.
 
     Args:
         parameters: parameters of the model by name. With a model wrapper, several names may share one parameter.
@@ -33,7 +33,7 @@ class Watch:
         self._optimizers: Mapping[str, torch.optim.Optimizer] = {}
         self.states: list[StateChange] = []
         self.causes: list[dict[str, Cause]] = []
-        """For each group, the first change of its lr by each hook, scheduler or other step, by the name of the step."""
+        """For each group: a dict from the name of a step, such as a hook, to the first lr change by this step."""
         self.built: list[tuple[float | None, float | None]] = []
         """lr and weight decay of every group, as set by the constructor."""
         self._tensors = list(self.parameters.values())

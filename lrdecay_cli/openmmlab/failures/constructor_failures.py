@@ -140,7 +140,7 @@ def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | Non
 
 
 def _is_accepted(row: OptimizerEffects, refusing: OptimizerEffects) -> bool:
-    """True if ``row`` shows options with which the optimizer class of the row ``refusing`` raises no error.
+    """True if both rows have the same optimizer class, which accepts the options of ``row``.
 
     Both are rows of lrdecay's table of optimizers. The class raises an error with the options of ``refusing``.
     """

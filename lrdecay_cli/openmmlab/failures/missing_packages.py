@@ -106,11 +106,11 @@ class Need:
     within: str = ""
     """The versions that the importing package accepts, for example ``>=2.0.0rc4,<2.2.0``; empty for any version."""
     cause: str = ""
-    """The message of :attr:`problem`, if the error tells exactly what is wrong; otherwise empty."""
+    """A more exact message than the general messages of :attr:`problem`; empty if there is no such message."""
 
     @property
     def name(self) -> str:
-        """The package. If its installed version does not work, with the versions that work: ``numpy<2``."""
+        """The package. If its installed version does not work, the versions that work follow: ``numpy<2``."""
         bound = self.within or _KNOWN_VERSIONS.get(self.package, ("", ""))[1]
         return f"{self.package}{bound}" if self.installed or self.package == "setuptools" else self.package
 
@@ -243,7 +243,7 @@ def _exchange(package: str, within: str) -> str:
 
 
 def _takes_older_mmcv(package: str, within: str) -> bool:
-    """True if the versions ``within`` of a package need an older mmcv than the installed mmcv."""
+    """True if the installed mmcv is too new for a package in the version range ``within``."""
     older = package == "mmcls" or (package == "mmdet" and not _fits("3.2.0", within))
     mmcv = _version_of("mmcv")
     return older and mmcv is not None and not _fits(mmcv, _OLDER_MMCV)

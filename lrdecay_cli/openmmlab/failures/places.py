@@ -56,7 +56,7 @@ def _from_here(file: Path) -> str:
 
 @contextmanager
 def add_places(config: str, cfg_options: Sequence[str]) -> Iterator[None]:
-    """Inside this block, add the file and line of the option to a LrdecayError: ``config.py:5: paramwise_cfg.x``."""
+    """Inside this block, add the file and line of the option to a LrdecayError, for example ``config.py:5``."""
     try:
         yield
     except LrdecayError as error:

@@ -130,7 +130,7 @@ class Accepted(NamedTuple):
 
     names: frozenset[str]
     all: bool
-    """True if the class accepts only these arguments. False if a class outside mmengine accepts ``**kwargs``."""
+    """True if ``names`` contains every accepted argument. False if a class outside mmengine accepts ``**kwargs``."""
 
 
 def accepted_by(kind: type) -> Accepted:

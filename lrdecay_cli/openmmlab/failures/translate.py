@@ -94,7 +94,7 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
     if stage == BUILDING and (asked := _missing_data(error, config)):
         key, path = asked
         problem = f"{failing}: {key}={path!r} does not exist, but building the model reads this file"
-        fix = f"run lrdecay in the folder that contains {path!r}, or change this option"
+        fix = f"run lrdecay in the folder that contains {path!r}, or change {key}"
         return LrdecayError(problem, where=where, fix=fix, status=f"needs {path}", key=key)
     if isinstance(error, OSError) and "huggingface.co" in message_of(error):
         problem = f"{failing}: the model needs files from huggingface.co, and lrdecay downloads nothing"
@@ -105,7 +105,7 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         return LrdecayError(f"missing file {missing.group() if missing else text}", where=where, fix=fix)
     # The config called mmengine's placeholder of an import, which raises an error without a message.
     if stage == LOADING and isinstance(error, RuntimeError) and not error.args and _raised_in(error)[0] == _LAZY:
-        problem = "an import makes this a lazy config, and lazy configs cannot call imported functions"
+        problem = "an import makes the config a lazy config, and lazy configs cannot call imported functions"
         fix = (
             "call the function through __import__ in the config, or move the call into a module that the config imports"
         )

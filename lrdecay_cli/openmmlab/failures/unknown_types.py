@@ -92,17 +92,15 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
 
 
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
-    """True if all modules are imported that could register ``name``.
-
-    With ``near``, also all modules that could register a name with a closer spelling than the registered names.
+    """True if no deferred import could register ``name`` or a better suggestion for ``name``.
 
     Args:
         name: the unregistered name.
         scope: the scope in which ``name`` was looked up.
         registry: the registry in which ``name`` was looked up.
         config: the loaded config; None if unknown.
-        near: True if a registered name in the same scope resembles ``name``. In this case, the deferred modules of
-            other scopes need not be imported.
+        near: True if a registered name in the same scope resembles ``name``. In this case, deferred imports of other
+            scopes do not matter.
     """
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):

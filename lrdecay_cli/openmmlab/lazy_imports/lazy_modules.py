@@ -32,8 +32,8 @@ class LazyFinder(importlib.abc.MetaPathFinder):
         table: for each module, the names that ``from module import name`` can import without executing the module. Any
             other name executes the module. If the names include ``*``, then ``from module import *`` imports the other
             names without executing the module.
-        first: modules, with their submodules. Before the finder executes another deferred module, it executes those
-            of these modules that are already imported but still deferred, in the order of their import.
+        first: modules. Before the finder executes any other deferred module, it executes the modules in ``first`` and
+            their submodules, in the order of their import. Modules that are not imported yet are skipped.
         alone: modules that are executed without executing the modules in ``first``.
         bare: modules in ``alone`` that are executed without their parent packages.
     """

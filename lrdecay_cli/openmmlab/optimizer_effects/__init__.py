@@ -17,12 +17,12 @@ from lrdecay_cli.optimizers import effects_of
 def effects_in(
     optimizers: Mapping[str, torch.optim.Optimizer], settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, OptimizerEffects]:
-    """Return the effects of each optimizer on lr and weight decay, by optimizer name.
+    """Return how each optimizer uses the lr and weight decay of its groups, by optimizer name.
 
-    The effects come from lrdecay's table if the table contains the installed version of the class. Otherwise they are
-    measured on a second instance of the class. They are also measured if the effect depends on the lr, or if the lr is
-    a half-precision tensor. An optimizer is omitted if no second instance can be built. It is also omitted if the
-    second instance takes no step and the reason is unknown.
+    These effects come from lrdecay's table if the table contains the installed version of the class. Otherwise, lrdecay
+    measures them on a second instance of the class. lrdecay also measures if a step is not proportional to the lr, or
+    if the lr is a half-precision tensor. An optimizer is omitted if no second instance can be built. It is also omitted
+    if the second instance takes no step and the reason is unknown.
 
     Args:
         optimizers: the built optimizers, by name.

@@ -25,7 +25,7 @@ from lrdecay_cli.openmmlab.optimizer_effects.probe import STILL, WEIGHT, Build, 
 _DECAY = 0.05
 _TENTH = 0.1
 _EXACT = 0.01
-"""Relative tolerance for comparisons of measured weight changes, and for their ratios."""
+"""Relative tolerance for comparing two measured weight changes, or a ratio of weight changes with a number."""
 _STEPS = (1, 10, 100, 100_000)
 """Numbers of the steps in which the weight changes of two groups are compared."""
 
@@ -104,11 +104,12 @@ _OTHER_SHAPES = ((16,), (4, 4, 3, 3))
 
 
 def _find_demands(build: Build, lr: float, shape: tuple[int, ...]) -> tuple[Probe | None, tuple[Refusal, ...]]:
-    """Find the special demands of an optimizer: the smallest set that must be met before the optimizer takes steps.
+    """Return a :class:`Probe` with which the optimizer takes steps, and an error for each demand of the optimizer.
 
-    A demand is a requirement that mmengine does not meet. For example, some optimizers need a closure. Returns a
-    :class:`Probe` that meets the demands and, for each demand, the error that the class raises if it is not met. The
-    probe is None if the optimizer never takes a step.
+    An optimizer may have demands that mmengine does not meet. For example, some optimizers need a closure. The probe
+    meets the smallest set of demands with which the optimizer takes steps. For each of these demands, the result
+    contains the error that occurs if only this demand is not met. The probe is None if the optimizer never takes a
+    step.
     """
     whole = Setup((lr, _TENTH * lr), (_DECAY, _DECAY), shape=shape)
     for dtype, count in ((dtype, n) for n in range(4) for dtype in (torch.float64, torch.float32)):
@@ -137,7 +138,7 @@ def _setup(whole: Setup, demands: Iterable[Demand]) -> Setup:
 
 
 def _failure(build: Build, setup: Setup) -> tuple[Any, str] | None:
-    """Return the stage and the error if the optimizer raises an error; None if it takes two steps."""
+    """Return where the optimizer fails (``construction``, ``first step``) and the error; None if two steps succeed."""
     when = "construction"
     try:
         optimizer, tensors = setup.start(build)

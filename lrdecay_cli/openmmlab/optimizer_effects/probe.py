@@ -34,8 +34,8 @@ def close(value: float, expected: float) -> bool:
 def coupling(larger: float, whole: float) -> DecayUse:
     """Return how an optimizer uses weight decay that it has added to the gradient.
 
-    Adam adapts the sum to the size of the gradients ("in the adaptive gradient"). SGD does not ("in the gradient"):
-    with a gradient that is ten times as large, the change of the weight is ten times as large too.
+    The result is "in the gradient" if a gradient that is ten times as large changes the weight ten times as much: for
+    example, SGD. Otherwise it is "in the adaptive gradient": for example, Adam adapts its steps to the gradients' size.
 
     Args:
         larger: change of a weight if the gradient is ten times as large.

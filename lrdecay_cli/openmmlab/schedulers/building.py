@@ -84,11 +84,11 @@ class StubOptimizer:
         del optimizer.param_groups[len(held) :]
 
     def scheduled_options(self) -> Iterator[tuple[list[tuple[str, ...]], dict[str, Any]]]:
-        """Yield two values for each dict of options that schedulers change: the names of its groups, and the dict.
+        """Yield each dict of options that schedulers change, after the names of the groups with these options.
 
-        The names are a list of tuples: one tuple for each set of groups with equal options. The last dict may be the
-        base settings that mmengine stores in the optimizer wrapper. Base settings belong to no group, so their tuple is
-        empty.
+        The names are a list with one tuple for each set of groups with equal options: ``[("group_0", "group_1")]``.
+        The last dict may be the base settings that mmengine stores in the optimizer wrapper. Base settings belong to no
+        group, so the tuple is empty.
         """
         held = self.wrapper.optimizer.param_groups
         if self._stacked:

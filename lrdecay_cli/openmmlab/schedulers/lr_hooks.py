@@ -41,10 +41,10 @@ _FREEZES = {"requires_grad", "requires_grad_"}
 
 
 def lr_hooks(config: Config) -> list[str]:
-    """Return the names of hooks that may change lrs in another way than by mmengine's schedulers.
+    """Return the names of hooks that may change lrs without mmengine's schedulers.
 
-    Exactly one ``ParamSchedulerHook`` should step the schedulers. The result contains ``ParamSchedulerHook`` only if
-    the config has schedulers, but no such hook or several of them. Source: mmengine 0.10.7,
+    Exactly one ``ParamSchedulerHook`` should step the schedulers. If the config has schedulers and another number of
+    these hooks, the result also contains ``ParamSchedulerHook``. Source: mmengine 0.10.7,
     ``Runner.register_default_hooks``.
     """
     default = {"param_scheduler": {"type": "ParamSchedulerHook"}, **(config.get("default_hooks") or {})}
@@ -142,18 +142,18 @@ def _is_harmless(kind: type) -> bool:
 
 
 def _never_names(kind: type, words: set[str]) -> bool:
-    """True if a class and its bases belong to packages in ``_KNOWN``, and their code contains none of ``words``."""
+    """True if a class and its base classes are in packages of ``_KNOWN`` and their code contains none of ``words``."""
     known = all(base.__module__.partition(".")[0] in _KNOWN for base in _own_bases(kind))
     return known and not _names_any(kind, words)
 
 
 def reaches_lr(kind: type) -> bool:
-    """True if the code of a hook or of its bases contains a name that may give access to an lr."""
+    """True if the code of a hook or of its base classes contains a name that may give access to an lr."""
     return _names_any(kind, _REACHES)
 
 
 def freezes(kind: type) -> bool:
-    """True if ``requires_grad`` occurs in the code of a hook or of its bases."""
+    """True if ``requires_grad`` occurs in the code of a hook or of its base classes."""
     return _names_any(kind, _FREEZES)
 
 

@@ -179,9 +179,9 @@ def _epoch_length(length: RunLength) -> int:
 
 
 def log_keys(wrappers: Mapping[str, Any], tracks: Sequence[Track]) -> Iterator[tuple[str, int]]:
-    """Yield two values for each lr that mmengine logs: its key in the log, and an index of ``tracks``.
+    """Yield a pair for each lr that mmengine logs: the key in the log, such as ``base_lr``, and an index of ``tracks``.
 
-    ``tracks`` lists the recorded options of groups. The item at the index contains the values of this lr.
+    ``tracks`` lists the recorded options of groups. The track at the index has the values of the logged lr.
 
     Source: ``RuntimeInfoHook.before_train_iter``, which logs the first value of each key of ``get_lr``.
     """

@@ -1,8 +1,7 @@
 """Build language models of the transformers library from their configuration, without weights, vocabulary or network.
 
 The library's own classes create the parameters. A configuration comes from a local folder, the local cache of the hub,
-or :mod:`known_architectures`. If a model creates a tokenizer when it is built, it gets a tokenizer without a
-vocabulary.
+or :mod:`known_architectures`. A model that creates a tokenizer gets a tokenizer without a vocabulary.
 """
 
 from __future__ import annotations

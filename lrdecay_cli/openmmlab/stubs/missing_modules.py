@@ -133,7 +133,7 @@ class OnDemandStub(NamedTuple):
     """A stub that is installed only if a build fails without it."""
 
     missing: str
-    """Text in the error message of a failed build, in lower case, that shows that the stub is needed."""
+    """Lower-case text. If the error message of a failed build contains this text, the build needs the stub."""
     stub: Stub
     within: Callable[[], AbstractContextManager[None]]
 

@@ -1,1 +1,1 @@
-"""The data that rules check: a group map, values computed from it, and the project's settings for its config."""
+"""The data that rules check: a group map, values computed from this map, and the project's settings for the config."""

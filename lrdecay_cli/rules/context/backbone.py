@@ -41,7 +41,7 @@ class BackboneTensor(NamedTuple):
     scale: float
     """Initial lr of the group ÷ base lr."""
     block: Block | None
-    """The block that contains the parameter. None if no module in the parameter's name has a number."""
+    """The block that contains the parameter, such as ``layers.11``. None if no module in the name has a number."""
 
     @property
     def name(self) -> str:
@@ -113,7 +113,7 @@ class Backbone:
 
     @cached_property
     def blocks(self) -> Mapping[tuple[int, ...], Sequence[BackboneTensor]]:
-        """The parameters of each of the backbone's blocks, in order of depth."""
+        """The parameters of each block of the backbone. The blocks are in order of depth."""
         found: dict[tuple[int, ...], list[BackboneTensor]] = {}
         for tensor in self.tensors:
             if tensor.block and self.in_row(tensor):
@@ -127,9 +127,9 @@ class Backbone:
 
 
 def block_of(own: str) -> Block | None:
-    """Return the block of a parameter; None if no module in its name has a number.
+    """Return the block of a parameter, such as ``layers.11``; None if no module in the name has a number.
 
-    ``own`` is the parameter's name within the backbone.
+    ``own`` is the parameter's name without the prefix of the backbone.
     """
     *modules, parameter = own.split(".")
     series: list[str] = []

@@ -1,4 +1,4 @@
-"""The optimizers of a group map, with their groups and with what they do with lr and weight decay."""
+"""The optimizers of a group map, with their groups and the measured effects of lr and weight decay."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ class OtherTensors(msgspec.Struct, frozen=True):
 
     line: int
     problem: str
-    """The difference between the line and the map."""
+    """How the line of the text baseline differs from the checked map."""
     parameters: tuple[str, ...]
-    """Parameter names of the map that match the line's pattern."""
+    """Parameter names of the checked map that match the name pattern in the line of the text baseline."""
 
 
 class Baseline(msgspec.Struct, frozen=True):

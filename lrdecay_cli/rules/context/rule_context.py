@@ -1,4 +1,4 @@
-"""The argument of every rule: a group map, with values computed from it that several rules use."""
+"""The argument of every rule: a group map, and values computed from the map for several rules."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ PARAMWISE = "optim_wrapper.paramwise_cfg"
 
 
 class RuleContext:
-    """A group map, with values computed from it that several rules use. Needs no torch.
+    """A group map, and values computed from the map for several rules. Needs no torch.
 
     Args:
         group_map: the built groups.
         policy: the project's baseline, assertions and suppressions for the config.
-        place: the file that findings name; None for the map's config. Findings about settings name the settings file.
+        place: the file to which findings refer, for example the settings file; None for the map's config.
         dry_run: result of a dry run of the config's training; None without one.
     """
 
@@ -141,7 +141,7 @@ class RuleContext:
 
     @property
     def without_options(self) -> bool:
-        """True if a layer-decay constructor has no options at all.
+        """True if ``paramwise_cfg`` is empty, and the layer-decay constructor has no default decay rate.
 
         All layers then train at the base lr, and all parameters have weight decay.
         """

@@ -155,8 +155,8 @@ def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> Iterator[Schedu
 def all_schedulers_of(group_map: GroupMap) -> Iterator[Scheduler]:
     """Yield all schedulers of the lr, the momentum or another option of groups, in the config's order.
 
-    Omits schedulers whose class name does not end like the names in mmengine and mmpretrain: for example ``LR``,
-    ``Momentum`` or ``ParamScheduler``.
+    The end of a class name shows what the scheduler changes: for example ``LR``, ``Momentum`` or ``ParamScheduler``.
+    Schedulers without such an ending are omitted.
     """
     for path, settings, groups in _listed(group_map):
         kind = str(settings.get("type", "")).rpartition(".")[2]

@@ -141,7 +141,7 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
         return "", wrong
     highest, head = max(layers[tensor.name] for tensor in wrong), given + 1
     if staged:
-        ids = f"the last stage has layer id {given} and the head {head}"
+        ids = f"the last stage has layer id {given} and the head has layer id {head}"
         return f": blocks before the last stage reach layer id {highest}, but {ids}", wrong
     return f": blocks reach layer id {highest}, but the head has layer id {head}", wrong
 

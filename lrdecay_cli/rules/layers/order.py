@@ -54,13 +54,13 @@ _STAGE_DECAY = (
     yields_to=("LRD202", "LRD203", "LRD205", "LRD206", "LRD208", "LRD301"),
 )
 def layer_gap(context: RuleContext) -> Iterator[Fault]:
-    """The lr jumps between two neighbouring layers, by the square of the decay rate or more.
+    """The lr falls too far from one layer to the layer below: the decay rate applies twice or more.
 
     Each layer should train a little slower than the layer above it. Every unused layer id between two layers multiplies
     the lr of all layers below the unused id by the decay rate once more. Often the layers below barely train.
 
-    Layer ids are unused if the constructor counts the layers of a backbone of another depth, or if the head's layer id
-    is too high.
+    Layer ids are unused if the constructor expects a backbone with another depth. They are also unused if the head's
+    layer id is too high.
     """
     # One fault for each gap, with the tensors below it: found by layer ids, else by lrs of neighbouring blocks.
     if not context.spec.decays_layers:
@@ -85,7 +85,7 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
         yield Fault(
             f"{describe_ids(range(below + 1, above))} unused: lr scale jumps from {rate(low)} in layer {below}"
             f" to {rate(high)} in layer {above}",
-            f"set num_layers={below}, so that no layer id is unused" if fits else _FIX,
+            f"set num_layers={below}, so that every layer id is used" if fits else _FIX,
             parameters=[
                 tensor.name
                 for tensor in context.backbone.tensors
@@ -149,7 +149,7 @@ def _example(second_block: str) -> Example:
     yields_to=("LRD203", "LRD206", "LRD207", "LRD208", "LRD209", "LRD301", "LRD302", "LRD304", "LRD306"),
 )
 def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
-    """A deeper block trains slower than a shallower block, or at the head's lr.
+    """A deeper block of the backbone trains slower than a shallower block, or as fast as the head.
 
     In layer-wise decay, a deeper layer has a higher lr. A block that breaks this order usually has a name or number
     that the constructor misreads.
@@ -186,7 +186,7 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
             f" {span(tensor.scale for tensor in below)}",
             "give the head a layer id above that of the last block"
             if context.spec.decays_layers
-            else "change nothing if the last blocks should train at this lr; otherwise set an lr_mult below the head's",
+            else "set a smaller lr_mult for the last blocks; change nothing if they should train as fast as the head",
             [tensor.name for row in whole.values() for tensor in row],
             option,
             None if context.spec.decays_layers else "info",

@@ -98,9 +98,10 @@ def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
 
 
 def _num_layers(context: RuleContext, found: _Depths) -> int | None:
-    """Return the ``num_layers`` for the correct ``depths``. With it, the head is one layer above the last block.
+    """Return the ``num_layers`` that fits the correct ``depths``.
 
-    Return None if the layer ids of the head or the blocks are unknown.
+    With this value, the head's layer id is one above the highest layer id of the blocks. None if the layer ids of the
+    head or the blocks are unknown.
     """
     num_layers, head = context.options.get("num_layers"), context.head_id
     last = max(context.backbone.blocks, default=None)

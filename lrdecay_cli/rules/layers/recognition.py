@@ -115,7 +115,7 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     outputs = [tensor for tensor in fallen if _output_stage(context, tensor) is not None]
     pretrained = [tensor for tensor in fallen if tensor not in outputs]
     new = [tensor for tensor in outputs if (_output_stage(context, tensor) or 0) < stages]
-    blocks_have = f"its blocks have lr scale {span(tensor.scale for tensor in slow)}"
+    blocks_have = f"the backbone's blocks have lr scale {span(tensor.scale for tensor in slow)}"
     if pretrained:
         yield Fault(
             f"{_at_head(pretrained, head)}; {blocks_have}",

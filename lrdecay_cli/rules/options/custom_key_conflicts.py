@@ -250,9 +250,9 @@ def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
         missed = [name for name in matches.duplicates if first.get(name, name) not in reached]
         if missed:
             yield Fault(
-                f"custom key {key!r} does not apply to {missed[0]!r}: the tensor's first name is "
-                f"{first[missed[0]]!r}" + (f"; same for {len(missed) - 1:,} more" if len(missed) > 1 else ""),
-                f"use the tensor's first name as the key: {first[missed[0]]!r}",
+                f"custom key {key!r} does not apply to {missed[0]!r}: mmengine uses another name of this shared "
+                f"tensor, {first[missed[0]]!r}" + (f"; same for {len(missed) - 1:,} more" if len(missed) > 1 else ""),
+                f"replace the key by {first[missed[0]]!r}, the name that mmengine uses for the tensor",
                 parameters=missed,
                 option=key_option(key),
                 edits=[rename_option(key_option(key), first[missed[0]])] if not reached and len(missed) == 1 else (),

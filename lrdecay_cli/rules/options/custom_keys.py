@@ -28,9 +28,9 @@ from lrdecay_cli.rules.api import (
 )
 
 _TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
-"""Optimizer options that a custom key may set. Used if one custom key matches all groups.
+"""Optimizer options that a custom key may set, if the custom key applies to parameters in every group.
 
-Otherwise the options of the other groups show what a custom key may set.
+If the key does not apply to some groups, the options of these groups show what the key may set.
 """
 
 
@@ -45,11 +45,11 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
     """A custom key sets a field that is neither a multiplier nor an option of the optimizer.
 
     mmengine stores the unknown field in the parameter group, but the optimizer ignores it. The lr and the weight decay
-    stay unchanged.
+    stay unchanged. For example, the official ViTPose-B config writes ``decay_multi`` instead of ``decay_mult``, and
+    therefore gives weight decay to parameters that should be exempt.
 
     A custom key may set ``lr_mult``, ``decay_mult`` and options that the optimizer accepts per group (``betas``,
-    ``momentum``). For example, the official ViTPose-B config writes ``decay_multi`` instead of ``decay_mult``, and
-    therefore gives weight decay to parameters that should be exempt.
+    ``momentum``).
     """
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)
@@ -74,8 +74,8 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
 def known_settings(context: RuleContext, key: str) -> set[str]:
     """Return the names of the settings that a custom key may have.
 
-    These are the multipliers, the options of the optimizer in the config, and the options that all groups have to which
-    the key does not apply.
+    The settings are the multipliers, the options of the optimizer in the config, and every option that all other groups
+    have. Other groups are groups without a parameter to which the key applies.
     """
     # Options of groups that the key did not create, and the optimizer's options in the config.
     own = {*context.custom_keys[key].wins}
@@ -286,7 +286,10 @@ def _fix(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str])
 
 
 def _common(names: list[str], key: str) -> str:
-    """Return the shortest module path that is longer than ``key`` and with which all ``names`` begin; else empty."""
+    """Return the path of the outermost module that contains all parameters ``names``, for example ``backbone.layer1``.
+
+    The path must be longer than ``key``, because the longest key applies. Return "" if there is no such module.
+    """
     parts = names[0].split(".")
     for end in range(1, len(parts)):
         path = ".".join(parts[:end])

@@ -10,7 +10,7 @@ from lrdecay_cli.rules.api import Example, Fault, Fix, RuleContext, delete_optio
 
 _HARMLESS = "paramwise_cfg"
 """The setting in which ``_delete_`` does no harm, because constructors do not read it. In other settings, the class
-that receives the dict raises because of the unknown key."""
+that receives the dict raises an error, because ``_delete_`` is unknown to the class."""
 MISSPELT = ("_delete", "delete_", "__delete__", "_delete__", "delete", "_deleted_", "_del_")
 
 

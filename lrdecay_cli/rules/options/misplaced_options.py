@@ -117,11 +117,13 @@ def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
 
 
 def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit | Fix]:
-    """Return edits that move a setting to the place where mmengine reads it.
+    """Return edits that move a setting to ``place``, the path where mmengine reads it.
 
-    If the place already contains a dict with other keys, the edits move each entry of the setting. An edit in
-    ``train_cfg`` replaces the existing value, and the user has to confirm it. For any other existing value, there are
-    no edits.
+    If ``place`` already has a value, there are three cases:
+
+    - In ``train_cfg``, the edit replaces this value, but ``check --fix`` leaves the decision to the user.
+    - If both values are dicts without a common key, the edits move each entry of the setting.
+    - In all other cases, there are no edits.
     """
     training = context.group_map.training
     present = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
@@ -187,10 +189,10 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
 
 
 def _with_weight_decay(context: RuleContext, translated: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return translated MMCV 1 settings, with torch's default weight decay added if it is necessary.
+    """Return settings translated from MMCV 1. Add torch's default weight decay if the constructor needs a value.
 
-    It is necessary if the settings have no weight decay, but the constructor copies the optimizer's weight decay into
-    groups. Without the default, the groups would have weight decay ``None``, which LRD408 reports.
+    A layer-decay constructor copies the optimizer's weight decay into groups. If the settings contain no weight decay,
+    the constructor would copy ``None``, which LRD408 reports.
     """
     optimizer = translated.get("optimizer")
     if not context.spec.decays_layers or not isinstance(optimizer, Mapping) or "weight_decay" in optimizer:

@@ -74,7 +74,8 @@ def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
     fix = "set optim_wrapper.optimizer.weight_decay=0.05, or remove these options"
     edits = [] if context.without_weight_decay else [set_option("optim_wrapper.optimizer.weight_decay", 0.05)]
     if context.without_weight_decay:
-        reason, fix = f"{kind} has no weight decay", "remove these options, or use an optimizer with weight decay"
+        reason = f"{kind} does not support weight decay"
+        fix = "remove these options, or use an optimizer with weight decay"
     elif given is None:
         reason = f"the config sets no weight_decay, so all groups use {kind}'s default {default or 0:g}"
     yield Fault(

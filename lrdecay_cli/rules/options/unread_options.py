@@ -178,9 +178,9 @@ def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
 
 
 def _rate_here(context: RuleContext, option: str) -> str:
-    """Return this constructor's option for the decay rate, if ``option`` is another constructor's decay rate.
+    """Return the name of this constructor's option for the decay rate, such as ``decay_rate``.
 
-    Otherwise, return an empty text.
+    Return an empty text if ``option`` is not the decay rate of another constructor, such as ``layer_decay_rate``.
     """
     here = context.spec.rate_option
     is_rate = option in RATE_ELSEWHERE or any(option == known.rate_option for known in CONSTRUCTORS)
@@ -319,8 +319,9 @@ def _readers(option: str) -> list[ConstructorSpec]:
 def _suggest_option(context: RuleContext, option: str) -> str | None:
     """Return the option of this constructor that a misspelt option resembles; None if no option is similar.
 
-    lrdecay does not know the options of the user's own constructor. It then compares the misspelt option with the
-    options that the constructor looks up in the same dict: ``custom_keys.head.lrr`` with ``custom_keys.head.lr``.
+    lrdecay does not know the options of a user's own constructor. For such a constructor, it compares the misspelt
+    option with the options that the constructor looks up in the same dict. For example, it compares
+    ``custom_keys.head.lrr`` with ``custom_keys.head.lr``.
     """
     if context.spec.known:
         # An option of a project without a package, or of a custom key.

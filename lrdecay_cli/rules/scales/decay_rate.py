@@ -130,7 +130,7 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
     good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))"),
 )
 def no_decay(context: RuleContext) -> Iterator[Fault]:
-    """A constructor for layer-wise lr decay has a decay rate of 1, or no decay rate.
+    """For a constructor with layer-wise lr decay, the config sets no decay rate, or a decay rate of 1.
 
     Every layer gets the base lr, as with mmengine's default constructor. Only the weight decay may differ from that of
     the default constructor.
@@ -138,8 +138,9 @@ def no_decay(context: RuleContext) -> Iterator[Fault]:
     If you want the same lr in all layers, do nothing. Otherwise set the decay rate: ``decay_rate`` for MMDetection's
     constructor, ``layer_decay_rate`` (default: 1) for mmpretrain's constructor.
 
-    If MMDetection's constructor has no options (``paramwise_cfg=None`` or ``dict(_delete_=True)``), it puts all
-    parameters into one group. Norms and biases then get weight decay too, so the finding is a warning.
+    If the config sets no options for MMDetection's constructor (``paramwise_cfg=None`` or ``dict(_delete_=True)``), the
+    constructor puts all parameters into one group. Norms and biases then get weight decay too, so the finding is a
+    warning.
     """
     if context.without_options:
         yield _without_options(context)
@@ -149,8 +150,8 @@ def no_decay(context: RuleContext) -> Iterator[Fault]:
         return
     option = context.decay_option or context.spec.rate_option
     yield Fault(
-        f"{context.constructor_label} has {'no ' if absent else ''}{option}{'' if absent else ' 1'}: all layers have"
-        " the same lr",
+        f"the config sets {f'no {option}' if absent else f'{option}=1'} for {context.constructor_label}: all layers"
+        " have the same lr",
         f"set {option} below 1, or use mmengine's default constructor",
         option=f"{PARAMWISE}.{option}",
     )

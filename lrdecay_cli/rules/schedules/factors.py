@@ -233,7 +233,7 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
             top = 1.0 if steps >= 2 * half else back
             yield Fault(
                 f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the "
-                f"{scheduler.quantity} falls, then rises again by {top:.0%} of the fall",
+                f"{scheduler.quantity} decreases, then rises again by {top:.0%} of this decrease",
                 f"set {scheduler.path}.T_max={steps:g}",
                 option=f"{scheduler.path}.T_max",
                 edits=[set_option(f"{scheduler.path}.T_max", plain_number(steps))],
@@ -314,7 +314,7 @@ def _idle(scheduler: Scheduler) -> str:
 
 
 _LARGEST = 300
-"""Powers of ``gamma`` are computed up to 10 to the power of this number, because a larger float could overflow."""
+"""Powers of ``gamma`` are computed only up to 1e300, because a higher power could overflow a float."""
 
 
 @rule(

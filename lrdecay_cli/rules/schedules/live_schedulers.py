@@ -20,7 +20,7 @@ _COSINE = _LAYERS + "schedulers = lr_scheduler.CosineAnnealingLR(optimizer, T_ma
 _ITERATIONS = 1000
 """lrdecay assumes that a schedule with at least this number of steps counts batches, not epochs."""
 _PER_BATCH = ("OneCycleLR", "CyclicLR")
-"""Schedulers that must be stepped after every batch and set the lr of every group when they are built.
+"""Schedulers that overwrite the lr of every group when they are built. They expect a step after every batch.
 
 Source: torch 2.13.0, ``optim/lr_scheduler.py``.
 """
@@ -80,8 +80,8 @@ def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
     These schedulers overwrite the lr of every group when they are built, so layer decay is gone without a warning.
 
     ``max_lr`` is one number for all groups, or a list with one lr per group. The same is true of ``base_lr`` of
-    CyclicLR. LRD613 reports groups of the same optimizer if all options of these groups are equal. Such groups probably
-    had different lrs before the scheduler was built.
+    CyclicLR. LRD613 reports groups of one optimizer that have the same value for every option. Such groups probably had
+    different lrs before the scheduler was built.
     """
     live = context.group_map.live
     if not live:

@@ -24,13 +24,13 @@ from lrdecay_cli.rules.api import (
 )
 
 _LEFT = 0.05
-"""LRD603 ignores a scheduler if the training cuts off at most this share of the decrease."""
+"""LRD603 ignores a scheduler if at most this share of its lr decrease is missing when the training ends."""
 _USED_UP = 0.05
 """Share of the highest lr. With an lr below this share, training changes the weights only little."""
 _LONG = 0.1
 """LRD606 ignores a scheduler if less than this share of the training remains after the scheduler's end."""
 _EARLY = 0.5
-"""A last milestone within this first share of the training is too early."""
+"""LRD606 reports a scheduler whose last milestone is in the first half of the training."""
 
 
 @rule(

@@ -116,7 +116,7 @@ def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
         unknown = ", ".join(suppression.unknown)
         if suppression.corrected:
             yield Fault(
-                "this comment suppresses nothing, because the rules after ignore are not in brackets",
+                "this comment suppresses nothing, because the rules after 'ignore' are not in brackets",
                 f"write {suppression.corrected} in {suppression.stated.source}",
                 option=suppression.option,
                 about=suppression.stated.place,

@@ -125,23 +125,23 @@ def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
     Schedule-free optimizers average over steps and need no schedule. MADGRAD multiplies each gradient by the lr of its
     step and adds the product to a sum, which later lrs do not change. Rprop has its own step sizes.
 
-    To measure the effect of a schedule, lrdecay takes ten steps, halves every lr, and takes two more steps. It divides
-    the size of the last step by the size of the same step with unchanged lrs. A ratio of 0.5 means that the schedule
-    acts at once. LRD807 does not report an optimizer that reaches 0.5 within a hundred steps, such as LARS, whose
-    momentum contains the lr of earlier steps.
+    To measure the effect of a schedule, lrdecay takes eleven steps, halves every lr, and takes two more steps. It
+    divides the size of the last step by the size of the same step with unchanged lrs. A ratio of 0.5 means that the
+    schedule acts at once. LRD807 does not report an optimizer that reaches 0.5 within a hundred steps, such as LARS,
+    whose momentum contains the lr of earlier steps.
     """
     if not context.schedulers:
         return
     for optimizer in context.optimizers:
         halved, rewrites = optimizer.effects.halved, optimizer.effects.rewrites_lr
         if rewrites:
-            problem = "assigns group['lr'] in every step and overrides the schedulers"
+            problem = "the optimizer assigns group['lr'] in every step and overrides the schedulers"
         elif halved is not None and abs(halved - 0.5) > 0.1 and optimizer.effects.lr != "refused":
-            problem = f"takes {rate(halved)} × a full step after every lr is halved, instead of 0.5 ×"
+            problem = f"after every lr is halved, a step is {rate(halved)} × the full step, instead of 0.5 ×"
         else:
             continue
         yield Fault(
-            f"{optimizer.label} does not follow the schedule of its lrs ({span(optimizer.lrs or [0.0])}): it {problem}",
+            f"{optimizer.label} does not follow the lr schedule (lr {span(optimizer.lrs or [0.0])}): {problem}",
             "remove param_scheduler if the optimizer needs no scheduler, or use AdamW",
             option="param_scheduler",
             about=optimizer.effects.name,

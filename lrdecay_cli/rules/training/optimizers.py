@@ -102,8 +102,8 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
 def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     """The sizes of the optimizer's steps are not proportional to the lrs of the groups.
 
-    If the optimizer does not follow the lrs of groups, layer decay has another effect. For example, a layer that should
-    train at a tenth of the head's lr trains at a third of the head's lr, or at the same lr.
+    Layer decay does not have the configured effect. For example, a layer that should train at a tenth of the head's lr
+    trains as if at a third of the head's lr, or at the same lr.
 
     To measure an optimizer, lrdecay gives all groups the same weights and gradients. Then, for each group, it divides
     the change of a weight in one step by the change of a weight in the group with the highest lr.
@@ -295,7 +295,7 @@ def _distorted(optimizer: MeasuredOptimizer) -> Iterator[Fault]:
         step, ratio = max(effects.ratios, key=lambda measured: abs(math.log(max(measured[1], 1e-9) / 0.1)))
         # A distortion only after that many steps depends on the lr: torch's Adafactor caps it at 1/√step.
         severity = "info" if all(_follows(each) for at, each in effects.ratios if at < _LATE) else "warning"
-        problem = f"moves a group with a tenth of the lr {rate(ratio)} × as far as the other group, at step {step:,}"
+        problem = f"multiplies the step by {rate(ratio)}, not 0.1, if the lr is multiplied by 0.1 (at step {step:,})"
     elif effects.lr == "ignored":
         problem = f"ignores the lr of its {count(len(optimizer.groups), 'group')}"
     else:

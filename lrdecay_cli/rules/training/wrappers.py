@@ -87,13 +87,14 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     The group map shows the groups of the unwrapped model, but a distributed training uses the groups of the wrapped
     model.
 
-    FSDP cuts parameters into 1-D pieces before the optimizer is built. Constructors that exempt 1-D tensors from weight
-    decay (mmdet's and mmpretrain's layer decay, ``flat_decay_mult``) then exempt every parameter.
-    ``sharding_strategy='NO_SHARD'`` keeps the dimensions. ``norm_decay_mult`` and ``bias_decay_mult`` of mmengine's
-    constructor do not depend on dimensions.
+    FSDP cuts parameters into 1-D pieces before the optimizer is built. Some constructors exempt 1-D tensors from weight
+    decay: the layer decay constructors of mmdet and mmpretrain, and mmengine's with ``flat_decay_mult``. These
+    constructors then exempt every parameter. ``sharding_strategy='NO_SHARD'`` keeps the dimensions. ``norm_decay_mult``
+    and ``bias_decay_mult`` of mmengine's constructor do not depend on dimensions.
 
-    A wrapper around parts of a model changes parameter names (``backbone._fsdp_wrapped_module.stages``,
-    ``generator.module.conv``), so custom keys and layer ids no longer match.
+    A model wrapper that wraps only parts of the model changes parameter names
+    (``backbone._fsdp_wrapped_module.stages``, ``generator.module.conv``). Custom keys and layer ids then no longer
+    match the names.
     """
     wrapping = context.group_map.wrapping
     if not wrapping or wrapping.refused:
@@ -128,7 +129,7 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
 def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
     """The model wrapper refuses the model, or the constructor raises on the wrapped model.
 
-    The training raises before its first iteration, on several GPUs only.
+    A training on several GPUs raises before its first iteration. A training on one GPU is not affected.
 
     The constructor receives the wrapped model, which has no ``model.backbone``: DistributedDataParallel stores the
     model as ``.module``. FSDP with ``use_orig_params=False`` refuses a unit that mixes frozen and trainable parameters.

@@ -235,7 +235,7 @@ def _decayed_faults(
 
 
 _OWN = {"AdamW": 0.01}
-"""The torch optimizers whose default weight decay is not 0, with this default."""
+"""The default weight decay of each torch optimizer, if this default is not 0."""
 
 
 def _given(context: RuleContext) -> float | None:
@@ -246,7 +246,9 @@ def _given(context: RuleContext) -> float | None:
 def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tuple[str, list[Edit]]:
     """Return the option or custom keys that exempt these parameters from weight decay, as text and as edits."""
     if context.without_options:
-        return f"set a decay rate: without options, {context.spec.name} makes one group and exempts no parameter", []
+        name = context.spec.name
+        fix = f"set a decay rate in paramwise_cfg: if it is empty, {name} builds one group and exempts no parameter"
+        return fix, []
     if not context.spec.multipliers:
         return context.spec.exempting, []
     given, edits = _weight_decay_given(context)
@@ -290,9 +292,10 @@ _WEIGHT_DECAY = "optim_wrapper.optimizer.weight_decay"
 def _exempting_option(
     context: RuleContext, kind: Kind, names: list[str], *, beside_keys: bool
 ) -> tuple[str, list[Edit]]:
-    """Return the option of ``paramwise_cfg`` that exempts parameters from weight decay, as text and edits.
+    """Return a fix that exempts the parameters ``names`` from weight decay, as text and edits.
 
-    The result contains custom keys only if no other option matches all these parameters.
+    The fix sets one option, such as ``bias_decay_mult``. If no such option matches all these parameters, the fix sets
+    custom keys.
     """
     tensors = [context.tensors[name] for name in names]
     if kind == "norm" and all("norm" in tensor.traits for tensor in tensors):

@@ -1,4 +1,4 @@
-"""Rules about exemptions from weight decay that match no or all parameters, and about a missing weight decay."""
+"""Rules about weight decay: exemptions that match no parameter or every parameter, and a missing ``weight_decay``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lrdecay_cli.rules.api import (
     Example,
     Fault,
     RuleContext,
+    count,
     key_option,
     part_with,
     rule,
@@ -53,7 +54,7 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
         amount = f"{context.weight_decays[names[0]]:g}"
         yield Fault(
             f"{context.spec.name} should exempt {' and '.join(own)}, but compares them with full names such as "
-            f"{names[0]!r}: {len(names)} {verb(len(names), 'has', 'have')} weight decay {amount}",
+            f"{names[0]!r}: {count(len(names), 'parameter')} {verb(len(names), 'has', 'have')} weight decay {amount}",
             "set the weight decay of these parameters to 0 in a constructor of your own",
             parameters=names,
         )
@@ -63,7 +64,7 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
             amount = f"{context.weight_decays[decayed[0]]:g}"
             yield Fault(
                 f"{item!r} is listed as exempt from weight decay, but {decayed[0]!r} has weight decay {amount}",
-                f"write the full name in the list: {decayed[0]!r}",
+                f"in the list, write full parameter names such as {decayed[0]!r}",
                 parameters=decayed,
                 option=path,
                 edits=[set_option(path, [decayed[0] if each == item else each for each in context.options[option]])]
@@ -87,7 +88,7 @@ def _listed_names(context: RuleContext) -> Iterator[tuple[str, str]]:
 
 
 def _vainly_exempt(context: RuleContext, item: str) -> list[str]:
-    """Return the parameters whose names contain ``item``; empty if one of these parameters has no weight decay."""
+    """Return the parameters whose names contain ``item``, if all these parameters have weight decay; else nothing."""
     matching = [name for name in context.weight_decays if f".{item}" in f".{name}"]
     return matching if all(context.weight_decays[name] for name in matching) else []
 
@@ -146,7 +147,7 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
     }
     if not base or not weights:
         return
-    fix = "use the optimizer's weight decay for weights, and exempt other parameters by name"
+    fix = "make the constructor keep the optimizer's weight decay for weights, and exempt other parameters by name"
     if not any(weights.values()):
         given = context.group_map.training.optim_wrapper.get("optimizer")
         by_default = isinstance(given, Mapping) and given.get("weight_decay") is None
