@@ -70,6 +70,6 @@ def stack_notes(cause: Cause | None, path: str) -> Iterator[Note]:
 
 
 def stack_fact(packages: Sequence[PackageChange]) -> Iterator[tuple[str, str]]:
-    """Yield a header line for a report that lists the changed packages; nothing if ``packages`` is empty."""
+    """Yield a line for the header of a report: the changed packages. Yield nothing if ``packages`` is empty."""
     if packages:
         yield "stack", listed(f"{change.before} → {change.after}" for change in packages)

@@ -143,7 +143,7 @@ def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
 def title_of(cause: Cause) -> str:
     """Return the file under which a report lists findings with the same cause.
 
-    This is the file that sets the option of the findings. If no file sets the option, it is the config.
+    This is the file that sets the option that the findings are about. If no file sets the option, it is the config.
     """
     place = cause.finding.place
     return place.file if place and place.file != COMMAND_LINE else cause.finding.config

@@ -29,7 +29,7 @@ class _Rules(ConstructorRules):
     def provenance(self, tensor: Tensor) -> Provenance:
         lr = self._step(tensor, "lr", self._inputs.base_lr)
         if lr.result is None:
-            raise DecayError("the config sets no base lr, which the constructor multiplies", where=f"{OPTIMIZER}.lr")
+            raise DecayError("the constructor needs a base lr, but the config sets none", where=f"{OPTIMIZER}.lr")
         return Provenance(None, None, lr, self._step(tensor, "weight_decay", self._inputs.base_weight_decay))
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:

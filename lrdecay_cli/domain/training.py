@@ -313,7 +313,7 @@ class Launch(msgspec.Struct, frozen=True):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Return the values that the user gave, as command-line options."""
+        """Return command-line options with the values that the user gave: ``--gpus 8``."""
         numbers = (("--gpus", self.gpus), ("--batch-size", self.batch_size))
         switch = ("--auto-scale-lr",) if self.auto_scale_lr else ()
         return (*(f"{name} {value}" for name, value in numbers if value is not None), *switch)

@@ -36,7 +36,7 @@ def parse_settings(raw: bytes, path: str) -> Settings | None:
     try:
         document = tomllib.loads(raw.removeprefix(b"\xef\xbb\xbf").decode())
     except UnicodeDecodeError as error:
-        raise LrdecayError("is not UTF-8 text", where=path) from error
+        raise LrdecayError("the file is not UTF-8 text", where=path) from error
     except (ValueError, RecursionError) as error:
         # For an integer with too many digits tomllib raises Python's ValueError from int().
         raise LrdecayError(f"not valid TOML: {error}", where=path) from error

@@ -130,8 +130,8 @@ def _reported_causes(result: CheckResult) -> list[Cause]:
 def concise_line(cause: Cause) -> str:
     """Return the line of :func:`concise_text` for a cause.
 
-    The line begins with the file and line that set the option of the finding. If that file belongs to an installed
-    package, the line begins with the ``_base_`` entry through which the config inherits the option.
+    The line begins with the file and line that set the option that the finding is about. If that file belongs to an
+    installed package, the line begins with the ``_base_`` entry through which the config inherits the option.
     """
     finding, place = cause.finding, cause.finding.place
     at, more = f"{finding.config}:1:1", [f"{len(cause.configs)} configs"] if len(cause.configs) > 1 else []

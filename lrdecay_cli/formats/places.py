@@ -38,7 +38,7 @@ def place_of(result: CheckResult, subject: Finding | str) -> FilePlace | None:
 
     The result is the first of these places that is in the repository, or None:
 
-    - the line that sets the option of the finding
+    - the line that sets the option that the finding is about
     - the ``_base_`` entry through which the config inherits the option
     - for a finding about a suppression comment: the config, at the line of the comment
     - for a finding about lrdecay's settings: the settings file, at the line of the table or key

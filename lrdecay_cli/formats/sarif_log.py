@@ -94,7 +94,9 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
         if finding.suppressed.until:
             suppressions[0]["properties"] = {"until": finding.suppressed.until}
     # The chain: the values that the option replaces, then the lines through which the configs inherit it.
-    related = [(place, "the option of the finding replaces this value") for place in file_places(finding.replaces)]
+    related = [
+        (place, "the option that the finding is about replaces this value") for place in file_places(finding.replaces)
+    ]
     shown = place_of(result, finding)
     inheriting = [
         place
@@ -102,7 +104,9 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
         for place in (*file_places(each.bases),) or (place_of(result, each.config),)
         if place is not None and (shown is None or place.file != shown.file)
     ]
-    related += [(place, "this file inherits the option of the finding") for place in dict.fromkeys(inheriting)]
+    related += [
+        (place, "this file inherits the option that the finding is about") for place in dict.fromkeys(inheriting)
+    ]
     return {
         "ruleId": finding.code,
         "ruleIndex": rule_index,

@@ -84,7 +84,7 @@ DECAYS: dict[str, tuple[dict[str, Any], dict[str, Any], Formula]] = {
     ),
     "a key that sets none": (
         *({"bias_decay_mult": 0.5, "custom_keys": {"head": {}}}, {"weight_decay": 0.05}),
-        Formula("base_weight_decay * 1.0, custom_keys['head'] sets no decay_mult", "0.05 * 1.0", 0.05, BASE),
+        Formula("base_weight_decay * 1.0, custom_keys['head'] gives no decay_mult", "0.05 * 1.0", 0.05, BASE),
     ),
     "a key's own": (
         *({"custom_keys": {"head": {"weight_decay": 0.2, "decay_mult": 9.0}}}, {"weight_decay": 0.05}),

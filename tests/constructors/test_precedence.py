@@ -246,7 +246,7 @@ NUMBERS: dict[str, tuple[dict[str, Any], Mapping[str, Any], Formula, Formula]] =
     ),
     "a key without settings": (
         *({"custom_keys": {"head": {}}, "bias_lr_mult": 2.0}, GIVEN),
-        Formula("base_lr * 1.0, custom_keys['head'] sets no lr_mult", "0.0001 * 1.0", 1e-4),
+        Formula("base_lr * 1.0, custom_keys['head'] gives no lr_mult", "0.0001 * 1.0", 1e-4),
         Formula("base_weight_decay * 1.0, custom_keys['head'] sets no decay_mult", "0.05 * 1.0", 0.05),
     ),
     "a key with the numbers themselves": (

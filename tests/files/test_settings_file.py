@@ -118,5 +118,5 @@ def test_errors_name_their_place(name: str) -> None:
 
 
 def test_bytes_that_are_no_text() -> None:
-    with pytest.raises(LrdecayError, match=r"lrdecay\.toml: is not UTF-8 text"):
+    with pytest.raises(LrdecayError, match=r"lrdecay\.toml: the file is not UTF-8 text"):
         parse_settings(b"\xff\xfe", "lrdecay.toml")

@@ -114,7 +114,7 @@ def test_sarif_contains_place_and_reason(monkeypatch: pytest.MonkeyPatch) -> Non
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == region
     related = [(at["physicalLocation"], at["message"]["text"]) for at in run["results"][0]["relatedLocations"]]
     assert [(at["artifactLocation"]["uri"], at["region"]["startLine"], text) for at, text in related] == [
-        ("sub/configs/base.py", 1, "the option of the finding replaces this value")
+        ("sub/configs/base.py", 1, "the option that the finding is about replaces this value")
     ]
     assert {found["partialFingerprints"]["lrdecayFinding/v1"] for found in run["results"]} == {"0123456789abcdef"}
     rules = run["tool"]["driver"]["rules"]
@@ -283,7 +283,7 @@ def test_an_inherited_mistake_is_one_cause() -> None:
     related = [
         (at["physicalLocation"]["artifactLocation"]["uri"], at["message"]["text"]) for at in first["relatedLocations"]
     ]
-    assert related == [("sub/configs/c.py", "this file inherits the option of the finding")]
+    assert related == [("sub/configs/c.py", "this file inherits the option that the finding is about")]
     assert rendered("concise", found).splitlines() == [
         "configs/a.py:4:5: LRD301 8 groups train faster (2 configs)",
         "configs/base.py:1:1: LRD301 8 groups train faster",
@@ -340,7 +340,7 @@ def test_warnings_about_no_config_are_annotations_and_lines_too() -> None:
 
 @pytest.mark.parametrize("name", ["sarif", "junit", "github", "concise", "ndjson"])
 def test_other_reports_are_refused_in_one_line(name: str) -> None:
-    with pytest.raises(LrdecayError, match=rf"{name} is only for .*check; use json"):
+    with pytest.raises(LrdecayError, match=rf"only the command check writes the format {name}; use json"):
         render(name, Result(None, Report((), (), (), "")), Canvas())
 
 

@@ -99,4 +99,4 @@ def test_a_constructor_without_options_is_reported_once(options: str, tmp_path: 
     weight_decay = [rule for rule in RULES if rule.code.startswith("LRD4")]
     fixes = {each.fix for each in findings_of(group_map, weight_decay)}
     (fix,) = fixes
-    assert "makes one group and exempts no parameter" in fix
+    assert "builds one group and exempts no parameter" in fix

@@ -209,7 +209,7 @@ def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request)
         )
     if is_checkpoint(request.named_by):
         raise LrdecayError(
-            "a checkpoint cannot give the parameter names of another checkpoint",
+            "lrdecay cannot take the parameter names of a checkpoint from another checkpoint",
             where="--config",
             fix="give a config or an exported map",
         )

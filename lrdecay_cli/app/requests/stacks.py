@@ -52,7 +52,9 @@ def stack_difference(
     pythons = [None if place.endswith(".json") else python_of(place) for place in places]
     if any(pythons) and not targets:
         raise LrdecayError(
-            "there are no configs to build", where="--stacks", fix="name configs, for example mmdet:: or configs/"
+            "there are no configs to build",
+            where="--stacks",
+            fix="give configs, for example the folder configs/ or a zoo (mmdet::)",
         )
     if targets and not any(pythons):
         problem = "--stacks names no environment that could build configs"

@@ -39,7 +39,10 @@ _folder = ""
 
 
 def begin() -> None:
-    """Allow shortcuts in this process. The console command calls this function first."""
+    """Allow this process to skip work, for example to print a cached report without importing typer.
+
+    Only the console command calls this function, and calls it first.
+    """
     global _console, _plain, _environment, _folder
     _console = True
     _plain = os.environ.pop(_AGAIN, None) is not None

@@ -91,7 +91,7 @@ def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
     try:
         # Two zip readers may see two different archives in one file.
         if torch.PyTorchFileReader(path).get_record("data.pkl") != pickled:
-            raise ValueError("two zip directories in one file")
+            raise ValueError("the zip file has two tables of contents")
         inert = [(_INERT.get(name.rpartition(".")[2], Inert), name) for name in STUBBED]
         with warnings.catch_warnings(), torch.serialization.safe_globals(inert):
             warnings.simplefilter("ignore")

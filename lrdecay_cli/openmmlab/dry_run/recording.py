@@ -30,7 +30,10 @@ class _EqualGroups:
 
 @dataclass
 class _RecordedOptions:
-    """The recorded options of groups with the same values, or the base settings in mmengine's optimizer wrapper."""
+    """Recorded options: those that several groups share because their values are equal, or the base settings.
+
+    mmengine's optimizer wrapper keeps the base settings.
+    """
 
     optimizer: str
     options: dict[str, Any]

@@ -45,7 +45,7 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
         accepted, fix = _accepted(OPTIMIZERS, optimizer), "set optim_wrapper.optimizer.weight_decay"
         if accepted and accepted.all and "weight_decay" not in accepted.names:
             kind = type_name(optimizer["type"]).rpartition(".")[2]
-            fix = f"remove {'it' if len(multipliers) == 1 else 'them'}: {kind} has no weight decay"
+            fix = f"remove {'it' if len(multipliers) == 1 else 'them'}: {kind} does not support weight decay"
         return LrdecayError(problem, where=where, fix=fix, final=True)
     lacking = str(cause.args[0]) if isinstance(cause, KeyError) and cause.args else ""
     if lacking.isidentifier() and (like := nearest(lacking, map(str, given))):

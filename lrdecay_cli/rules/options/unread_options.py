@@ -178,9 +178,9 @@ def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
 
 
 def _rate_here(context: RuleContext, option: str) -> str:
-    """Return the name of this constructor's option for the decay rate, such as ``decay_rate``.
+    """Return the config's constructor's name for the decay rate if ``option`` is another constructor's name for it.
 
-    Return an empty text if ``option`` is not the decay rate of another constructor, such as ``layer_decay_rate``.
+    For example, return ``decay_rate`` for ``layer_decay_rate``. For any other option, return an empty text.
     """
     here = context.spec.rate_option
     is_rate = option in RATE_ELSEWHERE or any(option == known.rate_option for known in CONSTRUCTORS)

@@ -19,7 +19,7 @@ _SEVERE = 1e-3
     good=FIXED,
 )
 def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
-    """The optimizer's weight decay is not proportional to the lr and the weight decay of the group.
+    """Weight decay does not shrink the weights of a group in proportion to the group's lr × weight_decay.
 
     A group gets weight decay although it is exempt, or layer decay reduces the weight decay twice. The numbers in the
     group map do not describe the real weight decay.

@@ -223,7 +223,7 @@ def _decayed_faults(
     if alike:
         message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
     elif not is_strong:
-        message += ", while other parameters are exempt"
+        message += ", but other parameters are exempt from weight decay"
     fix, edits = _exempting_setting(context, kind, named)
     yield Fault(
         message,
