@@ -96,7 +96,9 @@ def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) ->
             configs would have the same baseline file.
     """
     if not given:
-        raise LrdecayError("no directory for baselines", where="--output", fix="give a directory: -o baselines/")
+        raise LrdecayError(
+            "the directory for the baselines is not given", where="--output", fix="give a directory: -o baselines/"
+        )
     configs = list(configs)
     if given.endswith(SUFFIXES["text"]) and len(configs) + maps == 1 and not Path(given).is_dir():
         return given

@@ -16,8 +16,7 @@ from lrdecay_cli.domain.finding import NO_BASELINE, SEVERITIES, Cause, CheckResu
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.origins import COMMAND_LINE
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Result, Section, Table
-from lrdecay_cli.files.config_text import OPTIONS
-from lrdecay_cli.text.counting import count, either
+from lrdecay_cli.text.counting import count, verb
 from lrdecay_cli.text.printing import printable
 
 FINDING_COLUMNS = (
@@ -197,8 +196,9 @@ def skipped_notes(skipped: Sequence[str], verbose: bool) -> tuple[Note, ...]:
     """
     if not skipped:
         return ()
-    files = f"{count(len(skipped), '.py file')} without {either(OPTIONS)}"
-    return (Note(f"skipped {files}: {_some_of([*map(printable, skipped)], verbose)}"),)
+    files = count(len(skipped), ".py file")
+    configs = verb(len(skipped), "is not a training config", "are not training configs")
+    return (Note(f"skipped {files} that {configs}: {_some_of([*map(printable, skipped)], verbose)}"),)
 
 
 def program_notes(folder: str, files: Sequence[BaselineFile]) -> tuple[Note, ...]:

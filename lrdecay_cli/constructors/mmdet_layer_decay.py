@@ -48,8 +48,8 @@ def _describe_layers(options: DecayOptions, depths: tuple[int, ...], layer_id: i
             last = num_layers - 1
             unused = f"layer id {last} is unused" if fitting == last else f"layer ids {fitting} to {last} are unused"
             yield (
-                f"{unused}: stage 2 ends at layer id {fitting - 1}, and the last stage has layer id {num_layers};"
-                f" num_layers={fitting} fits depths {depths}"
+                f"{unused}: the blocks of stage 2 end at layer id {fitting - 1}, but the next stage, the last one, has"
+                f" layer id {num_layers}; num_layers={fitting} fits the depths {depths}"
             )
         return
     stages, below = len(depths), num_layers + 1 - len(depths)

@@ -226,7 +226,10 @@ class _Rules(ConstructorRules):
             fit = multiplier.fit(tensor)
             if options.get(multiplier.option) is not None and fit.fits:
                 rule = f"{multiplier.option}={options[multiplier.option]!r}"
-                yield _unread(rule, f"{fit.reason}, but only mmengine's default constructor reads this option")
+                yield _unread(
+                    rule,
+                    f"{fit.reason}: only mmengine's default constructor reads this option",
+                )
 
 
 def _multiplied(provenance: Provenance, factors: Sequence[Factor], base_lr: int | float) -> Provenance:

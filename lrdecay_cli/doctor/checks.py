@@ -152,7 +152,7 @@ def _two_in_one_folder(found: Survey) -> Iterator[Issue]:
             "warning",
             name,
             f"{' and '.join(package.distributions)} are both installed and share the folder {name}",
-            f"Python imports version {package.version}; removing or updating one distribution breaks the package",
+            f"Python imports version {package.version}; removing or updating either of them breaks the package",
             f"pip uninstall -y {' '.join(commands.distributions(found, name))} && {_again(found, name)}",
         )
 

@@ -171,7 +171,7 @@ class UnusedParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     option: str
     """Path of the option in the config, even if the config does not set the option."""
     found: bool
-    """The value of the option."""
+    """True if the config sets the option to True."""
 
 
 class PositionedLr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

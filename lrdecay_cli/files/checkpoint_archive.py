@@ -148,7 +148,7 @@ class _Bounded:
     def read(self, size: int = -1) -> bytes:
         # The directory is read in one call, entries in pieces.
         if size > _LARGEST_DIRECTORY:
-            raise zipfile.BadZipFile("the zip directory is too large")
+            raise zipfile.BadZipFile("the table of contents of the zip file is too large")
         return self._file.read(size)
 
 

@@ -26,7 +26,7 @@ def json_text(document: msgspec.Struct) -> str:
 def ndjson_lines(document: msgspec.Struct) -> str:
     """Return one line of JSON for each record of the document. Raises LrdecayError if the document has no records."""
     if not isinstance(document, (CheckResult, Scan)):
-        raise LrdecayError("ndjson is only for scan, merge and check", fix="use json")
+        raise LrdecayError("only the commands scan, merge and check write the format ndjson", fix="use json")
     return "".join(msgspec.json.encode(record).decode() + "\n" for record in document.records)
 
 

@@ -46,7 +46,7 @@ def configs_of(targets: Iterable[str], skipped: list[str] | None = None) -> list
         if not configs:
             suggestion = ""
             if others:
-                suggestion = f"no .py file in this directory sets {either(OPTIONS)}"
+                suggestion = f"no .py file in this directory is a training config, which sets {either(OPTIONS)}"
             elif SEPARATOR in target:
                 suggestion = suggest_zoo_config(target)
             elif not os.path.exists(target):  # noqa: PTH110

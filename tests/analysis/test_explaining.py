@@ -140,7 +140,7 @@ WHY_NOT: dict[str, tuple[str, str, str, list[tuple[str, str]]]] = {
         "frozen and shared parameters",
         "second_head.weight",
         "group_0",
-        [("state", "the parameter must not be a further name of a shared tensor")],
+        [("state", "the parameter must not be another name of a shared tensor")],
     ),
     "numbers without rules": (
         UNKNOWN,

@@ -124,7 +124,7 @@ def test_exit_codes(maps: Path, here: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["maps"], "--output: no directory for baselines; give a directory: -o baselines/"),
+        (["maps"], "--output: the directory for the baselines is not given; give a directory: -o baselines/"),
         (["maps", "-o", "maps/a.json"], "--output: maps/a.json is not a directory; give a directory: -o baselines/"),
         (["maps", "maps2", "-o", "golden"], "--output: the baselines of configs/a.py and "),
         (

@@ -126,7 +126,7 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
         (["inspect", "{config}", "--config", "{config}"], "--config: needs a checkpoint"),
         (
             ["inspect", "{checkpoint}", "--config", "{checkpoint}"],
-            "--config: a checkpoint cannot give the parameter names of another checkpoint",
+            "--config: lrdecay cannot take the parameter names of a checkpoint from another checkpoint",
         ),
         (["inspect", "{checkpoint}", "--config", "nowhere.py"], "nowhere.py: no such config"),
         (["inspect", "{checkpoint}", "--cfg-options", "a=1"], "--cfg-options: there is no config to override"),

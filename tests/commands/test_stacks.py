@@ -288,7 +288,7 @@ def test_a_digest_detects_more_than_the_record_s_numbers(scans: Path) -> None:
         ),
         (
             ["project/.venv", "a.json"],
-            "--stacks: there are no configs to build; name configs, for example mmdet:: or configs/",
+            "--stacks: there are no configs to build; give configs, for example the folder configs/ or a zoo (mmdet::)",
         ),
         (["a.json", "b.json", "mmdet::"], "mmdet:: --stacks names no environment that could build configs"),
         (

@@ -173,7 +173,7 @@ def test_a_key_takes_precedence_over_all_multipliers() -> None:
     taken = "custom_keys['head.'] matches and takes precedence"
     assert {rule: (step.outcome, step.reason) for rule, step in found.items()} == {
         "custom_keys['weight']": ("no match", "'weight' is not in the name"),
-        "custom_keys['.head']": ("no match", "'.head' is not in the name: the name begins without a dot"),
+        "custom_keys['.head']": ("no match", "'.head' is not in the name: write the key without the leading dot"),
         "custom_keys['xhead']": ("no match", "'xhead' is not in the name"),
         "custom_keys['head.']": ("applies", "the longest key in the name"),
         "custom_keys['head']": ("overridden", "by the longer 'head.'"),
@@ -247,7 +247,7 @@ NUMBERS: dict[str, tuple[dict[str, Any], Mapping[str, Any], Formula, Formula]] =
     "a key without settings": (
         *({"custom_keys": {"head": {}}, "bias_lr_mult": 2.0}, GIVEN),
         Formula("base_lr * 1.0, custom_keys['head'] gives no lr_mult", "0.0001 * 1.0", 1e-4),
-        Formula("base_weight_decay * 1.0, custom_keys['head'] sets no decay_mult", "0.05 * 1.0", 0.05),
+        Formula("base_weight_decay * 1.0, custom_keys['head'] gives no decay_mult", "0.05 * 1.0", 0.05),
     ),
     "a key with the numbers themselves": (
         *({"custom_keys": {"head": {"lr": 0.5, "weight_decay": 0.2, "lr_mult": 9.0, "decay_mult": 9.0}}}, GIVEN),

@@ -323,7 +323,7 @@ def test_a_fork_next_to_its_original(tmp_path: Path) -> None:
     (issue,) = diagnose(path).issues
     assert issue.line() == (
         "mmdet 3.3.0 and onedl-mmdetection 3.5.1 are both installed and share the folder mmdet: "
-        "Python imports version 3.3.0; removing or updating one distribution breaks the package"
+        "Python imports version 3.3.0; removing or updating either of them breaks the package"
     )
     assert issue.command == ('pip uninstall -y mmdet onedl-mmdetection && pip install --no-deps "mmdet==3.3.0"')
     # The fork was installed last: its files are there, and read their version like this.

@@ -58,7 +58,7 @@ LR: dict[LrUse, str] = {
     "first group's": "the same for all groups: uses the first group's lr",
     "ignored": "the same at any lr",
     "refused": "raises if the lrs differ",
-    "not measured": "not measured",
+    "not measured": "dependence on the lr not measured",
 }
 NORM: dict[NormUse, str] = {
     "always": "; grows with the norm of the weights",
@@ -73,6 +73,7 @@ DECAY: dict[DecayUse, str] = {
     "lr ÷ first lr × weight decay": "(lr ÷ lr at construction) × weight decay",
     "lr × a factor × weight decay": "lr × weight decay × a factor that the optimizer finds",
     "first group's": "uses the first group's weight decay",
+    "in another way": "none of the other formulas",
     "ignored": "weight decay has no effect",
 }
 AT_ZERO: dict[AtZero, str] = {
@@ -106,11 +107,11 @@ def cells(row: OptimizerEffects) -> dict[str, str]:
 
 
 def describe_ratios(row: OptimizerEffects) -> str:
-    """Return how far the group with a tenth of the lr moves: ``0.2 as far in each step``."""
-    ratios = {step: f"{ratio:g} as far" for step, ratio in row.ratios if abs(ratio - 0.1) > 0.001}
+    """Return how far the group with a tenth of the lr moves: ``0.2 times the other group's step``."""
+    ratios = {step: f"{ratio:g} times" for step, ratio in row.ratios if abs(ratio - 0.1) > 0.001}
     if len(ratios) > 1 and len({*ratios.values()}) == 1 and len(ratios) == len(row.ratios):
-        return f"moves {next(iter(ratios.values()))} in each step"
-    return "moves " + ", ".join(f"{ratio} at step {step:,}" for step, ratio in ratios.items())
+        return f"{next(iter(ratios.values()))} the other group's step"
+    return ", ".join(f"at step {step:,} {ratio} the other group's step" for step, ratio in ratios.items())
 
 
 def page() -> str:

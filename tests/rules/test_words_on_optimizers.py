@@ -102,7 +102,7 @@ def test_no_rule_speaks_of_a_weight_decay_that_is_ignored(build) -> None:
 @pytest.mark.parametrize(
     ("optimizer", "fix"),
     [
-        ("type='Rprop', lr=1e-2", "remove it: Rprop has no weight decay"),
+        ("type='Rprop', lr=1e-2", "remove it: Rprop does not support weight decay"),
         ("type='AdamW', lr=1e-2", "set optim_wrapper.optimizer.weight_decay"),
     ],
 )

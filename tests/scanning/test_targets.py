@@ -68,7 +68,10 @@ def test_a_repository_has_files_that_are_no_configs(folder: Path) -> None:
     assert skipped == sorted([*others, "tools/demo.py"])
     # A named file is built whatever it is.
     assert configs_of(["setup.py"]) == ["setup.py"]
-    with pytest.raises(LrdecayError, match=r"no \.py file in this directory sets model, optim_wrapper or _base_"):
+    with pytest.raises(
+        LrdecayError,
+        match=r"no \.py file in this directory is a training config, which sets model, optim_wrapper or _base_",
+    ):
         configs_of(["docs"])
 
 

@@ -50,7 +50,7 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
 
 
 def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
-    """Return a copy of the setting with the option that sets its value in each of the two configs.
+    """Return a copy that also contains the options that set the two values, one for each config.
 
     Each option includes its file and line. If ``before`` or ``after`` is None, the option of that config is missing.
     """

@@ -106,8 +106,8 @@ def _title(patterns: Sequence[str], parameters: Sequence[str], groups: Sequence[
 def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, str]]:
     """Yield the cells of each line: number, rule and outcome.
 
-    The lines are sorted by number (layer id, lr scale, …). The lines about one number are in the order in which the
-    constructor applies its rules.
+    The lines are grouped by what they explain (layer id, lr scale, …). Lines about the same number are in the
+    order in which the constructor applies its rules.
     """
     sections: dict[tuple[Part, ...], list[RuleTrace]] = {}
     for considered in explanation.considered:

@@ -23,7 +23,7 @@ from lrdecay_cli.text.spelling import did_you_mean
 # A tensor that is in two groups is searched under its own name.
 _OUTSIDE = {
     "frozen": "require a gradient: requires_grad=True",
-    "duplicate": "not be a further name of a shared tensor, because only the first name of the tensor is in a group",
+    "duplicate": "not be another name of a shared tensor, because only the tensor's first name is in a group",
     "missing": "be among the parameters that the constructor gets",
 }
 

@@ -14,7 +14,7 @@ _FAR_APART = 30
 _COLUMNS = (
     Column("start", "start", "name"),
     Column("key", "in the log", "name", vital=True),
-    Column("of", "is the lr of", "name"),
+    Column("of", "shows the lr of", "name"),
     Column("entries", "values", "integer"),
     Column("parts_at", "differs from iteration", "integer", vital=True),
     Column("logged", "logged", "rate", vital=True),

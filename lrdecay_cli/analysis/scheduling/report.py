@@ -143,7 +143,7 @@ def _log(schedule: Schedule, digits: int) -> Table:
     warm = schedule.warm_up_end is not None
     columns = (
         Column("key", "in the log", "text", vital=True),
-        Column("of", "is the lr of", "name", vital=True),
+        Column("of", "shows the lr of", "name", vital=True),
         # The first value of a warm-up is never printed: the first line comes some iterations later.
         Column("after_warm_up", "after warm-up", "text", vital=True)
         if warm

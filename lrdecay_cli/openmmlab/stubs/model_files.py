@@ -37,7 +37,7 @@ def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
             report(
                 Stub(
                     str(filename).rpartition("/")[2],
-                    "file not read: the model has the published sizes of CLIP ViT-B/16",
+                    "the file is not read; the model is built with the published sizes of CLIP ViT-B/16",
                 )
             )
             return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}

@@ -161,7 +161,7 @@ def _series(tensor: BackboneTensor) -> str:
 
 def _fix(context: RuleContext, fallen: Sequence[BackboneTensor]) -> str:
     if context.spec.lr_from == "custom_keys":
-        return "set the backbone's lr_mult in the custom keys that match these tensors"
+        return "in the custom keys that match these tensors, set the same lr_mult as in the backbone's key"
     modules = list(dict.fromkeys(tensor.name.removeprefix(context.prefix).partition(".")[0] for tensor in fallen))
     named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")
     return f"use a constructor with a layer id for {named}, such as {in_its_place(context)}"

@@ -60,7 +60,7 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
         if suppression.stated.rule and not suppression.stated.reason.strip():
             yield Fault(
                 f"the suppression of {', '.join(suppression.stated.rule)} has no reason, so it is ignored",
-                f"add the reason in {suppression.stated.source}",
+                f"add the reason for the suppression in {suppression.stated.source}",
                 option=suppression.option,
                 about=" ".join(suppression.stated.rule),
             )
