@@ -59,7 +59,7 @@ def factor_of(before: Any, after: Any) -> float | None:
 def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
     """Return the mean lr in the first map and the mean lr in the second map.
 
-    A tensor with more parameters has a higher weight in the mean. Both means are None without any parameters.
+    The mean is weighted by the number of parameters in a tensor. Both means are None without any parameters.
     """
     several = list(pairs)
     weight = sum(pair.numel for pair in several)

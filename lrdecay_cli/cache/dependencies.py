@@ -91,7 +91,8 @@ class PathLookups:
 def begin(inherited: Iterable[str] = ()) -> None:
     """Start to record the inputs of this process's result.
 
-    ``inherited`` contains the files of modules that the process has already loaded. They do not count as inputs.
+    ``inherited`` contains the files of modules that the process has already loaded. They count as inputs only if the
+    process reads or tests them after this call.
     """
     global _lookups
     record().listings = {}

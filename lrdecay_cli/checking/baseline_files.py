@@ -92,7 +92,7 @@ def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) ->
         maps: number of exported maps that get a baseline too. The configs of these maps are not known yet.
 
     Raises:
-        LrdecayError: ``--output`` is missing, ``given`` is a file although several baselines need a folder, or two
+        LrdecayError: ``--output`` is missing, ``given`` is a file but not the text file of a single baseline, or two
             configs would have the same baseline file.
     """
     if not given:

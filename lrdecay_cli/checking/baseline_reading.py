@@ -30,12 +30,12 @@ class AppliedBaseline(NamedTuple):
     """A text baseline as a group map, and the lines whose patterns now match other tensors than in the baseline."""
 
     group_map: GroupMap
-    """A map with the tensors of the checked map, but with the groups, lrs and settings of the baseline."""
+    """A map with the tensors of the checked map, but with the groups, numbers and settings of the baseline."""
     others: tuple[OtherTensors, ...]
 
 
 def apply_baseline(baseline: TextBaseline, now: GroupMap) -> AppliedBaseline:
-    """Return a map with the tensors of ``now``, but with the groups, lrs and settings of ``baseline``.
+    """Return a map with the tensors of ``now``, but with the groups, numbers and settings of ``baseline``.
 
     A tensor belongs to the first line whose pattern matches its name. The result also contains each line whose tensors
     have changed in number, name or shape.
@@ -128,7 +128,7 @@ def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], befo
 
 
 def _exact(value: float | None, aspect: str, tensors: Sequence[Tensor]) -> float | None:
-    """Return a tensor's exact number if it rounds to the baseline's ``value``; otherwise return ``value``."""
+    """Return a tensor's exact number if it equals the baseline's ``value`` in 12 digits; otherwise ``value``."""
     if value is None:
         return None
     numbers = [getattr(tensor.group, aspect) for tensor in tensors if tensor.group is not None]

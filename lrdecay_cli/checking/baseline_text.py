@@ -33,7 +33,10 @@ VERSION = 1
 HEAD = "# lrdecay baseline, version "
 _ADVICE = "# renew: lrdecay baseline --update"
 PROGRAM = "# renew: save the map in your program"
-"""The baseline of a training script has a line that starts with this text. All versions of lrdecay write this text."""
+"""Start of a line that only the baselines of training scripts have. lrdecay recognizes these baselines by the line.
+
+The text must stay the same in all versions of lrdecay.
+"""
 _ADVICE_FOR_PROGRAMS = f"{PROGRAM}, then lrdecay baseline MAP.json -o FILE"
 _COLUMNS = ("tensors", "digest", "parameters")
 _HEADING = f"# group (lr=x0.5 is half of base_lr), then its patterns: {' '.join(_COLUMNS)}"

@@ -9,8 +9,8 @@ from lrdecay_cli.domain.group_map import GroupMap
 INSPECTED = ("LRD101", "LRD209", "LRD301", "LRD818", "LRD820", "LRD821", "LRD822")
 """Rules about problems that make the numbers of ``inspect`` wrong or incomplete.
 
-For example, a tensor is in no group, the lr of a group differs from lrdecay's formula, a distributed training has other
-groups, or the training cannot start."""
+A tensor is in no group, an lr is above the base lr, lrdecay's formulas give other numbers, a distributed training has
+other groups, or the training cannot start."""
 SCHEDULED = ("LRD6", "LRD510")
 
 

@@ -1,7 +1,7 @@
 """The optimizer wrapper constructors that lrdecay knows.
 
-For each constructor there is one file in this folder, and one entry in :data:`CONSTRUCTORS`. Code outside this folder
-uses only the :class:`ConstructorSpec` of a constructor.
+Each constructor has a spec in a file of this folder, and an entry in :data:`CONSTRUCTORS` or :data:`PUBLISHED`. Code
+outside this folder uses only the :class:`ConstructorSpec` of a constructor.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     per_optimizer.SINGAN_SPEC,
     per_optimizer.SEPARATE_SPEC,
 )
-"""Constructors of installed packages. If several of them read the same option, a fix names the first in this tuple."""
+"""Constructors that a package defines. If several of them read the same option, a fix names the first in this tuple."""
 
 PUBLISHED: tuple[ConstructorSpec, ...] = (
     vitdet_layer_decay.SPEC,
@@ -69,7 +69,9 @@ DEFAULT = mmengine_default.SPEC
 """mmengine's default constructor, for configs that name no constructor."""
 
 OURS = lrdecay_layer_decay.SPEC
-"""lrdecay's own constructor. Messages suggest it as a fix, because it supports more backbones than the others."""
+"""lrdecay's own constructor. Messages suggest it as a fix, because it supports more backbones than the others, and
+gives each parameter of these backbones a layer id.
+"""
 
 
 def find_constructor(written: str, module: str = "", copy_of: str = "") -> ConstructorSpec | None:

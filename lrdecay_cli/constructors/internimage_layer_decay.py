@@ -66,7 +66,9 @@ _EXEMPT = (FLAT, BIAS, *map(naming, ("relative_position", "norm", _OFFSETS)))
 
 def _remarks(name: str, options: Mapping[str, Any]) -> Iterator[str]:
     if ".dcn.offset." in name and options.get(_FACTOR, 1.0) != 1:
-        yield f"{_FACTOR} has no effect: it applies to names with {_OFFSETS!r}, but DCNv3 names its offsets 'offset'"
+        yield (
+            f"{_FACTOR} has no effect here: it applies to names with {_OFFSETS!r}, but DCNv3 names its offsets 'offset'"
+        )
 
 
 def _factors(in_head: bool) -> Any:

@@ -48,7 +48,7 @@ def _describe_layers(options: DecayOptions, depths: tuple[int, ...], layer_id: i
             last = num_layers - 1
             unused = f"layer id {last} is unused" if fitting == last else f"layer ids {fitting} to {last} are unused"
             yield (
-                f"{unused}: the blocks of stage 2 end at layer id {fitting - 1}, but the next stage, the last one, has"
+                f"{unused}: the blocks of stage 2 end at layer id {fitting - 1}, but the last stage has"
                 f" layer id {num_layers}; num_layers={fitting} fits the depths {depths}"
             )
         return

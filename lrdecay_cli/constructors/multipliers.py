@@ -32,7 +32,7 @@ class Multiplier(NamedTuple):
     target: Target
     fit: Callable[[Tensor], Fit]
     condition: str
-    """What a parameter must be, as text after ``it must``. For example ``be a bias``."""
+    """What a parameter must be, as text after ``the parameter must``. For example ``be a bias``."""
     exception: str = ""
     """An exception, as text after ``condition``. For example ``, but not in an offset layer``."""
 

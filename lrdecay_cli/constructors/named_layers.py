@@ -228,7 +228,7 @@ class _Rules(ConstructorRules):
                 rule = f"{multiplier.option}={options[multiplier.option]!r}"
                 yield _unread(
                     rule,
-                    f"{fit.reason}: only mmengine's default constructor reads this option",
+                    f"{fit.reason}, but only mmengine's default constructor reads this option",
                 )
 
 

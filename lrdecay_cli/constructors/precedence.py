@@ -233,5 +233,5 @@ def _absent(key: str, tensor: Tensor) -> str:
     if key in tensor.name:
         return f"{reason}: the constructor sees the name without the model wrapper's 'module.'"
     if key.startswith(".") and tensor.seen.startswith(key[1:]):
-        return f"{reason}: write the key without the leading dot"
+        return f"{reason}: the name begins without a dot"
     return reason

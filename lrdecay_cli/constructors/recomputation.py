@@ -153,7 +153,7 @@ class KeyMatches(msgspec.Struct, frozen=True):
 def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
     """Return the matches of each custom key, in the order in which the constructor tries the keys.
 
-    Empty if the config has no ``custom_keys``, or if the constructor ignores them, as far as lrdecay knows.
+    Empty if the config has no ``custom_keys``, or if lrdecay does not know that the constructor reads them.
     """
     precedence = OptionPrecedence(inputs_of(group_map))
     matched: dict[str, list[tuple[Tensor, str]]] = {key: [] for key in precedence.keys}

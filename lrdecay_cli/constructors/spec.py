@@ -117,7 +117,7 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What determines the lr of a group.
 
     ``layers``: the depth of its parameters. ``custom_keys``: keys that occur in the names of its parameters. ``kinds``:
-    whether its parameters are biases or weights. ``optimizers``: the optimizer that updates the group.
+    the kind of its parameters, such as bias or norm weight. ``optimizers``: the optimizer that updates the group.
     """
     options: tuple[str, ...] = ()
     """The options of ``paramwise_cfg`` that the constructor reads."""

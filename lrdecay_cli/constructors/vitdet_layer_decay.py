@@ -63,7 +63,7 @@ SPEC = ConstructorSpec(
     rest_is_head=True,
     exempting=(
         "exempt these parameters from weight decay in your own constructor:"
-        " ViTDet's constructor exempts only norms in blocks and pos_embed"
+        " ViTDet's constructor exempts only pos_embed and norms in blocks"
     ),
     make_rules=_DECAY.make_rules,
     raise_cause=_DECAY.raise_cause,

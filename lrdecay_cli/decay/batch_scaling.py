@@ -134,7 +134,7 @@ def batch_facts(batch: Batch | msgspec.UnsetType) -> Iterator[tuple[str, str]]:
     if batch.differs is not None:
         yield "depends on GPUs", describe_difference(batch)
     if batch.lr_factor is None and batch.differs is None:
-        yield "depends on GPUs", f"neither lr nor weight decay depends on GPUs ({OPTION} is off)"
+        yield "depends on GPUs", f"neither lr nor weight decay ({OPTION} is off)"
 
 
 def describe_difference(batch: Batch) -> str:

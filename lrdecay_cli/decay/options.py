@@ -101,7 +101,7 @@ class DecayOptions:
 
 
 def options_given(paramwise_cfg: object) -> Mapping[str, Any]:
-    """Return the dict ``paramwise_cfg``; an empty dict for None. Raises DecayError for a value of another type."""
+    """Return the dict ``paramwise_cfg``; an empty dict for any empty value. Raises DecayError for other values."""
     given = paramwise_cfg or {}
     if not isinstance(given, Mapping):
         raise DecayError(f"expected a dict, not a {type(given).__name__}", where=SECTION, fix="write dict(...)")

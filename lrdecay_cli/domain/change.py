@@ -164,9 +164,9 @@ class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     changed: int
     """Number of tensors that differ in any compared aspect, including tensors that only one map has."""
     only_before: int
-    """Number of tensors that are in a group of the first map, but missing or without a group in the second map."""
+    """Number of tensors that only the first map has, or that only the first map has in a group."""
     only_after: int
-    """Number of tensors that are in a group of the second map, but missing or without a group in the first map."""
+    """Number of tensors that only the second map has, or that only the second map has in a group."""
     aspects: Mapping[str, int]
     """For each aspect: number of tensors that differ in this aspect."""
     lr_before: float | None
@@ -209,12 +209,12 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     summary: tuple[str, ...] = ()
     """Up to three sentences: what differs, what only one of the two maps contains, and why the maps differ."""
     only_before: int = 0
-    """Number of tensors that are in a group of the first map, but missing or without a group in the second map.
+    """Number of tensors that only the first map has, or that only the first map has in a group.
 
     With ``--only``, a tensor counts only if the second map has no value to compare, for example no lr.
     """
     only_after: int = 0
-    """Number of tensors that are in a group of the second map, but missing or without a group in the first map.
+    """Number of tensors that only the second map has, or that only the second map has in a group.
 
     With ``--only``, a tensor counts only if the first map has no value to compare, for example no lr.
     """

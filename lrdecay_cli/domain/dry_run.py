@@ -43,7 +43,7 @@ class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     stage: Stage
     name: str
-    """Name of what made the change, for example a scheduler or ``WildFreezeHook.before_train``."""
+    """Class of a scheduler, or class and method of a hook (``WildFreezeHook.before_train``); otherwise the stage."""
     iteration: int
     """The first iteration with the changed value."""
 
@@ -69,7 +69,7 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Null if the group has no trainable tensor, or if no group changes.
     """
     expected: float | None
-    """The expected value of ``step``: the group's lr divided by the highest lr of all groups."""
+    """The expected value of ``step``: the group's lr divided by the highest lr of the groups that change."""
     decay: DecayUse | None
     """How the optimizer applies weight decay to the group, measured in a step in which all gradients are zero.
 

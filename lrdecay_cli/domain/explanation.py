@@ -89,7 +89,7 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The groups that contain the explained parameters; empty if no group contains them."""
     considered: tuple[RuleTrace, ...]
     provenance: Provenance | None
-    """The numbers with their formulas. Null if lrdecay has no formulas for this constructor."""
+    """The numbers with their formulas. Null if lrdecay has no formulas, or if the parameters are in no group."""
     numbers: Numbers | None
     """The numbers of the group in the built optimizer. Null for parameters in no group."""
     remarks: tuple[str, ...]

@@ -69,7 +69,7 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     replaces: tuple[Place, ...] = ()
     """Earlier places (file and line) that also set the option, in order. ``place`` overrides them."""
     bases: tuple[Place, ...] = ()
-    """The ``_base_`` entries through which the config inherits from the file of ``place``."""
+    """The ``_base_`` entries through which the config inherits from the file of ``place``, the nearest to it first."""
     changed: str = ""
     """What changed since the baseline: the changed settings with their values. If no setting changed, a summary of the
     changed tensors. Empty without a baseline.

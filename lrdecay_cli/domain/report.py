@@ -33,7 +33,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A column of a table."""
 
     key: str
-    """Name of the column in CSV and JSON and for ``--sort``, for example ``lr_scale``."""
+    """Name of the column in CSV and for ``--sort``, for example ``lr_scale``."""
     title: str
     """Heading of the column in reports for people, for example ``lr scale``."""
     kind: Kind = "text"
@@ -117,7 +117,7 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Iterations per epoch, to mark epochs on the axis. None if the chart has no epochs."""
     steps: tuple[int, ...]
     lines: tuple[Line, ...]
-    """The lines of the chart, sorted from the lowest values to the highest values."""
+    """The lines of the chart. Within an optimizer, lines of groups are sorted by their highest value, lowest first."""
     logarithmic: bool
     """True to draw the values on a logarithmic axis."""
 

@@ -220,7 +220,7 @@ class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
     complete: bool
     """True if ``samples`` contains every step at which a value changes."""
     samples: tuple[int, ...]
-    """The steps whose values are stored in ``curves``. A value may change at any step between two samples."""
+    """The steps whose values are stored in ``curves``. Unless ``complete``, values may also change between samples."""
     curves: tuple[Curve, ...]
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
     """The batch size and number of GPUs for which the lrs are computed."""

@@ -88,7 +88,10 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fits: bool
     """True if the config has a layer decay that fits the model."""
     kept: tuple[Option, ...] = ()
-    """Options in the config's own ``paramwise_cfg`` that the suggestion keeps, such as ``custom_keys['roi_head']``."""
+    """Options in the config's own ``paramwise_cfg`` that the suggestion keeps, such as ``custom_keys['roi_head']``.
+
+    The options of the layer decay are not included.
+    """
     left_out: tuple[Option, ...] = ()
     """Options in the config's own ``paramwise_cfg`` that the suggestion drops."""
     refused: str = ""
@@ -114,7 +117,10 @@ class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
     refused: str
     """The error that the config's own constructor raises; empty if the config builds."""
     kept: tuple[Option, ...]
-    """Options in the config's own ``paramwise_cfg`` that the suggestion keeps, such as ``custom_keys['roi_head']``."""
+    """Options in the config's own ``paramwise_cfg`` that the suggestion keeps, such as ``custom_keys['roi_head']``.
+
+    The options of the layer decay are not included.
+    """
     left_out: tuple[Option, ...]
     """Options in the config's own ``paramwise_cfg`` that the suggestion drops."""
     snippet: str

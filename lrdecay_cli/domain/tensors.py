@@ -71,7 +71,7 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     lr: float | None
     weight_decay: float | None
     options: Mapping[str, Any]
-    """All options of the group except lr and weight decay, for example betas, eps and momentum."""
+    """All options of the group that have no field here, for example betas, eps, momentum and custom keys."""
     parameters: tuple[GroupedParameter, ...]
     optimizer: str = ""
     """Name of the optimizer, which is also the prefix of the group's name. Empty if there is only one optimizer."""
@@ -80,7 +80,7 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     precisions: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
     """The precision of each number that the group does not store in double precision, by key: ``{"lr": "float16"}``.
 
-    Unset if all numbers are double precision.
+    A precision is ``float32``, ``float16`` or ``bfloat16``. Unset if all numbers are double precision.
     """
 
     def headline(self) -> str:

@@ -223,7 +223,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     misplaced: Mapping[str, Any]
     """Settings that mmengine ignores, by their path in the config.
 
-    These are settings of the optimizer wrapper at another level of the config, and misspelt ``RUNNER_KEYS``.
+    These are settings of the optimizer wrapper at another level of the config, settings of MMCV 1, and misspelt
+    ``RUNNER_KEYS``.
     """
     reads: tuple[str, ...] | None
     """Paths within ``paramwise_cfg`` that the constructor read, in order of first read. Null if not recorded."""
@@ -354,7 +355,7 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is off.
     """
     differs: OnOtherGpus | None = None
-    """The first lr or weight decay that changes with the number of GPUs.
+    """The first lr or weight decay that the constructor computes differently for another number of GPUs.
 
-    Null if no lr or weight decay changes, or if lrdecay did not test other numbers of GPUs.
+    Null if the constructor computes the same values, or if lrdecay did not test other numbers of GPUs.
     """

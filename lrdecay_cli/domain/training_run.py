@@ -40,7 +40,7 @@ class PartingCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: CauseKind
     proven: bool
-    """True if the plan, corrected for this cause and for all earlier causes, gives exactly the logged lrs."""
+    """True if the plan, corrected for this cause and for all earlier causes, gives every logged lr."""
     name: str = ""
     """What caused the difference: the config, the class and method of the hook, or the source of a resumed training.
 

@@ -114,7 +114,7 @@ def _wrapper(given: Mapping[str, Any]) -> dict[str, Any]:
 def _schedulers(given: Mapping[str, Any], run: _Run, what: str) -> list[dict[str, Any]] | None:
     """Return the schedulers of an ``lr_config`` or ``momentum_config``. A warm-up scheduler comes first.
 
-    None if mmengine has no scheduler for the policy.
+    None if mmengine's schedulers cannot do what the policy does. The result is empty for a fixed lr without warm-up.
     """
     policy = _POLICIES.get(str(given["policy"]).lower())
     steps_by = 0.1 if what == "LR" else 0.5

@@ -46,7 +46,7 @@ def range_of_tables(tables: Sequence[Table]) -> ScaleRange:
 
 
 def step_of(value: object, lowest: float) -> int | None:
-    """Return the index of the colour of an lr scale: 0 for ``lowest``, the last index for 1, None above 1."""
+    """Return the colour index of an lr scale by its logarithm: 0 for ``lowest``, the last index for 1, None above 1."""
     last = len(LIGHT) - 1
     if not is_number(value) or value <= 0:
         return 0

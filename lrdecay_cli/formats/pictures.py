@@ -55,8 +55,8 @@ def _colors() -> str:
 def _legend_entries(chart: Chart) -> tuple[list[int], str]:
     """Return the indexes of the lines that the legend names, and a text such as ``12 of 30 lines named``.
 
-    The legend begins with the last line of the chart, because the chart's lines are sorted by their highest lr in
-    ascending order. The text is empty if the legend names all lines.
+    The legend begins with the last line of the chart, because the lines of an optimizer are sorted by their highest lr
+    in ascending order. The text is empty if the legend names all lines.
     """
     count = len(chart.lines)
     named = spread(count, _LEGEND)[::-1]

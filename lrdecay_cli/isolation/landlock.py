@@ -27,7 +27,7 @@ _WRITING = _WRITE_FILE | _REMOVE_AND_MAKE | _REFER | _TRUNCATE
 _TCP = 3
 """Landlock rights to bind and to connect TCP sockets."""
 _SCOPES = 3
-"""Landlock scopes: no signals to unrestricted processes, and no connections to their abstract sockets."""
+"""Landlock scopes: no signals to processes outside the sandbox, and no connections to their abstract sockets."""
 
 
 class _Ruleset(ctypes.Structure):

@@ -36,7 +36,8 @@ def load_config(given: str, overrides: dict[str, Any]) -> Config:
     """Load a config with its bases and custom imports, then apply ``--cfg-options``.
 
     The order is that of ``tools/train.py``. The working directory becomes the last entry of ``sys.path``, so that the
-    config can import modules from it, as in a training. These modules do not hide installed packages.
+    config can import modules from it, as in a training that is started in the project's root. These modules do not hide
+    installed packages.
     """
     path = find_config(given)
     for place in config_places(given):

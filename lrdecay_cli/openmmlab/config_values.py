@@ -60,7 +60,7 @@ def _is_array(value: Any) -> bool:
 def precision_of(value: Any) -> str | None:
     """Return the precision (a key of ``EPSILON``) of a tensor or array; None for Python floats.
 
-    For a list or tuple, return the precision of the first tensor or array in the list.
+    For a list or tuple, return the precision of the first item that has one. Nested lists are ignored.
     """
     if isinstance(value, (list, tuple)):
         # Numbers only: nested lists may be larger than any memory.

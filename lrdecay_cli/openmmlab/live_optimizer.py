@@ -185,8 +185,8 @@ def _without_wrappers(optimizer: Any) -> Any:
 def _each_scheduler(schedulers: Any, interval: str) -> Iterator[Scheduled]:
     """Yield each scheduler, followed by the schedulers that it runs one after another.
 
-    ``schedulers`` is a scheduler, a list, or a dict of Lightning with a ``scheduler`` and its ``interval``. The
-    argument ``interval`` is for schedulers that are in no such dict.
+    ``schedulers`` is a scheduler, a list, or a dict of Lightning with a ``scheduler`` and possibly its ``interval``.
+    The argument ``interval`` is for schedulers without such an ``interval``.
     """
     if isinstance(schedulers, Mapping):
         interval = str(schedulers.get("interval", interval))

@@ -174,7 +174,10 @@ def read_group(
 
 
 def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the precisions of tensors and arrays in the options, by option name: for example ``{"lr": "float32"}``."""
+    """Return the precision of each option that is less precise than a Python float, for example ``{"lr": "float32"}``.
+
+    Only tensors and arrays can be less precise.
+    """
     found = ((str(key), precision_of(value)) for key, value in options.items() if key != "params")
     return {key: precision for key, precision in found if precision}
 

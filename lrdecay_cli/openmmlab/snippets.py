@@ -46,7 +46,7 @@ def without_constructor(config: str, audit: Audit) -> GroupMap:
 
 
 def is_lazy(config: str) -> bool:
-    """True if the config has mmengine's lazy style (``with read_base():``). ``_base_`` cannot name a lazy config."""
+    """True if the config has mmengine's lazy style, as with ``read_base``. ``_base_`` cannot name a lazy config."""
     path = find_config(config)
     return path.suffix == ".py" and bool(Config._is_lazy_import(str(path)))
 

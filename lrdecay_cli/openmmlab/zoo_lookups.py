@@ -36,7 +36,7 @@ _INDEX = re.compile(r"Import:\n(?: *- [A-Za-z][\w./+-]*\.yml\n?)+")
 
 @contextmanager
 def remembered_zoos() -> Iterator[None]:
-    """Let mmengine use the lookup functions of this module, which read a file again only if it changed."""
+    """Inside this block, mmengine uses the lookups of this module, which read a file again only if it changed."""
     # Without it, mmengine's own functions fail.
     if not _finds("pkg_resources"):
         yield

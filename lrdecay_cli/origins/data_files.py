@@ -20,11 +20,11 @@ def read_data(source: Source) -> Node:
     """Return the dict in a JSON or YAML file.
 
     Raises:
-        LrdecayError: the file contains no dict.
+        LrdecayError: the top level of the file is not a dict.
     """
     node = _Json(source).read() if source.path.suffix == ".json" else _read_yaml(source)
     if node.kind != "dict":
-        raise LrdecayError("the file contains no dict", where=source.shown, final=True)
+        raise LrdecayError("the top level of the file is not a dict", where=source.shown, final=True)
     return node
 
 

@@ -317,4 +317,4 @@ def bind(target: ast.expr, slot: Slot, assign: Callable[[ast.Name, Slot], None])
             for part, each in zip(parts, iterated(slot.node), strict=True):
                 bind(part, each._replace(via=(*slot.via, *each.via)), assign)
         case _:
-            raise Unknowable("lrdecay can assign only to names, not to a.b or a[0]")
+            raise Unknowable("lrdecay cannot evaluate a target such as a.b, a[0] or *a in a loop or a tuple")

@@ -90,7 +90,7 @@ def base_name(module: str) -> str | None:
 
 
 def imported_names(statement: ast.stmt) -> Iterator[tuple[str, str, ast.alias]]:
-    """Yield three values for each imported name: the name, the full dotted path of the import, and the AST node."""
+    """Yield three values for each imported name: the name, the dotted path of its object, and the AST node."""
     match statement:
         case ast.ImportFrom(names=aliases):
             for alias in aliases:

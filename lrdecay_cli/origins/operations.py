@@ -105,7 +105,7 @@ def iterated(node: Node) -> list[Slot]:
     """Return the elements over which a loop iterates.
 
     Raises:
-        Unknowable: the value is unknown, or a loop cannot iterate over it.
+        Unknowable: the value is unknown, or is not a list, tuple, dict or string.
     """
     if node.kind in SEQUENCES:
         return list(node.data)
@@ -113,7 +113,9 @@ def iterated(node: Node) -> list[Slot]:
         return [Slot(Node("scalar", key)) for key in node.data]
     if node.kind == "scalar" and isinstance(node.data, str):
         return [Slot(Node("scalar", character)) for character in node.data]
-    raise Unknowable(node.data if node.kind == "unknown" else "the loop runs over a value that is not a list")
+    raise Unknowable(
+        node.data if node.kind == "unknown" else "the value to iterate over is not a list, tuple, dict or string"
+    )
 
 
 def _through(value: Value) -> list[Slot]:

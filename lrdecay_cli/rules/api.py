@@ -1,4 +1,4 @@
-"""Everything that the code of a rule imports: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``.
+"""Names that rules import from one place: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``.
 
 mypy and ruff allow these re-exports because of their settings in pyproject.toml.
 """

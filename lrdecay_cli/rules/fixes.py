@@ -122,7 +122,7 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
 
 
 USUAL_RATE = 0.7
-"""MMDetection's decay rate for ConvNeXt, suggested if the config and the groups have no layer decay."""
+"""MMDetection's decay rate for ConvNeXt, suggested if neither the config nor the groups have a decay rate."""
 
 EXEMPTING = f"use {OURS.label}, which exempts norms, biases and 1-D tensors by itself"
 
@@ -181,7 +181,9 @@ def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapp
     # A list in a config replaces the list of its base. Maps of older versions do not contain the list.
     imports = imports_with(training.custom_imports or {}, OURS.imports)
     unknown = not training.custom_imports and "custom_imports" in (training.from_bases or ())
-    further = "; also copy the imports from the base config's custom_imports" if unknown else ""
+    further = (
+        "; also copy the imports from the base config's custom_imports into this custom_imports" if unknown else ""
+    )
     # An unknown backbone needs a list of its layers.
     layers = (
         ""

@@ -1,4 +1,4 @@
-"""Find configs of a scan whose lrs or weight decays differ from those of most configs with the same backbone."""
+"""Find configs of a scan whose layer ids, lrs or weight decays differ from most configs with the same backbone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lrdecay_cli.domain.report import Note
 from lrdecay_cli.domain.scan import OK, ScanRecord
 
 _FEWEST = 3
-"""Minimum number of configs to compare. If only two configs differ from each other, either may be the outlier."""
+"""Minimum number of configs to compare. If there are only two and they differ, either may be the outlier."""
 _SHOWN = 8
 _WORDS = {
     "layer ids": "other layer ids",

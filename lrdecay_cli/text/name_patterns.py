@@ -85,7 +85,7 @@ _CHOICE = re.compile(r"\w+")
 def fold_names(names: Sequence[str], universe: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Return patterns that replace ``names``, each with the names that it matches.
 
-    A pattern comes before another pattern if it matches an earlier name of ``names``.
+    The patterns are in the order of the first name that each pattern replaces.
 
     Args:
         names: the names to replace. Together, the patterns match all of them.
@@ -128,7 +128,7 @@ class _Rules(NamedTuple):
     spelled: int = 0
     """Number of labels at the start of a pattern that must not be ``*``."""
     mirrors: int = 2
-    """In how many more modules the search may also try the names in reverse order. Each try takes time."""
+    """How many more times the names of a module may also be tried in reverse order. Each try takes time."""
     backward: bool = False
     """True if the labels of the names are in reverse order."""
 

@@ -95,7 +95,7 @@ def _abbreviates(typed: str, words: str) -> bool:
 
 
 def _edits(first: str, other: str) -> int:
-    """Return how many letters must be inserted, deleted, replaced or swapped to turn one word into the other."""
+    """Return the least number of insertions, deletions, replacements and swaps of neighbours between two words."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, left in enumerate(first, 1):

@@ -163,7 +163,7 @@ HOSTILE = {
         '{"a": 1,\n "b": }',
         "broken.json:2: the file is not valid JSON: Expecting value: line 2 column 7 (char 15)",
     ),
-    "list.json": ('["optim_wrapper"]', "list.json: the file contains no dict"),
+    "list.json": ('["optim_wrapper"]', "list.json: the top level of the file is not a dict"),
     "broken.yaml": ("a: [1\nb: 2", "broken.yaml:2: the file is not valid YAML: expected ',' or ']', but got ':'"),
     "bytes.py": (b"a = '\xff'\n", "bytes.py: the file is not UTF-8 text"),
     "large.py": ("#" * (2**21 + 1), "large.py: the file is larger than 2 MiB"),

@@ -173,7 +173,7 @@ def test_a_key_takes_precedence_over_all_multipliers() -> None:
     taken = "custom_keys['head.'] matches and takes precedence"
     assert {rule: (step.outcome, step.reason) for rule, step in found.items()} == {
         "custom_keys['weight']": ("no match", "'weight' is not in the name"),
-        "custom_keys['.head']": ("no match", "'.head' is not in the name: write the key without the leading dot"),
+        "custom_keys['.head']": ("no match", "'.head' is not in the name: the name begins without a dot"),
         "custom_keys['xhead']": ("no match", "'xhead' is not in the name"),
         "custom_keys['head.']": ("applies", "the longest key in the name"),
         "custom_keys['head']": ("overridden", "by the longer 'head.'"),

@@ -120,7 +120,7 @@ def test_mmdet_asks_by_name_and_then_by_shape(name: str, shape: tuple[int, ...],
     assert provenance.layer_id.rule in {each[1] for each in expected if each[2] == "applies"}
 
 
-GAP = "layer ids 6 to 11 are unused: the blocks of stage 2 end at layer id 5, but the next stage, the last one, has"
+GAP = "layer ids 6 to 11 are unused: the blocks of stage 2 end at layer id 5, but the last stage has"
 BY_STAGE = "with stage_wise, the last stage has layer id 4, but with num_layers={}, the head has layer id {}"
 REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
     "fits": ({"num_layers": 6}, "stages.3.0.gamma", ""),
@@ -131,7 +131,7 @@ REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
     "one id is empty": (
         {"num_layers": 7},
         "stages.3.0.gamma",
-        "layer id 6 is unused: the blocks of stage 2 end at layer id 5, but the next stage, the last one, has layer",
+        "layer id 6 is unused: the blocks of stage 2 end at layer id 5, but the last stage has layer",
     ),
     "above the head": (
         {"num_layers": 3},

@@ -10,7 +10,7 @@ import pytest
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 
-NOWHERE = "run lrdecay in the folder that contains own_code, add this folder to PYTHONPATH, or install own_code"
+NOWHERE = "run lrdecay in the folder that contains own_code, add this folder to PYTHONPATH, or install its project"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,12 @@ def _another_parameter(group_map: GroupMap) -> GroupMap:
 @pytest.mark.parametrize(
     ("base", "edit", "codes", "message"),
     [
-        (plain_decay(), _fewer_tensors, {"LRD105"}, "totals do not add up: the total is 3 tensors, but the map lists"),
+        (
+            plain_decay(),
+            _fewer_tensors,
+            {"LRD105"},
+            "totals do not add up: the total of tensors is 3, but the map lists",
+        ),
         (plain_decay(), _without_the_last_group, {"LRD105"}, "of the model neither in a group nor as frozen"),
         (plain_decay(), _another_parameter, {"LRD105"}, "1 tensor of the map belongs to no module of the model"),
         (plain_decay(), _rate_of_the_first_group(math.nan), {"LRD306"}, "1 group has lr nan"),

@@ -51,8 +51,9 @@ def diff(
     """Yield every difference between two maps, in the order of the first map. Added parameters come last.
 
     If a parameter is in a group in both maps, its group, numbers and options are compared. Otherwise, ``added``,
-    ``removed`` or ``state`` reports the difference, even if ``only`` does not name these three. For example, with
-    ``only=["lr"]`` an added parameter is reported, because its lr exists only in the second map.
+    ``removed`` or ``state`` reports the difference. If a value that ``only`` names exists in only one of the maps,
+    these three are reported even if ``only`` does not name them. For example, ``only=["lr"]`` reports an added
+    parameter, because its lr exists only in the second map.
 
     Args:
         before: the first map.

@@ -178,7 +178,7 @@ def _lead(
 ) -> tuple[str, ...]:
     extent = extent_sentence(changes, total, pairs, only)
     if coming and coming.values:
-        extent += f"; future lrs (from {when(coming.first, coming)} on) differ"
+        extent += f"; future lrs, from {when(coming.first, coming)} on, differ"
     presence = presence_sentence(changes, only)
     return tuple(filter(None, (extent, presence, cause_sentence(changes, changed_settings, origins, cause, packages))))
 

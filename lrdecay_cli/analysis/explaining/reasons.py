@@ -33,7 +33,10 @@ _AT_ZERO = {
 
 
 class Explainer:
-    """Explains why parameters of a group map have their lr, with the rules of the constructor that built the groups."""
+    """Explains why parameters of a group map have their lr and weight decay, or are in no group.
+
+    The explanations use the rules of the constructor that built the groups.
+    """
 
     def __init__(self, group_map: GroupMap) -> None:
         self._map = group_map
@@ -88,7 +91,7 @@ class Explainer:
         if tensor.state == "duplicate":
             skipped = rules is not None and self._map.constructor.options.get("bypass_duplicate")
             fate = "; bypass_duplicate=True skips further names" if skipped else ", and that name determines the group"
-            yield _state("another name of the same tensor", f"the tensor is also named {tensor.of}{fate}")
+            yield _state("another name of the same tensor", f"the tensor's first name is {tensor.of}{fate}")
         elif tensor.state == "frozen" and tensor.by_train:
             yield _state("train()", "train() freezes the parameter, and no group contains it")
         elif tensor.state == "frozen":

@@ -60,7 +60,7 @@ def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """Return a table with one row for each layer id. If tensors of a layer have different lrs, each lr has a row."""
+    """Return a table with one row for each layer id. If a layer has several lrs or lr scales, each has a row."""
     universe = [tensor.name for tensor in each_once(chosen)]
     rows = []
     frozen = _frozen_column(chosen)

@@ -1,4 +1,4 @@
-"""Combine groups with equal lrs into named curves, and find the steps at which curves meet, part or cross.
+"""Combine groups with equal scheduled values into named curves, and find the steps at which curves meet, part or cross.
 
 A curve contains the lr and the other scheduled options of one or more groups at every step of the run. A track is the
 value of one scheduled option (lr, momentum, …) at every step, for one or more groups.

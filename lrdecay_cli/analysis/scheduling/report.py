@@ -27,7 +27,7 @@ def schedule_report(
     Args:
         schedule: the schedule to report.
         plan: the settings of the run in the config.
-        verbose: also show the versions of packages, and which groups have the same lr over the whole run.
+        verbose: also show the versions of packages, and which groups have the same values over the whole run.
         findings: findings of the rules about schedulers.
     """
     report = Report(
@@ -173,7 +173,7 @@ def _log(schedule: Schedule, digits: int) -> Table:
 
 
 def _rows(schedule: Schedule) -> Table:
-    """Return a table for data frames. Each set of groups with the same lr has one row for each sampled step."""
+    """Return a table for data frames. Each set of groups with the same values has one row for each sampled step."""
     parameters = list(dict.fromkeys(name for curve in schedule.curves for name in curve.values))
     per_epoch = schedule.length.iterations_per_epoch if schedule.length.epochs else None
     columns = (

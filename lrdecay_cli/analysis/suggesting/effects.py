@@ -104,9 +104,11 @@ def variant_note(variant: Variant | None) -> Iterator[Note]:
         return
     factor, highest = variant.backbone.factor, variant.backbone.highest_factor
     at_most = f", at most {factor_text(highest)}" if highest else ""
-    stays = f"{listed(variant.without)} {verb(len(variant.without), 'stays', 'stay')} in addition to the layer decay"
+    number = len(variant.without)
+    stays = f"{listed(variant.without)} {verb(number, 'stays', 'stay')} in addition to the layer decay"
+    without = f"without {verb(number, 'it', 'them')}"
     yield Note(
-        f"{stays}; without it: {variant.backbone.name} mean lr {factor_text(factor)}{at_most}"
+        f"{stays}; {without}: {variant.backbone.name} mean lr {factor_text(factor)}{at_most}"
         if factor is not None
         else stays,
         "warning" if factor is not None and factor > FASTER else "info",

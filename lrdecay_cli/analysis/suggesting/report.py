@@ -175,4 +175,5 @@ def _summary(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str
     if proposal.refused:
         layers = len({group.layer_id for group in after.groups})
         return f"built with the suggestion: {sum(1 for _ in after.grouped())} tensors in {layers} layers"
-    return f"changed by the suggestion: {extent_of(tuple(diff(before, after)), before, after)}"
+    changes = tuple(diff(before, after))
+    return f"{'changed' if changes else 'unchanged'} by the suggestion: {extent_of(changes, before, after)}"

@@ -37,7 +37,7 @@ def coming_of(
     config = next((source for source in sources if not is_checkpoint(source)), request.named_by)
     if not any(map(is_checkpoint, sources)) or config is None or is_map(config):
         if iterations_per_epoch is not None:
-            problem = "the option applies only if diff compares a config and a checkpoint"
+            problem = "the option needs a config and a checkpoint, to compare future lrs"
             raise LrdecayError(problem, where="--iters-per-epoch", fix="remove --iters-per-epoch")
         return None
     if request.isolated:

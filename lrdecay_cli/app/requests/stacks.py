@@ -1,4 +1,4 @@
-"""Run ``diff --stacks``: compare the groups of configs in two environments, which are built or read from scans."""
+"""Run ``diff --stacks``: build configs in environments or read scans and maps, and compare the groups of both sides."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _origins: dict[str, str] = {}
 def apply_settings(context: typer.Context, path: str | None) -> str | None:
     """Set the defaults of the command's options from the settings. This is the callback of ``--settings``.
 
-    Without settings file and ``LRDECAY_*`` variables, this function imports nothing and takes 40 microseconds.
+    Without a settings file or ``LRDECAY_*`` variable, this function imports nothing and takes 40 microseconds.
 
     Raises:
         LrdecayError: the file is missing or invalid.

@@ -115,8 +115,9 @@ def leave(code: int) -> NoReturn:
 def shortcuts(*, verbose: bool) -> Iterator[None]:
     """Use shortcuts in a ``with`` block that imports torch and the OpenMMLab packages, and builds a config.
 
-    If the block raises an error, the command runs again without shortcuts. Errors that the config itself causes are
-    raised without a retry. Output to stderr is delayed until the block ends, because a retry would repeat this output.
+    If the block raises an error, the command runs again without shortcuts. An error that would occur again, such as a
+    syntax error in the config, is raised without a retry. Output to stderr is delayed until the block ends, because a
+    retry would repeat this output.
     """
     from lrdecay_cli.openmmlab.lazy_imports import stack_imports
     from lrdecay_cli.processes.streams import holding_stderr

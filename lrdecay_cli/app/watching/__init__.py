@@ -1,1 +1,1 @@
-"""``--watch``: a process that keeps torch and mmdet loaded, and makes a new report when a file changes."""
+"""``--watch``: a process that keeps torch and OpenMMLab loaded, and makes a new report when a file changes."""

@@ -56,7 +56,7 @@ class Answer(msgspec.Struct):
 
 
 class _RetryError(BaseException):
-    """Ends the command in the child process without output. The parent process then runs the command again.
+    """Ends the command in the child process without output. The parent then runs it again without shortcuts.
 
     The class is a BaseException, so that the handlers that print an exception as one line do not catch it.
     """

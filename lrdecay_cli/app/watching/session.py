@@ -36,7 +36,7 @@ from lrdecay_cli.text.counting import count, listed
 _PATIENCE = 1.0
 """If an input changes during a run, the child is stopped as soon as it has run for this number of seconds."""
 _ATTEMPTS = 5
-"""Maximum number of runs in a row that start only because a file changed during the previous run."""
+"""Maximum number of runs in a row that start only because a file changed while the previous run read it."""
 _LOOK = 100
 """Interval in milliseconds for checking whether the child process ended without a result."""
 # Modules that a child imported and every further child would import again. For the stack, only modules whose presence

@@ -42,7 +42,7 @@ class Watcher:
     def follow(self, folders: Iterable[str], optional: Iterable[str] = ()) -> None:
         """Watch ``folders`` from now on, and also the ``optional`` folders.
 
-        If the system refuses to watch so many folders, the ``optional`` folders are not watched.
+        The ``optional`` folders are not watched if the system refuses to watch all folders, usually because of a limit.
         """
         wanted, more = frozenset(folders), frozenset(optional)
         if self._thread is not None and wanted | more == self._folders:

@@ -101,7 +101,7 @@ def changes(result: AnyResult) -> dict[str, Any]:
 
 
 def coming(result: AnyResult) -> dict[str, Any]:
-    """Return the table of future lrs. Call this only if a config is compared with a checkpoint to resume from."""
+    """Return the table of future lrs. Call this only if future lrs were compared and differ."""
     return {"table": result.report.tables[1]}
 
 

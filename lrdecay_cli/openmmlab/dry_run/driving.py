@@ -76,7 +76,7 @@ class Drive:
     def _shapes_for_train(self) -> AbstractContextManager[None]:
         """Return a context in which the optimizers' tensors have their original shapes instead of small shapes.
 
-        Some ``train()`` methods need these original shapes. For example, ``train()`` of LeViT indexes tensors.
+        Some ``train()`` methods need these shapes. For example, ``train()`` of mmpretrain's LeViT indexes tensors.
         """
         return self._runner.optimizer_steps.whole_shapes() if self._has_own_train else nullcontext()
 

@@ -90,7 +90,7 @@ def coming_values(
     rtol: float = 0.0,
     verbose: bool = False,
 ) -> Coming:
-    """Compare the future lrs of two trainings. The comparison starts when both trainings have resumed.
+    """Compare future lrs and other scheduled values of two trainings, from where both trainings have resumed.
 
     Args:
         planned: the config.
@@ -99,7 +99,7 @@ def coming_values(
         group_map: group map of the config.
         batch_size: samples per GPU.
         launch: number of GPUs and options of the training.
-        rtol: relative tolerance of lrs.
+        rtol: relative tolerance of values.
         verbose: show warnings and log lines of torch and OpenMMLab on stderr.
 
     Raises:
@@ -231,6 +231,6 @@ def _tracks(series: Series) -> dict[tuple[str, str], int]:
 
 
 def _constant_from(at: Any, values: Any) -> int:
-    """Return the first iteration from which an lr stays constant. ``at`` contains the iterations of ``values``."""
+    """Return the first iteration from which a value stays constant. ``at`` contains the iterations of ``values``."""
     moving = numpy.flatnonzero(values != values[-1])
     return int(at[moving[-1] + 1] if len(moving) else at[0])

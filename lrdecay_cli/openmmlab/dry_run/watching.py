@@ -20,7 +20,7 @@ _REQUIRES_GRAD = attrgetter("requires_grad")
 
 
 class Watch:
-    """Record each change of an lr in the optimizers' groups, and of ``requires_grad`` of a model's parameters.
+    """Record which steps change the lrs of groups, and each change of ``requires_grad`` of a model's parameters.
 
     Args:
         parameters: parameters of the model by name. With a model wrapper, several names may share one parameter.

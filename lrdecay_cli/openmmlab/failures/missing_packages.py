@@ -104,7 +104,7 @@ class Need:
     source: str = ""
     """Address of a repository to install the package from; empty to install the package from the package index."""
     within: str = ""
-    """The versions that the importing package accepts, for example ``>=2.0.0rc4,<2.2.0``; empty for any version."""
+    """The versions that the importing package accepts: ``>=2.0.0rc4,<2.2.0``; empty if it does not check versions."""
     cause: str = ""
     """A more exact message than the general messages of :attr:`problem`; empty if there is no such message."""
 
@@ -308,7 +308,7 @@ def suggest_own_module(module: str, config: str) -> str:
         with suppress(OSError):
             if (folder / f"{module}.py").is_file() or any((folder / module).glob("*.py")):
                 return f"set PYTHONPATH={shlex.quote(os.path.relpath(folder))}, as for training"
-    return f"run lrdecay in the folder that contains {module}, add this folder to PYTHONPATH, or install {module}"
+    return f"run lrdecay in the folder that contains {module}, add this folder to PYTHONPATH, or install its project"
 
 
 def suggest_submodule(missing: str) -> str:

@@ -176,7 +176,7 @@ _IMPORT_OURS = f"custom_imports = dict(imports={[*OURS.imports]})"
 
 
 def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) -> str:
-    """Return a fix that names a constructor similar to the unknown ``name``; empty if no name is similar.
+    """Return the fix for the unknown constructor ``name``; empty if no known name is the same or similar.
 
     ``scope`` is the registry scope of the config. ``registered`` maps the name of each registered constructor to its
     scope.

@@ -136,7 +136,7 @@ def is_inert(kind: type) -> bool:
 
 
 def _is_harmless(kind: type) -> bool:
-    """True if the names in the code of a hook show that the hook sets no lr."""
+    """True if a hook is mmengine's hook in ``LEFT_OUT``, or if the names in its code show that it sets no lr."""
     left_out = kind.__name__ in LEFT_OUT and kind.__module__.startswith("mmengine.")
     return _never_names(kind, set() if left_out else _REACHES)
 

@@ -49,7 +49,10 @@ _BERT_TOKENS = frozenset({"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"})
 
 
 def language_model(name: str) -> Mapping[str, Any] | None:
-    """Return the ``config.json`` of a language model; None if unknown. ``name`` may begin with ``google-bert/``."""
+    """Return the ``config.json`` of a language model; None if unknown.
+
+    ``name`` may begin with the owner ``google-bert/`` or ``FacebookAI/``.
+    """
     for owner in _OWNERS:
         name = name.removeprefix(owner)
     return LANGUAGE_MODELS.get(name)

@@ -63,4 +63,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     idle_assertions: tuple[Assertion, ...] = ()
     """Assertions that matched no parameter in any checked config. Only set when rules check a settings file."""
     suppressions: tuple[JudgedSuppression, ...] = ()
-    """All suppressions for the config. Only set for the rules about suppressions, which run last."""
+    """Suppressions with their results, from a config's comments or the settings file.
+
+    Only set for the rules about suppressions, which run last.
+    """

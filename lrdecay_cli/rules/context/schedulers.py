@@ -105,7 +105,8 @@ class Scheduler(NamedTuple):
     def lowest(self) -> float | None:
         """Return the ``eta_min`` to which the scheduler anneals.
 
-        None if the scheduler has no ``eta_min``, or if its final lr is relative to the initial lr (``eta_min_ratio``).
+        None if the scheduler's class has no ``eta_min``, or if its final lr is relative to the initial lr
+        (``eta_min_ratio``).
         """
         if not self.is_annealing or self.settings.get("eta_min_ratio") is not None:
             return None

@@ -148,8 +148,8 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
             f"train() freezes {count(len(by_train), 'tensor')} with"
             f" {count(sum(p.numel for p in by_train), 'parameter')} after the optimizer is built: they are in groups"
             " but never trained",
-            "if the freezing is intended, set find_unused_parameters=True for training on several GPUs;"
-            " otherwise set the backbone's frozen_stages=-1",
+            "if the freezing is intended, change nothing, but set find_unused_parameters=True on several GPUs;"
+            " if it is not intended, set the backbone's frozen_stages=-1",
             parameters=[tensor.name for tensor in by_train],
             about="train()",
         )
@@ -243,7 +243,7 @@ def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
         yield Fault(f"the map's shape and numel disagree for {count(len(sizes), 'tensor')}", _EXPORT, sizes)
     wrong = list(_wrong_totals(group_map))
     if wrong and not (nowhere or unknown or sizes):
-        yield Fault(f"the map's totals do not add up: {', '.join(wrong)}", _EXPORT, option="model.totals")
+        yield Fault(f"the map's totals do not add up: {'; '.join(wrong)}", _EXPORT, option="model.totals")
 
 
 def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
@@ -255,7 +255,7 @@ def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
         summed["parameters"] += summed[f"{state}_parameters"]
     for key, stated in msgspec.structs.asdict(group_map.model.totals).items():
         if stated != summed[key]:
-            yield f"the total is {stated:,} {key.replace('_', ' ')}, but the map lists {summed[key]:,}"
+            yield f"the total of {key.replace('_', ' ')} is {stated:,}, but the map lists {summed[key]:,}"
 
 
 _TEMPERATURE = """\

@@ -186,7 +186,7 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
             f" {span(tensor.scale for tensor in below)}",
             "give the head a layer id above that of the last block"
             if context.spec.decays_layers
-            else "set a smaller lr_mult for the last blocks; change nothing if they should train as fast as the head",
+            else "set an lr_mult below the head's for the last blocks, unless they should train as fast as the head",
             [tensor.name for row in whole.values() for tensor in row],
             option,
             None if context.spec.decays_layers else "info",

@@ -24,6 +24,7 @@ from lrdecay_cli.rules.api import (
     rename_option,
     rule,
     set_option,
+    verb,
 )
 from lrdecay_cli.rules.options.custom_keys import known_settings
 
@@ -192,7 +193,9 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
                 counts = multiplier.target == "lr" or bool(context.group_map.base_weight_decay)
                 value = context.options[multiplier.option]
                 if names and own is not None and own != value != 1 and not intended and counts:
-                    amount = f"these tensors have weight decay {context.weight_decays.get(names[0], 0):g}"
+                    having = verb(len(names), "this tensor has", "these tensors have")
+                    training = verb(len(names), "this tensor trains", "these tensors train")
+                    amount = f"{having} weight decay {context.weight_decays.get(names[0], 0):g}"
                     exempts = alternatives is decays and exempt_in_ours(context, names)
                     fix, edits = keys_fix(
                         names,
@@ -204,7 +207,7 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
                     yield Fault(
                         f"custom key {key!r} overrides {multiplier.option}={value!r} for"
                         f" {count(len(names), 'tensor')}: "
-                        + (amount if alternatives is decays else f"these tensors train with lr_mult {own}"),
+                        + (amount if alternatives is decays else f"{training} with lr_mult {own}"),
                         fix,
                         parameters=names,
                         option=key_option(key),
@@ -250,9 +253,9 @@ def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
         missed = [name for name in matches.duplicates if first.get(name, name) not in reached]
         if missed:
             yield Fault(
-                f"custom key {key!r} does not apply to {missed[0]!r}: mmengine uses another name of this shared "
+                f"custom key {key!r} does not apply to {missed[0]!r}: the constructor uses another name of this shared "
                 f"tensor, {first[missed[0]]!r}" + (f"; same for {len(missed) - 1:,} more" if len(missed) > 1 else ""),
-                f"replace the key by {first[missed[0]]!r}, the name that mmengine uses for the tensor",
+                f"use {first[missed[0]]!r} as the key, because the constructor uses this name for the tensor",
                 parameters=missed,
                 option=key_option(key),
                 edits=[rename_option(key_option(key), first[missed[0]])] if not reached and len(missed) == 1 else (),

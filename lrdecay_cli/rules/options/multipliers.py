@@ -158,7 +158,7 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
             and all(setting in _MULTIPLIERS and value == 1 for setting, value in matches.settings.items())
         ):
             yield Fault(
-                f"custom key {key!r} changes nothing: each multiplier of the key is 1",
+                f"custom key {key!r} changes nothing: the key sets no multiplier other than 1",
                 f"remove {key!r}, or set the value that you intended",
                 parameters=matches.wins,
                 option=path,

@@ -254,7 +254,8 @@ def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
 
     A scheduler changes nothing if ``gamma`` is 1, if ``start_factor`` and ``end_factor`` are both 1, if ``power`` is 0,
     or if ``milestones`` is empty. ``ReduceOnPlateauLR`` changes the lr only after a validation. With several
-    optimizers, ``param_scheduler`` has an entry for each optimizer name. mmengine ignores entries with other names.
+    optimizers, ``param_scheduler`` can be a dict with an entry for each optimizer name. mmengine ignores entries with
+    other names.
     """
     training = context.group_map.training
     # One fault for each scheduler; ConstantLR with a factor of 1 is a deliberate placeholder.

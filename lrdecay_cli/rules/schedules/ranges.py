@@ -28,7 +28,7 @@ _LEFT = 0.05
 _USED_UP = 0.05
 """Share of the highest lr. With an lr below this share, training changes the weights only little."""
 _LONG = 0.1
-"""LRD606 ignores a scheduler if less than this share of the training remains after the scheduler's end."""
+"""LRD606 ignores the end of a MultiStepLR or StepLR if less than this share of the training remains after it."""
 _EARLY = 0.5
 """LRD606 reports a scheduler whose last milestone is in the first half of the training."""
 

@@ -40,7 +40,11 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
             continue
         refused = _refused_factors(scheduler)
         for factor, value in refused.items() if scheduler.of_mmengine else ():
-            above = f": the {scheduler.quantity} would be too high" if factor != "end_factor" and value > 1 else ""
+            above = (
+                f": the {scheduler.quantity} would start above its configured value"
+                if factor != "end_factor" and value > 1
+                else ""
+            )
             yield Fault(
                 f"mmengine refuses {scheduler.name} with {factor}={value:g} when the run starts{above}",
                 f"set {factor}=0.001, or any factor up to 1" if factor == "start_factor" else f"set {factor}=1",

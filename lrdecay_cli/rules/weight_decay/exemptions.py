@@ -54,7 +54,7 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
         amount = f"{context.weight_decays[names[0]]:g}"
         yield Fault(
             f"{context.spec.name} should exempt {' and '.join(own)}, but compares them with full names such as "
-            f"{names[0]!r}: {count(len(names), 'parameter')} {verb(len(names), 'has', 'have')} weight decay {amount}",
+            f"{names[0]!r}: {count(len(names), 'tensor')} {verb(len(names), 'has', 'have')} weight decay {amount}",
             "set the weight decay of these parameters to 0 in a constructor of your own",
             parameters=names,
         )
