@@ -164,7 +164,7 @@ def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:
     if finding.option and not short:
         facts.insert(0, ("option", describe_option(finding)))
     if cause.configs != (title_of(cause),):
-        own = "" if cause.alike else ". The numbers are those of the first config"
+        own = "" if cause.alike else f". The numbers are those of {printable(cause.finding.config)}"
         facts.insert(0, ("configs", f"{_some_of(cause.configs, verbose)}{own}"))
     if finding.suppressed:
         until = f", until {finding.suppressed.until}" if finding.suppressed.until else ""

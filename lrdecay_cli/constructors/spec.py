@@ -74,7 +74,7 @@ class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     def searched_name(self, tensor: Tensor) -> str:
-        """Return the name of a parameter in which the constructor searches for custom keys.
+        """Return the form of a parameter's name that the constructor searches for custom keys.
 
         The name starts with a dot if the model itself registers the parameter and :attr:`dot_before_own` is True.
         """

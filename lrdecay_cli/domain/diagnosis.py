@@ -61,7 +61,7 @@ class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folders: tuple[str, ...]
     """Folders of the library with configs that need the package."""
     which: str
-    """The configs that need the package, in words; empty if all configs in these folders need it."""
+    """The configs that need the package, in words; empty if all configs in ``folders`` need it."""
     command: str
 
 

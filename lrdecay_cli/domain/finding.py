@@ -95,8 +95,9 @@ class Cause(Brief, frozen=True):
 
     @property
     def finding(self) -> Finding:
-        """Return the first finding, which reports show as the example of this cause."""
-        return self.findings[0]
+        """Return the example of this cause: the finding of the config that sets the option, or else the first one."""
+        own = (each for each in self.findings if each.place and each.place.file == each.config)
+        return next(own, self.findings[0])
 
     @property
     def configs(self) -> tuple[str, ...]:
@@ -119,11 +120,11 @@ class Cause(Brief, frozen=True):
 
         If several configs inherit the mistake from one place, the identifier does not depend on the number of configs.
         """
-        place = self.finding.place
-        if len(self.findings) == 1 or not place:
-            return self.finding.fingerprint
-        changed = (self.finding.changed,) if self.finding.changed else ()
-        text = "\0".join((self.finding.code, place.file, self.finding.option, *changed))
+        first = self.findings[0]
+        if len(self.findings) == 1 or not first.place:
+            return first.fingerprint
+        changed = (first.changed,) if first.changed else ()
+        text = "\0".join((first.code, first.place.file, first.option, *changed))
         return sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 

@@ -171,8 +171,9 @@ def averages_of(config: Config, model: nn.Module) -> tuple[str, ...]:
 
 def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key in config:
-        # A config may define any name; a name close to one of Runner's is a misspelling.
-        if key not in RUNNER_KEYS and nearest(str(key), RUNNER_KEYS, likeness=0.9):
+        # A config may define any name; a name close to one of Runner's is a misspelling. A lazy config also contains
+        # the classes and functions that it imports, such as OptimWrapper.
+        if key not in RUNNER_KEYS and nearest(str(key), RUNNER_KEYS, likeness=0.9) and not callable(config[key]):
             yield str(key), plain(config[key])
     for key in (*_MISPLACED, *(key for key in MMCV_KEYS if is_mmcv_style(key, config.get(key)))):
         if key in config and not is_helper(config.filename, key):

@@ -55,7 +55,7 @@ def test_length_of_a_run(
 @pytest.mark.parametrize(
     ("settings", "known", "source"),
     [
-        ({}, {}, "unknown, but no scheduler steps by iteration"),
+        ({}, {}, "unknown and not needed, because no scheduler steps by iteration"),
         (BY_ITERATION, {}, "unknown"),
         ({}, {"iterations_per_epoch": 10}, "--iters-per-epoch"),
         ({"batches_per_epoch": 7}, {"dataset_size": 9}, "train_dataloader.num_batch_per_epoch"),

@@ -249,6 +249,14 @@ def test_github_shows_ten_of_each_severity_and_lists_the_others() -> None:
     assert len(lines) == 26
 
 
+def test_the_example_of_a_cause_is_the_config_that_sets_the_option() -> None:
+    """An annotation in a file has the numbers of this file, not those of a config that inherits from it."""
+    inherits = finding(place=SET, config="configs/0.py", message="5 groups train faster")
+    (cause,) = result(inherits, finding(place=SET, config=SET.file)).causes()
+    assert cause.finding.config == SET.file
+    assert "5 groups" not in rendered("github", result(inherits, finding(place=SET, config=SET.file)))
+
+
 def test_an_inherited_mistake_is_one_cause() -> None:
     known = Suppression("known", "lrdecay.toml: suppress[0]")
     found = result(

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import LOOPS, DefaultScope, Registry
 from torch import nn
 
+from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.config_facts import loops_of, training_of
 from lrdecay_cli.openmmlab.model_modules import modules_of
 
@@ -197,3 +198,8 @@ def test_a_loop_counts_as_mmengines_where_its_scope_cannot_look_loops_up() -> No
         assert (loop.type, loop.needs) == ("EpochBasedTrainLoop", ("max_epochs",))
     finally:
         del LOOPS.children[scope]
+
+
+def test_an_imported_class_is_not_a_misspelt_setting() -> None:
+    """A lazy config contains what it imports: OptimWrapper resembles optim_wrapper."""
+    assert audit("sample_configs/vit_lazy-style.py", device="meta").training.misplaced == {}

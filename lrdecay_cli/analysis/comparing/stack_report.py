@@ -70,7 +70,7 @@ def _item(group: CauseGroup, verbose: bool) -> Item:
     text = "; ".join([*few, *([f"{count(more, 'more cause')} with -v"] if more else [])])
     facts = [("changes", _extent(group.configs))] if group.configs[0].tensors is not None else []
     if any(cause.kind != "build" and not cause.proven for cause in group.causes):
-        facts.append(("certainty", "lrdecay did not test every cause with a build"))
+        facts.append(("certainty", "lrdecay did not confirm every cause by building the config again"))
     names = [each.config for each in group.configs]
     return Item("warning", count(len(names), "config"), text, _some(names, verbose), tuple(facts))
 

@@ -90,7 +90,11 @@ class Explainer:
         rules = self._rules
         if tensor.state == "duplicate":
             skipped = rules is not None and self._map.constructor.options.get("bypass_duplicate")
-            fate = "; bypass_duplicate=True skips further names" if skipped else ", and that name determines the group"
+            fate = (
+                "; with bypass_duplicate=True, the constructor skips its other names"
+                if skipped
+                else ", and that name determines the group"
+            )
             yield _state("another name of the same tensor", f"the tensor's first name is {tensor.of}{fate}")
         elif tensor.state == "frozen" and tensor.by_train:
             yield _state("train()", "train() freezes the parameter, and no group contains it")

@@ -44,7 +44,9 @@ def run_length(
     if not plan.by_epoch:
         return RunLength("iteration", plan.length, known, None, source)
     if known is None:
-        return RunLength("epoch", plan.length, None, plan.length, "unknown, but no scheduler steps by iteration")
+        return RunLength(
+            "epoch", plan.length, None, plan.length, "unknown and not needed, because no scheduler steps by iteration"
+        )
     return RunLength("iteration", plan.length * known, known, plan.length, source)
 
 

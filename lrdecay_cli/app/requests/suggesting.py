@@ -42,7 +42,7 @@ def suggestion_for(config: str, request: Request, *, ask_style: bool = False) ->
     Args:
         config: a config.
         request: options for building the config.
-        ask_style: find out whether the config is a lazy config, even if its own layer decay fits. Only
+        ask_style: find out whether the config is a lazy config, even if there is no suggestion. Only
             ``--format python`` needs this.
 
     Raises:

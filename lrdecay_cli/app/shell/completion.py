@@ -49,7 +49,8 @@ def _ended(run: Callable[[], int]) -> int:
 def joined(line: str, index: int) -> tuple[list[str], int, str]:
     """Join the words that bash splits at ``::``.
 
-    Return the joined words, the index of the word to complete, and the beginning of this word that bash keeps.
+    Return the joined words, the index of the word to complete, and the part of this word that
+    bash leaves on the line, so that a completion must not repeat it.
     """
     words: list[str] = []
     current, known = index, ""

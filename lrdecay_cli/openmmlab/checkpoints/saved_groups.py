@@ -282,7 +282,7 @@ def base_of(groups: Sequence[SavedGroup]) -> float | None:
 def counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[ParameterGroup]:
     """Return the config's groups that correspond to the saved groups, in the same order.
 
-    If the checkpoint does not contain an optimizer, the groups of this optimizer are omitted.
+    Groups of an optimizer that the checkpoint lacks are omitted.
     """
     optimizers = dict.fromkeys(group.optimizer for group in saved)
     return [group for optimizer in optimizers for group in config.groups if optimizer in ("", group.optimizer)]

@@ -22,7 +22,7 @@ MISSPELT = ("_delete", "delete_", "__delete__", "_delete__", "delete", "_deleted
     good=Example("optim_wrapper = dict(clip_grad=dict(max_norm=1.0))"),
 )
 def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
-    """``_delete_`` is in a dict that no base config contains, so mmengine treats it as an option.
+    """``_delete_`` is in a dict that no base config contains, so mmengine treats ``_delete_`` as an option.
 
     mmengine removes ``_delete_`` only when it merges the dict into a dict of the base config. In any other dict,
     ``_delete_`` stays. The class, loop or function that receives the dict then refuses ``_delete_`` when the run
@@ -53,7 +53,8 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
             )
             continue
         yield Fault(
-            f"_delete_ in {place} deletes nothing: no base config has {place}, so mmengine treats it as an option",
+            f"_delete_ in {place} deletes nothing: no base config has {place}, so mmengine treats _delete_ as an"
+            " option",
             f"remove {path_of(keys)}",
             option=path_of(keys),
             severity="info" if _HARMLESS in keys else "warning" if keys[0] == "test_cfg" else None,

@@ -89,7 +89,8 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
 def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     """Groups have an ``lr_scale``, but their lr is the base lr.
 
-    No optimizer and no mmengine scheduler reads ``lr_scale``, so all layers train at the base lr, without layer decay.
+    No optimizer and no mmengine scheduler reads ``lr_scale``, so these groups train at the base lr, without layer
+    decay.
 
     Constructors from MAE and timm write only ``lr_scale`` into groups, because the training loops of these projects
     multiply the lr by ``lr_scale``. For mmengine, set ``lr`` to base lr × ``lr_scale`` in the constructor.
@@ -108,8 +109,8 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} lr_scale {scales}, but"
         f" {verb(len(groups), 'its', 'their')} lr is the base lr {rate(base)}{reason}",
-        "set group['lr'] = group['lr'] * group['lr_scale'] in each group before the scheduler is built, or use a"
-        " scheduler of timm.scheduler, which does this"
+        f"set group['lr'] = group['lr'] * group['lr_scale'] in {verb(len(groups), 'this group', 'these groups')} before"
+        " the scheduler is built, or use a scheduler of timm.scheduler, which does this in every group"
         if live
         else f"make {context.constructor_label} set lr = lr_scale * base lr in each group",
         parameters=[parameter.name for group in groups for parameter in group.parameters],
