@@ -66,15 +66,18 @@ def _sets_option(statement: ast.stmt) -> bool:
 
     The value of ``model`` is a dict in a config. In other code, it is an instance of a class or made by a function.
     """
-    if isinstance(statement, ast.With):
-        return "read_base" in ast.dump(statement.items[0].context_expr)
     if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
-        return False
+        return isinstance(statement, ast.With) and _reads_base(statement)
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    names = {target.id for target in targets if isinstance(target, ast.Name)}
-    called = statement.value.func if isinstance(statement.value, ast.Call) else None
-    makes_dict = called is None or ast.unparse(called).rpartition(".")[2] in ("dict", "copy", "deepcopy", "Config")
-    return bool(names & {*OPTIONS}) and makes_dict
+    names = {target.id for target in targets if isinstance(target, ast.Name)} & {*OPTIONS}
+    if names != {"model"} or not isinstance(statement.value, ast.Call):
+        return bool(names)
+    return ast.unparse(statement.value.func).rpartition(".")[2] in ("dict", "copy", "deepcopy", "Config")
+
+
+def _reads_base(block: ast.With) -> bool:
+    """True for ``with read_base():``."""
+    return "read_base" in ast.dump(block.items[0].context_expr)
 
 
 def _is_of_program(statement: ast.stmt) -> bool:
@@ -211,7 +214,7 @@ def _bases(text: str) -> Iterator[str]:
                 given = ast.literal_eval(node.value)
                 bases = given if isinstance(given, (list, tuple)) else [given]
                 yield from (base for base in bases if isinstance(base, str))
-            elif isinstance(node, ast.With) and "read_base" in ast.dump(node.items[0].context_expr):
+            elif isinstance(node, ast.With) and _reads_base(node):
                 for line in node.body:
                     if not isinstance(line, ast.ImportFrom) or not line.module:
                         continue

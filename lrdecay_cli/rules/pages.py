@@ -80,5 +80,5 @@ def blocks_of(page: RulePage) -> Iterator[Block]:
         if example.settings:
             yield Block(example.settings, code="toml", title=f"{title}, lrdecay.toml")
         if example.baseline is not None:
-            title = f"{title}, the config when the baseline was written"
-            yield Block(example.baseline or _UNCHANGED, code="python", title=title)
+            changed = f"{title}, the config when the baseline was written"
+            yield Block(example.baseline or _UNCHANGED, code="python", title=changed)

@@ -90,7 +90,6 @@ def summary() -> list[str]:
         maps = [row for row in rows if row.status == "map"]
         equal, explained = (sum(map(is_so, maps)) for is_so in (is_equal, is_explained))
         kinds = Counter(row.status for row in rows if row.status != "map").most_common()
-        # A status "needs PACKAGE" counts configs.
         failures = ", ".join(f"{number} {kind}" for kind, number in kinds) or "–"
         cells = (f"{package} {version}", len(rows), len(maps), equal, explained, failures)
         lines.append(f"| {' | '.join(map(str, cells))} |")

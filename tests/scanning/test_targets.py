@@ -83,6 +83,7 @@ def test_a_repository_has_files_that_are_no_configs(folder: Path) -> None:
         ("import copy\nmodel = copy.deepcopy(shared)\n", True),
         ("model: dict = dict(type='Detector')\ndef f(): ...\n", True),
         ('"""Notes."""\nwith read_base():\n    from .base import *\n', True),
+        ("from parts import toy, wrapper\nmodel = toy()\noptim_wrapper = wrapper()\n", True),
         ("model = dict(\ndef f(:\n", True),
         # The line that looks like an option is inside a string.
         ('TEXT = """\nmodel = dict()\n"""\n', False),
