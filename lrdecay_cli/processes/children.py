@@ -16,6 +16,8 @@ from typing import NoReturn
 
 import msgspec
 
+from lrdecay_cli.files.interrupts import delayed_interrupts
+
 Work = Callable[[str], bytes]
 LONGEST_ANSWER = 1 << 29
 """Maximum size, in bytes, of the answer that a child sends to its parent.
@@ -229,17 +231,13 @@ def _start(name: str, work: Work, streams: Callable[[], None]) -> Child:
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
-    # Python drops exceptions in its callbacks around a fork, including an interrupt at that moment.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     pid = 0
     try:
-        try:
+        # Python drops exceptions in its callbacks around a fork, including an interrupt at that moment.
+        with delayed_interrupts() as restore_handlers:
             pid = os.fork()
             if pid == 0:
-                _run_in_child(name, work, writer, parent, mask, streams)
-        finally:
-            # Raises KeyboardInterrupt for an interrupt during the fork.
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                _run_in_child(name, work, writer, parent, restore_handlers, streams)
         os.close(writer)
         os.set_blocking(reader, False)
         # The child does the same, so its group exists before it can be killed.
@@ -254,15 +252,20 @@ def _start(name: str, work: Work, streams: Callable[[], None]) -> Child:
 
 
 def _run_in_child(
-    name: str, work: Work, writer: int, parent: int, mask: set[int], streams: Callable[[], None]
+    name: str,
+    work: Work,
+    writer: int,
+    parent: int,
+    restore_handlers: Callable[[], None],
+    streams: Callable[[], None],
 ) -> NoReturn:
     code = 1
     try:
         # Its own group: its processes are killed with it, and Ctrl-C reaches only the parent.
         os.setpgid(0, 0)
         # The parent handles orderly termination.
+        restore_handlers()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if sys.platform == "linux":
             # The system kills this process when its parent ends for any reason.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

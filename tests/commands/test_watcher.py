@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import select
+import signal
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,15 @@ def test_a_saved_file_wakes_the_reader(
         assert str(tmp_path / "config.py") in watcher.take()
     finally:
         watcher.close()
+
+
+def test_a_signal_just_before_the_wait_ends_the_wait() -> None:
+    watcher = Watcher()
+    before = signal.signal(signal.SIGWINCH, lambda *_: None)
+    try:
+        signal.raise_signal(signal.SIGWINCH)
+        assert select.select([watcher.reader], [], [], 0)[0]
+    finally:
+        signal.signal(signal.SIGWINCH, before)
+        watcher.close()
+    assert signal.set_wakeup_fd(-1) == -1

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -117,7 +116,7 @@ def test_children_do_not_affect_each_other() -> None:
 def test_jobs_run_side_by_side_and_all_are_done(tmp_path: Path) -> None:
     def work(name: str) -> bytes:
         (tmp_path / name).touch()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         # Each of the two waits for the other.
         while not {"0", "1"} <= {file.name for file in tmp_path.iterdir()} and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -142,7 +141,6 @@ def test_an_early_stop_leaves_no_child(tmp_path: Path) -> None:
     outcomes.close()  # type: ignore[attr-defined]
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "slow").read_text()), 0)
-    assert threading.active_count() >= 1
 
 
 def test_a_process_that_a_child_started_goes_with_it(tmp_path: Path) -> None:
@@ -176,7 +174,7 @@ def test_children_go_with_a_parent_that_is_killed(how: signal.Signals) -> None:
 def wait_for_the_end_of(pid: int) -> None:
     """Fail if the process still runs after some seconds, except as a zombie."""
     command = ["ps", "-o", "stat=", "-p", str(pid)]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         state = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         if not state.strip() or state.startswith("Z"):
@@ -186,27 +184,34 @@ def wait_for_the_end_of(pid: int) -> None:
 
 
 INTERRUPTED_AS_IT_FORKS = """
-import os, signal
-from lrdecay_cli.processes.children import Worker, in_children
+import os, signal, threading, time
+from lrdecay_cli.processes.children import in_children
 
 def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.05)
 
+if {threads}:
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.register_at_fork(after_in_parent=interrupt)
 try:
     list(in_children(["a"], lambda name: name.encode(), jobs=1))
-    print("the interrupt was lost")
+    print("the interrupt was lost", flush=True)
 except KeyboardInterrupt:
-    print("interrupted")
+    print("interrupted", flush=True)
+os._exit(0)
 """
 
 
-def test_an_interrupt_that_comes_while_a_child_is_forked_is_not_lost() -> None:
-    """Python ignores exceptions in callbacks that run around a fork; logging has a callback that releases its lock."""
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_AS_IT_FORKS], capture_output=True, text=True, timeout=60, check=False
-    )
+@pytest.mark.parametrize("threads", [0, 1])
+def test_an_interrupt_that_comes_while_a_child_is_forked_is_not_lost(threads: int) -> None:
+    """Python ignores exceptions in callbacks that run around a fork; logging has a callback that releases its lock.
+
+    If the main thread blocks a signal, the system gives it to another thread, and Python to the main thread.
+    """
+    script = INTERRUPTED_AS_IT_FORKS.replace("{threads}", str(threads))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("interrupted\n", "")
 
 

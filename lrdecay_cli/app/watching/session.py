@@ -214,7 +214,6 @@ class Session:
     def _note_resize(self, *_: object) -> None:
         """Record that the size of the terminal changed, so that the command runs again for the new width."""
         self._resized = True
-        self._watcher.wake()
 
     def _changed_meanwhile(self) -> list[str]:
         """Return the dependencies that changed during the last run.

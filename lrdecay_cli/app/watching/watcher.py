@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -25,12 +26,17 @@ _POLL_DELAY = "WATCHFILES_POLL_DELAY_MS"
 class Watcher:
     """Watches folders and signals changes: the file descriptor :attr:`reader` becomes readable.
 
+    A signal to the process makes :attr:`reader` readable too. Otherwise, a signal that arrives just before a wait
+    would not end the wait.
+
     A Watcher watches folders instead of files, because editors replace a file when they save it.
     """
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
-        os.set_blocking(self.reader, False)
+        for descriptor in (self.reader, self._writer):
+            os.set_blocking(descriptor, False)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self.polls = forced_polling()
         """True if folders are polled, because the system reports no changes, for example on a network file system."""
         self._folders: frozenset[str] = frozenset()
@@ -75,13 +81,10 @@ class Watcher:
             changed, self._changed = self._changed, set()
         return changed
 
-    def wake(self) -> None:
-        """Make :attr:`reader` readable, although no file has changed."""
-        os.write(self._writer, b".")
-
     def close(self) -> None:
         """Stop watching."""
         self._end()
+        signal.set_wakeup_fd(-1)
         os.close(self.reader)
         os.close(self._writer)
 
@@ -98,7 +101,9 @@ class Watcher:
             if not isinstance(found, str):
                 with self._lock:
                     self._changed |= {path for _, path in found}
-                os.write(self._writer, b".")
+                # If the pipe is full, it is readable already.
+                with suppress(BlockingIOError):
+                    os.write(self._writer, b".")
         notify.close()
 
     def _end(self) -> None:

@@ -7,13 +7,11 @@ Only the console command defers imports, because deferring changes ``import`` in
 from __future__ import annotations
 
 import inspect
-import signal
 import sys
-import threading
 import types
-from types import FrameType
 from typing import Any
 
+from lrdecay_cli.files.interrupts import delayed_interrupts
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import LazyFinder, contents, execute, is_deferred
 
 _META_KERNELS = "torch._meta_registrations"
@@ -318,25 +316,7 @@ def import_torch() -> None:
     torch's C++ code calls Python during the import. If a signal handler raises there, the process aborts without
     clean-up (``terminate called after throwing an instance of 'pybind11::error_already_set'``).
     """
-    handlers: dict[int, Any] = {}
-    if "torch" not in sys.modules and threading.current_thread() is threading.main_thread():
-        known = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        handlers = {number: handler for number, handler in known.items() if callable(handler)}
-    came: list[tuple[int, FrameType | None]] = []
-
-    def wait(number: int, frame: FrameType | None) -> None:
-        came.append((number, frame))
-        restore()
-
-    def restore() -> None:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-    for number in handlers:
-        signal.signal(number, wait)
-    try:
+    if "torch" in sys.modules:
+        return
+    with delayed_interrupts():
         import torch  # noqa: F401
-    finally:
-        restore()
-    for number, frame in came:
-        handlers[number](number, frame)
