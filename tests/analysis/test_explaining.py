@@ -165,6 +165,17 @@ def test_the_first_difference_from_a_group(
     assert question.verdict
 
 
+def test_a_group_is_also_named_by_what_is_in_it() -> None:
+    found = group_map_of("why the last norm is not with the last stage")
+    chosen = select(found, "backbone.norm3")
+    named, by_member, by_module = (
+        why_not(found, Explainer(found), chosen, name)
+        for name in ("layer_6_no_decay", "backbone.stages.3.0.norm.weight", "backbone.stages.3.0.norm")
+    )
+    assert named == by_member == by_module
+    assert named[0].not_in == "layer_6_no_decay"
+
+
 def test_a_name_that_no_option_reaches_gets_the_scale_of_a_constructor_that_knows_it(tmp_path: Path) -> None:
     title = "why the last norm is not with the last stage"
     found = group_map_of(title)
@@ -189,7 +200,18 @@ def test_a_name_that_no_option_reaches_gets_the_scale_of_a_constructor_that_know
         ({"patterns": ()}, "PATTERN: nothing to explain"),
         ({"patterns": (), "unlike": "head"}, "--group: --why-not and --group must be given together"),
         ({"patterns": (), "group": "layer_6_decay"}, "--why-not: --why-not and --group must be given together"),
-        ({"patterns": (), "unlike": "head", "group": "layer_6_deca"}, "--group: no group 'layer_6_deca'; did you mean"),
+        (
+            {"patterns": (), "unlike": "head", "group": "layer_6_deca"},
+            "--group: no group, parameter or module 'layer_6_deca'; did you mean",
+        ),
+        (
+            {"patterns": (), "unlike": "head", "group": "backbone.downsample_layers.0"},
+            "--group: 'backbone.downsample_layers.0' is in 2 groups; give layer_0_decay or layer_0_no_decay",
+        ),
+        (
+            {"patterns": (), "unlike": "head", "group": "backbone"},
+            "--group: 'backbone' is in 24 groups; give one of layer_0_decay … layer_11_decay; lrdecay inspect lists",
+        ),
         ({"patterns": (), "unlike": "hed", "group": "layer_6_decay"}, "--why-not: no parameter or group matches 'hed'"),
         (
             {"patterns": (), "unlike": "head.fc.bias", "group": "layer_7_no_decay"},

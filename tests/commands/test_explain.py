@@ -96,7 +96,10 @@ def test_verbose_names_every_parameter_and_key(exported: Path) -> None:
         (["backbone.norm4"], "PATTERN: no parameter or group matches 'backbone.norm4'; did you mean backbone.norm"),
         ([], "PATTERN: nothing to explain; name a parameter, or give '*' for all parameters"),
         (["--why-not", "backbone.norm3"], "--group: --why-not and --group must be given together; give --group too"),
-        (["--why-not", "backbone.norm3", "--group", "grup_7"], "--group: no group 'grup_7'; did you mean group_7?"),
+        (
+            ["--why-not", "backbone.norm3", "--group", "grup_7"],
+            "--group: no group, parameter or module 'grup_7'; did you mean group_7?",
+        ),
         (["backbone", "-f", "ndjson"], "--format: ndjson is only for scan, merge and check; explain writes rich, text"),
     ],
 )

@@ -52,8 +52,15 @@ SUGGESTIONS = [
     ("inspect map.json --color alway", "--color: unknown choice 'alway'; did you mean always? one of auto"),
     ("explain map.json head", "PATTERN: no parameter or group matches 'head'; did you mean bbox_head?"),
     ("explain map.json --why-not norm3 --group x", "--why-not: no parameter or group matches 'norm3'; did you mean"),
-    ("explain map.json --why-not backbone --group layer_6", "no group 'layer_6'; did you mean layer_6_decay or"),
-    ("explain map.json --why-not backbone --group zzz", "no group 'zzz'; there are layer_6_decay … layer_6_no_decay"),
+    (
+        "explain map.json --why-not backbone --group layer_6",
+        "parameter or module 'layer_6'; did you mean layer_6_decay or",
+    ),
+    ("explain map.json --why-not backbone --group zzz", "module 'zzz'; give layer_6_decay or layer_6_no_decay"),
+    (
+        "explain map.json --why-not backbone --group bakbone",
+        "--group: no group, parameter or module 'bakbone'; did",
+    ),
     ("diff map.json map.json --only scale", "--only: no aspect 'scale'; did you mean lr_scale? one of added"),
     ("diff map.json map.json --only name", "--only: no aspect 'name'; one of added"),
     ("diff map.json mpa.json", "mpa.json: no such file; did you mean map.json?"),

@@ -51,7 +51,8 @@ def explanation(
         group_map: the map with the parameters.
         patterns: names or patterns of parameters, as for :func:`selection.select`.
         unlike: value of ``--why-not``: a pattern of parameters; None without this option.
-        group: value of ``--group``: the group in which the user expects the parameters of ``--why-not``.
+        group: value of ``--group``: the group in which the user expects the parameters of ``--why-not``, or a parameter
+            or module in this group.
         verbose: explain each parameter separately, and list every custom key.
         origins: the files and lines that set the options of the config; None for a map.
 

@@ -9,6 +9,7 @@ import msgspec
 
 from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.explaining.tables import PART_NAMES, outcome_text, step_text
+from lrdecay_cli.analysis.selection import name_matches, suggest_module
 from lrdecay_cli.constructors import OURS, ConstructorSpec, constructor_of, rate_given
 from lrdecay_cli.decay.model_rules import BackboneClasses, plan_of_model
 from lrdecay_cli.decay.options import DecayError
@@ -20,6 +21,8 @@ from lrdecay_cli.domain.provenance import NUMBERS, Formula
 from lrdecay_cli.text.counting import either, span
 from lrdecay_cli.text.spelling import did_you_mean
 
+_MOST_LISTED = 12
+"""Maximum number of groups that an error message lists."""
 # A tensor that is in two groups is searched under its own name.
 _OUTSIDE = {
     "frozen": "require a gradient: requires_grad=True",
@@ -29,10 +32,17 @@ _OUTSIDE = {
 
 
 def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor], name: str) -> list[WhyNot]:
-    """Compare each tensor outside the group ``name`` with the group's most similar members.
+    """Compare each tensor outside a group with the group's most similar members.
+
+    Args:
+        group_map: the map with the tensors.
+        explainer: explains tensors of this map.
+        chosen: the tensors that the user expected in the group.
+        name: the group, or a parameter or module in it.
 
     Raises:
-        LrdecayError: the group does not exist or is empty, or all chosen tensors are already in the group.
+        LrdecayError: the group does not exist or is empty, the module is in several groups, or all chosen tensors are
+            already in the group.
     """
     group = _group(group_map, name)
     held = [tensor for tensor in group_map.memberships() if tensor.group is group]
@@ -40,13 +50,13 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
     others = [tensor for tensor in chosen if tensor.name not in inside]
     if not others:
         raise LrdecayError(
-            f"all parameters that match the pattern are already in {name}",
+            f"all parameters that match the pattern are already in {group.name}",
             where="--why-not",
             fix="give the pattern without --why-not and --group to explain the parameters",
         )
     members = explainer.explain(held)
     if not members:
-        raise LrdecayError(f"the group {name} is empty, so there is nothing to compare with", where="--group")
+        raise LrdecayError(f"the group {group.name} is empty, so there is nothing to compare with", where="--group")
     spec = constructor_of(group_map)
     ours = _scales_of_ours(group_map, spec)
     alike: dict[bytes, list[WhyNot]] = {}
@@ -63,12 +73,28 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
 
 
 def _group(group_map: GroupMap, name: str) -> ParameterGroup:
+    """Return the group with this name, or the group of the parameter or module with this name."""
     for group in group_map.groups:
         if group.name == name:
             return group
+    tensors = [tensor for tensor in group_map.memberships() if name_matches(tensor.name, name)]
+    holding = {tensor.group.name: tensor.group for tensor in tensors if tensor.group is not None}
+    if len(holding) == 1:
+        return next(iter(holding.values()))
+    if holding:
+        raise LrdecayError(f"{name!r} is in {len(holding)} groups", where="--group", fix=_one_of(list(holding)))
+    if tensors:
+        raise LrdecayError(f"{name!r} is in no group", where="--group")
     names = [group.name for group in group_map.groups]
-    there = f"there are {names[0]} … {names[-1]}" if len(names) > 1 else f"there is {' '.join(names) or 'none'}"
-    raise LrdecayError(f"no group {name!r}", where="--group", fix=did_you_mean(name, names) or there)
+    modules = suggest_module(name, (tensor.name for tensor in group_map.memberships()))
+    fix = did_you_mean(name, names) or modules or (_one_of(names) if names else "the map has no groups")
+    raise LrdecayError(f"no group, parameter or module {name!r}", where="--group", fix=fix)
+
+
+def _one_of(groups: Sequence[str]) -> str:
+    if len(groups) > _MOST_LISTED:
+        return f"give one of {groups[0]} … {groups[-1]}; lrdecay inspect lists them"
+    return f"give {either(groups)}"
 
 
 def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup, advice: str) -> WhyNot:

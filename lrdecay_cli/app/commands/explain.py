@@ -26,7 +26,9 @@ def explain(
     why_not: Annotated[
         Text, option("--why-not", "PATTERN", "Explain why these parameters are not in the group of --group.")
     ] = None,
-    group: Annotated[Text, option("--group", "NAME", "With --why-not: the group that you expected.")] = None,
+    group: Annotated[
+        Text, option("--group", "NAME", "With --why-not: the group that you expected, or a parameter or module in it.")
+    ] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,
