@@ -290,6 +290,8 @@ class RulePage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Further paragraphs of the page, with code between double backticks."""
     bad: ExampleText
     good: ExampleText
+    also: tuple[Severity, ...] = ()
+    """Severities of some findings of the rule that are not :attr:`severity`, from the highest to the lowest."""
 
 
 class RulePages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ import msgspec
 from lrdecay_cli.domain.finding import RULES_SCHEMA_VERSION, ExampleText, RulePage, RulePages
 from lrdecay_cli.domain.report import Block, Column, Page, Report, Result, Table
 from lrdecay_cli.rules.registry import BASE, Rule
-from lrdecay_cli.text.counting import count
+from lrdecay_cli.text.counting import count, either
 
 _UNCHANGED = "# the base config, unchanged"
 _COLUMNS = (
@@ -25,6 +25,10 @@ _COLUMNS = (
 def page_of(rule: Rule) -> RulePage:
     """Return the page of a rule, made from its docstring and its two examples."""
     paragraphs = [" ".join(part.split()) for part in cleandoc(rule.documentation).split("\n\n")]
+    bad, good = (
+        ExampleText(text.config, text.plugin, text.settings, text.baseline, text.program)
+        for text in (rule.bad, rule.good)
+    )
     return RulePage(
         rule.code,
         rule.name,
@@ -32,10 +36,9 @@ def page_of(rule: Rule) -> RulePage:
         rule.summary,
         paragraphs[1],
         tuple(paragraphs[2:]),
-        *(
-            ExampleText(text.config, text.plugin, text.settings, text.baseline, text.program)
-            for text in (rule.bad, rule.good)
-        ),
+        bad,
+        good,
+        rule.also,
     )
 
 
@@ -44,7 +47,9 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
     pages = tuple(page_of(rule) for rule in rules)
     base = Page("The base config of all examples", (Block(BASE.rstrip(), code="python"),))
     contents = Table(
-        "", _COLUMNS, tuple((page.code, page.severity, page.summary.replace("``", ""), page.name) for page in pages)
+        "",
+        _COLUMNS,
+        tuple((page.code, _severities(page), page.summary.replace("``", ""), page.name) for page in pages),
     )
     report = Report(
         facts=(),
@@ -57,6 +62,11 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
     return Result(RulePages(RULES_SCHEMA_VERSION, BASE, pages), report)
 
 
+def _severities(page: RulePage) -> str:
+    """Return the severities in a few characters, because the summary needs the width of the terminal."""
+    return "info to error" if len(page.also) > 1 else ", ".join((page.severity, *page.also))
+
+
 def list_of(rules: Sequence[Rule]) -> Result[RulePages]:
     """Return a table of ``rules`` with one line per rule. The JSON output also contains the pages of the rules."""
     summary = f"{len(rules)} rules; lrdecay rule {rules[0].code} prints the page of one"
@@ -66,7 +76,8 @@ def list_of(rules: Sequence[Rule]) -> Result[RulePages]:
 
 def blocks_of(page: RulePage) -> Iterator[Block]:
     """Yield the paragraphs and code examples of a rule's page."""
-    yield Block(f"{page.severity.capitalize()}: {page.summary}")
+    severities = ", sometimes ".join(filter(None, (page.severity, either(page.also))))
+    yield Block(f"{severities.capitalize()}: {page.summary}")
     yield Block(page.why)
     yield from (Block(paragraph) for paragraph in page.details)
     if page.bad == page.good:

@@ -59,7 +59,7 @@ class Fault:
     option: str = ""
     """Path of the affected option in the config: ``optim_wrapper.paramwise_cfg.num_layers``."""
     severity: Severity | None = None
-    """Severity of this fault; None for the rule's severity."""
+    """Severity of this fault, one of :attr:`Rule.also`; None for the rule's severity."""
     about: str = ""
     """Text that distinguishes two faults of the same rule with the same option and parameters."""
     changed: str = ""
@@ -147,6 +147,9 @@ class Rule:
     name: str
     """The readable name of the rule: for example ``scale-above-one``."""
     severity: Severity
+    """The severity of most findings."""
+    also: tuple[Severity, ...]
+    """Severities of other findings, from the highest to the lowest."""
     check: Check
     documentation: str
     """The docstring of ``check``."""
@@ -178,6 +181,7 @@ def rule(
     name: str,
     *,
     severity: Severity,
+    also: tuple[Severity, ...] = (),
     bad: Example,
     good: Example,
     yields_to: tuple[str, ...] = (),
@@ -195,7 +199,7 @@ def rule(
                 raise ValueError(
                     f"{code} {name} in {check.__module__}: {other.code} {other.name} is in {other.check.__module__}"
                 )
-        _REGISTERED[code] = Rule(code, name, severity, check, check.__doc__ or "", bad, good, yields_to, scope)
+        _REGISTERED[code] = Rule(code, name, severity, also, check, check.__doc__ or "", bad, good, yields_to, scope)
         return check
 
     return register

@@ -144,6 +144,7 @@ def _example(second_block: str) -> Example:
     "LRD205",
     "scale-not-monotonic",
     severity="warning",
+    also=("info",),
     bad=_example("stages.2.1"),
     good=_example("stages.2.1."),
     yields_to=("LRD203", "LRD206", "LRD207", "LRD208", "LRD209", "LRD301", "LRD302", "LRD304", "LRD306"),

@@ -62,6 +62,7 @@ _COUNTED = (
     "LRD210",
     "depths-of-another-model",
     severity="warning",
+    also=("error",),
     bad=Example(_COUNTED.format(18, [3, 3, 9, 3]), _PLUGIN),
     good=Example(_COUNTED.format(12, [1, 1, 9, 1]), _PLUGIN),
 )

@@ -33,6 +33,7 @@ from lrdecay_cli.rules.options.custom_keys import known_settings
     "LRD506",
     "custom-key-shadowed",
     severity="warning",
+    also=("info",),
     bad=Example(
         "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True,\n"
@@ -159,6 +160,7 @@ def _fix(
     "LRD508",
     "custom-key-overrides-option",
     severity="warning",
+    also=("info",),
     bad=default_with("norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1)}"),
     good=default_with("norm_decay_mult=0.0, custom_keys={'head': dict(lr_mult=10.0)}"),
 )

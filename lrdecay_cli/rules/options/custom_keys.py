@@ -38,6 +38,7 @@ If the key does not apply to some groups, the options of these groups show what 
     "LRD504",
     "custom-setting-misspelt",
     severity="error",
+    also=("warning",),
     bad=default_with("custom_keys=dict(norm=dict(decay_multi=0.0))"),
     good=default_with("custom_keys=dict(norm=dict(decay_mult=0.0))"),
 )
@@ -97,6 +98,7 @@ _HINT = ": keys are plain text, not globs or regular expressions"
     "LRD505",
     "custom-key-matches-nothing",
     severity="warning",
+    also=("error", "info"),
     bad=default_with("custom_keys={'.backbone': dict(lr_mult=0.1)}"),
     good=default_with("custom_keys={'backbone': dict(lr_mult=0.1)}"),
 )

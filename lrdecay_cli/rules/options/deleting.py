@@ -18,6 +18,7 @@ MISSPELT = ("_delete", "delete_", "__delete__", "_delete__", "delete", "_deleted
     "LRD513",
     "delete-deletes-nothing",
     severity="error",
+    also=("warning", "info"),
     bad=Example("optim_wrapper = dict(clip_grad=dict(_delete_=True, max_norm=1.0))"),
     good=Example("optim_wrapper = dict(clip_grad=dict(max_norm=1.0))"),
 )

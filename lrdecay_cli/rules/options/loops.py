@@ -29,6 +29,7 @@ _DROPS = "{}=dict(_delete_=True, ...) drops settings of the base"
     "LRD512",
     "loop-refused",
     severity="error",
+    also=("warning",),
     bad=Example("train_cfg = dict(_delete_=True, by_epoch=True, max_epoch=36)"),
     good=Example("train_cfg = dict(_delete_=True, by_epoch=True, max_epochs=36)"),
 )

@@ -53,6 +53,7 @@ _CHANGES_GROUPS = ("paramwise_cfg", "paramwise_options", "constructor", "custom_
     "LRD510",
     "option-misplaced",
     severity="warning",
+    also=("error",),
     bad=Example("paramwise_cfg = dict(custom_keys=dict(head=dict(lr_mult=10.0)))"),
     good=Example("paramwise_cfg = dict(num_layers=6)\noptim_wrapper = dict(paramwise_cfg=paramwise_cfg)"),
 )

@@ -26,6 +26,7 @@ _MULTIPLIERS = ("lr_mult", "decay_mult")
     "LRD509",
     "option-without-effect",
     severity="warning",
+    also=("error", "info"),
     bad=Example(
         "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    optimizer=dict(_delete_=True, type='AdamW', lr=1e-4),\n"

@@ -39,6 +39,7 @@ from lrdecay_cli.rules.options.deleting import MISSPELT
     "LRD501",
     "option-never-read",
     severity="error",
+    also=("warning", "info"),
     bad=Example("optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0))))"),
     good=default_with("custom_keys=dict(head=dict(lr_mult=10.0))"),
 )
@@ -209,6 +210,7 @@ def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec])
     "LRD502",
     "inherited-option-never-read",
     severity="warning",
+    also=("info",),
     bad=Example("optim_wrapper = dict(constructor='$DEFAULT')"),
     good=default_with("norm_decay_mult=0.0, flat_decay_mult=0.0"),
 )

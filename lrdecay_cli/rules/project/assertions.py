@@ -19,6 +19,7 @@ NUMBERS = ("lr", "lr_scale", "weight_decay", "layer_id")
     "LRD702",
     "assertion-fails",
     severity="error",
+    also=("warning", "info"),
     bad=Example("", settings='[[assert]]\nparameters = "head.*"\nlr = "<= 5e-5"\nmessage = "heads learn slowly here"'),
     good=Example(
         "optim_wrapper = dict(optimizer=dict(lr=5e-5))",

@@ -82,6 +82,7 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
     "LRD302",
     "decay-rate-out-of-range",
     severity="warning",
+    also=("error",),
     bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.2))"),
     good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.8))"),
 )
@@ -126,6 +127,7 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
     "LRD303",
     "no-decay",
     severity="info",
+    also=("warning",),
     bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.0))"),
     good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))"),
 )

@@ -36,6 +36,7 @@ _NOTABLE = 0.01
     "LRD601",
     "minimum-above-lr",
     severity="error",
+    also=("warning", "info"),
     bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, eta_min=1e-5)]"),
     good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, eta_min_ratio=0.1)]"),
 )
@@ -155,6 +156,7 @@ _CLOSE = 0.1
     "LRD607",
     "rates-evened-out",
     severity="info",
+    also=("error",),
     bad=Example("param_scheduler = [dict(type='OneCycleLR', eta_max=1e-3)]"),
     good=Example("param_scheduler = [dict(type='CosineAnnealingLR', eta_min_ratio=0.01)]"),
 )
@@ -244,6 +246,7 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
     "LRD610",
     "scheduler-never-acts",
     severity="info",
+    also=("warning",),
     bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=1.0)]"),
     good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
 )
@@ -322,6 +325,7 @@ _LARGEST = 300
     "LRD611",
     "gamma-out-of-range",
     severity="warning",
+    also=("error",),
     bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=10)]"),
     good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
 )

@@ -37,6 +37,7 @@ _EARLY = 0.5
     "LRD603",
     "schedule-past-the-end",
     severity="warning",
+    also=("error",),
     bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[27, 33], gamma=0.1, begin=0, end=36)]"),
     good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1, begin=0, end=12)]"),
 )
@@ -119,6 +120,7 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
     "LRD606",
     "schedulers-do-not-join",
     severity="warning",
+    also=("info",),
     bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=8, begin=0, end=8)]"),
     good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
 )
@@ -238,6 +240,7 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
     "LRD608",
     "epochs-for-iterations",
     severity="error",
+    also=("warning",),
     bad=Example(
         "train_cfg = dict(_delete_=True, by_epoch=False, max_iters=90000)\n"
         "param_scheduler = [dict(type='MultiStepLR', milestones=[60000, 80000])]"

@@ -20,6 +20,7 @@ from lrdecay_cli.rules.api import (
     "LRD602",
     "warm-up-never-done",
     severity="error",
+    also=("warning",),
     bad=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.01, begin=0, end=1, by_epoch=True)]"),
     good=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.01, begin=0, end=2, by_epoch=True)]"),
 )
@@ -119,6 +120,7 @@ _MOST = 0.5
     "LRD605",
     "warm-up-too-long",
     severity="error",
+    also=("warning",),
     bad=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.001, begin=0, end=500)]"),
     good=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.001, begin=0, end=500, by_epoch=False)]"),
 )

@@ -45,6 +45,7 @@ class OwnSGD(torch.optim.SGD):
     "LRD801",
     "optimizer-step-fails",
     severity="error",
+    also=("warning",),
     bad=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='SparseAdam', lr=1e-4))"),
     good=FIXED,
 )
@@ -81,6 +82,7 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
     "LRD802",
     "optimizer-distorts-lr",
     severity="warning",
+    also=("error", "info"),
     bad=Example(
         "optim_wrapper = dict(optimizer=dict(type='SquareRootSGD'))",
         plugin=(

@@ -71,6 +71,7 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     "LRD402",
     "biases-decayed",
     severity="warning",
+    also=("info",),
     bad=default_with("norm_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))"),
     good=default_with("norm_decay_mult=0.0, flat_decay_mult=0.0"),
 )

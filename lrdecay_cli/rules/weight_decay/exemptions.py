@@ -117,6 +117,7 @@ class KnownNames($DEFAULT):
     "LRD407",
     "everything-exempt",
     severity="error",
+    also=("warning",),
     bad=Example(
         "optim_wrapper = dict(constructor='KnownNames', paramwise_cfg=dict(_delete_=True, decayed=['stages.']))",
         plugin=_KNOWN_NAMES,
