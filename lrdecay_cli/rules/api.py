@@ -11,6 +11,7 @@ from lrdecay_cli.rules.context.backbone import Backbone, BackboneTensor, block_o
 from lrdecay_cli.rules.context.optimizers import MeasuredOptimizer, trained_names
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext, describe_ids
 from lrdecay_cli.rules.context.schedulers import (
+    BY_GAMMA,
     WARMING,
     Scheduler,
     scheduler_types,

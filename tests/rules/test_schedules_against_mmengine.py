@@ -21,7 +21,7 @@ from lrdecay_cli.domain.training import RefusedScheduler, Training
 from lrdecay_cli.openmmlab.schedulers.refusals import refused_schedulers
 from lrdecay_cli.rules import RULES, find_rule
 from lrdecay_cli.rules.running import findings_of
-from lrdecay_cli.rules.schedules.arguments import CLASSES, COMMON, REQUIRED, SETTINGS
+from lrdecay_cli.rules.schedules.known_settings import CLASSES, COMMON, REQUIRED, SETTINGS
 from tests.group_maps import group_map
 
 LRS = (1e-4, 1e-2)

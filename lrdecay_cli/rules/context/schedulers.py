@@ -18,6 +18,8 @@ WARMING = ("Linear", "Constant", "QuadraticWarmup")
 """Scheduler families that can be a warm-up: for example ``Linear``, the family of ``LinearLR``."""
 ANNEALING = ("CosineAnnealing", "CosineRestart", "Poly")
 """Scheduler families with an ``eta_min``."""
+BY_GAMMA = ("MultiStep", "Step", "Exponential")
+"""Scheduler families that multiply the lr by ``gamma`` at each milestone or step."""
 _SUFFIXES = {"lr": "LR", "momentum": "Momentum", "betas": "Betas", "weight_decay": "WeightDecay"}
 """Suffix of a scheduler's class name for each scheduled value. Only mmpretrain has the last two suffixes."""
 

@@ -1,15 +1,11 @@
-"""Rules about options that the constructor never reads: options of another constructor, inherited or misspelt ones.
-
-lrdecay runs the constructor and records which options it reads. Lists of known options are used only for suggestions.
-"""
+"""A rule about options that the constructor never reads, such as the options of another constructor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.constructors import CONSTRUCTORS, PUBLISHED, RATE_ELSEWHERE, ConstructorSpec, rate_given
-from lrdecay_cli.constructors.recomputation import tensors_met
+from lrdecay_cli.constructors import CONSTRUCTORS, RATE_ELSEWHERE, ConstructorSpec
 from lrdecay_cli.rules.api import (
     PARAMWISE,
     Edit,
@@ -24,15 +20,21 @@ from lrdecay_cli.rules.api import (
     in_its_place,
     keys_fix,
     move_option,
-    nearest,
-    number_or_none,
     our_fix,
     rename_option,
     rule,
     set_option,
     verb,
 )
-from lrdecay_cli.rules.options.deleting import MISSPELT
+from lrdecay_cli.rules.options.unread import (
+    OF_KEYS,
+    keys_of,
+    parameters_changed_by,
+    readers,
+    suggest_option,
+    unread_options,
+    value_of,
+)
 
 
 @rule(
@@ -60,8 +62,8 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
     inherited = {*context.group_map.training.inherited}
     options = [
         option
-        for option in _unread_options(context)
-        if option not in inherited and _suggest_option(context, option) is None
+        for option in unread_options(context)
+        if option not in inherited and suggest_option(context, option) is None
     ]
     bare = [option for option in options if _is_bare_key(context, option)]
     if bare:
@@ -74,10 +76,10 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
         together = [other for other in decay if other in options] or [option]
         if option != together[0]:
             continue
-        value = _value_of(context.options, option)
-        parameters = _parameters_changed_by(context, option, value)
+        value = value_of(context.options, option)
+        parameters = parameters_changed_by(context, option, value)
         # lrdecay's constructor has an option 'backbone' too, but it is a path, not a dict.
-        known = [] if isinstance(value, Mapping) and option != "custom_keys" else _readers(option)
+        known = [] if isinstance(value, Mapping) and option != "custom_keys" else readers(option)
         unused = parameters == ()
         message = f"{context.constructor} never reads {' and '.join(together)}"
         if unused:
@@ -153,29 +155,13 @@ _CUSTOM_KEYS = (*PARAMWISE.split("."), "custom_keys")
 
 def _edits(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> list[Edit | Fix]:
     if here := _rate_here(context, options[0]):
-        return [rename_option(_keys(context, options[0]), here)]
-    if options[0] in _OF_KEYS and context.spec.custom_keys is not None:
+        return [rename_option(keys_of(context, options[0]), here)]
+    if options[0] in OF_KEYS and context.spec.custom_keys is not None:
         return []
-    removed: list[Edit | Fix] = [delete_option(_keys(context, option)) for option in options]
+    removed: list[Edit | Fix] = [delete_option(keys_of(context, option)) for option in options]
     if known and (context.decay_rate is not None or not known[0].serves(context.group_map.model.backbone)):
         return [*removed, *our_fix(context, context.options)]
     return removed
-
-
-def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
-    """Return the path of an option as a tuple of keys, because a key in ``paramwise_cfg`` may contain dots."""
-
-    def below(options: Mapping[str, Any], path: str) -> tuple[str, ...] | None:
-        if path in options:
-            return (path,)
-        for key, value in options.items():
-            if isinstance(value, Mapping) and path.startswith(f"{key}."):
-                rest = below(value, path.removeprefix(f"{key}."))
-                if rest:
-                    return (key, *rest)
-        return None
-
-    return (*PARAMWISE.split("."), *(below(context.options, option) or (option,)))
 
 
 def _rate_here(context: RuleContext, option: str) -> str:
@@ -196,7 +182,7 @@ def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec])
             f"rename {option} to {here}, the option of {context.constructor}:"
             f" {PARAMWISE}.{here}={context.options[option]!r}"
         )
-    if option in _OF_KEYS and context.spec.custom_keys is not None:
+    if option in OF_KEYS and context.spec.custom_keys is not None:
         return f"write custom_keys={{'backbone': dict({option}={context.options[option]!r})}}, with the intended module"
     remove = f"remove {' and '.join(options)}"
     # Another constructor must keep the layer decay of this one and support the backbone.
@@ -204,181 +190,3 @@ def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec])
         return f"{remove}, or use {in_its_place(context)}"
     them = verb(len(options), "it", "them")
     return f"{remove}, or use a constructor that reads {them}: {known[0].name}" if known else remove
-
-
-@rule(
-    "LRD502",
-    "inherited-option-never-read",
-    severity="warning",
-    also=("info",),
-    bad=Example("optim_wrapper = dict(constructor='$DEFAULT')"),
-    good=default_with("norm_decay_mult=0.0, flat_decay_mult=0.0"),
-)
-def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
-    """The constructor never reads options that the config inherits from ``_base_``.
-
-    The config replaced the constructor of its base config, but kept the options of that constructor. These options have
-    no effect, and the training gives no warning.
-
-    mmengine merges a dict with the same dict of the base config: ``paramwise_cfg=dict(decay_rate=0.7, ...)`` keeps
-    ``norm_decay_mult`` from the base. Set ``_delete_=True`` in ``paramwise_cfg`` to drop inherited options. If the
-    options would change no tensor, the severity is info.
-    """
-    inherited = {*context.group_map.training.inherited}
-    options = [option for option in _unread_options(context) if option in inherited]
-    if not options:
-        return
-    losses = [_parameters_changed_by(context, option, context.options.get(option)) for option in options]
-    unused = all(parameters == () for parameters in losses)
-    parameters = [name for names in losses for name in names or ()]
-    message = f"{context.constructor} never reads {', '.join(options)}, inherited from a base config"
-    if unused:
-        message += ", which would change no tensor"
-    elif parameters:
-        message += f", which would change {count(len({*parameters}), 'tensor')}"
-    yield Fault(
-        message,
-        "drop settings of the base with paramwise_cfg=dict(_delete_=True, ...)",
-        parameters=parameters,
-        option=f"{PARAMWISE}.{options[0]}" if len(options) == 1 else PARAMWISE,
-        severity="info" if unused else None,
-        edits=[delete_option(_keys(context, option)) for option in options],
-    )
-
-
-@rule(
-    "LRD503",
-    "option-misspelt",
-    severity="error",
-    bad=default_with("norm_decay_mul=0.0, bias_decay_mult=0.0"),
-    good=default_with("norm_decay_mult=0.0, bias_decay_mult=0.0"),
-)
-def option_misspelt(context: RuleContext) -> Iterator[Fault]:
-    """An option of ``paramwise_cfg`` is a misspelling of an option that the constructor reads.
-
-    The constructor looks up the correct name, does not find it, and uses the default value without a warning.
-
-    lrdecay records the names that your own constructor looks up while it builds the groups, and assumes that these
-    names are correct.
-    """
-    inherited = {*context.group_map.training.inherited}
-    for option in _unread_options(context):
-        name = _suggest_option(context, option)
-        if name is None or option in inherited:
-            continue
-        value = _value_of(context.options, option)
-        parameters = _parameters_changed_by(context, name, value) or ()
-        suggestion = f"{PARAMWISE}.{name}" if isinstance(value, dict) else f"{PARAMWISE}.{name}={value!r}"
-        keys = _keys(context, option)
-        edit = rename_option(keys, name.rpartition(".")[2])
-        if name in context.options:
-            suggestion = f"{name}, which the config already sets to {context.options[name]!r}"
-            edit = delete_option(keys)
-        yield Fault(
-            f"{context.constructor} has no option {option}",
-            f"did you mean {suggestion}?",
-            parameters=parameters,
-            option=f"{PARAMWISE}.{option}",
-            edits=[edit],
-        )
-
-
-def _unread_options(context: RuleContext) -> Iterator[str]:
-    """Yield the options of ``paramwise_cfg`` that the constructor did not read. An unread dict counts as one option.
-
-    For a constructor that lrdecay knows, entries of ``custom_keys`` are left out, because other rules check them.
-    """
-    reads = context.group_map.training.reads
-    if reads is None or context.spec.options_are_keys:
-        return iter(())
-    return _unread(context.options, "", {*reads}, below=context.spec.custom_keys is None)
-
-
-def _unread(options: Mapping[str, Any], path: str, reads: set[str], *, below: bool) -> Iterator[str]:
-    for key, value in options.items():
-        inner = f"{path}{key}"
-        if key in ("_delete_", *MISSPELT):
-            continue  # LRD513 reports it.
-        if inner not in reads:
-            yield inner
-        elif below and isinstance(value, Mapping):
-            yield from _unread(value, f"{inner}.", reads, below=True)
-
-
-_OF_KEYS = ("lr_mult", "decay_mult", "lr", "weight_decay")
-
-
-def _readers(option: str) -> list[ConstructorSpec]:
-    """Return the known constructors that read this option.
-
-    If the option is a decay rate, return every constructor with an option for the decay rate, whatever its name.
-    """
-    if option in RATE_ELSEWHERE:
-        return [spec for spec in CONSTRUCTORS if spec.rate_option]
-    return [spec for spec in CONSTRUCTORS if option in spec.options]
-
-
-def _suggest_option(context: RuleContext, option: str) -> str | None:
-    """Return the option of this constructor that a misspelt option resembles; None if no option is similar.
-
-    lrdecay does not know the options of a user's own constructor. For such a constructor, it compares the misspelt
-    option with the options that the constructor looks up in the same dict. For example, it compares
-    ``custom_keys.head.lrr`` with ``custom_keys.head.lr``.
-    """
-    if context.spec.known:
-        # An option of a project without a package, or of a custom key.
-        elsewhere = any(option in spec.options for spec in PUBLISHED) or option in _OF_KEYS
-        return None if elsewhere or _readers(option) else nearest(option, context.spec.options)
-    training = context.group_map.training
-    place, dot, name = option.rpartition(".")
-    # An option that it looked up in vain is likelier than one that it found.
-    for paths in (training.asked or (), training.reads or ()):
-        names = [path.removeprefix(f"{place}{dot}") for path in paths if path.rpartition(".")[0] == place]
-        if like := nearest(name, names):
-            return f"{place}{dot}{like}"
-    return None
-
-
-def _value_of(options: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a dotted path within ``options``; None if the path does not exist. Keys may contain dots."""
-    if path in options:
-        return options[path]
-    inner = (
-        _value_of(value, path.removeprefix(f"{key}."))
-        for key, value in options.items()
-        if isinstance(value, Mapping) and path.startswith(f"{key}.")
-    )
-    return next((value for value in inner if value is not None), None)
-
-
-def _parameters_changed_by(context: RuleContext, option: str, value: Any) -> tuple[str, ...] | None:
-    """Return the parameters that ``option`` would change if the constructor read it; None if unknown."""
-    known = (multiplier for spec in _readers(option) for multiplier in spec.multipliers)
-    if multiplier := next((multiplier for multiplier in known if multiplier.option == option), None):
-        fitting = [tensor.name for tensor in tensors_met(context.group_map) if multiplier.fit(tensor).fits]
-        return tuple(_otherwise(context, fitting, {"lr_mult" if multiplier.target == "lr" else "decay_mult": value}))
-    if option == "custom_keys" and isinstance(value, Mapping):
-        changed: dict[str, None] = {}
-        for key, settings in value.items():
-            names = [name for name in context.weight_decays if str(key) in name]
-            changed.update(dict.fromkeys(_otherwise(context, names, settings if isinstance(settings, Mapping) else {})))
-        return tuple(changed)
-    if option == "bypass_duplicate":
-        # If the model has duplicates, torch refuses to build the optimizer without this option.
-        return ()
-    if any(option in spec.decay_options for spec in CONSTRUCTORS):
-        return () if rate_given(context.options) == 1 else None
-    return None
-
-
-def _otherwise(context: RuleContext, names: Iterable[str], settings: Mapping[str, Any]) -> Iterator[str]:
-    base = context.group_map.base_weight_decay or 0.0
-    lr_mult, decay_mult = number_or_none(settings.get("lr_mult", 1)), number_or_none(settings.get("decay_mult", 1))
-    further = any(key not in ("lr_mult", "decay_mult") for key in settings)
-    for name in names:
-        weight_decay = context.weight_decays.get(name)
-        # A decay mult of 1 changes nothing.
-        if weight_decay is not None and (
-            lr_mult != 1 or further or decay_mult is None or (decay_mult != 1 and weight_decay != base * decay_mult)
-        ):
-            yield name

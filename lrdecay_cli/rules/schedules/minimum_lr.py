@@ -1,31 +1,25 @@
-"""Rules about the minimum lr, the factors and the cosine period of schedulers."""
+"""Rules about the lr that a scheduler sets in all groups alike: ``eta_min`` and ``eta_max``."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.rules.api import (
+    BY_GAMMA,
     Edit,
     Example,
     Fault,
-    Fix,
     RuleContext,
     Scheduler,
     count,
-    delete_option,
-    listed,
     number_or_none,
-    plain_number,
-    rate,
     rename_option,
     rule,
-    schedulers_of,
     set_option,
     trainable_groups,
     trainable_names,
-    verb,
 )
 
 _NOTABLE = 0.01
@@ -94,7 +88,7 @@ def _comes_to(scheduler: Scheduler, high: float, lr: float) -> float:
     if scheduler.family == "Linear":
         return high * scheduler.value("end_factor", 1.0)
     gamma = scheduler.value("gamma", 0.1)
-    return high * gamma ** min(scheduler.times_stepped() or 1, 1000) if scheduler.family in _BY_GAMMA else high
+    return high * gamma ** min(scheduler.times_stepped() or 1, 1000) if scheduler.family in BY_GAMMA else high
 
 
 def _raises_alike(scheduler: Scheduler) -> bool:
@@ -206,176 +200,3 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
                 if scheduler.family == "Poly"
                 else _by_ratio(scheduler, f"{lowest / base:.3g}"),
             )
-
-
-@rule(
-    "LRD609",
-    "cosine-rises-again",
-    severity="warning",
-    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=6, begin=0, end=12)]"),
-    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
-)
-def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
-    """A cosine scheduler runs longer than its ``T_max``, so the lr rises again.
-
-    After ``T_max`` steps, the cosine rises back towards the full lr, although the last epochs should have the lowest
-    lr.
-
-    ``T_max`` counts from ``begin`` and defaults to ``end - begin``. ``T_max`` is often too short because ``end`` was
-    changed and ``T_max`` was not.
-    """
-    for scheduler in context.all_schedulers:
-        half = scheduler.value("T_max", 0)
-        if scheduler.family != "CosineAnnealing" or half <= 0 or scheduler.last is None:
-            continue
-        steps = scheduler.last - scheduler.begin
-        back = (1 - math.cos(math.pi * (steps - half) / half)) / 2
-        # An ``end`` one step above ``T_max`` is common and harmless.
-        if steps > half + 1 and back > 0.01:
-            top = 1.0 if steps >= 2 * half else back
-            yield Fault(
-                f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the "
-                f"{scheduler.quantity} decreases, then rises again by {top:.0%} of this decrease",
-                f"set {scheduler.path}.T_max={steps:g}",
-                option=f"{scheduler.path}.T_max",
-                edits=[set_option(f"{scheduler.path}.T_max", plain_number(steps))],
-            )
-
-
-@rule(
-    "LRD610",
-    "scheduler-never-acts",
-    severity="info",
-    also=("warning",),
-    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=1.0)]"),
-    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
-)
-def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
-    """A scheduler changes nothing, because of its settings.
-
-    The lr stays constant although the config has a scheduler for it.
-
-    A scheduler changes nothing if ``gamma`` is 1, if ``start_factor`` and ``end_factor`` are both 1, if ``power`` is 0,
-    or if ``milestones`` is empty. ``ReduceOnPlateauLR`` changes the lr only after a validation. With several
-    optimizers, ``param_scheduler`` can be a dict with an entry for each optimizer name. mmengine ignores entries with
-    other names.
-    """
-    training = context.group_map.training
-    # One fault for each scheduler; ConstantLR with a factor of 1 is a deliberate placeholder.
-    for scheduler in context.all_schedulers:
-        setting = _idle(scheduler)
-        if setting:
-            yield Fault(
-                f"{scheduler.name} with {setting}={scheduler.settings.get(setting)!r} changes nothing",
-                f"remove {scheduler.path}, or set {setting} to the intended value",
-                option=f"{scheduler.path}.{setting}",
-                edits=[delete_option(scheduler.path)],
-            )
-        elif scheduler.family == "ReduceOnPlateau" and "val_cfg" not in (training.loops or {"val_cfg"}):
-            yield Fault(
-                f"{scheduler.name} never acts: it waits for validations, and the config has no val_cfg",
-                f"set val_cfg, val_dataloader and val_evaluator, or remove {scheduler.path}",
-                option=scheduler.path,
-                severity="warning",
-            )
-    yield from _of_no_optimizer(context)
-
-
-def _of_no_optimizer(context: RuleContext) -> Iterator[Fault]:
-    """Yield a fault for each entry of ``param_scheduler`` that mmengine ignores, because no optimizer has its name."""
-    optimizers = [name for name in context.group_map.optimizer.types if name]
-    given = context.group_map.training.param_scheduler
-    if not optimizers or len(given) != 1 or not isinstance(given[0], Mapping) or "type" in given[0]:
-        return
-    # mmengine refuses a missing name, which LRD604 reports.
-    if any(name not in given[0] for name in optimizers):
-        return
-    for name in given[0]:
-        if name not in optimizers:
-            yield Fault(
-                f"no optimizer is named {name!r}, so param_scheduler.{name} is ignored; the"
-                f" {verb(len(optimizers), 'name is', 'names are')} {listed(optimizers)}",
-                f"remove param_scheduler.{name}",
-                option=f"param_scheduler.{name}",
-                severity="warning",
-                edits=[delete_option(("param_scheduler", str(name)))],
-            )
-
-
-_BY_GAMMA = ("MultiStep", "Step", "Exponential")
-
-
-def _idle(scheduler: Scheduler) -> str:
-    """Return the name of the setting that makes the scheduler change nothing; empty if there is none."""
-    family, settings = scheduler.family, scheduler.settings
-    if family == "MultiStep" and settings.get("milestones") in ([], ()):
-        return "milestones"
-    if family in _BY_GAMMA and settings.get("gamma") == 1:
-        return "gamma"
-    if family == "Linear" and scheduler.value("start_factor", 1 / 3) == scheduler.value("end_factor", 1.0) == 1:
-        return "start_factor"
-    return "power" if family == "Poly" and settings.get("power") == 0 else ""
-
-
-_LARGEST = 300
-"""Powers of ``gamma`` are computed only up to 1e300, because a higher power could overflow a float."""
-
-
-@rule(
-    "LRD611",
-    "gamma-out-of-range",
-    severity="warning",
-    also=("error",),
-    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=10)]"),
-    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
-)
-def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
-    """A scheduler's ``gamma`` makes the lr or momentum grow, or makes it 0 or negative.
-
-    ``MultiStepLR``, ``StepLR`` and ``ExponentialLR`` multiply the lr by ``gamma`` at each milestone or step. mmengine
-    accepts any number. With a ``gamma`` of 10 instead of 0.1, the training diverges at the first milestone, possibly
-    after days.
-
-    A ``gamma`` of 0 sets the lr to 0 at the first step. A negative ``gamma`` makes the lr negative. Schedulers whose
-    class name ends in ``Momentum`` change the momentum, and with a momentum of 1 or more the training diverges. LRD610
-    reports a ``gamma`` of 1, which changes nothing.
-    """
-    for scheduler in context.schedulers:
-        yield from _fault(scheduler, "lr", None)
-    for scheduler in schedulers_of(context.group_map, "momentum"):
-        # The highest initial value of a group: momentum, or the first of betas.
-        begins = []
-        for group in scheduler.groups:
-            betas = group.options.get("betas")
-            first = betas[0] if isinstance(betas, (list, tuple)) and betas else None
-            begins.append(number_or_none(group.options.get("momentum", first)))
-        highest = max((value for value in begins if value is not None), default=None)
-        yield from _fault(scheduler, "momentum", highest)
-
-
-def _fault(scheduler: Scheduler, scheduled: str, value: float | None) -> Iterator[Fault]:
-    gamma, count = number_or_none(scheduler.settings.get("gamma")), scheduler.times_stepped()
-    if scheduler.family not in _BY_GAMMA or gamma is None or 0 < gamma <= 1 or count == 0 or not scheduler.acts:
-        return
-    begins = f"{scheduler.name} multiplies the {scheduled} by gamma={gamma:g} at each step"
-    severity: Severity | None = None
-    if gamma <= 0:
-        becomes = "0 from the first step on" if gamma == 0 else "negative after the first step"
-        message = f"{begins}: the {scheduled} is {becomes}"
-        severity = None if gamma == 0 else "error"
-        new_gamma = rate(abs(gamma)) if gamma and gamma > -1 else "0.1"
-        fix = f"set {scheduler.path}.gamma={new_gamma}"
-    else:
-        # A power of hundreds of steps may overflow a float.
-        steps = min(count or 1, int(_LARGEST / math.log10(gamma)))
-        grown = gamma**steps
-        message = f"{begins}, up to {'' if steps == count else 'more than '}{rate(grown)} times its value"
-        if value is not None and value * grown >= 1:
-            message += f" of {rate(value)}"
-            severity = "error"
-        new_gamma = rate(1 / gamma)
-        fix = f"set {scheduler.path}.gamma={new_gamma}, if the {scheduled} should fall"
-    option = f"{scheduler.path}.gamma"
-    # Only the user knows the right value.
-    proposed = Fix(edits=(set_option(option, plain_number(float(new_gamma))),), automatic=False)
-    yield Fault(message, fix, option=option, severity=severity, edits=[proposed])
