@@ -9,19 +9,17 @@ from __future__ import annotations
 import ast
 import bisect
 import json
-import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lrdecay_cli.domain.fix import Keys
 from lrdecay_cli.domain.origins import Place
+from lrdecay_cli.fixing.literals import WIDTH, is_word, python_literal
 from lrdecay_cli.origins.lazy_style import is_lazy
 from lrdecay_cli.origins.sources import Source, Span, substitute_templates
-from lrdecay_cli.text.python_source import as_python
 
-_WIDTH = 120
 _OPENING = "([{"
 
 
@@ -253,24 +251,9 @@ class Script:
 
     def value_text(self, value: Any, *, indent: str = "", column: int = 0) -> str:
         """Return a value as source text in the syntax of this file (Python or JSON), on one line if it is short."""
-        if not self.is_python:
-            return json.dumps(value, ensure_ascii=False)
-        line = _one_line(value)
-        if column + len(line) <= _WIDTH or not isinstance(value, (Mapping, list, tuple)) or not value:
-            return line
-        inner = f"{indent}    "
-        if isinstance(value, (list, tuple)):
-            items = [self.value_text(each, indent=inner, column=len(inner)) for each in value]
-            opening, closing = "[]" if isinstance(value, list) else "()"
-        else:
-            words = all(isinstance(key, str) and _is_word(key) for key in value)
-            opening, closing = ("dict(", ")") if words else ("{", "}")
-            heads = [f"{key}=" if words else f"{key!r}: " for key in value]
-            items = [
-                head + self.value_text(each, indent=inner, column=len(inner) + len(head))
-                for head, each in zip(heads, value.values(), strict=True)
-            ]
-        return f"{opening}\n{inner}" + f",\n{inner}".join(items) + f",\n{indent}{closing}"
+        if self.is_python:
+            return python_literal(value, indent=indent, column=column)
+        return json.dumps(value, ensure_ascii=False)
 
     def replaced(self, node: ast.expr, value: Any) -> Splice | None:
         """Return a splice that replaces an expression by a value; None if that would delete comments."""
@@ -291,7 +274,7 @@ class Script:
         """Return a splice that changes the key of an entry."""
         start, end = entry.start, entry.key_end
         if display.kind == "call":
-            if _is_word(name):
+            if is_word(name):
                 return Splice(start, end, name)
             value = self.text[self.span(entry.value)[0] : entry.end]
             return Splice(start, entry.end, f"**{{{name!r}: {value}}}")
@@ -330,7 +313,7 @@ class Script:
             return [Splice(at, at, first), Splice(line_end, line_end, lines if final else lines[:-1])]
         if not own_line:
             one_line = f"{first} {', '.join(parts)}"
-            if line_end - line_start + len(one_line) <= _WIDTH:
+            if line_end - line_start + len(one_line) <= WIDTH:
                 return [Splice(at, at, one_line)]
             indent += "    "
         lines = f",\n{indent}".join(parts)
@@ -339,7 +322,7 @@ class Script:
     def _entry_text(self, kind: str, key: Any, value: Any, indent: str, like: str, text: str) -> str:
         head, tail = "", ""
         if kind == "call":
-            head, tail = (f"{key}=", "") if _is_word(key) else (f"**{{{key!r}: ", "}")
+            head, tail = (f"{key}=", "") if is_word(key) else (f"**{{{key!r}: ", "}")
         elif kind == "dict":
             head = f"{self._quoted(key, like)}: "
         return head + (text or self.value_text(value, indent=indent, column=len(indent) + len(head))) + tail
@@ -402,22 +385,3 @@ class Script:
         end = len(self.text)
         gap = "" if not self.text or self.text.endswith("\n") else "\n"
         return Splice(end, end, f"{gap}{statement}\n")
-
-
-def _one_line(value: Any) -> str:
-    """Return a value as Python source on one line. Unlike :func:`as_python`, write tuples as tuples."""
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_one_line, value))}{',' if len(value) == 1 else ''})"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_one_line, value))}]"
-    if isinstance(value, Mapping):
-        words = all(isinstance(key, str) and _is_word(key) for key in value)
-        entries = (
-            f"{key}={_one_line(item)}" if words else f"{key!r}: {_one_line(item)}" for key, item in value.items()
-        )
-        return f"dict({', '.join(entries)})" if words else f"{{{', '.join(entries)}}}"
-    return as_python(value)
-
-
-def _is_word(key: Any) -> bool:
-    return isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key)
