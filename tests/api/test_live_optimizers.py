@@ -142,6 +142,45 @@ def test_mistakes_of_programs_are_found() -> None:
         assert "constructor" not in f"{finding.message} {finding.fix}"
 
 
+class Encoder(nn.Module):
+    """Numbered layers below names of other libraries, and heads in a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embeddings = nn.Linear(4, 4)
+        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(nn.Linear(4, 4) for _ in range(5))})
+        self.heads = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("lrs", "heads", "message"),
+    [
+        pytest.param([1, 2, 4, 8, 16], [32, 32, 32], "", id="right"),
+        pytest.param([1, 2, 4, 8, 16], [32, 16, 64], "", id="heads in a list"),
+        pytest.param([1, 1, 1, 1, 1], [1, 1, 1], "", id="one lr"),
+        pytest.param(
+            [16, 8, 4, 2, 1],
+            [32, 32, 32],
+            "the lr falls from 1.6e-05 in encoder.layer.0 to 1e-06 in encoder.layer.4: deeper blocks train slower",
+            id="counted from the head",
+        ),
+        pytest.param(
+            [1, 2, 32, 8, 16],
+            [32, 32, 32],
+            "1 block of encoder.layer.# breaks the order of lrs: it has lr 3.2e-05, but the other blocks have 1e-06 to"
+            " 1.6e-05",
+            id="one layer left out",
+        ),
+    ],
+)
+def test_the_order_of_lrs_without_a_backbone(lrs: list[int], heads: list[int], message: str) -> None:
+    model = Encoder()
+    layers = zip([model.embeddings, *model.encoder["layer"], *model.heads], [1, *lrs, *heads], strict=True)
+    groups = [{"params": layer.parameters(), "lr": lr * 1e-6, "weight_decay": 0.0} for layer, lr in layers]
+    found = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups, lr=0.1))
+    assert [f.message for f in lrdecay_cli.check(found).findings if f.code == "LRD205"] == [message][: bool(message)]
+
+
 def test_a_moving_average_need_not_be_in_a_group() -> None:
     """A module inside a Lightning module: its parameters require gradients."""
     model = Toy()

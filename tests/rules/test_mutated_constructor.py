@@ -24,6 +24,7 @@ MUTATIONS: dict[str, tuple[Example, set[str]]] = {
     "stem below 0": (plain_decay(stem=-1), {"LRD202"}),
     "block with the head": (plain_decay(ids=dict(b3=5)), {"LRD205"}),
     "blocks swapped": (plain_decay(ids=dict(b0=2, b1=1)), {"LRD205"}),
+    "blocks reversed": (plain_decay(ids=dict(b0=4, b1=3, b2=2, b3=1)), {"LRD205"}),
     "tokens forgotten": (plain_decay(unknown=["cls_token", "pos_embed"]), {"LRD201"}),
     "blocks unknown": (plain_decay(unknown=["layers"]), {"LRD208"}),
     "other names": (plain_decay(prefix="model.backbone."), {"LRD208"}),

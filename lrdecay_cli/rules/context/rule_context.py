@@ -206,6 +206,14 @@ class RuleContext:
         return Backbone(self.group_map, self.prefix, self.starting_scale, self._positions)
 
     @cached_property
+    def whole_model(self) -> Backbone:
+        """All trainable parameters as if the model were one backbone, with the lr of each instead of its lr scale.
+
+        For a running optimizer whose model has no module named ``backbone``.
+        """
+        return Backbone(self.group_map, "", self.starting_lr, self._positions)
+
+    @cached_property
     def decay_reaches_no_block(self) -> bool:
         """True if a layer-decay constructor leaves every backbone block at the head's lr."""
         if not self.spec.decays_layers or self.decay_rate in (None, 1):

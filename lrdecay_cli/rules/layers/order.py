@@ -10,6 +10,7 @@ from statistics import median
 
 from lrdecay_cli.rules.api import (
     PARAMWISE,
+    Backbone,
     BackboneTensor,
     Example,
     Fault,
@@ -157,25 +158,19 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
 
     A key in ``custom_keys`` matches anywhere in a name: ``backbone.layers.1`` also matches ``backbone.layers.11``. End
     the key with a dot: ``backbone.layers.1.``. In a constructor of your own, check how it counts blocks.
+
+    In a running optimizer whose model has no module named ``backbone``, LRD205 checks the longest series of numbered
+    modules, for example ``encoder.layer.0`` to ``encoder.layer.11``.
     """
     # One fault for blocks that break the order, one for blocks at the head's lr.
     option = context.spec.lr_place
-    wrong = [row[place] for row in _rows(context) for place in out_of_order([tensor.scale for tensor in row])]
     backbone = context.backbone
-    if wrong:
-        names = dict.fromkeys(tensor.name for tensor in wrong)
-        places = {(tensor.block.series, tensor.block.place) for tensor in wrong if tensor.block}
-        series = {name for name, _ in places}
-        others = [tensor for tensor in backbone.tensors if tensor.block and tensor.block.series in series]
-        yield Fault(
-            f"{count(len(places), 'block')} of the backbone {verb(len(places), 'breaks', 'break')} the order of lrs:"
-            f" {verb(len(places), 'it has', 'they have')} lr scale {span(tensor.scale for tensor in wrong)}, but the"
-            f" other blocks have {span(tensor.scale for tensor in others if tensor.name not in names)}",
-            _fix(context, wrong),
-            names,
-            option,
-            edits=[rename_option(key_option(key), f"{key}.") for key in _numbered(context, wrong)[:1]],
-        )
+    if context.group_map.live and not backbone.tensors:
+        yield from _out_of_order(context, context.whole_model, f"of {context.whole_model.main_series}", "lr")
+        return
+    faults = list(_out_of_order(context, backbone, "of the backbone", "lr scale"))
+    if faults:
+        yield from faults
         return
     blocks = [tensor for row in backbone.blocks.values() for tensor in row]
     whole = {index: row for index, row in backbone.blocks.items() if all(map(backbone.at_head, row))}
@@ -194,23 +189,76 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
         )
 
 
-def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
+def _out_of_order(context: RuleContext, backbone: Backbone, of: str, scaled: str) -> Iterator[Fault]:
+    """Yield a fault about the blocks that break the order of lrs.
+
+    Args:
+        context: the map with its rules' facts.
+        backbone: the parameters to check.
+        of: the model part that contains the blocks, for the message.
+        scaled: what ``BackboneTensor.scale`` is: ``lr scale`` or ``lr``.
+    """
+    wrong = [row[place] for row in _rows(backbone) for place in out_of_order([tensor.scale for tensor in row])]
+    if not wrong:
+        return
+    if (fault := _reversed(context, backbone, scaled)) is not None:
+        yield fault
+        return
+    names = dict.fromkeys(tensor.name for tensor in wrong)
+    places = {(tensor.block.series, tensor.block.place) for tensor in wrong if tensor.block}
+    series = {name for name, _ in places}
+    others = [tensor for tensor in backbone.tensors if tensor.block and tensor.block.series in series]
+    yield Fault(
+        f"{count(len(places), 'block')} {of} {verb(len(places), 'breaks', 'break')} the order of lrs:"
+        f" {verb(len(places), 'it has', 'they have')} {scaled} {span(tensor.scale for tensor in wrong)}, but the"
+        f" other blocks have {span(tensor.scale for tensor in others if tensor.name not in names)}",
+        _fix(context, wrong),
+        names,
+        context.spec.lr_place,
+        edits=[rename_option(key_option(key), f"{key}.") for key in _numbered(context, wrong)[:1]],
+    )
+
+
+def _reversed(context: RuleContext, backbone: Backbone, scaled: str) -> Fault | None:
+    """Return a fault if the lr falls from the first block to the last, as if layer ids were counted from the head."""
+    blocks = backbone.blocks
+    highest = [max(tensor.scale for tensor in row) for row in blocks.values()]
+    if len({*highest}) < _MIN_REVERSED or sorted(highest, reverse=True) != highest:
+        return None
+    first, *_, last = map(backbone.block_name, blocks)
+    return Fault(
+        f"the {scaled} falls from {rate(highest[0])} in {first} to {rate(highest[-1])} in {last}: deeper blocks train"
+        " slower",
+        "reverse the order of lrs: the last block gets the highest lr, and every block below gets less",
+        [tensor.name for row in blocks.values() for tensor in row],
+        context.spec.lr_place,
+    )
+
+
+_MIN_REVERSED = 3
+"""Minimum number of different lrs for a reversed order: with two, only some of the blocks may be wrong."""
+
+
+def _rows(backbone: Backbone) -> Iterator[list[BackboneTensor]]:
     """Yield lists of one parameter per block, in order of depth, such as the ``norm.weight`` of every block.
 
-    Three or more modules whose names differ only in a number are treated like blocks, even if they are not blocks. Two
-    modules are not enough: the numbers of ``ln1`` and ``ln2``, for example, are not depths.
+    In a backbone, three or more modules whose names differ only in a number are treated like blocks, even if they are
+    not blocks. Two modules are not enough: the numbers of ``ln1`` and ``ln2``, for example, are not depths. In a whole
+    model, such modules may be heads, so only its longest series counts.
     """
     rows: dict[tuple[str, str], list[BackboneTensor]] = {}
-    for tensor in context.backbone.tensors:
+    for tensor in backbone.tensors:
         if tensor.block:
             rows.setdefault((tensor.block.series, tensor.block.rest), []).append(tensor)
     for (series, _), row in rows.items():
-        if len(row) < 3 and series != context.backbone.main_series:
+        if series != backbone.main_series and (len(row) < 3 or not backbone.prefix):
             continue
         yield sorted(row, key=lambda tensor: tensor.block.place if tensor.block else ())
 
 
 def _fix(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
+    if context.group_map.live:
+        return "give deeper blocks a higher lr in the code that builds the optimizer"
     keys = {found[0] for tensor in wrong if (found := context.custom_lr_mult(tensor.name))}
     if numbered := _numbered(context, wrong):
         return f"write {numbered[0] + '.'!r} instead of {numbered[0]!r}, which also matches names with more digits"
