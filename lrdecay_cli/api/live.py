@@ -18,12 +18,13 @@ def audit_optimizer(
     schedulers: Any = None,
     base_lr: float | None = None,
     name: str | None = None,
+    measure: bool = True,
 ) -> GroupMap:
     """Return the parameter groups of a real optimizer, with the state of every parameter of the model.
 
     It needs torch, but no OpenMMLab package. It works for plain loops, timm, Lightning and the Hugging Face Trainer.
-    The model is neither run nor changed. ``model.train()`` is not called, so parameters that this call would freeze
-    count as trainable.
+    Model and optimizer are neither run nor changed. ``model.train()`` is not called, so parameters that this call would
+    freeze count as trainable.
 
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Linear(8, 2))
@@ -44,16 +45,20 @@ def audit_optimizer(
         base_lr: the lr by which lrs are divided to get ``lr_scale``. By default, this is the optimizer's default lr.
             If no group uses the optimizer's default lr, the map has no base lr.
         name: the name of the model in reports; by default the name of its class.
+        measure: if lrdecay's table lacks the optimizer's class, build a few instances of this class and let them take
+            steps with tiny tensors, to find how the class uses lr and weight decay. False to use only the table. In a
+            training with several processes, lrdecay never measures.
 
     Returns:
         The group map. Its lrs are the lrs before any schedule: ``initial_lr`` if a scheduler is already built. Fields
         that only a config defines are empty: constructor, options, schedules.
 
     Raises:
-        LrdecayError: torch is not installed, ``model`` is not a module, or there is no optimizer.
+        LrdecayError: torch is not installed, ``model`` is not a module, there is no optimizer, or another argument has
+            the wrong type.
     """
     if find_spec("torch") is None:
         raise LrdecayError("audit_optimizer needs the package torch, which is not installed", fix="pip install torch")
     from lrdecay_cli.openmmlab.live_optimizer import live_optimizer_map
 
-    return live_optimizer_map(model, optimizer, schedulers, base_lr=base_lr, name=name)
+    return live_optimizer_map(model, optimizer, schedulers, base_lr=base_lr, name=name, measure=measure)

@@ -19,6 +19,10 @@ class LiveScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The final lr of every group (``eta_min``); null if there is none."""
     steps: int | None = None
     """Length of the schedule in steps (for CyclicLR: of one cycle); null if unknown."""
+    optimizer: str | None = None
+    """Name of the optimizer whose lrs it sets, as in :attr:`ParameterGroup.optimizer`; null if unknown."""
+    peaks: tuple[float, ...] = ()
+    """The highest lr of each group (CyclicLR), in the order of the optimizer's groups; empty if unknown."""
 
     @property
     def name(self) -> str:

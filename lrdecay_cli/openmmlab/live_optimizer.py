@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from msgspec import UNSET
@@ -32,6 +32,10 @@ _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpo
 _NAMES = ("group_name", "name")
 
 
+_SHARDED = "torch.distributed.fsdp"
+"""Module of the class that ``fully_shard`` adds to the class of a model."""
+
+
 class Given(NamedTuple):
     """The optimizers and schedulers of a program."""
 
@@ -54,6 +58,7 @@ def live_optimizer_map(
     *,
     base_lr: float | None = None,
     name: str | None = None,
+    measure: bool = True,
 ) -> GroupMap:
     """Return the group map of a model and its optimizer. The model is neither run nor changed.
 
@@ -61,8 +66,10 @@ def live_optimizer_map(
     of :func:`lrdecay_cli.audit_optimizer`.
 
     Raises:
-        LrdecayError: ``model`` is not a ``torch.nn.Module``, or there is no optimizer.
+        LrdecayError: ``model`` is not a ``torch.nn.Module``, there is no optimizer, or another argument cannot be used.
     """
+    if base_lr is not None and not (_is_number(base_lr) and 0 < base_lr < math.inf):
+        raise LrdecayError(f"{base_lr!r} is not a number above 0", where="base_lr", fix="leave base_lr out")
     if not isinstance(model, nn.Module):
         problem = f"the type of the model is {type(model).__name__}, not torch.nn.Module"
         raise LrdecayError(
@@ -80,8 +87,9 @@ def live_optimizer_map(
     decays = {key: _number(defaults.get("weight_decay")) for key, defaults in defaults_of.items()}
     try:
         read = read_groups(inner, started, base_lrs, {}, name_of=_name_of)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise LrdecayError(f"the groups cannot be read: {error}", where=_WHERE) from error
+    except (TypeError, ValueError, RuntimeError, KeyError, AttributeError, OverflowError) as error:
+        problem = f"the groups cannot be read: {type(error).__name__}: {error}"
+        raise LrdecayError(problem, where=_WHERE, fix="pass an optimizer that torch accepts") from error
     types = {key: type(each).__name__ for key, each in given.optimizers.items()}
     options = defaults_of.get("", {})
     stack = stack_versions({*map(type, inner.modules()), *map(type, given.optimizers.values())})
@@ -94,18 +102,18 @@ def live_optimizer_map(
         tool=Tool("lrdecay", __version__),
         stack=stack,
         device="cpu" if first is None else str(first.device),
-        config=ConfigSource(name or type(inner).__name__, "", {}),
+        config=ConfigSource(name or _class_of(inner), "", {}),
         constructor=Constructor(UNKNOWN, {}),
         optimizer=Optimizer(
             type=", ".join(dict.fromkeys(types.values())),
             wrapper=UNKNOWN,
             options={key: plain(value) for key, value in options.items() if key not in ("lr", "weight_decay")},
             types=types,
-            effects=effects_in(_measurable(given.optimizers), {}),
+            effects=effects_in(_measurable(given.optimizers), {}, measure=measure and not _has_other_processes()),
         ),
         base_lr=common(base_lrs.values()),
         base_weight_decay=common(decays.values()),
-        model=Model(type(inner).__name__, found, read.totals, averages or UNSET),
+        model=Model(_class_of(inner), found, read.totals, averages or UNSET),
         groups=read.groups,
         frozen=read.frozen,
         missing=read.missing,
@@ -115,8 +123,35 @@ def live_optimizer_map(
         training=Training({}, (), {}, {}, None, ()),
         checkpoint=None,
         distributions=distributions_of_stack(stack) or UNSET,
-        live=LiveOptimizer(tuple(map(_live_scheduler, listed)), applied),
+        live=LiveOptimizer(tuple(_live_schedulers(listed, given.optimizers)), applied),
     )
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    """True for an integer or float, but not for a bool."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _class_of(model: nn.Module) -> str:
+    """Return the name of the model's class, without the class that ``fully_shard`` derives from it.
+
+    Source: torch 2.13.0, ``torch/distributed/fsdp/_fully_shard/_fully_shard.py``: ``FSDPNet`` derives from
+    ``FSDPModule`` and ``Net``.
+    """
+    sharded, *bases = type(model).__mro__
+    if bases and bases[0].__module__.startswith(_SHARDED):
+        return next(base.__name__ for base in bases if not base.__module__.startswith(_SHARDED))
+    return sharded.__name__
+
+
+def _has_other_processes() -> bool:
+    """True if this process belongs to a distributed training.
+
+    A step of an optimizer may then wait for the other processes, which take no such step.
+    """
+    from torch import distributed
+
+    return distributed.is_available() and distributed.is_initialized() and bool(distributed.get_world_size() > 1)
 
 
 # Building a second instance of these would communicate with other processes.
@@ -155,6 +190,10 @@ def optimizers_of(given: Any) -> Given:
         named = [(f"optimizer_{index}" if several else "", value) for index, value in enumerate(sequence)]
     found = {}
     for key, value in named:
+        if value is None or _is_scheduler(value):
+            # Hugging Face's Trainer takes a pair of an optimizer and a scheduler, each of which may be None.
+            schedulers += _each_scheduler(value, "")
+            continue
         optimizer = value
         if isinstance(value, Mapping):
             optimizer = value.get("optimizer")
@@ -162,14 +201,21 @@ def optimizers_of(given: Any) -> Given:
         found[key] = _without_wrappers(optimizer)
         if not isinstance(getattr(found[key], "param_groups", None), list):
             prefix = f"{key}: " if key else ""
+            kind = "a dict" if isinstance(value, Mapping) else f"an object of type {type(value).__name__}"
             raise LrdecayError(
-                f"{prefix}{type(optimizer).__name__} has no param_groups",
+                f"{prefix}{kind} is no optimizer, because it has no param_groups",
                 where=_WHERE,
                 fix="pass a torch optimizer, or a list or dict of torch optimizers",
             )
     if not found:
         raise LrdecayError("the argument contains no optimizer", where=_WHERE, fix="build the optimizer first")
     return Given({"": next(iter(found.values()))} if len(found) == 1 else found, schedulers)
+
+
+def _is_scheduler(value: Any) -> bool:
+    """True for a scheduler of torch, timm or accelerate. False for a class, and for an optimizer wrapper."""
+    steps = callable(getattr(value, "step", None)) and not isinstance(value, type)
+    return steps and any(hasattr(value, name) for name in ("get_last_lr", "step_update", "scheduler"))
 
 
 def _without_wrappers(optimizer: Any) -> Any:
@@ -185,8 +231,13 @@ def _without_wrappers(optimizer: Any) -> Any:
 def _each_scheduler(schedulers: Any, interval: str) -> Iterator[Scheduled]:
     """Yield each scheduler, followed by the schedulers that it runs one after another.
 
-    ``schedulers`` is a scheduler, a list, or a dict of Lightning with a ``scheduler`` and possibly its ``interval``.
-    The argument ``interval`` is for schedulers without such an ``interval``.
+    Args:
+        schedulers: a scheduler, a list, or a dict or ``LRSchedulerConfig`` of Lightning with a ``scheduler`` and
+            possibly its ``interval``.
+        interval: the interval of schedulers without such an ``interval``.
+
+    Raises:
+        LrdecayError: an object is not a scheduler.
     """
     if isinstance(schedulers, Mapping):
         interval = str(schedulers.get("interval", interval))
@@ -194,26 +245,42 @@ def _each_scheduler(schedulers: Any, interval: str) -> Iterator[Scheduled]:
     if isinstance(schedulers, (list, tuple)):
         for each in schedulers:
             yield from _each_scheduler(each, interval)
+    elif (inner := getattr(schedulers, "scheduler", None)) is not None:
+        # Lightning's LRSchedulerConfig, and accelerate's wrapper of a scheduler.
+        yield from _each_scheduler(inner, str(getattr(schedulers, "interval", interval)))
     elif schedulers is not None:
+        if not _is_scheduler(schedulers):
+            raise LrdecayError(
+                f"an object of type {type(schedulers).__name__} is no scheduler",
+                where="schedulers",
+                fix="pass the scheduler object, or a list of scheduler objects",
+            )
         yield Scheduled(schedulers, interval)
         # torch's SequentialLR and ChainedScheduler.
         yield from _each_scheduler(getattr(schedulers, "_schedulers", None), interval)
 
 
-def _live_scheduler(scheduled: Scheduled) -> LiveScheduler:
-    """Return a scheduler's record for the group map.
+def _live_schedulers(listed: Iterable[Scheduled], optimizers: Mapping[str, Any]) -> Iterator[LiveScheduler]:
+    """Yield the record of each scheduler for the group map, except for schedulers of other optimizers.
 
     Source: torch 2.13.0, ``optim/lr_scheduler.py``. A scheduler with ``eta_min`` uses this value for all groups.
     """
-    scheduler, interval = scheduled
-    steps = getattr(scheduler, "total_steps", None) or getattr(scheduler, "total_size", None)
-    known = isinstance(steps, (int, float)) and math.isfinite(steps)
-    return LiveScheduler(
-        f"{type(scheduler).__module__}.{type(scheduler).__qualname__}",
-        interval,
-        _number(getattr(scheduler, "eta_min", None)),
-        int(steps) if known and steps is not None else None,
-    )
+    for scheduler, interval in listed:
+        target = _without_wrappers(getattr(scheduler, "optimizer", None))
+        owner = next((key for key, each in optimizers.items() if each is target), None)
+        if target is not None and owner is None:
+            continue
+        steps = getattr(scheduler, "total_steps", None) or getattr(scheduler, "total_size", None)
+        known = int(steps) if _is_number(steps) and math.isfinite(steps) else None
+        peaks = [_number(peak) for peak in getattr(scheduler, "max_lrs", ())]
+        yield LiveScheduler(
+            f"{type(scheduler).__module__}.{type(scheduler).__qualname__}",
+            interval,
+            _number(getattr(scheduler, "eta_min", None)),
+            known,
+            owner,
+            tuple(peak for peak in peaks if peak is not None),
+        )
 
 
 def _is_timm_scheduler(scheduler: Any) -> bool:

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, SequentialLR
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, OneCycleLR, SequentialLR
+from torch.optim.swa_utils import SWALR, AveragedModel
 
 import lrdecay_cli
 from lrdecay_cli.files import read_map
@@ -293,6 +293,16 @@ class Holder:
         self.param_groups = optimizer.param_groups
 
 
+class Wrapped:
+    """As accelerate's AcceleratedScheduler."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self.scheduler, self.optimizers = scheduler, [scheduler.optimizer]
+
+    def step(self) -> None:
+        raise AssertionError("it is not stepped")
+
+
 def test_optimizers_in_every_form() -> None:
     model = Toy()
     one, two = torch.optim.SGD(model.backbone.parameters(), lr=0.1), torch.optim.SGD(model.head.parameters(), lr=0.2)
@@ -311,6 +321,11 @@ def test_optimizers_in_every_form() -> None:
         (plain, {"": one}, [(scheduler, "epoch")]),
         (([one, two], [scheduler]), {"optimizer_0": one, "optimizer_1": two}, [(scheduler, "epoch")]),
         ([config, {"optimizer": two}], {"optimizer_0": one, "optimizer_1": two}, [(scheduler, "step")]),
+        # A pair for the Trainer of transformers, a record of Lightning, and accelerate's wrapper.
+        ((one, None), {"": one}, []),
+        ((one, scheduler), {"": one}, [(scheduler, "")]),
+        (([one], [SimpleNamespace(scheduler=scheduler, interval="step")]), {"": one}, [(scheduler, "step")]),
+        ((one, Wrapped(scheduler)), {"": one}, [(scheduler, "")]),
     ]
     for given, optimizers, schedulers in forms:
         assert optimizers_of(given) == (optimizers, schedulers)
@@ -321,13 +336,132 @@ def test_optimizers_in_every_form() -> None:
         ("CosineAnnealingLR", 0.01),
         ("CosineAnnealingLR", 0),
     ]
-    for given in (None, [], {}, "AdamW", model, [one, None]):
+    for given in (None, [], {}, "AdamW", model, [None, None], one.param_groups, [one, 3]):
         with pytest.raises(lrdecay_cli.LrdecayError, match=r"^audit_optimizer: [^\n]+$"):
             lrdecay_cli.audit_optimizer(model, given)
     with pytest.raises(
         lrdecay_cli.LrdecayError, match=r"type of the model is SGD, not torch\.nn\.Module; pass the model"
     ):
         lrdecay_cli.audit_optimizer(one, model)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"schedulers": "cosine"}, "schedulers: an object of type str is no scheduler; pass the scheduler object"),
+        ({"schedulers": [CosineAnnealingLR]}, "schedulers: an object of type type is no scheduler"),
+        ({"base_lr": "x"}, "base_lr: 'x' is not a number above 0"),
+        ({"base_lr": float("nan")}, "base_lr: nan is not a number above 0"),
+        ({"base_lr": True}, "base_lr: True is not a number above 0"),
+        ({"base_lr": 0}, "base_lr: 0 is not a number above 0"),
+    ],
+)
+def test_arguments_of_another_type(arguments: dict[str, Any], error: str) -> None:
+    model = nn.Linear(2, 2)
+    with pytest.raises(lrdecay_cli.LrdecayError) as raised:
+        lrdecay_cli.audit_optimizer(model, torch.optim.SGD(model.parameters(), lr=0.1), **arguments)
+    assert raised.value.line().startswith(error)
+
+
+SCHEDULED: dict[str, tuple[Any, list[str]]] = {
+    "the scheduler of another optimizer": (
+        lambda generator, critic: CosineAnnealingLR(critic, 4, eta_min=1e-4),
+        [],
+    ),
+    "a floor above the optimizer's own groups": (
+        lambda generator, critic: CosineAnnealingLR(generator, 4, eta_min=1e-4),
+        [
+            "eta_min=0.0001 of CosineAnnealingLR is above the lr of 2 groups (1e-06 to 1e-05): it raises these lrs",
+        ],
+    ),
+    "a scheduler of an optimizer that is not audited": (
+        lambda generator, critic: CosineAnnealingLR(
+            torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0), 4, eta_min=0.5
+        ),
+        [],
+    ),
+    "one cycle for all groups": (
+        lambda generator, critic: CyclicLR(generator, 1e-6, 1e-3, step_size_up=5, cycle_momentum=False),
+        ["CyclicLR gives 2 groups the same lrs, 1e-06 to 0.001"],
+    ),
+    "cycles with one peak": (
+        lambda generator, critic: CyclicLR(generator, [1e-6, 1e-5], 1e-3, step_size_up=5, cycle_momentum=False),
+        ["CyclicLR gives 2 groups the same peak lr 0.001"],
+    ),
+    "a cycle for each group": (
+        lambda generator, critic: CyclicLR(generator, [1e-6, 1e-5], [1e-4, 1e-3], cycle_momentum=False),
+        [],
+    ),
+    "one average lr": (
+        lambda generator, critic: SWALR(generator, swa_lr=5e-4),
+        ["SWALR brings 2 groups with lrs of 1e-06 to 1e-05 to the same lr 0.0005"],
+    ),
+    "an average lr for each group": (lambda generator, critic: SWALR(generator, swa_lr=[5e-7, 5e-6]), []),
+}
+
+
+@pytest.mark.parametrize("case", SCHEDULED)
+def test_a_scheduler_concerns_the_groups_of_its_optimizer(case: str) -> None:
+    make, messages = SCHEDULED[case]
+    model = Toy()
+    parts = [*model.backbone]
+    groups = [{"params": part.parameters(), "lr": lr} for part, lr in zip(parts, (1e-6, 1e-5), strict=True)]
+    optimizers = {"generator": torch.optim.SGD(groups, lr=1.0), "critic": torch.optim.SGD(model.head.parameters(), 0.1)}
+    scheduler = make(*optimizers.values())
+    found = lrdecay_cli.audit_optimizer(model, optimizers, schedulers=scheduler)
+    of_schedulers = [f.message for f in lrdecay_cli.check(found).findings if f.code in ("LRD612", "LRD613")]
+    assert of_schedulers == messages
+
+
+def test_optimizers_without_weight_decay_need_none() -> None:
+    model = Toy()
+    pair = [torch.optim.LBFGS(model.backbone.parameters()), torch.optim.AdamW(model.head.parameters())]
+    assert "LRD408" not in codes(lrdecay_cli.audit_optimizer(model, pair))
+
+
+@pytest.mark.parametrize(
+    ("weight_decay", "text"),
+    [(float("nan"), "weight decay nan"), (-0.05, "weight decay -0.05"), (float("inf"), "weight decay inf")],
+)
+def test_a_weight_decay_that_no_training_can_have(weight_decay: float, text: str) -> None:
+    model = nn.Linear(4, 4)
+    optimizer = torch.optim.AdamW([{"params": model.parameters(), "weight_decay": weight_decay}], lr=0.1)
+    found = lrdecay_cli.check(lrdecay_cli.audit_optimizer(model, optimizer))
+    assert [f.message for f in found.findings if f.code == "LRD409"] == [f"1 group has {text}"]
+    sum(parameter.sum() for parameter in model.parameters()).backward()  # type: ignore[union-attr]
+    before = model.weight.abs().sum().item()
+    optimizer.zero_grad(set_to_none=False)
+    optimizer.step()
+    assert not model.weight.abs().sum().item() <= before
+
+
+def test_a_class_without_a_row_is_measured_only_if_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[int] = []
+
+    class Mine(torch.optim.SGD):
+        def __init__(self, params: Any, lr: float = 0.1) -> None:
+            super().__init__(params, lr)
+            built.append(len(self.param_groups))
+
+    model = nn.Linear(2, 2)
+    optimizer = Mine(model.parameters())
+    built.clear()
+    assert lrdecay_cli.audit_optimizer(model, optimizer).optimizer.effects[""].lr == "followed"
+    assert built
+    built.clear()
+    assert lrdecay_cli.audit_optimizer(model, optimizer, measure=False).optimizer.effects == {}
+    # A step may wait for other processes, which take none.
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    assert lrdecay_cli.audit_optimizer(model, optimizer).optimizer.effects == {}
+    assert not built
+
+
+def test_the_share_of_parameters_in_no_group_counts_only_the_model() -> None:
+    model, other = Toy(), Toy()
+    found = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(other.head.parameters(), lr=0.1))
+    (message,) = (f.message for f in lrdecay_cli.check(found).findings if f.code == "LRD101")
+    assert message == "6 trainable tensors are in no parameter group"
 
 
 def test_nothing_changes_and_nothing_runs() -> None:

@@ -31,6 +31,7 @@ NO_EDIT: Mapping[str, str] = {
     "LRD304": "the constructor's code",
     "LRD305": "the constructor's code",
     "LRD306": "the lr is the user's choice",
+    "LRD409": "the weight decay is the user's choice",
     "LRD307": "the rate is the user's choice",
     "LRD308": "another constructor",
     "LRD309": "what the log shows",

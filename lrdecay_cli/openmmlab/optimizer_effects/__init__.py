@@ -15,7 +15,10 @@ from lrdecay_cli.optimizers import effects_of
 
 
 def effects_in(
-    optimizers: Mapping[str, torch.optim.Optimizer], settings: Mapping[str, Mapping[str, Any]]
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    settings: Mapping[str, Mapping[str, Any]],
+    *,
+    measure: bool = True,
 ) -> dict[str, OptimizerEffects]:
     """Return how each optimizer uses the lr and weight decay of its groups, by optimizer name.
 
@@ -27,6 +30,7 @@ def effects_in(
     Args:
         optimizers: the built optimizers, by name.
         settings: options of each optimizer in the config, as its class accepts them.
+        measure: False to use only the table, which may lack an optimizer.
     """
     found = {}
     for name, optimizer in optimizers.items():
@@ -36,7 +40,7 @@ def effects_in(
         row = effects_of(kind.__module__, kind.__qualname__, options)
         half = _half_precision_of(optimizer)
         if row is None or row.lr == "distorted" or half or installed_version(kind, row.distribution) != row.version:
-            row = _measured(optimizer, options, row, half) or row
+            row = (_measured(optimizer, options, row, half) if measure else None) or row
         if row is not None:
             found[name] = row
     return found

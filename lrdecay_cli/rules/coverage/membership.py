@@ -46,13 +46,15 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
         return
     elements = sum(parameter.numel for parameter in missing)
     thawed = sum(tensor.by_train for tensor in missing)
-    trainable = sum(tensor.numel for tensor in trained)
+    trainable = sum(tensor.numel for tensor in trained if not tensor.foreign)
     share = f" with {100 * elements / trainable:.2g}% of the trainable parameters" if trainable > elements else ""
     if not context.group_map.groups:
         yield Fault(
             f"{context.constructor_label} builds no optimizer: {count(len(missing), 'trainable tensor')}"
             f" {verb(len(missing), 'is', 'are')} never updated",
-            "configure an optimizer in optim_wrapper for each part of the model",
+            "add a parameter group to the optimizer"
+            if context.group_map.live
+            else "configure an optimizer in optim_wrapper for each part of the model",
             parameters=[parameter.name for parameter in missing],
         )
         return

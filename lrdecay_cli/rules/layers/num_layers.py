@@ -56,7 +56,7 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
         (
             [(group, layer) for group, layer in layers if layer < context.spec.stem_id],
             f"below {context.spec.stem_id}, which is the stem's id",
-            fits or "make the constructor count layers from 0",
+            fits or f"make {context.constructor_label} count layers from 0",
         ),
         (
             [(group, layer) for group, layer in layers if head is not None and layer > head],

@@ -231,7 +231,9 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"{count(len(groups), 'group')} ({'all' if len(single) == len(groups) else f'{len(single):,}'} with a single"
         f" tensor) have only {count(len(settings), 'different setting')}",
-        f"use a constructor that merges groups of equal settings into {len(settings)}"
+        f"merge groups of equal settings into {len(settings)}"
+        if context.group_map.live
+        else f"use a constructor that merges groups of equal settings into {len(settings)}"
         + (f", such as {OURS.label}" if context.spec.decays_layers else ""),
         option="optim_wrapper.constructor" if context.spec.decays_layers else PARAMWISE,
     )

@@ -194,6 +194,9 @@ def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
     the constructor copies ``None``, and the optimizer's default (0.01 for AdamW) does not replace ``None``.
     """
     group_map = context.group_map
+    if group_map.live:
+        # Without a constructor that copies options, an optimizer without weight decay has no such option.
+        return
     optimizer = group_map.training.optim_wrapper.get("optimizer")
     given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
     # Without weight decay in the optimizer, no group has it, or only the groups that the constructor exempts.
