@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from lrdecay_cli.api.arguments import path_of, text_of
 from lrdecay_cli.api.display import with_report
 from lrdecay_cli.api.errors import short_errors
 from lrdecay_cli.api.overrides import CfgOptions, overrides_of
@@ -18,7 +19,6 @@ from lrdecay_cli.domain.finding import CheckResult, Severity
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import Schedule
 from lrdecay_cli.domain.suggestion import Suggestion
-from lrdecay_cli.domain.training import Launch
 
 PathLike = str | os.PathLike[str]
 _Document = TypeVar("_Document", bound=msgspec.Struct)
@@ -72,8 +72,16 @@ def audit(
     from lrdecay_cli.openmmlab.own_registrations import has_own_registrations
     from lrdecay_cli.processes.outcomes import Failure
 
-    source, overrides = os.fspath(config), overrides_of(cfg_options)
-    task = Task(kind="map", source=source, device=device, launch=Launch(gpus, batch_size, auto_scale_lr), cache=cache)
+    source, overrides = path_of(config, "config"), overrides_of(cfg_options)
+    task = Task.of(
+        kind="map",
+        source=source,
+        device=device,
+        gpus=gpus,
+        batch_size=batch_size,
+        auto_scale_lr=auto_scale_lr,
+        cache=cache,
+    )
     if cache and not has_own_registrations():
         cached = task.request(overrides).caching.cached(source)
         if isinstance(cached, Failure):
@@ -101,11 +109,11 @@ def load(path: PathLike, *, config: PathLike | None = None) -> GroupMap:
     from lrdecay_cli.files import read_map
     from lrdecay_cli.files.config_path import is_checkpoint
 
-    source = os.fspath(path)
+    source = path_of(path, "path")
     if is_checkpoint(source):
         from lrdecay_cli.api.tasks import Task, answer
 
-        named_by = None if config is None else os.fspath(config)
+        named_by = None if config is None else path_of(config, "config")
         return _document(answer(Task(kind="map", source=source, named_by=named_by), (), GroupMap).document)
     if config is not None:
         raise LrdecayError("the argument config is allowed only for a checkpoint", where=source, fix="leave out config")
@@ -130,7 +138,7 @@ def is_map_file(source: GroupMap | PathLike) -> bool:
 
     if isinstance(source, GroupMap):
         return False
-    name = os.fspath(source)
+    name = path_of(source, "map")
     return is_map(name) or is_checkpoint(name)
 
 
@@ -171,13 +179,15 @@ def schedule(
     """
     from lrdecay_cli.api.tasks import Task, answer
 
-    task = Task(
+    task = Task.of(
         kind="schedule",
-        source=os.fspath(config),
+        source=path_of(config, "config"),
         iters_per_epoch=iters_per_epoch,
         dataset_size=dataset_size,
         every=every,
-        launch=Launch(gpus, batch_size, auto_scale_lr),
+        gpus=gpus,
+        batch_size=batch_size,
+        auto_scale_lr=auto_scale_lr,
         cache=cache,
     )
     reply = answer(task, overrides_of(cfg_options), Schedule)
@@ -205,7 +215,8 @@ def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: b
     """
     from lrdecay_cli.api.tasks import Task, answer
 
-    reply = answer(Task(kind="suggest", source=os.fspath(config), cache=cache), overrides_of(cfg_options), Suggestion)
+    task = Task.of(kind="suggest", source=path_of(config, "config"), cache=cache)
+    reply = answer(task, overrides_of(cfg_options), Suggestion)
     return with_report(_document(reply.document), reply.report)
 
 
@@ -267,15 +278,17 @@ def dry_run(
     from lrdecay_cli.api.tasks import Task, answer
     from lrdecay_cli.checking.reporting import check_severity
 
-    task = Task(
+    task = Task.of(
         kind="dry-run",
-        source=os.fspath(config),
+        source=path_of(config, "config"),
         iters_per_epoch=iters_per_epoch,
         dataset_size=dataset_size,
-        resume=None if resume is None else str(Path(resume)),
+        resume=None if resume is None else str(Path(path_of(resume, "resume"))),
         steps=steps,
-        fail_on=check_severity(fail_on, "fail_on"),
-        launch=Launch(gpus, batch_size, auto_scale_lr),
+        fail_on=check_severity(text_of(fail_on, "fail_on"), "fail_on"),
+        gpus=gpus,
+        batch_size=batch_size,
+        auto_scale_lr=auto_scale_lr,
     )
     reply = answer(task, overrides_of(cfg_options), DryRun)
     run = with_report(_document(reply.document), reply.report)

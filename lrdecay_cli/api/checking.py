@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
+from lrdecay_cli.api.arguments import names_of, path_of, text_of
 from lrdecay_cli.api.building import as_map, is_map_file
 from lrdecay_cli.api.errors import short_errors
 from lrdecay_cli.api.overrides import overrides_of
@@ -19,8 +20,8 @@ from lrdecay_cli.domain.group_map import GroupMap
 def check(
     group_map: GroupMap | str | os.PathLike[str],
     *,
-    select: Iterable[str] = (),
-    ignore: Iterable[str] = (),
+    select: str | Iterable[str] = (),
+    ignore: str | Iterable[str] = (),
     fail_on: Severity = "error",
     baseline: GroupMap | str | os.PathLike[str] | None = None,
     settings: str | os.PathLike[str] | None = None,
@@ -36,7 +37,7 @@ def check(
     Args:
         group_map: a map from :func:`audit` or :func:`audit_optimizer`, or the path of an exported map, a
             checkpoint or a config to build.
-        select: rules to run, by code, by the start of a code, or by name; all rules if empty.
+        select: rule or rules to run, by code, by the start of a code, or by name; all rules if empty.
         ignore: rules not to run, in the same forms. If ``select`` names the same rule, the longer code or name wins.
         fail_on: the lowest severity that :meth:`CheckResult.failing` returns.
         baseline: a map, the file of a baseline, or a folder of baselines as for ``lrdecay check --baseline``. Every
@@ -62,13 +63,14 @@ def check(
 
     parsed = Settings()
     if settings is not None:
-        path = os.fspath(settings)
+        path = path_of(settings, "settings")
         found = parse_settings(read_bytes(path), path)
         if found is None:
             raise LrdecayError("the settings file has no table [tool.lrdecay]", where=path)
         parsed = found
     # What is wrong with these is reported before a config is built.
-    rules, severity = chosen_rules(select, ignore), check_severity(fail_on)
+    rules = chosen_rules(names_of(select, "select"), names_of(ignore, "ignore"))
+    severity = check_severity(text_of(fail_on, "fail_on"))
     judged = as_map(group_map)
     config = judged.config.path
     baselines = {}
@@ -81,7 +83,9 @@ def check(
         )
     elif baseline is not None:
         baselines[config] = find_baseline(
-            str(Path(baseline)), judged, "" if isinstance(group_map, GroupMap) else os.fspath(group_map)
+            str(Path(path_of(baseline, "baseline"))),
+            judged,
+            "" if isinstance(group_map, GroupMap) else os.fspath(group_map),
         )
     # The config of a map file may have changed since, and a live optimizer has none.
     built = judged is group_map or not is_map_file(group_map)

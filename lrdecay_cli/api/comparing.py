@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lrdecay_cli.api.arguments import names_of, number_of, path_of, text_of
 from lrdecay_cli.api.building import PathLike, as_map, is_map_file
 from lrdecay_cli.api.display import with_report
 from lrdecay_cli.api.errors import short_errors
@@ -24,7 +25,7 @@ def diff(
     after: GroupMap | PathLike,
     *,
     rtol: float = 0.0,
-    only: Sequence[str] | None = None,
+    only: str | Sequence[str] | None = None,
     by: str = "parameter",
 ) -> Difference:
     """Return the differences between two group maps, parameter by parameter.
@@ -49,9 +50,10 @@ def diff(
     from lrdecay_cli.analysis.comparing.parts import check_grouping
     from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
 
-    aspects, grouping = check_aspects(only, rtol), check_grouping(by)
+    aspects = check_aspects(None if only is None else names_of(only, "only"), number_of(rtol, "rtol"))
+    grouping = check_grouping(text_of(by, "by"))
     maps = _both(before, after)
-    sources = [side.config.path if isinstance(side, GroupMap) else os.fspath(side) for side in (before, after)]
+    sources = [side.config.path if isinstance(side, GroupMap) else path_of(side, "map") for side in (before, after)]
     result = comparison(
         maps[0],
         maps[1],
@@ -85,7 +87,7 @@ def explain(
         source: a map, or the path of a config, an exported map or a checkpoint.
         parameter: what to explain: the name of a parameter, module or group, a glob, or a list of these.
         why_not: a name or glob. The explanation shows why the parameters that match it are not in ``group``.
-        group: name of the group for ``why_not``.
+        group: the group for ``why_not``: its name, or a parameter or module in it.
         cfg_options: overrides of a config, as for :func:`audit`.
 
     Raises:
@@ -93,7 +95,10 @@ def explain(
     """
     from lrdecay_cli.analysis.explaining.report import check_question, explanation
 
-    patterns = (parameter,) if isinstance(parameter, str) else tuple(parameter)
+    patterns = names_of(parameter, "parameter")
+    for name, value in (("why_not", why_not), ("group", group)):
+        if value is not None:
+            text_of(value, name)
     check_question(patterns, why_not, group)
     group_map = as_map(source, cfg_options=cfg_options)
     result = explanation(group_map, patterns, unlike=why_not, group=group, origins=_origins(source, cfg_options))
@@ -108,7 +113,7 @@ def _both(before: GroupMap | PathLike, after: GroupMap | PathLike) -> list[Group
     from lrdecay_cli.app.requests.sources import is_text_baseline
     from lrdecay_cli.checking.baselines import compared_baseline
 
-    paths = ["" if isinstance(side, GroupMap) else os.fspath(side) for side in (before, after)]
+    paths = ["" if isinstance(side, GroupMap) else path_of(side, "map") for side in (before, after)]
     match [is_text_baseline(path) for path in paths]:
         case [True, False]:
             other = as_map(after)

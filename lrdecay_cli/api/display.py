@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lrdecay_cli.api.arguments import path_of
 from lrdecay_cli.domain.display import Displayed
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult
@@ -97,7 +98,7 @@ def save(group_map: GroupMap, path: str | os.PathLike[str]) -> None:
     """Write a group map to a JSON file."""
     from lrdecay_cli.files.writing import to_json, write_text
 
-    place = Path(path)
+    place = Path(path_of(path, "path"))
     if place.suffix != ".json":
         file = place.with_suffix(".json")
         fix = f"save the map as {file}; for the text form, run lrdecay baseline {file} -o {place}"

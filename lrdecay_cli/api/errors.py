@@ -16,7 +16,8 @@ _Returned = TypeVar("_Returned")
 def short_errors(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
     """Return ``function`` with shorter tracebacks: an LrdecayError shows the caller's line but no lines of lrdecay.
 
-    ``LRDECAY_TRACEBACK=1`` keeps the full traceback. An internal error always keeps it.
+    ``LRDECAY_TRACEBACK=1`` keeps the full traceback. An internal error always keeps it. An error about an option of the
+    command, such as ``--fail-on``, names the argument instead: ``fail_on``.
     """
 
     @functools.wraps(function)
@@ -29,6 +30,8 @@ def short_errors(function: Callable[_Arguments, _Returned]) -> Callable[_Argumen
             if os.environ.get("LRDECAY_TRACEBACK", "0") not in ("", "0") or isinstance(error, InternalError):
                 raise
             short = error
+            if error.where.startswith("--"):
+                short = error.at(error.where.removeprefix("--").replace("-", "_"))
         raise short.with_traceback(None) from None
 
     return call

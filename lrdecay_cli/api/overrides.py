@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lrdecay_cli.api.arguments import names_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.overrides import TypedOverride
 
@@ -31,7 +32,7 @@ def overrides_of(cfg_options: CfgOptions | None) -> tuple[str, ...]:
         )
     if isinstance(cfg_options, Mapping):
         return tuple(each for key, value in cfg_options.items() for each in _flat(str(key), value))
-    return tuple(cfg_options or ())
+    return names_of(cfg_options or (), "cfg_options")
 
 
 def _flat(key: str, value: Any) -> Iterator[str]:

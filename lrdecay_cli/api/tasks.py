@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -21,11 +21,14 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult
 from lrdecay_cli.domain.overrides import TypedOverride
 from lrdecay_cli.domain.report import Report
-from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch
+from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.openmmlab.own_registrations import has_own_registrations
 from lrdecay_cli.processes.outcomes import Failure
 
 Document = TypeVar("Document", bound=msgspec.Struct)
+
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,16 +42,31 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     typed: tuple[tuple[str, str], ...] = ()
     """For each :class:`TypedOverride`: the config key, and the value as a Python literal."""
     device: str = "cpu"
-    launch: Launch = PLAIN_LAUNCH
+    gpus: Positive | None = None
+    batch_size: Positive | None = None
+    auto_scale_lr: bool = False
     cache: bool = True
     named_by: str | None = None
     """The config or exported map with the parameter names of a checkpoint."""
-    iters_per_epoch: int | None = None
-    dataset_size: int | None = None
-    every: int | None = None
+    iters_per_epoch: Positive | None = None
+    dataset_size: Positive | None = None
+    every: Positive | None = None
     resume: str | None = None
-    steps: int = 3
+    steps: Positive = 3
     fail_on: str = "error"
+
+    @classmethod
+    def of(cls, **fields: Any) -> Task:
+        """Return the task with these fields.
+
+        Raises:
+            LrdecayError: the type of a field is wrong, or a number is below 1.
+        """
+        try:
+            return msgspec.convert(fields, cls)
+        except msgspec.ValidationError as error:
+            problem, _, place = str(error).replace("null", "None").partition(" - at `$.")
+            raise LrdecayError(f"{problem[:1].lower()}{problem[1:]}", where=place.rstrip("`")) from error
 
     def overrides(self) -> tuple[str, ...]:
         """Return all overrides: first ``key=text``, then each :class:`TypedOverride`."""
@@ -63,7 +81,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
             exact=False,
             no_cache=not self.cache,
             named_by=self.named_by,
-            launch=self.launch,
+            launch=Launch(self.gpus, self.batch_size, self.auto_scale_lr),
         )
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -83,6 +84,49 @@ def test_errors_have_one_line(tmp_path: Path) -> None:
             call()
     with pytest.raises(AttributeError, match="no attribute 'inspect'"):
         lrdecay_cli.inspect  # noqa: B018
+
+
+ARGUMENTS: dict[str, Any] = {
+    "config: an object of type NoneType is not a path": lambda: lrdecay_cli.audit(None),  # type: ignore[arg-type]
+    "config: 'x\\x00y' is not a path": lambda: lrdecay_cli.audit("x\0y"),
+    "config: an object of type int is not": lambda: lrdecay_cli.schedule(3),  # type: ignore[arg-type]
+    "path: an object of type NoneType": lambda: lrdecay_cli.load(None),  # type: ignore[arg-type]
+    "path: an object of type int": lambda: decay_map().save(3),  # type: ignore[arg-type]
+    "map: an object of type int": lambda: lrdecay_cli.diff(decay_map(), 3),  # type: ignore[arg-type]
+    "baseline: an object of type int": lambda: lrdecay_cli.check(decay_map(), baseline=3),  # type: ignore[arg-type]
+    "settings: an object of type int": lambda: lrdecay_cli.check(decay_map(), settings=3),  # type: ignore[arg-type]
+    "resume: an object of type int": lambda: lrdecay_cli.dry_run("a.py", resume=3),  # type: ignore[arg-type]
+    "gpus: expected `int` >= 1": lambda: lrdecay_cli.audit("a.py", gpus=0),
+    "batch_size: expected `int | None`, got `str`": lambda: lrdecay_cli.audit("a.py", batch_size="x"),  # type: ignore[arg-type]
+    "device: expected `str`, got `None`": lambda: lrdecay_cli.audit("a.py", device=None),  # type: ignore[arg-type]
+    "every: expected `int` >= 1": lambda: lrdecay_cli.schedule("a.py", every=0),
+    "iters_per_epoch: expected `int` >= 1": lambda: lrdecay_cli.schedule("a.py", iters_per_epoch=0),
+    "steps: expected `int`, got `str`": lambda: lrdecay_cli.dry_run("a.py", steps="x"),  # type: ignore[arg-type]
+    "select: 3 is not a list of names": lambda: lrdecay_cli.check(decay_map(), select=3),  # type: ignore[arg-type]
+    "select: 3 is not a string": lambda: lrdecay_cli.check(decay_map(), select=[3]),  # type: ignore[list-item]
+    "select: no rule 'LRD999'": lambda: lrdecay_cli.check(decay_map(), select="LRD999"),
+    "fail_on: None is not a string": lambda: lrdecay_cli.check(decay_map(), fail_on=None),  # type: ignore[arg-type]
+    "fail_on: unknown severity 'fatal'": lambda: lrdecay_cli.check(decay_map(), fail_on="fatal"),  # type: ignore[arg-type]
+    "only: no aspect 'scale'": lambda: lrdecay_cli.diff(decay_map(), decay_map(), only="scale"),
+    "by: None is not a string": lambda: lrdecay_cli.diff(decay_map(), decay_map(), by=None),  # type: ignore[arg-type]
+    "rtol: 'x' is not a number": lambda: lrdecay_cli.diff(decay_map(), decay_map(), rtol="x"),  # type: ignore[arg-type]
+    "cfg_options: 3 is not a list": lambda: lrdecay_cli.audit("a.py", cfg_options=3),  # type: ignore[arg-type]
+    "parameter: 3 is not a list": lambda: lrdecay_cli.explain(decay_map(), 3),  # type: ignore[arg-type]
+    "group: 3 is not a string": lambda: lrdecay_cli.explain(decay_map(), why_not="a", group=3),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("error", ARGUMENTS)
+def test_an_error_names_the_argument(error: str) -> None:
+    with pytest.raises(LrdecayError) as raised:
+        ARGUMENTS[error]()
+    assert raised.value.line().startswith(error)
+
+
+def test_a_single_name_is_a_list_of_one() -> None:
+    (finding,) = lrdecay_cli.check(decay_map(wrong=True), select="LRD301", ignore="LRD7").findings
+    assert finding.code == "LRD301"
+    assert lrdecay_cli.diff(decay_map(), decay_map(lr=0.2), only="weight_decay").identical
 
 
 def test_importing_it_imports_nothing() -> None:

@@ -20,7 +20,7 @@ NAMES = {name: getattr(lrdecay_cli, name) for name in lrdecay_cli.__all__}
 
 def test_the_table_has_every_name() -> None:
     assert {name for name, _ in ROWS} == {*lrdecay_cli.__all__} - {"__version__"}
-    assert {*lrdecay_cli.__all__} <= {*dir(lrdecay_cli)}
+    assert dir(lrdecay_cli) == sorted(lrdecay_cli.__all__)
     for name, code in ROWS:
         assert name in code or name in ("GroupMap", "CheckResult")
 

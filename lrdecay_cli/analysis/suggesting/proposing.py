@@ -60,6 +60,8 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
         LrdecayError: the model has no backbone for layer decay, or the config has several optimizers.
     """
     where = group_map.config.path
+    if group_map.live:
+        raise LrdecayError("suggest needs a config; this map is of a running optimizer", where=where)
     if len(group_map.optimizer.types) > 1 or "optimizer" not in group_map.training.optim_wrapper:
         raise LrdecayError("the config has several optimizers; suggest supports only one", where=where)
     prefix = backbone_prefix(group_map)
