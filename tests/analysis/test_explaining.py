@@ -170,7 +170,8 @@ def test_a_group_is_also_named_by_what_is_in_it() -> None:
     chosen = select(found, "backbone.norm3")
     named, by_member, by_module = (
         why_not(found, Explainer(found), chosen, name)
-        for name in ("layer_6_no_decay", "backbone.stages.3.0.norm.weight", "backbone.stages.3.0.norm")
+        # The whole module is in two groups. The one without weight decay is more similar to a norm.
+        for name in ("layer_6_no_decay", "backbone.stages.3.0.norm.weight", "backbone.stages.3.0")
     )
     assert named == by_member == by_module
     assert named[0].not_in == "layer_6_no_decay"
@@ -203,14 +204,6 @@ def test_a_name_that_no_option_reaches_gets_the_scale_of_a_constructor_that_know
         (
             {"patterns": (), "unlike": "head", "group": "layer_6_deca"},
             "--group: no group, parameter or module 'layer_6_deca'; did you mean",
-        ),
-        (
-            {"patterns": (), "unlike": "head", "group": "backbone.downsample_layers.0"},
-            "--group: 'backbone.downsample_layers.0' is in 2 groups; give layer_0_decay or layer_0_no_decay",
-        ),
-        (
-            {"patterns": (), "unlike": "head", "group": "backbone"},
-            "--group: 'backbone' is in 24 groups; give one of layer_0_decay … layer_11_decay; lrdecay inspect lists",
         ),
         ({"patterns": (), "unlike": "hed", "group": "layer_6_decay"}, "--why-not: no parameter or group matches 'hed'"),
         (

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import torch
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, OneCycleLR, SequentialLR
 from torch.optim.swa_utils import SWALR, AveragedModel
@@ -179,6 +180,15 @@ def test_the_order_of_lrs_without_a_backbone(lrs: list[int], heads: list[int], m
     groups = [{"params": layer.parameters(), "lr": lr * 1e-6, "weight_decay": 0.0} for layer, lr in layers]
     found = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups, lr=0.1))
     assert [f.message for f in lrdecay_cli.check(found).findings if f.code == "LRD205"] == [message][: bool(message)]
+
+
+def test_a_sharded_model_keeps_the_name_of_its_class() -> None:
+    """The name is part of the path of a baseline."""
+    model = Toy()
+    # As fully_shard of torch 2.13 does it, which needs a process group.
+    model.__class__ = type("FSDPToy", (FSDPModule, Toy), {})
+    found = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups_of(model), lr=0.1))
+    assert (found.config.path, found.model.type) == ("Toy", "Toy")
 
 
 def test_a_moving_average_need_not_be_in_a_group() -> None:

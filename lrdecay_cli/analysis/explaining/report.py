@@ -22,7 +22,7 @@ from lrdecay_cli.domain.origins import Option
 from lrdecay_cli.domain.report import Note, Report, Result
 from lrdecay_cli.origins import ConfigOrigins
 from lrdecay_cli.origins.of_maps import OPTIMIZER, PARAMWISE, WRAPPER
-from lrdecay_cli.text.counting import count
+from lrdecay_cli.text.counting import count, listed
 
 
 def check_question(patterns: Sequence[str], unlike: str | None, group: str | None) -> None:
@@ -154,8 +154,13 @@ def _unread(options: Mapping[str, Any], reads: frozenset[str], prefix: str) -> I
 
 def _notes(group_map: GroupMap, never_read: Sequence[str], partings: Sequence[WhyNot]) -> Iterator[Note]:
     for item in partings:
+        group = group_map.group(item.not_in)
         if not item.partings:
             yield Note(f"not in {item.not_in}: {item.verdict}", "info", item.patterns)
+        elif not group.named and len(group.parameters) == 1:
+            # mmengine's default constructor.
+            rest = f"no option moves other tensors into {item.not_in}, but lr and weight decay can become equal"
+            yield Note(f"the constructor creates one group for each tensor: {rest}", "info", item.patterns)
     if never_read:
         lines = (f"{path}{_why_unread(group_map, path)}" for path in never_read)
         yield Note(f"options never read by {group_map.constructor.type}", "warning", tuple(lines))
@@ -189,5 +194,5 @@ def _summary(explanations: Sequence[Explanation], partings: Sequence[WhyNot]) ->
     lines = [f"{count(total, 'tensor')} explained: {', '.join(parts)}"] if explanations else []
     if partings:
         tensors = _tensors(partings)
-        lines.append(f"{count(tensors, 'tensor')} not in {partings[0].not_in}")
+        lines.append(f"{count(tensors, 'tensor')} not in {listed(dict.fromkeys(item.not_in for item in partings))}")
     return "; ".join(lines)

@@ -34,6 +34,9 @@ _OUTSIDE = {
 def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor], name: str) -> list[WhyNot]:
     """Compare each tensor outside a group with the group's most similar members.
 
+    A module may be in several groups, for example in one with weight decay and one without. Each tensor is then
+    compared with the most similar of these groups.
+
     Args:
         group_map: the map with the tensors.
         explainer: explains tensors of this map.
@@ -41,48 +44,48 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
         name: the group, or a parameter or module in it.
 
     Raises:
-        LrdecayError: the group does not exist or is empty, the module is in several groups, or all chosen tensors are
-            already in the group.
+        LrdecayError: the group does not exist or is empty, or all chosen tensors are already in the group.
     """
-    group = _group(group_map, name)
-    held = [tensor for tensor in group_map.memberships() if tensor.group is group]
-    inside = {tensor.name for tensor in held}
+    groups = _groups(group_map, name)
+    held = {group.name: [tensor for tensor in group_map.memberships() if tensor.group is group] for group in groups}
+    inside = {tensor.name for tensors in held.values() for tensor in tensors}
     others = [tensor for tensor in chosen if tensor.name not in inside]
     if not others:
         raise LrdecayError(
-            f"all parameters that match the pattern are already in {group.name}",
+            f"all parameters that match the pattern are already in {groups[0].name if len(groups) == 1 else name}",
             where="--why-not",
             fix="give the pattern without --why-not and --group to explain the parameters",
         )
-    members = explainer.explain(held)
-    if not members:
-        raise LrdecayError(f"the group {group.name} is empty, so there is nothing to compare with", where="--group")
+    members = {name: explainer.explain(tensors) for name, tensors in held.items()}
+    if not any(members.values()):
+        raise LrdecayError(f"the group {name} is empty, so there is nothing to compare with", where="--group")
     spec = constructor_of(group_map)
     ours = _scales_of_ours(group_map, spec)
     alike: dict[bytes, list[WhyNot]] = {}
     for explanation in explainer.explain(others):
-        item = _against(explanation, members, group, _advice(explanation, spec, ours))
-        alike.setdefault(msgspec.json.encode((item.nearest, item.partings, item.verdict)), []).append(item)
+        advice = _advice(explanation, spec, ours)
+        compared = [_against(explanation, members[group.name], group, advice) for group in groups if held[group.name]]
+        item = min(compared, key=lambda each: len(each.partings))
+        shared = (item.not_in, item.nearest, item.partings, item.verdict)
+        alike.setdefault(msgspec.json.encode(shared), []).append(item)
     together = []
     for several in alike.values():
         names = tuple(dict.fromkeys(parameter for item in several for parameter in item.parameters))
-        groups = tuple(dict.fromkeys(held for item in several for held in item.groups))
+        found = tuple(dict.fromkeys(group for item in several for group in item.groups))
         patterns = explainer.patterns(names)
-        together.append(msgspec.structs.replace(several[0], patterns=patterns, parameters=names, groups=groups))
+        together.append(msgspec.structs.replace(several[0], patterns=patterns, parameters=names, groups=found))
     return together
 
 
-def _group(group_map: GroupMap, name: str) -> ParameterGroup:
-    """Return the group with this name, or the group of the parameter or module with this name."""
+def _groups(group_map: GroupMap, name: str) -> list[ParameterGroup]:
+    """Return the group with this name, or the groups of the parameter or module with this name."""
     for group in group_map.groups:
         if group.name == name:
-            return group
+            return [group]
     tensors = [tensor for tensor in group_map.memberships() if name_matches(tensor.name, name)]
     holding = {tensor.group.name: tensor.group for tensor in tensors if tensor.group is not None}
-    if len(holding) == 1:
-        return next(iter(holding.values()))
     if holding:
-        raise LrdecayError(f"{name!r} is in {len(holding)} groups", where="--group", fix=_one_of(list(holding)))
+        return list(holding.values())
     if tensors:
         raise LrdecayError(f"{name!r} is in no group", where="--group")
     names = [group.name for group in group_map.groups]
@@ -203,7 +206,8 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
     in_the_way = ours is not None and (theirs is None or (met is not None and met.outcome in ("overridden", "skipped")))
     if ours is not None and in_the_way:
         # Only an option of the config can be removed.
-        removable = f"; or remove {ours.rule} from the config" if ours.basis in ("custom_key", "option") else ""
+        is_set = ours.basis in ("custom_key", "option")
+        removable = f"; or remove {ours.rule} from the config, so that the next matching rule decides" if is_set else ""
         return f"the parameter must not {ours.premise or ours.condition}{removable}"
     if theirs is None or (ours is not None and ours.rule == theirs.rule):
         return f"the parameter's name would have to be like {', '.join(there.patterns)}"
