@@ -175,7 +175,8 @@ def lr_underflow(context: RuleContext) -> Iterator[Fault]:
     """A learning rate is so small that its updates vanish in rounding.
 
     A step of Adam is about as large as the lr. In single precision, a step below about 1e-9 does not change a weight of
-    0.02. In half precision, even steps that are thousands of times larger change nothing.
+    0.02. In half precision, even steps that are thousands of times larger change nothing. A group map does not record
+    the precision of parameters, so LRD307 assumes single precision.
 
     An lr becomes too small through layer decay over many layers, or if several factors multiply the lr. Raise the decay
     rate, or freeze layers that should not train.
