@@ -213,9 +213,12 @@ def optimizers_of(given: Any) -> Given:
 
 
 def _is_scheduler(value: Any) -> bool:
-    """True for a scheduler of torch, timm or accelerate. False for a class, and for an optimizer wrapper."""
-    steps = callable(getattr(value, "step", None)) and not isinstance(value, type)
-    return steps and any(hasattr(value, name) for name in ("get_last_lr", "step_update", "scheduler"))
+    """True for a scheduler of torch, timm or accelerate. False for an optimizer, and for a wrapper of an optimizer."""
+    return _can_step(value) and any(hasattr(value, name) for name in ("get_last_lr", "step_update", "scheduler"))
+
+
+def _can_step(value: Any) -> bool:
+    return callable(getattr(value, "step", None)) and not isinstance(value, type)
 
 
 def _without_wrappers(optimizer: Any) -> Any:
@@ -249,7 +252,8 @@ def _each_scheduler(schedulers: Any, interval: str) -> Iterator[Scheduled]:
         # Lightning's LRSchedulerConfig, and accelerate's wrapper of a scheduler.
         yield from _each_scheduler(inner, str(getattr(schedulers, "interval", interval)))
     elif schedulers is not None:
-        if not _is_scheduler(schedulers):
+        # A class of the program need not be like torch's schedulers.
+        if not _can_step(schedulers):
             raise LrdecayError(
                 f"an object of type {type(schedulers).__name__} is no scheduler",
                 where="schedulers",

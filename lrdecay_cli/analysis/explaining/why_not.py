@@ -56,7 +56,7 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
             where="--why-not",
             fix="give the pattern without --why-not and --group to explain the parameters",
         )
-    members = {name: explainer.explain(tensors) for name, tensors in held.items()}
+    members = {group_name: explainer.explain(tensors) for group_name, tensors in held.items()}
     if not any(members.values()):
         raise LrdecayError(f"the group {name} is empty, so there is nothing to compare with", where="--group")
     spec = constructor_of(group_map)
