@@ -31,6 +31,7 @@ from lrdecay_cli.rules.fixes import (
     our_fix,
     our_settings,
     plain_number,
+    spelling_fix,
     without_the_bases,
 )
 from lrdecay_cli.rules.registry import Example, Fault, default_with, part_with, rule

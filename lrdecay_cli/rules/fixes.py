@@ -7,7 +7,16 @@ from typing import Any
 
 from lrdecay_cli.constructors import OURS, ours_beside, rate_given
 from lrdecay_cli.decay.families import BACKBONE_PREFIX
-from lrdecay_cli.domain.fix import Edit, Fix, append_to, delete_option, imports_with, set_option
+from lrdecay_cli.domain.fix import (
+    Edit,
+    Fix,
+    Keys,
+    append_to,
+    delete_option,
+    imports_with,
+    rename_option,
+    set_option,
+)
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
 from lrdecay_cli.text.counting import listed
 from lrdecay_cli.text.python_source import as_python, assignments
@@ -27,6 +36,42 @@ def key_option(key: str, setting: str = "") -> str:
     """
     path = f"{PARAMWISE}.custom_keys" + (f".{key}" if key.isidentifier() else f"[{key!r}]")
     return f"{path}.{setting}" if setting else path
+
+
+def spelling_fix(
+    context: RuleContext, option: Keys, name: str, settings: Mapping[str, Any], *, question: str
+) -> tuple[str, Sequence[Edit | Fix]]:
+    """Return a fix that corrects the name of an option, as text and as edits.
+
+    If the correct name is inherited from a base config, the value of the misspelt option overrides the inherited value.
+    If the config itself sets both names to different values, the user has to choose one value.
+
+    Args:
+        context: the map of the current config.
+        option: the path of the misspelt option, below ``paramwise_cfg``.
+        name: the correct name, which replaces the last key of the path.
+        settings: the dict that contains the misspelt option.
+        question: the text of the fix if the correct name is not set.
+    """
+    wrong, right = str(option[-1]), (*option[:-1], name)
+    if name not in settings:
+        return question, [rename_option(option, name)]
+    value, present = settings[wrong], settings[name]
+    if value == present:
+        return f"remove {wrong}: {name} already has the same value", [delete_option(option)]
+    renamed = (delete_option(option), *_set_entries(right, value))
+    given, other = (f"{name}{'' if isinstance(each, Mapping) else f'={as_python(each)}'}" for each in (value, present))
+    if ".".join(map(str, right)).removeprefix(f"{PARAMWISE}.") in context.group_map.training.inherited:
+        return f"rename {wrong}: {given} then overrides {other} of the base config", renamed
+    fixes = [Fix(edits=(delete_option(option),), automatic=False), Fix(edits=renamed, automatic=False)]
+    return f"remove {wrong}, or rename it: {given} instead of {other}", fixes
+
+
+def _set_entries(option: Keys, value: Any) -> tuple[Edit, ...]:
+    """Return edits that set an option. If the value is a dict, they set its entries and keep other entries."""
+    if isinstance(value, Mapping) and value:
+        return tuple(edit for key, inner in value.items() for edit in _set_entries((*option, key), inner))
+    return (set_option(option, value),)
 
 
 def _describe_keys(

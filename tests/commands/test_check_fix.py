@@ -116,6 +116,66 @@ def test_an_option_that_an_earlier_fix_removes_needs_no_fix(project: Path) -> No
     assert "fixed LRD401" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right", "fix"),
+    [
+        (
+            "decay_rat=0.8",
+            "decay_rate=0.8",
+            "rename decay_rat: decay_rate=0.8 then overrides decay_rate=0.7 of the base",
+        ),
+        ("layer_decay_rate=0.8", "decay_rate=0.8", "rename layer_decay_rate: decay_rate=0.8 then overrides"),
+        ("decay_rat=0.7", "", "remove decay_rat: decay_rate already has the same value"),
+        (
+            "decay_rate=0.9, decay_rat=0.8",
+            None,
+            "remove decay_rat, or rename it: decay_rate=0.8 instead of decay_rate=",
+        ),
+        (
+            "custom_keys=dict(head=dict(lr_mul=5.0))",
+            "custom_keys=dict(head=dict(lr_mult=5.0))",
+            "rename lr_mul: lr_mult=",
+        ),
+        ("custom_key=dict(head=dict(lr_mult=5.0))", "custom_keys=dict(head=dict(lr_mult=5.0))", "rename custom_key: "),
+    ],
+)
+def test_a_misspelt_option_overrides_the_inherited_one(wrong: str, right: str | None, fix: str, project: Path) -> None:
+    if "custom_key" in wrong:
+        with (project / "base.py").open("a") as base:
+            base.write(
+                "optim_wrapper['constructor'] = 'DefaultOptimWrapperConstructor'\n"
+                "optim_wrapper['paramwise_cfg'] = dict(custom_keys=dict(head=dict(lr_mult=2.0)))\n"
+            )
+    config = project / "config.py"
+    text = "_base_ = 'base.py'\noptim_wrapper = dict(paramwise_cfg=dict({}))\n"
+    config.write_text(text.format(wrong))
+    done = lrdecay("check", "config.py", "--select", "LRD501,LRD503,LRD504", cwd=project)
+    assert f"fix     {fix}" in done.out
+    lrdecay("check", "config.py", "--select", "LRD501,LRD503,LRD504", "--fix", cwd=project)
+    assert config.read_text() == text.format(wrong if right is None else right)
+
+
+SCHEDULERS = (
+    "dict(type='LinearLR', start_factor=0.001, by_epoch={}, end=5)",
+    "dict(type='CosineAnnealingLR', T_max=12, eta_min=1e-5, by_epoch={}, end=12)",
+    "dict(type='MultiStepLR', milestones=[8, 11], by_epoch=True, end=12)",
+)
+
+
+@pytest.mark.parametrize(
+    ("schedulers", "fixed"), [(SCHEDULERS[:2], 2), pytest.param(SCHEDULERS, 0, id="an overlap with the third")]
+)
+def test_all_schedulers_of_a_list_are_fixed_or_none(schedulers: tuple[str, ...], fixed: int, project: Path) -> None:
+    """With the warm-up alone in epochs, the peak lr of the second list would be 98 times the configured lr."""
+    config = project / "config.py"
+    text = f"_base_ = 'base.py'\nparam_scheduler = [{', '.join(schedulers)}]\n"
+    config.write_text(text.format(False, False))
+    done = lrdecay("check", "config.py", "--fix", "--select", "LRD606,LRD608", cwd=project)
+    assert config.read_text() == text.format(bool(fixed), bool(fixed))
+    assert f"fixed {fixed} findings" in done.err
+    assert done.err.count("not fixed: LRD608") == 2 - fixed
+
+
 def test_unfixable_findings_are_reported_and_remain(project: Path) -> None:
     (project / "other").mkdir()
     done = lrdecay("check", "../config.py", "--fix", "--fail-on", "warning", cwd=project / "other")

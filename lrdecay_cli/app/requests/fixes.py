@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -45,6 +46,10 @@ class NotFixed(msgspec.Struct, frozen=True):
 
     finding: Finding
     reason: str
+
+
+Batch = list[Applied]
+"""Fixes that are applied together or not at all."""
 
 
 class FixPlan(msgspec.Struct, frozen=True):
@@ -88,7 +93,8 @@ def plan_fixes(result: CheckResult, request: Request, check_options: CheckOption
 
     Each fix is tested first: lrdecay edits the loaded config, builds it again and runs the rules. The fix is used only
     if its finding disappears and no new finding with a severity above ``info`` appears. With ``--isolate`` this test is
-    skipped, because it would run the config in this process.
+    skipped, because it would run the config in this process. Fixes of one rule for several schedulers of one list are
+    used together or not at all.
     """
     wanted: dict[str, list[Finding]] = {}
     left: list[NotFixed] = []
@@ -100,26 +106,26 @@ def plan_fixes(result: CheckResult, request: Request, check_options: CheckOption
                 wanted.setdefault(finding.config, []).append(finding)
             else:
                 left.append(NotFixed(finding, "only configs can be edited"))
-    chosen: dict[str, list[Applied]] = {}
+    chosen: dict[str, list[Batch]] = {}
     for config, findings in wanted.items():
         if request.isolated:
-            chosen[config] = [Applied(finding, _automatic(finding)[0]) for finding in findings]
+            together = _together(findings)
+            chosen[config] = [[Applied(finding, _automatic(finding)[0]) for finding in each] for each in together]
             continue
         chosen[config], failed = _Trial(config, result, request, check_options).chosen(findings)
         left += failed
     planner = Planner(
-        {config: [each.fix for each in several] for config, several in chosen.items()}
+        {config: [each.fix for batch in batches for each in batch] for config, batches in chosen.items()}
         | {checked.config: [] for checked in result.checked if checked.config not in chosen},
         Project(),
         request.cfg_options,
     )
     applied: list[Applied] = []
-    for several in chosen.values():
-        for each in several:
-            if reason := _refusal(planner, each):
-                left.append(NotFixed(each.finding, reason))
-            else:
-                applied.append(each)
+    for batch in chain.from_iterable(chosen.values()):
+        if reason := _refusal(planner, batch):
+            left += [NotFixed(each.finding, reason) for each in batch]
+        else:
+            applied += batch
     changed = planner.changed
     return FixPlan(tuple(applied), tuple(left), {path: planner.before[path] for path in changed}, changed)
 
@@ -142,16 +148,34 @@ def print_lines(lines: Sequence[str]) -> None:
         print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201
 
 
-def _refusal(planner: Planner, wanted: Applied) -> str:
+def _refusal(planner: Planner, batch: Batch) -> str:
+    """Edit the texts with all fixes of a batch. Return an empty text, or why a fix is refused; no text then changes."""
+    state = planner.state()
     try:
-        planner.fix(wanted.finding.config, wanted.fix)
+        for each in batch:
+            planner.fix(each.finding.config, each.fix)
     except Refused as error:
+        planner.restore(state)
         return str(error)
     return ""
 
 
 def _automatic(finding: Finding) -> list[Fix]:
     return [fix for fix in finding.fixes if fix.automatic]
+
+
+def _together(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Return the findings in lists. The fixes of a list are applied together or not at all.
+
+    A list contains the findings of one rule about the schedulers of one list in the config. If a fix changed only some
+    of these schedulers, for example only the unit of the warm-up, the schedulers would no longer fit each other.
+    """
+    lists: dict[object, list[Finding]] = {}
+    for finding in findings:
+        place, index, _ = finding.option.partition("[")
+        of_schedulers = index and place.partition(".")[0] == "param_scheduler"
+        lists.setdefault((finding.code, place) if of_schedulers else finding.fingerprint, []).append(finding)
+    return [*lists.values()]
 
 
 _MOST_ROUNDS = 3
@@ -175,40 +199,42 @@ class _Trial:
         self.config, self.request, self.check_options = config, request, check_options
         self.before = [finding for finding in result.findings if finding.config == config]
 
-    def chosen(self, findings: Sequence[Finding]) -> tuple[list[Applied], list[NotFixed]]:
+    def chosen(self, findings: Sequence[Finding]) -> tuple[list[Batch], list[NotFixed]]:
         """Return the fixes that pass the test, and the findings without such a fix.
 
         A fix passes if it removes its finding and causes no new finding. Findings are tried one after another, because
         an earlier fix may also remove a later finding.
         """
-        kept: list[Applied] = []
+        kept: list[Batch] = []
         left: list[NotFixed] = []
         remaining: Mapping[str, Finding] = {finding.fingerprint: finding for finding in findings}
-        for fingerprint in [*remaining]:
-            if fingerprint not in remaining:
-                continue
+        for several in _together(findings):
             # With the earlier fixes applied the finding's numbers and its fix may differ.
-            finding = remaining[fingerprint]
+            now = [remaining[each.fingerprint] for each in several if each.fingerprint in remaining]
             reasons = []
-            for fix in _automatic(finding):
-                accepted, verdict = self._tested([*kept, Applied(finding, fix)])
+            for fixes in zip(*map(_automatic, now), strict=False):
+                batch = [Applied(finding, fix) for finding, fix in zip(now, fixes, strict=True)]
+                accepted, verdict = self._tested([*chain.from_iterable(kept)], batch)
                 if not verdict.objection:
-                    kept, remaining = accepted, verdict.remaining
+                    kept.append(accepted)
+                    remaining = verdict.remaining
                     break
                 reasons.append(verdict.objection)
             else:
-                left.append(NotFixed(finding, reasons[0] if reasons else "the finding no longer has a fix"))
+                reason = reasons[0] if reasons else "the finding no longer has a fix"
+                left += [NotFixed(finding, reason) for finding in now]
         # A later fix may remove what blocked this one.
         return kept, [each for each in left if each.finding.fingerprint in remaining]
 
-    def _tested(self, applied: Sequence[Applied]) -> tuple[list[Applied], _Verdict]:
-        """Test these fixes together. If they cause new findings, add the fixes of the new findings and test again.
+    def _tested(self, kept: Sequence[Applied], batch: Batch) -> tuple[Batch, _Verdict]:
+        """Test the fixes of a batch together. If they cause new findings, add the fixes of these, and test again.
 
-        Return all tested fixes, and the result of the last test.
+        Return the batch with the added fixes, and the result of the last test. All tests also apply the fixes in
+        ``kept``.
         """
-        wanted = [*applied]
+        wanted = [*batch]
         for _ in range(_MOST_ROUNDS):
-            verdict = self._verdict(wanted)
+            verdict = self._verdict([*kept, *wanted])
             if not verdict.objection:
                 break
             further = [Applied(new, fixes[0]) for new in verdict.new if (fixes := _automatic(new))]

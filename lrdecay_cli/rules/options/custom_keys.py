@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from lrdecay_cli.constructors import CONSTRUCTORS
 from lrdecay_cli.constructors.recomputation import KeyMatches
+from lrdecay_cli.domain.fix import keys_of_path
 from lrdecay_cli.rules.api import (
     PARAMWISE,
     Edit,
     Example,
     Fault,
+    Fix,
     RuleContext,
     count,
     default_with,
@@ -25,6 +27,7 @@ from lrdecay_cli.rules.api import (
     rename_option,
     rule,
     set_option,
+    spelling_fix,
 )
 
 _TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
@@ -58,17 +61,18 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
             if setting in known or setting == "_delete_":
                 continue
             name = nearest(setting, known)
+            fix = f"remove {setting}, or set lr_mult or decay_mult"
+            edits: Sequence[Edit | Fix] = [delete_option(key_option(key, setting))]
+            if name:
+                question, path = f"did you mean {name}={value!r}?", keys_of_path(key_option(key, setting))
+                fix, edits = spelling_fix(context, path, name, matches.settings, question=question)
             yield Fault(
                 f"custom key {key!r} sets {setting}={value!r}, which {context.group_map.optimizer.type} ignores",
-                f"did you mean {name}={value!r}?" if name else f"remove {setting}, or set lr_mult or decay_mult",
+                fix,
                 parameters=matches.wins,
                 option=key_option(key, setting),
                 severity=None if name else "warning",
-                edits=[
-                    rename_option(key_option(key, setting), name)
-                    if name and name not in matches.settings
-                    else delete_option(key_option(key, setting))
-                ],
+                edits=edits,
             )
 
 

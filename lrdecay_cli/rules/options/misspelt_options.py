@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.api import PARAMWISE, Fault, RuleContext, default_with, delete_option, rename_option, rule
+from lrdecay_cli.rules.api import PARAMWISE, Fault, RuleContext, default_with, rule, spelling_fix
 from lrdecay_cli.rules.options.unread import keys_of, parameters_changed_by, suggest_option, unread_options, value_of
 
 
@@ -18,7 +18,8 @@ from lrdecay_cli.rules.options.unread import keys_of, parameters_changed_by, sug
 def option_misspelt(context: RuleContext) -> Iterator[Fault]:
     """An option of ``paramwise_cfg`` is a misspelling of an option that the constructor reads.
 
-    The constructor looks up the correct name, does not find it, and uses the default value without a warning.
+    The constructor looks up only the correct name. It uses the default value, or the value that the config inherits
+    from ``_base_``, without a warning.
 
     lrdecay records the names that your own constructor looks up while it builds the groups, and assumes that these
     names are correct.
@@ -32,14 +33,16 @@ def option_misspelt(context: RuleContext) -> Iterator[Fault]:
         parameters = parameters_changed_by(context, name, value) or ()
         suggestion = f"{PARAMWISE}.{name}" if isinstance(value, dict) else f"{PARAMWISE}.{name}={value!r}"
         keys = keys_of(context, option)
-        edit = rename_option(keys, name.rpartition(".")[2])
-        if name in context.options:
-            suggestion = f"{name}, which the config already sets to {context.options[name]!r}"
-            edit = delete_option(keys)
+        settings = context.options
+        for key in keys[len(PARAMWISE.split(".")) : -1]:
+            settings = settings[str(key)]
+        fix, edits = spelling_fix(
+            context, keys, name.rpartition(".")[2], settings, question=f"did you mean {suggestion}?"
+        )
         yield Fault(
             f"{context.constructor} has no option {option}",
-            f"did you mean {suggestion}?",
+            fix,
             parameters=parameters,
             option=f"{PARAMWISE}.{option}",
-            edits=[edit],
+            edits=edits,
         )

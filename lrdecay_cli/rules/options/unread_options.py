@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lrdecay_cli.constructors import CONSTRUCTORS, RATE_ELSEWHERE, ConstructorSpec
@@ -21,9 +21,9 @@ from lrdecay_cli.rules.api import (
     keys_fix,
     move_option,
     our_fix,
-    rename_option,
     rule,
     set_option,
+    spelling_fix,
     verb,
 )
 from lrdecay_cli.rules.options.unread import (
@@ -153,9 +153,28 @@ def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
 _CUSTOM_KEYS = (*PARAMWISE.split("."), "custom_keys")
 
 
-def _edits(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> list[Edit | Fix]:
-    if here := _rate_here(context, options[0]):
-        return [rename_option(keys_of(context, options[0]), here)]
+def _rate_fix(context: RuleContext, option: str) -> tuple[str, Sequence[Edit | Fix]] | None:
+    """Return a fix if ``option`` is another constructor's name for the decay rate, for example ``layer_decay_rate``.
+
+    The fix renames the option to this constructor's name for the decay rate. For any other option, return None.
+    """
+    here = context.spec.rate_option
+    is_rate = option in RATE_ELSEWHERE or any(option == known.rate_option for known in CONSTRUCTORS)
+    if not (context.spec.known and is_rate and here and here != option):
+        return None
+    value = context.options[option]
+    return spelling_fix(
+        context,
+        keys_of(context, option),
+        here,
+        context.options,
+        question=f"rename {option} to {here}, the option of {context.constructor}: {PARAMWISE}.{here}={value!r}",
+    )
+
+
+def _edits(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> Sequence[Edit | Fix]:
+    if renamed := _rate_fix(context, options[0]):
+        return renamed[1]
     if options[0] in OF_KEYS and context.spec.custom_keys is not None:
         return []
     removed: list[Edit | Fix] = [delete_option(keys_of(context, option)) for option in options]
@@ -164,24 +183,10 @@ def _edits(context: RuleContext, options: list[str], known: list[ConstructorSpec
     return removed
 
 
-def _rate_here(context: RuleContext, option: str) -> str:
-    """Return the config's constructor's name for the decay rate if ``option`` is another constructor's name for it.
-
-    For example, return ``decay_rate`` for ``layer_decay_rate``. For any other option, return an empty text.
-    """
-    here = context.spec.rate_option
-    is_rate = option in RATE_ELSEWHERE or any(option == known.rate_option for known in CONSTRUCTORS)
-    known = context.spec.known and is_rate and here and here != option and here not in context.options
-    return str(here) if known else ""
-
-
 def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> str:
     option = options[0]
-    if here := _rate_here(context, option):
-        return (
-            f"rename {option} to {here}, the option of {context.constructor}:"
-            f" {PARAMWISE}.{here}={context.options[option]!r}"
-        )
+    if renamed := _rate_fix(context, option):
+        return renamed[0]
     if option in OF_KEYS and context.spec.custom_keys is not None:
         return f"write custom_keys={{'backbone': dict({option}={context.options[option]!r})}}, with the intended module"
     remove = f"remove {' and '.join(options)}"
