@@ -151,6 +151,10 @@ def test_parameters_frozen_by_train_fail_in_the_second_iteration_of_ddp(
     assert [finding.fix for finding in findings if finding.code == "LRD819"] == (
         [f"set {option}=True"] if option else []
     )
+    (intended,) = (finding.fix.partition("; ")[0] for finding in findings if finding.code == "LRD103")
+    is_set = "" if config.get("model_wrapper_cfg") == FSDP else ", because the config sets "
+    assert f"change nothing{f', but set {option}=True' if option else is_set}" in intended
+    assert not option or "sets" not in intended
     if "runner_type" in config or config.get("model_wrapper_cfg") == FSDP:
         return
     # The wrapper that mmengine's Runner builds from the config, in a group of one real process, except for the GPU's

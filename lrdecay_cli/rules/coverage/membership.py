@@ -150,11 +150,24 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
             f"train() freezes {count(len(by_train), 'tensor')} with"
             f" {count(sum(p.numel for p in by_train), 'parameter')} after the optimizer is built: they are in groups"
             " but never trained",
-            "if the freezing is intended, change nothing, but set find_unused_parameters=True on several GPUs;"
-            " if it is not intended, set the backbone's frozen_stages=-1",
+            f"{_if_intended(context)}; if it is not intended, set the backbone's frozen_stages=-1",
             parameters=[tensor.name for tensor in by_train],
             about="train()",
         )
+
+
+def _if_intended(context: RuleContext) -> str:
+    """Return what to do if the model freezes parameters in ``train()`` on purpose.
+
+    LRD819 reports DistributedDataParallel without ``find_unused_parameters=True``; other wrappers lack this option.
+    """
+    unused, wrapping = context.group_map.training.unused_parameters, context.group_map.wrapping
+    option = unused.option if unused else "find_unused_parameters"
+    if wrapping and "DistributedDataParallel" not in wrapping.type:
+        return "if the freezing is intended, change nothing"
+    if unused and unused.found:
+        return f"if the freezing is intended, change nothing, because the config sets {option}=True"
+    return f"if the freezing is intended, change nothing, but set {option}=True on several GPUs"
 
 
 _DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict("
