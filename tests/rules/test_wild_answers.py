@@ -187,6 +187,23 @@ def test_a_multiplier_needs_a_weight_decay(optimizer: str, wrapper: str, first: 
         assert {name: group.lr for name, group in old.items()} == {name: group.lr for name, group in new.items()}
 
 
+def test_a_key_that_sets_the_weight_decay_is_named(tmp_path: Path) -> None:
+    """lrdecay's constructor exempts biases, but a custom key overrides this exemption."""
+    config = (
+        "custom_imports = dict(imports=['tests.rules.wild_toys', 'lrdecay_cli.training'])\n"
+        "optim_wrapper = dict(constructor='LayerDecayOptimWrapperConstructor', paramwise_cfg=dict(decay_rate=0.9,\n"
+        r"    layers=['p.*_embed', r'blocks\.(\d+)'], custom_keys={'backbone.blocks': dict(lr_mult=0.5, decay_mult=0.5)}))"
+    )
+    (finding,) = found(config, tmp_path, "LRD402")
+    assert finding.option == "optim_wrapper.paramwise_cfg.custom_keys['backbone.blocks']"
+    assert "each with dict(lr_mult=0.5, decay_mult=0)" in finding.fix
+    before = numbers(audit(str(tmp_path / "config.py")))
+    after, left = after_fix(finding, tmp_path)
+    assert "LRD402" not in {each.code for each in left}
+    exempt = {name: (lr, 0.0 if name in finding.parameters else decay) for name, (lr, decay) in before.items()}
+    assert numbers(after) == exempt
+
+
 def keys(given: str, optimizer: str = "") -> str:
     return f"optim_wrapper = dict({optimizer}paramwise_cfg=dict({given}))\n"
 

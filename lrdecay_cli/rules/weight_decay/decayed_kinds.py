@@ -226,10 +226,13 @@ def _decayed_faults(
     elif not is_strong:
         message += ", but other parameters are exempt from weight decay"
     fix, edits = _exempting_setting(context, kind, named)
+    # With multipliers, the custom key is not the only cause.
+    keys = [] if context.spec.multipliers else [*_by_key(context, named)]
     yield Fault(
         message,
         fix,
         parameters=named,
+        option=key_option(keys[0]) if len(keys) == 1 else "",
         edits=edits,
         severity=strong if is_strong and not alike else "warning",
     )
@@ -250,11 +253,13 @@ def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tu
         name = context.spec.name
         fix = f"set a decay rate in paramwise_cfg: if it is empty, {name} builds one group and exempts no parameter"
         return fix, []
-    if not context.spec.multipliers:
+    keys = context.spec.custom_keys
+    by_keys = keys is not None and "weight_decay" in keys.targets and not keys.shortest_counts
+    if not context.spec.multipliers and not by_keys:
         return context.spec.exempting, []
     given, edits = _weight_decay_given(context)
     fixes = []
-    by_key = {key: [name for name in names if name in matches.wins] for key, matches in context.custom_keys.items()}
+    by_key = _by_key(context, names)
     keyed = {name for several in by_key.values() for name in several}
     if free := [name for name in names if name not in keyed]:
         fix, more = _exempting_option(context, kind, free, beside_keys=bool(keyed))
@@ -262,15 +267,20 @@ def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tu
         edits += more
     complete = True
     for key, several in by_key.items():
-        if several:
-            # A longer key overrides this one, so it needs the same settings.
-            settings = {**context.custom_keys[key].settings, "decay_mult": 0}
-            else_do = EXEMPTING if exempt_in_ours(context, several) else ""
-            fix, more = keys_fix(several, context.trained, key, settings, else_do=else_do)
-            fixes.append(fix)
-            edits += more
-            complete = complete and bool(more)
+        # A longer key overrides this one, so it needs the same settings.
+        settings = {**context.custom_keys[key].settings, "decay_mult": 0}
+        else_do = EXEMPTING if context.spec.multipliers and exempt_in_ours(context, several) else ""
+        fix, more = keys_fix(several, context.trained, key, settings, else_do=else_do)
+        fixes.append(fix)
+        edits += more
+        complete = complete and bool(more)
     return f"{given}{', and '.join(fixes)}", edits if complete else []
+
+
+def _by_key(context: RuleContext, names: list[str]) -> dict[str, list[str]]:
+    """Return the custom keys that apply to parameters in ``names``, each with these parameters."""
+    found = {key: [name for name in names if name in matches.wins] for key, matches in context.custom_keys.items()}
+    return {key: several for key, several in found.items() if several}
 
 
 def _weight_decay_given(context: RuleContext) -> tuple[str, list[Edit]]:
@@ -299,6 +309,8 @@ def _exempting_option(
     custom keys.
     """
     tensors = [context.tensors[name] for name in names]
+    if not context.spec.multipliers:
+        return keys_fix(names, context.trained, "", {"decay_mult": 0})
     if kind == "norm" and all("norm" in tensor.traits for tensor in tensors):
         option = "norm_decay_mult"
     elif kind == "bias" and all(tensor.own == "bias" for tensor in tensors):
