@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
+from lrdecay_cli.domain.training import Batch
 
 TRAINING_RUN_SCHEMA_VERSION = 1
 TOLERANCE = 1e-6
@@ -25,7 +26,7 @@ kind                    what happened
 ======================  ==================================================================================
 config                  the run was started from another config
 iterations per epoch    epochs were longer or shorter than planned: another number of GPUs or batch size
-auto_scale_lr           mmengine multiplied every lr by (batch size × GPUs) / ``base_batch_size``
+auto_scale_lr           mmengine scaled every lr, but not by the planned factor, or the plan does not scale lrs
 hook                    a hook set the lr
 schedulers not stepped  no hook steps the parameter schedulers
 resume                  mmengine restored schedulers and lrs of an earlier run from a checkpoint
@@ -47,7 +48,7 @@ class PartingCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     The source of a resumed training is a checkpoint or an earlier run. Empty for other causes.
     """
     factor: float | None = None
-    """Logged lr divided by planned lr."""
+    """The factor by which ``auto_scale_lr`` multiplied every lr; for another cause, logged lr divided by planned lr."""
     gpus: int | None = None
     """The number of GPUs that explains the difference."""
     iterations_per_epoch: int | None = None
@@ -106,6 +107,10 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first iteration in which a logged lr differs from the planned lr. Null if no lr differs."""
     causes: tuple[PartingCause, ...]
     """The causes of the difference, in the order in which they act."""
+    batch: Batch | msgspec.UnsetType = msgspec.UNSET
+    """Batch size, number of GPUs and factor of ``auto_scale_lr`` in the plan. Unset if no planned lr depends on
+    them.
+    """
 
 
 class TrainingRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -112,7 +112,7 @@ def test_weight_decay_that_depends_on_gpus_is_reported(tmp_path: Path, capsys: p
 def test_a_cached_map_is_for_its_own_batch(config: str) -> None:
     def key(launch: Launch) -> str | None:
         request = Request.of((), "cpu", verbose=False, exact=False, no_cache=False, launch=launch)
-        request.caching._wanted = True
+        request.caching.wanted = True
         return request.caching._key(config)
 
     launches = [Launch(), Launch(1), Launch(8), Launch(8, 2), Launch(8, 2, True), Launch(None, 2), Launch(None, 8)]

@@ -22,7 +22,6 @@ SAVING = dict(LOGS, checkpoint=dict(type="CheckpointHook", interval=1))
 KEYS = "optim_wrapper.paramwise_cfg.custom_keys"
 # By training: the training that follows its plan, and the cause of the difference.
 PARTED = {
-    "auto_scale_lr": ("auto_scale_lr that is off", "auto_scale_lr"),
     "a hook sets the lr": ("warm-up and steps", "hook"),
     "a hook sets the lr after it is logged": ("warm-up and steps", "hook"),
     "a hook takes the schedulers' place": ("no schedulers", "hook"),
@@ -224,16 +223,57 @@ def test_a_mean_that_is_logged_as_lr_is_left_out(tmp_path: Path, capsys: pytest.
         assert (code, {curve["key"] for curve in document["segments"][0]["curves"]}) == (0, keys)
 
 
-def test_the_text_log_gives_the_number_of_gpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One epoch; scalars.json does not record its length."""
-    config = logging_config(config_of("auto_scale_lr"), train_cfg=dict(by_epoch=True, max_epochs=1))
-    train(config, tmp_path / "work", log_level="INFO")
-    code, document = run_as_json(capsys, tmp_path / "work")
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the work directory of a training with ``auto_scale_lr``, with a text log and with checkpoints.
+
+    The training has only one epoch, and scalars.json does not record its length. ``auto_scale_lr`` does not scale
+    ``eta_min``.
+    """
+    folder = tmp_path_factory.mktemp("scaled") / "scaled"
+    cosine = dict(type="CosineAnnealingLR", T_max=ITERATIONS, eta_min=1e-3, by_epoch=False)
+    length = dict(by_epoch=True, max_epochs=1)
+    config = logging_config(config_of("auto_scale_lr"), SAVING, train_cfg=length, param_scheduler=[cosine])
+    trained(config, folder, log_level="INFO")
+    return folder
+
+
+@pytest.mark.parametrize("gpus_from", ["the text log", "the first logged lr"])
+@pytest.mark.parametrize(
+    ("enable", "options", "advice"),
+    [
+        (True, (), None),
+        (True, ("--gpus", "8"), "because the training used 1 GPU, not 8; to plan for 1 GPU, give --gpus 1"),
+        (False, (), "because the training used 1 GPU; to train with the config's lrs, set auto_scale_lr.enable=False"),
+    ],
+)
+def test_the_plan_contains_the_factor_of_auto_scale_lr(
+    enable: bool,
+    options: tuple[str, ...],
+    advice: str | None,
+    gpus_from: str,
+    scaled: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The named config is compared: the training dumped none."""
+    config = Config.fromfile(scaled.parent / "scaled.py")
+    config.auto_scale_lr.enable = enable
+    config.dump(tmp_path / "named.py")
+    work = tmp_path / "work"
+    shutil.copytree(scaled, work)
+    for dumped in work.rglob("*.py"):
+        dumped.unlink()
+    if gpus_from == "the first logged lr":
+        next(work.glob("*/*.log")).unlink()
+    code, document = run_as_json(capsys, work, tmp_path / "named.py", *options)
     (segment,) = document["segments"]
-    assert (code, segment["gpus"], segment["iterations_per_epoch"]) == (1, 1, ITERATIONS)
-    assert [(cause["kind"], cause["factor"], cause["gpus"]) for cause in segment["causes"]] == [
-        ("auto_scale_lr", 0.25, 1)
-    ]
+    known = None if gpus_from == "the first logged lr" else 1
+    assert (code, segment["gpus"], segment["iterations_per_epoch"]) == (int(advice is not None), known, ITERATIONS)
+    causes = [(cause["kind"], cause["factor"], cause["gpus"]) for cause in segment["causes"]]
+    assert causes == ([("auto_scale_lr", 0.25, 1)] if advice else [])
+    assert run(["run", str(work), str(tmp_path / "named.py"), *options]) == code
+    assert (advice or "as planned") in capsys.readouterr().out
 
 
 def work_dir(folder: Path, lines: str, config: str | None = None) -> Path:

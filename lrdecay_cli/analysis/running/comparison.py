@@ -14,7 +14,6 @@ from lrdecay_cli.files.work_dir import LogLine
 
 # Limit of values of a curve in a document.
 _MOST = 1000
-_BASE = "base_lr"
 
 
 class PlannedLrs(NamedTuple):
@@ -76,19 +75,6 @@ def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: Grou
         return trace[before][1][index[groups[key] or ""]]
 
     return PlannedLrs(groups, at, length)
-
-
-def scaled(planned: PlannedLrs, factor: float) -> PlannedLrs:
-    """Return the plan with the lr of every group multiplied by ``factor``, as ``auto_scale_lr`` does.
-
-    ``base_lr`` stays unchanged.
-    """
-
-    def at(key: str, iteration: int) -> float | None:
-        lr = planned.at(key, iteration)
-        return lr if lr is None or key.rpartition(".")[2] == _BASE else lr * factor
-
-    return planned._replace(at=at)
 
 
 def agrees(lines: Sequence[LogLine], planned: PlannedLrs) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.analysis.logged_curves import PREFIX
+from lrdecay_cli.decay.batch_scaling import OPTION, describe_factor
 from lrdecay_cli.domain.report import Chart, Column, Level, Line, Note, Report, Result, Table
 from lrdecay_cli.domain.training_run import LoggedCurve, PartingCause, Segment, TrainingRun
 from lrdecay_cli.text.counting import count, listed, rate
@@ -70,6 +71,8 @@ def _facts(run: TrainingRun) -> Iterator[tuple[str, str]]:
             *(["resumed"] if segment.resumed else []),
         ]
         yield "start", ", ".join(words)
+        if segment.batch and segment.batch.lr_factor is not None:
+            yield OPTION, describe_factor(segment.batch)
 
 
 def _notes(segment: Segment, several: bool, verbose: bool) -> Iterator[Note]:
@@ -94,10 +97,11 @@ def _cause(cause: PartingCause, segment: Segment) -> str:
         planned = f"{segment.iterations_per_epoch:,}" if segment.iterations_per_epoch else "unknown"
         return f"an epoch of the training had {cause.iterations_per_epoch:,} iterations instead of {planned}{gpus}"
     if cause.kind == "auto_scale_lr":
-        return (
-            f"auto_scale_lr multiplied every lr by {rate(cause.factor or 0)}{gpus}; to train with the config's lrs, set"
-            " auto_scale_lr.enable=False and leave out --auto-scale-lr"
-        )
+        fix = "to train with the config's lrs, set auto_scale_lr.enable=False and leave out --auto-scale-lr"
+        if segment.batch and segment.batch.lr_factor is not None:
+            gpus += f", not {segment.batch.gpus}"
+            fix = f"to plan for {count(cause.gpus or 1, 'GPU')}, give --gpus {cause.gpus}"
+        return f"auto_scale_lr multiplied every lr by {rate(cause.factor or 0)}{gpus}; {fix}"
     if cause.kind == "hook":
         return f"the lr comes from the hook {cause.name}, not from the schedulers"
     if cause.kind == "schedulers not stepped":

@@ -35,7 +35,7 @@ def run(
     iters_per_epoch: ItersPerEpoch = None,
     dataset_size: DatasetSize = None,
     gpus: Annotated[
-        Whole, option("--gpus", "N", "Number of GPUs that share the samples of --dataset-size.", at_least=1)
+        Whole, option("--gpus", "N", "Number of GPUs of the plan. [default: from the log; else 1]", at_least=1)
     ] = None,
     *,
     build: BuildOptions,

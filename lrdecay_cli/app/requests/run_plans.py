@@ -13,10 +13,10 @@ from lrdecay_cli.analysis.running.comparison import PlannedLrs, schedule_lrs
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.app.requests.sources import Request, group_maps_of
 from lrdecay_cli.app.speed import fast_start
-from lrdecay_cli.decay.batch_scaling import unscaled_map
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import Run, RunLength, TrainingPlan
+from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.files.work_dir import LogLine, Stamp, checkpoints
 from lrdecay_cli.openmmlab.availability import check_config
 from lrdecay_cli.processes.streams import stdout_to_stderr
@@ -26,7 +26,7 @@ _DECIDING = ("optim_wrapper", "param_scheduler", "train_cfg", "auto_scale_lr", "
 
 
 class PlanOptions(NamedTuple):
-    """Command-line options for the number of iterations per epoch, which the config does not contain."""
+    """Command-line options for the iterations per epoch and the number of GPUs, which the config does not contain."""
 
     iterations_per_epoch: int | None
     dataset_size: int | None
@@ -74,14 +74,18 @@ class Plans:
         work_dir: the work directory of the training.
         config: the config that the user names, or None.
         request: options for building configs.
-        options: the number of iterations per epoch, from the command line.
+        options: the number of iterations per epoch and of GPUs, from the command line.
     """
 
     def __init__(self, work_dir: str, config: str | None, request: Request, options: PlanOptions) -> None:
         self._work_dir, self._config, self._request = work_dir, config, request
         self.options = options
-        self._built: dict[str, tuple[Any, GroupMap]] = {}
-        self._plans: dict[tuple[str, RunLength], Plan] = {}
+        self._built: dict[tuple[str, Launch], tuple[Any, GroupMap]] = {}
+        self._plans: dict[tuple[str, RunLength, Launch], Plan] = {}
+
+    def launch_of(self, stamp: Stamp) -> Launch:
+        """Return the planned number of GPUs: from the command line, or else from the log of this start."""
+        return Launch(self.options.gpus or stamp.gpus)
 
     def observed(self, stamp: Stamp, path: str) -> tuple[int | None, str]:
         """Return the number of iterations per epoch of the logged run, and where it is recorded.
@@ -91,7 +95,7 @@ class Plans:
         """
         if stamp.iterations_per_epoch is not None:
             return stamp.iterations_per_epoch, "the log"
-        if not self.build(stamp.config or path)[0].plan.by_epoch:
+        if not self._config_of(stamp, stamp.config or path).plan.by_epoch:
             # Its checkpoints have max_epochs=1. Source: mmengine 0.10.7, ``IterBasedTrainLoop``.
             return None, ""
         from lrdecay_cli.openmmlab.checkpoints.saved_groups import progress_of
@@ -104,17 +108,26 @@ class Plans:
         return None, ""
 
     def of(
-        self, path: str, lines: Sequence[LogLine], observed: int | None, length_source: str, options: PlanOptions | None
+        self,
+        path: str,
+        lines: Sequence[LogLine],
+        observed: int | None,
+        length_source: str,
+        options: PlanOptions | None,
+        launch: Launch,
     ) -> Plan:
-        """Return the plan of a config. The iterations per epoch come from ``options``, or else from the logged run."""
-        planned, group_map = self.build(path)
+        """Return the plan of a config for a number of GPUs.
+
+        The iterations per epoch come from ``options``, or else from the logged run.
+        """
+        planned, group_map = self.build(path, launch)
         plan: TrainingPlan = planned.plan
         if options and options.any_length:
             length = run_length(
                 plan,
                 iterations_per_epoch=options.iterations_per_epoch,
                 dataset_size=options.dataset_size,
-                gpus=options.gpus or 1,
+                gpus=launch.world_size,
             )
         else:
             if observed is None and plan.by_epoch and {line.epoch for line in lines} == {1} and not _needs_length(plan):
@@ -128,33 +141,35 @@ class Plans:
                 raise LrdecayError(problem, where=self._work_dir, fix="give --iters-per-epoch N")
             length = run_length(plan, iterations_per_epoch=observed)
             length = msgspec.structs.replace(length, source=length_source or length.source)
-        if (path, length) not in self._plans:
+        key = path, length, launch
+        if key not in self._plans:
             with fast_start.shortcuts(verbose=self._request.verbose), stdout_to_stderr():
                 from lrdecay_cli.openmmlab.schedulers.running import run_schedule
 
                 run = run_schedule(planned, group_map, length, verbose=self._request.verbose)
-            self._plans[path, length] = Plan(path, planned, group_map, length, run)
-        return self._plans[path, length]
+            self._plans[key] = Plan(path, planned, group_map, length, run)
+        return self._plans[key]
 
-    def build(self, path: str) -> tuple[Any, GroupMap]:
-        """Load and build a config; return the loaded config and its groups.
+    def build(self, path: str, launch: Launch) -> tuple[Any, GroupMap]:
+        """Load and build a config; return the loaded config and its groups, with the lrs that ``auto_scale_lr`` scales.
 
         Raises LrdecayError if the config does not build.
         """
-        if path not in self._built:
+        if (path, launch) not in self._built:
             check_config(path)
             # Overrides apply to the config that the user names: a dumped config already contains its own.
-            request = self._request
-            if path != self._config and request.cfg_options:
-                request = Request.of((), request.device, verbose=request.verbose, exact=request.exact, no_cache=True)
-            # auto_scale_lr is tested separately, as a cause.
-            group_map = unscaled_map(*group_maps_of((path,), request))
+            request = self._request.launched(launch, overrides=path == self._config)
+            (group_map,) = group_maps_of((path,), request)
             with fast_start.shortcuts(verbose=request.verbose), stdout_to_stderr():
                 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 
-                planned = load_plan(path, cfg_options=request.cfg_options, verbose=request.verbose)
-            self._built[path] = planned, group_map
-        return self._built[path]
+                planned = load_plan(path, cfg_options=request.cfg_options, verbose=request.verbose, launch=launch)
+            self._built[path, launch] = planned, group_map
+        return self._built[path, launch]
+
+    def _config_of(self, stamp: Stamp, path: str) -> Any:
+        """Return the loaded config of this start."""
+        return self.build(path, self.launch_of(stamp))[0]
 
     def without_statistics(self, stamp: Stamp) -> Stamp:
         """Return ``stamp`` without lrs in the log that are statistics, such as the mean of several iterations.
@@ -163,7 +178,7 @@ class Plans:
         """
         if stamp.config is None:
             return stamp
-        custom = (self.build(stamp.config)[0].config.get("log_processor") or {}).get("custom_cfg") or ()
+        custom = (self._config_of(stamp, stamp.config).config.get("log_processor") or {}).get("custom_cfg") or ()
         of = {each.get("log_name", each.get("data_src")) for each in custom if each.get("method_name") != "current"}
         lines = (line._replace(lrs={key: lr for key, lr in line.lrs.items() if key not in of}) for line in stamp.lines)
         left = tuple(line for line in lines if line.lrs)
@@ -179,7 +194,7 @@ class Plans:
         """
         if stamp.config is None:
             return (stamp.lines[0].epoch or 1) > 1
-        return bool(self.build(stamp.config)[0].config.get("resume")) or (stamp.lines[0].epoch or 1) > 1
+        return bool(self._config_of(stamp, stamp.config).config.get("resume")) or (stamp.lines[0].epoch or 1) > 1
 
     def resumed_from(self, stamp: Stamp, base: Plan) -> str | None:
         """Return the checkpoint from which a training resumed.
@@ -190,7 +205,7 @@ class Plans:
             return None
         from lrdecay_cli.openmmlab.checkpoints.saved_groups import progress_of
 
-        dumped = self.build(stamp.config)[0].config if stamp.config else base.planned.config
+        dumped = self._config_of(stamp, stamp.config).config if stamp.config else base.planned.config
         named = dumped.get("load_from")
         places = [named, f"{self._work_dir}/{Path(named).name}"] if isinstance(named, str) else []
         for path in [*places, *checkpoints(self._work_dir)]:

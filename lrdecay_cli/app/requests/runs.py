@@ -14,7 +14,6 @@ from lrdecay_cli.analysis.running.comparison import (
     differing_settings,
     dry_run_lrs,
     logged_curves,
-    scaled,
 )
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.app.requests.run_plans import Plan, PlanOptions, Plans
@@ -36,6 +35,8 @@ from lrdecay_cli.domain.training_run import (
 from lrdecay_cli.files.work_dir import Stamp, read_stamps
 from lrdecay_cli.processes.streams import stdout_to_stderr
 
+_MOST_GPUS = 4096
+
 
 def training_run(work_dir: str, config: str | None, request: Request, options: PlanOptions) -> TrainingRun:
     """Compare the logged lrs of a training with the lrs that its config plans.
@@ -44,8 +45,8 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
         work_dir: the work directory of the training.
         config: the config to compare with; None to use the config that mmengine dumped at each start.
         request: options for building configs.
-        options: command-line options for the number of iterations per epoch. By default, the number comes from the log
-            or a checkpoint.
+        options: command-line options for the number of iterations per epoch and of GPUs. By default, the two numbers
+            come from the log or a checkpoint.
 
     Raises:
         LrdecayError: the log or the config is missing, the config does not build, or the number of iterations per
@@ -83,7 +84,8 @@ class _Comparing:
             problem = f"mmengine dumped no config when the training started ({stamp.name})"
             raise LrdecayError(problem, where=self._work_dir, fix=fix)
         observed, length_source = self._plans.observed(stamp, path)
-        plan = self._plans.of(path, stamp.lines, observed, length_source, self._plans.options)
+        launch = self._plans.launch_of(stamp)
+        plan = self._plans.of(path, stamp.lines, observed, length_source, self._plans.options, launch)
         lrs = plan.lrs()
         curves = logged_curves(stamp.lines, lrs)
         if not curves:
@@ -102,6 +104,7 @@ class _Comparing:
             iterations_per_epoch_from=plan.length.source,
             gpus=stamp.gpus,
             resumed=self._plans.is_resumed(stamp),
+            batch=plan.group_map.batch,
             curves=curves,
             parts_at=min(partings, default=None),
             causes=tuple(self._causes(index, stamps, plan, curves, observed, length_source)) if partings else (),
@@ -122,9 +125,9 @@ class _Comparing:
         computed again as if the cause were true. The search ends when these lrs equal all logged lrs.
         """
         stamp = stamps[index]
-        lines, base = stamp.lines, plan
+        lines, base, launch = stamp.lines, plan, self._plans.launch_of(stamp)
         if observed and plan.plan.by_epoch and plan.length.iterations_per_epoch not in (None, observed):
-            base = self._plans.of(plan.path, lines, observed, length_source, None)
+            base = self._plans.of(plan.path, lines, observed, length_source, None, launch)
             proven = agrees(lines, base.lrs())
             gpus = self._gpus_of_epoch(plan.plan, observed)
             yield PartingCause("iterations per epoch", proven, gpus=gpus, iterations_per_epoch=observed)
@@ -132,7 +135,7 @@ class _Comparing:
                 return
         if stamp.config and stamp.config != plan.path:
             dumped = self._plans.of(
-                stamp.config, lines, observed, length_source, None if observed else self._plans.options
+                stamp.config, lines, observed, length_source, None if observed else self._plans.options, launch
             )
             settings = differing_settings(plan.deciding(), dumped.deciding())
             if settings:
@@ -140,40 +143,44 @@ class _Comparing:
                 yield PartingCause("config", proven, name=stamp.config, settings=settings)
                 if proven:
                     return
+        gpus, batch = self._gpus(stamp, base), base.group_map.batch
+        scaling = base.plan.auto_scale_lr
+        if base.plan.base_batch_size and base.plan.batch_size and not (scaling and batch and gpus == batch.gpus):
+            other = Launch(gpus, auto_scale_lr=not scaling)
+            options = None if observed else self._plans.options
+            there = self._plans.of(base.path, lines, observed, length_source, options, other)
+            if agrees(lines, there.lrs()):
+                yield PartingCause("auto_scale_lr", True, factor=there.group_map.lr_factor, gpus=gpus)
+                return
         lrs = base.lrs()
-        factor, gpus = self._scaling(stamp, base)
-        if factor is not None and agrees(lines, scaled(lrs, factor)):
-            yield PartingCause("auto_scale_lr", True, factor=factor, gpus=gpus)
-            return
         for earlier in reversed(stamps[:index] if self._plans.is_resumed(stamp) else ()):
             # A config that no longer builds explains nothing.
             with suppress(LrdecayError):
-                before = self._plans.of(earlier.config or plan.path, lines, observed, length_source, None).lrs(
-                    beyond=True
-                )
-                if agrees(lines, scaled(before, factor or 1.0)):
+                # Its own number of GPUs: mmengine restores the lrs that it scaled then.
+                before = Launch(earlier.gpus or gpus)
+                path = earlier.config or plan.path
+                if agrees(lines, self._plans.of(path, lines, observed, length_source, None, before).lrs(beyond=True)):
                     yield PartingCause("resume", True, name=earlier.name)
                     return
-        causes = list(self._dry_run_causes(stamp, base, lrs, factor, gpus))
+        causes = list(self._dry_run_causes(stamp, base, lrs, gpus))
         ratio = constant_ratio(logged_curves(lines, lrs))
         if not causes and ratio is not None:
             causes.append(PartingCause("factor", True, factor=ratio))
         yield from causes or [PartingCause("unknown", False)]
 
-    def _scaling(self, stamp: Stamp, base: Plan) -> tuple[float | None, int]:
-        """Return two values: the factor by which ``auto_scale_lr`` multiplies every lr, and the number of GPUs.
+    def _gpus(self, stamp: Stamp, base: Plan) -> int:
+        """Return the number of GPUs of the logged training.
 
-        The factor is None if ``auto_scale_lr`` is off.
+        If there is no text log, the number follows from the first logged lr of a group, as if ``auto_scale_lr`` had
+        scaled it.
         """
         plan = base.plan
-        if not plan.auto_scale_lr or not plan.base_batch_size or not plan.batch_size:
-            return None, stamp.gpus or 1
-        gpus = stamp.gpus
-        if gpus is None:
-            ratio = constant_ratio(logged_curves(stamp.lines, base.lrs())) or 0.0
-            gpus = max(1, round(ratio * plan.base_batch_size / plan.batch_size))
-        # Same order as mmengine 0.10.7, ``Runner.scale_lr``.
-        return gpus * plan.batch_size / plan.base_batch_size, gpus
+        curves = logged_curves(stamp.lines, base.lrs())
+        first = next(((c.logged[0], c.planned[0]) for c in curves if c.group is not None), (None, None))
+        if stamp.gpus or not plan.base_batch_size or not plan.batch_size or not first[0] or not first[1]:
+            return stamp.gpus or self._plans.launch_of(stamp).world_size
+        factor = first[0] / first[1] * base.group_map.lr_factor
+        return min(max(1, round(factor * plan.base_batch_size / plan.batch_size)), _MOST_GPUS)
 
     def _gpus_of_epoch(self, plan: TrainingPlan, observed: int) -> int | None:
         """Return the number of GPUs with which an epoch has ``observed`` iterations.
@@ -184,13 +191,15 @@ class _Comparing:
         if size is None or not plan.batch_size:
             return None
         return next(
-            (g for g in range(1, 4097) if run_length(plan, dataset_size=size, gpus=g).iterations_per_epoch == observed),
+            (
+                g
+                for g in range(1, _MOST_GPUS + 1)
+                if run_length(plan, dataset_size=size, gpus=g).iterations_per_epoch == observed
+            ),
             None,
         )
 
-    def _dry_run_causes(
-        self, stamp: Stamp, base: Plan, lrs: PlannedLrs, factor: float | None, gpus: int
-    ) -> Iterator[PartingCause]:
+    def _dry_run_causes(self, stamp: Stamp, base: Plan, lrs: PlannedLrs, gpus: int) -> Iterator[PartingCause]:
         """Yield the causes that a dry run of the config finds, such as ``auto_scale_lr`` and hooks that set an lr.
 
         If the logged training was resumed, the dry run resumes from the same checkpoint. Yields nothing if the dry run
@@ -217,8 +226,9 @@ class _Comparing:
             return
         run = training.record
         proven = agrees(stamp.lines, dry_run_lrs(logged, used, lrs, training.group_map, base.length.steps))
-        if factor not in (None, 1.0) and proven:
-            yield PartingCause("auto_scale_lr", True, factor=factor, gpus=gpus)
+        batch = base.group_map.batch
+        if run.lr_factor is not None and batch and run.lr_factor != batch.lr_factor and proven:
+            yield PartingCause("auto_scale_lr", True, factor=run.lr_factor, gpus=gpus)
         acting = [cause for cause in _hook_changes(run, lrs) if cause.iteration <= stamp.lines[-1].iteration]
         yield from (PartingCause("hook", proven, name=name) for name in dict.fromkeys(each.name for each in acting))
         if not run.steps_schedulers and base.plan.schedulers:

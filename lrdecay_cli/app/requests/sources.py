@@ -82,6 +82,15 @@ class Request(msgspec.Struct, frozen=True):
         caching = Caching((*self.cfg_options, *self.launch.options), self.device, wanted=False, verbose=self.verbose)
         return msgspec.structs.replace(self, caching=caching)
 
+    def launched(self, launch: Launch, *, overrides: bool) -> Request:
+        """Return the same request for another start of the training.
+
+        Without ``overrides``, the request has no ``--cfg-options``.
+        """
+        options = self.cfg_options if overrides else ()
+        caching = Caching((*options, *launch.options), self.device, wanted=self.caching.wanted, verbose=self.verbose)
+        return msgspec.structs.replace(self, cfg_options=options, launch=launch, caching=caching)
+
     def build_spec(self) -> BuildSpec:
         """Return the options for building one config."""
         timeout, memory = (TIMEOUT, MEMORY) if self.isolated else (None, None)

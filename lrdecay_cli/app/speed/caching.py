@@ -43,7 +43,7 @@ class Caching:
     def __init__(self, cfg_options: Sequence[str], device: str, *, wanted: bool = True, verbose: bool = False) -> None:
         self._cfg_options = cfg_options
         self._device = device
-        self._wanted = wanted and not switched_off()
+        self.wanted = wanted and not switched_off()
         self._verbose = verbose
         self._began = time.time_ns()
         self._evidence: Evidence | None = None
@@ -120,7 +120,7 @@ class Caching:
 
     def begin(self) -> None:
         """Start recording the dependencies of maps that forked child processes build."""
-        if self._wanted and not is_read_only():
+        if self.wanted and not is_read_only():
             from lrdecay_cli.cache.recording import record
 
             record().begin_part()
@@ -128,7 +128,7 @@ class Caching:
 
     def loaded(self) -> None:
         """Record the modules that are loaded now, so that forked child processes need not record them again."""
-        if self._wanted and not is_read_only():
+        if self.wanted and not is_read_only():
             from lrdecay_cli.cache.recording import record
 
             record().evidence()
@@ -138,7 +138,7 @@ class Caching:
 
         Call it before any input is read.
         """
-        self._answering = self._wanted and self._device in _DEVICES and front.is_cacheable() and not is_read_only()
+        self._answering = self.wanted and self._device in _DEVICES and front.is_cacheable() and not is_read_only()
         if self._answering:
             from lrdecay_cli.cache.recording import record
 
@@ -164,11 +164,11 @@ class Caching:
 
     def _key(self, config: str) -> str | None:
         self._evidence = None
-        if not self._wanted or self._device not in _DEVICES:
+        if not self.wanted or self._device not in _DEVICES:
             return None
         if reason := refusal(cache_folder()):
             self._warn(f"the cache {cache_folder()} is not used: {reason}")
-            self._wanted = False
+            self.wanted = False
             return None
         # Compute the key once, first: importing the stack extends sys.path, and a config may change anything.
         if config not in self._keys:
