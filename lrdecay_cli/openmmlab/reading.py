@@ -140,6 +140,7 @@ def read_group(
     *,
     first_lr: Any = None,
     precisions: Mapping[str, str] | None = None,
+    lr_factor: float = 1.0,
 ) -> ParameterGroup:
     """Convert an entry of ``param_groups`` to a group of the group map.
 
@@ -152,11 +153,12 @@ def read_group(
         first_lr: the lr at the start of the training, if the current ``lr`` may differ from this lr.
         precisions: the precision of each option, by name. Needed if ``options`` contains Python floats instead of the
             original tensors. None: determine the precisions from ``options``.
+        lr_factor: factor by which ``auto_scale_lr`` multiplied the lr.
     """
     if precisions is None:
         precisions = precisions_of(options)
     lr, recorded = number(options.get("lr")), options.get("lr_scale")
-    scale = ratio(lr if first_lr is None else first_lr, base_lr, precisions.get("lr"))
+    scale = ratio(lr if first_lr is None else first_lr, base_lr, precisions.get("lr"), lr_factor)
     # As recorded by the constructor: mmpretrain's in the group, mmdet's in the group's name.
     layer_id, in_name = options.get("layer_id"), re.search(r"(?:^|\.)layer_(-?\d+)_(?:no_)?decay(?:_[\w.]+)?$", name)
     return ParameterGroup(
@@ -182,17 +184,20 @@ def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:
     return {key: precision for key, precision in found if precision}
 
 
-def ratio(lr: float | None, base_lr: float | None, precision: str | None = None) -> float | None:
-    """Return ``lr / base_lr`` as the shortest decimal number that, multiplied by ``base_lr``, gives exactly ``lr``.
+def ratio(
+    lr: float | None, base_lr: float | None, precision: str | None = None, lr_factor: float = 1.0
+) -> float | None:
+    """Return the lr scale: the shortest decimal number that, multiplied by ``base_lr``, gives exactly ``lr``.
 
     For example, the result is 0.1 instead of 0.09999999999999999. ``precision`` is the precision of ``lr``; None for a
-    Python float.
+    Python float. If ``auto_scale_lr`` multiplied the lr by ``lr_factor``, the lr scale does not contain this factor.
     """
     if lr is None or not base_lr:
         return None
-    exact = lr / base_lr
+    exact = lr / base_lr / lr_factor
     candidates = (float(f"{exact:.{digits}g}") for digits in range(1, 17))
-    return next((candidate for candidate in candidates if rounded(candidate * base_lr, precision) == lr), exact)
+    # In mmengine's order: the constructor multiplies first, auto_scale_lr last.
+    return next((each for each in candidates if rounded(each * base_lr * lr_factor, precision) == lr), exact)
 
 
 def common(values: Iterable[float | None]) -> float | None:

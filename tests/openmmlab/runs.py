@@ -141,6 +141,7 @@ RUNS: dict[str, dict[str, Any]] = {
         },
     },
 }
+_DUMPED = ("custom_imports", "default_scope", "model", "optim_wrapper", "train_dataloader", "auto_scale_lr")
 RECORDED = ("mmdet_decay", "mmpretrain_decay")
 """Trainings whose constructor records the names of the parameters."""
 
@@ -154,14 +155,20 @@ class Run:
     runner: Runner
 
 
-def train(name: str, folder: Path) -> Run:
-    """Train one of ``RUNS`` for an epoch, in which its lr falls to a tenth, and save its config too."""
+def train(name: str, folder: Path, gpus: int | None = None) -> Run:
+    """Train one of ``RUNS`` for an epoch, in which its lr falls to a tenth, and save its config too.
+
+    With ``gpus``, ``auto_scale_lr`` scales the lr for this number of GPUs.
+    """
     config = config_of(name, folder)
+    if gpus:
+        config["auto_scale_lr"] = {"enable": True, "base_batch_size": 8}
     path = folder / "config.py"
     # Readers of the config in the checkpoint get it in the usual form.
     with formatting():
-        Config({key: config[key] for key in ("custom_imports", "default_scope", "model", "optim_wrapper")}).dump(path)
+        Config({key: config[key] for key in _DUMPED if key in config}).dump(path)
         runner = runner_of(config)
+        runner._world_size = gpus or 1
         runner.train()
     return Run(path, folder / "epoch_1.pth", runner)
 

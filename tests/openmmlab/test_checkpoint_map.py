@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from lrdecay_cli.analysis.comparing.report import comparison
+from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.checkpoints.group_map import checkpoint_map
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import Inert, load_checkpoint
-from tests.openmmlab.runs import RECORDED, RUNS, Run, config_of, runner_of, train
+from tests.openmmlab.runs import BATCH, RECORDED, RUNS, Run, config_of, runner_of, train
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,33 @@ def test_map_equals_the_live_optimizer(run_of: Callable[[str], Run], name: str) 
     assert (read.base_lr, read.model, read.frozen) == (config.base_lr, config.model, config.frozen)
     assert (read.constructor.type, read.checkpoint and read.checkpoint.iteration) == (config.constructor.type, 3)
     assert (read.optimizer.types, read.optimizer.effects) == (config.optimizer.types, config.optimizer.effects)
+
+
+@pytest.mark.parametrize("gpus", [1, 6])
+@pytest.mark.parametrize("name", [name for name in RUNS if name != "amp"])
+def test_the_lr_scale_of_a_checkpoint_omits_the_factor_of_auto_scale_lr(name: str, gpus: int, tmp_path: Path) -> None:
+    """The lrs show the number of GPUs, although the config is audited for one GPU."""
+    run = train(name, tmp_path, gpus)
+    config = audit(str(run.config))
+    read = checkpoint_map(str(run.checkpoint), config)
+    assert mapped_numbers(read) == live_numbers(run.runner)
+    assert read.batch
+    assert (read.batch.gpus, read.batch.lr_factor) == (gpus, gpus * BATCH / 8)
+    assert (read.base_lr, config.lr_factor) == (config.base_lr, BATCH / 8)
+    result = comparison(config, read, only=check_aspects(["lr_scale,weight_decay"], 0.0))
+    assert result.document.identical
+    named = [setting.name for setting in result.document.settings if setting.name.startswith("batch.")]
+    assert named == ([] if gpus == 1 else ["batch.lr_factor", "batch.gpus"])
+    if name in RECORDED:
+        assert checkpoint_map(str(run.checkpoint)).batch == read.batch
+
+
+def test_another_lr_scale_is_not_another_number_of_gpus(tmp_path: Path) -> None:
+    """Half the lr scale on two GPUs would give the same lr, but other groups show that there was one GPU."""
+    run = train("custom_keys", tmp_path, 1)
+    halved = audit(str(run.config), cfg_options=("optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult=0.05",))
+    read = checkpoint_map(str(run.checkpoint), halved)
+    assert (read.batch and read.batch.gpus, {group.lr_scale for group in read.groups}) == (1, {0.1, 1.0})
 
 
 @pytest.mark.parametrize("name", RECORDED)

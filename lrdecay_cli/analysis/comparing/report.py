@@ -86,7 +86,8 @@ def comparison(
     names = (before.names(duplicates=True), after.names(duplicates=True))
     folded = tuple(fold(changes, *names))
     changed_settings = tuple(with_options(setting, *origins) for setting in settings(before, after))
-    compared = f" in {', '.join(sorted(only)).replace('_', ' ')}" if only else ""
+    differing = {change.aspect for change in changes}
+    compared = f" in {', '.join(sorted(only & differing or only)).replace('_', ' ')}" if only else ""
     changed_facts = ((setting.name, _describe(setting)) for setting in changed_settings)
     before_source, after_source = (
         source or side.config.path for source, side in zip(sources, (before, after), strict=True)

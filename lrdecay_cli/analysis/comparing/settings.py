@@ -32,7 +32,7 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
 
     The reason is ``absent`` if the training does not have the setting. It is ``not recorded`` if the map is from a
     checkpoint that does not contain the value. For example, a checkpoint contains the base lr and the base weight
-    decay only if the constructor recorded them.
+    decay only if the constructor recorded them. The number of GPUs is known only if ``auto_scale_lr`` is on.
     """
     recorded = {
         "constructor": group_map.constructor.type,
@@ -43,7 +43,8 @@ def _unset(group_map: GroupMap, name: str, values: Mapping[str, Any]) -> Unset |
     unknown = group_map.checkpoint is not None and recorded.get(holder) == "unknown"
     if values.get(name) is not None and not (unknown and values[name] == "unknown"):
         return UNSET
-    if unknown or (group_map.checkpoint is not None and holder in ("base_lr", "base_weight_decay")):
+    unrecorded = holder in ("base_lr", "base_weight_decay") or name == "batch.gpus"
+    if unknown or (group_map.checkpoint is not None and unrecorded):
         return "not recorded"
     set_to_none = name in values and "options." in name
     return UNSET if set_to_none else "absent"

@@ -26,6 +26,7 @@ from lrdecay_cli.domain.group_map import (
 from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 from lrdecay_cli.domain.training import (
     UNKNOWN,
+    Batch,
     Checkpoint,
     Constructor,
     Model,
@@ -46,6 +47,7 @@ from lrdecay_cli.openmmlab.checkpoints.saved_groups import (
     saved_groups,
     saved_shapes,
 )
+from lrdecay_cli.openmmlab.checkpoints.scaling import saved_batch
 from lrdecay_cli.openmmlab.reading import common, read_group, uniquely_named
 from lrdecay_cli.optimizers import effects_of
 
@@ -54,8 +56,8 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     """Return the group map of a checkpoint: the groups with which a resumed run continues.
 
     In the map, ``lr`` is the saved lr, which includes the schedule. ``lr_scale`` is the scale that the constructor
-    saved, or else ``initial_lr`` / base lr. The names of model, constructor and optimizer come from the config
-    text in the checkpoint. lrdecay does not execute this text.
+    saved, or else ``initial_lr`` / base lr, without the factor of ``auto_scale_lr``. The names of model, constructor
+    and optimizer come from the config text in the checkpoint. lrdecay does not execute this text.
 
     Args:
         path: the checkpoint.
@@ -88,12 +90,18 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     if config and not recorded:
         names = [tuple(parameter.name for parameter in group.parameters) for group in counterparts(saved, config)]
     # Base lr of each optimizer: the saved value, else the value in the checkpoint's config.
-    bases = {}
+    bases, unscaled = {}, {}
     for name in dict.fromkeys(group.optimizer for group in saved):
-        found = base_of([group for group in saved if group.optimizer == name])
-        bases[name] = _number(_optimizer(wrapper, name).get("lr")) if found is None else found
+        own = [group for group in saved if group.optimizer == name]
+        found, stated = base_of(own), _number(_optimizer(wrapper, name).get("lr"))
+        bases[name] = stated if found is None else found
+        before_scaling = common(group.base_lr for group in own)
+        unscaled[name] = stated if before_scaling is None else before_scaling
+    batch = saved_batch(settings, saved, unscaled, fitting)
+    if batch is not None:
+        bases = unscaled
     base_decays = {group.base_weight_decay for group in saved}
-    groups, duplicates = _groups(path, saved, names, shapes, fitting, bases)
+    groups, duplicates = _groups(path, saved, names, shapes, fitting, bases, batch)
     grouped = list({parameter.name: parameter for group in groups for parameter in group.parameters}.values())
     tensors, parameters = len(grouped), sum(parameter.numel for parameter in grouped)
     # Options of a single optimizer as in a config; empty for several.
@@ -154,6 +162,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
             misfit=wrong,
             unclaimed=0 if fitting else len(shapes.keys() - {parameter.name for parameter in grouped}),
         ),
+        batch=batch or msgspec.UNSET,
     )
     if fitting is None:
         return read
@@ -178,6 +187,7 @@ def _groups(
     shapes: Mapping[str, Shape],
     config: GroupMap | None,
     bases: Mapping[str, float | None],
+    batch: Batch | None,
 ) -> tuple[tuple[ParameterGroup, ...], tuple[Duplicate, ...]]:
     known = {parameter.name: parameter for _, parameter in config.grouped()} if config else {}
     turns = config.optimizer.turns or () if config else ()
@@ -209,6 +219,7 @@ def _groups(
                 tuple(held),
                 first_lr=group.first_lr,
                 precisions=group.precisions,
+                lr_factor=(batch.lr_factor if batch else None) or 1.0,
             )
         )
     return uniquely_named(groups), tuple(duplicates)
