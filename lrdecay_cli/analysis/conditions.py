@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lrdecay_cli.domain.errors import LrdecayError
@@ -51,12 +52,10 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
     """
     if not isinstance(condition, str):
         try:
-            return (Comparison("==", float(condition)),)
+            return _possible([Comparison("==", float(condition))], condition, where)
         except OverflowError as error:
             # It may have more digits than Python allows.
-            raise LrdecayError(
-                "the number is too large", where=where, fix="give a number that a float can represent: at most 1.8e308"
-            ) from error
+            raise LrdecayError("the number is too large", where=where, fix=_FINITE) from error
     found: list[Comparison] = []
     for part in condition.split(","):
         text = part.strip()
@@ -70,7 +69,26 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
                 where=where,
                 fix='give a condition such as "<= 1", "> 0, < 1" or "0.1..1"',
             )
+    return _possible(found, condition, where)
+
+
+def _possible(found: Sequence[Comparison], condition: Condition, where: str) -> tuple[Comparison, ...]:
+    """Return the comparisons of a condition.
+
+    Raises:
+        LrdecayError: a bound is NaN or infinite, or no number fulfils all comparisons.
+    """
+    if not all(math.isfinite(comparison.bound) for comparison in found):
+        raise LrdecayError(f"{condition!r} contains a number that is not finite", where=where, fix=_FINITE)
+    low = max((each.bound for each in found if each.sign in (">", ">=", "==")), default=-math.inf)
+    high = min((each.bound for each in found if each.sign in ("<", "<=", "==")), default=math.inf)
+    if low > high or (low == high and not all(each.holds(low) for each in found)):
+        fix = 'give the lower bound first, such as "0.1..1" or "> 0, < 1"'
+        raise LrdecayError(f"no number fulfils {condition!r}", where=where, fix=fix)
     return tuple(found)
+
+
+_FINITE = "give a number that a float can represent: at most 1.8e308"
 
 
 def condition_text(condition: Condition) -> str:

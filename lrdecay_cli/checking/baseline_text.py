@@ -47,7 +47,7 @@ _PLAIN = re.compile(r"[!$%&(-~][!#-~]*")
 _SETTING = re.compile(r'("(?:[^"\\]|\\.)*"|\S+) = (.*)')
 _FIELD = re.compile(f"({'|'.join(_FIELDS)})=(.+)")
 _DIGEST = re.compile("[0-9a-f]{8}")
-_TIMES = re.compile(r"x([1-9]\d{0,8})")
+_TIMES = re.compile(r"x([1-9]\d{0,3})")
 # In a pattern not written by lrdecay, ranges and stars may take for ever to match.
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _LONGEST_RANGE = 100_000

@@ -6,7 +6,7 @@ A parameter is a tensor that the model registers (``nn.Module.named_parameters``
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -59,11 +59,16 @@ class Duplicate(Parameter, frozen=True, forbid_unknown_fields=True):
     """The name under which the map lists the tensor: the first of its names in the model's order."""
 
 
+HIGHEST_LAYER_ID = 1_000_000
+"""Highest layer id of a group map; the lowest is its negative. The id of a real layer is far below."""
+LayerId = Annotated[int, msgspec.Meta(ge=-HIGHEST_LAYER_ID, le=HIGHEST_LAYER_ID)]
+
+
 class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     """One entry of ``optimizer.param_groups``, in the optimizer's order."""
 
     name: str
-    layer_id: int | None
+    layer_id: LayerId | None
     lr_scale: float | None
     """The lr scale that the constructor recorded in the group. If it recorded none: lr divided by base lr, or null if
     there is no base lr.

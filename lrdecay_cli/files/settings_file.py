@@ -15,6 +15,19 @@ from lrdecay_cli.domain.settings import Assertion, Options, Settings, StatedSupp
 _TABLES: dict[str, type[Assertion | StatedSuppression]] = {"assert": Assertion, "suppress": StatedSuppression}
 _HIDDEN = frozenset({"source", "place", "table", "number", "key", "line", "comment"})
 _NO_CHOICE = re.compile("Invalid enum value '(.*?)'")
+_MISSING = re.compile(r"object missing required field (\w+)")
+_WHOLE, _DAY = "give a whole number, such as 4", "give a date without quotes, such as 2027-01-31"
+# By msgspec's words for the expected type.
+_FORMS = {
+    "expected array": 'give a list, such as ["LRD301"]',
+    "expected bool": "give true or false",
+    "expected date": _DAY,
+    "expected int": _WHOLE,
+    "expected int >= 1": _WHOLE,
+    "expected int | float | str": 'give a number, or a condition such as "<= 1"',
+    "expected str": "give a text in quotes",
+    "invalid RFC3339 encoded date": _DAY,
+}
 _OPTIONS = tuple(field.encode_name for field in msgspec.structs.fields(Options))
 
 
@@ -36,10 +49,11 @@ def parse_settings(raw: bytes, path: str) -> Settings | None:
     try:
         document = tomllib.loads(raw.removeprefix(b"\xef\xbb\xbf").decode())
     except UnicodeDecodeError as error:
-        raise LrdecayError("the file is not UTF-8 text", where=path) from error
+        raise LrdecayError("the file is not UTF-8 text", where=path, fix="save the file as UTF-8") from error
     except (ValueError, RecursionError) as error:
         # For an integer with too many digits tomllib raises Python's ValueError from int().
-        raise LrdecayError(f"not valid TOML: {error}", where=path) from error
+        fix = "write each setting as KEY = VALUE, with texts in quotes"
+        raise LrdecayError(f"not valid TOML: {error}", where=path, fix=fix) from error
     table, prefix = _own_table(document, path)
     if table is None:
         return None
@@ -81,21 +95,22 @@ def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
                 fix="move all settings to top level, or all to [tool.lrdecay]",
             )
         if not isinstance(tool["lrdecay"], Mapping):
-            raise LrdecayError("expected a table", where=f"{path}: tool.lrdecay")
+            raise LrdecayError("expected a table", where=f"{path}: tool.lrdecay", fix="write [tool.lrdecay]")
         return tool["lrdecay"], "tool.lrdecay."
     return (None, "") if path.endswith("pyproject.toml") else (document, "")
 
 
 def _entries(given: Any, key: str, path: str, prefix: str) -> Any:
     if not isinstance(given, list):
-        raise LrdecayError("expected an array of tables", where=f"{path}: {prefix}{key}", fix=f"[[{prefix}{key}]]")
+        where, fix = f"{path}: {prefix}{key}", f"write [[{prefix}{key}]]"
+        raise LrdecayError("expected an array of tables", where=where, fix=fix)
     kind = _TABLES[key]
     known = [field.name for field in msgspec.structs.fields(kind) if field.name not in _HIDDEN]
     found = []
     for index, entry in enumerate(given):
         where = f"{path}: {prefix}{key}[{index}]"
         if not isinstance(entry, Mapping):
-            raise LrdecayError("expected a table", where=where)
+            raise LrdecayError("expected a table", where=where, fix=f"write [[{prefix}{key}]]")
         values = _respelled(entry, "_", known, f"{where}.")
         if isinstance(values.get("rule"), str):
             values["rule"] = [values["rule"]]
@@ -126,7 +141,8 @@ def _respelled(table: Mapping[str, Any], hyphen: str, known: Iterable[str], wher
         if spelled not in known:
             raise not_one_of("unknown key", spelled, known, where=f"{where}{key}")
         if spelled in found:
-            raise LrdecayError("is set twice, once with hyphens and once with underscores", where=f"{where}{key}")
+            problem = "is set twice, once with hyphens and once with underscores"
+            raise LrdecayError(problem, where=f"{where}{key}", fix=f"keep only {spelled}")
         found[spelled] = value
     return found
 
@@ -150,4 +166,6 @@ def _refusal(error: msgspec.ValidationError, kind: type[Any], key: str, where: s
         return not_one_of(f"unknown choice {unknown[1]!r}", unknown[1], words, where=where)
     problem = str(error).partition(" - at ")[0].replace("`", "").replace(" | null", "")
     problem = problem[:1].lower() + problem[1:]
-    return LrdecayError(problem, where=where, fix=f"one of {', '.join(words)}" if words else "")
+    missing = _MISSING.fullmatch(problem)
+    form = f"add {missing[1]} = ..." if missing else _FORMS.get(problem.partition(",")[0], "")
+    return LrdecayError(problem, where=where, fix=f"one of {', '.join(words)}" if words else form)

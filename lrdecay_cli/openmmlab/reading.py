@@ -18,6 +18,7 @@ from torch.nn.parameter import is_lazy
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, Parameter, ParameterGroup
 from lrdecay_cli.domain.precision import rounded
 from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.tensors import HIGHEST_LAYER_ID
 from lrdecay_cli.domain.training import Totals, takes_turn
 from lrdecay_cli.openmmlab.config_values import number, plain, precision_of
 
@@ -163,7 +164,7 @@ def read_group(
     layer_id, in_name = options.get("layer_id"), re.search(r"(?:^|\.)layer_(-?\d+)_(?:no_)?decay(?:_[\w.]+)?$", name)
     return ParameterGroup(
         name=name,
-        layer_id=layer_id if isinstance(layer_id, int) else int(in_name[1]) if in_name else None,
+        layer_id=_layer_id(layer_id if isinstance(layer_id, int) else int(in_name[1][:20]) if in_name else None),
         lr_scale=scale if recorded is None else number(recorded),
         lr=lr,
         weight_decay=number(options.get("weight_decay")),
@@ -173,6 +174,11 @@ def read_group(
         named=bool(options.get("group_name")),
         precisions=precisions or msgspec.UNSET,
     )
+
+
+def _layer_id(given: int | None) -> int | None:
+    """Return the layer id of a group; None for a number that a map cannot contain, which is no number of a layer."""
+    return None if given is None or abs(given) > HIGHEST_LAYER_ID else given
 
 
 def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:

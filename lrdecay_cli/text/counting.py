@@ -64,12 +64,18 @@ def integers(values: Iterable[int], separator: str = ", ", to: str = " to ") -> 
     range.
     """
     runs: list[list[int]] = []
+    if isinstance(values, range) and values.step == 1 and values:
+        # A range may be too long to iterate over.
+        runs, values = [[values[0], values[-1]]], ()
     for value in values:
-        if runs and value == runs[-1][-1] + 1:
-            runs[-1].append(value)
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
         else:
-            runs.append([value])
-    return separator.join(f"{run[0]}{to}{run[-1]}" if len(run) > 2 else separator.join(map(str, run)) for run in runs)
+            runs.append([value, value])
+    return separator.join(
+        f"{first}{to}{last}" if last - first > 1 else separator.join(map(str, dict.fromkeys((first, last))))
+        for first, last in runs
+    )
 
 
 def options_text(options: object) -> str:

@@ -49,3 +49,15 @@ def test_invalid_conditions(condition: str) -> None:
 def test_a_number_too_large_for_a_float_is_refused(number: int) -> None:
     with pytest.raises(LrdecayError, match=r"here: the number is too large; give a number that a float can represent"):
         parse_condition(number, "here")
+
+
+@pytest.mark.parametrize("condition", ["1..0.1", "> 1, < 0.5", "> 1, < 1", "1, != 1", "1, 2"])
+def test_a_condition_that_no_number_fulfils_is_refused(condition: str) -> None:
+    with pytest.raises(LrdecayError, match=rf"here: no number fulfils '{condition}'; give the lower bound first, "):
+        parse_condition(condition, "here")
+
+
+@pytest.mark.parametrize("condition", [math.nan, math.inf, "<= 1e400"])
+def test_a_bound_that_is_not_finite_is_refused(condition: Condition) -> None:
+    with pytest.raises(LrdecayError, match=r"here: .* contains a number that is not finite; give a number that"):
+        parse_condition(condition, "here")

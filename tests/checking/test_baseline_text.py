@@ -167,6 +167,10 @@ WRONG: dict[str, tuple[Callable[[str], str], str]] = {
         lambda t: t.replace(ROW, f"{ROW} thawed"),
         "'thawed' after the name pattern is not frozen, missing, duplicate or a count",
     ),
+    "count": (
+        lambda t: t.replace(ROW, f"{ROW} x999999999"),
+        "'x999999999' after the name pattern is not frozen, ",
+    ),
     "range": (lambda t: t.replace("head.weight", "head.{0-99999999}"), "is not a name pattern that lrdecay writes"),
     "stars": (lambda t: t.replace("head.weight", "*.*.*.*.*.*x"), "is not a name pattern that lrdecay writes"),
     "options": (lambda t: t.replace("options = {}", ""), "a.txt:15: missing line 'options' above"),

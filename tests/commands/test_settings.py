@@ -101,6 +101,7 @@ def test_which_file_counts(
         ("", {"LRDECAY_FAIL_ON": "fatal"}, "LRDECAY_FAIL_ON: unknown choice 'fatal'; one of info, warning, error"),
         ("", {"LRDECAY_JOBS": "many"}, "LRDECAY_JOBS: expected int, got str"),
         ("[[assert]]\nparameters = '*'\nlr = 'low'", {}, "lrdecay.toml: assert[0].lr: invalid condition 'low'; give"),
+        ("[[assert]]\nparameters = '*'\nlr = '1..0.1'", {}, "lrdecay.toml: assert[0].lr: no number fulfils '1..0.1'; "),
         (
             "baseline = 'golden'",
             {},

@@ -73,6 +73,14 @@ BROKEN = {
         broken(lambda d: d["groups"][0]["parameters"][0].update(numel="12")),
         r"\$\.groups\[0\]\.parameters\[0\]\.numel: expected `int`, got `str`",
     ),
+    "high layer id": (
+        broken(lambda d: d["groups"][0].update(layer_id=10**8)),
+        r"\$\.groups\[0\]\.layer_id: the number is out of range, it must be <= 1,000,000; export the map again: ",
+    ),
+    "low layer id": (
+        broken(lambda d: d["groups"][0].update(layer_id=-(10**30))),
+        r"\$\.groups\[0\]\.layer_id: the number is out of range, it must be >= -1,000,000; export the map again: ",
+    ),
     "repeated group": (
         broken(repeat_group),
         r"\$\.groups\[2\]\.name: name 'layer_0_decay' is already used by \$\.groups\[0\]\.name",
@@ -92,6 +100,7 @@ def test_errors_name_the_path(name: str, tmp_path: Path) -> None:
     with pytest.raises(LrdecayError, match=pattern) as caught:
         read_map(str(file))
     assert "\n" not in caught.value.line()
+    assert "lrdecay" in caught.value.fix or "did you mean" in caught.value.fix
 
 
 def test_binary_is_refused(tmp_path: Path) -> None:

@@ -82,26 +82,29 @@ WRONG = {
     "unknown key": ("selct = []", r"lrdecay\.toml: selct: unknown key; did you mean select\?"),
     "unknown far": ("zzz = 1", r"lrdecay\.toml: zzz: unknown key; one of select, ignore, fail-on"),
     "twice": ('fail-on = "info"\nfail_on = "info"', r"fail_on: is set twice, once with hyphens and once"),
-    "type": ("jobs = 'two'", r"lrdecay\.toml: jobs: expected int, got str"),
+    "type": ("jobs = 'two'", r"lrdecay\.toml: jobs: expected int, got str; give a whole number, such as 4"),
     "bool": ("jobs = true", r"lrdecay\.toml: jobs: expected int, got bool"),
     "range": ("jobs = 0", r"lrdecay\.toml: jobs: expected int >= 1"),
-    "list": ("select = 'LRD2'", r"lrdecay\.toml: select: expected array, got str"),
+    "list": ("select = 'LRD2'", r"lrdecay\.toml: select: expected array, got str; give a list, such as \[\"LRD301\"\]"),
     "item": ("select = ['LRD2', 3]", r"lrdecay\.toml: select\[1\]: expected str, got int"),
     "choice": ("fail-on = 'eror'", r"fail-on: unknown choice 'eror'; did you mean error\? one of info, warning, error"),
-    "table": ("tool = {lrdecay = 3}", r"lrdecay\.toml: tool\.lrdecay: expected a table"),
+    "table": ("tool = {lrdecay = 3}", r"lrdecay\.toml: tool\.lrdecay: expected a table; write \[tool\.lrdecay\]"),
     "both": ("jobs = 1\n[tool.lrdecay]\njobs = 2", r"lrdecay\.toml: jobs: settings are at top level and in"),
-    "one table": ("[assert]\nparameters = '*'", r"assert: expected an array of tables; \[\[assert\]\]"),
+    "one table": ("[assert]\nparameters = '*'", r"assert: expected an array of tables; write \[\[assert\]\]"),
     "no table": ("assert = [1]", r"assert\[0\]: expected a table"),
     "assert key": ("[[assert]]\nparameter = '*'", r"assert\[0\]\.parameter: unknown key; did you mean parameters\?"),
     "hidden": ("[[assert]]\nparameters = '*'\nsource = 'x'", r"assert\[0\]\.source: unknown key"),
     "assert type": ("[[assert]]\nparameters = '*'\nfrozen = 1", r"assert\[0\]\.frozen: expected bool, got int"),
-    "missing": ("[[assert]]\nlr = 1", r"assert\[0\]: object missing required field parameters"),
+    "missing": ("[[assert]]\nlr = 1", r"assert\[0\]: object missing required field parameters; add parameters ="),
     "nothing asserted": (
         "[[assert]]\nparameters = '*'",
         r"assert\[0\]: the assertion contains no expected value; set one of lr, lr_scale",
     ),
     "no rule": ("[[suppress]]\nreason = 'x'", r"suppress\[0\]: object missing required field rule"),
-    "date": ("[[suppress]]\nrule = 'LRD301'\nuntil = 'soon'", r"suppress\[0\]\.until: invalid RFC3339 encoded date"),
+    "date": (
+        "[[suppress]]\nrule = 'LRD301'\nuntil = 'soon'",
+        r"suppress\[0\]\.until: invalid RFC3339 encoded date; give a date",
+    ),
     "time": ("[[suppress]]\nrule = 'LRD301'\nuntil = 07:32:00", r"suppress\[0\]\.until: expected date"),
     "second": (
         "[[suppress]]\nrule = 'LRD301'\n[[suppress]]\nrules = 'x'",
@@ -113,8 +116,9 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_errors_name_their_place(name: str) -> None:
     text, pattern = WRONG[name]
-    with pytest.raises(LrdecayError, match=pattern):
+    with pytest.raises(LrdecayError, match=pattern) as caught:
         parsed(text, "lrdecay.toml")
+    assert caught.value.fix
 
 
 def test_bytes_that_are_no_text() -> None:

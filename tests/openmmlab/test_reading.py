@@ -100,6 +100,9 @@ def test_lr_scale(group: dict, base_lr: float | None, expected: float | None) ->
         (dict(group_name="layer_0_no_decay_pos_embed"), "layer_0_no_decay_pos_embed", 0),  # ViTDet's
         (dict(group_name="layer_3_no_decay_0.1x"), "layer_3_no_decay_0.1x", 3),  # InternImage's
         (dict(layer_id=4, group_name="blocks"), "blocks", 4),
+        # A number that is no layer id: maps contain ids up to a million.
+        (dict(layer_id=10**30, group_name="blocks"), "blocks", None),
+        (dict(group_name="layer_20261129_decay"), "layer_20261129_decay", None),
         (dict(group_name="player_3_decay"), "player_3_decay", None),
         ({}, "group_0", None),
     ],

@@ -22,7 +22,7 @@ from lrdecay_cli.rules.context.backbone import Backbone, backbone_prefix, block_
 from lrdecay_cli.rules.context.optimizers import MeasuredOptimizer, measured_optimizers
 from lrdecay_cli.rules.context.policy import Policy
 from lrdecay_cli.rules.context.schedulers import Scheduler, all_schedulers_of
-from lrdecay_cli.text.counting import integers, verb
+from lrdecay_cli.text.counting import integers
 from lrdecay_cli.text.name_patterns import Universe
 
 PARAMWISE = "optim_wrapper.paramwise_cfg"
@@ -333,4 +333,5 @@ class RuleContext:
 
 def describe_ids(ids: Sequence[int]) -> str:
     """Return the layer ids with a verb, for example ``layer id 8 is`` or ``layer ids 8 to 11 are``."""
-    return f"layer id{verb(len(ids), '', 's')} {integers(ids)} {verb(len(ids), 'is', 'are')}"
+    one = ids[0] == ids[-1]
+    return f"layer id{'' if one else 's'} {integers(ids)} {'is' if one else 'are'}"
