@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import zip_longest
 
+import msgspec
+
 from lrdecay_cli import __version__
 from lrdecay_cli.analysis.conditions import parse_condition
 from lrdecay_cli.checking.suppressing import Suppressing, any_matches, config_names
 from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckedMap, CheckResult, Finding, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap, Tool
+from lrdecay_cli.domain.origins import Place
 from lrdecay_cli.domain.settings import Assertion, Settings, StatedSuppression
 from lrdecay_cli.rules import Rule, RuleContext
-from lrdecay_cli.rules.context.policy import Baseline, Policy
+from lrdecay_cli.rules.context.policy import Baseline, JudgedSuppression, Policy
 from lrdecay_cli.rules.project.assertions import NUMBERS, is_met
 from lrdecay_cli.rules.running import findings_of
 
@@ -60,6 +63,7 @@ def check_maps(
     shared = Suppressing(settings.suppressions, today)
     contexts: list[RuleContext] = []
     findings: list[Finding] = []
+    commented: dict[StatedSuppression, tuple[JudgedSuppression, GroupMap]] = {}
     for group_map in maps:
         config = group_map.config.path
         names = config_names(config) if settings.assertions else ()
@@ -70,8 +74,14 @@ def check_maps(
         own = Suppressing((comments or {}).get(config, ()), today)
         found = findings_of(context, [*about_maps, *(about_trainings if dry_run else ())])
         findings += shared.apply(context, own.apply(context, found))
-        findings += findings_of(RuleContext(group_map, Policy(suppressions=own.judged(codes))), about_policies)
+        for judged in own.judged(codes):
+            # Several configs may inherit a comment: it is unused if none of them uses it.
+            before, first = commented.get(judged.stated, (judged, group_map))
+            idle = tuple(code for code in judged.idle if code in before.idle)
+            commented[judged.stated] = msgspec.structs.replace(judged, idle=idle), first
         contexts.append(context)
+    for judged, group_map in commented.values():
+        findings += _about_comment(judged, group_map, about_policies)
     if contexts:
         policy = Policy(suppressions=shared.judged(codes))
         findings += findings_of(RuleContext(contexts[0].group_map, policy, place=settings.path), about_policies)
@@ -107,6 +117,17 @@ def _idle(assertions: Iterable[Assertion], contexts: Sequence[RuleContext]) -> I
         concerned = [context for context in contexts if assertion in context.policy.assertions]
         if concerned and not any(is_met(assertion, context) for context in concerned):
             yield assertion, concerned[0]
+
+
+def _about_comment(judged: JudgedSuppression, group_map: GroupMap, rules: Sequence[Rule]) -> Iterator[Finding]:
+    """Yield the findings about a suppression comment, at the file and line of the comment."""
+    stated = judged.stated
+    inherited = stated.place != group_map.config.path
+    policy = Policy(suppressions=(msgspec.structs.replace(judged, inherited=inherited),))
+    line = stated.line or 1
+    place = Place(stated.place, line, stated.column, line, stated.end_column)
+    for finding in findings_of(RuleContext(group_map, policy, place=stated.place), rules):
+        yield msgspec.structs.replace(finding, place=place)
 
 
 def _checked(group_map: GroupMap, source: str | None, configs: Mapping[str, object] | None) -> CheckedMap:

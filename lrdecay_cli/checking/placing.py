@@ -32,7 +32,7 @@ def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str
         return known[config]
 
     def found(finding: Finding) -> Finding:
-        if not finding.option or finding.config not in configs:
+        if not finding.option or finding.place or finding.config not in configs:
             return finding
         origins = origins_of(finding.config)
         option = _nearest(origins, finding.option) if origins else None

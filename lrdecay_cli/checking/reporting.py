@@ -154,7 +154,10 @@ def describe_option(finding: Finding) -> str:
     If this line overrides the value of another line, the text also names that line.
     """
     replaced = f", overrides {finding.replaces[-1]}" if finding.replaces else ""
-    return f"{finding.option}, set at {finding.place}{replaced}" if finding.place else finding.option
+    if not finding.place:
+        return finding.option
+    # A finding about a suppression names its comment.
+    return f"{finding.option}, {'at' if finding.option.startswith('#') else 'set at'} {finding.place}{replaced}"
 
 
 def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:

@@ -18,6 +18,7 @@ from lrdecay_cli.rules.context.policy import JudgedSuppression
 from lrdecay_cli.rules.running import narrowed
 
 _VERB = re.compile(r"#\s*lrdecay\s*:?\s*[a-z]+\W*")
+_UNTIL = re.compile(r"\buntil\s*=\s*\S*")
 _WORD = re.compile(r"[\w-]+")
 
 
@@ -123,4 +124,4 @@ def _corrected(comment: str) -> str:
     rules = [word for word in _WORD.finditer(text) if _known([word[0]])]
     named = ", ".join(word[0] for word in rules) or "LRD301"
     reason = text[rules[-1].end() :].strip(" ])>,:;=–-") if rules else ""
-    return f"# lrdecay: ignore[{named}] {reason or 'REASON'}"
+    return f"# lrdecay: ignore[{named}] {_UNTIL.sub('until=YYYY-MM-DD', reason) or 'REASON'}"

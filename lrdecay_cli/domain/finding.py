@@ -44,7 +44,9 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Name of the rule: ``scale-above-one``."""
     severity: Severity
     config: str
-    """Path of the config, as on the command line, or as found in a directory on the command line."""
+    """Path of the config, as on the command line, or as found in a directory on the command line. For a finding about
+    a suppression or assertion: the file that contains it.
+    """
     message: str
     """What is wrong, with its numbers, as a sentence without a full stop."""
     parameters: tuple[str, ...] = ()
@@ -63,8 +65,8 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Identifier made from rule, config, option and parameters. It does not depend on line numbers."""
     suppressed: Suppression | None = None
     place: Place | msgspec.UnsetType = msgspec.UNSET
-    """The file and line that set the option. Unset if the finding has no option, or if the text of the config does not
-    show where the option is set.
+    """The file and line that set the option, or that contain the suppression comment. Unset if the finding has no
+    option, or if the text of the config does not show where the option is set.
     """
     replaces: tuple[Place, ...] = ()
     """Earlier places (file and line) that also set the option, in order. ``place`` overrides them."""
@@ -189,7 +191,9 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
     checked: tuple[CheckedMap, ...]
     unjudged: tuple[Skipped, ...]
     findings: tuple[Finding, ...]
-    """All findings, in the order of the configs, then by severity, code and place."""
+    """All findings, in the order of the configs, then by severity, code and place. Findings about suppressions come
+    last.
+    """
     rules_url: str = ""
     """Address of the page with all rules, for formats that link to this page. Empty to write no links."""
 

@@ -75,6 +75,10 @@ class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Path of the suppression in a settings file: ``tool.lrdecay.suppress[2]``."""
     line: int | None = None
     """The line of the comment in the config."""
+    column: int = 1
+    """The column at which the comment starts, counted from 1."""
+    end_column: int = 1
+    """The column after the last character of the comment."""
     comment: str = ""
     """The text of a comment that looks like a suppression but is malformed."""
 

@@ -15,6 +15,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,7 @@ def _entries(given: Iterable[tuple[Any, ast.expr]]) -> dict[str, Any]:
 
 
 _COMMENT = re.compile(r"#\s*lrdecay:\s*ignore\[(?P<rules>[^\]]*)\][\s:,–-]*(?P<reason>.*)")
+_UNTIL = re.compile(r"\buntil(?:\s*=\s*(\S*)|[\s:]+(\d{4}-\d{2}-\d{2})\b)")
 # Spellings that users remember from other tools.
 _ALMOST = re.compile(r"#\s*lrdecay\b\s*:?\s*(?:ignore|disable|noqa|skip|suppress|allow)\b.*")
 
@@ -234,12 +236,37 @@ def _suppressions(shown: str, text: str) -> Iterator[StatedSuppression]:
             if token.type != tokenize.COMMENT:
                 continue
             line = token.start[0]
-            at: dict[str, Any] = {"source": f"{shown}:{line}", "place": shown, "line": line}
+            at: dict[str, Any] = {
+                "source": f"{shown}:{line}",
+                "place": shown,
+                "line": line,
+                "column": token.start[1] + 1,
+                "end_column": token.end[1] + 1,
+            }
             if match := _COMMENT.search(token.string):
                 rules = tuple(rule.strip() for rule in match["rules"].split(",") if rule.strip())
-                yield StatedSuppression(rule=rules, reason=match["reason"].strip(), **at)
+                try:
+                    reason, until = _until(match["reason"])
+                except ValueError:
+                    yield StatedSuppression(rule=(), comment=match[0].rstrip(), **at)
+                else:
+                    yield StatedSuppression(rule=rules, reason=reason, until=until, **at)
             elif almost := _ALMOST.search(token.string):
                 yield StatedSuppression(rule=(), comment=almost[0].rstrip(), **at)
+
+
+def _until(reason: str) -> tuple[str, date | None]:
+    """Return two values: a comment's reason without ``until=2027-01-31``, and this date; None if there is no date.
+
+    Raises:
+        ValueError: there is no valid date after ``until=``.
+    """
+    found = _UNTIL.search(reason)
+    if not found:
+        return reason.strip(), None
+    until = date.fromisoformat((found[1] or found[2] or "").rstrip(",;:.)"))
+    before, after = reason[: found.start()].rstrip(" ,;:(–-"), reason[found.end() :].strip(" ,;:.)–-")
+    return f"{before} {after}".strip(), until
 
 
 def _text(file: Path) -> str:

@@ -13,7 +13,7 @@ from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.settings import Assertion, Options, Settings, StatedSuppression
 
 _TABLES: dict[str, type[Assertion | StatedSuppression]] = {"assert": Assertion, "suppress": StatedSuppression}
-_HIDDEN = frozenset({"source", "place", "table", "number", "key", "line", "comment"})
+_HIDDEN = frozenset({"source", "place", "table", "number", "key", "line", "column", "end_column", "comment"})
 _NO_CHOICE = re.compile("Invalid enum value '(.*?)'")
 _MISSING = re.compile(r"object missing required field (\w+)")
 _WHOLE, _DAY = "give a whole number, such as 4", "give a date without quotes, such as 2027-01-31"

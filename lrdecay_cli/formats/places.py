@@ -38,9 +38,8 @@ def place_of(result: CheckResult, subject: Finding | str) -> FilePlace | None:
 
     The result is the first of these places that is in the repository, or None:
 
-    - the line that sets the option that the finding is about
+    - the line that sets the option that the finding is about, or that contains the suppression comment
     - the ``_base_`` entry through which the config inherits the option
-    - for a finding about a suppression comment: the config, at the line of the comment
     - for a finding about lrdecay's settings: the settings file, at the line of the table or key
     - the config, at line 1
     - the exported map of the config
@@ -76,16 +75,13 @@ def _file(config: str) -> tuple[Path, str] | None:
 
 
 def _line(path: Path, option: str) -> int:
-    """Return the line of a suppression comment in a config, or of a table or key in a settings file; 1 if not found."""
+    """Return the line of a table or key in a settings file; 1 if not found."""
     word = option.rpartition(".")[2]
     # A table of the settings is identified by its number among the tables of that name.
     table = re.fullmatch(r"(\w+)\[(\d+)\]", word)
-    if option.startswith("#"):
-        pattern = re.escape(option)
-    elif word and path.suffix == ".toml":
-        pattern = rf"^\s*\[\[[\w.]*\b{table[1]}\]\]" if table else rf"\b{re.escape(word.partition('[')[0])}\b"
-    else:
+    if not word or path.suffix != ".toml":
         return 1
+    pattern = rf"^\s*\[\[[\w.]*\b{table[1]}\]\]" if table else rf"\b{re.escape(word.partition('[')[0])}\b"
     lines: list[str] = []
     with suppress(OSError):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

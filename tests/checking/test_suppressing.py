@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.checking.checking import check_maps
-from lrdecay_cli.domain.finding import CheckResult
+from lrdecay_cli.domain.finding import CheckResult, Finding
+from lrdecay_cli.domain.origins import Place
 from lrdecay_cli.domain.settings import StatedSuppression
 from lrdecay_cli.files.settings_file import parse_settings
 from lrdecay_cli.rules import RULES, chosen_rules, rules_beginning
@@ -107,6 +108,40 @@ def test_a_comment_applies_to_its_config_and_is_reported_there() -> None:
     assert idle.fix == "remove the suppression from configs/a.py:3"
 
 
+def inherited(text: str, rule: str = "LRD301", **wrong: bool) -> list[Finding]:
+    """Return the findings of configs that inherit a comment from ``configs/base.py``; ``wrong`` by config name."""
+    stated = StatedSuppression(
+        rule=(rule,), reason=text, source="configs/base.py:7", place="configs/base.py", line=7, column=9, end_column=40
+    )
+    maps = [decay_map(wrong=is_wrong, config=f"configs/{name}.py") for name, is_wrong in wrong.items()]
+    comments = {group_map.config.path: (stated,) for group_map in maps}
+    return list(check_maps(maps, RUN, comments=comments, today=TODAY).counting())
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "wrong", "fix"),
+    [
+        (
+            "known",
+            "LRD301",
+            {"a": False, "b": False},
+            "remove the suppression from configs/base.py:7, unless an unchecked config needs it",
+        ),
+        ("", "LRD301", {"a": False, "b": False}, "remove the unused suppression from configs/base.py:7"),
+        ("", "LRD301", {"a": True, "b": False}, "add the reason for the suppression in configs/base.py:7"),
+        ("known", "LRD399", {"a": False, "b": True}, "name a rule in configs/base.py:7 (run lrdecay rule LRD3 to list"),
+    ],
+)
+def test_a_comment_in_a_base_is_reported_once_and_there(text: str, rule: str, wrong: dict[str, bool], fix: str) -> None:
+    (finding,) = [each for each in inherited(text, rule, **wrong) if each.code > "LRD9"]
+    assert (finding.config, finding.place) == ("configs/base.py", Place("configs/base.py", 7, 9, 7, 40))
+    assert finding.fix.startswith(fix)
+
+
+def test_a_comment_in_a_base_is_in_use_if_one_config_uses_it() -> None:
+    assert inherited("known", a=True, b=False) == inherited("known", a=False, b=True) == []
+
+
 def test_an_expired_and_unused_suppression_is_reported_once() -> None:
     (finding,) = checked(suppress(rule="LRD301", reason="known", until="2027-01-30"), wrong=False).findings
     assert finding.code == "LRD903"
@@ -139,9 +174,13 @@ def test_an_unknown_rule_is_reported_with_its_place(rule: str, hint: str) -> Non
         ("# lrdecay: ignore (LRD301) known", "write # lrdecay: ignore[LRD301] known in configs/a.py:1"),
         ("# lrdecay: ignore-LRD302", "write # lrdecay: ignore[LRD302] REASON in configs/a.py:1"),
         ("# lrdecay: ignore", "write # lrdecay: ignore[LRD301] REASON in configs/a.py:1"),
+        (
+            "# lrdecay: ignore[LRD301] until=31.1.2027 known",
+            "write # lrdecay: ignore[LRD301] until=YYYY-MM-DD known in configs/a.py:1",
+        ),
     ],
 )
-def test_a_comment_without_brackets_gets_the_correct_form(comment: str, fix: str) -> None:
+def test_a_malformed_comment_gets_the_correct_form(comment: str, fix: str) -> None:
     stated = StatedSuppression(rule=(), source="configs/a.py:1", place="configs/a.py", line=1, comment=comment)
     result = checked("", comments=(stated,))
     assert codes(result) == ["LRD301", "LRD904"]
@@ -153,3 +192,10 @@ def test_rules_that_did_not_run_are_not_reported() -> None:
     assert settings is not None
     result = check_maps([decay_map()], chosen_rules(["LRD7", "LRD9"], []), settings=settings, today=TODAY)
     assert result.findings == ()
+
+
+def test_a_comment_expires() -> None:
+    dated = StatedSuppression(
+        rule=("LRD301",), reason="known", source="a.py:3", place="a.py", line=3, until=date(2027, 1, 30)
+    )
+    assert codes(checked("", comments=(dated,))) == ["LRD301", "LRD903"]

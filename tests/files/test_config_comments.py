@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ def test_comments_and_nothing_but_comments(tmp_path: Path, monkeypatch: pytest.M
         "# lrdecay: ignored\n"
         "#lrdecay disable=LRD402  \n"
         "# lrdecay is noqa to nobody\n"
+        "# lrdecay: ignore[LRD301] until=2027-01-31 to be tuned\n"
+        "# lrdecay: ignore[LRD301] to be tuned (#3) (until 2027-01-31).\n"
+        "# lrdecay: ignore[LRD301] until the paper is out\n"
+        "# lrdecay: ignore[LRD301] until=2027-02-30 to be tuned\n"
     )
     found = comment_suppressions("a.py")
     assert [(each.rule, each.reason or each.comment, each.source) for each in found] == [
@@ -28,7 +33,13 @@ def test_comments_and_nothing_but_comments(tmp_path: Path, monkeypatch: pytest.M
         (("LRD401",), "", "a.py:4"),
         ((), "# lrdecay: ignore all of it", "a.py:5"),
         ((), "#lrdecay disable=LRD402", "a.py:7"),
+        (("LRD301",), "to be tuned", "a.py:9"),
+        (("LRD301",), "to be tuned (#3)", "a.py:10"),
+        (("LRD301",), "until the paper is out", "a.py:11"),
+        ((), "# lrdecay: ignore[LRD301] until=2027-02-30 to be tuned", "a.py:12"),
     ]
+    assert [each.until for each in found[-4:]] == [date(2027, 1, 31), date(2027, 1, 31), None, None]
+    assert [(each.column, each.end_column) for each in found[:2]] == [(1, 53), (8, 53)]
 
 
 def test_bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,8 @@ class JudgedSuppression(msgspec.Struct, frozen=True):
     """A correction of an unknown rule name, as a suggestion for the user."""
     corrected: str = ""
     """The corrected form of a comment with wrong syntax."""
+    inherited: bool = False
+    """True if a checked config inherits the comment from a base."""
 
     @property
     def option(self) -> str:

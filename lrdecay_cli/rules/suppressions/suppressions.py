@@ -26,14 +26,18 @@ def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     unused suppression can hide the next mistake.
 
     This rule ignores suppressions of rules that did not run. A suppression in a settings file is reported once, if it
-    is unused in every checked config that matches its ``config`` pattern. Remove an unused suppression.
+    is unused in every checked config that matches its ``config`` pattern. A comment in a base is reported once, if it
+    is unused in every checked config that inherits it. Remove an unused suppression.
     """
     for suppression in context.policy.suppressions:
-        # LRD903 reports expired suppressions.
-        if suppression.idle and not suppression.expired:
+        # LRD902 reports suppressions without a reason, and LRD903 those that have expired.
+        if suppression.idle and suppression.stated.reason.strip() and not suppression.expired:
+            where, other = "here", ""
+            if suppression.inherited:
+                where, other = "in the checked configs", ", unless an unchecked config needs it"
             yield Fault(
-                f"unused suppression: {', '.join(suppression.idle)} has no finding here",
-                f"remove the suppression from {suppression.stated.source}",
+                f"unused suppression: {', '.join(suppression.idle)} has no finding {where}",
+                f"remove the suppression from {suppression.stated.source}{other}",
                 option=suppression.option,
                 about=" ".join(suppression.idle),
             )
@@ -60,7 +64,9 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
         if suppression.stated.rule and not suppression.stated.reason.strip():
             yield Fault(
                 f"the suppression of {', '.join(suppression.stated.rule)} has no reason, so it is ignored",
-                f"add the reason for the suppression in {suppression.stated.source}",
+                f"remove the unused suppression from {suppression.stated.source}"
+                if len(suppression.idle) == len(suppression.stated.rule)
+                else f"add the reason for the suppression in {suppression.stated.source}",
                 option=suppression.option,
                 about=" ".join(suppression.stated.rule),
             )
@@ -79,9 +85,11 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
 
     The ``until`` date of the suppression has passed, so lrdecay ignores the suppression.
 
-    ``until`` is the last day on which a suppression in the settings is valid. Fix the config, or set a later date. To
-    list the suppressions that will have expired on a future day, set the environment variable
-    ``LRDECAY_TODAY=2027-02-01``.
+    ``until`` is the last day on which a suppression is valid. In a suppression comment, write it after the brackets:
+    ``# lrdecay: ignore[LRD301] until=2027-01-31 to be tuned``. In the settings, set the key ``until``.
+
+    Fix the config, or set a later date. To list the suppressions that will have expired on a future day, set the
+    environment variable ``LRDECAY_TODAY=2027-02-01``.
     """
     for suppression in context.policy.suppressions:
         if suppression.expired:
@@ -115,8 +123,10 @@ def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
     for suppression in context.policy.suppressions:
         unknown = ", ".join(suppression.unknown)
         if suppression.corrected:
+            dated = "]" in suppression.stated.comment.partition("until")[0]
+            why = "the date after 'until=' is not valid" if dated else "the rules after 'ignore' are not in brackets"
             yield Fault(
-                "this comment suppresses nothing, because the rules after 'ignore' are not in brackets",
+                f"this comment suppresses nothing, because {why}",
                 f"write {suppression.corrected} in {suppression.stated.source}",
                 option=suppression.option,
                 about=suppression.stated.place,
