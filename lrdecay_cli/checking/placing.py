@@ -15,6 +15,8 @@ from lrdecay_cli.origins import ConfigOrigins, config_origins
 def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str] = ()) -> CheckResult:
     """Return the result with a file and line for each finding about an option.
 
+    If the option is a dict or list, this is the line that set a part of it last.
+
     Args:
         result: the findings.
         configs: the configs that were built. Findings in maps and checkpoints stay unchanged.
@@ -36,7 +38,10 @@ def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str
             return finding
         origins = origins_of(finding.config)
         option = _nearest(origins, finding.option) if origins else None
-        if origins is None or option is None or option.origin.unknown:
+        if origins is None or option is None:
+            return finding
+        option = origins.last_set(option)
+        if option.origin.unknown:
             return finding
         where = [origin.key or origin.place for origin in (*option.overridden, option.origin)]
         bases = origins.bases_to(where[-1].file)

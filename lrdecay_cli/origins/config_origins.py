@@ -76,6 +76,23 @@ class ConfigOrigins:
             option = re.match(r"(.*?)(\.?[^.\[\]]*|\[[^\]]*\])$", option)[1]  # type: ignore[index]
         return None
 
+    def last_set(self, option: Option) -> Option:
+        """Return the part of a dict or list that the config sets last, if it overrides parts of a base's dict or list.
+
+        For example, a base sets ``a = dict(b=1, c=2)``, and the config sets ``a = dict(c=3)``: the last part of ``a``
+        is ``a.c``. If the config or the command line overrides no part, the result is ``option`` itself.
+        """
+        order = {file: position for position, file in enumerate(self.files)}
+
+        def age(of: Option) -> tuple[int, int]:
+            place = of.origin.key or of.origin.place
+            # The command line is not in the files.
+            return order.get(place.file, -1), place.line
+
+        parts = (part for part in self.options(option.keys) if part.origin.mechanism != "scope")
+        last = min(parts, key=age, default=option)
+        return last if age(last)[0] < age(option)[0] else option
+
     def bases_to(self, file: str) -> tuple[Place, ...]:
         """Return the files and lines of the ``_base_`` entries through which the config inherits from a base.
 

@@ -60,7 +60,7 @@ def number_of_gpus_assumed(context: RuleContext) -> Iterator[Fault]:
             "every lr depends on the number of GPUs, assumed to be 1: auto_scale_lr multiplies every lr by"
             f" {batch.lr_factor:g}"
         )
-        yield Fault(message, "pass --gpus N", about="auto_scale_lr", option="auto_scale_lr")
+        yield Fault(message, "pass --gpus N", about="auto_scale_lr", option="auto_scale_lr.enable")
 
 
 @rule(

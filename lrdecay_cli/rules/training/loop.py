@@ -84,7 +84,7 @@ def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
             f"auto_scale_lr multiplies every lr by {rate(run.lr_factor)}: batch size {run.batch_size} per GPU, on"
             f" {count(run.gpus, 'GPU')}",
             "set auto_scale_lr.enable=False if the config's lrs are tuned for this batch size",
-            option="auto_scale_lr",
+            option="auto_scale_lr.enable",
             edits=[Fix(edits=(set_option("auto_scale_lr.enable", False),), automatic=False)],
         )
 
