@@ -124,7 +124,7 @@ class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     reason: str
     failed: bool = False
-    """True if the part cannot run without data: its effect is unknown. False if it only logs, saves or measures."""
+    """True if the part fails in the dry run: its effect is unknown. False if it only logs, saves or measures."""
 
 
 class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -93,15 +93,25 @@ def test_the_text_names_what_sets_the_lr(
 
 
 def test_a_hook_that_cannot_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    hooks = [dict(type="DryDataHook"), dict(type="NoSuchHook"), dict(type="DryValidationHook")]
+    hooks = [
+        dict(type="DryDataHook"),
+        dict(type="mmdet.NumClassCheckHook"),
+        dict(type="EMAHook", momentum=1.5),
+        dict(type="NoSuchHook"),
+        dict(type="DryValidationHook"),
+    ]
     loader = {**BASE["train_dataloader"], "dataset": dict(type="DryNoise")}
     validating = dict(val_cfg=dict(), val_dataloader=loader, val_evaluator=dict(type="DumpResults"))
     saved(Config({**BASE, **validating, "custom_hooks": hooks, "param_scheduler": None}), tmp_path)
     assert run(["schedule", str(tmp_path / "config.py"), "--iters-per-epoch", str(ITERATIONS)]) == 0
     text = capsys.readouterr().out
     assert "warning: these hooks could not run here, so lrs that they set are not shown\n" in text
-    assert "DryDataHook: before_train_iter fails without data (TypeError: " in text
-    assert "NoSuchHook: the hook cannot be built in a dry run" in text
+    assert "DryDataHook: before_train_iter fails in the dry run, which has no data (TypeError: " in text
+    assert "NumClassCheckHook: before_train_epoch fails in the dry run, which has no data (AttributeError: " in text
+    # Errors that the training would have too.
+    for line in ("EMAHook: before_run fails in the dry run (AssertionError: ", "NoSuchHook: the hook cannot be built"):
+        (reason,) = (each for each in text.splitlines() if each.strip().startswith(line))
+        assert reason.endswith("; the training may fail too")
     problem = "validation is not run, so changes that these hooks make in validation are not shown"
     assert f"{problem}\n  DryValidationHook: after_val_epoch may change anything" in text
 

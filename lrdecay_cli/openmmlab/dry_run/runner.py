@@ -210,9 +210,8 @@ class DryRunner(Runner):  # type: ignore[misc]
         try:
             super().register_hook(hook, priority)
         except Exception as error:
-            self.left_out.append(
-                LeftOut(name, f"the hook cannot be built in a dry run ({describe_error(error)})", failed=True)
-            )
+            reason = f"the hook cannot be built in the dry run ({describe_error(error)}); the training may fail too"
+            self.left_out.append(LeftOut(name, reason, failed=True))
 
     def load_checkpoint(self, filename: str, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         """Return the checkpoint to resume from. Tensors in the file are not read, and code in the file is not run."""
@@ -282,7 +281,7 @@ class DryRunner(Runner):  # type: ignore[misc]
             self.call_method(hook, fn_name, **kwargs)
 
     def call_method(self, hook: Hook, method: str, **kwargs: Any) -> None:
-        """Call one method of a hook. A hook that fails because data is missing is not called again."""
+        """Call one method of a hook. A hook that fails is not called again."""
         if not overrides(hook, method):
             return
         name = type(hook).__name__
@@ -294,7 +293,10 @@ class DryRunner(Runner):  # type: ignore[misc]
                 getattr(hook, method)(self, **kwargs)
         except Exception as error:
             self._hooks.remove(hook)
-            reason = f"{method} fails without data ({describe_error(error)})"
+            # The hook needs a batch or the dataset, or it may fail in the training too.
+            needs_data = "data_batch" in kwargs or isinstance(getattr(error, "obj", None), Samples)
+            end = ", which has no data ({})" if needs_data else " ({}); the training may fail too"
+            reason = f"{method} fails in the dry run{end.format(describe_error(error))}"
             self.left_out.append(LeftOut(name, reason, failed=True))
 
     def _step_schedulers(self, hook: Hook, method: str, kwargs: Mapping[str, Any]) -> None:
