@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import get_args
 
 from lrdecay_cli.analysis.unrun import unrun_notes
@@ -14,7 +15,7 @@ from lrdecay_cli.domain.change import BaselineResult, State
 from lrdecay_cli.domain.errors import not_one_of
 from lrdecay_cli.domain.finding import NO_BASELINE, SEVERITIES, Cause, CheckResult, Finding, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.origins import COMMAND_LINE
+from lrdecay_cli.domain.origins import COMMAND_LINE, Place
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Result, Section, Table
 from lrdecay_cli.text.counting import count, verb
 from lrdecay_cli.text.printing import printable
@@ -151,13 +152,28 @@ def title_of(cause: Cause) -> str:
 def describe_option(finding: Finding) -> str:
     """Return the option of a finding as text, with the line that sets it.
 
-    If this line overrides the value of another line, the text also names that line.
+    If this line overrides the value of another line, the text also names that line. If a config of an installed package
+    sets the option, the text also names the line that inherits this config.
     """
     replaced = f", overrides {finding.replaces[-1]}" if finding.replaces else ""
     if not finding.place:
         return finding.option
+    shown = shown_place(finding)
+    inherited = f", inherited at {shown}" if shown != finding.place else ""
     # A finding about a suppression names its comment.
-    return f"{finding.option}, {'at' if finding.option.startswith('#') else 'set at'} {finding.place}{replaced}"
+    return (
+        f"{finding.option}, {'at' if finding.option.startswith('#') else 'set at'} {finding.place}{replaced}{inherited}"
+    )
+
+
+def shown_place(finding: Finding) -> Place | None:
+    """Return the file and line at which an editor can show a finding about an option; None if it has no place.
+
+    If a config of an installed package sets the option, this is the ``_base_`` entry of the project that inherits it.
+    """
+    if not finding.place:
+        return None
+    return next((each for each in (finding.place, *finding.bases) if Path(each.file).is_file()), finding.place)
 
 
 def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:

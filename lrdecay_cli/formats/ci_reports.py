@@ -9,17 +9,16 @@ cause is a skipped test with the reason. Times are omitted, so that a report is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
 
-from lrdecay_cli.checking.reporting import describe_option, summary_of, title_of
+from lrdecay_cli.checking.reporting import describe_option, shown_place, summary_of, title_of
 from lrdecay_cli.domain.finding import Cause, CheckResult, Skipped
 from lrdecay_cli.domain.origins import COMMAND_LINE
 from lrdecay_cli.domain.report import AnyResult, Note
 from lrdecay_cli.formats import Canvas
-from lrdecay_cli.formats.places import check_result, place_of
+from lrdecay_cli.formats.places import check_result, named_configs, place_of
 from lrdecay_cli.formats.values import printable
 
 MOST = 10
@@ -90,7 +89,8 @@ def _annotation(result: CheckResult, subject: Cause | Skipped, kind: str) -> str
     else:
         finding, config = subject.finding, subject.finding.config
         title, place = f"{finding.code} {finding.name}", place_of(result, finding)
-        concerned = [f"Configs: {', '.join(subject.configs)}"] if place is None or len(subject.configs) > 1 else []
+        names = named_configs(result, subject)
+        concerned = [f"Configs: {', '.join(names)}"] if names else []
         option = [f"Option: {describe_option(finding)}"] if finding.option else []
         reasons = (f"Why: {finding.why}", f"Fix: {finding.fix}")
         lines = (finding.message, *finding.patterns, *option, *concerned, *reasons)
@@ -131,14 +131,14 @@ def concise_line(cause: Cause) -> str:
     """Return the line of :func:`concise_text` for a cause.
 
     The line begins with the file and line that set the option that the finding is about. If that file belongs to an
-    installed package, the line begins with the ``_base_`` entry through which the config inherits the option.
+    installed package, the line begins with the ``_base_`` entry through which the config inherits the option. The line
+    names the config if it begins with another file.
     """
-    finding, place = cause.finding, cause.finding.place
-    at, more = f"{finding.config}:1:1", [f"{len(cause.configs)} configs"] if len(cause.configs) > 1 else []
-    if place:
-        shown = next((each for each in (place, *finding.bases) if Path(each.file).is_file()), place)
-        at = f"{shown.file}:{shown.line}:{shown.column}" if shown.file != COMMAND_LINE else at
-        more += [f"set at {place}"] if not at.startswith(f"{place}:") else []
+    finding, place, shown = cause.finding, cause.finding.place, shown_place(cause.finding)
+    at = shown.exact() if shown and shown.file != COMMAND_LINE else f"{finding.config}:1:1"
+    alone = [] if at.startswith(f"{finding.config}:") else [finding.config]
+    more = [f"{len(cause.configs)} configs"] if len(cause.configs) > 1 else alone
+    more += [f"set at {place}"] if place and not at.startswith(f"{place}:") else []
     subject = f" ({', '.join(more)})" if more else ""
     return f"{at}: {finding.code} {finding.message}{subject}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.finding import CheckResult, Finding
+from lrdecay_cli.domain.finding import Cause, CheckResult, Finding
 from lrdecay_cli.domain.origins import Place
 from lrdecay_cli.files.config_path import repository_root
 
@@ -53,6 +53,13 @@ def place_of(result: CheckResult, subject: Finding | str) -> FilePlace | None:
         return FilePlace(path[1], _line(path[0], option))
     sources = (_file(checked.source) for checked in result.checked if checked.config == config)
     return next((FilePlace(source[1], 1) for source in sources if source), None)
+
+
+def named_configs(result: CheckResult, cause: Cause) -> tuple[str, ...]:
+    """Return the configs that a report names: none if there is only one, and the finding is shown in its file."""
+    place, own = place_of(result, cause.finding), _file(cause.finding.config)
+    shown_there = place is not None and own is not None and place.file == own[1]
+    return () if shown_there and len(cause.configs) == 1 else cause.configs
 
 
 def file_places(places: Iterable[Place]) -> Iterator[FilePlace]:

@@ -21,7 +21,7 @@ from lrdecay_cli.files.rules_page import rules_page
 from lrdecay_cli.files.writing import to_json
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.markdown_page import render as markdown
-from lrdecay_cli.formats.places import FilePlace, check_result, file_places, place_of
+from lrdecay_cli.formats.places import FilePlace, check_result, file_places, named_configs, place_of
 from lrdecay_cli.formats.plain_text import render as plain
 from lrdecay_cli.rules import find_rule
 from lrdecay_cli.rules.pages import blocks_of, page_of
@@ -83,8 +83,8 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
     finding = cause.finding
     option = [f"Option: {describe_option(finding)}"] if finding.option else []
     lines = [f"{finding.message}.", *option, f"Why: {finding.why}", f"Fix: {finding.fix}."]
-    if len(cause.configs) > 1:
-        lines.insert(1, f"Configs: {', '.join(cause.configs)}")
+    if names := named_configs(result, cause):
+        lines.insert(1, f"Configs: {', '.join(names)}")
     if finding.patterns:
         lines.insert(1, f"Parameters: {', '.join(finding.patterns)}")
     suppressions: list[dict[str, Any]] = []

@@ -210,10 +210,13 @@ def test_github_annotations_are_read_back() -> None:
 def test_an_option_of_a_package_is_reported_at_the_base_line() -> None:
     """The option is in site-packages, but annotations and editors need a file of the repository."""
     found = result(FROM_ZOO)
-    option = "Option: optim_wrapper.paramwise_cfg.num_layers, set at mmdet::convnext/b.py:88"
+    option = (
+        "Option: optim_wrapper.paramwise_cfg.num_layers, set at mmdet::convnext/b.py:88, inherited at configs/base.py:2"
+    )
     (github, *_) = rendered("github", found).splitlines()
     assert github.startswith("::error file=sub/configs/base.py,line=2,col=10,endLine=2,endColumn=31,")
     assert option in github
+    assert "%0AConfigs: configs/c.py%0A" in github
     (sarif,) = json.loads(rendered("sarif", found))["runs"][0]["results"]
     places = [each["physicalLocation"] for each in (*sarif["locations"], *sarif["relatedLocations"])]
     assert [(at["artifactLocation"]["uri"], at["region"]["startLine"]) for at in places] == [
@@ -221,9 +224,14 @@ def test_an_option_of_a_package_is_reported_at_the_base_line() -> None:
         ("sub/configs/c.py", 1),
     ]
     assert option in sarif["message"]["text"]
+    assert "\nConfigs: configs/c.py\n" in sarif["message"]["text"]
+    for name in ("text", "markdown"):
+        assert "set at mmdet::convnext/b.py:88, inherited at configs/base.py:2" in rendered(name, found)
     assert option.lower() in rendered("junit", found).lower()
     (concise, _) = rendered("concise", found).splitlines()
-    assert concise == "configs/base.py:2:10: LRD301 8 groups train faster (set at mmdet::convnext/b.py:88)"
+    assert (
+        concise == "configs/base.py:2:10: LRD301 8 groups train faster (configs/c.py, set at mmdet::convnext/b.py:88)"
+    )
     given = result(finding(place=Place("--cfg-options", 1, 1, 1, 5)))
     assert rendered("concise", given).startswith("configs/a.py:1:1: LRD301 8 groups train faster (set at --cfg-opt")
 
@@ -294,7 +302,7 @@ def test_an_inherited_mistake_is_one_cause() -> None:
     assert related == [("sub/configs/c.py", "this file inherits the option that the finding is about")]
     assert rendered("concise", found).splitlines() == [
         "configs/a.py:4:5: LRD301 8 groups train faster (2 configs)",
-        "configs/base.py:1:1: LRD301 8 groups train faster",
+        "configs/base.py:1:1: LRD301 8 groups train faster (configs/d.py)",
         "configs/a.py:4:5: LRD301 8 groups train faster",
         "configs/a.py:4:5: LRD301 8 groups train faster",
         "configs/d.py:1:1: LRD301 8 groups train faster (2 configs)",
