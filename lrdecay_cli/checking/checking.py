@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import zip_longest
 
@@ -36,6 +36,7 @@ def check_maps(
     dry_runs: Mapping[str, DryRun] | None = None,
     fail_on: Severity = "error",
     today: date | None = None,
+    is_absent: Callable[[str], bool] = lambda _: False,
 ) -> CheckResult:
     """Run ``rules`` on each map in order, and return all findings.
 
@@ -50,6 +51,8 @@ def check_maps(
         dry_runs: the dry run of each config; rules about training run only for configs with a dry run.
         fail_on: lowest severity of a finding that makes the check fail.
         today: the date for suppressions, by default the current date.
+        is_absent: whether the project has no config that matches a glob; called for a glob in the settings that matches
+            none of the maps. By default, the project may have further configs.
 
     Raises:
         LrdecayError: an assertion has an invalid condition.
@@ -60,7 +63,7 @@ def check_maps(
     about_policies = [rule for rule in rules if rule.scope == "project"]
     about_trainings = [rule for rule in rules if rule.scope == "training"]
     codes = [rule.code for rule in (*about_maps, *(about_trainings if dry_runs else ()))]
-    shared = Suppressing(settings.suppressions, today)
+    shared = Suppressing(settings.suppressions, today, is_absent)
     contexts: list[RuleContext] = []
     findings: list[Finding] = []
     commented: dict[StatedSuppression, tuple[JudgedSuppression, GroupMap]] = {}
@@ -84,6 +87,14 @@ def check_maps(
         findings += _about_comment(judged, group_map, about_policies)
     if contexts:
         policy = Policy(suppressions=shared.judged(codes))
+        findings += findings_of(RuleContext(contexts[0].group_map, policy, place=settings.path), about_policies)
+    unmatched = [
+        assertion
+        for assertion in settings.assertions
+        if not any(assertion in context.policy.assertions for context in contexts) and is_absent(assertion.config)
+    ]
+    if contexts and unmatched:
+        policy = Policy(unmatched_assertions=tuple(unmatched))
         findings += findings_of(RuleContext(contexts[0].group_map, policy, place=settings.path), about_policies)
     for assertion, context in _idle(settings.assertions, contexts):
         policy = Policy(idle_assertions=(assertion,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 
@@ -39,11 +39,18 @@ class Suppressing:
     Args:
         stated: the suppressions, in the order in which they are tried.
         today: the date that decides whether a suppression has expired.
+        is_absent: whether the project has no config that matches a glob.
     """
 
-    def __init__(self, stated: Iterable[StatedSuppression], today: date) -> None:
+    def __init__(
+        self,
+        stated: Iterable[StatedSuppression],
+        today: date,
+        is_absent: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._stated = tuple(stated)
         self._today = today
+        self._is_absent = is_absent
         self._codes = [tuple(_known(stated.rule)) for stated in self._stated]
         self._met: set[tuple[int, str]] = set()
         self._configs: set[int] = set()
@@ -67,7 +74,9 @@ class Suppressing:
         judged = []
         for index, stated in enumerate(self._stated):
             unknown = tuple(name for name in stated.rule if not _known([name]))
-            codes = [code for code in self._codes[index] if code in ran and index in self._configs]
+            # Other configs may use a suppression that applies to none of the checked configs.
+            could_apply = index in self._configs or self._is_absent(stated.config)
+            codes = [code for code in self._codes[index] if code in ran and could_apply]
             judged.append(
                 JudgedSuppression(
                     stated=stated,

@@ -111,3 +111,22 @@ def test_one_config_with_a_comparison_is_enough() -> None:
 def test_an_invalid_condition_is_refused_with_its_place() -> None:
     with pytest.raises(LrdecayError, match=r"lrdecay\.toml: assert\[0\]\.lr: invalid condition 'small'"):
         found("parameters = '*'\nlr = 'small'")
+
+
+@pytest.mark.parametrize(
+    ("config", "absent", "messages"),
+    [
+        ("confgs/*", True, ["no config matches 'confgs/*', so the assertion checks nothing"]),
+        # Other configs of the project match.
+        ("published/*", False, []),
+        ("configs/*", True, []),
+    ],
+)
+def test_an_assertion_about_no_config(config: str, absent: bool, messages: list[str]) -> None:
+    settings = parse_settings(f"[[assert]]\nparameters = '*'\nlr = '> 0'\nconfig = '{config}'".encode(), "lrdecay.toml")
+    assert settings is not None
+    findings = check_maps([decay_map()], RULES, settings=settings, is_absent=lambda _: absent).findings
+    assert [finding.message for finding in findings] == messages
+    assert [finding.fix for finding in findings] == [
+        "use a glob such as 'configs/*.py', or remove the assertion" for _ in messages
+    ]

@@ -168,3 +168,33 @@ def test_settings_that_cannot_be_read(tmp_path: Path, here: Run) -> None:
     (tmp_path / "lrdecay.toml").symlink_to("lrdecay.toml")
     result = here("check", "a.json")
     assert (result.code, result.err) == (2, "lrdecay: lrdecay.toml: cannot read: Too many levels of symbolic links\n")
+
+
+@pytest.mark.parametrize(
+    ("config", "targets", "expected"),
+    [
+        ("confgs/*", ["configs"], ["LRD703", "LRD901"]),
+        ("configs/*", ["configs"], ["LRD901"]),
+        ("other/*.py", ["configs"], []),
+        ("b/*.py", ["configs"], []),
+        ("mmdet::*", ["configs"], []),
+        ("confgs/*", ["configs/a.py"], []),
+        ("confgs/*", ["maps"], []),
+    ],
+)
+def test_a_config_that_the_settings_misspell(
+    config: str, targets: list[str], expected: list[str], tmp_path: Path
+) -> None:
+    """A glob that matches no config is reported only if a directory of configs was checked."""
+    for name in ("configs/a.py", "configs/b/b.py", "other/c.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "configs/a.py").write_text((SAMPLES / "resnet-50_default.py").read_text())
+    write(tmp_path / "maps/a.json", decay_map())
+    (tmp_path / "lrdecay.toml").write_text(
+        f"[[assert]]\nparameters = '*'\nlr = '> 0'\nconfig = '{config}'\n"
+        f"[[suppress]]\nrule = 'LRD101'\nreason = 'known'\nconfig = '{config}'\n"
+    )
+    options = ("--select", "LRD101,LRD703,LRD901", "--format", "json")
+    result = lrdecay("check", *targets, *options, cwd=tmp_path)
+    assert sorted(finding["code"] for finding in json.loads(result.out)["findings"]) == expected

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,9 +110,37 @@ def run_check(
         comments={config: comment_suppressions(config) for config in configs},
         fail_on=check_options.fail_on,
         today=today,
+        is_absent=partial(_is_absent, check_options.settings)
+        if _checks_directory(targets, configs)
+        else lambda _: False,
     )
     result = msgspec.structs.replace(result, rules_url=check_options.rules_url)
     return placed(result, {*configs}, request.cfg_options or ()), gathered.maps
+
+
+def _checks_directory(targets: Sequence[str], configs: Sequence[str]) -> bool:
+    """True if a target is a directory and configs were checked, not only exported maps."""
+    return bool(configs) and any(Path(target).is_dir() for target in targets)
+
+
+def _is_absent(settings: Settings, pattern: str) -> bool:
+    """True if the project has no file or folder whose path ends with ``pattern``.
+
+    Searches the folder of the settings file and the working directory, both up to three folders deep.
+    """
+    if SEPARATOR in pattern or Path(pattern).is_absolute():
+        return False
+    # A path with more folders than stars begins with a folder that this finds.
+    relative = pattern.removeprefix("./").replace("**", "*").strip("/")
+    folders = {Path(settings.path).parent.resolve(), Path.cwd()}
+    with suppress(OSError, ValueError):
+        return not any(
+            any(folder.glob("*/" * depth + relative)) for folder in folders for depth in range(_DEEPEST_SEARCH + 1)
+        )
+    return False
+
+
+_DEEPEST_SEARCH = 3
 
 
 def gather(names: Sequence[str], request: Request, *, jobs: int) -> CollectedMaps:

@@ -64,6 +64,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Assertions whose ``config`` pattern matches the config."""
     idle_assertions: tuple[Assertion, ...] = ()
     """Assertions that matched no parameter in any checked config. Only set when rules check a settings file."""
+    unmatched_assertions: tuple[Assertion, ...] = ()
+    """Assertions whose ``config`` pattern matches no config. Only set when rules check a settings file."""
     suppressions: tuple[JudgedSuppression, ...] = ()
     """Suppressions with their results, from a config's comments or the settings file.
 

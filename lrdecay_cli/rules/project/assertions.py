@@ -117,14 +117,24 @@ def _format(value: Any) -> str:
     scope="project",
 )
 def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
-    """An assertion of the project's settings matches no parameter.
+    """An assertion of the project's settings matches no parameter or no config.
 
     The assertion checks nothing and would always pass. Usually a module was renamed, or the name is misspelt.
 
     An assertion with a ``config`` pattern applies to all checked configs that match the pattern. If the assertion
     matches no parameter in any of these configs, LRD703 reports it once. An assertion about numbers does not check
     frozen parameters that are in no group.
+
+    If the ``config`` pattern matches no config of the project, LRD703 reports this only for a check of a directory of
+    configs. A check of single configs or of exported maps ignores assertions about other configs.
     """
+    for assertion in context.policy.unmatched_assertions:
+        folder = context.group_map.config.path.rpartition("/")[0]
+        yield Fault(
+            f"no config matches {assertion.config!r}, so the assertion checks nothing",
+            f"use a glob such as '{folder + '/' if folder else ''}*.py', or remove the assertion",
+            option=assertion.key,
+        )
     for assertion in context.policy.idle_assertions:
         matched = _matching(assertion, context)
         nearest = suggest_module(assertion.parameters, context.tensors)

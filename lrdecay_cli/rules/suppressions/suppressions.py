@@ -26,13 +26,16 @@ def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     unused suppression can hide the next mistake.
 
     This rule ignores suppressions of rules that did not run. A suppression in a settings file is reported once, if it
-    is unused in every checked config that matches its ``config`` pattern. A comment in a base is reported once, if it
-    is unused in every checked config that inherits it. Remove an unused suppression.
+    is unused in every checked config that matches its ``config`` pattern. If the pattern matches no config of the
+    project, only a check of a directory of configs reports the suppression. A comment in a base is reported once, if
+    it is unused in every checked config that inherits it. Remove an unused suppression.
     """
     for suppression in context.policy.suppressions:
         # LRD902 reports suppressions without a reason, and LRD903 those that have expired.
         if suppression.idle and suppression.stated.reason.strip() and not suppression.expired:
             where, other = "here", ""
+            if suppression.stated.config != "*":
+                where = f"in a checked config that matches {suppression.stated.config!r}"
             if suppression.inherited:
                 where, other = "in the checked configs", ", unless an unchecked config needs it"
             yield Fault(
