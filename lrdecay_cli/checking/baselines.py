@@ -17,6 +17,7 @@ from lrdecay_cli.domain.finding import NO_BASELINE, Skipped
 from lrdecay_cli.domain.group_map import GroupMap, Parameter
 from lrdecay_cli.files import read_bytes, read_map
 from lrdecay_cli.files.config_path import suggest_file
+from lrdecay_cli.files.map_file import EXPORT_AGAIN
 from lrdecay_cli.rules.context.policy import Baseline
 
 
@@ -113,7 +114,8 @@ def read_baseline(
         try:
             return Baseline(path, read_map(path), command=command or alone, shows=shows)
         except LrdecayError as error:
-            raise error.replaced(fix=error.fix or f"write the baseline again: {alone}") from error
+            fix = error.fix if error.fix not in ("", EXPORT_AGAIN) else f"write the baseline again: {alone}"
+            raise error.replaced(fix=fix) from error
     applied = apply_baseline(parse_text(read_bytes(path), path, renew=alone), now)
     return Baseline(path, applied.group_map, True, applied.others, command or alone, shows)
 

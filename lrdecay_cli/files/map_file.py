@@ -49,7 +49,7 @@ def read_map(path: str) -> GroupMap:
 
         group_map = from_schema_1(group_map)
     for where, problem in (*_repeated_names(group_map), *_wrong_changes(group_map)):
-        raise LrdecayError(problem, where=f"{path}: {where}", fix=_EXPORT)
+        raise LrdecayError(problem, where=f"{path}: {where}", fix=EXPORT_AGAIN)
     return group_map
 
 
@@ -150,7 +150,8 @@ def _repeats(named: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _LIMIT = re.compile(r"Expected `int` ([<>]=) (-?\d+)")
-_EXPORT = "export the map again: lrdecay inspect CONFIG -o map.json"
+EXPORT_AGAIN = "export the map again: lrdecay inspect CONFIG -o map.json"
+"""The fix in an error about a damaged map."""
 
 
 def refusal(raw: bytes, path: str) -> LrdecayError:
@@ -175,13 +176,15 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
         if _is_log(raw):
             problem = "the file is a log of JSON lines, not a group map"
             return LrdecayError(problem, where=path, fix="to read the logs of a training: lrdecay run WORK_DIR")
-        return LrdecayError(f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}:{error.colno}", fix=_EXPORT)
+        return LrdecayError(
+            f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}:{error.colno}", fix=EXPORT_AGAIN
+        )
     except (ValueError, RecursionError) as error:
-        return LrdecayError(f"not valid JSON: {error}", where=path, fix=_EXPORT)
+        return LrdecayError(f"not valid JSON: {error}", where=path, fix=EXPORT_AGAIN)
     if wrong := _wrong_version(data, path):
         return wrong
     for where, value in not_finite(data):
-        return LrdecayError(f"is {value}, not a finite number", where=f"{path}: {where}", fix=_EXPORT)
+        return LrdecayError(f"is {value}, not a finite number", where=f"{path}: {where}", fix=EXPORT_AGAIN)
     return _wrong_form(raw, path)
 
 
@@ -227,9 +230,9 @@ def _wrong_form(raw: bytes, path: str) -> LrdecayError:
         if unknown := _UNKNOWN_KEY.fullmatch(problem):
             definitions = msgspec.json.schema(GroupMap)["$defs"].values()
             known = sorted({name for definition in definitions for name in definition["properties"]})
-            fix = did_you_mean(unknown[1], known) or _EXPORT
+            fix = did_you_mean(unknown[1], known) or EXPORT_AGAIN
             return LrdecayError("unknown key", where=f"{path}: {where}.{unknown[1]}", fix=fix)
         if limit := _LIMIT.fullmatch(problem):
             problem = f"the number is out of range, it must be {limit[1]} {int(limit[2]):,}"
-        return LrdecayError(problem[:1].lower() + problem[1:], where=f"{path}: {where}", fix=_EXPORT)
+        return LrdecayError(problem[:1].lower() + problem[1:], where=f"{path}: {where}", fix=EXPORT_AGAIN)
     raise AssertionError(f"{path} is a valid group map")
