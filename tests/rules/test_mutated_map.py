@@ -130,6 +130,7 @@ MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
         decayed("proj.weight", "qkv.weight", "0.0.weight", "1.weight", "projection.weight", by=0.0),
         {"LRD407"},
     ),
+    "negative": (decayed("proj.weight", by=-1.0), {"LRD409"}),
     "none given": (without_weight_decay, {"LRD408", "LRD509"}),
     "never read": (unread("flat_decay_mult"), {"LRD501"}),
     "never read, inherited": (both(unread("flat_decay_mult"), training(inherited=("flat_decay_mult",))), {"LRD502"}),
