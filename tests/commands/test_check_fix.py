@@ -176,6 +176,19 @@ def test_all_schedulers_of_a_list_are_fixed_or_none(schedulers: tuple[str, ...],
     assert done.err.count("not fixed: LRD608") == 2 - fixed
 
 
+def test_the_fix_with_the_fewest_edits_is_tried_first(project: Path) -> None:
+    """With keys for single gammas first, one key for all stages would override them and could not be added."""
+    config = project / "config.py"
+    keys = "'backbone': dict(lr_mult=0.1), 'stages': dict(lr_mult=0.3), '.gamma': dict(decay_mult=0.0)"
+    config.write_text(
+        "_base_ = 'base.py'\noptim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        f"    paramwise_cfg=dict(_delete_=True, custom_keys={{{keys}}}))\n"
+    )
+    done = lrdecay("check", "config.py", "--fix", "--select", "LRD506", "--fail-on", "warning", cwd=project)
+    assert done.code == 0, done.out
+    assert "'backbone.stages'" in config.read_text()
+
+
 def test_unfixable_findings_are_reported_and_remain(project: Path) -> None:
     (project / "other").mkdir()
     done = lrdecay("check", "../config.py", "--fix", "--fail-on", "warning", cwd=project / "other")

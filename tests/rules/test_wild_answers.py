@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
+from mmengine.config import Config
 
 from lrdecay_cli.analysis.suggesting.options import layers_to_list
 from lrdecay_cli.constructors import PUBLISHED
 from lrdecay_cli.domain.finding import Finding
-from lrdecay_cli.domain.fix import apply_edits
+from lrdecay_cli.domain.fix import Edit, apply_edits
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.openmmlab.audit import audit
@@ -35,11 +38,13 @@ def found(config: str, folder: Path, codes: str = "LRD") -> list[Finding]:
     return [each for each in findings_of(audit(str(folder / "config.py")), RULES) if each.code.startswith(codes)]
 
 
+def with_edits(config: Config, edits: Sequence[Edit]) -> None:
+    apply_edits(config._cfg_dict, edits)
+
+
 def after_fix(finding: Finding, folder: Path) -> tuple[GroupMap, list[Finding]]:
     """Return the map of the config of :func:`found` with the first fix of a finding, and its findings."""
-    fixed = audit(
-        str(folder / "config.py"), change=lambda config: apply_edits(config._cfg_dict, finding.fixes[0].edits)
-    )
+    fixed = audit(str(folder / "config.py"), change=partial(with_edits, edits=finding.fixes[0].edits))
     return fixed, list(findings_of(fixed, RULES))
 
 
@@ -192,7 +197,8 @@ def test_a_key_that_sets_the_weight_decay_is_named(tmp_path: Path) -> None:
     config = (
         "custom_imports = dict(imports=['tests.rules.wild_toys', 'lrdecay_cli.training'])\n"
         "optim_wrapper = dict(constructor='LayerDecayOptimWrapperConstructor', paramwise_cfg=dict(decay_rate=0.9,\n"
-        r"    layers=['p.*_embed', r'blocks\.(\d+)'], custom_keys={'backbone.blocks': dict(lr_mult=0.5, decay_mult=0.5)}))"
+        r"    layers=['p.*_embed', r'blocks\.(\d+)'],"
+        " custom_keys={'backbone.blocks': dict(lr_mult=0.5, decay_mult=0.5)}))"
     )
     (finding,) = found(config, tmp_path, "LRD402")
     assert finding.option == "optim_wrapper.paramwise_cfg.custom_keys['backbone.blocks']"
@@ -244,6 +250,60 @@ def test_keys_outside_custom_keys(outside: str, fix: str, inside: str, tmp_path:
     assert [each.code for each in left if each.code[3] == "5" and each.severity != "info"] == []
     (tmp_path / "config.py").write_text(f"_base_ = './base.py'\n{keys(inside)}")
     assert numbers(fixed) == numbers(audit(str(tmp_path / "config.py")))
+
+
+SLOW = "'backbone': dict(lr_mult=0.1), 'blocks': dict(lr_mult=0.3)"
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+@pytest.mark.parametrize(
+    ("custom_keys", "exempt"),
+    [
+        (f"{SLOW}, 'norm1.weight': dict(decay_mult=0.)", "norm1.weight"),
+        (f"{SLOW}, 'norm': dict(decay_mult=0.)", "norm"),
+        (f"{SLOW}, 'norm': dict(decay_mult=0.), 'blocks.1.norm': dict(decay_mult=0.)", "norm"),
+    ],
+)
+def test_fixes_of_several_shadowed_keys_agree(custom_keys: str, exempt: str, last_first: bool, tmp_path: Path) -> None:
+    """No tensor is in two findings, and in any order, the fixes restore the same settings."""
+    findings = found(keys(f"custom_keys={{{custom_keys}}}"), tmp_path, "LRD506")
+    lost = [name for finding in findings for name in finding.parameters]
+    assert len(lost) == len({*lost})
+    edits: list[Edit] = []
+    for _ in range(6):
+        fixed = audit(str(tmp_path / "config.py"), change=partial(with_edits, edits=edits))
+        findings = [each for each in findings_of(fixed, [find_rule("LRD506")]) if each.severity != "info"]
+        if not findings:
+            break
+        edits += findings[-1 if last_first else 0].fixes[0].edits
+    assert numbers(fixed) == {
+        name: (
+            pytest.approx(2e-4 * (0.3 if ".blocks." in name else 0.1 if "backbone" in name else 1)),
+            0 if exempt in name else 0.05,
+        )
+        for name in numbers(fixed)
+    }
+
+
+def test_two_options_that_one_key_overrides(tmp_path: Path) -> None:
+    """Only the fix for the weight decay has edits: an lr_mult of 2.0 in the same keys would drop the key's 0.1."""
+    options = "bias_lr_mult=2., bias_decay_mult=0., custom_keys={'backbone': dict(lr_mult=0.1)}"
+    decay, lr = found(keys(options), tmp_path, "LRD508")
+    assert (decay.severity, lr.severity, lr.fixes) == ("warning", "info", ())
+    assert {*decay.parameters} > {*lr.parameters}
+    assert "change nothing if lr_mult 0.1 is intended; otherwise set lr_mult=0.2 in longer keys" in lr.fix
+    after, left = after_fix(decay, tmp_path)
+    assert all(numbers(after)[name] == (pytest.approx(2e-5), 0.0) for name in lr.parameters)
+    assert {each.severity for each in left if each.code == "LRD508"} <= {"info"}
+
+
+def test_tensors_of_another_finding_are_counted(tmp_path: Path) -> None:
+    config = keys(f"bias_lr_mult=2., custom_keys={{{SLOW}}}")
+    (finding,) = found(config, tmp_path, "LRD508")
+    reported = {name for each in found(config, tmp_path, "LRD506") for name in each.parameters}
+    biases = {name for name in numbers(audit(str(tmp_path / "config.py"))) if name.endswith(".bias")}
+    others = len({name for name in biases & reported if ".norm" not in name})
+    assert f"for {len(finding.parameters)} tensor, besides {others} that LRD506 reports: " in finding.message
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -178,6 +178,15 @@ def _together(findings: Sequence[Finding]) -> list[list[Finding]]:
     return [*lists.values()]
 
 
+def _short_first(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings with those of each rule sorted by the number of edits of their fixes.
+
+    A fix with one custom key may make a fix with many keys unnecessary.
+    """
+    of_rules = [[*several] for _, several in groupby(findings, key=lambda finding: finding.code)]
+    return [each for several in of_rules for each in sorted(several, key=lambda each: len(_automatic(each)[0].edits))]
+
+
 _MOST_ROUNDS = 3
 
 
@@ -208,7 +217,7 @@ class _Trial:
         kept: list[Batch] = []
         left: list[NotFixed] = []
         remaining: Mapping[str, Finding] = {finding.fingerprint: finding for finding in findings}
-        for several in _together(findings):
+        for several in _together(_short_first(findings)):
             # With the earlier fixes applied the finding's numbers and its fix may differ.
             now = [remaining[each.fingerprint] for each in several if each.fingerprint in remaining]
             reasons = []
