@@ -48,7 +48,7 @@ def spelling_fix(
 
     Args:
         context: the map of the current config.
-        option: the path of the misspelt option, below ``paramwise_cfg``.
+        option: the path of the misspelt option.
         name: the correct name, which replaces the last key of the path.
         settings: the dict that contains the misspelt option.
         question: the text of the fix if the correct name is not set.

@@ -16,6 +16,7 @@ from mmengine.optim import scheduler as mmengine_schedulers
 from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
+from lrdecay_cli.domain.fix import apply_edits
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import RefusedScheduler, Training
 from lrdecay_cli.openmmlab.schedulers.refusals import refused_schedulers
@@ -472,6 +473,24 @@ def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[
     assert (finding.code, finding.severity, finding.option) == (code, "error", f"param_scheduler[0].{option}")
     with pytest.raises(error):
         trained([scheduler])
+
+
+@pytest.mark.parametrize(
+    ("eta_min", "fix", "automatic"),
+    [
+        (None, "did you mean eta_min=1e-06?", [True]),
+        (1e-6, "remove min_lr: eta_min already has the same value", [True]),
+        (1e-5, "remove min_lr, or rename it: eta_min=1e-06 instead of eta_min=1e-05", [False, False]),
+    ],
+)
+def test_a_misspelt_setting_beside_the_right_one(eta_min: float | None, fix: str, automatic: list[bool]) -> None:
+    scheduler = {**COSINE, "min_lr": 1e-6} | ({} if eta_min is None else {"eta_min": eta_min})
+    (finding,) = findings_of(described([scheduler]), [find_rule("LRD604")])
+    assert (finding.fix, [each.automatic for each in finding.fixes]) == (fix, automatic)
+    for each in finding.fixes:
+        config = {"param_scheduler": [{**scheduler}]}
+        apply_edits(config, each.edits)
+        trained(config["param_scheduler"])
 
 
 @pytest.mark.parametrize("monitor", [None, "loss", "loss_cls", "train/loss"])

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from lrdecay_cli.domain.fix import keys_of_path
 from lrdecay_cli.rules.api import (
     Edit,
     Example,
     Fault,
+    Fix,
     RuleContext,
     Scheduler,
     delete_option,
     nearest,
-    rename_option,
     rule,
     scheduler_types,
     set_option,
+    spelling_fix,
 )
 from lrdecay_cli.rules.schedules.known_settings import CLASSES, COMMON, REQUIRED, SETTINGS
 from lrdecay_cli.rules.schedules.setting_values import invalid_values, not_numbers
@@ -71,7 +73,7 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
 def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
     """Yield faults of a scheduler's settings. If the class is not mmengine's own, only a few settings are checked."""
     if scheduler.of_mmengine:
-        yield from _unknown(scheduler)
+        yield from _unknown(context, scheduler)
     settings, name = scheduler.settings, scheduler.name
     if scheduler.end is not None and scheduler.end <= scheduler.begin:
         own = "end" in settings
@@ -185,16 +187,7 @@ def _recorded(context: RuleContext, reported: set[str]) -> Iterator[Fault]:
         )
 
 
-def _renamed(scheduler: Scheduler, setting: str, value: object, like: str | None) -> list[Edit]:
-    option = f"{scheduler.path}.{setting}"
-    if not like:
-        return [delete_option(option)]
-    if like in scheduler.settings:
-        return [delete_option(option), set_option(f"{scheduler.path}.{like}", value)]
-    return [rename_option(option, like)]
-
-
-def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
+def _unknown(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
     known = SETTINGS.get(scheduler.family)
     if known is None:
         return
@@ -204,14 +197,13 @@ def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
             continue
         right = _MMCV.get(setting, setting)
         like = lacking[0] if right in lacking else nearest(right, known)
-        yield Fault(
-            f"{scheduler.name} has no setting {setting}",
-            f"did you mean {like}={value!r}?"
-            if like
-            else f"remove {setting}; allowed settings: {', '.join(known) or 'none'}",
-            option=f"{scheduler.path}.{setting}",
-            edits=_renamed(scheduler, setting, value, like),
-        )
+        option = f"{scheduler.path}.{setting}"
+        fix = f"remove {setting}; allowed settings: {', '.join(known) or 'none'}"
+        edits: Sequence[Edit | Fix] = [delete_option(option)]
+        if like:
+            question = f"did you mean {like}={value!r}?"
+            fix, edits = spelling_fix(context, keys_of_path(option), like, scheduler.settings, question=question)
+        yield Fault(f"{scheduler.name} has no setting {setting}", fix, option=option, edits=edits)
         lacking = [name for name in lacking if name != like]
     for setting in lacking:
         option = f"{scheduler.path}.{setting}"
