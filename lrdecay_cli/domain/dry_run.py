@@ -125,6 +125,8 @@ class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
     failed: bool = False
     """True if the part fails in the dry run: its effect is unknown. False if it only logs, saves or measures."""
+    option: str = ""
+    """For a hook that stops the training, because its error does not depend on data: its settings in the config."""
 
 
 class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

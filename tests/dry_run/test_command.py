@@ -7,6 +7,7 @@ import random
 import resource
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -287,3 +288,36 @@ def test_groups_that_a_hook_adds_are_one_line(tmp_path: Path, capsys: pytest.Cap
     code, out, err = dry_run(capsys, tmp_path / "adding.py", "--iters-per-epoch", "5")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "a hook adds 4 parameter groups during the training" in err
+
+
+@pytest.mark.parametrize(
+    ("hook", "raises", "found"),
+    [
+        (dict(type="EMAHook", momentum=1.5), AssertionError, True),
+        (dict(type="EMAHook", momentm=0.1), TypeError, True),
+        (dict(type="EMAHook", begin_epoch=99), AssertionError, True),
+        (dict(type="mmengine.EMAHook", begin_iter=-1), AssertionError, True),
+        (dict(type="EMAHook", momentum=0.1), None, False),
+        # It fails only without data.
+        (dict(type="DryDataHook"), None, False),
+        # The training script may register it.
+        (dict(type="NoSuchHook"), KeyError, False),
+    ],
+)
+def test_a_hook_that_stops_the_training_is_a_finding(
+    hook: dict[str, Any],
+    raises: type[Exception] | None,
+    found: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = Config({**BASE, "custom_hooks": [dict(type="EmptyCacheHook"), hook]})
+    with nullcontext() if raises is None else pytest.raises(raises):
+        train(config, tmp_path / "real")
+    path, output = tmp_path / "config.py", tmp_path / "run.json"
+    config.dump(path)
+    capsys.readouterr()
+    code, out, _ = dry_run(capsys, path, "--iters-per-epoch", "5", "-o", f"json={output}", "--format", "text")
+    options = [left["option"] for left in json.loads(output.read_text())["left_out"] if left["failed"]]
+    assert (code, options) == (int(found), ["custom_hooks[1]"] if found else [""] if options else [])
+    assert (f"error: LRD816 hook-fails: {hook['type'].rpartition('.')[2]}: " in out) == found

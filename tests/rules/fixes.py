@@ -64,6 +64,7 @@ NO_EDIT: Mapping[str, str] = {
     "LRD902": "a comment",
     "LRD903": "the settings file",
     "LRD904": "a comment",
+    "LRD816": "the right settings of the hook",
 }
 """Rules with a bad example that no edit of an option fixes, with the place of the fix."""
 

@@ -19,7 +19,7 @@ from lrdecay_cli.openmmlab.schedulers.training_plan import validates
 from lrdecay_cli.text.counting import listed
 
 # In validation, hooks of these packages only draw, count and log; EarlyStoppingHook is handled below.
-_STACK = ("mmengine.", "mmdet.", "mmpretrain.")
+STACK = ("mmengine.", "mmdet.", "mmpretrain.")
 _IN_VALIDATION = ("before_val", "before_val_epoch", "before_val_iter", "after_val_iter", "after_val_epoch", "after_val")
 
 
@@ -160,7 +160,7 @@ def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
     if not validates(runner.cfg):
         return
     for hook in runner.hooks:
-        name, stack = type(hook).__name__, type(hook).__module__.startswith(_STACK)
+        name, stack = type(hook).__name__, type(hook).__module__.startswith(STACK)
         if isinstance(hook, EarlyStoppingHook):
             yield name, "the hook may end the training early"
         elif type(hook) is ParamSchedulerHook:

@@ -26,6 +26,7 @@ from lrdecay_cli.files.config_text import settings_of
 from lrdecay_cli.openmmlab.building import optimizers_of
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import load_checkpoint
 from lrdecay_cli.openmmlab.dry_run.driving import Drive, each_scheduler, is_quiet, overrides
+from lrdecay_cli.openmmlab.dry_run.failing_hooks import failed_hook
 from lrdecay_cli.openmmlab.dry_run.log_line import FirstLog
 from lrdecay_cli.openmmlab.dry_run.moments import Moments, Trace
 from lrdecay_cli.openmmlab.dry_run.optimizers import Steps
@@ -35,7 +36,6 @@ from lrdecay_cli.openmmlab.dry_run.watching import Watch
 from lrdecay_cli.openmmlab.from_runner import lr_factor
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import LEFT_OUT
 from lrdecay_cli.openmmlab.schedulers.running import Stepper, settings_of_scheduler
-from lrdecay_cli.openmmlab.train_mode import describe_error
 from lrdecay_cli.openmmlab.unrun_code import freezing_in_forward, has_own_run
 
 _numbers = itertools.count()
@@ -210,8 +210,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         try:
             super().register_hook(hook, priority)
         except Exception as error:
-            reason = f"the hook cannot be built in the dry run ({describe_error(error)}); the training may fail too"
-            self.left_out.append(LeftOut(name, reason, failed=True))
+            self.left_out.append(failed_hook(name, "", error, self.cfg, needs_data=False))
 
     def load_checkpoint(self, filename: str, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         """Return the checkpoint to resume from. Tensors in the file are not read, and code in the file is not run."""
@@ -293,11 +292,8 @@ class DryRunner(Runner):  # type: ignore[misc]
                 getattr(hook, method)(self, **kwargs)
         except Exception as error:
             self._hooks.remove(hook)
-            # The hook needs a batch or the dataset, or it may fail in the training too.
             needs_data = "data_batch" in kwargs or isinstance(getattr(error, "obj", None), Samples)
-            end = ", which has no data ({})" if needs_data else " ({}); the training may fail too"
-            reason = f"{method} fails in the dry run{end.format(describe_error(error))}"
-            self.left_out.append(LeftOut(name, reason, failed=True))
+            self.left_out.append(failed_hook(name, method, error, self.cfg, needs_data=needs_data))
 
     def _step_schedulers(self, hook: Hook, method: str, kwargs: Mapping[str, Any]) -> None:
         before = self.watch.lrs()

@@ -154,3 +154,30 @@ def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
             option="default_hooks.param_scheduler",
             edits=[set_option("default_hooks.param_scheduler", {"type": "ParamSchedulerHook"})],
         )
+
+
+@rule(
+    "LRD816",
+    "hook-fails",
+    severity="error",
+    scope="training",
+    bad=Example("custom_hooks = [dict(type='EMAHook', momentum=1.5)]"),
+    good=Example("custom_hooks = [dict(type='EMAHook', momentum=0.0002)]"),
+)
+def hook_fails(context: RuleContext) -> Iterator[Fault]:
+    """A hook raises before the first iteration because of its settings.
+
+    The training stops with the same exception.
+
+    The dry run has no data, so a hook may fail only there. This rule reports an exception only if it is an
+    AssertionError, TypeError or ValueError that code of OpenMMLab raises while mmengine builds the hook, or in
+    ``before_run`` or ``before_train``, and if this code uses no dataset.
+    """
+    for left in context.dry_run.left_out if context.dry_run else ():
+        if left.option:
+            yield Fault(
+                f"{left.name}: {left.reason}",
+                f"correct the settings in {left.option}",
+                option=left.option,
+                about=left.name,
+            )
