@@ -14,7 +14,7 @@ from lrdecay_cli.openmmlab.train_mode import describe_error
 _OF_SETTINGS = (AssertionError, TypeError, ValueError)
 """Exceptions of wrong settings. Other exceptions may come from this machine, such as a missing file or GPU."""
 _BEFORE_DATA = ("before_run", "before_train")
-_STAND_INS = frozenset(
+_REPLACED = frozenset(
     {
         *("train_dataloader", "val_dataloader", "test_dataloader", "dataloader", "dataset"),
         *("visualizer", "work_dir", "log_dir", "cuda"),
@@ -47,7 +47,7 @@ def _is_of_stack(error: Exception) -> bool:
     """True if only code of OpenMMLab packages was running, and if this code uses nothing that a dry run replaces."""
     frames = list(_frames(error))
     return bool(frames) and all(
-        f"{module}.".startswith(STACK) and _STAND_INS.isdisjoint((*code.co_names, *code.co_varnames))
+        f"{module}.".startswith(STACK) and _REPLACED.isdisjoint((*code.co_names, *code.co_varnames))
         for module, code in frames
     )
 
