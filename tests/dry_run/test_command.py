@@ -24,7 +24,7 @@ from torch import multiprocessing as mp
 
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files.schema import document_schema
-from tests.commands.running import SAMPLES
+from tests.commands.running import SAMPLES, lrdecay
 from tests.dry_run.trainings import BASE, config_of, train
 from tests.openmmlab.zoo_answers import ROOT
 
@@ -288,6 +288,14 @@ def test_groups_that_a_hook_adds_are_one_line(tmp_path: Path, capsys: pytest.Cap
     code, out, err = dry_run(capsys, tmp_path / "adding.py", "--iters-per-epoch", "5")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "a hook adds 4 parameter groups during the training" in err
+
+
+def test_a_hook_that_builds_something_is_run() -> None:
+    """RTMDet's PipelineSwitchHook builds transforms, which a command does not import before it needs them."""
+    done = lrdecay("dry-run", "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py", "--iters-per-epoch", "1", "--steps", "1")
+    assert done.code == 0, done.err
+    assert "PipelineSwitchHook" in done.out
+    assert "could not run" not in done.out
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from lrdecay_cli.openmmlab.dry_run.runner import DryRunner
 from lrdecay_cli.openmmlab.dry_run.watching import Watch
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.translate import translate_errors
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defers_imports
 from lrdecay_cli.openmmlab.schedulers.building import check_lrs
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, scheduler_configs
 from lrdecay_cli.openmmlab.stubs.import_needs import import_needs
@@ -138,6 +139,9 @@ def dry_run(
                 recorder=recorder,
             )
             runner.train()
+    if defers_imports() and any(each.failed for each in runner.left_out):
+        # The module that registers what the hook builds may be deferred. The command is retried without shortcuts.
+        raise LrdecayError("a hook fails while imports are deferred", where=where)
     return DryTraining(runner, _record(runner, watch, group_map, length, batch_size), group_map)
 
 
