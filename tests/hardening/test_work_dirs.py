@@ -84,11 +84,9 @@ def test_damage(name: str, folder: Path) -> None:
 @pytest.fixture
 def built_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The config of the training does not matter here: it is the same for every log."""
-    known: dict[str, Any] = {}
+    known: dict[Any, Any] = {}
     build = Plans.build
-    monkeypatch.setattr(
-        Plans, "build", lambda plans, path: known.get(path) or known.setdefault(path, build(plans, path))
-    )
+    monkeypatch.setattr(Plans, "build", lambda plans, *of: known.get(of) or known.setdefault(of, build(plans, *of)))
 
 
 @pytest.mark.usefixtures("built_once")

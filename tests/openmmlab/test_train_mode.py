@@ -16,7 +16,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import TrainMode
 from lrdecay_cli.files.config_path import find_config
-from lrdecay_cli.files.map_file import read_map
+from lrdecay_cli.files.map_file import EXPORT_AGAIN, read_map
 from lrdecay_cli.files.writing import to_json
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.train_mode import in_train_mode
@@ -210,4 +210,4 @@ def test_a_map_that_contradicts_itself(changed: TrainMode, where: str, frozen_to
     path.write_text(json.dumps(document))
     with pytest.raises(LrdecayError) as caught:
         read_map(str(path))
-    assert caught.value.line() == f"{path}: $.training.train_mode.{where}"
+    assert caught.value.line() == f"{path}: $.training.train_mode.{where}; {EXPORT_AGAIN}"
