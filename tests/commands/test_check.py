@@ -93,7 +93,7 @@ def test_interrupted(format_name: str) -> None:
     process.stdin.write(" " * 200_000)
     process.stdin.flush()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (130, "", "lrdecay: interrupted\n")
 
 

@@ -103,7 +103,7 @@ def test_interrupt(tmp_path: Path) -> None:
         time.sleep(0.1)
     time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (130, "waiting\nlrdecay: interrupted\n")
 
 

@@ -57,7 +57,7 @@ def scanned(project: Path) -> Path:
     out.mkdir()
     outputs = [f"--output={name}={out}/scan.{name}" for name in ("json", "ndjson", "csv", "text", "markdown")]
     targets = [name for name in STATUSES if "/" not in name]
-    options = ["--jobs", "4", "--timeout", "3", "--maps", "out/maps", "--resume", "out/journal", "--device", "meta"]
+    options = ["--jobs", "4", "--timeout", "8", "--maps", "out/maps", "--resume", "out/journal", "--device", "meta"]
     result = lrdecay("scan", *targets, "one", "two", *options, *outputs, cwd=project)
     assert (result.code, result.err) == (1, "")
     assert result.out == (out / "scan.text").read_text()
@@ -99,7 +99,7 @@ def test_a_map_is_the_one_that_inspect_writes(scanned: Path, project: Path) -> N
 
 def test_configs_in_the_journal_are_not_built_again(scanned: Path, project: Path) -> None:
     journal = scanned / "journal"
-    options = ["--resume", journal, "--device", "meta", "--format", "json", "--jobs", "4", "--timeout", "3"]
+    options = ["--resume", journal, "--device", "meta", "--format", "json", "--jobs", "4", "--timeout", "8"]
     again = lrdecay("scan", *STATUSES, *options, cwd=project)
     assert again.out == (scanned / "scan.json").read_text()
     # With a record that no build would give, so that its source is clear.

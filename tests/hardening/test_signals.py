@@ -93,7 +93,7 @@ class Run:
         files = [file for file in self.folder.rglob("*") if not file.is_symlink()]
         left = [str(file) for file in files if ".part" in file.name or self._is_temporary(file)]
         left += [str(file) for file in files if file.suffix in (".json", ".html") and not is_whole(file)]
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while (alive := list(self._processes())) and time.monotonic() < deadline:
             time.sleep(0.05)
         return left + alive

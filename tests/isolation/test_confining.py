@@ -145,7 +145,7 @@ def outcome_of(scene: Scene, attack: Attack, *, confined: bool) -> str:
             return f"{type(error).__name__}: {error}".encode()
         return b"done"
 
-    (outcome,) = in_children(["attack"], work, jobs=1, timeout=20)
+    (outcome,) = in_children(["attack"], work, jobs=1, timeout=120)
     return outcome.answer.decode() or outcome.reason
 
 
@@ -197,7 +197,7 @@ def test_a_child_over_its_limits_is_ended(scene: Scene) -> None:
         return b"done"
 
     def reason(work: Callable[[str], bytes]) -> str:
-        (outcome,) = in_children(["attack"], work, jobs=1, timeout=30)
+        (outcome,) = in_children(["attack"], work, jobs=1, timeout=120)
         assert isinstance(outcome, Outcome)
         return outcome.reason
 

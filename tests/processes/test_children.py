@@ -94,7 +94,7 @@ def test_every_end_of_a_child_is_an_outcome(
 ) -> None:
     work, lost, reason = WORK[case]
     monkeypatch.chdir(tmp_path)
-    (outcome,) = in_children([case], work, jobs=1, timeout=0.4 if lost == "timeout" else 30, memory=2**30)
+    (outcome,) = in_children([case], work, jobs=1, timeout=0.4 if lost == "timeout" else 120, memory=2**30)
     # No process waits for the leftovers of the child.
     assert [path for path in tmp_path.iterdir() if not path.name.startswith(".coverage")] == []
     assert (outcome.name, outcome.lost) == (case, lost)
