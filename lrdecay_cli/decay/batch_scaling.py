@@ -20,6 +20,8 @@ from lrdecay_cli.text.counting import count
 
 OPTION = "auto_scale_lr"
 """Name of the option in a config, and name of the factor in formulas."""
+MOST_GPUS = 4096
+"""The highest number of GPUs that lrdecay derives from logged or saved lrs."""
 
 
 def lr_factor(gpus: int, size: int, base_size: int | float) -> float:

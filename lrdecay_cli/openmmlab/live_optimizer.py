@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any
 
 import torch
 from msgspec import UNSET
 from torch import nn
 
 from lrdecay_cli import __version__
+from lrdecay_cli.decay.options import number_or_none
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, GroupMap, Tool
-from lrdecay_cli.domain.live import LiveOptimizer, LiveScheduler
+from lrdecay_cli.domain.live import LiveOptimizer
 from lrdecay_cli.domain.training import UNKNOWN, Constructor, Model, Optimizer, Training
-from lrdecay_cli.openmmlab.config_values import distributions_of_stack, number, plain, stack_versions
+from lrdecay_cli.openmmlab.config_values import distributions_of_stack, plain, stack_versions
+from lrdecay_cli.openmmlab.live_arguments import (
+    WHERE,
+    each_scheduler,
+    is_timm_scheduler,
+    live_schedulers,
+    optimizers_of,
+    scalar,
+)
 from lrdecay_cli.openmmlab.model_modules import averaged_models, modules_of
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 
-_WHERE = "audit_optimizer"
-_LIGHTNING_INTERVAL = "epoch"
-"""Interval at which Lightning steps a scheduler if ``interval`` is not set."""
 _PARALLEL = ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
 # Wrappers of modules inside a model: removed from parameter names.
 _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?:\.|$)")
@@ -34,21 +40,6 @@ _NAMES = ("group_name", "name")
 
 _SHARDED = "torch.distributed.fsdp"
 """Module of the class that ``fully_shard`` adds to the class of a model."""
-
-
-class Given(NamedTuple):
-    """The optimizers and schedulers of a program."""
-
-    optimizers: dict[str, Any]
-    """The optimizers by name. A single optimizer has the empty name."""
-    schedulers: list[Scheduled]
-
-
-class Scheduled(NamedTuple):
-    """A scheduler, and the interval at which the program steps the scheduler, for example ``epoch``."""
-
-    scheduler: Any
-    interval: str
 
 
 def live_optimizer_map(
@@ -68,28 +59,28 @@ def live_optimizer_map(
     Raises:
         LrdecayError: ``model`` is not a ``torch.nn.Module``, there is no optimizer, or another argument cannot be used.
     """
-    if base_lr is not None and not (_is_number(base_lr) and 0 < base_lr < math.inf):
+    if base_lr is not None and (number_or_none(base_lr) or 0) <= 0:
         raise LrdecayError(f"{base_lr!r} is not a number above 0", where="base_lr", fix="leave base_lr out")
     if not isinstance(model, nn.Module):
         problem = f"the type of the model is {type(model).__name__}, not torch.nn.Module"
         raise LrdecayError(
-            problem, where=_WHERE, fix="pass the model as the first argument, and the optimizer as the second"
+            problem, where=WHERE, fix="pass the model as the first argument, and the optimizer as the second"
         )
     inner = _unwrapped(model)
     given = optimizers_of(optimizer)
-    listed = [*given.schedulers, *_each_scheduler(schedulers, "")]
-    applied = any(_is_timm_scheduler(each.scheduler) for each in listed) or _scales_are_applied(
+    listed = [*given.schedulers, *each_scheduler(schedulers, "")]
+    applied = any(is_timm_scheduler(each.scheduler) for each in listed) or _scales_are_applied(
         given.optimizers.values()
     )
     started = {key: _as_started(each, applied) for key, each in given.optimizers.items()}
     base_lrs = {key: _base_lr(given.optimizers[key], started[key]) if base_lr is None else base_lr for key in started}
     defaults_of = {key: getattr(each, "defaults", None) or {} for key, each in given.optimizers.items()}
-    decays = {key: _number(defaults.get("weight_decay")) for key, defaults in defaults_of.items()}
+    decays = {key: scalar(defaults.get("weight_decay")) for key, defaults in defaults_of.items()}
     try:
         read = read_groups(inner, started, base_lrs, {}, name_of=_name_of)
     except (TypeError, ValueError, RuntimeError, KeyError, AttributeError, OverflowError) as error:
         problem = f"the groups cannot be read: {type(error).__name__}: {error}"
-        raise LrdecayError(problem, where=_WHERE, fix="pass an optimizer that torch accepts") from error
+        raise LrdecayError(problem, where=WHERE, fix="pass an optimizer that torch accepts") from error
     types = {key: type(each).__name__ for key, each in given.optimizers.items()}
     options = defaults_of.get("", {})
     stack = stack_versions({*map(type, inner.modules()), *map(type, given.optimizers.values())})
@@ -123,13 +114,8 @@ def live_optimizer_map(
         training=Training({}, (), {}, {}, None, ()),
         checkpoint=None,
         distributions=distributions_of_stack(stack) or UNSET,
-        live=LiveOptimizer(tuple(_live_schedulers(listed, given.optimizers)), applied),
+        live=LiveOptimizer(tuple(live_schedulers(listed, given.optimizers)), applied),
     )
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    """True for an integer or float, but not for a bool."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _class_of(model: nn.Module) -> str:
@@ -170,132 +156,6 @@ def _measurable(optimizers: Mapping[str, Any]) -> dict[str, torch.optim.Optimize
     }
 
 
-def optimizers_of(given: Any) -> Given:
-    """Return the optimizers and schedulers of a program.
-
-    ``given`` is an optimizer, a sequence or dict of optimizers, or the result of Lightning's ``configure_optimizers``.
-
-    Source: lightning 2.6, ``LightningModule.configure_optimizers``. Its result is an optimizer, a dict with
-    ``optimizer`` and ``lr_scheduler``, a sequence of optimizers or such dicts, or a list of optimizers together with a
-    list of schedulers.
-    """
-    schedulers: list[Scheduled] = []
-    if isinstance(given, (list, tuple)) and len(given) == 2 and isinstance(given[0], (list, tuple)):
-        schedulers, given = [*_each_scheduler(given[1], _LIGHTNING_INTERVAL)], given[0]
-    if isinstance(given, Mapping) and "optimizer" not in given:
-        named = [(str(key), value) for key, value in given.items()]
-    else:
-        sequence = [*given] if isinstance(given, (list, tuple)) else [given]
-        several = len(sequence) > 1
-        named = [(f"optimizer_{index}" if several else "", value) for index, value in enumerate(sequence)]
-    found = {}
-    for key, value in named:
-        if value is None or _is_scheduler(value):
-            # Hugging Face's Trainer takes a pair of an optimizer and a scheduler, each of which may be None.
-            schedulers += _each_scheduler(value, "")
-            continue
-        optimizer = value
-        if isinstance(value, Mapping):
-            optimizer = value.get("optimizer")
-            schedulers += _each_scheduler(value.get("lr_scheduler"), _LIGHTNING_INTERVAL)
-        found[key] = _without_wrappers(optimizer)
-        if not isinstance(getattr(found[key], "param_groups", None), list):
-            prefix = f"{key}: " if key else ""
-            kind = "a dict" if isinstance(value, Mapping) else f"an object of type {type(value).__name__}"
-            raise LrdecayError(
-                f"{prefix}{kind} is no optimizer, because it has no param_groups",
-                where=_WHERE,
-                fix="pass a torch optimizer, or a list or dict of torch optimizers",
-            )
-    if not found:
-        raise LrdecayError("the argument contains no optimizer", where=_WHERE, fix="build the optimizer first")
-    return Given({"": next(iter(found.values()))} if len(found) == 1 else found, schedulers)
-
-
-def _is_scheduler(value: Any) -> bool:
-    """True for a scheduler of torch, timm or accelerate. False for an optimizer, and for a wrapper of an optimizer."""
-    return _can_step(value) and any(hasattr(value, name) for name in ("get_last_lr", "step_update", "scheduler"))
-
-
-def _can_step(value: Any) -> bool:
-    return callable(getattr(value, "step", None)) and not isinstance(value, type)
-
-
-def _without_wrappers(optimizer: Any) -> Any:
-    """Return the torch optimizer inside the optimizer wrappers of Lightning, accelerate and mmengine."""
-    for _ in range(8):
-        inner = getattr(optimizer, "optimizer", None)
-        if not isinstance(getattr(inner, "param_groups", None), list):
-            break
-        optimizer = inner
-    return optimizer
-
-
-def _each_scheduler(schedulers: Any, interval: str) -> Iterator[Scheduled]:
-    """Yield each scheduler, followed by the schedulers that it runs one after another.
-
-    Args:
-        schedulers: a scheduler, a list, or a dict or ``LRSchedulerConfig`` of Lightning with a ``scheduler`` and
-            possibly its ``interval``.
-        interval: the interval of schedulers without such an ``interval``.
-
-    Raises:
-        LrdecayError: an object is not a scheduler.
-    """
-    if isinstance(schedulers, Mapping):
-        interval = str(schedulers.get("interval", interval))
-        schedulers = schedulers.get("scheduler")
-    if isinstance(schedulers, (list, tuple)):
-        for each in schedulers:
-            yield from _each_scheduler(each, interval)
-    elif (inner := getattr(schedulers, "scheduler", None)) is not None:
-        # Lightning's LRSchedulerConfig, and accelerate's wrapper of a scheduler.
-        yield from _each_scheduler(inner, str(getattr(schedulers, "interval", interval)))
-    elif schedulers is not None:
-        # A class of the program need not be like torch's schedulers.
-        if not _can_step(schedulers):
-            raise LrdecayError(
-                f"an object of type {type(schedulers).__name__} is no scheduler",
-                where="schedulers",
-                fix="pass the scheduler object, or a list of scheduler objects",
-            )
-        yield Scheduled(schedulers, interval)
-        # torch's SequentialLR and ChainedScheduler.
-        yield from _each_scheduler(getattr(schedulers, "_schedulers", None), interval)
-
-
-def _live_schedulers(listed: Iterable[Scheduled], optimizers: Mapping[str, Any]) -> Iterator[LiveScheduler]:
-    """Yield the record of each scheduler for the group map, except for schedulers of other optimizers.
-
-    Source: torch 2.13.0, ``optim/lr_scheduler.py``. A scheduler with ``eta_min`` uses this value for all groups.
-    """
-    for scheduler, interval in listed:
-        target = _without_wrappers(getattr(scheduler, "optimizer", None))
-        owner = next((key for key, each in optimizers.items() if each is target), None)
-        if target is not None and owner is None:
-            continue
-        steps = getattr(scheduler, "total_steps", None) or getattr(scheduler, "total_size", None)
-        known = int(steps) if _is_number(steps) and math.isfinite(steps) else None
-        peaks = [_number(peak) for peak in getattr(scheduler, "max_lrs", ())]
-        yield LiveScheduler(
-            f"{type(scheduler).__module__}.{type(scheduler).__qualname__}",
-            interval,
-            _number(getattr(scheduler, "eta_min", None)),
-            known,
-            owner,
-            tuple(peak for peak in peaks if peak is not None),
-        )
-
-
-def _is_timm_scheduler(scheduler: Any) -> bool:
-    """True for a scheduler of timm, which multiplies each group's lr by the group's ``lr_scale``.
-
-    Source: timm 1.0, ``Scheduler.update_groups``.
-    """
-    bases = ((base.__module__, base.__name__) for base in type(scheduler).__mro__)
-    return ("timm.scheduler.scheduler", "Scheduler") in bases
-
-
 def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
     """True if the lr of each group already includes its ``lr_scale``.
 
@@ -304,7 +164,7 @@ def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
     factors, scales = [], set()
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            scale, lr, first = (_number(group.get(key)) for key in ("lr_scale", "lr", "initial_lr"))
+            scale, lr, first = (scalar(group.get(key)) for key in ("lr_scale", "lr", "initial_lr"))
             if not scale:
                 continue
             if not lr or not first:
@@ -324,9 +184,9 @@ def _as_started(optimizer: Any, applied: bool) -> Any:
     for group in optimizer.param_groups:
         # torch's and timm's schedulers store starting values as ``initial_lr``.
         options = {key: group.get(f"initial_{key}", group[key]) for key in group if not key.startswith("initial_")}
-        scale = _number(group.get("lr_scale"))
+        scale = scalar(group.get("lr_scale"))
         if applied and scale is not None and "initial_lr" in group:
-            lr = _number(options["lr"])
+            lr = scalar(options["lr"])
             options["lr"] = None if lr is None else lr * scale
         name = next((group[key] for key in _NAMES if isinstance(group.get(key), str)), None)
         if name:
@@ -341,21 +201,14 @@ def _base_lr(optimizer: Any, started: Any) -> float | None:
 
     A group uses the optimizer's lr if its own lr is the same, or is the optimizer's lr times the group's ``lr_scale``.
     """
-    default = _number(getattr(optimizer, "defaults", {}).get("lr"))
+    default = scalar(getattr(optimizer, "defaults", {}).get("lr"))
     if default is None:
         return None
     for group in started.param_groups:
-        lr, scale = _number(group.get("lr")), _number(group.get("lr_scale"))
+        lr, scale = scalar(group.get("lr")), scalar(group.get("lr_scale"))
         if lr == default or (scale and lr is not None and math.isclose(lr, scale * default, rel_tol=1e-9)):
             return default
     return None
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return number(value)
-    except (TypeError, ValueError, RuntimeError):
-        return None
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import SWALR, AveragedModel
 
 import lrdecay_cli
 from lrdecay_cli.files import read_map
-from lrdecay_cli.openmmlab.live_optimizer import optimizers_of
+from lrdecay_cli.openmmlab.live_arguments import optimizers_of
 from lrdecay_cli.processes.children import in_children
 from tests.commands.running import lrdecay_here
 

@@ -20,6 +20,7 @@ from lrdecay_cli.app.requests.run_plans import Plan, PlanOptions, Plans
 from lrdecay_cli.app.requests.scheduling import check_is_config
 from lrdecay_cli.app.requests.sources import Request
 from lrdecay_cli.app.speed import fast_start
+from lrdecay_cli.decay.batch_scaling import MOST_GPUS
 from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Tool
@@ -34,8 +35,6 @@ from lrdecay_cli.domain.training_run import (
 )
 from lrdecay_cli.files.work_dir import Stamp, read_stamps
 from lrdecay_cli.processes.streams import stdout_to_stderr
-
-_MOST_GPUS = 4096
 
 
 def training_run(work_dir: str, config: str | None, request: Request, options: PlanOptions) -> TrainingRun:
@@ -180,7 +179,7 @@ class _Comparing:
         if stamp.gpus or not plan.base_batch_size or not plan.batch_size or not first[0] or not first[1]:
             return stamp.gpus or self._plans.launch_of(stamp).world_size
         factor = first[0] / first[1] * base.group_map.lr_factor
-        return min(max(1, round(factor * plan.base_batch_size / plan.batch_size)), _MOST_GPUS)
+        return min(max(1, round(factor * plan.base_batch_size / plan.batch_size)), MOST_GPUS)
 
     def _gpus_of_epoch(self, plan: TrainingPlan, observed: int) -> int | None:
         """Return the number of GPUs with which an epoch has ``observed`` iterations.
@@ -193,7 +192,7 @@ class _Comparing:
         return next(
             (
                 g
-                for g in range(1, _MOST_GPUS + 1)
+                for g in range(1, MOST_GPUS + 1)
                 if run_length(plan, dataset_size=size, gpus=g).iterations_per_epoch == observed
             ),
             None,

@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lrdecay_cli.decay.batch_scaling import OPTION, lr_factor
+from lrdecay_cli.decay.batch_scaling import MOST_GPUS, OPTION, lr_factor
 from lrdecay_cli.decay.options import number_or_none
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Batch
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import SavedGroup, counterparts
 from lrdecay_cli.openmmlab.config_values import number
 
-_MOST_GPUS = 4096
 _TOLERANCE = 1e-5
 
 
@@ -72,5 +71,5 @@ def _gpus(
         if not scale or not base or group.first_lr is None:
             continue
         gpus = group.first_lr / (base * scale * unit)
-        if 0.5 < gpus < _MOST_GPUS and abs(gpus - round(gpus)) <= _TOLERANCE * gpus:
+        if 0.5 < gpus < MOST_GPUS and abs(gpus - round(gpus)) <= _TOLERANCE * gpus:
             yield round(gpus)
